@@ -1,0 +1,23 @@
+//! Facts to state: what each GDOI group is doing, told from headers alone, without any key.
+//!
+//! A source (the kernel, a capture, a simulation) says [`Observation`]s; the [`Tracker`] answers with [`Transition`]s
+//! and, when asked, with a [`Snapshot`]. Nothing here can see a clock, a file or a socket: the same observations at
+//! the same times give the same transitions, byte for byte.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod observation;
+pub mod snapshot;
+mod time;
+mod tracker;
+pub mod transition;
+
+pub use observation::Observation;
+pub use snapshot::Snapshot;
+pub use time::Timestamp;
+pub use tracker::{Config, Limits, Tracker};
+pub use transition::Transition;

@@ -1,0 +1,112 @@
+//! All that a source may say.
+
+use core::net::{IpAddr, SocketAddr};
+
+use gdoi_wire::isakmp::Header;
+use gdoi_wire::record::{FLAG_FIRST_FRAGMENT, FLAG_MARKED, KIND_MESSAGE, Record};
+
+use crate::time::Timestamp;
+
+/// One thing that was seen, or that could not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation<'a> {
+    /// An ISAKMP message.
+    Message(Message<'a>),
+    /// ESP packets of one SPI.
+    Esp(Esp),
+    /// Something was not seen: silences in its window prove nothing.
+    Loss(Loss),
+}
+
+/// An ISAKMP message, as far as a passive observer sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Who sent it, as the IP and UDP headers say.
+    pub source: SocketAddr,
+    /// To whom.
+    pub destination: SocketAddr,
+    /// The 28 octets every message begins with.
+    pub header: Header,
+    /// Octets of the datagram from the header on, to be compared with the length in the header.
+    pub datagram_octets: u32,
+    /// Behind a non-ESP marker (RFC 3948 §2.2).
+    pub marked: bool,
+    /// In a first fragment: the rest is in frames of their own.
+    pub fragmented: bool,
+    /// The 16 octets behind the header, when there are as many.
+    pub fingerprint: Option<[u8; 16]>,
+    /// The payloads of a clear-text message, as far as they were kept.
+    pub payloads: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// The message in a record, with the snapshot that followed it. `None` when the record is of another kind.
+    pub fn from_record(record: &Record, snapshot: &'a [u8]) -> Option<Self> {
+        if record.kind != KIND_MESSAGE {
+            return None;
+        }
+        Some(Self {
+            source: SocketAddr::new(record.source_address(), record.source_port),
+            destination: SocketAddr::new(record.destination_address(), record.destination_port),
+            header: record.isakmp(),
+            datagram_octets: u32::from(record.datagram_octets),
+            marked: record.flags & FLAG_MARKED != 0,
+            fragmented: record.flags & FLAG_FIRST_FRAGMENT != 0,
+            fingerprint: (record.fingerprint_octets > 0).then_some(record.fingerprint),
+            payloads: snapshot,
+        })
+    }
+}
+
+/// ESP packets of one SPI since it was last observed.
+///
+/// Live, a source says this once per tick and SPI from the kernel's counters; from a capture likewise per tick of
+/// capture time. There is never one observation per ESP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Esp {
+    /// Security parameters index.
+    pub spi: u32,
+    /// The configured site of the senders.
+    pub site: Option<Site>,
+    /// Packets since the last observation of this SPI and site. Zero in a hint: the SPI is known to be alive.
+    pub packets: u64,
+    /// IP octets of those packets.
+    pub octets: u64,
+    /// The first of those packets.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+}
+
+/// Number of a configured site, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site(pub u32);
+
+/// A window in which the source was not, or not fully, watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Nothing was missing before.
+    pub from: Timestamp,
+    /// Nothing is missing after.
+    pub until: Timestamp,
+    /// What was lost.
+    pub kind: LossKind,
+    /// How many were lost, where that is known.
+    pub count: Option<u64>,
+}
+
+/// What was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LossKind {
+    /// Messages that found no room in the ring buffer or in a queue.
+    Messages,
+    /// ESP packets that could not be counted by SPI.
+    Spis,
+    /// Everything: the source was not attached, or a capture has a hole.
+    Blind,
+}
+
+/// An address without its port, for what does not depend on one.
+pub(crate) const fn host(socket: SocketAddr) -> IpAddr {
+    socket.ip()
+}

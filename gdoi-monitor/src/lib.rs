@@ -1,0 +1,1 @@
+//! The tokio agent and its commands.

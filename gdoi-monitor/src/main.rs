@@ -1,0 +1,3 @@
+//! Tells what every GDOI group does, from headers alone.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The inverse of the dissector: frames for tests and simulation.

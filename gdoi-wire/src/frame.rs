@@ -1,0 +1,61 @@
+//! Ethernet and VLAN tags, then whatever is inside.
+//!
+//! ```text
+//!  0           6          12      14
+//! +-----------+-----------+-------+----------+
+//! | destination  source   | type  | payload  |     type 0x8100 / 0x88a8 / 0x9100 / 0x9200: 2 octets of tag
+//! +-----------+-----------+-------+----------+     control, then the next type (IEEE 802.1Q §9)
+//! ```
+
+use crate::network::{self, Network};
+use crate::octets::Octets;
+use crate::packet::{Miss, Ports, Seen, Vlan};
+use crate::transport;
+
+/// Says what one Ethernet frame is.
+///
+/// A quoted header inside an ICMP error is not a message: ICMP is not ours.
+#[inline(always)]
+pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Seen {
+    let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {
+        return Seen::Miss(Miss::EthernetTruncated);
+    };
+    let mut ethertype = u16::from_be_bytes([t0, t1]);
+    let mut at = ETHERNET_OCTETS;
+    let mut vlan = Vlan::default();
+    for depth in 0..MAX_TAGS {
+        if !is_tag(ethertype) {
+            break;
+        }
+        let Some([c0, c1, e0, e1]) = octets.array(at) else {
+            return Seen::Miss(Miss::EthernetTruncated);
+        };
+        let tci = u16::from_be_bytes([c0, c1]);
+        vlan.tci = if depth == 0 { [tci, 0] } else { [vlan.tci[0], tci] };
+        vlan.depth = depth + 1;
+        ethertype = u16::from_be_bytes([e0, e1]);
+        at += TAG_OCTETS;
+    }
+    let network = match ethertype {
+        ETHERTYPE_IPV4 => network::ipv4(octets, at),
+        ETHERTYPE_IPV6 => network::ipv6(octets, at),
+        other if is_tag(other) => return Seen::Miss(Miss::VlanDepth),
+        _ => return Seen::Other,
+    };
+    match network {
+        Network::Other => Seen::Other,
+        Network::Miss(miss) => Seen::Miss(miss),
+        Network::Ip(ip) => transport::dissect(octets, ports, vlan, ip),
+    }
+}
+
+#[inline(always)]
+const fn is_tag(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200)
+}
+
+const ETHERNET_OCTETS: usize = 14;
+const TAG_OCTETS: usize = 4;
+const MAX_TAGS: u8 = 2;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;

@@ -1,0 +1,341 @@
+//! What crosses the kernel boundary: records through the ring buffer, counters and the SPI table through maps.
+//!
+//! A capture is turned into the same records by [`Record::message`], so that everything behind the decoder cannot
+//! tell where a message came from.
+
+use core::net::IpAddr;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::isakmp::{HEADER_OCTETS, Header};
+use crate::octets::Octets;
+use crate::packet::{Body, Class, Esp, Fragment, Miss, Packet, Vlan, address, mapped, octets_of};
+
+/// Layout version, the first octet of every record. Any change of layout raises it.
+pub const RECORD_VERSION: u8 = 1;
+
+/// Name of the XDP program.
+pub const PROGRAM_XDP: &str = "gdoi_xdp";
+/// Name of the program that pairs the kernel's clocks; it is only ever test-run.
+pub const PROGRAM_CLOCK: &str = "gdoi_clock";
+/// Ring buffer of [`Record`]s, each optionally followed by [`SNAPSHOT_OCTETS`].
+pub const MAP_RING: &str = "RING";
+/// Per-CPU array with one [`Counters`].
+pub const MAP_COUNTERS: &str = "COUNTERS";
+/// Array of [`Bucket`]s, one table per possible CPU after the other; memory-mappable.
+pub const MAP_SPIS: &str = "SPIS";
+/// LPM trie from source prefix (IPv4 as IPv4-mapped IPv6) to site number.
+pub const MAP_SITES: &str = "SITES";
+/// Array with one [`Clocks`].
+pub const MAP_CLOCKS: &str = "CLOCKS";
+/// Read-only global: [`crate::Ports`] for ISAKMP.
+pub const GLOBAL_ISAKMP_PORTS: &str = "ISAKMP_PORTS";
+/// Read-only global: [`crate::Ports`] for NAT traversal.
+pub const GLOBAL_NAT_T_PORTS: &str = "NAT_T_PORTS";
+/// Read-only global: buckets of one CPU's table, minus one.
+pub const GLOBAL_SPI_MASK: &str = "SPI_MASK";
+/// Read-only global: whether [`MAP_SITES`] holds anything.
+pub const GLOBAL_SITES_ON: &str = "SITES_ON";
+
+/// Octets behind the header that tell one message from another (RFC 6407 §4: with the IV that came with the KEK, the
+/// first cipher block of a PUSH is a function of its sequence number).
+pub const FINGERPRINT_OCTETS: usize = 16;
+/// Octets of a clear-text message that are kept behind its header. A power of two: the kernel masks with it.
+pub const SNAPSHOT_OCTETS: usize = 512;
+
+/// An ISAKMP message.
+pub const KIND_MESSAGE: u8 = 1;
+/// An SPI took a slot of the table: a hint that shortens the wait for the next reading of the table.
+pub const KIND_SPI_SEEN: u8 = 2;
+/// A sample of the SPIs that found no slot.
+pub const KIND_SPI_OVERFLOW: u8 = 3;
+
+/// [`Record::flags`]: the message stood behind a non-ESP marker.
+pub const FLAG_MARKED: u8 = 0x01;
+/// [`Record::flags`]: the message stood in a first fragment.
+pub const FLAG_FIRST_FRAGMENT: u8 = 0x02;
+
+/// One observation on its way from the kernel, or from a capture, to the tracker. Integers are in host order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Record {
+    /// [`RECORD_VERSION`].
+    pub version: u8,
+    /// [`KIND_MESSAGE`], [`KIND_SPI_SEEN`] or [`KIND_SPI_OVERFLOW`].
+    pub kind: u8,
+    /// [`FLAG_MARKED`] and [`FLAG_FIRST_FRAGMENT`].
+    pub flags: u8,
+    /// VLAN tags in `vlan_tci`.
+    pub vlan_depth: u8,
+    /// Index of the interface that received the frame; 0 in a capture.
+    pub interface: u32,
+    /// Nanoseconds since boot, suspend included (`CLOCK_BOOTTIME`); since the epoch in a capture.
+    pub at_ns: u64,
+    /// IP source, IPv4 as IPv4-mapped IPv6.
+    pub source: [u8; 16],
+    /// IP destination, IPv4 as IPv4-mapped IPv6.
+    pub destination: [u8; 16],
+    /// UDP source port.
+    pub source_port: u16,
+    /// UDP destination port.
+    pub destination_port: u16,
+    /// Tag control information, outermost first.
+    pub vlan_tci: [u16; 2],
+    /// Octets of the frame on the wire.
+    pub frame_octets: u32,
+    /// Octets of the datagram from the header on, as UDP declares them.
+    pub datagram_octets: u16,
+    /// Octets that follow this record and are part of the message.
+    pub snapshot_octets: u16,
+    /// The ISAKMP header.
+    pub header: [u8; HEADER_OCTETS],
+    /// SPI, for the two SPI kinds.
+    pub spi: u32,
+    /// What follows the header, zero where nothing was kept.
+    pub fingerprint: [u8; FINGERPRINT_OCTETS],
+    /// How many octets of the fingerprint were kept.
+    pub fingerprint_octets: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+    /// Site of the source address, for the two SPI kinds; 0 is none.
+    pub site: u32,
+    /// Low 32 bits of the ESP sequence number, for the two SPI kinds.
+    pub sequence: u32,
+    /// Zero: fills the second cache line.
+    pub spare: u32,
+}
+
+// Two cache lines, and a multiple of the eight octets that the ring buffer aligns to.
+const _: () = assert!(size_of::<Record>() == 128);
+
+impl Record {
+    /// Nothing but a version and a kind.
+    #[inline(always)]
+    pub const fn empty(kind: u8) -> Self {
+        Self {
+            version: RECORD_VERSION,
+            kind,
+            flags: 0,
+            vlan_depth: 0,
+            interface: 0,
+            at_ns: 0,
+            source: [0; 16],
+            destination: [0; 16],
+            source_port: 0,
+            destination_port: 0,
+            vlan_tci: [0; 2],
+            frame_octets: 0,
+            datagram_octets: 0,
+            snapshot_octets: 0,
+            header: [0; HEADER_OCTETS],
+            spi: 0,
+            fingerprint: [0; FINGERPRINT_OCTETS],
+            fingerprint_octets: 0,
+            reserved: [0; 3],
+            site: 0,
+            sequence: 0,
+            spare: 0,
+        }
+    }
+
+    /// The record of an ISAKMP message, and the offset in the frame of what follows its header.
+    ///
+    /// `None` when the packet is not an ISAKMP message. `snapshot_octets` is how many octets to copy from that
+    /// offset; where fewer were kept, the caller lowers it.
+    #[inline(always)]
+    pub fn message<O: Octets>(packet: &Packet, octets: &O) -> Option<(Self, usize)> {
+        let Body::Isakmp {
+            header,
+            at,
+            octets: datagram,
+            marked,
+        } = packet.body
+        else {
+            return None;
+        };
+        let mut record = Self::empty(KIND_MESSAGE);
+        record.addressed(packet);
+        record.flags = if marked { FLAG_MARKED } else { 0 };
+        if packet.fragment == Fragment::First {
+            record.flags |= FLAG_FIRST_FRAGMENT;
+        }
+        record.source_port = packet.source_port;
+        record.destination_port = packet.destination_port;
+        record.frame_octets = octets.wire_length() as u32;
+        record.datagram_octets = datagram;
+        record.header = header.octets();
+        let behind = at + HEADER_OCTETS;
+        let beyond = usize::from(datagram) - HEADER_OCTETS;
+        // All sixteen or none: a partial fingerprint would make two different short messages look alike.
+        if beyond >= FINGERPRINT_OCTETS
+            && let Some(fingerprint) = octets.array(behind)
+        {
+            record.fingerprint = fingerprint;
+            record.fingerprint_octets = FINGERPRINT_OCTETS as u8;
+        }
+        if !header.is_encrypted() {
+            record.snapshot_octets = if beyond < SNAPSHOT_OCTETS {
+                beyond as u16
+            } else {
+                SNAPSHOT_OCTETS as u16
+            };
+        }
+        Some((record, behind))
+    }
+
+    /// The record of an ESP packet that took a slot, or found none.
+    #[inline(always)]
+    pub fn spi(kind: u8, esp: Esp, site: u32) -> Self {
+        let mut record = Self::empty(kind);
+        record.spi = esp.spi;
+        record.sequence = esp.sequence;
+        record.site = site;
+        record
+    }
+
+    #[inline(always)]
+    fn addressed(&mut self, packet: &Packet) {
+        self.vlan_depth = packet.vlan.depth;
+        self.vlan_tci = packet.vlan.tci;
+        self.source = packet.source;
+        self.destination = packet.destination;
+    }
+
+    /// Reads a record and the snapshot behind it. `None` for another version or too few octets.
+    pub fn parse(octets: &[u8]) -> Option<(&Self, &[u8])> {
+        if octets.first() != Some(&RECORD_VERSION) {
+            return None;
+        }
+        let (record, behind) = Self::ref_from_prefix(octets).ok()?;
+        let snapshot = behind.get(..usize::from(record.snapshot_octets))?;
+        Some((record, snapshot))
+    }
+
+    /// The ISAKMP header.
+    pub fn isakmp(&self) -> Header {
+        Header::from(self.header)
+    }
+
+    /// IP source.
+    pub fn source_address(&self) -> IpAddr {
+        address(self.source)
+    }
+
+    /// IP destination.
+    pub fn destination_address(&self) -> IpAddr {
+        address(self.destination)
+    }
+
+    /// The VLAN tags.
+    pub fn vlan(&self) -> Vlan {
+        Vlan {
+            depth: self.vlan_depth.min(2),
+            tci: self.vlan_tci,
+        }
+    }
+}
+
+impl Packet {
+    /// IP source.
+    pub fn source_address(&self) -> IpAddr {
+        address(self.source)
+    }
+
+    /// IP destination.
+    pub fn destination_address(&self) -> IpAddr {
+        address(self.destination)
+    }
+}
+
+/// Key of [`MAP_SITES`]: the 128 bits of an address, IPv4 as IPv4-mapped IPv6.
+pub fn site_key(prefix: IpAddr, length: u8) -> (u32, [u8; 16]) {
+    let mapped_length = match prefix {
+        IpAddr::V4(_) => u32::from(length) + MAPPED_PREFIX_BITS,
+        IpAddr::V6(_) => u32::from(length),
+    };
+    (mapped_length, octets_of(prefix))
+}
+
+/// The key that a source address is looked up with.
+#[inline(always)]
+pub const fn site_address_v4(source: [u8; 4]) -> [u8; 16] {
+    mapped(source)
+}
+
+const MAPPED_PREFIX_BITS: u32 = 96;
+
+/// What one CPU counted on one interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Counters {
+    /// Packets by [`Class`].
+    pub packets: [u64; Class::ALL.len()],
+    /// Octets of those frames by [`Class`], as long as they were on the wire.
+    pub octets: [u64; Class::ALL.len()],
+    /// By [`Miss`].
+    pub misses: [u64; Miss::ALL.len()],
+    /// First fragments of packets of ours.
+    pub first_fragments: u64,
+    /// ISAKMP messages that found no room in the ring.
+    pub lost_messages: u64,
+    /// SPI hints that found no room in the ring.
+    pub lost_hints: u64,
+    /// ESP packets whose SPI found no slot.
+    pub overflow_packets: u64,
+    /// IP octets of those.
+    pub overflow_octets: u64,
+    /// ESP packets with one of the SPIs 0 to 255, which get no slot (RFC 4303 §2.1).
+    pub reserved_spis: u64,
+}
+
+/// One SPI of one site, as one CPU counted it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Slot {
+    /// SPI in the low half, site in the high half; zero is free. Kept when packets stop: the agent frees slots.
+    pub key: u64,
+    /// Packets since the program was loaded. Never reset, also not when the slot changes hands.
+    pub packets: u64,
+    /// IP octets of those packets.
+    pub octets: u64,
+    /// Low 32 bits of jiffies at the first packet of this key.
+    pub first: u32,
+    /// Low 32 bits of jiffies at the last packet.
+    pub last: u32,
+}
+
+/// Two slots in one cache line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Bucket(pub [Slot; 2]);
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+/// Buckets of one CPU's table by default: 128 KiB, which stays in the second-level cache.
+pub const DEFAULT_BUCKETS: u32 = 2048;
+
+/// The key of an SPI at a site.
+#[inline(always)]
+pub const fn slot_key(spi: u32, site: u32) -> u64 {
+    (site as u64) << 32 | spi as u64
+}
+
+/// The bucket of a key in a table of `mask + 1` buckets. Key servers choose SPIs at random; the multiplication spreads
+/// those that are not, and the site.
+#[inline(always)]
+pub const fn bucket_of(key: u64, mask: u32) -> u32 {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32 & mask
+}
+
+/// SPIs below this get no slot: 0 is illegal on the wire, 1 to 255 are reserved (RFC 4303 §2.1).
+pub const FIRST_SPI: u32 = 256;
+
+/// Two readings of the kernel's clocks at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Clocks {
+    /// Nanoseconds since boot, suspend included.
+    pub boot_ns: u64,
+    /// Jiffies.
+    pub jiffies: u64,
+}

@@ -1,0 +1,121 @@
+//! UDP, ESP and AH: what a packet of ours carries.
+
+use crate::isakmp::{HEADER_OCTETS, Header};
+use crate::network::{ESP, Ip, UDP};
+use crate::octets::Octets;
+use crate::packet::{Body, Esp, Miss, Packet, Ports, Seen, Vlan};
+
+/// Reads the transport layer of `ip`.
+#[inline(always)]
+pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: Ip) -> Seen {
+    let (source_port, destination_port, body) = match ip.protocol {
+        ESP => match esp(octets, ip.at, ip.end - ip.at, false) {
+            Ok(body) => (0, 0, body),
+            Err(miss) => return Seen::Miss(miss),
+        },
+        UDP => {
+            if ip.at + UDP_OCTETS > ip.end {
+                return Seen::Miss(Miss::UdpTruncated);
+            }
+            let Some([s0, s1, d0, d1, l0, l1, _, _]) = octets.array::<UDP_OCTETS>(ip.at) else {
+                return Seen::Miss(Miss::UdpTruncated);
+            };
+            let source = u16::from_be_bytes([s0, s1]);
+            let destination = u16::from_be_bytes([d0, d1]);
+            let nat_t = ports.is_nat_t(source, destination);
+            if nat_t || ports.is_isakmp(source, destination) {
+                let length = usize::from(u16::from_be_bytes([l0, l1]));
+                let whole = ip.fragment == crate::packet::Fragment::Whole;
+                // In a first fragment the UDP length is that of the datagram, of which only a part is here.
+                if length < UDP_OCTETS || (whole && ip.at + length > ip.end) {
+                    return Seen::Miss(Miss::UdpLength);
+                }
+                match datagram(octets, ip.at + UDP_OCTETS, length - UDP_OCTETS, nat_t) {
+                    Ok(body) => (source, destination, body),
+                    Err(miss) => return Seen::Miss(miss),
+                }
+            } else if ip.ah.is_some() {
+                (0, 0, Body::Ah)
+            } else {
+                return Seen::Other;
+            }
+        }
+        // Only an AH leads here with another protocol inside.
+        _ => (0, 0, Body::Ah),
+    };
+    Seen::Packet(Packet {
+        vlan,
+        source: ip.source,
+        destination: ip.destination,
+        ip_version: ip.version,
+        ip_octets: ip.octets,
+        source_port,
+        destination_port,
+        fragment: ip.fragment,
+        ah: ip.ah,
+        body,
+    })
+}
+
+/// A datagram on one of our ports: ISAKMP, ISAKMP behind the non-ESP marker, ESP or a keepalive (RFC 3948 §2).
+///
+/// The marker is accepted on the ISAKMP ports too: an implementation that is told to use 848 for everything puts it
+/// there, and four zero octets cannot begin an initiator cookie by design (RFC 3948 §2.2).
+#[inline(always)]
+fn datagram<O: Octets>(octets: &O, at: usize, length: usize, nat_t: bool) -> Result<Body, Miss> {
+    if length == 0 {
+        return Err(Miss::IsakmpEmpty);
+    }
+    if length < MARKER_OCTETS {
+        // One octet at a variable offset is fine for the verifier; at offset zero it would not be.
+        return match octets.array::<1>(at) {
+            Some([0xff]) if length == 1 => Ok(Body::NatKeepalive),
+            _ => Err(Miss::IsakmpShort),
+        };
+    }
+    let Some(first) = octets.array::<MARKER_OCTETS>(at) else {
+        return Err(Miss::IsakmpTruncated);
+    };
+    if first == [0; MARKER_OCTETS] {
+        isakmp(octets, at + MARKER_OCTETS, length - MARKER_OCTETS, true)
+    } else if nat_t {
+        esp(octets, at, length, true)
+    } else {
+        isakmp(octets, at, length, false)
+    }
+}
+
+#[inline(always)]
+fn isakmp<O: Octets>(octets: &O, at: usize, length: usize, marked: bool) -> Result<Body, Miss> {
+    if length < HEADER_OCTETS {
+        return Err(Miss::IsakmpShort);
+    }
+    let Some(header) = octets.array::<HEADER_OCTETS>(at) else {
+        return Err(Miss::IsakmpTruncated);
+    };
+    Ok(Body::Isakmp {
+        header: Header::from(header),
+        at,
+        octets: length as u16,
+        marked,
+    })
+}
+
+#[inline(always)]
+fn esp<O: Octets>(octets: &O, at: usize, length: usize, in_udp: bool) -> Result<Body, Miss> {
+    if length < ESP_OCTETS {
+        return Err(Miss::EspShort);
+    }
+    let Some([p0, p1, p2, p3, s0, s1, s2, s3]) = octets.array::<ESP_OCTETS>(at) else {
+        return Err(Miss::EspTruncated);
+    };
+    Ok(Body::Esp(Esp {
+        spi: u32::from_be_bytes([p0, p1, p2, p3]),
+        sequence: u32::from_be_bytes([s0, s1, s2, s3]),
+        in_udp,
+    }))
+}
+
+const UDP_OCTETS: usize = 8;
+const ESP_OCTETS: usize = 8;
+const MARKER_OCTETS: usize = 4;

@@ -1,0 +1,1 @@
+//! What crosses crates: capture oracles, kernel parity, network namespaces, replay, the command line.
