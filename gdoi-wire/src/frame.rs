@@ -45,7 +45,7 @@ pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Seen {
     match network {
         Network::Other => Seen::Other,
         Network::Miss(miss) => Seen::Miss(miss),
-        Network::Ip(ip) => transport::dissect(octets, ports, vlan, ip),
+        Network::Ip(ip) => transport::dissect(octets, ports, vlan, &ip),
     }
 }
 

@@ -82,12 +82,13 @@ impl Header {
         self.0[19]
     }
 
-    /// Whether the payloads are encrypted: the E bit in version 1, everything but `IKE_SA_INIT` in version 2.
+    /// Whether the payloads are encrypted: the E bit in version 1; in version 2 everything but `IKE_SA_INIT` and
+    /// `IKE_SESSION_RESUME` (RFC 5723 §4.3).
     #[inline(always)]
     pub const fn is_encrypted(&self) -> bool {
         match self.0[17] >> 4 {
             1 => self.0[19] & FLAG_ENCRYPTION != 0,
-            2 => self.0[18] != EXCHANGE_IKE_SA_INIT,
+            2 => !matches!(self.0[18], EXCHANGE_IKE_SA_INIT | EXCHANGE_IKE_SESSION_RESUME),
             _ => true,
         }
     }
@@ -213,3 +214,4 @@ pub const FLAG_ENCRYPTION: u8 = 0x01;
 /// Version 2 flag: response (RFC 7296 §3.1).
 pub const FLAG_RESPONSE: u8 = 0x20;
 const EXCHANGE_IKE_SA_INIT: u8 = 34;
+const EXCHANGE_IKE_SESSION_RESUME: u8 = 38;

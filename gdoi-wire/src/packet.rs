@@ -78,11 +78,11 @@ pub enum Miss {
     IsakmpEmpty,
     /// The datagram is shorter than the 28 octets of an ISAKMP header (RFC 2408 §3.1).
     IsakmpShort,
-    /// The datagram is long enough, but the frame was cut inside the ISAKMP header.
+    /// The datagram is long enough, but the frame was cut, or its first fragment ends, inside the ISAKMP header.
     IsakmpTruncated,
     /// The IP payload or the datagram ends inside the eight octets of SPI and sequence number (RFC 4303 §2).
     EspShort,
-    /// The ESP packet is long enough, but the frame was cut inside its SPI or sequence number.
+    /// The ESP packet is long enough, but the frame was cut, or its first fragment ends, inside these eight octets.
     EspTruncated,
 }
 
@@ -236,6 +236,8 @@ pub enum Body {
         at: usize,
         /// Octets of the datagram from the header on, as UDP declares them.
         octets: u16,
+        /// How many of them are in this packet: fewer in a first fragment. At least the header.
+        here: u16,
         /// Behind a non-ESP marker (RFC 3948 §2.2).
         marked: bool,
     },

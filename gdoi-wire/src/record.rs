@@ -148,6 +148,7 @@ impl Record {
             header,
             at,
             octets: datagram,
+            here,
             marked,
         } = packet.body
         else {
@@ -165,7 +166,7 @@ impl Record {
         record.datagram_octets = datagram;
         record.header = header.octets();
         let behind = at + HEADER_OCTETS;
-        let beyond = usize::from(datagram) - HEADER_OCTETS;
+        let beyond = usize::from(here).saturating_sub(HEADER_OCTETS);
         // All sixteen or none: a partial fingerprint would make two different short messages look alike.
         if beyond >= FINGERPRINT_OCTETS
             && let Some(fingerprint) = octets.array(behind)

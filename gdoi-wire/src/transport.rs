@@ -3,13 +3,13 @@
 use crate::isakmp::{HEADER_OCTETS, Header};
 use crate::network::{ESP, Ip, UDP};
 use crate::octets::Octets;
-use crate::packet::{Body, Esp, Miss, Packet, Ports, Seen, Vlan};
+use crate::packet::{Body, Esp, Fragment, Miss, Packet, Ports, Seen, Vlan};
 
 /// Reads the transport layer of `ip`.
 #[inline(always)]
-pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: Ip) -> Seen {
+pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: &Ip) -> Seen {
     let (source_port, destination_port, body) = match ip.protocol {
-        ESP => match esp(octets, ip.at, ip.end - ip.at, false) {
+        ESP => match esp(octets, ip.at, ip.end - ip.at, ip.end - ip.at, false) {
             Ok(body) => (0, 0, body),
             Err(miss) => return Seen::Miss(miss),
         },
@@ -25,12 +25,15 @@ pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: Ip) 
             let nat_t = ports.is_nat_t(source, destination);
             if nat_t || ports.is_isakmp(source, destination) {
                 let length = usize::from(u16::from_be_bytes([l0, l1]));
-                let whole = ip.fragment == crate::packet::Fragment::Whole;
+                let here = ip.end - ip.at;
                 // In a first fragment the UDP length is that of the datagram, of which only a part is here.
-                if length < UDP_OCTETS || (whole && ip.at + length > ip.end) {
+                if length < UDP_OCTETS || (ip.fragment == Fragment::Whole && length > here) {
                     return Seen::Miss(Miss::UdpLength);
                 }
-                match datagram(octets, ip.at + UDP_OCTETS, length - UDP_OCTETS, nat_t) {
+                // What lies behind the IP packet in the frame is padding, not the rest of the datagram.
+                let here = if here < length { here } else { length };
+                let (length, here) = (length - UDP_OCTETS, here - UDP_OCTETS);
+                match datagram(octets, ip.at + UDP_OCTETS, length, here, nat_t) {
                     Ok(body) => (source, destination, body),
                     Err(miss) => return Seen::Miss(miss),
                 }
@@ -59,36 +62,48 @@ pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: Ip) 
 
 /// A datagram on one of our ports: ISAKMP, ISAKMP behind the non-ESP marker, ESP or a keepalive (RFC 3948 §2).
 ///
-/// The marker is accepted on the ISAKMP ports too: an implementation that is told to use 848 for everything puts it
-/// there, and four zero octets cannot begin an initiator cookie by design (RFC 3948 §2.2).
+/// Of `length` octets `here` are in this packet. The marker is accepted on the ISAKMP ports too: an implementation
+/// that uses one port for everything puts it there, and one random cookie in 2^32 begins with four zero octets.
 #[inline(always)]
-fn datagram<O: Octets>(octets: &O, at: usize, length: usize, nat_t: bool) -> Result<Body, Miss> {
+fn datagram<O: Octets>(octets: &O, at: usize, length: usize, here: usize, nat_t: bool) -> Result<Body, Miss> {
     if length == 0 {
         return Err(Miss::IsakmpEmpty);
     }
     if length < MARKER_OCTETS {
         // One octet at a variable offset is fine for the verifier; at offset zero it would not be.
         return match octets.array::<1>(at) {
-            Some([0xff]) if length == 1 => Ok(Body::NatKeepalive),
+            Some([0xff]) if length == 1 && here == 1 => Ok(Body::NatKeepalive),
             _ => Err(Miss::IsakmpShort),
         };
+    }
+    if here < MARKER_OCTETS {
+        return Err(Miss::IsakmpTruncated);
     }
     let Some(first) = octets.array::<MARKER_OCTETS>(at) else {
         return Err(Miss::IsakmpTruncated);
     };
     if first == [0; MARKER_OCTETS] {
-        isakmp(octets, at + MARKER_OCTETS, length - MARKER_OCTETS, true)
+        isakmp(
+            octets,
+            at + MARKER_OCTETS,
+            length - MARKER_OCTETS,
+            here - MARKER_OCTETS,
+            true,
+        )
     } else if nat_t {
-        esp(octets, at, length, true)
+        esp(octets, at, length, here, true)
     } else {
-        isakmp(octets, at, length, false)
+        isakmp(octets, at, length, here, false)
     }
 }
 
 #[inline(always)]
-fn isakmp<O: Octets>(octets: &O, at: usize, length: usize, marked: bool) -> Result<Body, Miss> {
+fn isakmp<O: Octets>(octets: &O, at: usize, length: usize, here: usize, marked: bool) -> Result<Body, Miss> {
     if length < HEADER_OCTETS {
         return Err(Miss::IsakmpShort);
+    }
+    if here < HEADER_OCTETS {
+        return Err(Miss::IsakmpTruncated);
     }
     let Some(header) = octets.array::<HEADER_OCTETS>(at) else {
         return Err(Miss::IsakmpTruncated);
@@ -97,14 +112,18 @@ fn isakmp<O: Octets>(octets: &O, at: usize, length: usize, marked: bool) -> Resu
         header: Header::from(header),
         at,
         octets: length as u16,
+        here: here as u16,
         marked,
     })
 }
 
 #[inline(always)]
-fn esp<O: Octets>(octets: &O, at: usize, length: usize, in_udp: bool) -> Result<Body, Miss> {
+fn esp<O: Octets>(octets: &O, at: usize, length: usize, here: usize, in_udp: bool) -> Result<Body, Miss> {
     if length < ESP_OCTETS {
         return Err(Miss::EspShort);
+    }
+    if here < ESP_OCTETS {
+        return Err(Miss::EspTruncated);
     }
     let Some([p0, p1, p2, p3, s0, s1, s2, s3]) = octets.array::<ESP_OCTETS>(at) else {
         return Err(Miss::EspTruncated);
