@@ -7,11 +7,25 @@
 //! Nothing here panics, allocates or loops without a constant bound, whatever the input.
 #![no_std]
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::inline_always,
+    reason = "in the kernel what takes a packet pointer must be inlined: the verifier loses its bounds across calls"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "wire fields have fixed widths; each cast keeps what its field can hold, and `try_from` could panic"
+)]
+#![expect(
+    clippy::many_single_char_names,
+    reason = "the octets of one field, read as a block, have no better names than their order"
+)]
 
+#[cfg(any(test, feature = "craft"))]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-#[cfg(feature = "craft")]
+#[cfg(any(test, feature = "craft"))]
 pub mod craft;
 pub mod exchange;
 mod frame;
