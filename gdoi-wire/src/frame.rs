@@ -20,8 +20,13 @@ pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Seen {
     let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {
         return Seen::Miss(Miss::EthernetTruncated);
     };
-    let mut ethertype = u16::from_be_bytes([t0, t1]);
-    let mut at = ETHERNET_OCTETS;
+    dissect_payload(octets, ports, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
+}
+
+/// Says what stands at `at` in a frame of any link layer, which called it `ethertype`: VLAN tags first, then IP.
+#[inline(always)]
+pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at: usize) -> Seen {
+    let (mut ethertype, mut at) = (ethertype, at);
     let mut vlan = Vlan::default();
     for depth in 0..MAX_TAGS {
         if !is_tag(ethertype) {
@@ -57,5 +62,7 @@ const fn is_tag(ethertype: u16) -> bool {
 const ETHERNET_OCTETS: usize = 14;
 const TAG_OCTETS: usize = 4;
 const MAX_TAGS: u8 = 2;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// IPv4 (RFC 894).
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// IPv6 (RFC 2464 §3).
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;

@@ -48,7 +48,7 @@ impl Ports {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Miss {
-    /// The frame ends inside the Ethernet header or a VLAN tag.
+    /// The frame ends inside the Ethernet header (in a capture: whatever link header it has) or a VLAN tag.
     EthernetTruncated,
     /// More than two VLAN tags.
     VlanDepth,
