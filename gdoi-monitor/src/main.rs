@@ -1,3 +1,45 @@
 //! Tells what every GDOI group does, from headers alone.
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use gdoi_monitor::cli::{Cli, Command};
+use gdoi_monitor::decode;
+use gdoi_monitor::exit::Exit;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(Cli { command }) => match command {
+            Command::Decode(arguments) => decode::command(&arguments),
+        },
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => report(&error),
+    }
+}
+
+/// Says what went wrong, and with what code to end.
+fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(usage) = error.downcast_ref::<clap::Error>() {
+        // Help and the version come this way too, and go to standard output. Where to say that it failed?
+        return match usage.print() {
+            Ok(()) | Err(_) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(Exit::Usage as u8)),
+        };
+    }
+    // Whoever read us has seen enough: `decode FILE | head`.
+    if error.chain().any(is_broken_pipe) {
+        return Exit::Fine.into();
+    }
+    match writeln!(io::stderr(), "gdoi-monitor: {error:#}") {
+        Ok(()) | Err(_) => Exit::Failed.into(),
+    }
+}
+
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,122 @@
+//! `decode`: one JSON line for every packet of ours in a capture.
+
+mod line;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use gdoi_wire::{Body, Packet, Ports, Seen};
+
+use crate::cli;
+use crate::exit::Exit;
+use crate::source::link::Link;
+use crate::source::pcap::{self, Frame, Reader};
+use line::Line;
+
+/// Runs the command: lines to standard output, what is wrong with a capture to standard error.
+pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
+    let ports = arguments.ports.ports()?;
+    let mut out = BufWriter::with_capacity(BUFFER_OCTETS, io::stdout().lock());
+    let mut exit = Exit::Fine;
+    for path in &arguments.files {
+        let named = (arguments.files.len() > 1).then_some(path.as_path());
+        let decoded = decode(path, named, &ports, &mut out);
+        out.flush()?;
+        match decoded {
+            Ok(()) => {}
+            Err(Error::Write(error)) => return Err(error.into()),
+            Err(error) => {
+                exit = Exit::Failed;
+                writeln!(io::stderr(), "gdoi-monitor: {error}")?;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// Why a capture was not decoded to its end. What came before has been written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The capture is damaged, truncated or none.
+    #[error(transparent)]
+    Capture(#[from] pcap::Error),
+    /// It has frames of link layers that are not read; the others were read.
+    #[error("{}: {}", path.display(), Refused(links))]
+    Link {
+        /// The capture.
+        path: PathBuf,
+        /// How many frames there are of each.
+        links: BTreeMap<Link, u64>,
+    },
+    /// The lines cannot be written.
+    #[error("cannot write: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Writes one line for every packet of ours in the capture. `named` is what the lines call the capture, if anything.
+pub fn decode(path: &Path, named: Option<&Path>, ports: &Ports, out: &mut impl Write) -> Result<(), Error> {
+    let mut reader = Reader::open(path)?;
+    let mut links = BTreeMap::new();
+    while let Some(frame) = reader.next_frame()? {
+        match frame.dissect(ports) {
+            Some(Seen::Other) => {}
+            Some(Seen::Packet(packet)) => write_packet(named, &frame, &packet, out)?,
+            Some(Seen::Miss(miss)) => write_line(&Line::miss(named, &frame, miss), out)?,
+            None => *links.entry(frame.link).or_default() += 1,
+        }
+    }
+    if links.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Link {
+        path: path.to_owned(),
+        links,
+    })
+}
+
+/// A packet has a line for its AH, if it has one, and a line for what that protects, if that is ours.
+fn write_packet(
+    named: Option<&Path>,
+    frame: &Frame<'_>,
+    packet: &Packet,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if let Some(ah) = packet.ah {
+        write_line(&Line::ah(named, frame, packet, ah), out)?;
+    }
+    match packet.body {
+        Body::Ah => Ok(()),
+        Body::Esp(esp) => write_line(&Line::esp(named, frame, packet, esp), out),
+        Body::Isakmp {
+            header,
+            at: _,
+            octets,
+            marked,
+        } => write_line(
+            &Line::isakmp(named, frame, packet, header, u32::from(octets), marked),
+            out,
+        ),
+        Body::NatKeepalive => write_line(&Line::nat_keepalive(named, frame, packet), out),
+    }
+}
+
+fn write_line(line: &Line<'_>, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+/// Says which frames were refused.
+struct Refused<'a>(&'a BTreeMap<Link, u64>);
+
+impl std::fmt::Display for Refused<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (link, frames)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{frames} frames of {link}")?;
+        }
+        write!(f, " were not read")
+    }
+}
+
+const BUFFER_OCTETS: usize = 64 * 1024;

@@ -1,0 +1,4 @@
+//! Where frames and records come from.
+
+pub mod link;
+pub mod pcap;

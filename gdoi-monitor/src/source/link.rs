@@ -1,0 +1,89 @@
+//! Link layers a capture may have, down to the Ethertype of what they carry.
+
+use std::fmt;
+
+use gdoi_wire::{Capture, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Miss, Octets as _, Ports, Seen};
+
+/// A link-layer header type of a capture, by the registry of tcpdump.org/linktypes.html.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// Ethernet (1).
+    Ethernet,
+    /// Cisco HDLC (104): two octets, then an Ethertype.
+    CiscoHdlc,
+    /// BSD loopback (0, 108): a protocol family in the byte order of the machine that captured (0) or the network's.
+    Loopback,
+    /// No link header (12, 14, 101, 228, 229): IPv4 or IPv6 by the version nibble.
+    Raw,
+    /// Linux cooked capture (113).
+    Sll,
+    /// Linux cooked capture, version 2 (276).
+    Sll2,
+    /// One that is not read, with its number.
+    Unknown(u32),
+}
+
+impl Link {
+    /// The link layer with this number.
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            0 | 108 => Self::Loopback,
+            1 => Self::Ethernet,
+            12 | 14 | 101 | 228 | 229 => Self::Raw,
+            104 => Self::CiscoHdlc,
+            113 => Self::Sll,
+            276 => Self::Sll2,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// Says what a frame of this link layer is. `None`: the link layer is not read.
+    pub fn dissect(self, frame: &Capture<'_>, ports: &Ports) -> Option<Seen> {
+        let (ethertype, at) = match self {
+            Self::Ethernet => return Some(gdoi_wire::dissect(frame, ports)),
+            Self::Unknown(_) => return None,
+            Self::CiscoHdlc => (frame.array(2).map(u16::from_be_bytes), 4),
+            Self::Loopback => (frame.array(0).map(family), 4),
+            Self::Raw => (frame.array(0).map(version), 0),
+            Self::Sll => (frame.array(14).map(u16::from_be_bytes), 16),
+            Self::Sll2 => (frame.array(0).map(u16::from_be_bytes), 20),
+        };
+        Some(match ethertype {
+            Some(ethertype) => gdoi_wire::dissect_payload(frame, ports, ethertype, at),
+            None => Seen::Miss(Miss::EthernetTruncated),
+        })
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ethernet => write!(f, "Ethernet"),
+            Self::CiscoHdlc => write!(f, "Cisco HDLC"),
+            Self::Loopback => write!(f, "BSD loopback"),
+            Self::Raw => write!(f, "raw IP"),
+            Self::Sll => write!(f, "Linux cooked capture"),
+            Self::Sll2 => write!(f, "Linux cooked capture v2"),
+            Self::Unknown(number) => write!(f, "link type {number}"),
+        }
+    }
+}
+
+/// The Ethertype that a protocol family stands for. It is small, so its byte order shows.
+fn family(octets: [u8; 4]) -> u16 {
+    let family = u32::from_be_bytes(octets);
+    match family.min(family.swap_bytes()) {
+        2 => ETHERTYPE_IPV4,
+        // Linux; OpenBSD and NetBSD; FreeBSD; Darwin.
+        10 | 24 | 28 | 30 => ETHERTYPE_IPV6,
+        _ => 0,
+    }
+}
+
+/// The Ethertype of an IP packet. What is neither is read as IPv4, which names the miss.
+const fn version([first]: [u8; 1]) -> u16 {
+    match first >> 4 {
+        6 => ETHERTYPE_IPV6,
+        _ => ETHERTYPE_IPV4,
+    }
+}

@@ -1,0 +1,70 @@
+//! What can be wrong with a capture.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What is wrong with a capture. Everything before the frame it names has been read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", path.display())]
+pub struct Error {
+    /// The capture, `-` for standard input.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub what: What,
+}
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum What {
+    /// It cannot be opened.
+    #[error("cannot be opened: {0}")]
+    Open(io::Error),
+    /// It cannot be read on.
+    #[error("cannot be read at frame {frame}: {error}")]
+    Read {
+        /// The frame that was being read.
+        frame: u64,
+        /// Why.
+        error: io::Error,
+    },
+    /// It has no octets.
+    #[error("is empty")]
+    Empty,
+    /// It begins neither as pcap nor as pcapng does.
+    #[error("is neither a pcap nor a pcapng capture")]
+    NotACapture,
+    /// It ends inside a record: a capture that was cut, or is still being written.
+    #[error("ends inside frame {frame}")]
+    Truncated {
+        /// The frame that is not whole.
+        frame: u64,
+    },
+    /// A record contradicts itself.
+    #[error("is damaged at frame {frame}: {damage}")]
+    Damaged {
+        /// The frame that would have come next.
+        frame: u64,
+        /// How.
+        damage: Damage,
+    },
+}
+
+/// How a record contradicts itself, or asks for too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// A length below the fixed part of a block, or lengths in it that do not fit each other.
+    #[error("a block whose lengths contradict each other")]
+    Block,
+    /// A packet of an interface that was not described.
+    #[error("a packet of interface {0}, which is not described")]
+    Interface(u32),
+    /// A time resolution that cannot be counted in.
+    #[error("a time resolution of {0:#04x}")]
+    Resolution(u8),
+    /// A record longer than any that is written.
+    #[error("a record of {0} octets")]
+    Length(usize),
+    /// More interfaces in one section than are remembered.
+    #[error("too many interfaces")]
+    Interfaces,
+}

@@ -1,0 +1,68 @@
+//! A window that slides over a stream, so that memory does not grow with the capture.
+
+use std::io::{self, Read};
+
+/// The part of a stream that is being parsed.
+pub(super) struct Window {
+    stream: Box<dyn Read + Send>,
+    octets: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Window {
+    pub(super) fn new(stream: Box<dyn Read + Send>) -> Self {
+        Self {
+            stream,
+            octets: vec![0; FIRST_OCTETS],
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// What has been read and not consumed.
+    pub(super) fn held(&self) -> &[u8] {
+        self.octets.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Reads until `wanted` octets are held, growing to that many if need be. `false` when the stream ends before.
+    pub(super) fn fill(&mut self, wanted: usize) -> io::Result<bool> {
+        if self.end - self.start >= wanted {
+            return Ok(true);
+        }
+        self.octets.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.octets.len() < wanted {
+            self.octets.resize(wanted.next_power_of_two(), 0);
+        }
+        while self.end < wanted {
+            let space = self.octets.get_mut(self.end..).unwrap_or_default();
+            match self.stream.read(space) {
+                Ok(0) => return Ok(false),
+                Ok(octets) => self.end += octets,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives up the first `octets` of what is held.
+    pub(super) fn consume(&mut self, octets: usize) {
+        self.start = (self.start + octets).min(self.end);
+    }
+
+    /// Gives up the first `octets` of what is held, and shows some of them until the next call.
+    pub(super) fn take(&mut self, octets: usize, shown: std::ops::Range<usize>) -> &[u8] {
+        let from = self.start;
+        self.consume(octets);
+        self.octets
+            .get(from + shown.start..from + shown.end)
+            .unwrap_or_default()
+    }
+}
+
+/// Room for the longest record that libpcap writes, 262,144 octets, is made when one comes; this much stays in the
+/// second-level cache.
+const FIRST_OCTETS: usize = 256 * 1024;
