@@ -91,6 +91,7 @@ fn write_packet(
         Body::Isakmp {
             header,
             at: _,
+            here: _,
             octets,
             marked,
         } => write_line(
