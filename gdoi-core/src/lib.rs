@@ -10,14 +10,18 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod config;
+mod limits;
 pub mod observation;
 pub mod snapshot;
 mod time;
 mod tracker;
 pub mod transition;
 
+pub use config::Config;
+pub use limits::Limits;
 pub use observation::Observation;
 pub use snapshot::Snapshot;
 pub use time::Timestamp;
-pub use tracker::{Config, Limits, Tracker};
+pub use tracker::Tracker;
 pub use transition::Transition;

@@ -5,6 +5,8 @@ use core::net::{IpAddr, SocketAddr};
 use gdoi_wire::isakmp::Header;
 use gdoi_wire::record::{FLAG_FIRST_FRAGMENT, FLAG_MARKED, KIND_MESSAGE, Record};
 
+use serde::{Deserialize, Serialize, Serializer};
+
 use crate::time::Timestamp;
 
 /// One thing that was seen, or that could not be.
@@ -79,7 +81,7 @@ pub struct Esp {
 }
 
 /// Number of a configured site, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Site(pub u32);
 
 /// A window in which the source was not, or not fully, watching.
@@ -95,8 +97,34 @@ pub struct Loss {
     pub count: Option<u64>,
 }
 
+impl Serialize for Loss {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            from,
+            until,
+            kind,
+            count,
+        } = *self;
+        let object = LossObject {
+            kind,
+            duration_seconds: until.since(from).as_secs_f64(),
+            count,
+        };
+        object.serialize(serializer)
+    }
+}
+
+/// How a loss looks in an event.
+#[derive(Serialize)]
+struct LossObject {
+    kind: LossKind,
+    duration_seconds: f64,
+    count: Option<u64>,
+}
+
 /// What was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// Messages that found no room in the ring buffer or in a queue.
     Messages,

@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Nanoseconds on the source's clock: since boot (suspend included) when live, since the epoch in a capture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -27,6 +29,7 @@ impl Timestamp {
 
     /// This much later, at most the end of the clock (584 years).
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the limit before")]
     pub const fn after(self, duration: Duration) -> Self {
         let nanos = duration.as_nanos();
         if nanos > u64::MAX as u128 {
@@ -38,6 +41,7 @@ impl Timestamp {
 
     /// This much earlier, at least the beginning of the clock.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the limit before")]
     pub const fn before(self, duration: Duration) -> Self {
         let nanos = duration.as_nanos();
         if nanos > u64::MAX as u128 {

@@ -3,29 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::config::Config;
+use crate::limits::Limits;
 use crate::observation::{Message, Observation, host};
 use crate::snapshot::{EspTotal, Snapshot, UNATTRIBUTED};
 use crate::time::Timestamp;
 use crate::transition::{Transition, What};
-
-/// What the user knows of the groups.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config {}
-
-/// How much may be remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Key servers and exchanges with a count of their own.
-    pub message_counts: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            message_counts: 65_536,
-        }
-    }
-}
 
 /// Follows every group from what a source observes.
 #[derive(Clone, Debug)]
@@ -58,6 +41,8 @@ impl Tracker {
                 out.push(Transition {
                     at: now,
                     group: None,
+                    key_server: None,
+                    member: None,
                     what: What::CaptureLoss(*loss),
                 });
             }
@@ -72,6 +57,13 @@ impl Tracker {
         None
     }
 
+    /// Says what a window that is still open would say at its end: for the end of a capture, or before a restart.
+    ///
+    /// Nothing is said of silences: the end of watching is not a silence.
+    pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        self.advance(now, out);
+    }
+
     /// What is known now.
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot.clone()
@@ -80,8 +72,7 @@ impl Tracker {
     fn message(&mut self, message: &Message<'_>) {
         let server = host(message.destination).min(host(message.source));
         let key = (String::from(UNATTRIBUTED), server, message.header.exchange());
-        if self.snapshot.messages.len() < self.limits.message_counts
-            || self.snapshot.messages.contains_key(&key)
+        if self.snapshot.messages.len() < self.limits.key_servers || self.snapshot.messages.contains_key(&key)
         {
             *self.snapshot.messages.entry(key).or_default() += 1;
         }

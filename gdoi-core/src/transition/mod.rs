@@ -1,0 +1,208 @@
+//! Everything reportable, as a closed set.
+//!
+//! A [`Transition`] serialises to the object that event streams and reports carry, but for its time, which only the
+//! edge can turn into a date: `type`, `severity`, `group`, `key_server` and `member` where they are meant, then the
+//! type's own fields.
+
+mod fields;
+mod serial;
+mod words;
+
+use alloc::string::String;
+use core::net::{IpAddr, SocketAddr};
+
+use serde::{Serialize, Serializer};
+
+pub use fields::*;
+pub use words::*;
+
+use crate::observation::Loss;
+use crate::time::Timestamp;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// When, on the source's clock.
+    pub at: Timestamp,
+    /// In which group; `None` when no group is meant or none is known.
+    pub group: Option<String>,
+    /// At which key server, where one is meant.
+    pub key_server: Option<IpAddr>,
+    /// At which member, where one is meant. Port 0 stands for the well-known ones.
+    pub member: Option<SocketAddr>,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum What {
+    /// The source was not, or not fully, watching.
+    CaptureLoss(Loss),
+    /// The clock of the source went backwards.
+    ClockStep(ClockStep),
+    /// A cooperating key server is no longer heard.
+    CoopSilent(CoopSilent),
+    /// A member registered shortly before and shortly after the KEK expired.
+    DoubleReregistration(DoubleReregistration),
+    /// Something could belong to several groups, and nothing tells which.
+    GroupAmbiguous(GroupAmbiguous),
+    /// A group was seen for the first time.
+    GroupDiscovered(GroupDiscovered),
+    /// How the key server renews its KEK is now believed to be this.
+    KekBehavior(KekBehavior),
+    /// Rekeys are sent under another KEK.
+    KekChanged(KekChanged),
+    /// The lifetime of the KEK ended and no rekey had replaced it.
+    KekExpired(KekExpired),
+    /// Two KEKs of one parent are used at once: the key servers lost each other.
+    KekSplit(KekSplit),
+    /// A KEK is used beyond its lifetime.
+    KekOverAge(KekOverAge),
+    /// Rekeys come from another key server.
+    KeyServerChanged(KeyServerChanged),
+    /// A message contradicts the protocol.
+    Malformed(Malformed),
+    /// A key server stopped sending rekeys to a member.
+    MemberLost(MemberLost),
+    /// A member registered that had registered before.
+    ReRegistration(ReRegistration),
+    /// Many members registered at once, and that is over.
+    RegistrationBurstEnded(RegistrationBurst),
+    /// Many members register at once.
+    RegistrationBurstStarted(RegistrationBurst),
+    /// A registration ended well.
+    RegistrationCompleted(RegistrationEnd),
+    /// A registration ended badly.
+    RegistrationFailed(RegistrationEnd),
+    /// A registration began.
+    RegistrationStarted(RegistrationStarted),
+    /// A rekey: one, however many members it went to and however often.
+    Rekey(Rekey),
+    /// What was said of the kind of an earlier rekey turned out differently.
+    RekeyClassified(RekeyClassified),
+    /// No rekey came when one was due.
+    RekeyOverdue(RekeyOverdue),
+    /// A rekey was sent again.
+    RekeyRetransmitted(RekeyRetransmitted),
+    /// A member did not acknowledge a rekey.
+    RekeyUnacknowledged(RekeyUnacknowledged),
+    /// ESP of a group uses another SPI.
+    SpiChanged(SpiChanged),
+    /// An ESP SPI was seen for the first time.
+    SpiFirstSeen(SpiFirstSeen),
+    /// A replaced SPI is still sent.
+    SpiStale(SpiStale),
+}
+
+impl What {
+    /// The `type` of the event.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CaptureLoss(_) => "capture_loss",
+            Self::ClockStep(_) => "clock_step",
+            Self::CoopSilent(_) => "coop_silent",
+            Self::DoubleReregistration(_) => "double_reregistration",
+            Self::GroupAmbiguous(_) => "group_ambiguous",
+            Self::GroupDiscovered(_) => "group_discovered",
+            Self::KekBehavior(_) => "kek_behavior",
+            Self::KekChanged(_) => "kek_changed",
+            Self::KekExpired(_) => "kek_expired",
+            Self::KekSplit(_) => "kek_split",
+            Self::KekOverAge(_) => "kek_over_age",
+            Self::KeyServerChanged(_) => "key_server_changed",
+            Self::Malformed(_) => "malformed",
+            Self::MemberLost(_) => "member_lost",
+            Self::ReRegistration(_) => "re_registration",
+            Self::RegistrationBurstEnded(_) => "registration_burst_ended",
+            Self::RegistrationBurstStarted(_) => "registration_burst_started",
+            Self::RegistrationCompleted(_) => "registration_completed",
+            Self::RegistrationFailed(_) => "registration_failed",
+            Self::RegistrationStarted(_) => "registration_started",
+            Self::Rekey(_) => "rekey",
+            Self::RekeyClassified(_) => "rekey_classified",
+            Self::RekeyOverdue(_) => "rekey_overdue",
+            Self::RekeyRetransmitted(_) => "rekey_retransmitted",
+            Self::RekeyUnacknowledged(_) => "rekey_unacknowledged",
+            Self::SpiChanged(_) => "spi_changed",
+            Self::SpiFirstSeen(_) => "spi_first_seen",
+            Self::SpiStale(_) => "spi_stale",
+        }
+    }
+
+    /// How much attention it asks for.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::GroupDiscovered(_)
+            | Self::KekChanged(_)
+            | Self::ReRegistration(_)
+            | Self::RegistrationBurstEnded(_)
+            | Self::RegistrationCompleted(_)
+            | Self::RegistrationStarted(_)
+            | Self::Rekey(_)
+            | Self::RekeyClassified(_)
+            | Self::SpiChanged(_)
+            | Self::SpiFirstSeen(_) => Severity::Info,
+            Self::CaptureLoss(_)
+            | Self::ClockStep(_)
+            | Self::CoopSilent(_)
+            | Self::DoubleReregistration(_)
+            | Self::GroupAmbiguous(_)
+            | Self::KeyServerChanged(_)
+            | Self::Malformed(_)
+            | Self::MemberLost(_)
+            | Self::RegistrationFailed(_)
+            | Self::RekeyRetransmitted(_)
+            | Self::RekeyUnacknowledged(_)
+            | Self::SpiStale(_) => Severity::Warning,
+            Self::KekBehavior(behavior) => behavior.verdict.severity(),
+            Self::RegistrationBurstStarted(burst) => match burst.character {
+                BurstCharacter::Wave => Severity::Info,
+                BurstCharacter::Storm => Severity::Warning,
+            },
+            Self::KekExpired(_) | Self::KekSplit(_) | Self::KekOverAge(_) => Severity::Critical,
+            Self::RekeyOverdue(overdue) => match overdue.certainty {
+                Certainty::Certain => Severity::Critical,
+                Certainty::Uncertain => Severity::Warning,
+            },
+        }
+    }
+}
+
+impl Serialize for Transition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            at: _,
+            group,
+            key_server,
+            member,
+            what,
+        } = self;
+        let object = Object {
+            name: what.name(),
+            severity: what.severity(),
+            group: group.as_deref(),
+            key_server: *key_server,
+            member: member.map(serial::Endpoint),
+            what,
+        };
+        object.serialize(serializer)
+    }
+}
+
+/// How a transition looks from outside.
+#[derive(Serialize)]
+struct Object<'a> {
+    #[serde(rename = "type")]
+    name: &'static str,
+    severity: Severity,
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_server: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<serial::Endpoint>,
+    #[serde(flatten)]
+    what: &'a What,
+}

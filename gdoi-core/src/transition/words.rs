@@ -1,0 +1,394 @@
+//! The words that events and metrics use, each a closed set.
+
+use serde::{Deserialize, Serialize};
+
+/// How much attention something asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Ordinary life of a group.
+    Info,
+    /// Something a person should look at.
+    Warning,
+    /// Traffic is, or is about to be, affected.
+    Critical,
+}
+
+impl Severity {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Whether everything was watched that a statement rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certainty {
+    /// It was.
+    Certain,
+    /// Something was lost, or only one direction is visible.
+    Uncertain,
+}
+
+impl Certainty {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Certain => "certain",
+            Self::Uncertain => "uncertain",
+        }
+    }
+}
+
+/// Whether a member registers for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationKind {
+    /// Not seen before.
+    Initial,
+    /// It had registered, or had received a rekey, before.
+    ReRegistration,
+}
+
+impl RegistrationKind {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::ReRegistration => "re_registration",
+        }
+    }
+
+    /// Every kind, in the order of the enum.
+    pub const ALL: [Self; 2] = [Self::Initial, Self::ReRegistration];
+}
+
+/// Where a registration is, or where it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The first message of main mode is not answered.
+    Mm1,
+    /// Main mode stops at its third or fourth message.
+    Mm3,
+    /// The first message of aggressive mode is not answered.
+    Am1,
+    /// `IKE_SA_INIT` is not answered.
+    SaInit,
+    /// Authentication: main mode stops at message 5 or 6, aggressive mode at 3, `GSA_AUTH` is not answered.
+    Auth,
+    /// Phase 1 is complete and no GROUPKEY-PULL follows.
+    Pull1,
+    /// The first GROUPKEY-PULL message is not answered.
+    Pull2,
+    /// The member stops after the policy it was offered (GROUPKEY-PULL message 2).
+    Policy,
+    /// The third GROUPKEY-PULL message is not answered.
+    Pull4,
+    /// `GSA_REGISTRATION` is not answered.
+    Registration,
+    /// Everything was exchanged.
+    Complete,
+}
+
+impl Stage {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mm1 => "mm1",
+            Self::Mm3 => "mm3",
+            Self::Am1 => "am1",
+            Self::SaInit => "sa_init",
+            Self::Auth => "auth",
+            Self::Pull1 => "pull1",
+            Self::Pull2 => "pull2",
+            Self::Policy => "policy",
+            Self::Pull4 => "pull4",
+            Self::Registration => "registration",
+            Self::Complete => "complete",
+        }
+    }
+
+    /// Every stage, in the order of the enum.
+    pub const ALL: [Self; 11] = [
+        Self::Mm1,
+        Self::Mm3,
+        Self::Am1,
+        Self::SaInit,
+        Self::Auth,
+        Self::Pull1,
+        Self::Pull2,
+        Self::Policy,
+        Self::Pull4,
+        Self::Registration,
+        Self::Complete,
+    ];
+}
+
+/// Why a member registers again, as far as that can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Its KEK was about to expire, or just had.
+    KekExpiry,
+    /// It had not acknowledged a rekey.
+    MissedRekey,
+    /// The key server had just deleted its keys, or rekeyed out of schedule.
+    Forced,
+    /// Nothing was due.
+    Reload,
+    /// Its TEK was about to expire, or just had.
+    TekExpiry,
+    /// Both were.
+    TekOrKekExpiry,
+    /// Too little is known of the lifetimes.
+    Unknown,
+}
+
+impl Reason {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KekExpiry => "kek_expiry",
+            Self::MissedRekey => "missed_rekey",
+            Self::Forced => "forced",
+            Self::Reload => "reload",
+            Self::TekExpiry => "tek_expiry",
+            Self::TekOrKekExpiry => "tek_or_kek_expiry",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What many registrations at once look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BurstCharacter {
+    /// Nothing explains them, or they fail.
+    Storm,
+    /// Members re-register before an expiry, spread by their jitter, and succeed.
+    Wave,
+}
+
+impl BurstCharacter {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Storm => "storm",
+            Self::Wave => "wave",
+        }
+    }
+}
+
+/// What a rekey delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RekeyKind {
+    /// Keys were deleted.
+    Delete,
+    /// A new KEK was delivered, perhaps with TEKs.
+    Kek,
+    /// New TEKs under the same KEK.
+    Tek,
+    /// Nothing tells.
+    Unknown,
+}
+
+impl RekeyKind {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Kek => "kek",
+            Self::Tek => "tek",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Every kind, in the order of the enum.
+    pub const ALL: [Self; 4] = [Self::Delete, Self::Kek, Self::Tek, Self::Unknown];
+}
+
+/// What the kind of a rekey was told from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The next rekey had other cookies: this one delivered them.
+    CookiesChanged,
+    /// The next rekey had the same cookies: this one delivered no KEK.
+    CookiesKept,
+    /// Its length: no policy fits into it, or only ever one kind of rekey of the group was as long.
+    Length,
+    /// Nothing followed, and it is far shorter than every rekey with a policy.
+    LastOfChain,
+    /// The message identifier began anew (RFC 9838 §2.4).
+    MessageId,
+    /// Nothing.
+    None,
+}
+
+impl Evidence {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CookiesChanged => "cookies_changed",
+            Self::CookiesKept => "cookies_kept",
+            Self::Length => "length",
+            Self::LastOfChain => "last_of_chain",
+            Self::MessageId => "message_id",
+            Self::None => "none",
+        }
+    }
+}
+
+/// How rekeys reach the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// To a multicast address.
+    Multicast,
+    /// To each member.
+    Unicast,
+}
+
+impl Transport {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Multicast => "multicast",
+            Self::Unicast => "unicast",
+        }
+    }
+
+    /// Every transport, in the order of the enum.
+    pub const ALL: [Self; 2] = [Self::Multicast, Self::Unicast];
+}
+
+/// How a key server renews its KEK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Neither: another vendor's timers, or votes that contradict each other.
+    Indeterminate,
+    /// When the KEK expires.
+    Legacy,
+    /// Well before the KEK expires.
+    New,
+    /// After the KEK expired.
+    Overdue,
+}
+
+impl Verdict {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Indeterminate => "indeterminate",
+            Self::Legacy => "legacy",
+            Self::New => "new",
+            Self::Overdue => "overdue",
+        }
+    }
+
+    /// Every verdict, in the order of the enum.
+    pub const ALL: [Self; 4] = [Self::Indeterminate, Self::Legacy, Self::New, Self::Overdue];
+
+    /// How much attention it asks for.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::New | Self::Indeterminate => Severity::Info,
+            Self::Legacy | Self::Overdue => Severity::Warning,
+        }
+    }
+}
+
+/// Where a lifetime is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The user said so.
+    Configured,
+    /// From how often it was renewed.
+    Learned,
+}
+
+impl Source {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Configured => "configured",
+            Self::Learned => "learned",
+        }
+    }
+}
+
+/// How a message contradicts the protocol, or what is known of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anomaly {
+    /// An initiator cookie that other addresses are using.
+    CookieReused,
+    /// A cookie is zero that must not be.
+    CookiesZero,
+    /// The declared length is not that of the datagram (RFC 2408 §5.1).
+    LengthMismatch,
+    /// A GROUPKEY-PUSH from a member to a key server.
+    PushFromMember,
+    /// A GROUPKEY-PUSH with a message identifier, or not encrypted (RFC 6407 §4).
+    PushNonconforming,
+    /// A single GROUPKEY-PUSH under an unknown KEK from an unknown key server.
+    PushUnconfirmed,
+    /// An ESP SPI below 256 (RFC 4303 §2.1).
+    ReservedSpi,
+    /// A key server answered one initiator cookie with two of its own.
+    ResponderCookieChanged,
+    /// Neither version 1.0 nor 2.0.
+    VersionUnknown,
+}
+
+impl Anomaly {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CookieReused => "cookie_reused",
+            Self::CookiesZero => "cookies_zero",
+            Self::LengthMismatch => "length_mismatch",
+            Self::PushFromMember => "push_from_member",
+            Self::PushNonconforming => "push_nonconforming",
+            Self::PushUnconfirmed => "push_unconfirmed",
+            Self::ReservedSpi => "reserved_spi",
+            Self::ResponderCookieChanged => "responder_cookie_changed",
+            Self::VersionUnknown => "version_unknown",
+        }
+    }
+
+    /// Every anomaly, in the order of the enum.
+    pub const ALL: [Self; 9] = [
+        Self::CookieReused,
+        Self::CookiesZero,
+        Self::LengthMismatch,
+        Self::PushFromMember,
+        Self::PushNonconforming,
+        Self::PushUnconfirmed,
+        Self::ReservedSpi,
+        Self::ResponderCookieChanged,
+        Self::VersionUnknown,
+    ];
+
+    /// How much attention it asks for.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::PushFromMember | Self::CookieReused | Self::ResponderCookieChanged => Severity::Warning,
+            Self::CookiesZero
+            | Self::LengthMismatch
+            | Self::PushNonconforming
+            | Self::PushUnconfirmed
+            | Self::ReservedSpi
+            | Self::VersionUnknown => Severity::Info,
+        }
+    }
+}
