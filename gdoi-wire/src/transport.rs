@@ -63,7 +63,7 @@ pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: &Ip)
 /// A datagram on one of our ports: ISAKMP, ISAKMP behind the non-ESP marker, ESP or a keepalive (RFC 3948 §2).
 ///
 /// Of `length` octets `here` are in this packet. The marker is accepted on the ISAKMP ports too: an implementation
-/// that uses one port for everything puts it there, and one random cookie in 2^32 begins with four zero octets.
+/// that uses one port for everything puts it there.
 #[inline(always)]
 fn datagram<O: Octets>(octets: &O, at: usize, length: usize, here: usize, nat_t: bool) -> Result<Body, Miss> {
     if length == 0 {
@@ -82,7 +82,7 @@ fn datagram<O: Octets>(octets: &O, at: usize, length: usize, here: usize, nat_t:
     let Some(first) = octets.array::<MARKER_OCTETS>(at) else {
         return Err(Miss::IsakmpTruncated);
     };
-    if first == [0; MARKER_OCTETS] {
+    if first == [0; MARKER_OCTETS] && (nat_t || is_marked(octets, at, here)) {
         isakmp(
             octets,
             at + MARKER_OCTETS,
@@ -95,6 +95,26 @@ fn datagram<O: Octets>(octets: &O, at: usize, length: usize, here: usize, nat_t:
     } else {
         isakmp(octets, at, length, here, false)
     }
+}
+
+/// Whether four zero octets on an ISAKMP port are a marker, or the beginning of an initiator cookie.
+///
+/// The version of the header tells: with a marker it stands four octets later.
+#[inline(always)]
+fn is_marked<O: Octets>(octets: &O, at: usize, here: usize) -> bool {
+    if here < VERSION_AT + VERSION_SPAN {
+        return true;
+    }
+    match octets.array::<VERSION_SPAN>(at + VERSION_AT) {
+        Some([unmarked, _, _, _, marked]) => is_version(marked) || !is_version(unmarked),
+        None => true,
+    }
+}
+
+/// Whether this is 1.0 (RFC 2408 §3.1) or 2.0 (RFC 7296 §3.1).
+#[inline(always)]
+const fn is_version(octet: u8) -> bool {
+    matches!(octet, 0x10 | 0x20)
 }
 
 #[inline(always)]
@@ -138,3 +158,7 @@ fn esp<O: Octets>(octets: &O, at: usize, length: usize, here: usize, in_udp: boo
 const UDP_OCTETS: usize = 8;
 const ESP_OCTETS: usize = 8;
 const MARKER_OCTETS: usize = 4;
+/// Offset of the version in an ISAKMP header.
+const VERSION_AT: usize = 17;
+/// From there to where it stands behind a marker.
+const VERSION_SPAN: usize = MARKER_OCTETS + 1;
