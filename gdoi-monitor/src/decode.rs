@@ -114,9 +114,10 @@ impl std::fmt::Display for Refused<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, (link, frames)) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{frames} frames of {link}")?;
+            let plural = if *frames == 1 { "" } else { "s" };
+            write!(f, "{comma}{frames} frame{plural} of {link}")?;
         }
-        write!(f, " were not read")
+        write!(f, " not read")
     }
 }
 

@@ -1,1 +1,7 @@
 //! What crosses crates: capture oracles, kernel parity, network namespaces, replay, the command line.
+#![cfg(test)]
+
+mod captures;
+mod decode_command;
+mod oracle;
+mod program;

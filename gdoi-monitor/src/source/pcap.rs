@@ -158,7 +158,7 @@ fn begin(window: &mut Window) -> Result<Format, What> {
             window.consume(PCAP_HEADER_OCTETS);
             Ok(Format::Pcap(Pcap::from(&header)))
         }
-        Err(nom::Err::Incomplete(_)) if !whole => Err(What::Truncated { frame: 1 }),
+        Err(nom::Err::Incomplete(_)) if !whole && window.held().len() >= MAGIC_OCTETS => Err(What::Header),
         Err(_) => Err(What::NotACapture),
     }
 }
@@ -221,6 +221,7 @@ fn fill(window: &mut Window, wanted: usize, frame: u64) -> Result<bool, What> {
 
 const NANOS: u64 = 1_000_000_000;
 const PCAP_HEADER_OCTETS: usize = 24;
+const MAGIC_OCTETS: usize = 4;
 /// The type of a section header block: the same in either byte order.
 const SECTION_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// The rest of the field says whether frames end in a check sequence.

@@ -33,6 +33,9 @@ pub enum What {
     /// It begins neither as pcap nor as pcapng does.
     #[error("is neither a pcap nor a pcapng capture")]
     NotACapture,
+    /// It ends before its first record could begin.
+    #[error("ends inside its file header")]
+    Header,
     /// It ends inside a record: a capture that was cut, or is still being written.
     #[error("ends inside frame {frame}")]
     Truncated {

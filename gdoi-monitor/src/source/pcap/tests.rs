@@ -1,1 +1,235 @@
+//! Captures in every form that is written, and in some that nobody should write.
 
+mod file;
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::*;
+use file::{Block, Order, Pcapng, pcap};
+
+/// A frame as the tests name it: number, nanoseconds, octets, octets on the wire, link layer.
+type Told = (u64, u64, Vec<u8>, u32, Link);
+
+/// The frames of a capture, and what is wrong with it.
+fn read(capture: &[u8]) -> (Vec<Told>, Option<String>) {
+    read_stream(Box::new(io::Cursor::new(capture.to_vec())))
+}
+
+fn read_stream(stream: Box<dyn Read + Send>) -> (Vec<Told>, Option<String>) {
+    let mut told = Vec::new();
+    let mut reader = match Reader::new(Path::new("x"), stream) {
+        Ok(reader) => reader,
+        Err(error) => return (told, Some(error.to_string())),
+    };
+    loop {
+        match reader.next_frame() {
+            Ok(Some(frame)) => told.push((
+                frame.number,
+                frame.at.as_nanos(),
+                frame.kept.to_vec(),
+                frame.wire_octets,
+                frame.link,
+            )),
+            Ok(None) => return (told, None),
+            Err(error) => return (told, Some(error.to_string())),
+        }
+    }
+}
+
+/// What a damaged capture is said to be; the frames before the damage are counted.
+fn check_wrong(capture: &[u8], frames: usize, expect: &str) {
+    let (told, wrong) = read(capture);
+    assert_eq!((told.len(), wrong.as_deref()), (frames, Some(expect)));
+}
+
+/// A stream that gives one octet at a time, as a slow pipe may.
+struct Trickle(io::Cursor<Vec<u8>>);
+
+impl Read for Trickle {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let one = into.len().min(1);
+        self.0.read(&mut into[..one])
+    }
+}
+
+#[test]
+fn pcap_in_every_order_and_precision() {
+    for (magic, order, nanos) in [
+        (0xa1b2_c3d4, Order::Little, 7000),
+        (0xa1b2_c3d4, Order::Big, 7000),
+        (0xa1b2_3c4d, Order::Little, 7),
+        (0xa1b2_3c4d, Order::Big, 7),
+        // The form of an old patch of Alexey Kuznetzov's, with eight more octets a record.
+        (0xa1b2_cd34, Order::Little, 7000),
+    ] {
+        let capture = pcap(magic, order, 1, &[(5, 7, b"abc", 3), (6, 0, b"de", 99)]);
+        let expect = vec![
+            (1, 5_000_000_000 + nanos, b"abc".to_vec(), 3, Link::Ethernet),
+            (2, 6_000_000_000, b"de".to_vec(), 99, Link::Ethernet),
+        ];
+        assert_eq!(read(&capture), (expect, None), "{magic:#x} {order:?}");
+    }
+}
+
+#[test]
+fn pcapng_in_every_order_resolution_and_offset() {
+    for order in [Order::Little, Order::Big] {
+        for (options, stamp, nanos) in [
+            (&[] as &[(u16, &[u8])], 1_000_007, 1_000_007_000),
+            (&[(9, &[6])], 1_000_007, 1_000_007_000),
+            (&[(9, &[9])], 1_000_007, 1_000_007),
+            (&[(9, &[3])], 1_007, 1_007_000_000),
+            (&[(9, &[0x8a])], 1024 + 512, 1_500_000_000),
+            (&[(9, &[0])], 3, 3_000_000_000),
+            (&[(14, &order.eight(10))], 1_000_007, 11_000_007_000),
+            (&[(14, &order.eight(u64::MAX))], 1_000_007, 7000),
+            // Before the epoch, and beyond what 64 bits count.
+            (&[(14, &order.eight(u64::MAX - 4))], 1, 0),
+            (&[(9, &[0])], u64::MAX, u64::MAX),
+        ] {
+            let mut capture = Pcapng::new(order);
+            capture.interface(113, 0, options);
+            capture.enhanced(0, stamp, b"abcde", 9);
+            let expect = vec![(1, nanos, b"abcde".to_vec(), 9, Link::Sll)];
+            assert_eq!(read(&capture.octets), (expect, None), "{order:?} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn pcapng_blocks_of_every_sort() {
+    let mut capture = Pcapng::new(Order::Little);
+    capture.interface(1, 4, &[]);
+    capture.interface(101, 0, &[]);
+    capture.block(Block::STATISTICS, &[0; 12]);
+    capture.enhanced(1, 5, b"v4", 2);
+    capture.block(Block::CUSTOM, &[7; 8]);
+    capture.simple(b"abcd", 9);
+    capture.obsolete(1, 6, b"xyz", 3);
+    // Another section, in another order, has interfaces of its own.
+    let mut second = Pcapng::new(Order::Big);
+    second.interface(276, 0, &[]);
+    second.simple(b"ab", 2);
+    second.obsolete(0, 8, b"q", 1);
+    capture.octets.extend(&second.octets);
+    let expect = vec![
+        (1, 5000, b"v4".to_vec(), 2, Link::Raw),
+        // No time of its own: that of the one before.
+        (2, 5000, b"abcd".to_vec(), 9, Link::Ethernet),
+        (3, 6000, b"xyz".to_vec(), 3, Link::Raw),
+        (4, 6000, b"ab".to_vec(), 2, Link::Sll2),
+        (5, 8000, b"q".to_vec(), 1, Link::Sll2),
+    ];
+    assert_eq!(read(&capture.octets), (expect, None));
+}
+
+#[test]
+fn every_prefix_says_where_it_ends() {
+    let old = pcap(
+        0xa1b2_c3d4,
+        Order::Little,
+        1,
+        &[(5, 7, b"abc", 3), (6, 0, b"de", 9)],
+    );
+    let mut new = Pcapng::new(Order::Little);
+    new.interface(1, 0, &[]);
+    let records = [24, 24 + 16 + 3];
+    new.enhanced(0, 1, b"abc", 3);
+    let first = new.octets.len();
+    new.enhanced(0, 2, b"de", 2);
+    for end in 1..old.len() {
+        let frames = usize::from(end >= 24 + 16 + 3);
+        let expect = match end {
+            0..4 => Some("x: is neither a pcap nor a pcapng capture".to_owned()),
+            4..24 => Some("x: ends inside its file header".to_owned()),
+            _ if records.contains(&end) => None,
+            _ => Some(format!("x: ends inside frame {}", frames + 1)),
+        };
+        let (told, wrong) = read(&old[..end]);
+        assert_eq!((told.len(), wrong), (frames, expect), "{end} octets");
+    }
+    for end in 4..new.octets.len() {
+        let frames = usize::from(end >= first);
+        let boundary = [28, 48, first].contains(&end);
+        let expect = (!boundary).then(|| format!("x: ends inside frame {}", frames + 1));
+        let (told, wrong) = read(&new.octets[..end]);
+        assert_eq!((told.len(), wrong), (frames, expect), "{end} octets");
+    }
+}
+
+#[test]
+fn damage_is_named() {
+    let good: (u32, u32, &[u8], u32) = (5, 7, b"abc", 3);
+    let mut long = pcap(0xa1b2_c3d4, Order::Little, 1, &[good, good]);
+    long[24 + 19 + 8..][..4].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
+    check_wrong(
+        &long,
+        1,
+        "x: is damaged at frame 2: a record of 2147483663 octets",
+    );
+
+    let mut unknown = Pcapng::new(Order::Little);
+    unknown.interface(1, 0, &[]);
+    unknown.enhanced(1, 0, b"abc", 3);
+    let expect = "x: is damaged at frame 1: a packet of interface 1, which is not described";
+    check_wrong(&unknown.octets, 0, expect);
+
+    let mut resolution = Pcapng::new(Order::Little);
+    resolution.interface(1, 0, &[(9, &[20])]);
+    check_wrong(
+        &resolution.octets,
+        0,
+        "x: is damaged at frame 1: a time resolution of 0x14",
+    );
+
+    let contradiction = "x: is damaged at frame 2: a block whose lengths contradict each other";
+    // The length of the block, before and behind; the length of the packet in it.
+    for (at, length) in [(4, 3_u32), (4, 31), (32, 40), (20, 0xffff_ffff), (20, 8)] {
+        let mut block = Pcapng::new(Order::Little);
+        block.interface(1, 0, &[]);
+        block.enhanced(0, 0, b"abc", 3);
+        let start = block.octets.len();
+        block.enhanced(0, 0, b"abc", 3);
+        block.octets[start + at..][..4].copy_from_slice(&length.to_le_bytes());
+        block.enhanced(0, 0, b"abc", 3);
+        check_wrong(&block.octets, 1, contradiction);
+    }
+}
+
+#[test]
+fn what_is_no_capture() {
+    check_wrong(b"", 0, "x: is empty");
+    check_wrong(&[0; 100], 0, "x: is neither a pcap nor a pcapng capture");
+    check_wrong(b"#!/bin/sh\n", 0, "x: is neither a pcap nor a pcapng capture");
+}
+
+#[test]
+fn a_trickle_and_a_frame_longer_than_the_window() {
+    let jumbo = vec![0xab; 600_000];
+    let records: Vec<(u32, u32, &[u8], u32)> =
+        vec![(1, 0, b"ab", 2), (2, 0, &jumbo, 600_000), (3, 0, b"c", 1)];
+    let capture = pcap(0xa1b2_c3d4, Order::Little, 1, &records);
+    let (told, wrong) = read(&capture);
+    assert_eq!(wrong, None);
+    assert_eq!(
+        told.iter().map(|frame| frame.2.len()).collect::<Vec<_>>(),
+        [2, 600_000, 1]
+    );
+    let trickled = read_stream(Box::new(Trickle(io::Cursor::new(capture))));
+    assert_eq!(trickled, (told, None));
+}
+
+#[test]
+fn an_unreadable_stream_is_not_the_end() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    }
+    let start = pcap(0xa1b2_c3d4, Order::Little, 1, &[(5, 7, b"abc", 3)]);
+    let (told, wrong) = read_stream(Box::new(io::Cursor::new(start).chain(Broken)));
+    assert_eq!(told.len(), 1);
+    assert_eq!(wrong.as_deref(), Some("x: cannot be read at frame 2: timed out"));
+}

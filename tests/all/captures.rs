@@ -1,0 +1,13 @@
+//! Where the captures of real peers are.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of shared captures, or `None` after saying on standard error that `what` is skipped.
+pub(crate) fn folder(what: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("SKIP {what}: there are no captures at {}", folder.display());
+    None
+}

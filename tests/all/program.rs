@@ -1,0 +1,41 @@
+//! The program as a user starts it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// The program next to this test executable, or `None` after saying on standard error that `what` is skipped.
+pub(crate) fn path(what: &str) -> Option<PathBuf> {
+    let mut program = std::env::current_exe().unwrap();
+    // target/PROFILE/deps/all-HASH -> target/PROFILE/gdoi-monitor
+    program.pop();
+    program.pop();
+    program.push("gdoi-monitor");
+    if program.is_file() {
+        return Some(program);
+    }
+    eprintln!("SKIP {what}: {} is not built", program.display());
+    None
+}
+
+/// Runs it with `input` on standard input.
+pub(crate) fn run(program: &PathBuf, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || {
+        // A program that does not want its input closes the pipe: that is no failure of the test.
+        match stdin.write_all(&input) {
+            Ok(()) | Err(_) => drop(stdin),
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
