@@ -7,25 +7,47 @@
 //! +-----------+-----------+-------+----------+     control, then the next type (IEEE 802.1Q §9)
 //! ```
 
-use crate::network::{self, Network};
+use crate::network::{self, Ip, Network};
 use crate::octets::Octets;
 use crate::packet::{Miss, Ports, Seen, Vlan};
-use crate::transport;
+use crate::transport::transport;
 
 /// Says what one Ethernet frame is.
 ///
 /// A quoted header inside an ICMP error is not a message: ICMP is not ours.
 #[inline(always)]
 pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Seen {
-    let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {
-        return Seen::Miss(Miss::EthernetTruncated);
-    };
-    dissect_payload(octets, ports, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
+    carried(octets, ports, network(octets))
 }
 
 /// Says what stands at `at` in a frame of any link layer, which called it `ethertype`: VLAN tags first, then IP.
 #[inline(always)]
 pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at: usize) -> Seen {
+    carried(octets, ports, payload_network(octets, ethertype, at))
+}
+
+/// The first half of [`dissect`]: down to the transport header, which [`transport()`](crate::transport()) reads.
+///
+/// The kernel's verifier follows every way through a program: in halves it is the sum of their ways, not the product.
+#[inline(always)]
+pub fn network<O: Octets>(octets: &O) -> Network {
+    let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {
+        return Network::Miss(Miss::EthernetTruncated);
+    };
+    payload_network(octets, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
+}
+
+#[inline(always)]
+fn carried<O: Octets>(octets: &O, ports: &Ports, network: Network) -> Seen {
+    match network {
+        Network::Other => Seen::Other,
+        Network::Miss(miss) => Seen::Miss(miss),
+        Network::Ip(ip) => transport(octets, ports, &ip),
+    }
+}
+
+#[inline(always)]
+fn payload_network<O: Octets>(octets: &O, ethertype: u16, at: usize) -> Network {
     let (mut ethertype, mut at) = (ethertype, at);
     let mut vlan = Vlan::default();
     for depth in 0..MAX_TAGS {
@@ -33,7 +55,7 @@ pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at:
             break;
         }
         let Some([c0, c1, e0, e1]) = octets.array(at) else {
-            return Seen::Miss(Miss::EthernetTruncated);
+            return Network::Miss(Miss::EthernetTruncated);
         };
         let tci = u16::from_be_bytes([c0, c1]);
         vlan.tci = if depth == 0 { [tci, 0] } else { [vlan.tci[0], tci] };
@@ -44,13 +66,12 @@ pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at:
     let network = match ethertype {
         ETHERTYPE_IPV4 => network::ipv4(octets, at),
         ETHERTYPE_IPV6 => network::ipv6(octets, at),
-        other if is_tag(other) => return Seen::Miss(Miss::VlanDepth),
-        _ => return Seen::Other,
+        other if is_tag(other) => return Network::Miss(Miss::VlanDepth),
+        _ => return Network::Other,
     };
     match network {
-        Network::Other => Seen::Other,
-        Network::Miss(miss) => Seen::Miss(miss),
-        Network::Ip(ip) => transport::dissect(octets, ports, vlan, &ip),
+        Network::Ip(ip) => Network::Ip(Ip { vlan, ..ip }),
+        Network::Miss(_) | Network::Other => network,
     }
 }
 

@@ -8,10 +8,12 @@
 //! ```
 
 use crate::octets::Octets;
-use crate::packet::{Ah, Fragment, Miss, mapped};
+use crate::packet::{Ah, Fragment, Miss, Vlan, mapped};
 
-/// An IP packet that may be ours.
-pub(crate) struct Ip {
+/// An IP packet that may be ours, read up to its transport header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ip {
+    pub(crate) vlan: Vlan,
     pub(crate) source: [u8; 16],
     pub(crate) destination: [u8; 16],
     pub(crate) version: u8,
@@ -28,9 +30,13 @@ pub(crate) struct Ip {
 }
 
 /// What the network layer found.
-pub(crate) enum Network {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// Not ours.
     Other,
+    /// A packet that may be ours.
     Ip(Ip),
+    /// Ours, or possibly ours, and not readable.
     Miss(Miss),
 }
 
@@ -84,6 +90,7 @@ pub(crate) fn ipv4<O: Octets>(octets: &O, at: usize) -> Network {
         Err(miss) => return Network::Miss(miss),
     };
     let ip = Ip {
+        vlan: Vlan::default(),
         source: mapped([s0, s1, s2, s3]),
         destination: mapped([d0, d1, d2, d3]),
         version: 4,
@@ -118,6 +125,7 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, at: usize) -> Network {
     };
     let payload = usize::from(u16::from_be_bytes([l0, l1]));
     let mut ip = Ip {
+        vlan: Vlan::default(),
         source,
         destination,
         version: 6,
@@ -131,6 +139,9 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, at: usize) -> Network {
     for _ in 0..MAX_EXTENSION_HEADERS {
         if !is_followed(ip.protocol) {
             break;
+        }
+        if ip.at - at > MAX_HEADER_OCTETS {
+            return Network::Miss(Miss::Ipv6HeaderDepth);
         }
         let Some([next, length, o0, o1, _, _, _, _]) = octets.array::<8>(ip.at) else {
             return Network::Miss(Miss::Ipv6Truncated);
@@ -152,7 +163,7 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, at: usize) -> Network {
         }
         ip.protocol = next;
     }
-    if is_followed(ip.protocol) {
+    if is_followed(ip.protocol) || ip.at - at > MAX_HEADER_OCTETS {
         return Network::Miss(Miss::Ipv6HeaderDepth);
     }
     if !matches!(ip.protocol, UDP | ESP | AH) {
@@ -216,3 +227,6 @@ const AH_OCTETS: usize = 12;
 const AH_MIN_LENGTH: usize = 1;
 /// RFC 8200 §4.1 recommends an order with seven; one more for a second destination options header.
 const MAX_EXTENSION_HEADERS: usize = 8;
+/// Headers beyond this are not followed: the kernel reads them in the first buffer of a frame, which every driver makes
+/// larger. A chain of real headers has a few hundred octets.
+const MAX_HEADER_OCTETS: usize = 1024;

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::isakmp::{HEADER_OCTETS, Header};
 use crate::octets::Octets;
-use crate::packet::{Body, Class, Esp, Fragment, Miss, Packet, Vlan, address, mapped, octets_of};
+use crate::packet::{Body, Class, Fragment, Miss, Packet, Vlan, address, mapped, octets_of};
 
 /// Layout version, the first octet of every record. Any change of layout raises it.
 pub const RECORD_VERSION: u8 = 1;
@@ -140,10 +140,19 @@ impl Record {
 
     /// The record of an ISAKMP message, and the offset in the frame of what follows its header.
     ///
-    /// `None` when the packet is not an ISAKMP message. `snapshot_octets` is how many octets to copy from that
-    /// offset; where fewer were kept, the caller lowers it.
-    #[inline(always)]
+    /// `None` when the packet is not an ISAKMP message.
     pub fn message<O: Octets>(packet: &Packet, octets: &O) -> Option<(Self, usize)> {
+        let mut record = Self::empty(KIND_MESSAGE);
+        let behind = record.write_message(packet, octets)?;
+        Some((record, behind))
+    }
+
+    /// Writes every field of a message but `interface` and `at_ns`, which are zero, and says at which offset of the
+    /// frame its payloads begin: `snapshot_octets` are to be copied from there.
+    ///
+    /// In place, because the kernel's stack of 512 octets has no room for a second record.
+    #[inline(always)]
+    pub fn write_message<O: Octets>(&mut self, packet: &Packet, octets: &O) -> Option<usize> {
         let Body::Isakmp {
             header,
             at,
@@ -154,52 +163,33 @@ impl Record {
         else {
             return None;
         };
-        let mut record = Self::empty(KIND_MESSAGE);
-        record.addressed(packet);
-        record.flags = if marked { FLAG_MARKED } else { 0 };
+        *self = Self::empty(KIND_MESSAGE);
+        self.vlan_depth = packet.vlan.depth;
+        self.vlan_tci = packet.vlan.tci;
+        self.source = packet.source;
+        self.destination = packet.destination;
+        self.flags = if marked { FLAG_MARKED } else { 0 };
         if packet.fragment == Fragment::First {
-            record.flags |= FLAG_FIRST_FRAGMENT;
+            self.flags |= FLAG_FIRST_FRAGMENT;
         }
-        record.source_port = packet.source_port;
-        record.destination_port = packet.destination_port;
-        record.frame_octets = octets.wire_length() as u32;
-        record.datagram_octets = datagram;
-        record.header = header.octets();
+        self.source_port = packet.source_port;
+        self.destination_port = packet.destination_port;
+        self.frame_octets = octets.wire_length() as u32;
+        self.datagram_octets = datagram;
+        self.header = header.octets();
         let behind = at + HEADER_OCTETS;
         let beyond = usize::from(here).saturating_sub(HEADER_OCTETS);
         // All sixteen or none: a partial fingerprint would make two different short messages look alike.
         if beyond >= FINGERPRINT_OCTETS
             && let Some(fingerprint) = octets.array(behind)
         {
-            record.fingerprint = fingerprint;
-            record.fingerprint_octets = FINGERPRINT_OCTETS as u8;
+            self.fingerprint = fingerprint;
+            self.fingerprint_octets = FINGERPRINT_OCTETS as u8;
         }
         if !header.is_encrypted() {
-            record.snapshot_octets = if beyond < SNAPSHOT_OCTETS {
-                beyond as u16
-            } else {
-                SNAPSHOT_OCTETS as u16
-            };
+            self.snapshot_octets = beyond.min(SNAPSHOT_OCTETS) as u16;
         }
-        Some((record, behind))
-    }
-
-    /// The record of an ESP packet that took a slot, or found none.
-    #[inline(always)]
-    pub fn spi(kind: u8, esp: Esp, site: u32) -> Self {
-        let mut record = Self::empty(kind);
-        record.spi = esp.spi;
-        record.sequence = esp.sequence;
-        record.site = site;
-        record
-    }
-
-    #[inline(always)]
-    fn addressed(&mut self, packet: &Packet) {
-        self.vlan_depth = packet.vlan.depth;
-        self.vlan_tci = packet.vlan.tci;
-        self.source = packet.source;
-        self.destination = packet.destination;
+        Some(behind)
     }
 
     /// Reads a record and the snapshot behind it. `None` for another version or too few octets.
@@ -286,7 +276,23 @@ pub struct Counters {
     /// IP octets of those.
     pub overflow_octets: u64,
     /// ESP packets with one of the SPIs 0 to 255, which get no slot (RFC 4303 §2.1).
-    pub reserved_spis: u64,
+    pub reserved_packets: u64,
+    /// IP octets of those.
+    pub reserved_octets: u64,
+}
+
+impl Counters {
+    /// How many numbers there are, for readers that know numbers only.
+    pub const WORDS: usize = size_of::<Self>() / size_of::<u64>();
+
+    /// Adds what another CPU counted.
+    pub fn add(&mut self, other: &Self) {
+        let sum: &mut [u64; Self::WORDS] = zerocopy::transmute_mut!(self);
+        let more: &[u64; Self::WORDS] = zerocopy::transmute_ref!(other);
+        for (sum, more) in sum.iter_mut().zip(more) {
+            *sum = sum.wrapping_add(*more);
+        }
+    }
 }
 
 /// One SPI of one site, as one CPU counted it.

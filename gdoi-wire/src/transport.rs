@@ -3,11 +3,11 @@
 use crate::isakmp::{HEADER_OCTETS, Header};
 use crate::network::{ESP, Ip, UDP};
 use crate::octets::Octets;
-use crate::packet::{Body, Esp, Fragment, Miss, Packet, Ports, Seen, Vlan};
+use crate::packet::{Body, Esp, Fragment, Miss, Packet, Ports, Seen};
 
-/// Reads the transport layer of `ip`.
+/// The second half of [`dissect`](crate::dissect): reads the transport layer of `ip`, which stands in `octets`.
 #[inline(always)]
-pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: &Ip) -> Seen {
+pub fn transport<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Seen {
     let (source_port, destination_port, body) = match ip.protocol {
         ESP => match esp(octets, ip.at, ip.end - ip.at, ip.end - ip.at, false) {
             Ok(body) => (0, 0, body),
@@ -47,7 +47,7 @@ pub(crate) fn dissect<O: Octets>(octets: &O, ports: &Ports, vlan: Vlan, ip: &Ip)
         _ => (0, 0, Body::Ah),
     };
     Seen::Packet(Packet {
-        vlan,
+        vlan: ip.vlan,
         source: ip.source,
         destination: ip.destination,
         ip_version: ip.version,
@@ -70,9 +70,10 @@ fn datagram<O: Octets>(octets: &O, at: usize, length: usize, here: usize, nat_t:
         return Err(Miss::IsakmpEmpty);
     }
     if length < MARKER_OCTETS {
-        // One octet at a variable offset is fine for the verifier; at offset zero it would not be.
-        return match octets.array::<1>(at) {
-            Some([0xff]) if length == 1 && here == 1 => Ok(Body::NatKeepalive),
+        // Read with the octet before it: LLVM makes `at + 1 > end` into `at >= end`, from which the verifier learns
+        // nothing ("R4 offset is outside of the packet").
+        return match octets.array::<2>(at - 1) {
+            Some([_, 0xff]) if length == 1 && here == 1 => Ok(Body::NatKeepalive),
             _ => Err(Miss::IsakmpShort),
         };
     }

@@ -2,7 +2,8 @@
 #![cfg(test)]
 
 mod captures;
-mod check_config_command;
 mod decode_command;
+mod kernel;
 mod oracle;
+mod parity;
 mod program;

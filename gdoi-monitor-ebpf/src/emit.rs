@@ -1,0 +1,79 @@
+//! Records into the ring. Nothing here wakes the agent: it empties the ring by a timer, which costs far less.
+
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use gdoi_wire::record::{Record, SNAPSHOT_OCTETS};
+use gdoi_wire::{Body, Esp, Packet};
+
+use crate::count::Counts;
+use crate::maps::RING;
+use crate::reader::Frame;
+
+/// An ISAKMP message, with a snapshot of its payloads when they are in clear text.
+#[inline(always)]
+pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &Frame<'_>, interface: u32) {
+    let encrypted = match packet.body {
+        Body::Isakmp { header, .. } => header.is_encrypted(),
+        Body::Esp(_) | Body::Ah | Body::NatKeepalive => return,
+    };
+    // The verifier wants each size as a constant.
+    let entry = if encrypted {
+        RING.reserve_bytes(size_of::<Record>(), 0)
+    } else {
+        RING.reserve_bytes(size_of::<Record>() + SNAPSHOT_OCTETS, 0)
+    };
+    let Some(mut entry) = entry else {
+        return counts.lost_message();
+    };
+    let at = entry.as_mut_ptr();
+    // SAFETY: the entry begins with room for a record, and the ring aligns entries to eight octets.
+    let record = unsafe { &mut *at.cast::<Record>() };
+    let Some(payloads) = record.write_message(packet, frame) else {
+        return entry.discard(0);
+    };
+    record.interface = interface;
+    record.at_ns = now();
+    if !encrypted && record.snapshot_octets != 0 {
+        // One 64-bit length from here to the helper, never zero and never beyond the room: the verifier follows a
+        // mask, not the branch before it ("R4 invalid zero-sized read: u64=[0,512]").
+        let length = ((u64::from(record.snapshot_octets) - 1) & (SNAPSHOT_OCTETS as u64 - 1)) + 1;
+        // SAFETY: the entry of a message in clear text has SNAPSHOT_OCTETS behind the record.
+        let room = unsafe { at.add(size_of::<Record>()) };
+        // SAFETY: as above, and `length` is 1 to SNAPSHOT_OCTETS.
+        if !unsafe { frame.copy(payloads, room, length) } {
+            record.snapshot_octets = 0;
+        }
+    }
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+}
+
+/// A hint that an SPI took a slot of the table, or found none.
+#[inline(always)]
+pub(crate) fn hint(counts: &mut Counts, kind: u8, esp: Esp, site: u32) {
+    if hint_record(u64::from(kind), esp.spi, esp.sequence, site) == 0 {
+        counts.lost_hint();
+    }
+}
+
+/// Out of line, or every place that counts ESP carries the code for what happens once per SPI.
+#[inline(never)]
+fn hint_record(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
+    let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) else {
+        return 0;
+    };
+    // SAFETY: as in `message`.
+    let record = unsafe { &mut *entry.as_mut_ptr().cast::<Record>() };
+    *record = Record::empty(kind as u8);
+    record.at_ns = now();
+    record.spi = spi;
+    record.sequence = sequence;
+    record.site = site;
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    1
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper only reads a clock.
+    unsafe { bpf_ktime_get_boot_ns() }
+}

@@ -1,0 +1,56 @@
+//! The XDP program: picks ISAKMP, ESP and AH out of traffic, counts all, and passes every frame on.
+//!
+//! A frame takes one of two ways to the same answer. The fast way ([`fast`]) knows what nearly all frames look like
+//! and decides them in a few instructions; everything else goes to the slow way ([`slow`]), which runs the dissector
+//! that user space runs. A test holds the two and user space against each other.
+//!
+//! `gdoi_clock` never sees a frame: the agent test-runs it to read the kernel's clocks at one moment.
+#![no_std]
+#![no_main]
+
+mod count;
+mod emit;
+mod fast;
+mod maps;
+mod reader;
+mod slow;
+
+use aya_ebpf::bindings::xdp_action::XDP_PASS;
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns};
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use gdoi_wire::record::Clocks;
+
+/// Looks at a frame and passes it on, whatever it is.
+#[xdp(frags)]
+pub fn gdoi_xdp(ctx: XdpContext) -> u32 {
+    if fast::is_left(&ctx) {
+        slow::dissect(&ctx);
+    }
+    XDP_PASS
+}
+
+/// Writes the kernel's clocks to the map of clocks.
+#[xdp]
+pub fn gdoi_clock(_ctx: XdpContext) -> u32 {
+    if let Some(clocks) = maps::CLOCKS.get_ptr_mut(0) {
+        // SAFETY: both helpers only read a clock.
+        let boot_ns = unsafe { bpf_ktime_get_boot_ns() };
+        // SAFETY: as above.
+        let jiffies = unsafe { bpf_jiffies64() };
+        // SAFETY: the lookup succeeded, and nobody else writes while the agent test-runs this program.
+        unsafe { clocks.write(Clocks { boot_ns, jiffies }) };
+    }
+    XDP_PASS
+}
+
+/// Cannot be reached: the verifier refuses a program that does not end, so a reachable panic cannot be loaded.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The kernel allows some helpers to programs under the GPL only; the source is MIT or Apache-2.0 as well.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,60 @@
+//! The memory of the SPI table: the only `unsafe` of the agent.
+//!
+//! The kernel's array map is mapped into our memory, and its programs go on writing to it. So nothing here makes a
+//! reference to it: every access is one atomic load or store of an aligned word inside the mapping.
+#![expect(unsafe_code, reason = "a memory shared with the kernel has no safe interface")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+/// A map of the kind `BPF_F_MMAPABLE`, as words of 64 bits.
+#[derive(Debug)]
+pub(super) struct Memory {
+    map: MmapRaw,
+    words: usize,
+}
+
+impl Memory {
+    /// Maps the first `words` words of the map behind `fd`.
+    pub(super) fn new(fd: &impl AsFd, words: usize) -> io::Result<Self> {
+        let map = MmapOptions::new()
+            .len(words * size_of::<u64>())
+            .map_raw(fd.as_fd().as_raw_fd())?;
+        Ok(Self { map, words })
+    }
+
+    /// How many words there are.
+    pub(super) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// The word at `index`; zero beyond the end.
+    #[inline]
+    pub(super) fn load(&self, index: usize) -> u64 {
+        self.word(index).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// Writes the word at `index`; nothing beyond the end.
+    #[inline]
+    pub(super) fn store(&self, index: usize, value: u64) {
+        if let Some(word) = self.word(index) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn word(&self, index: usize) -> Option<&AtomicU64> {
+        if index >= self.words {
+            return None;
+        }
+        let at = self.map.as_mut_ptr().cast::<u64>();
+        // SAFETY: the line above keeps `index` inside the mapping, whose length is `words` words.
+        let at = unsafe { at.add(index) };
+        // SAFETY: the mapping begins on a page, so the word is aligned; it lives as long as `self`; on our side it is
+        // only ever used through atomics.
+        Some(unsafe { AtomicU64::from_ptr(at) })
+    }
+}

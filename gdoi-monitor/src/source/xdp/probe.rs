@@ -1,0 +1,327 @@
+//! One loaded program: how it is set up, attached, read and test-run.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aya::maps::lpm_trie::Key;
+use aya::maps::{Array, LpmTrie, MapData, PerCpuArray, RingBuf};
+use aya::programs::xdp::{XdpLinkId, XdpMode};
+use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use aya_log::EbpfLogger;
+use gdoi_wire::Ports;
+use gdoi_wire::record::{
+    Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS, GLOBAL_SITES_ON,
+    GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_COUNTERS, MAP_RING, MAP_SITES, MAP_SPIS, PROGRAM_CLOCK, PROGRAM_XDP,
+    site_key,
+};
+
+use super::clock::Clock;
+use super::error::{Error, errno};
+use super::interface::Interface;
+use super::table::{Count, Table};
+
+/// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Ports to watch.
+    pub ports: Ports,
+    /// Where the sites are.
+    pub sites: Vec<SiteRoute>,
+    /// Buckets of two SPIs in the table of each CPU; rounded up to a power of two.
+    pub buckets: u32,
+    /// A slot of the table without packets for so long may be given to another SPI.
+    pub spi_idle: Duration,
+    /// Octets of the ring; rounded up to a power of two of pages.
+    pub ring_octets: u32,
+    /// Level of the program's own log: 0 is none and costs nothing, 4 is debug.
+    pub kernel_log: u8,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ports: Ports::DEFAULT,
+            sites: Vec::new(),
+            buckets: DEFAULT_BUCKETS,
+            spi_idle: Duration::from_secs(600),
+            ring_octets: 4 << 20,
+            kernel_log: 0,
+        }
+    }
+}
+
+/// A prefix of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteRoute {
+    /// First address of the prefix.
+    pub prefix: IpAddr,
+    /// Its length in bits.
+    pub length: u8,
+    /// Number of the site, from 1.
+    pub site: u32,
+}
+
+/// How to attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the driver where it can, else before the network stack.
+    Auto,
+    /// In the driver.
+    Native,
+    /// Before the network stack, at a cost per packet that native mode does not have.
+    Generic,
+}
+
+/// Where a program sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// In the driver.
+    Native,
+    /// Before the network stack.
+    Generic,
+}
+
+impl Attachment {
+    /// The word for it in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Generic => "xdp-generic",
+            Self::Native => "xdp",
+        }
+    }
+}
+
+/// One loaded program with its maps.
+pub struct Probe {
+    ebpf: Ebpf,
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, [u64; Counters::WORDS]>,
+    clocks: Array<MapData, [u64; 2]>,
+    clock: Clock,
+    table: Table,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    link: Option<XdpLinkId>,
+    // aya writes its number into the code at load; the map must stay open until then, and the program reads it always.
+    _sites: LpmTrie<MapData, [u8; 16], u32>,
+}
+
+impl Probe {
+    /// Loads the programs into the kernel; nothing is attached yet.
+    pub fn load(settings: &Settings) -> Result<Self, Error> {
+        let per_cpu = settings.buckets.clamp(1, MAX_BUCKETS).next_power_of_two();
+        let cpus = aya::util::nr_cpus().map_err(|(_, source)| Error::Memory(source))?;
+        let buckets = per_cpu.saturating_mul(u32::try_from(cpus).unwrap_or(u32::MAX));
+        let mut ebpf = load_object(settings, per_cpu, buckets)?;
+        let counters = PerCpuArray::try_from(take(&mut ebpf, MAP_COUNTERS)?)?;
+        let clocks = Array::try_from(take(&mut ebpf, MAP_CLOCKS)?)?;
+        let ring = RingBuf::try_from(take(&mut ebpf, MAP_RING)?)?;
+        let sites = site_trie(take(&mut ebpf, MAP_SITES)?, &settings.sites)?;
+        let spis = take(&mut ebpf, MAP_SPIS)?;
+        // Kept even at level 0: the program holds the number of its map.
+        let logger = if settings.kernel_log > 0 {
+            Some(EbpfLogger::init(&mut ebpf)?)
+        } else {
+            None
+        };
+        for name in [PROGRAM_CLOCK, PROGRAM_XDP] {
+            program(&mut ebpf, name)?.load().map_err(refused)?;
+        }
+        let reading = read_clocks(&mut ebpf, &clocks)?;
+        let clock = Clock::new(reading);
+        let table = match &spis {
+            aya::maps::Map::Array(map) => {
+                Table::new(map.fd(), buckets, settings.spi_idle, clock.now()).map_err(Error::Memory)?
+            }
+            _ => return Err(Error::Object(MAP_SPIS)),
+        };
+        Ok(Self {
+            ebpf,
+            ring,
+            counters,
+            clocks,
+            clock,
+            table,
+            logger,
+            link: None,
+            _sites: sites,
+        })
+    }
+
+    /// Attaches to an interface, in one piece: either every packet is seen from here on, or none.
+    pub fn attach(&mut self, interface: &Interface, mode: Mode) -> Result<Attachment, Error> {
+        let program = program(&mut self.ebpf, PROGRAM_XDP)?;
+        let mut attach = |mode| program.attach_to_if_index(interface.index, mode);
+        let (link, attachment) = match mode {
+            Mode::Native => (attach(XdpMode::Driver), Attachment::Native),
+            Mode::Generic => (attach(XdpMode::Skb), Attachment::Generic),
+            Mode::Auto => match attach(XdpMode::Driver) {
+                Err(error) if errno(&error).is_some_and(|number| NO_NATIVE.contains(&number)) => {
+                    (attach(XdpMode::Skb), Attachment::Generic)
+                }
+                native => (native, Attachment::Native),
+            },
+        };
+        self.link = Some(link.map_err(|error| unattached(error, interface))?);
+        Ok(attachment)
+    }
+
+    /// Detaches: no packet is counted from here on, so that a last look finds whole numbers.
+    pub fn detach(&mut self) -> Result<(), Error> {
+        if let Some(link) = self.link.take() {
+            program(&mut self.ebpf, PROGRAM_XDP)?.detach(link)?;
+        }
+        Ok(())
+    }
+
+    /// Hands every waiting record to `each`, at most `limit` of them, and says how many there were.
+    pub fn drain(&mut self, limit: usize, mut each: impl FnMut(&[u8])) -> usize {
+        let mut drained = 0;
+        while drained < limit {
+            let Some(record) = self.ring.next() else { break };
+            each(&record);
+            drained += 1;
+        }
+        drained
+    }
+
+    /// What all CPUs counted since the program was loaded.
+    pub fn counters(&self) -> Result<Counters, Error> {
+        let mut sum = Counters::default();
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            sum.add(zerocopy::transmute_ref!(cpu));
+        }
+        Ok(sum)
+    }
+
+    /// Reads the kernel's clocks, so that moments told by jiffies stay exact.
+    pub fn read_clock(&mut self) -> Result<Clock, Error> {
+        let reading = read_clocks(&mut self.ebpf, &self.clocks)?;
+        self.clock.read(reading);
+        Ok(self.clock)
+    }
+
+    /// Adds to `counts` the ESP counted since the last look, by SPI and site.
+    pub fn read_table(&mut self, counts: &mut BTreeMap<(u32, u32), Count>) {
+        self.table.read(&self.clock, counts);
+    }
+
+    /// How many slots of the SPI table are taken, and how many there are.
+    pub fn occupancy(&self) -> (usize, usize) {
+        self.table.occupancy()
+    }
+
+    /// Writes what the program logged to the log of the agent.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+
+    /// Runs the program `repeat` times on a frame that was not received, as BPF_PROG_TEST_RUN does: the verdict and
+    /// the mean time of one run.
+    pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> Result<(u32, Duration), Error> {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.repeat = repeat;
+        let result = program(&mut self.ebpf, PROGRAM_XDP)?.test_run(options)?;
+        Ok((result.return_value, result.duration))
+    }
+}
+
+fn load_object(settings: &Settings, per_cpu: u32, buckets: u32) -> Result<Ebpf, Error> {
+    let mask = per_cpu - 1;
+    let sites_on = u8::from(!settings.sites.is_empty());
+    EbpfLoader::new()
+        .override_global(GLOBAL_ISAKMP_PORTS, &settings.ports.isakmp, true)
+        .override_global(GLOBAL_NAT_T_PORTS, &settings.ports.nat_t, true)
+        .override_global(GLOBAL_SPI_MASK, &mask, true)
+        .override_global(GLOBAL_SITES_ON, &sites_on, true)
+        .override_global(aya_log::LEVEL, &settings.kernel_log, true)
+        .map_max_entries(MAP_SPIS, buckets)
+        .map_max_entries(MAP_RING, settings.ring_octets)
+        .load(OBJECT)
+        .map_err(|error| match errno(&error) {
+            Some(number) if PERMISSION.contains(&number) => {
+                Error::Permission(std::io::Error::from_raw_os_error(number))
+            }
+            _ => Error::Load(error),
+        })
+}
+
+/// Why the kernel refused a program: aya's text holds the verifier's whole log, of which the user needs the cause.
+fn refused(error: ProgramError) -> Error {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = &error
+    else {
+        return Error::Program(error);
+    };
+    let lacks_capability = verifier_log.to_string().contains("!root");
+    let cause = || std::io::Error::from_raw_os_error(io_error.raw_os_error().unwrap_or_default());
+    match io_error.raw_os_error() {
+        Some(libc::EPERM) => Error::Permission(cause()),
+        // Without CAP_PERFMON the verifier prohibits arithmetic on packet pointers.
+        Some(libc::EACCES) if lacks_capability => Error::Permission(cause()),
+        // Flags or helpers that the kernel does not know.
+        Some(libc::EINVAL) => Error::Kernel {
+            release: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+            source: cause(),
+        },
+        _ => Error::Program(error),
+    }
+}
+
+fn unattached(error: ProgramError, interface: &Interface) -> Error {
+    let name = interface.name.clone();
+    match errno(&error) {
+        Some(number) if number == libc::EBUSY || number == libc::EEXIST => Error::Busy { interface: name },
+        Some(number) if NO_NATIVE.contains(&number) => Error::NoNative { interface: name },
+        Some(number) if number == libc::ENODEV => Error::Gone { interface: name },
+        Some(number) if PERMISSION.contains(&number) => {
+            Error::Permission(std::io::Error::from_raw_os_error(number))
+        }
+        _ => Error::Attach {
+            interface: name,
+            source: error,
+        },
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, Error> {
+    ebpf.take_map(name).ok_or(Error::Object(name))
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Error> {
+    Ok(ebpf.program_mut(name).ok_or(Error::Object(name))?.try_into()?)
+}
+
+fn site_trie(map: aya::maps::Map, sites: &[SiteRoute]) -> Result<LpmTrie<MapData, [u8; 16], u32>, Error> {
+    let mut trie = LpmTrie::try_from(map)?;
+    for SiteRoute { prefix, length, site } in sites {
+        let (bits, octets) = site_key(*prefix, *length);
+        trie.insert(&Key::new(bits, octets), site, 0)?;
+    }
+    Ok(trie)
+}
+
+fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; 2]>) -> Result<Clocks, Error> {
+    let mut options = TestRunOptions::new();
+    // The kernel refuses to test-run XDP on less than an Ethernet header.
+    options.data_in = Some(&[0; 14]);
+    program(ebpf, PROGRAM_CLOCK)?.test_run(options)?;
+    Ok(zerocopy::transmute!(clocks.get(&0, 0)?))
+}
+
+/// The object that `cargo xtask ebpf` builds from the crate `gdoi-monitor-ebpf`.
+static OBJECT: &[u8] = include_bytes_aligned!("../../../ebpf/gdoi-monitor.bpf.o");
+/// 1 MiB of table per CPU; beyond that each packet misses the caches.
+const MAX_BUCKETS: u32 = 1 << 14;
+const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
+/// What drivers say that have no native XDP, or none for this size of frames.
+const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];

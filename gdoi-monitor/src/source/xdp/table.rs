@@ -1,0 +1,151 @@
+//! The SPI table of one interface: what was counted since the last look, and which slots may be used again.
+//!
+//! The kernel only ever adds; the agent keeps what it has seen of each slot and reports the difference. A slot that has
+//! been idle is freed by writing its key: the numbers stay, and go on from there under the next key.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use gdoi_core::observation::{Esp, Site};
+use gdoi_core::{Observation, Timestamp};
+use gdoi_wire::record::{Bucket, Slot};
+
+use super::clock::Clock;
+use super::memory::Memory;
+
+/// Reads the table of one interface.
+#[derive(Debug)]
+pub struct Table {
+    memory: Memory,
+    /// What was seen of each slot.
+    seen: Vec<Seen>,
+    /// When the table was last read.
+    at: Timestamp,
+    idle: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    packets: u64,
+    octets: u64,
+    key: u64,
+}
+
+/// What all CPUs counted of one SPI at one site since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Packets.
+    pub packets: u64,
+    /// IP octets.
+    pub octets: u64,
+    /// The first packet, or the last look when there were packets before.
+    pub first: Timestamp,
+    /// The last packet.
+    pub last: Timestamp,
+}
+
+impl Table {
+    /// Over the map behind `fd`, with `buckets` for all CPUs together. A slot without packets for `idle` is freed.
+    pub(super) fn new(fd: &impl AsFd, buckets: u32, idle: Duration, now: Timestamp) -> io::Result<Self> {
+        let words = buckets as usize * (size_of::<Bucket>() / size_of::<u64>());
+        let memory = Memory::new(fd, words)?;
+        let slots = memory.words() / SLOT_WORDS;
+        Ok(Self {
+            memory,
+            seen: vec![Seen::default(); slots],
+            at: now,
+            idle,
+        })
+    }
+
+    /// Adds to `counts` what was counted since the last look, by SPI and site.
+    pub fn read(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), Count>) {
+        let since = self.at;
+        for (index, seen) in self.seen.iter_mut().enumerate() {
+            let at = index * SLOT_WORDS;
+            let packets = self.memory.load(at + PACKETS);
+            if packets == seen.packets {
+                free_if_idle(&self.memory, at, seen, clock, self.idle);
+                continue;
+            }
+            let octets = self.memory.load(at + OCTETS);
+            let key = self.memory.load(at + KEY);
+            // The first packet of a new key writes its numbers before the key: it is told with the next look.
+            if key == 0 && seen.key == 0 {
+                continue;
+            }
+            let moments = self.memory.load(at + MOMENTS);
+            let (first, last) = (clock.moment(moments as u32), clock.moment((moments >> 32) as u32));
+            let told = if key == 0 { seen.key } else { key };
+            let first = if key == seen.key || key == 0 { since } else { first };
+            let new = Count {
+                packets: packets.wrapping_sub(seen.packets),
+                octets: octets.wrapping_sub(seen.octets),
+                first: first.min(last),
+                last,
+            };
+            counts
+                .entry((told as u32, (told >> 32) as u32))
+                .and_modify(|count| count.add(new))
+                .or_insert(new);
+            *seen = Seen { packets, octets, key };
+        }
+        self.at = clock.now();
+    }
+
+    /// How many slots have a key, and how many there are.
+    pub fn occupancy(&self) -> (usize, usize) {
+        let taken = self.seen.iter().filter(|seen| seen.key != 0).count();
+        (taken, self.seen.len())
+    }
+}
+
+impl Count {
+    fn add(&mut self, more: Self) {
+        self.packets += more.packets;
+        self.octets += more.octets;
+        self.first = self.first.min(more.first);
+        self.last = self.last.max(more.last);
+    }
+
+    /// What the tracker is told.
+    pub fn observation(self, spi: u32, site: u32) -> Observation<'static> {
+        let Self {
+            packets,
+            octets,
+            first,
+            last,
+        } = self;
+        Observation::Esp(Esp {
+            spi,
+            site: (site != 0).then_some(Site(site)),
+            packets,
+            octets,
+            first,
+            last,
+        })
+    }
+}
+
+fn free_if_idle(memory: &Memory, at: usize, seen: &mut Seen, clock: &Clock, idle: Duration) {
+    if seen.key == 0 {
+        return;
+    }
+    let last = clock.moment((memory.load(at + MOMENTS) >> 32) as u32);
+    if clock.now().since(last) > idle {
+        memory.store(at + KEY, 0);
+        seen.key = 0;
+    }
+}
+
+/// Words of a [`Slot`], and which is which.
+const SLOT_WORDS: usize = size_of::<Slot>() / size_of::<u64>();
+const KEY: usize = std::mem::offset_of!(Slot, key) / size_of::<u64>();
+const PACKETS: usize = std::mem::offset_of!(Slot, packets) / size_of::<u64>();
+const OCTETS: usize = std::mem::offset_of!(Slot, octets) / size_of::<u64>();
+const MOMENTS: usize = std::mem::offset_of!(Slot, first) / size_of::<u64>();
+// One word holds both moments, the first in its low half: little-endian, as the object is.
+const _: () = assert!(std::mem::offset_of!(Slot, last) == MOMENTS * size_of::<u64>() + 4);
+const _: () = assert!(cfg!(target_endian = "little"));

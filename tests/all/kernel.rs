@@ -1,0 +1,48 @@
+//! What tests need of the kernel, and how they say that they cannot have it.
+
+use std::sync::{Mutex, MutexGuard};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::{Pid, geteuid};
+
+/// Whether the kernel can be used; says why not, loudly, in a form that is counted.
+pub(crate) fn is_usable(test: &str) -> bool {
+    if geteuid().is_root() {
+        return true;
+    }
+    eprintln!("SKIP {test}: loading BPF needs root");
+    false
+}
+
+/// Keeps the thread on one CPU, and other pinned threads off it.
+pub(crate) struct Pinned {
+    before: CpuSet,
+    _alone: MutexGuard<'static, ()>,
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+const SELF: Pid = Pid::from_raw(0);
+
+impl Pinned {
+    /// Pins the calling thread to the first CPU it may use.
+    pub(crate) fn new() -> Self {
+        let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let before = sched_getaffinity(SELF).unwrap();
+        let first = (0..CpuSet::count())
+            .find(|cpu| before.is_set(*cpu).unwrap())
+            .unwrap();
+        let mut one = CpuSet::new();
+        one.set(first).unwrap();
+        sched_setaffinity(SELF, &one).unwrap();
+        Self {
+            before,
+            _alone: alone,
+        }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        sched_setaffinity(SELF, &self.before).unwrap();
+    }
+}
