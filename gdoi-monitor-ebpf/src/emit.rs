@@ -63,11 +63,13 @@ fn hint_record(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
     };
     // SAFETY: as in `message`.
     let record = unsafe { &mut *entry.as_mut_ptr().cast::<Record>() };
-    *record = Record::empty(kind as u8);
+    let esp = Esp {
+        spi,
+        sequence,
+        in_udp: false,
+    };
+    *record = Record::spi(kind as u8, esp, site);
     record.at_ns = now();
-    record.spi = spi;
-    record.sequence = sequence;
-    record.site = site;
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     1
 }

@@ -18,8 +18,18 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say whether a configuration file can be used
+    CheckConfig(CheckConfig),
     /// Print one JSON line per GDOI, ESP and AH packet of captures
     Decode(Decode),
+}
+
+/// The arguments of `check-config`.
+#[derive(Debug, Args)]
+pub struct CheckConfig {
+    /// The configuration file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// The arguments of `decode`.

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
-use gdoi_monitor::decode;
 use gdoi_monitor::exit::Exit;
+use gdoi_monitor::{config, decode};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(Cli { command }) => match command {
+            Command::CheckConfig(arguments) => config::command(&arguments),
             Command::Decode(arguments) => decode::command(&arguments),
         },
         Err(error) => Err(error.into()),
@@ -33,8 +34,13 @@ fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return Exit::Fine.into();
     }
+    let exit = if error.is::<config::Error>() {
+        Exit::Usage
+    } else {
+        Exit::Failed
+    };
     match writeln!(io::stderr(), "gdoi-monitor: {error:#}") {
-        Ok(()) | Err(_) => Exit::Failed.into(),
+        Ok(()) | Err(_) => exit.into(),
     }
 }
 

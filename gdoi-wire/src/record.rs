@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::isakmp::{HEADER_OCTETS, Header};
 use crate::octets::Octets;
-use crate::packet::{Body, Class, Fragment, Miss, Packet, Vlan, address, mapped, octets_of};
+use crate::packet::{Body, Class, Esp, Fragment, Miss, Packet, Vlan, address, mapped, octets_of};
 
 /// Layout version, the first octet of every record. Any change of layout raises it.
 pub const RECORD_VERSION: u8 = 1;
@@ -190,6 +190,16 @@ impl Record {
             self.snapshot_octets = beyond.min(SNAPSHOT_OCTETS) as u16;
         }
         Some(behind)
+    }
+
+    /// The record of an ESP packet that took a slot, or found none.
+    #[inline(always)]
+    pub const fn spi(kind: u8, esp: Esp, site: u32) -> Self {
+        let mut record = Self::empty(kind);
+        record.spi = esp.spi;
+        record.sequence = esp.sequence;
+        record.site = site;
+        record
     }
 
     /// Reads a record and the snapshot behind it. `None` for another version or too few octets.

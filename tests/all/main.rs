@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod captures;
+mod check_config_command;
 mod decode_command;
 mod kernel;
 mod oracle;

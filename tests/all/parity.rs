@@ -1,6 +1,6 @@
 //! The program in the kernel and the dissector in user space say the same of every frame.
 //!
-//! Each frame goes through BPF_PROG_TEST_RUN, and what the kernel did is compared with what user space says: the
+//! Each frame goes through `BPF_PROG_TEST_RUN`, and what the kernel did is compared with what user space says: the
 //! record, every counter, and the SPI table, which is modelled slot by slot.
 
 use std::collections::BTreeMap;
@@ -249,9 +249,5 @@ impl Parity {
 }
 
 fn hint(kind: u8, esp: Esp, site: u32) -> (Record, Vec<u8>) {
-    let mut record = Record::empty(kind);
-    record.spi = esp.spi;
-    record.sequence = esp.sequence;
-    record.site = site;
-    (record, Vec::new())
+    (Record::spi(kind, esp, site), Vec::new())
 }

@@ -3,6 +3,8 @@
 use gdoi_core::Timestamp;
 use gdoi_wire::record::Clocks;
 
+use super::memory::halves;
+
 /// Turns the low 32 bits of jiffies into boot time.
 ///
 /// A tick of the kernel is 1 to 10 ms; a moment told by jiffies is that coarse.
@@ -50,7 +52,7 @@ impl Clock {
         let Some(tick) = self.tick else {
             return self.now();
         };
-        let behind = (self.latest.jiffies as u32).wrapping_sub(low).cast_signed();
+        let behind = halves(self.latest.jiffies).0.wrapping_sub(low).cast_signed();
         let distance = u64::from(behind.unsigned_abs()) * tick;
         Timestamp::from_nanos(if behind < 0 {
             self.latest.boot_ns.saturating_add(distance)
@@ -82,7 +84,7 @@ mod tests {
             jiffies: start.jiffies + jiffies,
         };
         clock.read(later);
-        let low = (later.jiffies as u32).wrapping_add_signed(-low_behind);
+        let low = halves(later.jiffies).0.wrapping_add_signed(-low_behind);
         let expect = later.boot_ns.wrapping_add_signed(-expect_behind_ns);
         assert_eq!(clock.moment(low), Timestamp::from_nanos(expect), "at {hertz} Hz");
     }

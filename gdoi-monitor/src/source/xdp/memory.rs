@@ -50,6 +50,7 @@ impl Memory {
         if index >= self.words {
             return None;
         }
+        #[expect(clippy::cast_ptr_alignment, reason = "a mapping begins on a page")]
         let at = self.map.as_mut_ptr().cast::<u64>();
         // SAFETY: the line above keeps `index` inside the mapping, whose length is `words` words.
         let at = unsafe { at.add(index) };
@@ -57,4 +58,10 @@ impl Memory {
         // only ever used through atomics.
         Some(unsafe { AtomicU64::from_ptr(at) })
     }
+}
+
+/// The low and the high half of a word.
+#[expect(clippy::cast_possible_truncation, reason = "a half is meant")]
+pub(super) const fn halves(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
 }

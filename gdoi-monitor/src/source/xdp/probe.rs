@@ -45,7 +45,7 @@ impl Default for Settings {
             ports: Ports::DEFAULT,
             sites: Vec::new(),
             buckets: DEFAULT_BUCKETS,
-            spi_idle: Duration::from_secs(600),
+            spi_idle: Duration::from_mins(10),
             ring_octets: 4 << 20,
             kernel_log: 0,
         }
@@ -219,7 +219,7 @@ impl Probe {
         }
     }
 
-    /// Runs the program `repeat` times on a frame that was not received, as BPF_PROG_TEST_RUN does: the verdict and
+    /// Runs the program `repeat` times on a frame that was not received, as `BPF_PROG_TEST_RUN` does: the verdict and
     /// the mean time of one run.
     pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> Result<(u32, Duration), Error> {
         let mut options = TestRunOptions::new();

@@ -13,7 +13,7 @@ use gdoi_core::{Observation, Timestamp};
 use gdoi_wire::record::{Bucket, Slot};
 
 use super::clock::Clock;
-use super::memory::Memory;
+use super::memory::{Memory, halves};
 
 /// Reads the table of one interface.
 #[derive(Debug)]
@@ -76,8 +76,8 @@ impl Table {
             if key == 0 && seen.key == 0 {
                 continue;
             }
-            let moments = self.memory.load(at + MOMENTS);
-            let (first, last) = (clock.moment(moments as u32), clock.moment((moments >> 32) as u32));
+            let (first, last) = halves(self.memory.load(at + MOMENTS));
+            let (first, last) = (clock.moment(first), clock.moment(last));
             let told = if key == 0 { seen.key } else { key };
             let first = if key == seen.key || key == 0 { since } else { first };
             let new = Count {
@@ -87,7 +87,7 @@ impl Table {
                 last,
             };
             counts
-                .entry((told as u32, (told >> 32) as u32))
+                .entry(halves(told))
                 .and_modify(|count| count.add(new))
                 .or_insert(new);
             *seen = Seen { packets, octets, key };
@@ -133,7 +133,7 @@ fn free_if_idle(memory: &Memory, at: usize, seen: &mut Seen, clock: &Clock, idle
     if seen.key == 0 {
         return;
     }
-    let last = clock.moment((memory.load(at + MOMENTS) >> 32) as u32);
+    let last = clock.moment(halves(memory.load(at + MOMENTS)).1);
     if clock.now().since(last) > idle {
         memory.store(at + KEY, 0);
         seen.key = 0;

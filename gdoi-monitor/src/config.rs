@@ -1,0 +1,185 @@
+//! The configuration file, from TOML to what cannot be wrong any more.
+
+mod check;
+mod error;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::Path;
+
+use gdoi_core::Limits;
+use gdoi_core::config::{GroupConfig, Prefix, SiteConfig};
+use gdoi_wire::Ports;
+
+pub use check::command;
+pub use error::{Error, What};
+pub use words::Mode;
+
+/// Where the agent listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 11848);
+
+/// What the user wants, all of it valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the agent serves its pages and metrics.
+    pub listen: SocketAddr,
+    /// What is watched.
+    pub capture: Capture,
+    /// What is known of the groups.
+    pub groups: gdoi_core::Config,
+    /// How much is remembered.
+    pub limits: Limits,
+}
+
+/// What is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Names of interfaces, or patterns with `*` and `?`.
+    pub interfaces: Vec<String>,
+    /// Where in the kernel they are watched.
+    pub mode: Mode,
+    /// On which UDP ports.
+    pub ports: Ports,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            capture: Capture {
+                interfaces: Vec::new(),
+                mode: Mode::Auto,
+                ports: Ports::DEFAULT,
+            },
+            groups: gdoi_core::Config::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(|error| Error {
+            path: path.to_owned(),
+            line: None,
+            what: What::Read(error),
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a file; `path` is what errors call it.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let at = |(what, span): (What, Option<Range<usize>>)| Error {
+            path: path.to_owned(),
+            line: span.map(|span| line_of(text, span.start)),
+            what,
+        };
+        let raw: raw::Config = toml::from_str(text).map_err(|error| at(error::from_toml(&error, text)))?;
+        Self::from_raw(raw).map_err(at)
+    }
+
+    fn from_raw(raw: raw::Config) -> Result<Self, Wrong> {
+        let default = Self::default();
+        let groups = groups(raw.group)?;
+        Ok(Self {
+            listen: raw.listen.unwrap_or(default.listen),
+            capture: capture(raw.capture, default.capture)?,
+            groups,
+            limits: raw.limits.apply(default.limits),
+        })
+    }
+}
+
+/// What is wrong, and where in the text.
+type Wrong = (What, Option<Range<usize>>);
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|octet| *octet == b'\n').count() + 1
+}
+
+fn capture(raw: raw::Capture, default: Capture) -> Result<Capture, Wrong> {
+    let isakmp = slots(raw.isakmp_ports, default.ports.isakmp)?;
+    let nat_t_span = raw.nat_t_ports.as_ref().map(toml::Spanned::span);
+    let nat_t = slots(raw.nat_t_ports, default.ports.nat_t)?;
+    if let Some(port) = isakmp.iter().find(|port| **port != 0 && nat_t.contains(port)) {
+        return Err((What::PortTwice(*port), nat_t_span));
+    }
+    Ok(Capture {
+        interfaces: raw.interfaces.unwrap_or(default.interfaces),
+        mode: raw.mode.unwrap_or(default.mode),
+        ports: Ports { isakmp, nat_t },
+    })
+}
+
+type Slots = [u16; Ports::SLOTS];
+
+fn slots(ports: Option<toml::Spanned<Vec<words::Port>>>, default: Slots) -> Result<Slots, Wrong> {
+    let Some(ports) = ports else {
+        return Ok(default);
+    };
+    let mut slots = Slots::default();
+    let Some(taken) = slots.get_mut(..ports.get_ref().len()) else {
+        return Err((What::TooManyPorts, Some(ports.span())));
+    };
+    for (slot, words::Port(port)) in taken.iter_mut().zip(ports.into_inner()) {
+        *slot = port;
+    }
+    Ok(slots)
+}
+
+fn groups(raw: Vec<raw::Group>) -> Result<gdoi_core::Config, Wrong> {
+    let mut names = BTreeSet::new();
+    let mut prefixes = BTreeMap::new();
+    let mut groups = Vec::new();
+    for group in raw {
+        let span = group.name.span();
+        let words::Name(name) = group.name.into_inner();
+        if !names.insert(name.clone()) {
+            return Err((What::GroupTwice(name), Some(span)));
+        }
+        let mut sites = Vec::new();
+        for site in group.site {
+            sites.push(self::site(site, &mut prefixes)?);
+        }
+        groups.push(GroupConfig {
+            name,
+            key_servers: group.key_servers,
+            rekey_address: group.rekey_address.map(|words::Multicast(address)| address),
+            members: group.members.into_iter().map(Prefix::from).collect(),
+            protected: group.protected.into_iter().map(Prefix::from).collect(),
+            kek_lifetime: group.kek_lifetime.map(|words::Span(lifetime)| lifetime),
+            tek_lifetime: group.tek_lifetime.map(|words::Span(lifetime)| lifetime),
+            retransmit: group.retransmit.map(Into::into),
+            profile: group.profile.map(Into::into).unwrap_or_default(),
+            sites,
+        });
+    }
+    Ok(gdoi_core::Config { groups })
+}
+
+/// A site; its prefixes are its own, or an ESP packet would be of two sites.
+fn site(raw: raw::Site, taken: &mut BTreeMap<Prefix, String>) -> Result<SiteConfig, Wrong> {
+    let words::Name(name) = raw.name;
+    let mut prefixes = Vec::new();
+    for spanned in raw.prefixes {
+        let span = spanned.span();
+        let prefix = Prefix::from(spanned.into_inner());
+        if let Some(other) = taken.insert(prefix, name.clone()) {
+            return Err((What::PrefixTwice { prefix, other }, Some(span)));
+        }
+        prefixes.push(prefix);
+    }
+    Ok(SiteConfig {
+        name,
+        member: raw.member,
+        prefixes,
+    })
+}

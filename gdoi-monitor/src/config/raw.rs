@@ -1,0 +1,110 @@
+//! The file as it is written. What its keys mean is documented for users; here is what they are called.
+
+use std::net::{IpAddr, SocketAddr};
+
+use gdoi_core::Limits;
+use gdoi_core::config::Retransmit;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::words::{Cidr, Mode, Multicast, Name, Port, ProfileName, Span};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    pub(super) listen: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) capture: Capture,
+    #[serde(default)]
+    pub(super) limits: Table,
+    #[serde(default)]
+    pub(super) group: Vec<Group>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Capture {
+    pub(super) interfaces: Option<Vec<String>>,
+    pub(super) mode: Option<Mode>,
+    pub(super) isakmp_ports: Option<Spanned<Vec<Port>>>,
+    pub(super) nat_t_ports: Option<Spanned<Vec<Port>>>,
+}
+
+/// How many entries each table may have.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    members: Option<usize>,
+    groups: Option<usize>,
+    spis: Option<usize>,
+    key_servers: Option<usize>,
+    associations: Option<usize>,
+    keks: Option<usize>,
+}
+
+impl Table {
+    pub(super) fn apply(self, default: Limits) -> Limits {
+        let Self {
+            members,
+            groups,
+            spis,
+            key_servers,
+            associations,
+            keks,
+        } = self;
+        Limits {
+            members: members.unwrap_or(default.members),
+            groups: groups.unwrap_or(default.groups),
+            spis: spis.unwrap_or(default.spis),
+            key_servers: key_servers.unwrap_or(default.key_servers),
+            associations: associations.unwrap_or(default.associations),
+            keks: keks.unwrap_or(default.keks),
+            hash_seed: default.hash_seed,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Group {
+    pub(super) name: Spanned<Name>,
+    #[serde(default)]
+    pub(super) key_servers: Vec<IpAddr>,
+    pub(super) rekey_address: Option<Multicast>,
+    #[serde(default)]
+    pub(super) members: Vec<Cidr>,
+    #[serde(default)]
+    pub(super) protected: Vec<Cidr>,
+    pub(super) kek_lifetime: Option<Span>,
+    pub(super) tek_lifetime: Option<Span>,
+    pub(super) retransmit: Option<Repeat>,
+    pub(super) profile: Option<ProfileName>,
+    #[serde(default)]
+    pub(super) site: Vec<Site>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Repeat {
+    interval: Span,
+    count: u32,
+}
+
+impl From<Repeat> for Retransmit {
+    fn from(repeat: Repeat) -> Self {
+        let Span(interval) = repeat.interval;
+        Self {
+            interval,
+            count: repeat.count,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Site {
+    pub(super) name: Name,
+    pub(super) member: Option<IpAddr>,
+    #[serde(default)]
+    pub(super) prefixes: Vec<Spanned<Cidr>>,
+}
