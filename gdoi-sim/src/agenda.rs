@@ -1,0 +1,31 @@
+//! What is going to happen, in the order of time.
+
+use std::collections::BTreeMap;
+
+use gdoi_core::Timestamp;
+
+/// What is going to happen. Of two things at one moment, the one that was planned first happens first.
+#[derive(Clone, Debug)]
+pub(crate) struct Agenda<E> {
+    planned: u64,
+    events: BTreeMap<(Timestamp, u64), E>,
+}
+
+impl<E> Agenda<E> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            planned: 0,
+            events: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn plan(&mut self, at: Timestamp, event: E) {
+        self.events.insert((at, self.planned), event);
+        self.planned += 1;
+    }
+
+    pub(crate) fn next(&mut self) -> Option<(Timestamp, E)> {
+        let ((at, _), event) = self.events.pop_first()?;
+        Some((at, event))
+    }
+}

@@ -1,0 +1,110 @@
+//! From what passes to what the tracker is told, by the same way as from the kernel.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gdoi_core::observation::{Esp, Message, Site};
+use gdoi_core::{Observation, Timestamp, Tracker, Transition};
+use gdoi_wire::record::Record;
+use gdoi_wire::{Capture, Ports, Seen, dissect};
+
+use crate::emission::{Emission, EspPackets};
+use crate::world::Simulation;
+
+/// Turns emissions into observations: datagrams through frames, dissector and record; ESP in sums per tick.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    tick: Duration,
+    sites: bool,
+    due: Timestamp,
+    esp: BTreeMap<(u32, Option<Site>), Esp>,
+}
+
+impl Observer {
+    /// Tells ESP once per `tick`; by site, as [`crate::Scenario::config`] numbers them, when `sites` is set.
+    pub const fn new(tick: Duration, sites: bool) -> Self {
+        Self {
+            tick,
+            sites,
+            due: Timestamp::ZERO,
+            esp: BTreeMap::new(),
+        }
+    }
+
+    /// Lets the simulation run to its end in front of the tracker.
+    pub fn watch(mut self, simulation: &mut Simulation, tracker: &mut Tracker, out: &mut Vec<Transition>) {
+        let mut last = Timestamp::ZERO;
+        for emission in simulation.by_ref() {
+            last = emission.at();
+            self.observe(&emission, &mut |at, seen| tracker.observe(at, seen, out));
+        }
+        self.flush(last, &mut |at, seen| tracker.observe(at, seen, out));
+        tracker.finish(last.max(simulation.end()), out);
+    }
+
+    /// Tells what one emission is to an observer.
+    pub fn observe(&mut self, emission: &Emission, tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
+        let now = emission.at();
+        if now >= self.due {
+            self.flush(now, tell);
+            self.due = now.after(self.tick);
+        }
+        match emission {
+            Emission::Sent(sent) => {
+                for frame in emission.frames(&[]) {
+                    message(sent.at, &frame, tell);
+                }
+            }
+            Emission::Esp(esp) => self.count(esp),
+            Emission::Loss(at, loss) => tell(*at, &Observation::Loss(*loss)),
+        }
+    }
+
+    /// Tells the ESP counted since the last tick.
+    pub fn flush(&mut self, now: Timestamp, tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
+        for esp in std::mem::take(&mut self.esp).into_values() {
+            tell(now, &Observation::Esp(esp));
+        }
+    }
+
+    fn count(&mut self, esp: &EspPackets) {
+        let EspPackets {
+            first,
+            last,
+            site,
+            spi,
+            packets,
+            encrypted,
+            ..
+        } = *esp;
+        let site = self.sites.then_some(Site(site));
+        // IPv4 header, SPI and sequence number.
+        let octets = u64::from(packets) * u64::from(encrypted + 28);
+        let sum = self.esp.entry((spi, site)).or_insert(Esp {
+            spi,
+            site,
+            packets: 0,
+            octets: 0,
+            first,
+            last,
+        });
+        sum.packets += u64::from(packets);
+        sum.octets += octets;
+        sum.first = sum.first.min(first);
+        sum.last = sum.last.max(last);
+    }
+}
+
+fn message(at: Timestamp, frame: &[u8], tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
+    let capture = Capture::whole(frame);
+    let Seen::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
+        return;
+    };
+    let Some((record, behind)) = Record::message(&packet, &capture) else {
+        return;
+    };
+    let snapshot = capture.up_to(behind, usize::from(record.snapshot_octets));
+    if let Some(message) = Message::from_record(&record, snapshot) {
+        tell(at, &Observation::Message(message));
+    }
+}

@@ -1,0 +1,131 @@
+//! The sequences of Cisco TAC note 116737, and the timing that follows from them.
+
+use std::time::Duration;
+
+use super::{count, library, play};
+use crate::scenario::{Behavior, Scenario};
+use crate::truth::{Happened, Kind, Reason};
+
+/// Six members, no traffic, three KEK lifetimes.
+fn group(server: Behavior, member: Behavior, kek_lifetime: u64, tek_lifetime: u64) -> Scenario {
+    let mut scenario = library("demo");
+    scenario.events.clear();
+    scenario.duration = Duration::from_secs(kek_lifetime * 7 / 2);
+    let group = &mut scenario.groups[0];
+    (group.server, group.member, group.traffic_every) = (server, member, Duration::ZERO);
+    group.kek_lifetime = Duration::from_secs(kek_lifetime);
+    group.tek_lifetime = Duration::from_secs(tek_lifetime);
+    scenario
+}
+
+fn kek_leads(happened: &[Happened]) -> Vec<f64> {
+    happened
+        .iter()
+        .filter_map(|happened| match happened.kind {
+            Kind::Rekey { lead_seconds, .. } => lead_seconds,
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_new_server_renews_the_kek_by_the_formula() {
+    // 5 % of the lifetime or 200 s, and for unicast 2 repeats of 10 s and 5 s for one batch; up to a minute more when
+    // a TEK is due then.
+    for (kek, tek, lead) in [(3_600, 900, 225.0), (86_400, 3_600, 4_345.0), (1_800, 600, 225.0)] {
+        let (_, happened) = play(&group(Behavior::New, Behavior::New, kek, tek), 1);
+        let leads = kek_leads(&happened);
+        assert!(leads.len() >= 3, "{leads:?}");
+        assert!(
+            leads.iter().all(|one| (lead..=lead + 60.0).contains(one)),
+            "{leads:?}"
+        );
+    }
+}
+
+#[test]
+fn a_legacy_server_renews_the_kek_when_it_expires() {
+    let (_, happened) = play(&group(Behavior::Legacy, Behavior::Legacy, 3_600, 900), 1);
+    assert_eq!(kek_leads(&happened), [0.0; 3]);
+}
+
+#[test]
+fn only_a_new_member_of_a_legacy_server_registers_twice() {
+    for seed in 0..5 {
+        for (server, member, doubles) in [
+            (Behavior::New, Behavior::New, 0),
+            (Behavior::New, Behavior::Legacy, 0),
+            (Behavior::Legacy, Behavior::Legacy, 0),
+            // Six members, three cycles.
+            (Behavior::Legacy, Behavior::New, 18),
+        ] {
+            let (_, happened) = play(&group(server, member, 3_600, 900), seed);
+            let seen = count(&happened, |kind| matches!(kind, Kind::DoubleReregistration));
+            assert_eq!(seen, doubles, "{server:?} server, {member:?} member, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn the_two_registrations_are_in_the_order_of_the_note() {
+    let (_, happened) = play(&group(Behavior::Legacy, Behavior::New, 1_800, 900), 3);
+    let member = happened[0].member;
+    let expiry = happened
+        .iter()
+        .find(|one| matches!(one.kind, Kind::KekDeleted))
+        .unwrap()
+        .at;
+    let of_member: Vec<&Happened> = happened
+        .iter()
+        .filter(|one| one.member == member)
+        .filter(|one| !matches!(one.kind, Kind::RekeyReceived { .. } | Kind::SpiRolled { .. }))
+        .filter(|one| one.at > expiry.before(Duration::from_secs(150)))
+        .take(8)
+        .collect();
+    let kinds: Vec<&Kind> = of_member.iter().map(|one| &one.kind).collect();
+    assert!(
+        matches!(
+            kinds[..],
+            [
+                Kind::RegistrationStarted { reason: Reason::Kek },
+                Kind::RegistrationCompleted { same_kek: true, .. },
+                Kind::KekDeleted,
+                Kind::RegistrationStarted { reason: Reason::Kek },
+                Kind::RegistrationCompleted { same_kek: false, .. },
+                Kind::DoubleReregistration,
+                ..
+            ]
+        ),
+        "{kinds:#?}"
+    );
+    // x of 60 to 96 s for a KEK of 1,800 s, and y of 25 s.
+    let before = expiry.since(of_member[0].at).as_secs();
+    assert!((60..=96).contains(&before), "{before} s before expiry");
+    let after = of_member[3].at.since(expiry).as_secs();
+    assert!((24..=26).contains(&after), "{after} s after expiry");
+}
+
+#[test]
+fn the_log_reads_like_the_note() {
+    let mut simulation =
+        crate::Simulation::new(&group(Behavior::Legacy, Behavior::New, 1_800, 900), Some(3)).unwrap();
+    assert!(simulation.by_ref().count() > 0);
+    let log = simulation.truth().syslog();
+    let mut from = 0;
+    for message in [
+        "%GDOI-4-GM_RE_REGISTER",
+        "%CRYPTO-5-GM_REGSTER",
+        "%GDOI-5-SA_KEK_UPDATED",
+        "%GDOI-5-SA_TEK_UPDATED",
+        "%GDOI-5-GM_REGS_COMPL",
+        "%GDOI-5-GM_INSTALL_POLICIES_SUCCESS",
+        "%GDOI-5-GM_DELETE_EXPIRED_KEK",
+        "%GDOI-4-GM_RE_REGISTER",
+        "%CRYPTO-5-GM_REGSTER",
+        "%GDOI-5-GM_INSTALL_POLICIES_SUCCESS",
+    ] {
+        let found = log.lines().skip(from).position(|line| line.contains(message));
+        assert!(found.is_some(), "{message} does not follow");
+        from += found.unwrap() + 1;
+    }
+}

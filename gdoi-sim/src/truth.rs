@@ -1,0 +1,182 @@
+//! What really happened, by the simulator's own log.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// Everything that happened so far, in the order of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Truth(Vec<Happened>);
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Happened {
+    /// When.
+    #[serde(rename = "time", serialize_with = "moment")]
+    pub at: Timestamp,
+    /// In which group.
+    pub group: String,
+    /// At which key server, where one is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_server: Option<IpAddr>,
+    /// At which member, where one is meant, as the key server sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<SocketAddr>,
+    /// What.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Kind {
+    /// A member began to register.
+    RegistrationStarted {
+        /// Why.
+        reason: Reason,
+    },
+    /// A member has the policy of the group.
+    RegistrationCompleted {
+        /// Why it registered.
+        reason: Reason,
+        /// From its first message to its last.
+        #[serde(serialize_with = "seconds")]
+        duration: Duration,
+        /// Whether it got the KEK it had.
+        same_kek: bool,
+        /// Its KEK now.
+        #[serde(serialize_with = "hex")]
+        cookies: [u8; 16],
+    },
+    /// A member gave up.
+    RegistrationFailed {
+        /// The round trip it waited in, from 0.
+        trip: u8,
+    },
+    /// A member registered before and after its KEK expired, because the key server renews the KEK at expiry.
+    DoubleReregistration,
+    /// A key server sent a rekey.
+    Rekey {
+        /// Whether it delivered a KEK.
+        delivers_kek: bool,
+        /// Whether an operator or a merge asked for it.
+        forced: bool,
+        /// Its sequence number.
+        sequence: u32,
+        /// To how many members.
+        recipients: u32,
+        /// The KEK it was sent under.
+        #[serde(serialize_with = "hex")]
+        cookies: [u8; 16],
+        /// The KEK from now on.
+        #[serde(serialize_with = "hex")]
+        next_cookies: [u8; 16],
+        /// How long before the expiry of the KEK, in seconds; negative when after. `None` when it did not deliver one.
+        lead_seconds: Option<f64>,
+        /// The SPI that ESP will use.
+        spi: u32,
+    },
+    /// A member took a rekey.
+    RekeyReceived {
+        /// Its sequence number.
+        sequence: u32,
+    },
+    /// A member was sent a rekey and did not take it.
+    RekeyMissed {
+        /// Its sequence number.
+        sequence: u32,
+        /// Whether it delivered a KEK.
+        delivers_kek: bool,
+    },
+    /// A key server sends no more rekeys to a member.
+    MemberDropped,
+    /// A member's KEK expired and was deleted.
+    KekDeleted,
+    /// A key server used a KEK beyond its lifetime.
+    KekOverAge,
+    /// A member sends with another SPI.
+    SpiRolled {
+        /// Before; 0 for none.
+        from: u32,
+        /// Now.
+        to: u32,
+    },
+    /// A member's last SPI expired.
+    TekExpired,
+    /// A member lost power.
+    PowerLost,
+    /// A key server stopped.
+    ServerDown,
+    /// A key server started again.
+    ServerUp,
+    /// Another key server became primary.
+    Failover {
+        /// Who was.
+        from: IpAddr,
+    },
+    /// The key servers lost each other.
+    Split,
+    /// The key servers found each other again.
+    Merged,
+    /// A datagram path was closed.
+    Blocked,
+    /// The gateway saw nothing.
+    Blind,
+}
+
+/// Why a member registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It started.
+    Boot,
+    /// Its KEK is about to expire, or expired.
+    Kek,
+    /// Its TEK is about to expire, or expired.
+    Tek,
+}
+
+impl Truth {
+    pub(crate) fn add(&mut self, happened: Happened) {
+        self.0.push(happened);
+    }
+
+    /// What happened, in the order of time.
+    pub fn happened(&self) -> &[Happened] {
+        &self.0
+    }
+
+    /// One JSON object a line.
+    pub fn to_jsonl(&self) -> Result<String, serde_json::Error> {
+        let mut lines = String::new();
+        for happened in &self.0 {
+            lines.push_str(&serde_json::to_string(happened)?);
+            lines.push('\n');
+        }
+        Ok(lines)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn moment<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    match jiff::Timestamp::from_nanosecond(i128::from(at.as_nanos())) {
+        Ok(moment) => serializer.collect_str(&moment),
+        Err(error) => Err(serde::ser::Error::custom(error)),
+    }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+fn hex<S: Serializer>(octets: &[u8; 16], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut text = String::with_capacity(32);
+    for octet in octets {
+        write!(text, "{octet:02x}").map_err(serde::ser::Error::custom)?;
+    }
+    serializer.serialize_str(&text)
+}

@@ -1,0 +1,277 @@
+//! The simulation: who is there, and what happens next.
+
+mod coop;
+mod member;
+mod network;
+mod registration;
+mod rekey;
+mod script;
+mod state;
+mod traffic;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+use gdoi_wire::craft::Random;
+
+use crate::agenda::Agenda;
+use crate::emission::Emission;
+use crate::scenario::{Action, Network, Scenario, ScenarioError};
+use crate::table::Table;
+use crate::truth::{Happened, Kind, Truth};
+use network::Letter;
+use registration::Awaited;
+use state::{Group, Member, Plan, Push, Server, Side};
+
+/// A scenario, happening. Iterating lets it happen and gives what the gateway sees, in the order of time.
+#[derive(Debug)]
+pub struct Simulation {
+    now: Timestamp,
+    end: Timestamp,
+    network: Network,
+    random: Random,
+    agenda: Agenda<Event>,
+    seen: VecDeque<Emission>,
+    blind_until: Timestamp,
+    datagrams: u32,
+    truth: Truth,
+    groups: Table<Group>,
+    servers: Table<Server>,
+    members: Table<Member>,
+    sides: Table<Side>,
+    pushes: BTreeMap<u64, Push>,
+    next_push: u64,
+    next_attempt: u64,
+    script: Vec<crate::scenario::Event>,
+}
+
+/// What can happen next.
+#[derive(Clone, Debug)]
+enum Event {
+    /// A datagram passes the gateway again.
+    Pass(Letter),
+    /// A datagram reaches its receiver.
+    Arrive(Letter),
+    /// A member turns on.
+    PowerOn { member: usize },
+    /// A member begins to register.
+    Register {
+        member: usize,
+        generation: u64,
+        reason: crate::truth::Reason,
+    },
+    /// A member waited for an answer.
+    Retry { member: usize, awaited: Awaited },
+    /// A key server has an answer ready.
+    Answer {
+        server: usize,
+        member: usize,
+        attempt: u64,
+        trip: u8,
+    },
+    /// A member acknowledges.
+    Acknowledge { member: usize, push: u64 },
+    /// A member's KEK expires.
+    ExpireKek { member: usize, generation: u64 },
+    /// A member sends with another SPI.
+    Activate { member: usize, spi: u32 },
+    /// A rekey is due.
+    Rekey { side: usize, generation: u64 },
+    /// A rekey goes to one member.
+    SendPush { push: u64, member: usize },
+    /// A rekey is repeated to who did not acknowledge it, or is over.
+    RepeatPush { push: u64 },
+    /// Cooperating key servers speak.
+    Announce { group: usize },
+    /// Cooperating key servers look whether the primary is there.
+    Watchdog { group: usize },
+    /// A member sends ESP.
+    Traffic { group: usize, turn: u64 },
+    /// Something in the script is due.
+    Scripted { index: usize },
+    /// Something in the script ends.
+    Unblind { since: Timestamp },
+}
+
+impl Simulation {
+    /// A scenario from its beginning; `seed` overrides the scenario's own.
+    pub fn new(scenario: &Scenario, seed: Option<u64>) -> Result<Self, ScenarioError> {
+        scenario.check()?;
+        let mut simulation = Self {
+            now: scenario.start,
+            end: scenario.start.after(scenario.duration),
+            network: scenario.network,
+            random: Random::new(seed.unwrap_or(scenario.seed)),
+            agenda: Agenda::new(),
+            seen: VecDeque::new(),
+            blind_until: Timestamp::ZERO,
+            datagrams: 0,
+            truth: Truth::default(),
+            groups: Table::new(),
+            servers: Table::new(),
+            members: Table::new(),
+            sides: Table::new(),
+            pushes: BTreeMap::new(),
+            next_push: 0,
+            next_attempt: 0,
+            script: scenario.events.clone(),
+        };
+        for (index, config) in scenario.groups.iter().enumerate() {
+            let late: Vec<u32> = scenario
+                .events
+                .iter()
+                .filter(|event| event.action == Action::Join && event.group as usize == index + 1)
+                .flat_map(|event| event.members.iter().copied())
+                .collect();
+            simulation.add_group(config, &late);
+        }
+        for (index, event) in scenario.events.iter().enumerate() {
+            simulation
+                .agenda
+                .plan(scenario.start.after(event.at), Event::Scripted { index });
+        }
+        Ok(simulation)
+    }
+
+    /// What really happened so far.
+    pub const fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    /// The moment nothing happens after.
+    pub const fn end(&self) -> Timestamp {
+        self.end
+    }
+
+    /// How far it has come.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Pass(letter) => self.pass(&letter),
+            Event::Arrive(letter) => self.arrive(letter),
+            Event::PowerOn { member } => self.power_on(member),
+            Event::Register {
+                member,
+                generation,
+                reason,
+            } => {
+                if self.members[member].generation == generation {
+                    self.register(member, reason);
+                }
+            }
+            Event::Retry { member, awaited } => self.retry(member, awaited),
+            Event::Answer {
+                server,
+                member,
+                attempt,
+                trip,
+            } => self.answer(server, member, attempt, trip),
+            Event::Acknowledge { member, push } => self.acknowledge(member, push),
+            Event::ExpireKek { member, generation } => self.expire_kek(member, generation),
+            Event::Activate { member, spi } => self.activate(member, spi),
+            Event::Rekey { side, generation } => {
+                if self.sides[side].generation == generation {
+                    self.rekey_due(side);
+                }
+            }
+            Event::SendPush { push, member } => self.send_push(push, member),
+            Event::RepeatPush { push } => self.repeat_push(push),
+            Event::Announce { group } => self.announce(group),
+            Event::Watchdog { group } => self.watchdog(group),
+            Event::Traffic { group, turn } => self.traffic(group, turn),
+            Event::Scripted { index } => self.scripted(index),
+            Event::Unblind { since } => self.unblind(since),
+        }
+    }
+
+    fn after(&mut self, wait: Duration, event: Event) {
+        self.agenda.plan(self.now.after(wait), event);
+    }
+
+    /// A time from zero up to `most`.
+    fn some(&mut self, most: Duration) -> Duration {
+        Duration::from_nanos(self.random.below(most.as_nanos() as u64))
+    }
+
+    fn note_member(&mut self, member: usize, server: Option<usize>, kind: Kind) {
+        let Member { group, address, .. } = self.members[member];
+        self.truth.add(Happened {
+            at: self.now,
+            group: self.groups[group].config.name.clone(),
+            key_server: server.map(|server| self.servers[server].address),
+            member: Some(address),
+            kind,
+        });
+    }
+
+    fn note_group(&mut self, group: usize, server: Option<usize>, kind: Kind) {
+        self.truth.add(Happened {
+            at: self.now,
+            group: self.groups[group].config.name.clone(),
+            key_server: server.map(|server| self.servers[server].address),
+            member: None,
+            kind,
+        });
+    }
+
+    fn add_group(&mut self, config: &crate::scenario::Group, late: &[u32]) {
+        let group = self.groups.len();
+        let servers: Vec<usize> = config
+            .key_servers
+            .iter()
+            .map(|address| self.servers.add(Server::new(*address, config.server)))
+            .collect();
+        let first = self.members.len();
+        for number in 0..config.members {
+            let member = self.members.add(Member::new(group, number, config));
+            if !late.contains(&(number + 1)) {
+                let wait = self.some(config.boot_within);
+                self.after(wait, Event::PowerOn { member });
+            }
+        }
+        let primary = servers.first().copied().unwrap_or_default();
+        let plan = Plan::new(config, self.now, &mut self.random);
+        let side = self.sides.add(Side::new(group, primary, plan));
+        let cooperating = servers.len() > 1;
+        self.groups.add(Group {
+            config: config.clone(),
+            servers,
+            members: first..self.members.len(),
+            side,
+            other_side: None,
+            coop: BTreeMap::new(),
+        });
+        self.plan_rekey(side);
+        if cooperating {
+            self.after(Duration::from_millis(40), Event::Announce { group });
+            self.after(Duration::from_secs(5), Event::Watchdog { group });
+        }
+        if !config.traffic_every.is_zero() {
+            self.after(config.boot_within, Event::Traffic { group, turn: 0 });
+        }
+    }
+}
+
+impl Iterator for Simulation {
+    type Item = Emission;
+
+    fn next(&mut self) -> Option<Emission> {
+        loop {
+            if let Some(emission) = self.seen.pop_front() {
+                return Some(emission);
+            }
+            let (at, event) = self.agenda.next()?;
+            if at > self.end {
+                self.now = self.end;
+                self.agenda = Agenda::new();
+                return None;
+            }
+            self.now = at;
+            self.happen(event);
+        }
+    }
+}

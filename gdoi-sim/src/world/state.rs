@@ -1,0 +1,250 @@
+//! What each key server, member and group knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+use gdoi_wire::craft::Random;
+
+use super::registration::{Attempt, Served};
+use crate::message::Session;
+use crate::scenario::{self, Action, Behavior};
+
+/// The key that rekeys are encrypted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kek {
+    pub(crate) cookies: [u8; 16],
+    pub(crate) expiry: Timestamp,
+    pub(crate) lifetime: Duration,
+}
+
+/// The key that traffic is encrypted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tek {
+    pub(crate) spi: u32,
+    pub(crate) expiry: Timestamp,
+    pub(crate) lifetime: Duration,
+}
+
+/// All that a key server gives to a member.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) kek: Kek,
+    /// The newest last.
+    pub(crate) teks: Vec<Tek>,
+    /// Of the last rekey under this KEK.
+    pub(crate) sequence: u32,
+}
+
+impl Plan {
+    pub(super) fn new(group: &scenario::Group, now: Timestamp, random: &mut Random) -> Self {
+        Self {
+            kek: Kek::new(group, now, random),
+            teks: Vec::from([Tek::new(group, now, random)]),
+            sequence: 0,
+        }
+    }
+
+    pub(super) fn newest(&self) -> Option<Tek> {
+        self.teks.last().copied()
+    }
+}
+
+impl Kek {
+    pub(super) fn new(group: &scenario::Group, now: Timestamp, random: &mut Random) -> Self {
+        Self {
+            cookies: random.array(),
+            expiry: now.after(group.kek_lifetime),
+            lifetime: group.kek_lifetime,
+        }
+    }
+}
+
+impl Tek {
+    pub(super) fn new(group: &scenario::Group, now: Timestamp, random: &mut Random) -> Self {
+        Self {
+            spi: random.word() | FIRST_SPI,
+            expiry: now.after(group.tek_lifetime),
+            lifetime: group.tek_lifetime,
+        }
+    }
+}
+
+/// A group: who belongs to it.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) config: scenario::Group,
+    pub(super) servers: Vec<usize>,
+    pub(super) members: Range<usize>,
+    pub(super) side: usize,
+    /// The side of every key server but the first, and of every second member, while they are split.
+    pub(super) other_side: Option<usize>,
+    /// IKE SAs between key servers.
+    pub(super) coop: BTreeMap<(usize, usize), Session>,
+}
+
+/// Key servers that share one policy: all of a group, unless it is split.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) group: usize,
+    pub(super) primary: usize,
+    pub(super) plan: Plan,
+    /// Members that get rekeys, and how many in a row each did not acknowledge.
+    pub(super) registered: BTreeMap<usize, u32>,
+    pub(super) generation: u64,
+    /// A rekey came due while there was no primary.
+    pub(super) overdue: bool,
+    pub(super) over_age_told: bool,
+    pub(super) merged: bool,
+}
+
+impl Side {
+    pub(super) const fn new(group: usize, primary: usize, plan: Plan) -> Self {
+        Self {
+            group,
+            primary,
+            plan,
+            registered: BTreeMap::new(),
+            generation: 0,
+            overdue: false,
+            over_age_told: false,
+            merged: false,
+        }
+    }
+}
+
+/// A key server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) address: IpAddr,
+    pub(super) behavior: Behavior,
+    pub(super) down_since: Option<Timestamp>,
+    pub(super) busy_until: Timestamp,
+    pub(super) served: BTreeMap<usize, Served>,
+}
+
+impl Server {
+    pub(super) const fn new(address: IpAddr, behavior: Behavior) -> Self {
+        Self {
+            address,
+            behavior,
+            down_since: None,
+            busy_until: Timestamp::ZERO,
+            served: BTreeMap::new(),
+        }
+    }
+}
+
+/// A member.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) group: usize,
+    /// From 0, in its group.
+    pub(super) number: u32,
+    /// As the key server sees it.
+    pub(super) address: SocketAddr,
+    /// Behind NAT: as the key server sees its port 4500.
+    pub(super) nat_t: Option<SocketAddr>,
+    pub(super) behavior: Behavior,
+    pub(super) powered: bool,
+    pub(super) attempt: Option<Attempt>,
+    /// Key server to try next, by its place in the group's list.
+    pub(super) next_server: usize,
+    /// Raised by whatever makes planned timers void.
+    pub(super) generation: u64,
+    pub(super) kek: Option<Kek>,
+    /// The newest last.
+    pub(super) teks: Vec<Tek>,
+    /// Of the last rekey it took under its KEK.
+    pub(super) sequence: u32,
+    /// When it will register again if nothing else happens.
+    pub(super) re_registers: Option<Timestamp>,
+    /// It registered because its KEK was about to expire, and got this same KEK.
+    pub(super) registered_in_vain: Option<[u8; 16]>,
+    /// The SPI it sends with, since when, and how many packets.
+    pub(super) outbound: Option<Outbound>,
+    /// What the script does to it, and until when.
+    pub(super) troubles: Vec<Trouble>,
+}
+
+/// What a member sends ESP with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outbound {
+    pub(super) spi: u32,
+    pub(super) since: Timestamp,
+    pub(super) expiry: Timestamp,
+    pub(super) sent: u32,
+}
+
+/// Something the script does to a member for a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trouble {
+    pub(super) action: Action,
+    pub(super) until: Timestamp,
+    pub(super) larger_than: usize,
+}
+
+impl Member {
+    pub(super) fn new(group: usize, number: u32, config: &scenario::Group) -> Self {
+        let address = config.member_address(number);
+        let mapped = |base: u16| base.wrapping_add(number as u16);
+        let (address, nat_t) = match config.nat {
+            None => (SocketAddr::new(address, 848), None),
+            Some(nat) => (
+                SocketAddr::new(nat, mapped(10_000)),
+                Some(SocketAddr::new(nat, mapped(40_000))),
+            ),
+        };
+        Self {
+            group,
+            number,
+            address,
+            nat_t,
+            behavior: config.member,
+            powered: false,
+            attempt: None,
+            next_server: number as usize % config.key_servers.len(),
+            generation: 0,
+            kek: None,
+            teks: Vec::new(),
+            sequence: 0,
+            re_registers: None,
+            registered_in_vain: None,
+            outbound: None,
+            troubles: Vec::new(),
+        }
+    }
+
+    pub(super) fn has(&self, action: Action, now: Timestamp, octets: usize) -> bool {
+        self.troubles
+            .iter()
+            .any(|trouble| trouble.action == action && now < trouble.until && octets > trouble.larger_than)
+    }
+}
+
+/// A rekey on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Push {
+    pub(super) side: usize,
+    pub(super) server: usize,
+    pub(super) datagram: Rc<[u8]>,
+    pub(super) delivers_kek: bool,
+    /// The KEK it is encrypted with.
+    pub(super) under: [u8; 16],
+    pub(super) sequence: u32,
+    /// What it delivers.
+    pub(super) plan: Rc<Plan>,
+    /// Whom it is for.
+    pub(super) recipients: BTreeSet<usize>,
+    /// Who did not acknowledge it.
+    pub(super) pending: BTreeSet<usize>,
+    /// Who took it.
+    pub(super) taken: BTreeSet<usize>,
+    pub(super) repeats: u32,
+}
+
+/// SPIs below it are reserved (RFC 4303 §2.1).
+const FIRST_SPI: u32 = 256;

@@ -1,0 +1,74 @@
+//! ESP between the sites, with the hosts' own addresses outside (RFC 5374 §3.1).
+
+use gdoi_core::Timestamp;
+
+use super::{Event, Simulation};
+use crate::emission::{Emission, EspPackets};
+use crate::truth::Kind;
+
+impl Simulation {
+    /// The members take turns.
+    pub(super) fn traffic(&mut self, group: usize, turn: u64) {
+        let row = &self.groups[group];
+        let count = row.members.len() as u64;
+        let member = row.members.start + (turn % count) as usize;
+        let every = row.config.traffic_every / row.config.members;
+        self.after(
+            every,
+            Event::Traffic {
+                group,
+                turn: turn + 1,
+            },
+        );
+        self.send_esp(member);
+    }
+
+    fn send_esp(&mut self, member: usize) {
+        let (now, group) = (self.now, self.members[member].group);
+        let config = &self.groups[group].config;
+        let packets = config.traffic_packets.max(1);
+        let members = config.members;
+        let peer =
+            (self.members[member].number + 1 + self.random.below(u64::from(members) - 1) as u32) % members;
+        let (site, their_site) = (config.site(self.members[member].number), config.site(peer));
+        let every = config.traffic_every;
+        let row = &mut self.members[member];
+        let Some(outbound) = &mut row.outbound else {
+            return;
+        };
+        if outbound.expiry <= now {
+            row.outbound = None;
+            self.note_member(member, None, Kind::TekExpired);
+            return;
+        }
+        let sequence = outbound.sent + 1;
+        outbound.sent = outbound.sent.wrapping_add(packets);
+        // Several packets were spread over the time since the last turn.
+        let first = if packets == 1 {
+            now
+        } else {
+            now.before(every).max(outbound.since)
+        };
+        let (spi, host) = (outbound.spi, 10 + self.random.below(40) as u32);
+        let their_host = 10 + self.random.below(40) as u32;
+        let encrypted = 40 + 16 * self.random.below(5) as u32;
+        self.emit_esp(EspPackets {
+            first,
+            last: now,
+            source: std::net::Ipv4Addr::from_bits(site.to_bits() + host).into(),
+            destination: std::net::Ipv4Addr::from_bits(their_site.to_bits() + their_host).into(),
+            site: member as u32 + 1,
+            spi,
+            sequence,
+            packets,
+            encrypted,
+        });
+    }
+
+    fn emit_esp(&mut self, esp: EspPackets) {
+        let blind: Timestamp = self.blind_until;
+        if self.now >= blind {
+            self.seen.push_back(Emission::Esp(esp));
+        }
+    }
+}
