@@ -1,5 +1,7 @@
 //! Builds, sets up, replays, measures: everything that is not the product.
 
+mod simulate;
+
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -18,12 +20,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Let a scenario happen: write it as a capture, with the truth about it
+    Simulate(simulate::Simulate),
     /// Run every test
     Test,
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
+        Task::Simulate(args) => simulate::run(&args),
         Task::Test => test(),
     }
 }

@@ -1,0 +1,103 @@
+//! `cargo xtask simulate`: a scenario as a capture, and what really happened in it.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use gdoi_sim::scenario::{self, Scenario};
+use gdoi_sim::{PcapWriter, Simulation};
+
+/// A scenario of the library by name, or a scenario file.
+#[derive(Args)]
+pub(crate) struct Simulate {
+    /// Name of a scenario, or path of a scenario file; the names are listed when left out
+    scenario: Option<String>,
+    /// Seed in the place of the scenario's own
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Duration in the place of the scenario's own, such as 90m or 24h
+    #[arg(long)]
+    duration: Option<String>,
+    /// Members of every group in the place of the scenario's own
+    #[arg(long)]
+    members: Option<u32>,
+    /// Write what passed the gateway to this pcap file
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Write what really happened to this file, one JSON object a line
+    #[arg(long)]
+    truth: Option<PathBuf>,
+    /// Print the messages that the devices would log
+    #[arg(long)]
+    syslog: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+pub(crate) fn run(args: &Simulate) -> Result<()> {
+    let Some(name) = &args.scenario else {
+        for name in scenario::names() {
+            println!("{name:24} {}", scenario::named(name)?.title);
+        }
+        return Ok(());
+    };
+    let mut scenario = find(name)?;
+    if let Some(duration) = &args.duration {
+        scenario.duration =
+            scenario::parse_duration(duration).with_context(|| format!("read {duration:?}"))?;
+    }
+    if let Some(members) = args.members {
+        scenario
+            .groups
+            .iter_mut()
+            .for_each(|group| group.members = members);
+    }
+    let mut simulation = Simulation::new(&scenario, args.seed)?;
+    let frames = match &args.out {
+        Some(path) => write(&scenario, &mut simulation, path)?,
+        None => simulation.by_ref().count(),
+    };
+    let truth = simulation.truth();
+    if let Some(path) = &args.truth {
+        std::fs::write(path, truth.to_jsonl()?).with_context(|| format!("write {}", path.display()))?;
+    }
+    if args.syslog {
+        print!("{}", truth.syslog());
+    } else {
+        println!(
+            "{}: {frames} frames, {} things happened",
+            scenario.title,
+            truth.happened().len()
+        );
+    }
+    Ok(())
+}
+
+fn find(name: &str) -> Result<Scenario> {
+    if let Ok(scenario) = scenario::named(name) {
+        return Ok(scenario);
+    }
+    if !Path::new(name).exists() {
+        let names: Vec<&str> = scenario::names().collect();
+        bail!("{name:?} is neither a file nor one of: {}", names.join(", "));
+    }
+    let text = std::fs::read_to_string(name).with_context(|| format!("read {name}"))?;
+    Scenario::parse(&text).with_context(|| format!("understand {name}"))
+}
+
+fn write(scenario: &Scenario, simulation: &mut Simulation, path: &Path) -> Result<usize> {
+    let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
+    let mut capture = PcapWriter::new(BufWriter::new(file))?;
+    let mut count = 0;
+    for emission in simulation {
+        for frame in emission.frames(&scenario.vlan) {
+            capture.frame(emission.at(), &frame)?;
+            count += 1;
+        }
+    }
+    capture
+        .finish()
+        .with_context(|| format!("write {}", path.display()))?;
+    Ok(count)
+}
