@@ -140,6 +140,11 @@ fn ipv6_and_ah() -> Vec<(Miss, &'static str, Vec<u8>)> {
         octets: Vec::new(),
         length,
     };
+    let long = |octets| Extension::Options {
+        kind: 60,
+        octets: std::vec![1; octets],
+        length: None,
+    };
     let fragment6 = |offset, more| Extension::Fragment {
         offset,
         more,
@@ -176,7 +181,12 @@ fn ipv6_and_ah() -> Vec<(Miss, &'static str, Vec<u8>)> {
         (
             Miss::Ipv6PayloadLength,
             "an extension beyond it",
-            in_v6(&chain(&[options(60, Some(200))]), UDP, &good),
+            in_v6(&chain(&[options(60, Some(20))]), UDP, &good),
+        ),
+        (
+            Miss::Ipv6HeaderDepth,
+            "more than 1,024 octets with the IPv6 header",
+            in_v6(&chain(&[long(990)]), UDP, &good),
         ),
         (
             Miss::Ipv6HeaderDepth,

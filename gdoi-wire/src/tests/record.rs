@@ -2,14 +2,14 @@
 
 use std::vec::Vec;
 
-use zerocopy::IntoBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::{packet, push_frame, socket};
 use crate::craft::{self, Ethernet, Generator, Message, Tag, chain};
 use crate::isakmp::Payloads;
 use crate::record::{
-    FIRST_SPI, FLAG_FIRST_FRAGMENT, FLAG_MARKED, KIND_MESSAGE, KIND_SPI_SEEN, RECORD_VERSION, Record,
-    SNAPSHOT_OCTETS, bucket_of, site_key, slot_key,
+    Counters, FIRST_SPI, FLAG_FIRST_FRAGMENT, FLAG_MARKED, KIND_MESSAGE, KIND_SPI_SEEN, RECORD_VERSION,
+    Record, SNAPSHOT_OCTETS, bucket_of, site_key, slot_key,
 };
 use crate::{Capture, Esp, Exchange, Ports, Seen, dissect};
 
@@ -221,4 +221,19 @@ fn consecutive_spis_spread_over_the_buckets() {
     }
     let overfull: u32 = used.iter().map(|count| count.saturating_sub(2)).sum();
     assert!(overfull < 160, "{overfull} of 2,048 found no slot");
+}
+
+#[test]
+fn counters_add_up_in_every_field() {
+    let words =
+        |start: u64| core::array::from_fn::<u64, { Counters::WORDS }, _>(|index| start + index as u64);
+    let counters = |words| Counters::read_from_bytes(words_of(words).as_slice()).unwrap();
+    let mut sum: Counters = counters(words(1));
+    sum.add(&counters(words(100)));
+    let expected: Vec<u64> = (0..Counters::WORDS as u64).map(|index| 101 + 2 * index).collect();
+    assert_eq!(sum.as_bytes(), words_of(expected.try_into().unwrap()));
+}
+
+fn words_of(words: [u64; Counters::WORDS]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }

@@ -4,8 +4,8 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::vec::Vec;
 
 use super::{packet, push, push_frame, seen, socket};
-use crate::craft::{self, AH, Ah, ESP, Ethernet, Extension, Ipv4, Ipv6, Tag, UDP, Udp};
-use crate::{Body, Capture, Class, Esp, Fragment, Ports, Seen, Vlan, dissect};
+use crate::craft::{self, AH, Ah, ESP, Ethernet, Extension, Ipv4, Ipv6, Message, Tag, UDP, Udp};
+use crate::{Body, Capture, Class, Esp, Exchange, Fragment, Ports, Seen, Vlan, dissect};
 
 const V4: (&str, &str) = ("10.1.11.2:848", "10.1.13.2:848");
 const V6: (&str, &str) = ("[2001:db8::2]:848", "[2001:db8::13]:848");
@@ -107,7 +107,7 @@ fn a_push_behind_extension_headers() {
                 .collect(),
             Vec::from([Extension::Options {
                 kind: 60,
-                octets: [1; 2046].to_vec(),
+                octets: [1; 982].to_vec(),
                 length: None,
             }]),
         ])
@@ -241,6 +241,39 @@ fn a_marker_and_a_keepalive() {
         );
         let frame = craft::frame(&Ethernet::default(), ends.0, ends.1, &craft::KEEPALIVE);
         assert_eq!(packet(&frame).body, Body::NatKeepalive, "{ports:?}");
+    }
+}
+
+#[test]
+fn a_cookie_that_begins_with_zeros_is_no_marker() {
+    let (source, destination) = (socket(V4.0), socket(V4.1));
+    for initiator in [[0, 0, 0, 0, 5, 6, 7, 8], [0; 8]] {
+        for exchange in [Exchange::MainMode, Exchange::GroupkeyPush, Exchange::GsaRekey] {
+            let message = Message::new(exchange, initiator, [9; 8]).octets(1, &[3; 60]);
+            let plain = craft::frame(&Ethernet::default(), source, destination, &message);
+            let marked = craft::frame(
+                &Ethernet::default(),
+                source,
+                destination,
+                &craft::marked(&message),
+            );
+            for (frame, expected) in [(plain, false), (marked, true)] {
+                let Body::Isakmp {
+                    header,
+                    marked,
+                    octets: 88,
+                    ..
+                } = packet(&frame).body
+                else {
+                    panic!("{:?}", packet(&frame));
+                };
+                assert_eq!(
+                    (header.initiator_cookie().0, marked),
+                    (initiator, expected),
+                    "{exchange:?}"
+                );
+            }
+        }
     }
 }
 
