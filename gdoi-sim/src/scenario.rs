@@ -367,6 +367,8 @@ pub enum Action {
     Split,
     /// The key servers find each other again.
     Merge,
+    /// The key server does not renew its KEK, for the time.
+    KeepKek,
     /// Members lose power and come back within the time.
     Reboot,
     /// The operator forces a rekey.

@@ -1,6 +1,7 @@
 //! One file per subject.
 
 mod demo;
+mod library;
 mod message;
 mod tac_note;
 

@@ -16,4 +16,35 @@ pub fn named(name: &str) -> Result<Scenario, ScenarioError> {
     Scenario::parse(text)
 }
 
-const LIBRARY: [(&str, &str); 1] = [("demo", include_str!("../../scenarios/demo.toml"))];
+const LIBRARY: [(&str, &str); 21] = [
+    ("demo", include_str!("../../scenarios/demo.toml")),
+    ("blind", include_str!("../../scenarios/blind.toml")),
+    ("blocked", include_str!("../../scenarios/blocked.toml")),
+    (
+        "cisco_acknowledgement",
+        include_str!("../../scenarios/cisco_acknowledgement.toml"),
+    ),
+    (
+        "coop_failover",
+        include_str!("../../scenarios/coop_failover.toml"),
+    ),
+    ("coop_split", include_str!("../../scenarios/coop_split.toml")),
+    ("forced_rekey", include_str!("../../scenarios/forced_rekey.toml")),
+    ("g_ikev2", include_str!("../../scenarios/g_ikev2.toml")),
+    ("healthy_day", include_str!("../../scenarios/healthy_day.toml")),
+    ("ipv6", include_str!("../../scenarios/ipv6.toml")),
+    ("juniper", include_str!("../../scenarios/juniper.toml")),
+    ("large_policy", include_str!("../../scenarios/large_policy.toml")),
+    ("late_joiner", include_str!("../../scenarios/late_joiner.toml")),
+    ("lossy", include_str!("../../scenarios/lossy.toml")),
+    ("lost_rekey", include_str!("../../scenarios/lost_rekey.toml")),
+    (
+        "mixed_upgrade",
+        include_str!("../../scenarios/mixed_upgrade.toml"),
+    ),
+    ("multicast", include_str!("../../scenarios/multicast.toml")),
+    ("nat", include_str!("../../scenarios/nat.toml")),
+    ("over_age", include_str!("../../scenarios/over_age.toml")),
+    ("power_cut", include_str!("../../scenarios/power_cut.toml")),
+    ("two_groups", include_str!("../../scenarios/two_groups.toml")),
+];

@@ -48,10 +48,11 @@ impl Simulation {
     fn kek_due(&self, side: usize) -> gdoi_core::Timestamp {
         let row = &self.sides[side];
         let Kek { expiry, lifetime, .. } = row.plan.kek;
-        match self.servers[row.primary].behavior {
+        let due = match self.servers[row.primary].behavior {
             Behavior::New => expiry.before(self.lead(side, lifetime, LEAST_KEK_LEAD)),
             Behavior::Legacy => expiry,
-        }
+        };
+        due.max(row.keeps_kek_until)
     }
 
     /// Plans the next rekey, and forgets what was planned.

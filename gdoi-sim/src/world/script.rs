@@ -39,6 +39,10 @@ impl Simulation {
                 .iter()
                 .filter(|one| server.is_none_or(|server| server == **one))
                 .for_each(|server| self.server_up(group, *server)),
+            Action::KeepKek => {
+                self.sides[side].keeps_kek_until = self.now.after(event.lasting);
+                self.plan_rekey(side);
+            }
             Action::Split => self.split(group),
             Action::Merge => self.merge(group),
             Action::Reboot => self.reboot(&members, event.lasting),

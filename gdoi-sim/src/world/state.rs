@@ -98,6 +98,7 @@ pub(super) struct Side {
     /// A rekey came due while there was no primary.
     pub(super) overdue: bool,
     pub(super) over_age_told: bool,
+    pub(super) keeps_kek_until: Timestamp,
     pub(super) merged: bool,
 }
 
@@ -111,6 +112,7 @@ impl Side {
             generation: 0,
             overdue: false,
             over_age_told: false,
+            keeps_kek_until: Timestamp::ZERO,
             merged: false,
         }
     }

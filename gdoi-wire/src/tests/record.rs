@@ -228,12 +228,12 @@ fn counters_add_up_in_every_field() {
     let words =
         |start: u64| core::array::from_fn::<u64, { Counters::WORDS }, _>(|index| start + index as u64);
     let counters = |words| Counters::read_from_bytes(words_of(words).as_slice()).unwrap();
-    let mut sum: Counters = counters(words(1));
-    sum.add(&counters(words(100)));
+    let mut sum: Counters = counters(&words(1));
+    sum.add(&counters(&words(100)));
     let expected: Vec<u64> = (0..Counters::WORDS as u64).map(|index| 101 + 2 * index).collect();
-    assert_eq!(sum.as_bytes(), words_of(expected.try_into().unwrap()));
+    assert_eq!(sum.as_bytes(), words_of(&expected.try_into().unwrap()));
 }
 
-fn words_of(words: [u64; Counters::WORDS]) -> Vec<u8> {
+fn words_of(words: &[u64; Counters::WORDS]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }

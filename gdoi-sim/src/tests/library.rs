@@ -1,0 +1,190 @@
+//! What really happens in the scenarios that ship.
+
+use gdoi_wire::{Capture, Miss, Ports, Seen, dissect};
+
+use super::{count, library, play};
+use crate::scenario::{self, Scenario, ScenarioError};
+use crate::truth::{Happened, Kind};
+
+/// In the order of the columns: registrations completed, failed, double; rekeys missed; members dropped; KEKs over
+/// age; failovers; splits.
+fn counts(happened: &[Happened]) -> [usize; 8] {
+    [
+        count(happened, |kind| {
+            matches!(kind, Kind::RegistrationCompleted { .. })
+        }),
+        count(happened, |kind| matches!(kind, Kind::RegistrationFailed { .. })),
+        count(happened, |kind| matches!(kind, Kind::DoubleReregistration)),
+        count(happened, |kind| matches!(kind, Kind::RekeyMissed { .. })),
+        count(happened, |kind| matches!(kind, Kind::MemberDropped)),
+        count(happened, |kind| matches!(kind, Kind::KekOverAge)),
+        count(happened, |kind| matches!(kind, Kind::Failover { .. })),
+        count(happened, |kind| matches!(kind, Kind::Split)),
+    ]
+}
+
+#[track_caller]
+fn check(name: &str, expected: [usize; 8]) {
+    for seed in [1, 2, 3] {
+        let (_, happened) = play(&library(name), seed);
+        assert_eq!(counts(&happened), expected, "{name}, seed {seed}");
+    }
+}
+
+#[test]
+fn healthy_groups_register_once() {
+    check("healthy_day", [40, 0, 0, 0, 0, 0, 0, 0]);
+    check("multicast", [10, 0, 0, 0, 0, 0, 0, 0]);
+    check("cisco_acknowledgement", [8, 0, 0, 0, 0, 0, 0, 0]);
+    check("g_ikev2", [6, 0, 0, 0, 0, 0, 0, 0]);
+    check("juniper", [6, 0, 0, 0, 0, 0, 0, 0]);
+    check("nat", [6, 0, 0, 0, 0, 0, 0, 0]);
+    check("ipv6", [6, 0, 0, 0, 0, 0, 0, 0]);
+    check("two_groups", [12, 0, 0, 0, 0, 0, 0, 0]);
+    check("late_joiner", [8, 0, 0, 0, 0, 0, 0, 0]);
+    check("forced_rekey", [8, 0, 0, 0, 0, 0, 0, 0]);
+    check("blind", [8, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn sick_groups_are_sick_in_their_way() {
+    check("coop_failover", [10, 0, 0, 0, 0, 0, 1, 0]);
+    check("coop_split", [10, 0, 0, 0, 0, 0, 0, 1]);
+    check("over_age", [8, 0, 0, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn new_members_of_a_legacy_server_register_twice_until_it_is_upgraded() {
+    for seed in [1, 2, 3] {
+        let (_, happened) = play(&library("mixed_upgrade"), seed);
+        let [completed, failed, double, ..] = counts(&happened);
+        // Four members in three KEK cycles, then eight in three; every member reboots once.
+        assert_eq!(
+            (completed, failed, double),
+            (8 + 8 + 2 * 36, 0, 36),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_lost_rekey_makes_the_member_register_again() {
+    let (_, happened) = play(&library("lost_rekey"), 1);
+    assert_eq!(
+        count(&happened, |kind| matches!(kind, Kind::RekeyMissed { .. })),
+        13,
+        "one member, then twelve"
+    );
+    assert_eq!(
+        count(&happened, |kind| matches!(
+            kind,
+            Kind::RegistrationCompleted { .. }
+        )),
+        25
+    );
+}
+
+#[test]
+fn blocked_members_fail_where_they_are_blocked() {
+    let (_, happened) = play(&library("blocked"), 1);
+    for (member, trip) in [(13, 0), (14, 0), (15, 2), (16, 3), (17, 3)] {
+        let address = format!("10.1.{member}.2:848");
+        let failed: Vec<u8> = happened
+            .iter()
+            .filter(|one| one.member.is_some_and(|member| member.to_string() == address))
+            .filter_map(|one| match one.kind {
+                Kind::RegistrationFailed { trip } => Some(trip),
+                _ => None,
+            })
+            .collect();
+        assert!(failed.len() >= 10, "{address} failed {} times", failed.len());
+        assert!(failed.iter().all(|one| *one == trip), "{address}: {failed:?}");
+    }
+    assert_eq!(
+        count(&happened, |kind| matches!(
+            kind,
+            Kind::RegistrationCompleted { .. }
+        )),
+        13
+    );
+}
+
+#[test]
+fn a_bad_network_is_survived() {
+    for seed in 1..10 {
+        let (_, happened) = play(&library("lossy"), seed);
+        let rekeys = count(&happened, |kind| matches!(kind, Kind::Rekey { .. }));
+        let received = count(&happened, |kind| matches!(kind, Kind::RekeyReceived { .. }));
+        assert!(
+            rekeys > 20 && received > rekeys * 11,
+            "{received} of {rekeys} times twelve"
+        );
+    }
+}
+
+#[test]
+fn every_frame_of_every_scenario_is_read() {
+    for name in scenario::names() {
+        let scenario = library(name);
+        let (emissions, _) = play(&scenario, 9);
+        assert!(emissions.len() > 50, "{name} has {} emissions", emissions.len());
+        for frame in emissions
+            .iter()
+            .take(20_000)
+            .flat_map(|emission| emission.frames(&scenario.vlan))
+        {
+            match dissect(&Capture::whole(&frame), &Ports::DEFAULT) {
+                Seen::Packet(_) | Seen::Miss(Miss::LaterFragment) => {}
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_played_is_refused() {
+    let text = |group: &str| format!("title = \"\"\nduration = \"1h\"\n[[group]]\nname = \"G\"\n{group}");
+    let good = "key_servers = [\"10.0.0.1\"]\nmembers = 2\n";
+    assert!(Scenario::parse(&text(good)).is_ok());
+    let rows = [
+        ("key_servers = []\nmembers = 2\n".to_owned(), "Empty"),
+        ("key_servers = [\"10.0.0.1\"]\nmembers = 0\n".to_owned(), "Empty"),
+        (format!("{good}rekey_address = \"ff1e::1\"\n"), "Mixed"),
+        (format!("{good}colour = \"red\"\n"), "File"),
+        (
+            format!("{good}[[event]]\nat = \"1m\"\naction = \"rekey\"\nmembers = [3]\n"),
+            "Event",
+        ),
+        (
+            format!("{good}[[event]]\nat = \"1m\"\naction = \"rekey\"\ngroup = 2\n"),
+            "Event",
+        ),
+        (
+            format!("{good}[[event]]\nat = \"1m\"\naction = \"rekey\"\ngroup = 0\n"),
+            "Event",
+        ),
+        (
+            format!("{good}[[event]]\nat = \"-1m\"\naction = \"rekey\"\n"),
+            "File",
+        ),
+        (
+            format!("{good}[[event]]\nat = \"1m\"\naction = \"dance\"\n"),
+            "File",
+        ),
+    ];
+    for (group, expected) in rows {
+        let error = Scenario::parse(&text(&group)).unwrap_err();
+        let name = match error {
+            ScenarioError::File(_) => "File",
+            ScenarioError::Unknown(_) => "Unknown",
+            ScenarioError::Empty(_) => "Empty",
+            ScenarioError::Mixed(_) => "Mixed",
+            ScenarioError::Event(_) => "Event",
+        };
+        assert_eq!(name, expected, "{group}");
+    }
+    assert!(matches!(
+        scenario::named("nothing"),
+        Err(ScenarioError::Unknown(_))
+    ));
+}
