@@ -10,10 +10,24 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod burst;
 pub mod config;
+mod counts;
+mod deadlines;
+mod group;
+mod kek;
+mod key_server;
 mod limits;
+mod losses;
+mod member;
 pub mod observation;
+mod peer;
+mod registration;
+mod rekey;
 pub mod snapshot;
+mod summary;
+mod table;
+mod tek;
 mod time;
 mod tracker;
 pub mod transition;

@@ -1,80 +1,333 @@
 //! The only entry points: observations in, transitions out.
 
-use alloc::string::String;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use gdoi_wire::Exchange;
+use gdoi_wire::isakmp::Header;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::deadlines::{Deadlines, Timer};
+use crate::group::{Attribution, GroupId, Groups};
+use crate::kek::Kek;
+use crate::key_server::Servers;
 use crate::limits::Limits;
+use crate::losses::Losses;
+use crate::member::Member;
 use crate::observation::{Message, Observation, host};
-use crate::snapshot::{EspTotal, Snapshot, UNATTRIBUTED};
+use crate::peer::Peer;
+use crate::registration::{Association, Attempts};
+use crate::table::{Id, Table};
+use crate::tek::{Sent, SpiKey};
 use crate::time::Timestamp;
-use crate::transition::{Transition, What};
+use crate::transition::{Anomaly, ClockStep, Cookies, Malformed, Transition, What};
 
 /// Follows every group from what a source observes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tracker {
-    limits: Limits,
-    snapshot: Snapshot,
+    #[serde(skip)]
+    pub(crate) config: Config,
+    #[serde(skip)]
+    pub(crate) limits: Limits,
+    pub(crate) now: Timestamp,
+    pub(crate) clock_steps: u64,
+    clock_behind: bool,
+    pub(crate) losses: Losses,
+    pub(crate) servers: Servers,
+    pub(crate) groups: Groups,
+    pub(crate) members: Table<Peer, Member>,
+    pub(crate) associations: Table<[u8; 8], Association>,
+    pub(crate) attempts: Table<(Peer, IpAddr), Attempts>,
+    pub(crate) keks: Table<Cookies, Kek>,
+    pub(crate) spis: Table<SpiKey, Sent>,
+    pub(crate) anomalies: BTreeMap<(GroupId, Anomaly), u64>,
+    /// New SPIs reported in the present ten seconds.
+    pub(crate) reported: (u64, u32),
+    /// Number of the latest rekey of any group.
+    pub(crate) rekeys: u32,
+    #[serde(skip)]
+    pub(crate) deadlines: Deadlines,
 }
 
-impl Tracker {
-    /// Knows nothing yet.
-    pub fn new(_config: Config, limits: Limits) -> Self {
+/// A message and when it was seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) exchange: Exchange,
+}
+
+impl Seen<'_> {
+    pub(crate) const fn header(&self) -> &Header {
+        &self.message.header
+    }
+}
+
+/// Where a message is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Booking {
+    pub(crate) group: GroupId,
+    pub(crate) server: Id,
+}
+
+/// Who a transition is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    group: GroupId,
+    server: Option<Id>,
+    member: Option<Peer>,
+}
+
+impl Subject {
+    pub(crate) const fn member(group: GroupId, server: Id, member: Peer) -> Self {
         Self {
-            limits,
-            snapshot: Snapshot::default(),
+            group,
+            server: Some(server),
+            member: Some(member),
         }
+    }
+
+    pub(crate) const fn server(group: GroupId, server: Id) -> Self {
+        Self {
+            group,
+            server: Some(server),
+            member: None,
+        }
+    }
+
+    pub(crate) const fn group(group: GroupId) -> Self {
+        Self {
+            group,
+            server: None,
+            member: None,
+        }
+    }
+}
+
+/// A step of the clock that is worth a word; less is the reordering of several queues.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
+
+impl Tracker {
+    /// Knows nothing yet but the configuration.
+    pub fn new(config: Config, limits: Limits) -> Self {
+        let seed = limits.hash_seed;
+        let mut tracker = Self {
+            now: Timestamp::ZERO,
+            clock_steps: 0,
+            clock_behind: false,
+            losses: Losses::default(),
+            servers: Servers::new(limits.key_servers, seed),
+            groups: Groups::new(limits.groups),
+            members: Table::new(limits.members, seed),
+            associations: Table::new(limits.associations, seed),
+            attempts: Table::new(limits.associations, seed),
+            keks: Table::new(limits.keks, seed),
+            spis: Table::new(limits.spis, seed),
+            anomalies: BTreeMap::new(),
+            reported: (0, 0),
+            rekeys: 0,
+            deadlines: Deadlines::default(),
+            config,
+            limits,
+        };
+        tracker.configure();
+        tracker
     }
 
     /// Takes one observation made at `now`, after whatever deadlines had passed by then.
+    ///
+    /// The clock never goes backwards here: an earlier `now` counts as the latest one seen, and is counted.
     pub fn observe(&mut self, now: Timestamp, seen: &Observation<'_>, out: &mut Vec<Transition>) {
+        let now = self.clamp(now, out);
         self.advance(now, out);
         match seen {
-            Observation::Message(message) => self.message(message),
-            Observation::Esp(esp) => {
-                let total = self.snapshot.esp.entry(String::from(UNATTRIBUTED)).or_default();
-                let EspTotal { packets, octets } = total;
-                *packets = packets.saturating_add(esp.packets);
-                *octets = octets.saturating_add(esp.octets);
-            }
+            Observation::Message(message) => self.message(now, message, out),
+            Observation::Esp(esp) => self.esp(now, esp, out),
             Observation::Loss(loss) => {
-                out.push(Transition {
-                    at: now,
-                    group: None,
-                    key_server: None,
-                    member: None,
-                    what: What::CaptureLoss(*loss),
-                });
+                self.losses.add(loss);
+                self.emit(now, Subject::group(GroupId::NONE), What::CaptureLoss(*loss), out);
             }
         }
     }
 
-    /// Lets every deadline up to `now` pass.
-    pub fn advance(&mut self, _now: Timestamp, _out: &mut Vec<Transition>) {}
+    /// Lets every deadline up to `now` pass, in order, each at its own time.
+    pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        while let Some((at, timer)) = self.deadlines.pop(now) {
+            match timer {
+                Timer::Association(id) => self.association_due(at, id, out),
+                Timer::Kek(id) => self.kek_due(at, id, out),
+                Timer::Overdue(group) => self.rekey_overdue(at, group, out),
+                Timer::Expiry(group) => self.kek_expiry_due(at, group, out),
+                Timer::Burst(group) => self.burst_due(at, group, out),
+            }
+        }
+        self.now = self.now.max(now);
+    }
 
     /// When [`Self::advance`] has something to do next, if nothing more is observed.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.deadlines.next()
     }
 
     /// Says what a window that is still open would say at its end: for the end of a capture, or before a restart.
     ///
-    /// Nothing is said of silences: the end of watching is not a silence.
+    /// Nothing is said of silences: the end of watching is not a silence. What had been repeated in vain until then
+    /// counts as failed.
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        let now = now.max(self.now);
         self.advance(now, out);
+        self.finish_associations(now, out);
+        self.finish_rekeys(now, out);
     }
 
-    /// What is known now.
-    pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.clone()
+    /// Applies the configuration to what is known.
+    pub(crate) fn configure(&mut self) {
+        let Self {
+            groups,
+            servers,
+            config,
+            limits,
+            ..
+        } = self;
+        groups.configure(config, servers, limits.groups);
     }
 
-    fn message(&mut self, message: &Message<'_>) {
-        let server = host(message.destination).min(host(message.source));
-        let key = (String::from(UNATTRIBUTED), server, message.header.exchange());
-        if self.snapshot.messages.len() < self.limits.key_servers || self.snapshot.messages.contains_key(&key)
-        {
-            *self.snapshot.messages.entry(key).or_default() += 1;
+    fn clamp(&mut self, now: Timestamp, out: &mut Vec<Transition>) -> Timestamp {
+        if now >= self.now {
+            self.clock_behind = false;
+            return now;
         }
+        self.clock_steps = self.clock_steps.saturating_add(1);
+        let step = self.now.since(now);
+        if step >= CLOCK_STEP && !self.clock_behind {
+            self.clock_behind = true;
+            let what = What::ClockStep(ClockStep { step });
+            self.emit(self.now, Subject::group(GroupId::NONE), what, out);
+        }
+        self.now
+    }
+
+    fn message(&mut self, now: Timestamp, message: &Message<'_>, out: &mut Vec<Transition>) {
+        let exchange = message.header.exchange();
+        let seen = Seen {
+            now,
+            message,
+            exchange,
+        };
+        let booking = match exchange {
+            Exchange::GroupkeyPush | Exchange::GsaRekey => self.pushed(seen, out),
+            Exchange::GroupkeyPushAck => self.acknowledged(seen, out),
+            Exchange::Unknown(_) => self.unknown_exchange(seen, out),
+            _ => self
+                .associated(seen, out)
+                .or_else(|| self.unassociated(seen, out)),
+        };
+        let booking = booking.unwrap_or_else(|| self.book_stranger(message));
+        if let Some(pair) = self
+            .servers
+            .get_mut(booking.server)
+            .and_then(|server| server.pair(booking.group))
+        {
+            pair.messages.add(exchange);
+        }
+    }
+
+    fn unknown_exchange(&mut self, seen: Seen<'_>, out: &mut Vec<Transition>) -> Option<Booking> {
+        if !matches!(seen.header().version(), (1 | 2, _)) {
+            self.anomaly(seen, Anomaly::VersionUnknown, out);
+        }
+        self.unassociated(seen, out)
+    }
+
+    /// Where a message between a member and a key server is counted.
+    pub(crate) fn book(&self, server: Id, member: Peer) -> Booking {
+        let group = match self.servers.get(server).map(|server| server.groups.as_slice()) {
+            None | Some([]) => GroupId::NONE,
+            Some(candidates) => self.attribute(candidates, member).group(),
+        };
+        Booking { group, server }
+    }
+
+    /// Which of these groups a member belongs to.
+    pub(crate) fn attribute(&self, candidates: &[GroupId], member: Peer) -> Attribution {
+        let known = self.members.find(&member).and_then(|id| self.members.get(id));
+        self.groups
+            .attribute(candidates, member.ip(), known, &self.config)
+    }
+
+    /// Where a message is counted of which nothing is known but its addresses.
+    fn book_stranger(&mut self, message: &Message<'_>) -> Booking {
+        let (source, destination) = (host(message.source), host(message.destination));
+        if let Some(server) = self.servers.find(source) {
+            return self.book(server, Peer::new(message.destination));
+        }
+        let server = match self.servers.find(destination) {
+            Some(server) => server,
+            None => self.servers.other(),
+        };
+        self.book(server, Peer::new(message.source))
+    }
+
+    /// A key server was heard, or was asked something.
+    pub(crate) fn heard(&mut self, now: Timestamp, server: Id, spoke: bool) {
+        if let Some(server) = self.servers.get_mut(server) {
+            if spoke {
+                server.spoke(now);
+            } else {
+                server.asked = server.asked.or(Some(now));
+            }
+        }
+    }
+
+    /// Whether an address has shown that a key server is there.
+    pub(crate) fn is_proven(&self, address: IpAddr) -> bool {
+        let known = self.servers.find(address).and_then(|id| self.servers.get(id));
+        known.is_some_and(|server| server.proven)
+    }
+
+    /// The key server at an address that nothing but a question names: half of the room is kept for those that answer.
+    pub(crate) fn admit_unproven(&mut self, address: IpAddr) -> Id {
+        if let Some(known) = self.servers.find(address) {
+            return known;
+        }
+        if self.servers.table().len() > self.limits.key_servers / 2 {
+            self.servers.overflow += 1;
+            return self.servers.other();
+        }
+        self.servers.admit(address)
+    }
+
+    /// A message contradicts the protocol. Every one is counted; of those that matter, the first and then ever fewer
+    /// are reported.
+    pub(crate) fn anomaly(&mut self, seen: Seen<'_>, anomaly: Anomaly, out: &mut Vec<Transition>) {
+        let count = self.anomalies.entry((GroupId::NONE, anomaly)).or_default();
+        *count = count.saturating_add(1);
+        let count = *count;
+        if count.is_power_of_two() {
+            let what = What::Malformed(Malformed {
+                reason: anomaly,
+                source: host(seen.message.source),
+                count,
+            });
+            self.emit(seen.now, Subject::group(GroupId::NONE), what, out);
+        }
+    }
+
+    pub(crate) fn emit(&self, at: Timestamp, subject: Subject, what: What, out: &mut Vec<Transition>) {
+        let Subject {
+            group,
+            server,
+            member,
+        } = subject;
+        out.push(Transition {
+            at,
+            group: self.groups.name(group),
+            key_server: server.and_then(|server| self.servers.address(server)),
+            member: member.map(Peer::socket),
+            what,
+        });
     }
 }

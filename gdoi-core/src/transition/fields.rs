@@ -337,16 +337,13 @@ pub struct RekeyUnacknowledged {
 /// ESP of a group uses another SPI.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SpiChanged {
-    /// Before.
-    pub from: Spi,
+    /// Before; `None` when several could be meant.
+    pub from: Option<Spi>,
     /// Now.
     pub to: Spi,
     /// From the rekey to the first packet with the new SPI; `None` when no rekey was seen.
     #[serde(rename = "roll_seconds", serialize_with = "some_seconds")]
     pub roll: Option<Duration>,
-    /// From the first packet with the new SPI to the last seen with the old.
-    #[serde(rename = "overlap_seconds", serialize_with = "seconds")]
-    pub overlap: Duration,
     /// Number of the site, where one is configured.
     pub site: Option<u32>,
 }
@@ -374,6 +371,10 @@ pub struct SpiStale {
     pub late: Duration,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serialize_with asks for"
+)]
 fn exchange<S: serde::Serializer>(exchange: &Exchange, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(exchange.name())
 }

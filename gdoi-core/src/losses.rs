@@ -1,0 +1,48 @@
+//! When not everything was watched.
+
+use alloc::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observation::Loss;
+use crate::time::Timestamp;
+use crate::transition::Certainty;
+
+/// Windows that are remembered; older ones are merged into one.
+const WINDOWS: usize = 64;
+
+/// The windows in which something was lost, oldest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Losses {
+    windows: VecDeque<(Timestamp, Timestamp)>,
+}
+
+impl Losses {
+    pub(crate) fn add(&mut self, loss: &Loss) {
+        if let Some(last) = self.windows.back_mut()
+            && loss.from <= last.1
+            && loss.until >= last.0
+        {
+            last.0 = last.0.min(loss.from);
+            last.1 = last.1.max(loss.until);
+            return;
+        }
+        self.windows.push_back((loss.from, loss.until));
+        if self.windows.len() > WINDOWS
+            && let Some((from, _)) = self.windows.pop_front()
+            && let Some(next) = self.windows.front_mut()
+        {
+            next.0 = next.0.min(from);
+        }
+    }
+
+    /// Whether a silence in this window proves anything.
+    pub(crate) fn certainty(&self, from: Timestamp, until: Timestamp) -> Certainty {
+        let touched = |&(begin, end): &(Timestamp, Timestamp)| begin <= until && end >= from;
+        if self.windows.iter().any(touched) {
+            Certainty::Uncertain
+        } else {
+            Certainty::Certain
+        }
+    }
+}

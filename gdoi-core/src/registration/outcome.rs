@@ -1,0 +1,339 @@
+//! How registrations begin and end, and what of that may be said.
+
+use alloc::vec::Vec;
+
+use gdoi_wire::Exchange;
+
+use super::{Association, Attempts, HOPELESS, Mode};
+use crate::counts::count;
+use crate::deadlines::{Armed, Timer};
+use crate::group::GroupId;
+use crate::member::Member;
+use crate::peer::Peer;
+use crate::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Booking, Subject, Tracker};
+use crate::transition::{
+    Certainty, ReRegistration, RegistrationEnd, RegistrationKind, RegistrationStarted, Stage, Transition,
+    What,
+};
+
+/// The domain of interpretation of GDOI (RFC 6407 §2.1).
+const DOI_GROUP: u32 = 2;
+/// The domain of interpretation of IPsec (RFC 2407 §4.2).
+const DOI_IPSEC: u32 = 1;
+
+impl Tracker {
+    /// Says that a registration begins, where it is clear that this is one.
+    ///
+    /// A phase 1 for something else looks the same; what tells is the domain of interpretation, a key server that is
+    /// known as one, or (`proof`) a message that only a registration has.
+    pub(super) fn announce(
+        &mut self,
+        now: Timestamp,
+        id: Id,
+        booking: Booking,
+        proof: bool,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
+        if association.announced || !(proof || self.is_registration(association)) {
+            return;
+        }
+        let (member, server, mode) = (association.member, association.server, association.mode);
+        let kind = self.kind_of(member);
+        self.supersede(now, id, out);
+        if let Some(association) = self.associations.get_mut(id) {
+            association.announced = true;
+            association.kind = kind;
+        }
+        let exchange = match mode {
+            Mode::Main => Exchange::MainMode,
+            Mode::Aggressive => Exchange::Aggressive,
+            Mode::Ikev2 => Exchange::IkeSaInit,
+        };
+        let what = What::RegistrationStarted(RegistrationStarted { exchange, kind });
+        self.emit(now, Subject::member(booking.group, server, member), what, out);
+        self.burst_started(now, booking.group, member, out);
+    }
+
+    /// Whether an IKE SA is for a registration.
+    fn is_registration(&self, association: &Association) -> bool {
+        // Cooperating key servers have IKE SAs between them.
+        if self.is_proven(association.member.ip()) {
+            return false;
+        }
+        association.doi == Some(DOI_GROUP) || self.servers.get(association.server).is_some_and(|s| s.proven)
+    }
+
+    fn kind_of(&self, member: Peer) -> RegistrationKind {
+        let known = self.members.find(&member).and_then(|id| self.members.get(id));
+        if known.is_some_and(Member::had_keys) {
+            RegistrationKind::ReRegistration
+        } else {
+            RegistrationKind::Initial
+        }
+    }
+
+    /// A new attempt of a member ends the one before it, which it has given up.
+    fn supersede(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
+        let key = (association.member, association.server_address);
+        let Some(cookie) = self.associations.key(id) else {
+            return;
+        };
+        let attempts = match self.attempts.find(&key) {
+            Some(known) => known,
+            None => self.attempts.insert(key, Attempts::default()).id,
+        };
+        self.attempts.touch(attempts);
+        let current = Some((id, cookie));
+        let before = self
+            .attempts
+            .get_mut(attempts)
+            .and_then(|attempts| core::mem::replace(&mut attempts.current, current));
+        if let Some((old, old_cookie)) = before
+            && old != id
+            && self.associations.key(old) == Some(old_cookie)
+        {
+            self.give_up(now, old, out);
+        }
+    }
+
+    /// The last message of a PULL, or of its likes, was seen.
+    pub(super) fn complete(&mut self, now: Timestamp, id: Id, message_id: u32, out: &mut Vec<Transition>) {
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
+        let (peer, address) = (association.member, association.server_address);
+        let server = self.servers.admit(address);
+        if let Some(server) = self.servers.get_mut(server) {
+            server.proven = true;
+        }
+        let booking = self.book(server, peer);
+        self.announce(now, id, booking, true, out);
+        let failed = self
+            .attempts
+            .find(&(peer, address))
+            .and_then(|at| self.attempts.remove(at));
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        association.server = server;
+        let first = association.completed == 0;
+        let Some(pull) = association
+            .pulls
+            .iter_mut()
+            .find(|pull| pull.message_id == message_id)
+        else {
+            return;
+        };
+        pull.ended = true;
+        let began = if first { association.begun } else { pull.begun };
+        association.ended = true;
+        association.completed = association.completed.saturating_add(1);
+        let end = RegistrationEnd {
+            stage: Stage::Complete,
+            duration: now.since(began),
+            attempts: failed
+                .map_or(0, |(_, attempts)| attempts.failed)
+                .saturating_add(1),
+            retransmissions: association.retransmissions,
+            kind: association.kind,
+            certainty: Certainty::Certain,
+        };
+        association.retransmissions = 0;
+        if first && end.kind == RegistrationKind::ReRegistration {
+            self.re_registered(now, peer, booking.group, server, out);
+        }
+        self.registered(now, peer, booking, end, first, out);
+    }
+
+    /// Says why a member registered again, as far as that can be told.
+    fn re_registered(
+        &mut self,
+        now: Timestamp,
+        peer: Peer,
+        group: GroupId,
+        server: Id,
+        out: &mut Vec<Transition>,
+    ) {
+        let member = self.members.find(&peer).and_then(|id| self.members.get(id));
+        let what = ReRegistration {
+            reason: self.reason(now, group, member),
+            since_last: member.and_then(|member| member.since_registered(now)),
+        };
+        self.emit(
+            now,
+            Subject::member(group, server, peer),
+            What::ReRegistration(what),
+            out,
+        );
+    }
+
+    fn registered(
+        &mut self,
+        now: Timestamp,
+        peer: Peer,
+        booking: Booking,
+        end: RegistrationEnd,
+        first: bool,
+        out: &mut Vec<Transition>,
+    ) {
+        let subject = Subject::member(booking.group, booking.server, peer);
+        self.emit(now, subject, What::RegistrationCompleted(end), out);
+        if let Some(group) = self.groups.get_mut(booking.group) {
+            group.registration_duration.observe(end.duration);
+        }
+        if let Some(pair) = self
+            .servers
+            .get_mut(booking.server)
+            .and_then(|server| server.pair(booking.group))
+        {
+            count(&mut pair.completed, end.kind as usize);
+        }
+        let id = self.admit_member(now, peer);
+        if let Some(member) = self.members.get_mut(id)
+            && first
+        {
+            member.register(now);
+            member.server = Some(booking.server);
+        }
+        self.burst_ended_one(booking.group, true);
+        if first {
+            self.double_re_registration(now, booking.group, id, out);
+        }
+    }
+
+    /// The member at an address, known or new.
+    pub(crate) fn admit_member(&mut self, now: Timestamp, peer: Peer) -> Id {
+        let id = match self.members.find(&peer) {
+            Some(id) => id,
+            None => self.members.insert(peer, Member::new(now)).id,
+        };
+        self.members.touch(id);
+        id
+    }
+
+    /// Nothing came for too long.
+    pub(crate) fn association_due(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        association.armed.fired();
+        if association.ended {
+            return;
+        }
+        if association.due() <= now {
+            self.give_up(now, id, out);
+        } else {
+            self.watch(id);
+        }
+    }
+
+    /// Ends a registration that was not completed, and says so where that is certain.
+    pub(super) fn give_up(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        if association.ended {
+            return;
+        }
+        association.ended = true;
+        // A Quick Mode is complete with three messages; of one direction alone nothing can be said.
+        let quick_mode =
+            association.doi == Some(DOI_IPSEC) && association.pulls.last().is_some_and(super::Pull::is_three);
+        let after_success = association.completed > 0 && association.pulls.iter().all(|pull| pull.ended);
+        if !association.announced || association.is_one_way() || quick_mode || after_success {
+            return;
+        }
+        let (peer, server) = (association.member, association.server);
+        let address = association.server_address;
+        let mut end = RegistrationEnd {
+            stage: association.stage(),
+            duration: association.last.since(association.begun),
+            attempts: 1,
+            retransmissions: association.retransmissions,
+            kind: association.kind,
+            certainty: Certainty::Certain,
+        };
+        let begun = association.begun;
+        let unheard = association.steps & !super::step::FIRST == 0;
+        if end.stage == Stage::Complete {
+            return;
+        }
+        end.certainty = self.losses.certainty(begun, now);
+        end.attempts = self.failed_attempts(peer, address);
+        self.failed(now, peer, server, end, unheard, out);
+    }
+
+    fn failed(
+        &mut self,
+        now: Timestamp,
+        peer: Peer,
+        server: Id,
+        end: RegistrationEnd,
+        unheard: bool,
+        out: &mut Vec<Transition>,
+    ) {
+        let booking = self.book(server, peer);
+        let subject = Subject::member(booking.group, server, peer);
+        self.emit(now, subject, What::RegistrationFailed(end), out);
+        if let Some(server) = self.servers.get_mut(server) {
+            if unheard && end.certainty == Certainty::Certain {
+                server.unanswered = server.unanswered.saturating_add(1);
+            }
+            if let Some(pair) = server.pair(booking.group) {
+                count(&mut pair.failed, end.kind as usize);
+                count(&mut pair.failed_at, end.stage as usize);
+            }
+        }
+        if let Some(member) = self.members.find(&peer).and_then(|id| self.members.get_mut(id)) {
+            member.failures = member.failures.saturating_add(1);
+        }
+        self.burst_ended_one(booking.group, false);
+    }
+
+    /// Counts one more failed attempt of a member in a row.
+    fn failed_attempts(&mut self, peer: Peer, address: core::net::IpAddr) -> u32 {
+        let known = self.attempts.find(&(peer, address));
+        let Some(attempts) = known.and_then(|id| self.attempts.get_mut(id)) else {
+            return 1;
+        };
+        attempts.failed = attempts.failed.saturating_add(1);
+        attempts.failed
+    }
+
+    /// The end of watching: what was repeated in vain counts as failed, of the rest nothing is said.
+    pub(crate) fn finish_associations(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        for id in self.associations.ids() {
+            let hopeless = |association: &Association| association.unanswered >= HOPELESS;
+            if self.associations.get(id).is_some_and(hopeless) {
+                self.give_up(now, id, out);
+            }
+        }
+    }
+
+    /// Wakes an IKE SA when it has been silent for too long.
+    pub(super) fn watch(&mut self, id: Id) {
+        let Self {
+            associations,
+            deadlines,
+            ..
+        } = self;
+        if let Some(association) = associations.get_mut(id)
+            && !association.ended
+        {
+            let due = association.due();
+            deadlines.arm(&mut association.armed, Timer::Association(id), due);
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, id: Id, armed: &mut Armed) {
+        self.deadlines.disarm(armed, Timer::Association(id));
+    }
+}

@@ -1,0 +1,330 @@
+//! TEKs as the data plane shows them: which SPIs are sent, which took the place of which, and who is late.
+//!
+//! One SPI serves all senders of a group (RFC 5374 §3), so that nothing is said of sequence numbers here. An SPI belongs
+//! to a group when a configured place sends it, or when it follows another of the group after a rekey; until that has
+//! been seen it is unattributed, for ESP of other origin looks the same.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::group::GroupId;
+use crate::observation::{Esp, Site};
+use crate::snapshot::{EspTotal, Histogram};
+use crate::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Subject, Tracker};
+use crate::transition::{Anomaly, Spi, SpiChanged, SpiFirstSeen, SpiStale, Transition, What};
+
+/// An SPI at a site; site 0 is none.
+pub(crate) type SpiKey = (u32, u32);
+
+/// How long after a rekey its SPIs come into use at the latest, and the old ones stay in use: both SAs are installed for
+/// at least 90 s with Cisco, and for as long as repeats and batches take in addition.
+pub(crate) const LAG: Duration = Duration::from_secs(130);
+/// Silence after which an SPI is no longer in use.
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
+/// SPIs below are reserved (RFC 4303 §2.1).
+const FIRST_SPI: u32 = 256;
+/// New SPIs that are reported in ten seconds; of a spray of forged ones the rest are only counted.
+const REPORTED: u32 = 256;
+/// Replaced SPIs that are remembered for one group.
+const REPLACED: usize = 32;
+
+/// ESP of one SPI from one site.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) group: GroupId,
+    /// The group it would follow from, while nothing confirms that.
+    suspected: GroupId,
+    /// The SPI it seems to take the place of.
+    pub(crate) follows: Option<u32>,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) total: EspTotal,
+    /// It was said to be stale.
+    pub(crate) stale: bool,
+}
+
+/// ESP of one group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct DataPlane {
+    pub(crate) total: EspTotal,
+    pub(crate) changes: u64,
+    pub(crate) rollover: Histogram,
+    pub(crate) stale_packets: u64,
+    /// Replaced SPIs: when, and by what.
+    replaced: Vec<(u32, Timestamp, u32)>,
+    /// The latest rekey.
+    rekeyed: Option<Timestamp>,
+}
+
+impl DataPlane {
+    /// New TEKs may come into use.
+    pub(crate) const fn rekeyed(&mut self, now: Timestamp) {
+        self.rekeyed = Some(now);
+    }
+
+    /// When an SPI was replaced, and by what.
+    pub(crate) fn replacement(&self, spi: u32) -> Option<(Timestamp, u32)> {
+        self.replaced
+            .iter()
+            .find(|(old, _, _)| *old == spi)
+            .map(|&(_, at, by)| (at, by))
+    }
+
+    fn replace(&mut self, old: u32, at: Timestamp, by: u32) {
+        if self.replacement(old).is_some() {
+            return;
+        }
+        if self.replaced.len() >= REPLACED {
+            self.replaced.remove(0);
+        }
+        self.replaced.push((old, at, by));
+    }
+}
+
+impl Tracker {
+    /// ESP packets of one SPI were counted.
+    pub(crate) fn esp(&mut self, now: Timestamp, esp: &Esp, out: &mut Vec<Transition>) {
+        let placed = self.group_of_site(esp.site);
+        if esp.spi < FIRST_SPI {
+            let count = self.anomalies.entry((placed, Anomaly::ReservedSpi)).or_default();
+            *count = count.saturating_add(esp.packets);
+            self.total(placed, esp);
+            return;
+        }
+        let key = (esp.spi, esp.site.map_or(0, |site| site.0));
+        let id = match self.spis.find(&key) {
+            Some(id) => id,
+            None => self.first_seen(now, key, esp, placed, out),
+        };
+        self.spis.touch(id);
+        if let Some(sent) = self.spis.get_mut(id) {
+            sent.last = sent.last.max(esp.last);
+            add(&mut sent.total, esp);
+        }
+        self.confirm_succession(now, id, key, out);
+        let group = self.spis.get(id).map_or(placed, |sent| sent.group);
+        self.total(group, esp);
+        self.lags(now, id, key, esp, group, out);
+    }
+
+    fn total(&mut self, group: GroupId, esp: &Esp) {
+        if let Some(group) = self.groups.get_mut(group) {
+            add(&mut group.data.total, esp);
+        }
+    }
+
+    fn group_of_site(&self, site: Option<Site>) -> GroupId {
+        let Some(site) = site else {
+            return GroupId::NONE;
+        };
+        let Some(place) = self.config.places().find(|place| place.site == site) else {
+            return GroupId::NONE;
+        };
+        let found = self
+            .groups
+            .iter()
+            .find(|(_, group)| group.config == Some(place.group));
+        found.map_or(GroupId::NONE, |(id, _)| id)
+    }
+
+    fn first_seen(
+        &mut self,
+        now: Timestamp,
+        key: SpiKey,
+        esp: &Esp,
+        placed: GroupId,
+        out: &mut Vec<Transition>,
+    ) -> Id {
+        let suspected = if placed == GroupId::NONE {
+            self.suspect(esp.first)
+        } else {
+            placed
+        };
+        let follows = self.predecessor(suspected, key, esp.first);
+        let sent = Sent {
+            group: placed,
+            suspected,
+            follows: follows.only,
+            first: esp.first,
+            last: esp.last,
+            total: EspTotal::default(),
+            stale: false,
+        };
+        let id = self.spis.insert(key, sent).id;
+        if self.may_report(now) {
+            let what = What::SpiFirstSeen(SpiFirstSeen {
+                spi: Spi(key.0),
+                site: esp.site.map(|site| site.0),
+            });
+            self.emit(now, Subject::group(placed), what, out);
+        }
+        if placed != GroupId::NONE && follows.any {
+            self.rolled(now, placed, key, follows.only, esp.first, out);
+        }
+        id
+    }
+
+    /// Whether one more new SPI may be reported.
+    fn may_report(&mut self, now: Timestamp) -> bool {
+        let window = now.as_nanos() / 10_000_000_000;
+        if self.reported.0 != window {
+            self.reported = (window, 0);
+        }
+        self.reported.1 = self.reported.1.saturating_add(1);
+        self.reported.1 <= REPORTED
+    }
+
+    /// The one group whose rekey a new SPI may come from.
+    fn suspect(&self, first: Timestamp) -> GroupId {
+        let mut candidates = self.groups.iter().filter(|(id, group)| {
+            let rekeyed = group.data.rekeyed;
+            id.known().is_some() && rekeyed.is_some_and(|at| at <= first && first.since(at) <= LAG)
+        });
+        match (candidates.next(), candidates.next()) {
+            (Some((id, _)), None) => id,
+            _ => GroupId::NONE,
+        }
+    }
+
+    /// What a new SPI of a group may take the place of, at the same site, after a rekey.
+    fn predecessor(&self, group: GroupId, key: SpiKey, first: Timestamp) -> Predecessors {
+        let rekeyed = self.groups.get(group).and_then(|group| group.data.rekeyed);
+        let Some(rekeyed) = rekeyed.filter(|&at| group != GroupId::NONE && first.since(at) <= LAG) else {
+            return Predecessors::default();
+        };
+        let data = self.groups.get(group).map(|group| &group.data);
+        let mut found = Predecessors::default();
+        for (_, &(spi, site), sent) in self.spis.iter() {
+            let same = site == key.1 && spi != key.0 && (sent.group == group || sent.suspected == group);
+            let before = sent.first < rekeyed && sent.last.after(LAG) >= first;
+            let open = data.is_none_or(|data| data.replacement(spi).is_none());
+            if same && before && open {
+                found.only = if found.any { None } else { Some(spi) };
+                found.any = true;
+            }
+        }
+        found
+    }
+
+    /// A suspected succession is confirmed when the old SPI falls silent.
+    fn confirm_succession(&mut self, now: Timestamp, id: Id, key: SpiKey, out: &mut Vec<Transition>) {
+        let Some(sent) = self.spis.get(id) else {
+            return;
+        };
+        let (suspected, first) = (sent.suspected, sent.first);
+        if sent.group != GroupId::NONE || suspected == GroupId::NONE {
+            return;
+        }
+        let Some(old) = sent.follows else {
+            return;
+        };
+        let Some(old_id) = self.spis.find(&(old, key.1)) else {
+            return;
+        };
+        let silent = self
+            .spis
+            .get(old_id)
+            .is_some_and(|old| now.since(old.last) > SILENCE);
+        if !silent {
+            return;
+        }
+        for id in [old_id, id] {
+            if let Some(sent) = self.spis.get_mut(id) {
+                sent.group = suspected;
+            }
+        }
+        self.rolled(now, suspected, key, Some(old), first, out);
+    }
+
+    /// A site of a group uses a new SPI.
+    fn rolled(
+        &mut self,
+        now: Timestamp,
+        id: GroupId,
+        key: SpiKey,
+        old: Option<u32>,
+        first: Timestamp,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(data) = self.groups.get_mut(id).map(|group| &mut group.data) else {
+            return;
+        };
+        data.changes = data.changes.saturating_add(1);
+        let roll = data.rekeyed.filter(|&at| at <= first).map(|at| first.since(at));
+        if let Some(roll) = roll {
+            data.rollover.observe(roll);
+        }
+        if let Some(old) = old {
+            data.replace(old, first, key.0);
+        }
+        let what = What::SpiChanged(SpiChanged {
+            from: old.map(Spi),
+            to: Spi(key.0),
+            roll,
+            site: (key.1 != 0).then_some(key.1),
+        });
+        self.emit(now, Subject::group(id), what, out);
+    }
+
+    /// A replaced SPI is still sent after both had their time.
+    fn lags(
+        &mut self,
+        now: Timestamp,
+        id: Id,
+        key: SpiKey,
+        esp: &Esp,
+        group: GroupId,
+        out: &mut Vec<Transition>,
+    ) {
+        let allowed = self.overlap(group);
+        let Some(data) = self.groups.get_mut(group).map(|group| &mut group.data) else {
+            return;
+        };
+        let Some((at, by)) = data.replacement(key.0) else {
+            return;
+        };
+        if esp.first <= at.after(allowed) || esp.packets == 0 {
+            return;
+        }
+        data.stale_packets = data.stale_packets.saturating_add(esp.packets);
+        let Some(sent) = self.spis.get_mut(id) else {
+            return;
+        };
+        if core::mem::replace(&mut sent.stale, true) {
+            return;
+        }
+        let what = What::SpiStale(SpiStale {
+            spi: Spi(key.0),
+            current: Spi(by),
+            site: esp.site.map(|site| site.0),
+            late: esp.first.since(at),
+        });
+        self.emit(now, Subject::group(group), what, out);
+    }
+
+    /// How long the old SPI of a group may be used beside the new one.
+    fn overlap(&self, id: GroupId) -> Duration {
+        let known = self.groups.config(id, &self.config);
+        let configured = known
+            .and_then(|known| known.tek_lifetime)
+            .map(|lifetime| self.tek_lead(id, lifetime));
+        configured.unwrap_or(LAG).max(LAG)
+    }
+}
+
+/// SPIs that a new one may take the place of.
+#[derive(Clone, Copy, Default)]
+struct Predecessors {
+    any: bool,
+    /// Which, when there is one alone.
+    only: Option<u32>,
+}
+
+fn add(total: &mut EspTotal, esp: &Esp) {
+    total.packets = total.packets.saturating_add(esp.packets);
+    total.octets = total.octets.saturating_add(esp.octets);
+}
