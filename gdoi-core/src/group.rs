@@ -181,6 +181,11 @@ impl Groups {
         (0..).map(GroupId).zip(&self.list)
     }
 
+    /// Every group, the unknown one included.
+    pub(crate) fn ids(&self) -> Vec<GroupId> {
+        self.iter().map(|(id, _)| id).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len() - 1
     }

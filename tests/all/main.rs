@@ -8,3 +8,5 @@ mod kernel;
 mod oracle;
 mod parity;
 mod program;
+mod replay;
+mod truth;

@@ -67,7 +67,7 @@ impl Tracker {
 
     /// Whether members are expected to register again around now, because a key expires.
     pub(crate) fn is_expiry_window(&self, now: Timestamp, id: GroupId) -> bool {
-        self.expires_around(now, self.kek_ends(id)) || self.expires_around(now, self.tek_ends(id))
+        expires_around(now, self.kek_ends(id)) || expires_around(now, self.tek_ends(id))
     }
 
     /// Why a member registers again.
@@ -76,7 +76,7 @@ impl Tracker {
             return Reason::MissedRekey;
         }
         let (kek, tek) = (self.kek_ends(id), self.tek_ends(id));
-        match (self.expires_around(now, kek), self.expires_around(now, tek)) {
+        match (expires_around(now, kek), expires_around(now, tek)) {
             (true, true) => return Reason::TekOrKekExpiry,
             (true, false) => return Reason::KekExpiry,
             (false, true) => return Reason::TekExpiry,
@@ -104,10 +104,8 @@ impl Tracker {
         let last = self.groups.get(id)?.rekeys.last?;
         Some((last.after(lifetime), lifetime))
     }
+}
 
-    fn expires_around(&self, now: Timestamp, ends: Option<(Timestamp, Duration)>) -> bool {
-        ends.is_some_and(|(end, lifetime)| {
-            end.before(lifetime / 20 + SLACK) <= now && now <= end.after(AFTER)
-        })
-    }
+fn expires_around(now: Timestamp, ends: Option<(Timestamp, Duration)>) -> bool {
+    ends.is_some_and(|(end, lifetime)| end.before(lifetime / 20 + SLACK) <= now && now <= end.after(AFTER))
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::Profile;
+use crate::config::{GroupConfig, Profile};
 use crate::group::GroupId;
 use crate::tracker::Tracker;
 use crate::transition::Transport;
@@ -52,7 +52,7 @@ impl Tracker {
     /// How long a rekey is repeated.
     pub(crate) fn repeats(&self, id: GroupId) -> Duration {
         let known = self.groups.config(id, &self.config);
-        let retransmit = known.map_or(Profile::Cisco.retransmit(), |known| known.retransmit());
+        let retransmit = known.map_or(Profile::Cisco.retransmit(), GroupConfig::retransmit);
         retransmit.interval.saturating_mul(retransmit.count)
     }
 }

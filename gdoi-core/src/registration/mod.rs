@@ -60,6 +60,7 @@ pub(crate) mod step {
 
 /// An IKE SA between a member and a key server (RFC 2409, RFC 7296), and the registrations in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Association {
     pub(crate) mode: Mode,
     pub(crate) responder: [u8; 8],
@@ -99,15 +100,6 @@ const PULLS: usize = 4;
 impl Association {
     pub(crate) fn saw(&self, step: u8) -> bool {
         self.steps & step != 0
-    }
-
-    /// Phase 1 is complete, as far as can be seen.
-    fn is_authenticated(&self) -> bool {
-        match self.mode {
-            Mode::Main => self.saw(step::SIXTH),
-            Mode::Aggressive => self.saw(step::THIRD),
-            Mode::Ikev2 => self.saw(step::FOURTH),
-        }
     }
 
     /// The member went on although no answer of the key server was seen: only one direction is visible.

@@ -20,7 +20,7 @@ use crate::transition::{
 
 /// The domain of interpretation of GDOI (RFC 6407 §2.1).
 const DOI_GROUP: u32 = 2;
-/// The domain of interpretation of IPsec (RFC 2407 §4.2).
+/// The domain of interpretation of `IPsec` (RFC 2407 §4.2).
 const DOI_IPSEC: u32 = 1;
 
 impl Tracker {
@@ -319,7 +319,7 @@ impl Tracker {
     }
 
     /// Wakes an IKE SA when it has been silent for too long.
-    pub(super) fn watch(&mut self, id: Id) {
+    pub(crate) fn watch(&mut self, id: Id) {
         let Self {
             associations,
             deadlines,
