@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, value_parser};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, value_parser};
+use gdoi_core::transition::Severity;
 use gdoi_wire::Ports;
+
+use crate::report::Format;
 
 /// Tells what every GDOI group does, from headers alone.
 #[derive(Debug, Parser)]
@@ -18,10 +21,56 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say what happened in captures: registrations, rekeys, keys and what went wrong
+    Analyze(Analyze),
     /// Say whether a configuration file can be used
     CheckConfig(CheckConfig),
     /// Print one JSON line per GDOI, ESP and AH packet of captures
     Decode(Decode),
+}
+
+/// The arguments of `analyze`.
+#[derive(Debug, Args)]
+pub struct Analyze {
+    /// Captures in the order of time, pcap or pcapng; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Write the report to a file
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Exit with 3 when something this bad, or worse, was found
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+    /// Ports.
+    #[command(flatten)]
+    pub ports: PortArgs,
+}
+
+/// A severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Anything at all.
+    Info,
+    /// Something a person should look at.
+    Warning,
+    /// Traffic is, or is about to be, affected.
+    Critical,
+}
+
+impl From<FailOn> for Severity {
+    fn from(severity: FailOn) -> Self {
+        match severity {
+            FailOn::Info => Self::Info,
+            FailOn::Warning => Self::Warning,
+            FailOn::Critical => Self::Critical,
+        }
+    }
 }
 
 /// The arguments of `check-config`.
@@ -46,36 +95,45 @@ pub struct Decode {
 /// The UDP ports to read.
 #[derive(Clone, Debug, Args)]
 pub struct PortArgs {
-    /// UDP port of GDOI, or of IKE; at most four, repeated or separated by commas
-    #[arg(long = "isakmp-port", value_name = "PORT", default_value = "848", value_delimiter = ',',
-          value_parser = value_parser!(u16).range(1..))]
+    /// UDP port of GDOI, or of IKE; at most four, repeated or separated by commas [default: 848]
+    #[arg(long = "isakmp-port", value_name = "PORT", value_delimiter = ',', value_parser = value_parser!(u16).range(1..))]
     isakmp: Vec<u16>,
-    /// UDP port of NAT traversal; at most four, repeated or separated by commas
-    #[arg(long = "nat-t-port", value_name = "PORT", default_value = "4500", value_delimiter = ',',
-          value_parser = value_parser!(u16).range(1..))]
+    /// UDP port of NAT traversal; at most four, repeated or separated by commas [default: 4500]
+    #[arg(long = "nat-t-port", value_name = "PORT", value_delimiter = ',', value_parser = value_parser!(u16).range(1..))]
     nat_t: Vec<u16>,
 }
 
 impl PortArgs {
-    /// The ports, if there are not too many and none has two meanings.
-    pub fn ports(&self) -> Result<Ports, clap::Error> {
-        let refuse = |message: String| Cli::command().error(ErrorKind::ValueValidation, message);
-        if let Some(port) = self.isakmp.iter().find(|port| self.nat_t.contains(port)) {
-            return Err(refuse(format!(
-                "port {port} cannot be both --isakmp-port and --nat-t-port"
-            )));
-        }
-        let slots = |ports: &[u16], option| {
-            let mut slots = [0; Ports::SLOTS];
-            let Some(taken) = slots.get_mut(..ports.len()) else {
-                return Err(refuse(format!("{option} takes at most {} ports", Ports::SLOTS)));
-            };
-            taken.copy_from_slice(ports);
-            Ok(slots)
+    /// These ports, where any were typed, and those of `base`. Refused: too many, or one with two meanings.
+    pub fn over(&self, base: &Ports) -> Result<Ports, clap::Error> {
+        let ports = Ports {
+            isakmp: slots(&self.isakmp, base.isakmp, "--isakmp-port")?,
+            nat_t: slots(&self.nat_t, base.nat_t, "--nat-t-port")?,
         };
-        Ok(Ports {
-            isakmp: slots(&self.isakmp, "--isakmp-port")?,
-            nat_t: slots(&self.nat_t, "--nat-t-port")?,
-        })
+        let mut isakmp = ports.isakmp.iter().filter(|port| **port != 0);
+        match isakmp.find(|port| ports.nat_t.contains(port)) {
+            Some(port) => Err(refuse(format!(
+                "port {port} cannot be both --isakmp-port and --nat-t-port"
+            ))),
+            None => Ok(ports),
+        }
     }
+}
+
+type Slots = [u16; Ports::SLOTS];
+
+fn slots(typed: &[u16], base: Slots, option: &str) -> Result<Slots, clap::Error> {
+    if typed.is_empty() {
+        return Ok(base);
+    }
+    let mut slots = Slots::default();
+    let Some(taken) = slots.get_mut(..typed.len()) else {
+        return Err(refuse(format!("{option} takes at most {} ports", Ports::SLOTS)));
+    };
+    taken.copy_from_slice(typed);
+    Ok(slots)
+}
+
+fn refuse(message: String) -> clap::Error {
+    Cli::command().error(ErrorKind::ValueValidation, message)
 }

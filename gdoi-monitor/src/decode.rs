@@ -10,13 +10,13 @@ use gdoi_wire::{Body, Packet, Ports, Seen};
 
 use crate::cli;
 use crate::exit::Exit;
-use crate::source::link::Link;
+use crate::source::link::{Link, Refused};
 use crate::source::pcap::{self, Frame, Reader};
 use line::Line;
 
 /// Runs the command: lines to standard output, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
-    let ports = arguments.ports.ports()?;
+    let ports = arguments.ports.over(&Ports::DEFAULT)?;
     let mut out = BufWriter::with_capacity(BUFFER_OCTETS, io::stdout().lock());
     let mut exit = Exit::Fine;
     for path in &arguments.files {
@@ -105,20 +105,6 @@ fn write_packet(
 fn write_line(line: &Line<'_>, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
-}
-
-/// Says which frames were refused.
-struct Refused<'a>(&'a BTreeMap<Link, u64>);
-
-impl std::fmt::Display for Refused<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, (link, frames)) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            let plural = if *frames == 1 { "" } else { "s" };
-            write!(f, "{comma}{frames} frame{plural} of {link}")?;
-        }
-        write!(f, " not read")
-    }
 }
 
 const BUFFER_OCTETS: usize = 64 * 1024;

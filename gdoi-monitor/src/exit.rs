@@ -12,6 +12,8 @@ pub enum Exit {
     Failed = 1,
     /// It was called wrongly, or its configuration is wrong.
     Usage = 2,
+    /// It found what it was told to fail on.
+    Found = 3,
 }
 
 impl From<Exit> for ExitCode {

@@ -1,9 +1,14 @@
 //! The agent and its commands: sources, the engine behind them, and what shows its findings.
 
+pub mod analyze;
 pub mod cli;
 pub mod config;
 pub mod decode;
+pub mod event;
 pub mod exit;
 mod hex;
+pub mod report;
+pub mod sites;
 pub mod source;
+pub mod state;
 pub mod time;

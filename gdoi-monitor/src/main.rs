@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
-use gdoi_monitor::{config, decode};
+use gdoi_monitor::{analyze, config, decode};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(Cli { command }) => match command {
+            Command::Analyze(arguments) => analyze::command(&arguments),
             Command::CheckConfig(arguments) => config::command(&arguments),
             Command::Decode(arguments) => decode::command(&arguments),
         },

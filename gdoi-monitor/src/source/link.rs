@@ -1,5 +1,6 @@
 //! Link layers a capture may have, down to the Ethertype of what they carry.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use gdoi_wire::{Capture, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Miss, Octets as _, Ports, Seen};
@@ -66,6 +67,20 @@ impl fmt::Display for Link {
             Self::Sll2 => write!(f, "Linux cooked capture v2"),
             Self::Unknown(number) => write!(f, "link type {number}"),
         }
+    }
+}
+
+/// Says how many frames of which link layers were refused.
+pub(crate) struct Refused<'a>(pub(crate) &'a BTreeMap<Link, u64>);
+
+impl fmt::Display for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (link, frames)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let plural = if *frames == 1 { "" } else { "s" };
+            write!(f, "{comma}{frames} frame{plural} of {link}")?;
+        }
+        write!(f, " not read")
     }
 }
 

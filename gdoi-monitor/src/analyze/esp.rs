@@ -1,0 +1,127 @@
+//! ESP of a capture, counted by SPI and site as the kernel counts it, and said once a tick.
+
+use std::collections::HashMap;
+
+use gdoi_core::Timestamp;
+use gdoi_core::observation::{Esp, Site};
+use gdoi_wire::record::slot_key;
+
+/// What was counted since the last tick, and which SPIs were ever seen.
+pub(super) struct Counts {
+    places: HashMap<u64, usize>,
+    slots: Vec<Slot>,
+    /// Places of the slots that were counted in since the last tick.
+    touched: Vec<usize>,
+    /// The slot of the packet before: packets come in trains.
+    last: Option<(u64, usize)>,
+    capacity: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    key: u64,
+    packets: u64,
+    octets: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// What a packet was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// One of an SPI and site that were known.
+    Known,
+    /// The first of an SPI at a site.
+    First,
+    /// The first of an SPI that there is no room for before the next tick.
+    Full,
+}
+
+impl Counts {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            places: HashMap::new(),
+            slots: Vec::new(),
+            touched: Vec::new(),
+            last: None,
+            capacity: capacity.max(1),
+        }
+    }
+
+    /// Counts a packet of `octets`, unless there is no room for it.
+    pub(super) fn count(&mut self, spi: u32, site: Option<Site>, octets: u64, at: Timestamp) -> Counted {
+        let key = slot_key(spi, site.map_or(0, |Site(number)| number));
+        let (place, counted) = match self.last {
+            Some((last, place)) if last == key => (place, Counted::Known),
+            _ => match self.places.get(&key) {
+                Some(place) => (*place, Counted::Known),
+                None if self.slots.len() >= self.capacity => return Counted::Full,
+                None => (self.admit(key), Counted::First),
+            },
+        };
+        self.last = Some((key, place));
+        if let Some(slot) = self.slots.get_mut(place) {
+            if slot.packets == 0 {
+                slot.first = at;
+                self.touched.push(place);
+            }
+            slot.packets += 1;
+            slot.octets = slot.octets.saturating_add(octets);
+            slot.last = at;
+        }
+        counted
+    }
+
+    fn admit(&mut self, key: u64) -> usize {
+        let place = self.slots.len();
+        self.slots.push(Slot {
+            key,
+            packets: 0,
+            octets: 0,
+            first: Timestamp::ZERO,
+            last: Timestamp::ZERO,
+        });
+        self.places.insert(key, place);
+        place
+    }
+
+    /// Says what was counted since the last tick, in the order of the first packets.
+    ///
+    /// A table that is full is forgotten: nothing counted is lost, and the SPIs still in use come back.
+    pub(super) fn tick(&mut self, mut say: impl FnMut(Esp)) {
+        for place in self.touched.drain(..) {
+            let Some(slot) = self.slots.get_mut(place) else {
+                continue;
+            };
+            say(slot.observation());
+            slot.packets = 0;
+            slot.octets = 0;
+        }
+        if self.slots.len() >= self.capacity {
+            self.places.clear();
+            self.slots.clear();
+            self.last = None;
+        }
+    }
+}
+
+impl Slot {
+    const fn observation(&self) -> Esp {
+        let Self {
+            key,
+            packets,
+            octets,
+            first,
+            last,
+        } = *self;
+        let site = (key >> 32) as u32;
+        Esp {
+            spi: (key & 0xffff_ffff) as u32,
+            site: if site == 0 { None } else { Some(Site(site)) },
+            packets,
+            octets,
+            first,
+            last,
+        }
+    }
+}

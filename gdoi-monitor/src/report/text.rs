@@ -1,0 +1,202 @@
+//! For people, on a terminal.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use gdoi_core::Transition;
+use jiff::SignedDuration;
+
+use super::json::Capture;
+use super::{Ending, Kept};
+use crate::analyze::Findings;
+use crate::event::Event;
+use crate::state::{self, Group, KeyServer, Spread};
+use crate::time::Calendar;
+
+pub(super) fn write(
+    out: &mut impl Write,
+    ending: &Ending<'_>,
+    findings: &Findings,
+    kept: &Kept,
+) -> io::Result<()> {
+    capture(out, &Capture::new(ending))?;
+    writeln!(out, "\nGROUPS")?;
+    for group in state::groups(ending.snapshot, Calendar::EPOCH) {
+        self::group(out, &group)?;
+    }
+    writeln!(out, "\nFINDINGS")?;
+    if findings.iter().next().is_none() {
+        writeln!(out, "  none")?;
+    }
+    for finding in findings.iter() {
+        let group = finding.group.as_deref().unwrap_or("-");
+        let (severity, name, count) = (finding.severity.name(), finding.name, finding.count);
+        writeln!(out, "  {severity:<8}  {name}  {group}  {count} x")?;
+        writeln!(out, "            {}", finding.meaning)?;
+        writeln!(out, "            {:.3} to {:.3}", finding.first, finding.last)?;
+    }
+    writeln!(out, "\nEVENTS")?;
+    for transition in &kept.events {
+        event(out, transition)?;
+    }
+    if kept.beyond > 0 {
+        writeln!(out, "  and {} more: --format jsonl has them all", kept.beyond)?;
+    }
+    Ok(())
+}
+
+fn capture(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
+    writeln!(out, "CAPTURE  {}", capture.files.join(", "))?;
+    if let (Some(start), Some(end)) = (capture.start, capture.end) {
+        let lasted = length(end.0.since(start.0));
+        writeln!(
+            out,
+            "  {} frames, {start:.3} to {end:.3}, {lasted}",
+            capture.frames
+        )?;
+    }
+    write!(out, "  packets:")?;
+    for (class, count) in &capture.packets {
+        write!(out, " {class} {count}")?;
+    }
+    writeln!(out)?;
+    if !capture.misses.is_empty() {
+        write!(out, "  not readable:")?;
+        for (reason, count) in &capture.misses {
+            write!(out, " {reason} {count}")?;
+        }
+        writeln!(out)?;
+    }
+    for error in capture.errors {
+        writeln!(out, "  incomplete: {error}")?;
+    }
+    Ok(())
+}
+
+fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
+    let transport = group
+        .transport
+        .map_or("transport unknown", |transport| transport.name());
+    writeln!(out, "  {}  ({transport}, {} members)", group.name, group.members)?;
+    for key_server in &group.key_servers {
+        self::key_server(out, key_server)?;
+    }
+    if !group.messages.is_empty() {
+        write!(out, "      messages      ")?;
+        for (exchange, count) in &group.messages {
+            write!(out, " {exchange} {count}")?;
+        }
+        writeln!(out)?;
+    }
+    if group.registration.duration.count > 0 {
+        writeln!(
+            out,
+            "      registrations  {}",
+            spread(&group.registration.duration)
+        )?;
+    }
+    let rekey = &group.rekey;
+    if let Some(last) = rekey.last {
+        write!(
+            out,
+            "      rekeys         last {last:.3}, {} recipients",
+            rekey.recipients
+        )?;
+        write!(out, ", {} sent again", rekey.retransmissions)?;
+        if let Some(missing) = rekey.unacknowledged_members {
+            write!(out, ", {missing} unacknowledged")?;
+        }
+        if let Some(next) = rekey.next_expected {
+            write!(out, ", next {next:.0}")?;
+        }
+        writeln!(out, "{}", if rekey.overdue { ", OVERDUE" } else { "" })?;
+    }
+    let kek = &group.kek;
+    if let Some(cookies) = kek.cookies {
+        write!(
+            out,
+            "      KEK            {cookies}, changed {} times",
+            kek.changes
+        )?;
+        if let (Some(lifetime), Some(source)) = (kek.lifetime_seconds, kek.lifetime_source) {
+            write!(out, ", lifetime {lifetime} s ({})", source.name())?;
+        }
+        if let Some(lead) = kek.lead_seconds {
+            write!(out, ", renewed {lead:.1} s before expiry")?;
+        }
+        writeln!(out, "{}", if kek.over_age { ", OVER AGE" } else { "" })?;
+    }
+    let esp = &group.esp;
+    if esp.packets > 0 {
+        write!(
+            out,
+            "      ESP            {} packets, {} octets",
+            esp.packets, esp.octets
+        )?;
+        write!(out, ", {} SPIs active, {} changes", esp.active, esp.changes)?;
+        writeln!(out, ", {} stale packets", esp.stale_packets)?;
+    }
+    Ok(())
+}
+
+fn key_server(out: &mut impl Write, key_server: &KeyServer) -> io::Result<()> {
+    let sum = |counts: &std::collections::BTreeMap<_, u64>| counts.values().sum::<u64>();
+    write!(out, "      key server     {}", key_server.address)?;
+    write!(out, ", registrations {} completed", sum(&key_server.completed))?;
+    write!(out, " {} failed", sum(&key_server.failed))?;
+    for (stage, count) in &key_server.failed_at {
+        write!(out, " ({stage} {count})")?;
+    }
+    for (kind, count) in key_server.rekeys.iter().filter(|(_, count)| **count > 0) {
+        write!(out, ", {count} {kind} rekeys")?;
+    }
+    if let Some(behavior) = key_server.behavior {
+        write!(out, ", KEK behaviour {}", behavior.name())?;
+    }
+    writeln!(
+        out,
+        "{}",
+        if key_server.up == Some(false) {
+            ", DOWN"
+        } else {
+            ""
+        }
+    )
+}
+
+fn spread(spread: &Spread) -> String {
+    let mean = spread.mean_seconds.unwrap_or_default();
+    format!("{} completed, {mean:.3} s on average", spread.count)
+}
+
+/// An event in one line: its time, what it is, and its fields as they are named for programs.
+fn event(out: &mut impl Write, transition: &Transition) -> io::Result<()> {
+    let date = Calendar::EPOCH.date(transition.at);
+    let severity = transition.what.severity().name();
+    write!(out, "  {date:.6}  {severity:<8}  {}", transition.what.name())?;
+    for (name, value) in fields(transition) {
+        write!(out, "  {name}={value}")?;
+    }
+    writeln!(out)
+}
+
+/// The fields of an event but for those that every event has, as people read them.
+pub(super) fn fields(transition: &Transition) -> Vec<(String, String)> {
+    let event = Event::new(transition, Calendar::EPOCH);
+    let Ok(serde_json::Value::Object(object)) = serde_json::to_value(event) else {
+        return Vec::new();
+    };
+    object
+        .into_iter()
+        .filter(|(name, value)| !matches!(name.as_str(), "time" | "type" | "severity") && !value.is_null())
+        .map(|(name, value)| match value {
+            serde_json::Value::String(text) => (name, text),
+            other => (name, other.to_string()),
+        })
+        .collect()
+}
+
+pub(super) fn length(duration: Duration) -> String {
+    let whole = SignedDuration::from_secs(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
+    format!("{whole:#}")
+}

@@ -1,0 +1,67 @@
+//! Which configured place an address belongs to: the longest prefix that holds it.
+
+use std::collections::BTreeMap;
+
+use gdoi_core::Config;
+use gdoi_core::observation::Site;
+use gdoi_wire::record::site_key;
+
+/// Prefixes and their places, longest first.
+#[derive(Clone, Debug, Default)]
+pub struct Sites {
+    lengths: Vec<Length>,
+}
+
+/// The prefixes of one length.
+#[derive(Clone, Debug)]
+struct Length {
+    mask: u128,
+    prefixes: BTreeMap<u128, Site>,
+}
+
+impl Sites {
+    /// The places of a configuration. Of two with one prefix the first holds it: a site before what its group protects.
+    pub fn new(config: &Config) -> Self {
+        let mut lengths: BTreeMap<u32, BTreeMap<u128, Site>> = BTreeMap::new();
+        for place in config.places() {
+            for prefix in place.prefixes {
+                let (length, octets) = site_key(prefix.address(), prefix.length());
+                let network = u128::from_be_bytes(octets) & mask(length);
+                let same = lengths.entry(length).or_default();
+                same.entry(network).or_insert(place.site);
+            }
+        }
+        let lengths = lengths.into_iter().rev();
+        Self {
+            lengths: lengths
+                .map(|(length, prefixes)| Length {
+                    mask: mask(length),
+                    prefixes,
+                })
+                .collect(),
+        }
+    }
+
+    /// The place of an address, IPv4 as IPv4-mapped IPv6.
+    pub fn find(&self, address: [u8; 16]) -> Option<Site> {
+        let address = u128::from_be_bytes(address);
+        self.lengths
+            .iter()
+            .find_map(|length| length.prefixes.get(&(address & length.mask)).copied())
+    }
+
+    /// The prefixes with their places, for the kernel's own table: length and octets as [`site_key`] gives them.
+    pub fn prefixes(&self) -> impl Iterator<Item = (u32, [u8; 16], Site)> {
+        self.lengths.iter().flat_map(|length| {
+            let bits = length.mask.count_ones();
+            length
+                .prefixes
+                .iter()
+                .map(move |(network, site)| (bits, network.to_be_bytes(), *site))
+        })
+    }
+}
+
+fn mask(length: u32) -> u128 {
+    u128::MAX.checked_shl(128_u32.saturating_sub(length)).unwrap_or(0)
+}

@@ -1,0 +1,214 @@
+//! What is known at one moment, as programs read it: reports and the API of the agent show the same objects.
+
+mod view;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use gdoi_core::Snapshot;
+use gdoi_core::snapshot::{
+    DataPlaneState, EspTotal, GroupState, Histogram, KekState, KeyServerState, MemberState,
+    RegistrationState, RekeyState, SpiState, SpiStatus,
+};
+use gdoi_core::transition::{Cookies, RegistrationKind, Source, Spi, Transport, Verdict};
+use serde::Serialize;
+
+use crate::time::{Calendar, Moment};
+
+pub use view::{groups, members, spis};
+
+/// One group.
+#[derive(Clone, Debug, Serialize)]
+pub struct Group<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether the user named it.
+    pub configured: bool,
+    /// How its rekeys travel.
+    pub transport: Option<Transport>,
+    /// Where its rekeys go, when multicast.
+    pub rekey_address: Option<IpAddr>,
+    /// Members known to belong to it.
+    pub members: u64,
+    /// Its key servers.
+    pub key_servers: Vec<KeyServer>,
+    /// Messages seen, by exchange.
+    pub messages: BTreeMap<&'static str, u64>,
+    /// Messages sent again, by exchange.
+    pub retransmissions: BTreeMap<&'static str, u64>,
+    /// Registrations.
+    pub registration: Registration,
+    /// Rekeys.
+    pub rekey: Rekey,
+    /// The KEK.
+    pub kek: Kek<'a>,
+    /// ESP.
+    pub esp: DataPlane,
+}
+
+/// One key server of a group.
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyServer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether it answers.
+    pub up: Option<bool>,
+    /// When it last sent something.
+    pub last_seen: Option<Moment>,
+    /// Whether it sent the latest rekey.
+    pub pushes: bool,
+    /// Registrations that ended well, by kind.
+    pub completed: BTreeMap<&'static str, u64>,
+    /// Registrations that ended badly, by kind.
+    pub failed: BTreeMap<&'static str, u64>,
+    /// Registrations that ended badly, by stage.
+    pub failed_at: BTreeMap<&'static str, u64>,
+    /// Rekeys by kind, each once.
+    pub rekeys: BTreeMap<&'static str, u64>,
+    /// Rekey messages.
+    pub rekey_messages: u64,
+    /// How it renews its KEK.
+    pub behavior: Option<Verdict>,
+}
+
+/// Registrations of a group.
+#[derive(Clone, Debug, Serialize)]
+pub struct Registration {
+    /// How long the completed ones took.
+    pub duration: Spread,
+    /// Begun and not ended.
+    pub in_progress: u64,
+    /// Whether many come at once.
+    pub burst_active: bool,
+    /// How often many came at once.
+    pub bursts: u64,
+    /// Members in the present or the last burst.
+    pub burst_members: u64,
+    /// Members that registered twice around the expiry of a KEK.
+    pub double: u64,
+}
+
+/// Rekeys of a group.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rekey {
+    /// Messages sent again.
+    pub retransmissions: u64,
+    /// Acknowledgements.
+    pub acknowledgements: u64,
+    /// Recipients of the latest that have not acknowledged it.
+    pub unacknowledged_members: Option<u64>,
+    /// Recipients of the latest.
+    pub recipients: u64,
+    /// How long they took.
+    pub duration: Spread,
+    /// The beginning of the latest.
+    pub last: Option<Moment>,
+    /// The beginning of the next.
+    pub next_expected: Option<Moment>,
+    /// Whether it is due and has not come.
+    pub overdue: bool,
+}
+
+/// The KEK of a group.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kek<'a> {
+    /// The pair under which the latest rekey was sent.
+    pub cookies: Option<Cookies>,
+    /// Times the pair changed.
+    pub changes: u64,
+    /// When it was delivered.
+    pub start: Option<Moment>,
+    /// When it expires.
+    pub expiry: Option<Moment>,
+    /// Its lifetime in seconds.
+    pub lifetime_seconds: Option<f64>,
+    /// Where the lifetime is known from.
+    pub lifetime_source: Option<Source>,
+    /// How long before its expiry the last KEK was renewed, in seconds.
+    pub lead_seconds: Option<f64>,
+    /// Whether it is used beyond its lifetime.
+    pub over_age: bool,
+    /// When members that miss the renewal will register again.
+    pub re_registration_window: Option<(Moment, Moment)>,
+    /// The pairs so far, oldest first.
+    pub chain: &'a [Cookies],
+}
+
+/// ESP of a group.
+#[derive(Clone, Debug, Serialize)]
+pub struct DataPlane {
+    /// Packets.
+    pub packets: u64,
+    /// IP octets.
+    pub octets: u64,
+    /// SPIs that were sent lately.
+    pub active: u64,
+    /// Times an SPI took the place of another.
+    pub changes: u64,
+    /// From a rekey to the first packet with the new SPI.
+    pub rollover: Spread,
+    /// Packets with a replaced SPI, after the time for the change had passed.
+    pub stale_packets: u64,
+    /// Sites that still send a replaced SPI.
+    pub lagging_sites: u64,
+}
+
+/// Durations: how many, and how long on average.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Spread {
+    /// How many.
+    pub count: u64,
+    /// Their mean, in seconds; `None` when there are none.
+    pub mean_seconds: Option<f64>,
+}
+
+/// One member.
+#[derive(Clone, Debug, Serialize)]
+pub struct Member<'a> {
+    /// Its address; port 0 stands for the well-known ones.
+    pub address: SocketAddr,
+    /// Its group.
+    pub group: Option<&'a str>,
+    /// The key server it last registered at.
+    pub key_server: Option<IpAddr>,
+    /// When it was first seen.
+    pub first_seen: Moment,
+    /// When it last sent something.
+    pub last_seen: Moment,
+    /// When it last completed a registration.
+    pub registered: Option<Moment>,
+    /// Registrations it completed.
+    pub registrations: u32,
+    /// Registrations that failed since.
+    pub failures: u32,
+    /// When it was last sent a rekey.
+    pub rekeyed: Option<Moment>,
+    /// When it last acknowledged one.
+    pub acknowledged: Option<Moment>,
+    /// Rekeys in a row it has not acknowledged.
+    pub unacknowledged: Option<u32>,
+}
+
+/// One ESP SPI of one site.
+#[derive(Clone, Debug, Serialize)]
+pub struct SpiUse<'a> {
+    /// Which.
+    pub spi: Spi,
+    /// Number of the site.
+    pub site: Option<u32>,
+    /// Its group.
+    pub group: Option<&'a str>,
+    /// What it is now.
+    pub status: SpiStatus,
+    /// What it took the place of.
+    pub replaces: Option<Spi>,
+    /// Packets.
+    pub packets: u64,
+    /// IP octets.
+    pub octets: u64,
+    /// Its first packet.
+    pub first_seen: Moment,
+    /// Its last packet.
+    pub last_seen: Moment,
+}
