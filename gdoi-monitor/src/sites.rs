@@ -31,6 +31,11 @@ impl Sites {
                 same.entry(network).or_insert(place.site);
             }
         }
+        // In 128 bits ::/0 holds every IPv4 address too. It must not.
+        if lengths.keys().any(|length| *length < IPV4_BITS) {
+            let same = lengths.entry(IPV4_BITS).or_default();
+            same.entry(IPV4_NETWORK).or_insert(NOWHERE);
+        }
         let lengths = lengths.into_iter().rev();
         Self {
             lengths: lengths
@@ -48,9 +53,11 @@ impl Sites {
         self.lengths
             .iter()
             .find_map(|length| length.prefixes.get(&(address & length.mask)).copied())
+            .filter(|site| *site != NOWHERE)
     }
 
-    /// The prefixes with their places, for the kernel's own table: length and octets as [`site_key`] gives them.
+    /// The prefixes with their places, for the kernel's own table: length and octets as [`site_key`] gives them. Site
+    /// 0 is no place.
     pub fn prefixes(&self) -> impl Iterator<Item = (u32, [u8; 16], Site)> {
         self.lengths.iter().flat_map(|length| {
             let bits = length.mask.count_ones();
@@ -65,3 +72,9 @@ impl Sites {
 fn mask(length: u32) -> u128 {
     u128::MAX.checked_shl(128_u32.saturating_sub(length)).unwrap_or(0)
 }
+
+/// The number that stands for no place.
+const NOWHERE: Site = Site(0);
+/// IPv4 as IPv4-mapped IPv6 is `::ffff:0:0/96` (RFC 4291 §2.5.5.2).
+const IPV4_NETWORK: u128 = 0xffff << 32;
+const IPV4_BITS: u32 = 96;

@@ -27,7 +27,7 @@ struct Slot {
 }
 
 /// What a packet was.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counted {
     /// One of an SPI and site that were known.
     Known,
