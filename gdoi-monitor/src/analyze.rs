@@ -27,15 +27,20 @@ pub(crate) use pipeline::Totals;
 
 /// Runs the command: the report to standard output or a file, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Analyze) -> anyhow::Result<Exit> {
+    let out: Box<dyn Write> = match &arguments.output {
+        Some(path) => Box::new(File::create(path).with_context(|| format!("create {}", path.display()))?),
+        None => Box::new(io::stdout().lock()),
+    };
+    analyze(arguments, out)
+}
+
+/// Reads the captures and writes the report to `out`.
+pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit> {
     let config = match &arguments.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
     };
     let ports = arguments.ports.over(&config.capture.ports)?;
-    let out: Box<dyn Write> = match &arguments.output {
-        Some(path) => Box::new(File::create(path).with_context(|| format!("create {}", path.display()))?),
-        None => Box::new(io::stdout().lock()),
-    };
     let mut analysis = Analysis {
         pipeline: Pipeline::new(config.groups, config.limits, ports),
         report: Report::begin(arguments.format, BufWriter::with_capacity(BUFFER_OCTETS, out))?,

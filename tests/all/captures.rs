@@ -11,3 +11,13 @@ pub(crate) fn folder(what: &str) -> Option<PathBuf> {
     eprintln!("SKIP {what}: there are no captures at {}", folder.display());
     None
 }
+
+/// The names of the captures in the folder, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder.join("pcap"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

@@ -1,6 +1,7 @@
 //! What crosses crates: capture oracles, kernel parity, network namespaces, replay, the command line.
 #![cfg(test)]
 
+mod analyze_command;
 mod captures;
 mod check_config_command;
 mod decode_command;

@@ -27,7 +27,7 @@ fn decode_says_what_tshark_says() {
         return;
     };
     let mut tally = Tally::default();
-    for name in names(&folder.join("pcap")) {
+    for name in captures::names(&folder) {
         compare(&folder, &name, &mut tally);
     }
     tally.expect_misses();
@@ -77,15 +77,6 @@ impl Tally {
             }
         }
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 fn compare(folder: &Path, name: &str, tally: &mut Tally) {

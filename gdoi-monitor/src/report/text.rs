@@ -180,21 +180,25 @@ fn event(out: &mut impl Write, transition: &Transition) -> io::Result<()> {
     writeln!(out)
 }
 
-/// The fields of an event but for those that every event has, as people read them.
+/// The fields of an event but for those that every event has, as people read them: who is meant, then what.
 pub(super) fn fields(transition: &Transition) -> Vec<(String, String)> {
     let event = Event::new(transition, Calendar::EPOCH);
     let Ok(serde_json::Value::Object(object)) = serde_json::to_value(event) else {
         return Vec::new();
     };
-    object
+    let mut fields: Vec<_> = object
         .into_iter()
         .filter(|(name, value)| !matches!(name.as_str(), "time" | "type" | "severity") && !value.is_null())
         .map(|(name, value)| match value {
             serde_json::Value::String(text) => (name, text),
             other => (name, other.to_string()),
         })
-        .collect()
+        .collect();
+    fields.sort_by_key(|(name, _)| WHO.iter().position(|who| who == name).unwrap_or(WHO.len()));
+    fields
 }
+
+const WHO: [&str; 3] = ["group", "key_server", "member"];
 
 pub(super) fn length(duration: Duration) -> String {
     let whole = SignedDuration::from_secs(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
