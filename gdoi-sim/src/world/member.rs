@@ -97,7 +97,9 @@ impl Simulation {
             return;
         }
         row.sequence = if delivers_kek { 0 } else { sequence };
-        row.registered_in_vain = None;
+        if delivers_kek {
+            row.registered_in_vain = None;
+        }
         if let Some(push) = self.pushes.get_mut(&id) {
             push.taken.insert(member);
         }
