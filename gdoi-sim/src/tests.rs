@@ -2,6 +2,7 @@
 
 mod demo;
 mod library;
+mod matrix;
 mod message;
 mod tac_note;
 
