@@ -15,6 +15,7 @@ mod maps;
 mod reader;
 mod slow;
 
+use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns};
 use aya_ebpf::macros::xdp;
@@ -30,7 +31,7 @@ pub fn gdoi_xdp(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-/// Writes the kernel's clocks to the map of clocks.
+/// Writes the kernel's clocks, and how full the ring is, to the map of clocks.
 #[xdp]
 pub fn gdoi_clock(_ctx: XdpContext) -> u32 {
     if let Some(clocks) = maps::CLOCKS.get_ptr_mut(0) {
@@ -38,8 +39,13 @@ pub fn gdoi_clock(_ctx: XdpContext) -> u32 {
         let boot_ns = unsafe { bpf_ktime_get_boot_ns() };
         // SAFETY: as above.
         let jiffies = unsafe { bpf_jiffies64() };
+        let reading = Clocks {
+            boot_ns,
+            jiffies,
+            ring_octets: maps::RING.query(u64::from(BPF_RB_AVAIL_DATA)),
+        };
         // SAFETY: the lookup succeeded, and nobody else writes while the agent test-runs this program.
-        unsafe { clocks.write(Clocks { boot_ns, jiffies }) };
+        unsafe { clocks.write(reading) };
     }
     XDP_PASS
 }

@@ -1,5 +1,6 @@
 //! What was typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -7,6 +8,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, value_parse
 use gdoi_core::transition::Severity;
 use gdoi_wire::Ports;
 
+use crate::config::Mode;
 use crate::report::Format;
 
 /// Tells what every GDOI group does, from headers alone.
@@ -27,6 +29,8 @@ pub enum Command {
     CheckConfig(CheckConfig),
     /// Print one JSON line per GDOI, ESP and AH packet of captures
     Decode(Decode),
+    /// Watch interfaces and serve what is found
+    Run(Run),
 }
 
 /// The arguments of `analyze`.
@@ -90,6 +94,59 @@ pub struct Decode {
     /// Ports.
     #[command(flatten)]
     pub ports: PortArgs,
+}
+
+/// The arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Interface to watch, or a pattern with * and ?; repeated or separated by commas
+    #[arg(short, long, value_name = "IF", value_delimiter = ',')]
+    pub interface: Vec<String>,
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address to serve metrics and pages at; repeated for several
+    #[arg(long = "web.listen-address", value_name = "ADDR")]
+    pub listen: Vec<SocketAddr>,
+    /// Where in the kernel to watch: auto, xdp, xdp-generic
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// File that events are appended to, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub event_file: Option<PathBuf>,
+    /// Ports.
+    #[command(flatten)]
+    pub ports: PortArgs,
+    /// SPIs that each CPU counts on their own, per interface
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    pub spi_slots: u32,
+    /// Log of the XDP program itself, fixed while it is loaded; costs time with every packet
+    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    pub kernel_log: KernelLog,
+    /// Log of the agent: error, warn, info, debug or trace, or a filter by module
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// Form of the log
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How much the XDP program logs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KernelLog {
+    /// Nothing: the verifier deletes the log from the program.
+    Off,
+    /// Messages, and packets that could not be read.
+    Debug,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// The UDP ports to read.

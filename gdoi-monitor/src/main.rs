@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
-use gdoi_monitor::{analyze, config, decode};
+use gdoi_monitor::{analyze, config, decode, run};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
             Command::Analyze(arguments) => analyze::command(&arguments),
             Command::CheckConfig(arguments) => config::command(&arguments),
             Command::Decode(arguments) => decode::command(&arguments),
+            Command::Run(arguments) => run::command(&arguments),
         },
         Err(error) => Err(error.into()),
     };
@@ -35,7 +36,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return Exit::Fine.into();
     }
-    let exit = if error.is::<config::Error>() {
+    let exit = if error.is::<config::Error>() || error.is::<run::Usage>() {
         Exit::Usage
     } else {
         Exit::Failed

@@ -295,6 +295,18 @@ impl Counters {
     /// How many numbers there are, for readers that know numbers only.
     pub const WORDS: usize = size_of::<Self>() / size_of::<u64>();
 
+    /// What was counted after `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut news = *self;
+        let difference: &mut [u64; Self::WORDS] = zerocopy::transmute_mut!(&mut news);
+        let less: &[u64; Self::WORDS] = zerocopy::transmute_ref!(earlier);
+        for (difference, less) in difference.iter_mut().zip(less) {
+            *difference = difference.wrapping_sub(*less);
+        }
+        news
+    }
+
     /// Adds what another CPU counted.
     pub fn add(&mut self, other: &Self) {
         let sum: &mut [u64; Self::WORDS] = zerocopy::transmute_mut!(self);
@@ -347,7 +359,7 @@ pub const fn bucket_of(key: u64, mask: u32) -> u32 {
 /// SPIs below this get no slot: 0 is illegal on the wire, 1 to 255 are reserved (RFC 4303 §2.1).
 pub const FIRST_SPI: u32 = 256;
 
-/// Two readings of the kernel's clocks at one moment.
+/// Readings of the kernel's clocks at one moment, and of the ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Clocks {
@@ -355,4 +367,6 @@ pub struct Clocks {
     pub boot_ns: u64,
     /// Jiffies.
     pub jiffies: u64,
+    /// Octets of the ring that wait for the agent.
+    pub ring_octets: u64,
 }

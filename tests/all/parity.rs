@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use gdoi_core::observation::Site;
 use gdoi_monitor::source::link::Link;
 use gdoi_monitor::source::pcap::Reader;
 use gdoi_monitor::source::xdp::{Count, Probe, Settings, SiteRoute};
 use gdoi_wire::craft::Generator;
-use gdoi_wire::record::{Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Record, bucket_of, slot_key};
+use gdoi_wire::record::{
+    Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Record, bucket_of, site_key, slot_key,
+};
 use gdoi_wire::{Body, Capture, Class, Esp, Fragment, Octets as _, Packet, Seen};
 
 use crate::kernel;
@@ -26,9 +29,8 @@ fn generated_frames_without_sites() {
 #[test]
 fn generated_frames_with_sites() {
     let route = |prefix: &str, length, site| SiteRoute {
-        prefix: prefix.parse().unwrap(),
-        length,
-        site,
+        prefix: site_key(prefix.parse().unwrap(), length),
+        site: Site(site),
     };
     let sites = vec![
         route("0.0.0.0", 1, 1),
@@ -221,12 +223,7 @@ impl Parity {
         let source = u128::from_be_bytes(packet.source);
         self.sites
             .iter()
-            .map(|route| {
-                (
-                    gdoi_wire::record::site_key(route.prefix, route.length),
-                    route.site,
-                )
-            })
+            .map(|route| (route.prefix, route.site.0))
             .filter(|((bits, prefix), _)| {
                 let differ = source ^ u128::from_be_bytes(*prefix);
                 *bits == 0 || differ.leading_zeros() >= *bits

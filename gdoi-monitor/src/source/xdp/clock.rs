@@ -75,6 +75,7 @@ mod tests {
         let start = Clocks {
             boot_ns: 5_000_000_000,
             jiffies: 0xffff_fff0,
+            ring_octets: 0,
         };
         let mut clock = Clock::new(start);
         // Half a jiffy late, as a reading may be.
@@ -82,6 +83,7 @@ mod tests {
         let later = Clocks {
             boot_ns: start.boot_ns + jiffies * tick + tick / 2,
             jiffies: start.jiffies + jiffies,
+            ring_octets: 0,
         };
         clock.read(later);
         let low = halves(later.jiffies).0.wrapping_add_signed(-low_behind);
@@ -103,6 +105,7 @@ mod tests {
         let clock = Clock::new(Clocks {
             boot_ns: 7,
             jiffies: 100,
+            ring_octets: 0,
         });
         assert_eq!(clock.moment(3), Timestamp::from_nanos(7));
     }

@@ -1,7 +1,6 @@
 //! One loaded program: how it is set up, attached, read and test-run.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use aya::maps::lpm_trie::Key;
@@ -10,11 +9,11 @@ use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
+use gdoi_core::observation::Site;
 use gdoi_wire::Ports;
 use gdoi_wire::record::{
     Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS, GLOBAL_SITES_ON,
     GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_COUNTERS, MAP_RING, MAP_SITES, MAP_SPIS, PROGRAM_CLOCK, PROGRAM_XDP,
-    site_key,
 };
 
 use super::clock::Clock;
@@ -55,12 +54,10 @@ impl Default for Settings {
 /// A prefix of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteRoute {
-    /// First address of the prefix.
-    pub prefix: IpAddr,
-    /// Its length in bits.
-    pub length: u8,
-    /// Number of the site, from 1.
-    pub site: u32,
+    /// Length and first address of the prefix, as [`gdoi_wire::record::site_key`] gives them.
+    pub prefix: (u32, [u8; 16]),
+    /// The site.
+    pub site: Site,
 }
 
 /// How to attach.
@@ -98,8 +95,9 @@ pub struct Probe {
     ebpf: Ebpf,
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, [u64; Counters::WORDS]>,
-    clocks: Array<MapData, [u64; 2]>,
+    clocks: Array<MapData, [u64; CLOCK_WORDS]>,
     clock: Clock,
+    pending_octets: u64,
     table: Table,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     link: Option<XdpLinkId>,
@@ -142,6 +140,7 @@ impl Probe {
             counters,
             clocks,
             clock,
+            pending_octets: 0,
             table,
             logger,
             link: None,
@@ -199,6 +198,7 @@ impl Probe {
     pub fn read_clock(&mut self) -> Result<Clock, Error> {
         let reading = read_clocks(&mut self.ebpf, &self.clocks)?;
         self.clock.read(reading);
+        self.pending_octets = reading.ring_octets;
         Ok(self.clock)
     }
 
@@ -210,6 +210,11 @@ impl Probe {
     /// How many slots of the SPI table are taken, and how many there are.
     pub fn occupancy(&self) -> (usize, usize) {
         self.table.occupancy()
+    }
+
+    /// Octets that waited in the ring at the last reading of the clock.
+    pub const fn pending_octets(&self) -> u64 {
+        self.pending_octets
     }
 
     /// Writes what the program logged to the log of the agent.
@@ -303,14 +308,14 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Er
 
 fn site_trie(map: aya::maps::Map, sites: &[SiteRoute]) -> Result<LpmTrie<MapData, [u8; 16], u32>, Error> {
     let mut trie = LpmTrie::try_from(map)?;
-    for SiteRoute { prefix, length, site } in sites {
-        let (bits, octets) = site_key(*prefix, *length);
-        trie.insert(&Key::new(bits, octets), site, 0)?;
+    for SiteRoute { prefix, site } in sites {
+        let (bits, octets) = *prefix;
+        trie.insert(&Key::new(bits, octets), site.0, 0)?;
     }
     Ok(trie)
 }
 
-fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; 2]>) -> Result<Clocks, Error> {
+fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; CLOCK_WORDS]>) -> Result<Clocks, Error> {
     let mut options = TestRunOptions::new();
     // The kernel refuses to test-run XDP on less than an Ethernet header.
     options.data_in = Some(&[0; 14]);
@@ -325,3 +330,4 @@ const MAX_BUCKETS: u32 = 1 << 14;
 const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
 /// What drivers say that have no native XDP, or none for this size of frames.
 const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
+const CLOCK_WORDS: usize = size_of::<Clocks>() / size_of::<u64>();

@@ -1,0 +1,278 @@
+//! The engine: one task that owns the tracker and the clock, and brings what the sources say to the sinks.
+//!
+//! Records are drained every few milliseconds, without a wake-up from the kernel; counters are read every second, and
+//! when somebody asks. A deadline of the tracker passes only after everything that happened before it was drained.
+
+mod batch;
+mod interfaces;
+mod state;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gdoi_core::observation::{Esp, Loss, LossKind, Message};
+use gdoi_core::{Observation, Timestamp, Tracker, Transition};
+use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
+use nix::time::{ClockId, clock_gettime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::sink::Events;
+use crate::source::xdp::{Count, Error, Mode, Settings, Watch};
+use crate::time::Calendar;
+use batch::Batch;
+pub use interfaces::Interfaces;
+pub use state::{CaptureState, State};
+
+/// Asks the engine for what it knows.
+pub type Request = oneshot::Sender<Arc<State>>;
+
+/// How the agent watches.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Names of interfaces, or patterns.
+    pub interfaces: Vec<String>,
+    /// Where programs are attached.
+    pub mode: Mode,
+    /// How programs are set up.
+    pub settings: Settings,
+}
+
+/// Owns everything that changes.
+pub struct Engine {
+    interfaces: Interfaces,
+    tracker: Tracker,
+    events: Events,
+    batch: Batch,
+    out: Vec<Transition>,
+    /// Nothing is told to the tracker that is older than this: it saw everything up to here.
+    now: Timestamp,
+    /// When the counters were last read.
+    looked: Timestamp,
+    /// An SPI was seen for the first time: the table should be read soon.
+    hinted: bool,
+    unread_records: u64,
+    /// What was answered since the counters were last read.
+    state: Option<Arc<State>>,
+}
+
+impl Engine {
+    /// Attaches to every interface of the plan that is there.
+    pub fn start(plan: Plan, tracker: Tracker, events: Events) -> Result<Self, Error> {
+        let interfaces = Interfaces::attach(plan)?;
+        let now = boot_time();
+        let mut engine = Self {
+            interfaces,
+            tracker,
+            events,
+            batch: Batch::default(),
+            out: Vec::new(),
+            now,
+            looked: now,
+            hinted: false,
+            unread_records: 0,
+            state: None,
+        };
+        engine.look();
+        Ok(engine)
+    }
+
+    /// Watches until `shutdown`, then stops the sources, drains what is left and writes what is open.
+    pub async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Arc<State> {
+        let mut shutdown = pin!(shutdown);
+        let mut drain = interval(DRAIN_EVERY);
+        let mut look = interval(LOOK_EVERY);
+        drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                _ = look.tick() => self.tick(),
+                Some(request) = requests.recv() => self.answer(request),
+                _ = drain.tick() => self.drain(),
+            }
+        }
+        self.stop()
+    }
+
+    fn tick(&mut self) {
+        self.events.set_calendar(calendar());
+        for window in self.interfaces.follow(self.looked, boot_time()) {
+            self.now = self.now.max(window.until);
+            self.tracker
+                .observe(self.now, &Observation::Loss(window), &mut self.out);
+        }
+        self.look();
+    }
+
+    fn answer(&mut self, request: Request) {
+        if boot_time().since(self.looked) >= FRESH {
+            self.look();
+        }
+        // Whoever asked may have gone: nothing is owed to them.
+        drop(request.send(self.state()));
+    }
+
+    /// What is known since the counters were last read.
+    fn state(&mut self) -> Arc<State> {
+        let state = self.state.take().unwrap_or_else(|| {
+            Arc::new(State {
+                now: self.now,
+                calendar: self.events.calendar(),
+                captures: self.interfaces.states(),
+                unread_records: self.unread_records,
+                events: self.events.counts(),
+                snapshot: self.tracker.snapshot(),
+            })
+        });
+        self.state = Some(Arc::clone(&state));
+        state
+    }
+
+    /// Brings every waiting record to the tracker, then lets its deadlines pass.
+    fn drain(&mut self) {
+        // The clock first: what happens while we drain is not yet known to be all there.
+        let until = boot_time();
+        for watch in self.interfaces.watches() {
+            if let Some(probe) = watch.probe() {
+                probe.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
+            }
+        }
+        for octets in self.batch.in_order() {
+            let Some((record, payloads)) = Record::parse(&octets) else {
+                self.unread_records += 1;
+                continue;
+            };
+            if let Some(message) = Message::from_record(record, payloads) {
+                self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
+                self.tracker
+                    .observe(self.now, &Observation::Message(message), &mut self.out);
+            } else {
+                self.hinted |= record.kind == KIND_SPI_SEEN;
+            }
+        }
+        self.now = self.now.max(until);
+        self.tracker.advance(self.now, &mut self.out);
+        self.events.write(&mut self.out);
+        if self.hinted && self.now.since(self.looked) >= FRESH {
+            self.look();
+        }
+    }
+
+    /// Reads all counters and tells the tracker what ESP and what losses they show.
+    fn look(&mut self) {
+        self.hinted = false;
+        let since = self.looked;
+        let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
+        let mut news = Counters::default();
+        for watch in self.interfaces.watches() {
+            match watch.look(&mut counts) {
+                Ok(Some((at, look))) => {
+                    self.now = self.now.max(at);
+                    news.add(&look.news);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(interface = watch.name(), %error, "cannot read the counters"),
+            }
+        }
+        self.looked = self.now;
+        for ((spi, site), count) in counts {
+            self.tracker
+                .observe(self.now, &count.observation(spi, site), &mut self.out);
+        }
+        for observation in unnamed_esp(&news, since, self.now)
+            .into_iter()
+            .chain(losses(&news, since, self.now))
+        {
+            self.tracker.observe(self.now, &observation, &mut self.out);
+        }
+        self.events.write(&mut self.out);
+        self.state = None;
+    }
+
+    fn stop(mut self) -> Arc<State> {
+        for watch in self.interfaces.watches() {
+            if let Err(error) = watch.detach() {
+                tracing::error!(interface = watch.name(), %error, "cannot detach");
+            }
+        }
+        // Nothing is counted any more: this is all there is.
+        while self.interfaces.watches().any(Watch::has_records) {
+            self.drain();
+        }
+        self.look();
+        self.tracker.finish(self.now, &mut self.out);
+        self.events.write(&mut self.out);
+        self.events.flush();
+        self.state()
+    }
+}
+
+/// ESP that has no slot of its own: counted in total, told under SPI 0, which is nobody's (RFC 4303 §2.1).
+fn unnamed_esp(news: &Counters, first: Timestamp, last: Timestamp) -> Option<Observation<'static>> {
+    let packets = news.overflow_packets + news.reserved_packets;
+    (packets > 0).then_some(Observation::Esp(Esp {
+        spi: 0,
+        site: None,
+        packets,
+        octets: news.overflow_octets + news.reserved_octets,
+        first,
+        last,
+    }))
+}
+
+fn losses(news: &Counters, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Observation<'static>> {
+    [
+        (LossKind::Messages, news.lost_messages),
+        (LossKind::Spis, news.overflow_packets),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(move |(kind, count)| {
+        Observation::Loss(Loss {
+            from,
+            until,
+            kind,
+            count: Some(count),
+        })
+    })
+}
+
+/// The clock of the kernel's records: nanoseconds since boot, suspend included.
+fn boot_time() -> Timestamp {
+    read(ClockId::CLOCK_BOOTTIME)
+}
+
+/// How the kernel's clock and the wall clock stand to each other now.
+pub fn calendar() -> Calendar {
+    let boot = read(ClockId::CLOCK_BOOTTIME);
+    Calendar::from_zero(Timestamp::from_nanos(
+        read(ClockId::CLOCK_REALTIME)
+            .as_nanos()
+            .saturating_sub(boot.as_nanos()),
+    ))
+}
+
+fn read(clock: ClockId) -> Timestamp {
+    // Linux has had both since v2.6.39; a failure would leave us at the beginning of time, where nothing is due.
+    clock_gettime(clock).map_or(Timestamp::ZERO, |now| {
+        let now = Duration::from(now);
+        Timestamp::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+    })
+}
+
+/// A ring of 4 MiB holds 32,768 records: between two drains it takes 6.5 million records a second.
+const DRAIN_EVERY: Duration = Duration::from_millis(5);
+/// Records taken from one interface before the next has its turn.
+const DRAIN_AT_MOST: usize = 1 << 16;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Counters this young are not read again.
+const FRESH: Duration = Duration::from_millis(100);

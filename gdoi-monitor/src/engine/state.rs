@@ -1,0 +1,40 @@
+//! What the engine knows at one moment, for whoever asks.
+
+use gdoi_core::{Snapshot, Timestamp};
+use gdoi_wire::record::Counters;
+
+use crate::sink::EventCounts;
+use crate::source::xdp::Attachment;
+use crate::time::Calendar;
+
+/// What the engine knows at one moment.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The moment, on the kernel's clock since boot.
+    pub now: Timestamp,
+    /// The dates of moments on that clock.
+    pub calendar: Calendar,
+    /// The interfaces.
+    pub captures: Vec<CaptureState>,
+    /// Records of the kernel that could not be read.
+    pub unread_records: u64,
+    /// What became of the events.
+    pub events: EventCounts,
+    /// What the tracker knows.
+    pub snapshot: Snapshot,
+}
+
+/// One interface.
+#[derive(Clone, Debug)]
+pub struct CaptureState {
+    /// Its name.
+    pub interface: String,
+    /// Where the program sits; `None` while it is not watched.
+    pub attachment: Option<Attachment>,
+    /// What was counted.
+    pub counters: Counters,
+    /// Octets that waited in its ring.
+    pub ring_octets: u64,
+    /// Slots of its SPI table that are taken, and how many there are.
+    pub slots: (usize, usize),
+}

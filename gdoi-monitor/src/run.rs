@@ -1,0 +1,161 @@
+//! The agent: puts sources, engine and pages together, and takes them apart again.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use gdoi_core::Tracker;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::cli::{KernelLog, LogFormat, Run};
+use crate::config::{self, Config};
+use crate::engine::{self, Engine, Plan};
+use crate::exit::Exit;
+use crate::http::{self, Pages};
+use crate::sink::Events;
+use crate::sites::Sites;
+use crate::source::xdp::{Mode, Settings, SiteRoute};
+
+/// Runs until SIGTERM or SIGINT.
+pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
+    log(arguments)?;
+    let config = match &arguments.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    let plan = plan(arguments, &config)?;
+    // Two: the engine, and whoever asks it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(agent(arguments, config, plan))
+}
+
+async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Exit> {
+    // First what can fail without having touched an interface.
+    let shutdown = shutdown()?;
+    let addresses = if arguments.listen.is_empty() {
+        vec![config.listen]
+    } else {
+        arguments.listen.clone()
+    };
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.push(http::bind(address).await?);
+    }
+    let events = match &arguments.event_file {
+        Some(path) => Events::to_file(path, engine::calendar())
+            .with_context(|| format!("cannot open the event file {}", path.display()))?,
+        None => Events::nowhere(engine::calendar()),
+    };
+    let engine = Engine::start(plan, Tracker::new(config.groups, config.limits), events)?;
+
+    let (requests, asked) = mpsc::channel(REQUESTS);
+    let (stop, stopping) = watch::channel(false);
+    let pages = Arc::new(Pages::new(requests));
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        let address: SocketAddr = listener.local_addr().context("read the address of a listener")?;
+        tracing::info!(%address, "serving");
+        servers.spawn(http::serve(listener, Arc::clone(&pages), stopping.clone()));
+    }
+    drop(pages);
+    let last = engine.run(asked, shutdown).await;
+    tracing::info!(
+        esp_packets = last.snapshot.esp.values().map(|total| total.packets).sum::<u64>(),
+        messages = last.snapshot.messages.values().sum::<u64>(),
+        "stopped"
+    );
+    stop.send_replace(true);
+    while servers.join_next().await.is_some() {}
+    Ok(Exit::Fine)
+}
+
+fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
+    let interfaces = if arguments.interface.is_empty() {
+        config.capture.interfaces.clone()
+    } else {
+        arguments.interface.clone()
+    };
+    let mode = match arguments.mode.unwrap_or(config.capture.mode) {
+        config::Mode::Auto => Mode::Auto,
+        config::Mode::Xdp => Mode::Native,
+        config::Mode::XdpGeneric => Mode::Generic,
+        config::Mode::Tc => return Err(Usage::NoTc.into()),
+    };
+    if interfaces.is_empty() {
+        return Err(Usage::NoInterface.into());
+    }
+    Ok(Plan {
+        interfaces,
+        mode,
+        settings: Settings {
+            ports: arguments.ports.over(&config.capture.ports)?,
+            sites: sites(config),
+            buckets: arguments.spi_slots.div_ceil(2),
+            kernel_log: match arguments.kernel_log {
+                KernelLog::Off => 0,
+                KernelLog::Debug => 4,
+            },
+            ..Settings::default()
+        },
+    })
+}
+
+/// What was typed, or configured, and cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Usage {
+    /// There is nothing to watch.
+    #[error("nothing to watch: name an interface with --interface, or in the configuration under [capture]")]
+    NoInterface,
+    /// The mode is not offered.
+    #[error("mode tc is not available in this version; use auto, xdp or xdp-generic")]
+    NoTc,
+}
+
+fn sites(config: &Config) -> Vec<SiteRoute> {
+    let route = |(length, octets, site)| SiteRoute {
+        prefix: (length, octets),
+        site,
+    };
+    Sites::new(&config.groups).prefixes().map(route).collect()
+}
+
+/// Ends when the agent is asked to stop.
+fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stopping on SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("stopping on SIGINT"),
+        }
+    })
+}
+
+/// The log goes to standard error, where systemd expects it; aya-log's records go the same way.
+fn log(arguments: &Run) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log_level)
+        .with_context(|| format!("cannot read the log level {:?}", arguments.log_level))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    let started = match arguments.log_format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .try_init(),
+    };
+    started
+        .map_err(anyhow::Error::from_boxed)
+        .context("start the log")
+}
+
+/// Requests that may wait for the engine; who comes later waits in line.
+const REQUESTS: usize = 16;

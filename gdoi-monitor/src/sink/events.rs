@@ -1,0 +1,104 @@
+//! The event file: one JSON object a line, as it happens.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+
+use gdoi_core::Transition;
+
+use crate::event::Event;
+use crate::time::Calendar;
+
+/// Writes events, or counts that it could not.
+#[derive(Debug)]
+pub struct Events {
+    file: Option<BufWriter<File>>,
+    calendar: Calendar,
+    counts: EventCounts,
+}
+
+/// What became of the events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventCounts {
+    /// Written, or wanted by nobody.
+    pub told: u64,
+    /// Lost because the file could not be written.
+    pub lost: u64,
+}
+
+impl Events {
+    /// Events that nobody wants to have in a file.
+    pub fn nowhere(calendar: Calendar) -> Self {
+        Self {
+            file: None,
+            calendar,
+            counts: EventCounts::default(),
+        }
+    }
+
+    /// Appends to the file at `path`.
+    pub fn to_file(path: &Path, calendar: Calendar) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self {
+            file: Some(BufWriter::new(file)),
+            ..Self::nowhere(calendar)
+        })
+    }
+
+    /// From here on, moments have other dates: the wall clock was set, or has drifted.
+    pub fn set_calendar(&mut self, calendar: Calendar) {
+        self.calendar = calendar;
+    }
+
+    /// The dates of moments on the source's clock.
+    pub fn calendar(&self) -> Calendar {
+        self.calendar
+    }
+
+    /// Writes every transition and leaves none; each drain ends on a whole line in the file.
+    pub fn write(&mut self, transitions: &mut Vec<Transition>) {
+        if transitions.is_empty() {
+            return;
+        }
+        for transition in transitions.drain(..) {
+            let written = match &mut self.file {
+                Some(file) => line(file, &Event::new(&transition, self.calendar)),
+                None => Ok(()),
+            };
+            self.count(1, &written);
+        }
+        self.flush();
+    }
+
+    /// Brings what is buffered to the file.
+    pub fn flush(&mut self) {
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.flush()
+        {
+            self.count(0, &Err(error));
+        }
+    }
+
+    /// What became of the events so far.
+    pub fn counts(&self) -> EventCounts {
+        self.counts
+    }
+
+    fn count(&mut self, events: u64, written: &io::Result<()>) {
+        match written {
+            Ok(()) => self.counts.told += events,
+            Err(error) => {
+                // Once, or a full disk fills the log as well.
+                if self.counts.lost == 0 {
+                    tracing::error!(%error, "cannot write the event file; lost events are counted from here on");
+                }
+                self.counts.lost += events.max(1);
+            }
+        }
+    }
+}
+
+fn line(file: &mut BufWriter<File>, event: &Event<'_>) -> io::Result<()> {
+    serde_json::to_writer(&mut *file, event)?;
+    file.write_all(b"\n")
+}

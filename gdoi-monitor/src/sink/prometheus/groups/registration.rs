@@ -1,0 +1,36 @@
+//! Registrations of each group.
+
+use super::{Groups, c};
+use crate::sink::prometheus::family::Page;
+
+pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
+    page.family(&c::REGISTRATIONS, |samples| {
+        groups.each_server(|group, address, server| {
+            for (kind, count) in &server.completed {
+                samples.count(&[group, address, kind.name(), "completed"], *count);
+            }
+            for (kind, count) in &server.failed {
+                samples.count(&[group, address, kind.name(), "failed"], *count);
+            }
+        });
+    });
+    page.family(&c::REGISTRATION_FAILURES, |samples| {
+        groups.each_server(|group, address, server| {
+            for (stage, count) in &server.failed_at {
+                samples.count(&[group, address, stage.name()], *count);
+            }
+        });
+    });
+    page.family(&c::REGISTRATION_DURATION, |samples| {
+        groups.each(|name, group| samples.histogram(&[name], &group.registration.duration));
+    });
+    groups.count(page, &c::REGISTRATIONS_IN_PROGRESS, |group| {
+        group.registration.in_progress
+    });
+    groups.count(page, &c::BURST_ACTIVE, |group| {
+        u64::from(group.registration.burst_active)
+    });
+    groups.count(page, &c::BURSTS, |group| group.registration.bursts);
+    groups.count(page, &c::BURST_MEMBERS, |group| group.registration.burst_members);
+    groups.count(page, &c::DOUBLE, |group| group.registration.double);
+}

@@ -1,0 +1,50 @@
+//! What the agent says of itself.
+
+use super::catalogue as c;
+use super::family::Page;
+use crate::engine::State;
+
+pub(super) fn write(page: &mut Page, state: &State) {
+    page.family(&c::BUILD, |samples| {
+        samples.count(&[env!("CARGO_PKG_VERSION"), std::env::consts::ARCH], 1);
+    });
+    page.family(&c::EVENTS, |samples| samples.count(&[], state.events.told));
+    page.family(&c::EVENTS_LOST, |samples| {
+        let sum = |count: fn(&gdoi_wire::record::Counters) -> u64| {
+            state
+                .captures
+                .iter()
+                .map(|capture| count(&capture.counters))
+                .sum()
+        };
+        samples.count(&["message", "ring_full"], sum(|counters| counters.lost_messages));
+        samples.count(&["message", "unreadable"], state.unread_records);
+        samples.count(&["spi_hint", "ring_full"], sum(|counters| counters.lost_hints));
+        samples.count(&["spi", "table_full"], sum(|counters| counters.overflow_packets));
+        samples.count(&["event", "write_failed"], state.events.lost);
+    });
+    let tables = &state.snapshot.tables;
+    page.family(&c::TABLE_ENTRIES, |samples| {
+        for table in tables {
+            samples.count(&[table.kind], table.entries);
+        }
+    });
+    page.family(&c::TABLE_CAPACITY, |samples| {
+        for table in tables {
+            samples.count(&[table.kind], table.capacity);
+        }
+    });
+    page.family(&c::TABLE_EVICTIONS, |samples| {
+        for table in tables {
+            samples.count(&[table.kind], table.evictions);
+        }
+    });
+    page.family(&c::LABEL_OVERFLOW, |samples| {
+        for (kind, count) in &state.snapshot.overflow {
+            samples.count(&[kind], *count);
+        }
+    });
+    page.family(&c::CLOCK_STEPS, |samples| {
+        samples.count(&[], state.snapshot.clock_steps);
+    });
+}
