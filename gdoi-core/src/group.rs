@@ -3,6 +3,7 @@
 //! A group's own number is never visible (RFC 6407 §5.2: it travels encrypted), so that what is not configured is told
 //! from KEKs, multicast addresses and who talks to whom. Where several groups remain, none is claimed.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -120,7 +121,7 @@ impl Groups {
             group.config = None;
         }
         for (at, known) in config.groups.iter().enumerate() {
-            let id = self.named(&known.name);
+            let id = self.named(known, servers);
             if let Some(group) = self.get_mut(id) {
                 group.config = Some(at);
                 group.rekey_address = known.rekey_address.or(group.rekey_address);
@@ -137,12 +138,38 @@ impl Groups {
         }
     }
 
-    fn named(&mut self, name: &str) -> GroupId {
-        let found = self
+    /// The group of a configuration: known by its name, discovered before it was configured, or new.
+    fn named(&mut self, known: &GroupConfig, servers: &Servers) -> GroupId {
+        let by_name = self
             .iter()
-            .find(|(_, group)| group.name == name)
+            .find(|(_, group)| group.name == known.name)
             .map(|(id, _)| id);
-        found.unwrap_or_else(|| self.push(Group::new(String::from(name))))
+        let found = by_name.or_else(|| self.discovered(known, servers));
+        let Some(id) = found else {
+            return self.push(Group::new(known.name.clone()));
+        };
+        if let Some(group) = self.get_mut(id) {
+            group.name.clone_from(&known.name);
+        }
+        id
+    }
+
+    /// The discovered group that a configuration means: by its multicast address, or, when unicast, the only one of
+    /// its key servers.
+    fn discovered(&self, known: &GroupConfig, servers: &Servers) -> Option<GroupId> {
+        let ours = |group: &Group| {
+            let mut addresses = group.servers.iter().filter_map(|&server| servers.address(server));
+            !group.servers.is_empty() && addresses.all(|address| known.key_servers.contains(&address))
+        };
+        let mut candidates = self.iter().filter(|(id, group)| {
+            let free = id.known().is_some() && group.config.is_none();
+            free && group.rekey_address == known.rekey_address
+                && (known.rekey_address.is_some() || ours(group))
+        });
+        match (candidates.next(), candidates.next()) {
+            (Some((id, _)), None) => Some(id),
+            _ => None,
+        }
     }
 
     fn push(&mut self, group: Group) -> GroupId {
@@ -151,12 +178,19 @@ impl Groups {
     }
 
     /// A group nobody had named. `None` when there is no more room.
-    pub(crate) fn discover(&mut self, name: String) -> Option<GroupId> {
+    pub(crate) fn discover(&mut self, name: &str) -> Option<GroupId> {
         if self.list.len() > self.capacity {
             self.overflow += 1;
             return None;
         }
-        Some(self.push(Group::new(name)))
+        let taken = |name: &str| self.list.iter().any(|group| group.name == name);
+        let mut unique = String::from(name);
+        let mut number = 2_u32;
+        while taken(&unique) {
+            unique = format!("{name}-{number}");
+            number += 1;
+        }
+        Some(self.push(Group::new(unique)))
     }
 
     /// A key server serves a group.

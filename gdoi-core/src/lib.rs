@@ -41,3 +41,12 @@ pub use snapshot::Snapshot;
 pub use time::Timestamp;
 pub use tracker::Tracker;
 pub use transition::Transition;
+
+#[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "scenarios count small numbers"
+)]
+mod tests;

@@ -201,7 +201,9 @@ impl Tracker {
         for (_, &(spi, site), sent) in self.spis.iter() {
             let same = site == key.1 && spi != key.0 && (sent.group == group || sent.suspected == group);
             let before = sent.first < rekeyed && sent.last.after(LAG) >= first;
-            let open = data.is_none_or(|data| data.replacement(spi).is_none());
+            let open = data
+                .and_then(|data| data.replacement(spi))
+                .is_none_or(|(_, by)| by == key.0);
             if same && before && open {
                 found.only = if found.any { None } else { Some(spi) };
                 found.any = true;

@@ -306,7 +306,7 @@ impl Tracker {
         let count = self.anomalies.entry((GroupId::NONE, anomaly)).or_default();
         *count = count.saturating_add(1);
         let count = *count;
-        if count.is_power_of_two() {
+        if count.is_power_of_two() && anomaly != Anomaly::PushUnconfirmed {
             let what = What::Malformed(Malformed {
                 reason: anomaly,
                 source: host(seen.message.source),

@@ -81,7 +81,9 @@ impl Tracker {
             self.settle(now, old, true, out);
         }
         let blind = delivered.is_none_or(|at| self.losses.certainty(at, now) == Certainty::Uncertain);
-        let cycle = self.cycle(group, delivered.filter(|_| !blind), server, now, out);
+        // While nothing was watched another rekey may have been the one.
+        let certain = delivered.filter(|_| !blind);
+        let cycle = self.cycle(group, certain, server, now, out);
         let Some(line) = self.groups.get_mut(group).map(|group| &mut group.kek) else {
             return;
         };
@@ -89,7 +91,7 @@ impl Tracker {
         line.remember(to);
         line.changes = line.changes.saturating_add(1);
         line.start_before = line.start;
-        line.start = delivered;
+        line.start = certain;
         line.over_age = false;
         line.expired = false;
         line.lead_seconds = cycle.or(line.lead_seconds);
@@ -97,7 +99,7 @@ impl Tracker {
             from: before,
             to,
             lead_seconds: cycle,
-            delivered: delivered.map(|at| now.since(at)),
+            delivered: certain.map(|at| now.since(at)),
         });
         self.emit(now, Subject::server(group, server), what, out);
         self.expect_expiry(group);

@@ -223,7 +223,7 @@ impl Tracker {
             Transport::Multicast => format!("{source}/{destination}"),
             Transport::Unicast => format!("{source}/{}", short(cookies)),
         };
-        let Some(group) = self.groups.discover(name) else {
+        let Some(group) = self.groups.discover(&name) else {
             return false;
         };
         self.adopt(seen, id, group, server, out);

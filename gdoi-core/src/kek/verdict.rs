@@ -160,7 +160,8 @@ impl Tracker {
     }
 
     fn vote(&self, id: GroupId, lifetime: Duration, period: Duration) -> Vote {
-        let interval = self.rekey_interval(id).unwrap_or_default();
+        // A rekey of TEKs that falls due earlier takes the KEK with it.
+        let interval = self.rekey_interval(id).unwrap_or(lifetime / 2);
         let late = SLACK + self.repeats(id);
         if period > lifetime + SLACK {
             return Vote::For(Verdict::Overdue);

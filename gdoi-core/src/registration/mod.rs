@@ -129,7 +129,10 @@ impl Association {
     /// Where it would end if nothing more came.
     fn stage(&self) -> Stage {
         if let Some(pull) = self.pulls.last() {
-            return pull.stage(self.mode);
+            return match pull.stage(self.mode) {
+                Stage::Registration if !self.saw(step::FOURTH) => Stage::Auth,
+                stage => stage,
+            };
         }
         let phase1 = [
             (step::SIXTH, Stage::Pull1),

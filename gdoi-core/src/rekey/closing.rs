@@ -428,6 +428,10 @@ impl Tracker {
 impl super::Rekeys {
     /// What rekeys of this length have been so far.
     fn by_length(&self, event: &Event) -> Option<(RekeyKind, Evidence)> {
+        // One kind alone proves nothing: the other may be as long.
+        if self.kek_lengths == [0; 4] || self.tek_lengths == [0; 4] {
+            return None;
+        }
         let kek = self.kek_lengths.contains(&event.length);
         let tek = self.tek_lengths.contains(&event.length);
         match (kek, tek) {

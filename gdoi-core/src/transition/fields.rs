@@ -31,7 +31,7 @@ impl From<&Header> for Cookies {
 }
 
 /// SPI of an ESP SA.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spi(pub u32);
 
 /// The clock of the source went backwards. Time stood still for the tracker until the clock had caught up.

@@ -46,9 +46,14 @@ impl fmt::Display for super::Cookies {
     }
 }
 
+/// Digits for people; the octets in a saved state.
 impl Serialize for super::Cookies {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 

@@ -1,0 +1,101 @@
+//! Floods: state stays bounded, everything is counted.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::restart::Numbers;
+use super::script::{Wire, group, limited};
+use crate::Limits;
+
+const SMALL: Limits = Limits {
+    members: 100,
+    groups: 10,
+    spis: 100,
+    key_servers: 20,
+    associations: 100,
+    keks: 50,
+    hash_seed: 7,
+};
+
+fn host(numbers: &mut Numbers) -> SocketAddr {
+    let bits = u32::try_from(numbers.below(1 << 31)).unwrap();
+    let port = if numbers.below(2) == 0 {
+        848
+    } else {
+        u16::try_from(numbers.below(65_535)).unwrap()
+    };
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::from(bits)), port)
+}
+
+#[test]
+fn a_flood_is_bounded_and_counted() {
+    let mut script = limited([group("G1")], SMALL);
+    let mut numbers = Numbers::new(42);
+    let (mut messages, mut packets) = (0_u64, 0_u64);
+    for _ in 0..200_000 {
+        if numbers.below(4) == 0 {
+            let spi = u32::try_from(numbers.below(1 << 32)).unwrap();
+            script.esp(spi, 0, 1);
+            packets += 1;
+            continue;
+        }
+        let types = [
+            (0x10, 2),
+            (0x10, 32),
+            (0x10, 33),
+            (0x10, 35),
+            (0x10, 5),
+            (0x20, 34),
+            (0x20, 41),
+            (0x33, 9),
+        ];
+        let (version, exchange) = types[numbers.below(8) as usize];
+        let wire = Wire {
+            cookies: (numbers.below(5_000), numbers.below(3)),
+            next_payload: 1,
+            version,
+            exchange,
+            flags: u8::try_from(numbers.below(2)).unwrap(),
+            message_id: u32::try_from(numbers.below(3)).unwrap(),
+            length: 700,
+            fingerprint: numbers.below(50),
+        };
+        let (source, destination) = (host(&mut numbers), host(&mut numbers));
+        script.send(source, destination, wire);
+        messages += 1;
+        if numbers.below(50) == 0 {
+            script.wait(0.5);
+        }
+        script.out.clear();
+    }
+    let snapshot = script.snapshot();
+    for table in &snapshot.tables {
+        assert!(table.entries <= table.capacity, "{table:?}");
+    }
+    assert_eq!(snapshot.messages.values().sum::<u64>(), messages);
+    assert_eq!(
+        snapshot.esp.values().map(|total| total.packets).sum::<u64>(),
+        packets
+    );
+    let evictions: u64 = snapshot.tables.iter().map(|table| table.evictions).sum();
+    assert!(evictions > 10_000, "{:?}", snapshot.tables);
+    assert!(
+        snapshot.overflow["group"] > 0 && snapshot.overflow["key_server"] > 0,
+        "{:?}",
+        snapshot.overflow
+    );
+}
+
+#[test]
+fn a_clock_that_jumps_is_clamped_and_counted() {
+    use super::script::{KS, member, script};
+    let mut script = script([group("G1")]);
+    script.register(&member(1), KS);
+    let before = script.now;
+    script.now = before.before(core::time::Duration::from_hours(1));
+    script.register(&member(2), KS).register(&member(3), KS);
+    assert_eq!(script.count("clock_step"), 1);
+    assert_eq!(script.snapshot().clock_steps, 20);
+    assert_eq!(script.count("registration_completed"), 3);
+    assert_eq!(script.count("registration_failed"), 0);
+    assert!(script.out.iter().all(|transition| transition.at <= before));
+}

@@ -1,0 +1,177 @@
+//! Groups that are told apart, failover, split.
+
+use std::string::String;
+use std::vec::Vec;
+
+use super::script::{KS, KS2, MULTICAST, Script, Wire, address, group, member, script};
+use crate::config::{GroupConfig, Prefix};
+use crate::transition::What;
+
+fn multicast() -> GroupConfig {
+    GroupConfig {
+        rekey_address: Some(address(MULTICAST)),
+        ..group("G1")
+    }
+}
+
+fn groups(script: &Script) -> Vec<String> {
+    script
+        .snapshot()
+        .groups
+        .into_keys()
+        .filter(|name| name != "unattributed")
+        .collect()
+}
+
+#[test]
+fn a_failover_keeps_the_cookies() {
+    let mut script = script([multicast()]);
+    script
+        .push(KS, MULTICAST, 1, 1)
+        .wait(600.0)
+        .push(KS2, MULTICAST, 1, 2)
+        .wait(60.0)
+        .advance();
+    let changed: Vec<_> = script
+        .whats()
+        .filter_map(|what| match what {
+            What::KeyServerChanged(changed) => Some((changed.from, changed.to, changed.cookies_kept)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changed, [(address(KS), address(KS2), true)]);
+    let servers = &script.snapshot().groups["G1"].key_servers;
+    assert_eq!(
+        (servers[&address(KS)].pushes, servers[&address(KS2)].pushes),
+        (false, true)
+    );
+}
+
+#[test]
+fn two_live_chains_of_one_parent_are_a_split() {
+    let mut script = script([multicast()]);
+    for sequence in 1..=3 {
+        script.push(KS, MULTICAST, 1, sequence).wait(600.0);
+    }
+    for sequence in 1..=3 {
+        script.push(KS2, MULTICAST, 2, sequence).wait(300.0);
+        script.push(KS, MULTICAST, 1, 10 + sequence).wait(300.0);
+    }
+    assert_eq!(script.count("kek_split"), 1, "{:?}", script.out);
+}
+
+#[test]
+fn unicast_groups_are_chained_by_their_members() {
+    let mut script = script([]);
+    let mut round = |kek: u64, sequence: u64, members: core::ops::Range<u32>| {
+        for number in members {
+            script.push(KS, &member(number), kek, sequence).wait(0.1);
+        }
+        script.wait(300.0);
+    };
+    for sequence in 1..=3 {
+        round(1, sequence, 0..10);
+        round(100, sequence, 20..30);
+    }
+    round(2, 1, 0..10);
+    round(101, 1, 20..30);
+    round(2, 2, 0..10);
+    assert_eq!(
+        groups(&script),
+        ["10.0.0.1/cafe0000", "10.0.0.1/cafe0000-2"],
+        "{:?}",
+        script.out
+    );
+    let snapshot = script.snapshot();
+    let changes: Vec<u64> = snapshot.groups.values().map(|group| group.kek.changes).collect();
+    assert_eq!(changes, [1, 1, 0]);
+}
+
+#[test]
+fn members_of_two_groups_on_one_key_server_are_not_guessed() {
+    let mut script = script([]);
+    script.register(&member(1), KS);
+    script.push(KS, MULTICAST, 1, 1);
+    assert_eq!(
+        script.snapshot().members[0].group.as_deref(),
+        Some("10.0.0.1/239.0.1.2")
+    );
+    script.push(KS, "239.0.1.3", 2, 1);
+    assert_eq!(script.snapshot().members[0].group, None);
+    assert_eq!(script.count("group_ambiguous"), 1);
+}
+
+#[test]
+fn configured_members_tell_groups_apart() {
+    let of = |name: &str, prefix: &str| GroupConfig {
+        members: [Prefix::new(address(prefix), 24).unwrap()].to_vec(),
+        ..group(name)
+    };
+    let mut script = script([of("G1", "10.1.0.0"), of("G2", "10.1.1.0")]);
+    let (one, two) = (member(1), member(251));
+    script.register(&one, KS).register(&two, KS);
+    script.push(KS, &one, 1, 1).push(KS, &two, 2, 1);
+    assert_eq!(groups(&script), ["G1", "G2"]);
+    let snapshot = script.snapshot();
+    let members: Vec<_> = snapshot
+        .members
+        .iter()
+        .map(|member| member.group.as_deref())
+        .collect();
+    assert_eq!(members, [Some("G1"), Some("G2")]);
+}
+
+#[test]
+fn one_message_from_nowhere_makes_no_group() {
+    let mut script = script([]);
+    script
+        .push("10.66.6.6", &member(1), 1, 1)
+        .wait(100.0)
+        .advance()
+        .finish();
+    assert_eq!(groups(&script), Vec::<String>::new());
+    assert_eq!(script.count("rekey"), 0);
+    script.push("10.66.6.6", &member(2), 1, 1);
+    assert_eq!(groups(&script).len(), 1);
+}
+
+#[test]
+fn a_rekey_from_a_member_is_forged() {
+    let mut script = script([group("G1")]);
+    script.register(&member(1), KS).push(&member(1), KS, 1, 1);
+    assert_eq!(script.count("malformed"), 1);
+    assert_eq!(script.count("rekey"), 0);
+}
+
+/// Twisted rekeys: none makes state, all are counted.
+#[test]
+fn rekeys_against_the_protocol_are_counted() {
+    let mut script = script([]);
+    let good = Wire {
+        cookies: (1, 2),
+        next_payload: 18,
+        version: 0x10,
+        exchange: 33,
+        flags: 1,
+        message_id: 0,
+        length: 700,
+        fingerprint: 1,
+    };
+    let zero = Wire {
+        cookies: (0, 0),
+        ..good
+    };
+    script.message(KS, MULTICAST, zero);
+    assert_eq!(groups(&script), Vec::<String>::new());
+    script.message(
+        KS,
+        MULTICAST,
+        Wire {
+            message_id: 5,
+            ..good
+        },
+    );
+    let anomalies = script.snapshot().anomalies;
+    assert_eq!(anomalies.values().sum::<u64>(), 2, "{anomalies:?}");
+    assert_eq!(script.snapshot().messages.values().sum::<u64>(), 2);
+}

@@ -1,0 +1,11 @@
+//! Scripted scenarios: who sends what when, and what the tracker says.
+
+mod bounds;
+mod bursts;
+mod data_plane;
+mod kek;
+mod key_servers;
+mod registration;
+mod rekey;
+mod restart;
+mod script;

@@ -1,0 +1,259 @@
+//! Registrations: stages, repeats, outcomes, kinds.
+
+use std::vec::Vec;
+
+use super::script::{KS, KS2, Script, Wire, group, member, script};
+use crate::transition::{Certainty, RegistrationEnd, RegistrationKind, Stage, What};
+
+fn ends(script: &Script) -> Vec<RegistrationEnd> {
+    let ends = script.whats().filter_map(|what| match what {
+        What::RegistrationCompleted(end) | What::RegistrationFailed(end) => Some(*end),
+        _ => None,
+    });
+    ends.collect()
+}
+
+/// Main mode stops after `main` messages, or a PULL after `pull` more.
+fn check_stage(main: usize, pull: usize, expected: Stage) {
+    let mut script = script([]);
+    let gm = member(1);
+    let cookies = script.main_mode(&gm, KS, main);
+    for number in 1..=pull {
+        script.pull_message(&gm, KS, cookies, 7, number);
+    }
+    script.wait(29.0).advance();
+    assert_eq!(script.count("registration_failed"), 0, "{expected:?}: too early");
+    script.wait(2.0).advance();
+    let stages: Vec<Stage> = ends(&script).iter().map(|end| end.stage).collect();
+    assert_eq!(
+        stages,
+        [expected],
+        "{main} messages of main mode and {pull} of a pull"
+    );
+}
+
+#[test]
+fn a_registration_fails_where_it_stops() {
+    check_stage(1, 0, Stage::Mm1);
+    check_stage(2, 0, Stage::Mm3);
+    check_stage(3, 0, Stage::Mm3);
+    check_stage(4, 0, Stage::Auth);
+    check_stage(5, 0, Stage::Auth);
+    check_stage(6, 0, Stage::Pull1);
+    check_stage(6, 1, Stage::Pull2);
+    check_stage(6, 2, Stage::Policy);
+    check_stage(6, 3, Stage::Pull4);
+}
+
+#[test]
+fn a_complete_one_is_told_once() {
+    let mut script = script([]);
+    script.register(&member(1), KS).wait(100.0).advance().finish();
+    let [end] = ends(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!(
+        (end.stage, end.attempts, end.retransmissions),
+        (Stage::Complete, 1, 0)
+    );
+    assert_eq!(end.kind, RegistrationKind::Initial);
+    assert_eq!(end.duration.as_millis(), 9);
+}
+
+#[test]
+fn repeats_after_success_are_no_failure() {
+    let mut script = script([]);
+    let gm = member(1);
+    let cookies = script.main_mode(&gm, KS, 6);
+    for number in [1, 1, 2, 2, 3, 4, 4, 4] {
+        script.pull_message(&gm, KS, cookies, 7, number);
+        script.wait(4.0);
+    }
+    script.wait(100.0).advance();
+    let [end] = ends(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!((end.stage, end.retransmissions), (Stage::Complete, 2));
+    let unattributed = &script.snapshot().groups["unattributed"];
+    let repeats: u64 = unattributed.retransmissions.values().sum();
+    assert_eq!(repeats, 4);
+}
+
+#[test]
+fn attempts_in_a_row_are_counted() {
+    let mut script = script([]);
+    let gm = member(1);
+    for _ in 0..3 {
+        script.main_mode(&gm, KS, 1);
+        script.wait(10.0);
+    }
+    script.register(&gm, KS);
+    let ends: Vec<_> = ends(&script)
+        .iter()
+        .map(|end| (end.stage, end.attempts))
+        .collect();
+    // A new attempt ends the one before it.
+    let mm1 = Stage::Mm1;
+    assert_eq!(ends, [(mm1, 1), (mm1, 2), (mm1, 3), (Stage::Complete, 4)]);
+}
+
+#[test]
+fn a_member_that_never_gives_up_has_failed_all_the_same() {
+    let mut script = script([]);
+    let gm = member(1);
+    let cookies = script.main_mode(&gm, KS, 1);
+    for _ in 0..20 {
+        script.wait(10.0);
+        script.main_mode_message(&gm, KS, cookies, 1);
+    }
+    let [end] = ends(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!((end.stage, end.retransmissions), (Stage::Mm1, 11));
+}
+
+#[test]
+fn a_key_server_that_does_not_answer_is_down() {
+    let mut script = script([group("G1")]);
+    let up = |script: &Script| {
+        let groups = script.snapshot().groups;
+        let servers = &groups["G1"].key_servers;
+        (
+            servers[&KS.parse().unwrap()].up,
+            servers[&KS2.parse().unwrap()].up,
+        )
+    };
+    assert_eq!(up(&script), (None, None));
+    script.register(&member(1), KS);
+    script.main_mode(&member(2), KS2, 1);
+    script.wait(31.0).advance();
+    assert_eq!(up(&script), (Some(true), Some(false)));
+    script.register(&member(2), KS2);
+    assert_eq!(up(&script), (Some(true), Some(true)));
+}
+
+#[test]
+fn several_pulls_in_one_phase_1_are_several_groups() {
+    let mut script = script([]);
+    let gm = member(1);
+    let cookies = script.main_mode(&gm, KS, 6);
+    for message_id in [7, 8] {
+        for number in 1..=4 {
+            script.pull_message(&gm, KS, cookies, message_id, number);
+        }
+    }
+    let kinds: Vec<_> = ends(&script).iter().map(|end| (end.stage, end.kind)).collect();
+    assert_eq!(kinds, [(Stage::Complete, RegistrationKind::Initial); 2]);
+    assert_eq!(script.count("registration_started"), 1);
+    assert_eq!(script.count("re_registration"), 0);
+}
+
+#[test]
+fn nothing_is_claimed_of_one_direction() {
+    let mut script = script([]);
+    let gm = member(1);
+    let cookies = script.main_mode(&gm, KS, 1);
+    script.main_mode_message(&gm, KS, cookies, 3);
+    script.main_mode_message(&gm, KS, cookies, 5);
+    script.pull_message(&gm, KS, cookies, 7, 1);
+    script.wait(60.0).advance();
+    assert_eq!(ends(&script), []);
+}
+
+#[test]
+fn nothing_is_claimed_of_what_began_before() {
+    let mut script = script([]);
+    let gm = member(1);
+    script.pull_message(&gm, KS, (0xa1, 0xb1), 7, 3);
+    script.wait(60.0).advance();
+    assert_eq!(script.out, []);
+}
+
+#[test]
+fn a_failure_while_blind_is_uncertain() {
+    let mut script = script([]);
+    script.main_mode(&member(1), KS, 5);
+    script.wait(10.0).blind(5.0).wait(30.0).advance();
+    let [end] = ends(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!((end.stage, end.certainty), (Stage::Auth, Certainty::Uncertain));
+}
+
+#[test]
+fn the_end_of_a_capture_is_no_silence() {
+    let mut script = script([]);
+    let (patient, hopeless) = (member(1), member(2));
+    script.main_mode(&patient, KS, 5);
+    let cookies = script.main_mode(&hopeless, KS, 5);
+    for _ in 0..2 {
+        script.wait(7.0);
+        script.main_mode_message(&hopeless, KS, cookies, 5);
+    }
+    script.finish();
+    let failed: Vec<_> = script
+        .out
+        .iter()
+        .filter(|t| t.what.name() == "registration_failed")
+        .collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(
+        failed[0].member.unwrap().ip(),
+        hopeless.parse::<core::net::IpAddr>().unwrap()
+    );
+}
+
+#[test]
+fn cooperating_key_servers_do_not_register() {
+    let mut script = script([group("G1")]);
+    script.main_mode(KS, KS2, 6);
+    script.wait(60.0).advance();
+    assert_eq!(script.out, []);
+}
+
+/// Version 2: request and response of each exchange.
+fn exchange2(script: &mut Script, exchange: u8, message_id: u32, answers: bool) {
+    let gm = member(1);
+    let request = Wire {
+        cookies: (0xa2, if exchange == 34 { 0 } else { 0xb2 }),
+        next_payload: 33,
+        version: 0x20,
+        exchange,
+        flags: 0x08,
+        message_id,
+        length: 200,
+        fingerprint: u64::from(message_id),
+    };
+    script.message(&gm, KS, request);
+    if answers {
+        let response = Wire {
+            cookies: (0xa2, 0xb2),
+            flags: 0x20,
+            ..request
+        };
+        script.wait(0.01).message(KS, &gm, response);
+    }
+}
+
+fn check_version2(exchanges: &[(u8, u32, bool)], expected: &[Stage]) {
+    let mut script = script([group("G1")]);
+    for &(exchange, message_id, answers) in exchanges {
+        exchange2(&mut script, exchange, message_id, answers);
+    }
+    script.wait(31.0).advance();
+    let stages: Vec<Stage> = ends(&script).iter().map(|end| end.stage).collect();
+    assert_eq!(stages, expected, "{exchanges:?}");
+}
+
+#[test]
+fn version_2_registers_by_either_exchange() {
+    check_version2(&[(34, 0, true), (39, 1, true)], &[Stage::Complete]);
+    check_version2(&[(34, 0, true), (35, 1, true), (40, 2, true)], &[Stage::Complete]);
+    check_version2(&[(34, 0, false)], &[Stage::SaInit]);
+    check_version2(&[(34, 0, true)], &[Stage::Auth]);
+    check_version2(&[(34, 0, true), (39, 1, false)], &[Stage::Auth]);
+    check_version2(
+        &[(34, 0, true), (35, 1, true), (40, 2, false)],
+        &[Stage::Registration],
+    );
+}

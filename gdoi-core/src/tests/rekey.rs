@@ -1,0 +1,240 @@
+//! Rekeys: gathering, kinds, acknowledgements, overdue.
+
+use core::time::Duration;
+use std::vec::Vec;
+
+use super::script::{KS, MULTICAST, Script, address, group, member, script};
+use crate::config::{GroupConfig, Retransmit};
+use crate::transition::{Certainty, Rekey, RekeyKind, Transport, What};
+
+fn rekeys(script: &Script) -> Vec<Rekey> {
+    let rekeys = script.whats().filter_map(|what| match what {
+        What::Rekey(rekey) => Some(*rekey),
+        _ => None,
+    });
+    rekeys.collect()
+}
+
+fn multicast() -> GroupConfig {
+    GroupConfig {
+        rekey_address: Some(address(MULTICAST)),
+        ..group("G1")
+    }
+}
+
+#[test]
+fn repeats_are_one_rekey() {
+    let mut script = script([multicast()]);
+    for _ in 0..3 {
+        script.push(KS, MULTICAST, 1, 1).wait(10.0);
+    }
+    script.wait(100.0).advance();
+    let [rekey] = rekeys(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!((rekey.transport, rekey.recipients), (Transport::Multicast, 1));
+    assert_eq!((rekey.retransmissions, rekey.kind), (2, RekeyKind::Unknown));
+    assert_eq!(rekey.duration, Duration::from_secs(20));
+    assert_eq!(script.snapshot().groups["G1"].rekey.retransmissions, 2);
+}
+
+#[test]
+fn another_sequence_number_is_another_rekey() {
+    let mut script = script([multicast()]);
+    script
+        .push(KS, MULTICAST, 1, 1)
+        .wait(10.0)
+        .push(KS, MULTICAST, 1, 2)
+        .wait(100.0)
+        .advance();
+    let kinds: Vec<_> = rekeys(&script).iter().map(|rekey| rekey.kind).collect();
+    assert_eq!(kinds, [RekeyKind::Tek, RekeyKind::Unknown]);
+}
+
+#[test]
+fn repeats_with_numbers_of_their_own_are_told_by_the_configured_interval() {
+    let retransmit = Some(Retransmit {
+        interval: Duration::from_secs(10),
+        count: 2,
+    });
+    let mut script = script([GroupConfig {
+        retransmit,
+        ..multicast()
+    }]);
+    for sequence in 1..=3 {
+        script.push(KS, MULTICAST, 1, sequence).wait(10.0);
+    }
+    script.wait(100.0).advance();
+    let [rekey] = rekeys(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!(rekey.retransmissions, 2);
+}
+
+#[test]
+fn a_repeat_of_long_ago_begins_nothing() {
+    let mut script = script([multicast()]);
+    script
+        .push(KS, MULTICAST, 1, 1)
+        .wait(600.0)
+        .push(KS, MULTICAST, 1, 2);
+    script.wait(600.0).push(KS, MULTICAST, 1, 1).wait(100.0).advance();
+    assert_eq!(rekeys(&script).len(), 2);
+}
+
+/// Unicast to `members`, of which the first `answering` acknowledge.
+fn unicast_round(script: &mut Script, members: u32, answering: u32, kek: u64, sequence: u64) {
+    for number in 0..members {
+        script.push(KS, &member(number), kek, sequence);
+        if number < answering {
+            script.wait(0.01).acknowledge(&member(number), KS, kek);
+        }
+    }
+}
+
+#[test]
+fn unicast_is_one_rekey_with_many_recipients() {
+    let mut script = script([group("G1")]);
+    unicast_round(&mut script, 5, 3, 1, 1);
+    script.wait(100.0).advance();
+    let [rekey] = rekeys(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!((rekey.transport, rekey.recipients), (Transport::Unicast, 5));
+    assert_eq!(rekey.acknowledged, Some(3));
+    assert_eq!(script.count("rekey_unacknowledged"), 2);
+    assert_eq!(
+        script.snapshot().groups["G1"].rekey.unacknowledged_members,
+        Some(2)
+    );
+    assert_eq!(script.snapshot().groups["G1"].members, 5);
+}
+
+#[test]
+fn members_are_not_blamed_where_nobody_acknowledges() {
+    let mut script = script([group("G1")]);
+    unicast_round(&mut script, 5, 0, 1, 1);
+    script.wait(100.0).advance();
+    let [rekey] = rekeys(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!(rekey.acknowledged, None);
+    assert_eq!(script.count("rekey_unacknowledged"), 0);
+    assert_eq!(script.snapshot().groups["G1"].rekey.unacknowledged_members, None);
+}
+
+#[test]
+fn a_member_the_server_dropped_is_lost() {
+    let mut script = script([group("G1")]);
+    for sequence in 1..=3 {
+        unicast_round(&mut script, 3, 2, 1, sequence);
+        script.wait(600.0).advance();
+    }
+    assert_eq!(script.count("member_lost"), 0);
+    unicast_round(&mut script, 2, 2, 1, 4);
+    script.wait(600.0).advance();
+    let lost: Vec<_> = script
+        .out
+        .iter()
+        .filter(|t| t.what.name() == "member_lost")
+        .collect();
+    assert_eq!(lost.len(), 1, "{:?}", script.out);
+    assert_eq!(lost[0].member.unwrap().ip(), address(&member(2)));
+    let What::MemberLost(what) = &lost[0].what else {
+        panic!("{:?}", lost[0])
+    };
+    assert_eq!((what.unacknowledged, what.rekeys_without), (3, 1));
+}
+
+#[test]
+fn a_missed_rekey_is_the_reason_to_register_again() {
+    let mut script = script([group("G1")]);
+    script.register(&member(1), KS).wait(5.0);
+    unicast_round(&mut script, 3, 1, 1, 1);
+    script.wait(60.0).advance().register(&member(1), KS);
+    let reason = script.whats().find_map(|what| match what {
+        What::ReRegistration(again) => Some(again.reason),
+        _ => None,
+    });
+    assert_eq!(
+        reason,
+        Some(crate::transition::Reason::MissedRekey),
+        "{:?}",
+        script.out
+    );
+}
+
+/// Rekeys every ten minutes, then silence.
+fn silence(blind: bool) -> Script {
+    let mut script = script([multicast()]);
+    for sequence in 1..=5 {
+        script.push(KS, MULTICAST, 1, sequence).wait(600.0);
+    }
+    if blind {
+        script.blind(300.0);
+    }
+    script.wait(600.0).advance();
+    script
+}
+
+fn overdue(script: &Script) -> Vec<Certainty> {
+    let overdue = script.whats().filter_map(|what| match what {
+        What::RekeyOverdue(overdue) => Some(overdue.certainty),
+        _ => None,
+    });
+    overdue.collect()
+}
+
+#[test]
+fn a_rekey_that_does_not_come_is_overdue_once() {
+    let mut script = silence(false);
+    assert_eq!(overdue(&script), [Certainty::Certain]);
+    assert!(script.snapshot().groups["G1"].rekey.overdue);
+    script.wait(600.0).push(KS, MULTICAST, 1, 6);
+    assert!(!script.snapshot().groups["G1"].rekey.overdue);
+}
+
+#[test]
+fn a_silence_while_blind_proves_nothing() {
+    assert_eq!(overdue(&silence(true)), [Certainty::Uncertain]);
+}
+
+#[test]
+fn nothing_is_overdue_after_a_deletion() {
+    let mut script = script([multicast()]);
+    for sequence in 1..=5 {
+        script.push(KS, MULTICAST, 1, sequence).wait(600.0);
+    }
+    script.push_of(KS, MULTICAST, 1, 6, 212).wait(6_000.0).advance();
+    assert_eq!(rekeys(&script).last().unwrap().kind, RekeyKind::Delete);
+    assert_eq!(overdue(&script), []);
+}
+
+#[test]
+fn the_last_rekey_under_old_cookies_delivered_the_new() {
+    let mut script = script([multicast()]);
+    script
+        .push(KS, MULTICAST, 1, 1)
+        .wait(300.0)
+        .push(KS, MULTICAST, 1, 2)
+        .wait(40.0);
+    script
+        .push(KS, MULTICAST, 2, 1)
+        .wait(300.0)
+        .push(KS, MULTICAST, 2, 2)
+        .wait(300.0)
+        .advance();
+    let kinds: Vec<_> = rekeys(&script).iter().map(|rekey| rekey.kind).collect();
+    let (tek, kek, unknown) = (RekeyKind::Tek, RekeyKind::Kek, RekeyKind::Unknown);
+    // The first was told before the second came; what it was is corrected.
+    assert_eq!(kinds, [unknown, kek, unknown, unknown]);
+    let corrected: Vec<_> = script
+        .whats()
+        .filter_map(|what| match what {
+            What::RekeyClassified(classified) => Some((classified.from, classified.kind)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(corrected, [(unknown, tek), (unknown, tek)]);
+    assert_eq!(script.snapshot().groups["G1"].kek.changes, 1);
+}
