@@ -1,15 +1,39 @@
 //! Builds, sets up, replays, measures: everything that is not the product.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it talks to the person who started it"
+)]
 
+mod compiler;
+mod doctor;
+mod drift;
+mod ebpf;
+mod linker;
+mod llvm;
+mod object_file;
+mod packages;
+mod place;
+mod probe;
+mod process;
+mod setup;
 mod simulate;
+mod suite;
+mod test;
+mod toolchain;
 
-use std::process::Command;
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use crate::place::Places;
 
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
+    bin_name = "cargo xtask",
     about = "Builds, sets up, replays, measures",
     max_term_width = 100
 )]
@@ -20,26 +44,39 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Say the version of everything that is needed, and what is missing
+    Doctor,
+    /// Build the XDP program and replace the committed object
+    Ebpf {
+        /// Replace nothing; fail when the committed object does not come from the source
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make this machine one that can build and test everything
+    Setup,
     /// Let a scenario happen: write it as a capture, with the truth about it
     Simulate(simulate::Simulate),
-    /// Run every test
+    /// Set up what is missing, then check and test everything
     Test,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().task {
-        Task::Simulate(args) => simulate::run(&args),
-        Task::Test => test(),
+fn main() -> ExitCode {
+    match run(&Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn test() -> Result<()> {
-    let status = Command::new("cargo")
-        .args(["test", "--workspace", "--exclude", "gdoi-monitor-ebpf"])
-        .status()
-        .context("start cargo test")?;
-    if !status.success() {
-        bail!("tests failed");
+fn run(task: &Task) -> Result<()> {
+    let places = Places::find()?;
+    match task {
+        Task::Doctor => doctor::run(&places),
+        Task::Ebpf { check } => ebpf::run(&places, *check),
+        Task::Setup => setup::run(&places),
+        Task::Simulate(args) => simulate::run(args),
+        Task::Test => test::run(&places),
     }
-    Ok(())
 }

@@ -1,0 +1,104 @@
+//! A toolchain and a linker that together make BPF objects.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::place::cargo_home;
+use crate::process;
+use crate::toolchain::{Core, TARGET, Toolchain, without_outer_toolchain};
+
+/// A toolchain and a linker that together make BPF objects.
+#[derive(Clone, Debug)]
+pub(crate) struct Compiler {
+    pub(crate) toolchain: Toolchain,
+    pub(crate) linker: PathBuf,
+}
+
+impl Compiler {
+    /// Builds one package of a workspace and returns the path of the object.
+    pub(crate) fn build(&self, workspace: &Path, package: &str, target: &Path) -> Result<PathBuf> {
+        let mut cargo = self.cargo(workspace)?;
+        cargo.args(["build", "--quiet", "--release", "--package", package]);
+        cargo.args(["--target", TARGET, "--target-dir"]).arg(target);
+        process::run(&mut cargo)?;
+        Ok(target.join(TARGET).join("release").join(package))
+    }
+
+    /// The cargo command without its sub-command: whatever the person's environment says, the same source gives the
+    /// same object.
+    fn cargo(&self, workspace: &Path) -> Result<Command> {
+        let mut cargo = Command::new(self.toolchain.cargo());
+        without_outer_toolchain(&mut cargo);
+        cargo.current_dir(workspace).env("RUSTC", &self.toolchain.rustc);
+        for (setting, value) in PROFILE {
+            cargo.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
+        }
+        let flags = self.flags(workspace)?.join(SEPARATOR.as_ref());
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
+        match self.toolchain.core {
+            // aya-ebpf needs one unstable feature on this target; its name unlocks it for that crate alone.
+            Core::Prebuilt => cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf"),
+            // cargo's own -Z options want it for all.
+            Core::Source => cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core"),
+        };
+        Ok(cargo)
+    }
+
+    fn flags(&self, workspace: &Path) -> Result<Vec<OsString>> {
+        let mut flags: Vec<OsString> = FLAGS.iter().map(OsString::from).collect();
+        flags.push(with_path("-Clinker=", &self.linker));
+        for (from, to) in self.machine_paths(workspace)? {
+            let mut flag = with_path("--remap-path-prefix=", &from);
+            flag.push("=");
+            flag.push(to);
+            flags.push(flag);
+        }
+        Ok(flags)
+    }
+
+    /// Folders of this machine, and what the object says in their place.
+    fn machine_paths(&self, workspace: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
+        let workspace = workspace.canonicalize().context("find the workspace")?;
+        let source = self.toolchain.sysroot.join("lib/rustlib/src/rust");
+        let mut paths = vec![(workspace, "/gdoi-monitor"), (source, "/rust")];
+        let Some(sources) = cargo_home().map(|home| home.join("registry/src")) else {
+            return Ok(paths);
+        };
+        // The folder is there only once something has been fetched.
+        for registry in std::fs::read_dir(sources).into_iter().flatten().flatten() {
+            paths.push((registry.path(), "/registry"));
+        }
+        Ok(paths)
+    }
+}
+
+fn with_path(flag: &str, path: &Path) -> OsString {
+    let mut flag = OsString::from(flag);
+    flag.push(path);
+    flag
+}
+
+/// Between two flags in `CARGO_ENCODED_RUSTFLAGS`.
+const SEPARATOR: &str = "\u{1f}";
+
+const FLAGS: [&str; 4] = [
+    // aya-ebpf asks whose registers kprobes would see; we have no kprobes, but it must be told.
+    "--cfg=bpf_target_arch=\"x86_64\"",
+    "-Clink-arg=--btf",
+    "-Ctarget-cpu=v3",
+    // Headers are not aligned in a frame, and the kernel's BPF reads them so without help.
+    "-Ctarget-feature=+allows-misaligned-mem-access",
+];
+
+/// The profile is said here and not in the workspace, so that tuning the agent does not change the object.
+const PROFILE: [(&str, &str); 6] = [
+    ("CODEGEN_UNITS", "1"),
+    ("DEBUG", "2"),
+    ("INCREMENTAL", "false"),
+    ("LTO", "thin"),
+    ("OPT_LEVEL", "3"),
+    ("PANIC", "abort"),
+];

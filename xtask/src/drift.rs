@@ -1,0 +1,143 @@
+//! Whether two objects are the same to a kernel, section by section.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
+
+use crate::object_file::{Object, Section, Symbol};
+
+/// Two objects held against each other.
+pub(crate) struct Comparison {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    section: String,
+    committed: Option<usize>,
+    built: Option<usize>,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Same,
+    /// Names or debug information: no kernel acts on it.
+    Tolerated(&'static str),
+    Drift(String),
+}
+
+impl Comparison {
+    /// Holds the committed object against the one just built.
+    pub(crate) fn of(committed: &Object, built: &Object) -> Self {
+        let names: BTreeSet<&String> = committed.sections.keys().chain(built.sections.keys()).collect();
+        // Maps defined by BTF have their sizes there and nowhere else.
+        let btf_is_loaded = names.iter().any(|name| *name == ".maps");
+        let rows = names
+            .into_iter()
+            .map(|name| {
+                let (committed, built) = (committed.sections.get(name), built.sections.get(name));
+                Row {
+                    section: name.clone(),
+                    committed: committed.map(|section| section.octets.len()),
+                    built: built.map(|section| section.octets.len()),
+                    verdict: verdict(name, btf_is_loaded, committed, built),
+                }
+            })
+            .collect();
+        Self { rows }
+    }
+
+    /// Whether a kernel would be given something else.
+    pub(crate) fn has_drift(&self) -> bool {
+        self.rows
+            .iter()
+            .any(|row| matches!(row.verdict, Verdict::Drift(_)))
+    }
+
+    /// Whether anything differs at all.
+    pub(crate) fn has_differences(&self) -> bool {
+        self.rows.iter().any(|row| row.verdict != Verdict::Same)
+    }
+}
+
+fn verdict(name: &str, btf_is_loaded: bool, committed: Option<&Section>, built: Option<&Section>) -> Verdict {
+    let (committed, built) = match (committed, built) {
+        (Some(committed), Some(built)) => (committed, built),
+        (Some(_), None) => return Verdict::Drift("not in the source".to_owned()),
+        (None, _) => return Verdict::Drift("not in the committed object".to_owned()),
+    };
+    let Section {
+        octets,
+        symbols,
+        relocations,
+    } = committed;
+    if matches!(name, ".BTF" | ".BTF.ext") && !btf_is_loaded {
+        return if *octets == built.octets {
+            Verdict::Same
+        } else {
+            Verdict::Tolerated("debug information differs")
+        };
+    }
+    if let Some(at) = first_difference(octets, &built.octets) {
+        return Verdict::Drift(format!("octets differ from {at:#x}"));
+    }
+    if *relocations != built.relocations {
+        return Verdict::Drift("relocations differ".to_owned());
+    }
+    if meaning(symbols) != meaning(&built.symbols) {
+        return Verdict::Drift("symbols differ".to_owned());
+    }
+    if *symbols != built.symbols {
+        return Verdict::Tolerated("private names differ");
+    }
+    Verdict::Same
+}
+
+fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
+    let differs = one.iter().zip(other).position(|(one, other)| one != other);
+    let shorter = one.len().min(other.len());
+    differs.or((one.len() != other.len()).then_some(shorter))
+}
+
+/// What a loader makes of symbols: where, how long, and the name if it is not private.
+fn meaning(symbols: &[Symbol]) -> Vec<(u64, u64, &str)> {
+    symbols
+        .iter()
+        .map(|symbol| {
+            let Symbol {
+                at,
+                size,
+                name,
+                is_private,
+            } = symbol;
+            (*at, *size, if *is_private { "" } else { name.as_str() })
+        })
+        .collect()
+}
+
+impl Display for Comparison {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { rows } = self;
+        writeln!(f, "{:<16}{:>10}{:>10}", "section", "committed", "built")?;
+        let octets = |size: Option<usize>| size.map_or("-".to_owned(), |size| size.to_string());
+        for row in rows {
+            let Row {
+                section,
+                committed,
+                built,
+                verdict,
+            } = row;
+            let said = match verdict {
+                Verdict::Same => "same",
+                Verdict::Tolerated(why) => why,
+                Verdict::Drift(why) => &format!("DRIFT: {why}"),
+            };
+            writeln!(
+                f,
+                "{section:<16}{:>10}{:>10}  {said}",
+                octets(*committed),
+                octets(*built)
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! The committed object: made from the source, and proved to come from it.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::compiler::Compiler;
+use crate::drift::Comparison;
+use crate::object_file::{Object, without_debug};
+use crate::place::Places;
+use crate::setup;
+
+/// `cargo xtask ebpf`, with or without `--check`.
+pub(crate) fn run(places: &Places, check: bool) -> Result<()> {
+    let compiler = setup::compiler(places)?;
+    if check {
+        return verify(places, &compiler);
+    }
+    let object = build(places, &compiler)?;
+    let path = places.committed_object();
+    std::fs::write(&path, &object).with_context(|| format!("write {}", path.display()))?;
+    println!(
+        "{}: {} octets, {}",
+        path.display(),
+        object.len(),
+        compiler.toolchain.describe()
+    );
+    Ok(())
+}
+
+/// Builds the object anew and fails when the committed one differs in anything that a kernel is given.
+pub(crate) fn verify(places: &Places, compiler: &Compiler) -> Result<()> {
+    let built = build(places, compiler)?;
+    let path = places.committed_object();
+    let committed = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    let comparison = Comparison::of(
+        &Object::read(&committed).context("read the committed object")?,
+        &Object::read(&built).context("read the object just built")?,
+    );
+    print!("{comparison}");
+    if comparison.has_drift() {
+        bail!(
+            "the committed object does not come from this source (built with {}); \
+             if the source is right: cargo xtask ebpf, test, and commit the object",
+            compiler.toolchain.describe()
+        );
+    }
+    if comparison.has_differences() {
+        println!(
+            "The committed object is this source; names or debug information differ, as between machines."
+        );
+    } else {
+        println!("The committed object is this source, octet for octet.");
+    }
+    Ok(())
+}
+
+fn build(places: &Places, compiler: &Compiler) -> Result<Vec<u8>> {
+    let object = compiler.build(&places.root, "gdoi-monitor-ebpf", &places.target.join("ebpf"))?;
+    let octets = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
+    without_debug(&octets).with_context(|| format!("strip {}", object.display()))
+}

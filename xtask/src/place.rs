@@ -1,0 +1,66 @@
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+/// The folders that the tasks work in.
+pub(crate) struct Places {
+    /// The workspace.
+    pub(crate) root: PathBuf,
+    /// Cargo's target folder, wherever the person has put it.
+    pub(crate) target: PathBuf,
+}
+
+impl Places {
+    /// Finds the folders of this very checkout.
+    pub(crate) fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the workspace above xtask")?
+            .to_path_buf();
+        // TARGET/debug/xtask
+        let program = std::env::current_exe().context("find this program")?;
+        let target = program
+            .ancestors()
+            .nth(2)
+            .context("the target folder above this program")?
+            .to_path_buf();
+        Ok(Self { root, target })
+    }
+
+    /// What `setup` installs for this checkout alone.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.target.join("tools")
+    }
+
+    /// The object that the agent embeds.
+    pub(crate) fn committed_object(&self) -> PathBuf {
+        self.root.join("gdoi-monitor/ebpf/gdoi-monitor.bpf.o")
+    }
+
+    /// The cargo that started this program, for the host's crates.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut cargo = Command::new(cargo_program());
+        cargo.current_dir(&self.root);
+        if std::env::var_os("CARGO_TARGET_DIR").is_some() {
+            // It may be relative to where the person stands.
+            cargo.env("CARGO_TARGET_DIR", &self.target);
+        }
+        cargo
+    }
+}
+
+/// The cargo that started this program.
+pub(crate) fn cargo_program() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// Cargo's home: where it keeps the sources of dependencies.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    if let Some(home) = std::env::var_os("CARGO_HOME") {
+        return Some(PathBuf::from(home));
+    }
+    std::env::home_dir().map(|home| home.join(".cargo"))
+}

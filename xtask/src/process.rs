@@ -1,0 +1,60 @@
+//! Programs that are started, and what they say.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Runs it, shows what it says, and fails when it fails.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("start {}", words(command)))?;
+    if !status.success() {
+        bail!("{}: {status}", words(command));
+    }
+    Ok(())
+}
+
+/// Runs it and returns its standard output; when it fails, the error holds the end of what it said.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("start {}", words(command)))?;
+    if !status.success() {
+        let said = String::from_utf8_lossy(&stderr);
+        let lines: Vec<&str> = said.lines().collect();
+        let end = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default();
+        bail!("{}: {status}\n{}", words(command), end.join("\n"));
+    }
+    Ok(String::from_utf8_lossy(&stdout).into_owned())
+}
+
+/// The first line that a program says about itself, or `None` where it does not start.
+pub(crate) fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+    let said = output(Command::new(program).args(arguments)).ok()?;
+    said.lines().next().map(str::to_owned)
+}
+
+/// Where a program is on the search path.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The command as a person would type it.
+pub(crate) fn words(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    for argument in command.get_args() {
+        words.push(argument.to_string_lossy().into_owned());
+    }
+    words.join(" ")
+}

@@ -1,0 +1,144 @@
+//! From a machine with only Rust to one that can build and test everything.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::compiler::Compiler;
+use crate::linker::{self, Linker};
+use crate::packages;
+use crate::place::Places;
+use crate::probe;
+use crate::process;
+use crate::toolchain::{CHOICE, Toolchain, candidates, without_outer_toolchain};
+
+/// `cargo xtask setup`.
+pub(crate) fn run(places: &Places) -> Result<()> {
+    programs();
+    let compiler = compiler(places)?;
+    println!("BPF toolchain: {}", compiler.toolchain.describe());
+    println!("BPF linker: {}", compiler.linker.display());
+    Ok(())
+}
+
+/// Installs the programs that tests start; each is said, none is fatal: the test that wants it says so.
+pub(crate) fn programs() {
+    for (program, package) in PROGRAMS {
+        if process::on_path(program).is_some() {
+            println!("{program}: found");
+            continue;
+        }
+        match packages::install(&[package]) {
+            Ok(()) => println!("{program}: installed"),
+            Err(error) => println!("{program}: missing, {error:#}"),
+        }
+    }
+}
+
+/// A compiler for BPF that has been proved to work; what is missing for one is installed.
+pub(crate) fn compiler(places: &Places) -> Result<Compiler> {
+    if let Some(compiler) = probe::remembered(places) {
+        return Ok(compiler);
+    }
+    let tools = places.tools();
+    std::fs::create_dir_all(&tools).with_context(|| format!("make {}", tools.display()))?;
+    println!("Looking for a toolchain that compiles for BPF");
+    let mut refused = Vec::new();
+    if let Some(compiler) = first_that_works(places, &mut refused) {
+        return Ok(compiler);
+    }
+    if std::env::var_os(CHOICE).is_some() {
+        bail!("{CHOICE} names a toolchain that cannot compile for BPF (see above)");
+    }
+    for (what, install) in INSTALLS {
+        match install() {
+            Ok(()) => println!("  {what}: installed"),
+            Err(error) => {
+                println!("  {what}: not installed: {error:#}");
+                continue;
+            }
+        }
+        if let Some(compiler) = first_that_works(places, &mut refused) {
+            return Ok(compiler);
+        }
+    }
+    bail!("{ADVICE}");
+}
+
+/// Tries each candidate that has not been refused before.
+fn first_that_works(places: &Places, refused: &mut Vec<String>) -> Option<Compiler> {
+    for (name, rustc) in candidates() {
+        let line = match Toolchain::at(&name, &rustc) {
+            Err(error) => format!("  {name} ({}): {error:#}", rustc.display()),
+            Ok(toolchain) => match prove(places, &toolchain) {
+                Ok(compiler) => return Some(compiler),
+                Err(error) => format!("  {name} ({}): {error:#}", rustc.display()),
+            },
+        };
+        if !refused.contains(&line) {
+            println!("{line}");
+            refused.push(line);
+        }
+    }
+    None
+}
+
+/// Finds or builds a linker for the toolchain, and compiles with both.
+fn prove(places: &Places, toolchain: &Toolchain) -> Result<Compiler> {
+    println!("  {}", toolchain.describe());
+    let linkers = [Linker::of_checkout(places), Linker::of_person()];
+    for linker in linkers.into_iter().flatten() {
+        if !linker.suits(toolchain) {
+            continue;
+        }
+        match probe::compiles(places, toolchain, linker.path.clone()) {
+            Ok(compiler) => {
+                println!("  {}: compiles", linker.describe());
+                return Ok(compiler);
+            }
+            Err(error) => println!("  {}: {error:#}", linker.describe()),
+        }
+    }
+    println!("  building bpf-linker {} ...", linker::VERSION);
+    let linker = linker::install(places, toolchain)?;
+    let compiler = probe::compiles(places, toolchain, linker.path.clone())?;
+    println!("  {}: compiles", linker.describe());
+    Ok(compiler)
+}
+
+fn distribution_toolchain() -> Result<()> {
+    packages::install(&DISTRIBUTION)
+}
+
+fn rustup_nightly() -> Result<()> {
+    if process::on_path("rustup").is_none() {
+        bail!("there is no rustup");
+    }
+    println!("  rustup toolchain install nightly -c rust-src ...");
+    let mut rustup = Command::new("rustup");
+    rustup.args(["toolchain", "install", "nightly"]);
+    rustup.args(["--profile", "minimal", "--component", "rust-src"]);
+    process::output(without_outer_toolchain(&mut rustup)).map(drop)
+}
+
+type Install = fn() -> Result<()>;
+
+/// Ways to a toolchain, tried in this order.
+const INSTALLS: [(&str, Install); 2] = [
+    ("the distribution's BPF toolchain", distribution_toolchain),
+    ("rustup's nightly", rustup_nightly),
+];
+
+/// A recent rustc, and `core` compiled for BPF; the cargo at hand drives them.
+const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
+
+/// A program that tests start, and the package that has it.
+const PROGRAMS: [(&str, &str); 1] = [("ip", "iproute2")];
+
+const ADVICE: &str = "\
+no toolchain on this machine compiles for BPF, and none could be installed. One of these is needed:
+  Debian 12 and later, as root:  apt-get update && apt-get install rustc-web libstd-rust-web-dev-bpf
+  with rustup:                   rustup toolchain install nightly --component rust-src
+  another one:                   GDOI_EBPF_TOOLCHAIN=<rustup toolchain, or folder with bin/rustc>
+then again: cargo xtask setup
+The agent itself builds without it (cargo build --release): it embeds the committed object.";

@@ -1,0 +1,192 @@
+//! The tests of the workspace, and what they say about themselves.
+
+use std::fmt::{self, Display, Formatter};
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use nix::unistd::geteuid;
+
+use crate::place::Places;
+
+/// What a run of `cargo test` came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Suite {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+    /// What follows `SKIP ` in lines of tests that could not run.
+    skips: Vec<String>,
+    /// Whether cargo itself was content.
+    is_success: bool,
+}
+
+impl Suite {
+    /// Runs all tests that a host can run, showing results as they come.
+    pub(crate) fn run(places: &Places) -> Result<Self> {
+        let mut cargo = places.cargo();
+        cargo.args([
+            "test",
+            "--workspace",
+            "--exclude",
+            "gdoi-monitor-ebpf",
+            "--no-fail-fast",
+        ]);
+        // Also tests that pass: that is where skips are said.
+        cargo.args(["--", "--show-output"]);
+        let mut tests = cargo
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start cargo test")?;
+        let output = tests.stdout.take().context("read what tests say")?;
+        let mut reader = Reader::default();
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.context("read what tests say")?;
+            if let Some(shown) = reader.read(&String::from_utf8_lossy(&line)) {
+                println!("{shown}");
+            }
+        }
+        reader.suite.is_success = tests.wait().context("wait for cargo test")?.success();
+        Ok(reader.suite)
+    }
+
+    /// Why the whole has failed, if it has.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.failed > 0 {
+            faults.push(format!("tests: {} failed", self.failed));
+        } else if !self.is_success {
+            faults.push("tests: not all were run".to_owned());
+        }
+        if self.passed == 0 {
+            faults.push("tests: none passed".to_owned());
+        }
+        // Root can do all that tests need, and `setup` has brought it.
+        if geteuid().is_root() {
+            let unexcused = self.skips.iter().filter(|skip| !is_excused(skip));
+            faults.extend(unexcused.map(|skip| format!("tests: skipped though this is root: {skip}")));
+        }
+        faults
+    }
+}
+
+fn is_excused(skip: &str) -> bool {
+    EXCUSES.iter().any(|excuse| skip.contains(excuse))
+}
+
+/// What a checkout alone cannot have, even where root tests it.
+const EXCUSES: [&str; 1] = ["there are no captures at"];
+
+impl Display for Suite {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            ignored,
+            skips,
+            is_success: _,
+        } = self;
+        for skip in skips {
+            writeln!(f, "SKIP {skip}")?;
+        }
+        if *ignored > 0 {
+            writeln!(f, "ignored {ignored}")?;
+        }
+        writeln!(f, "passed {passed}, failed {failed}, skipped {}", skips.len())
+    }
+}
+
+/// Reads what libtest prints.
+#[derive(Default)]
+struct Reader {
+    suite: Suite,
+    is_in_failures: bool,
+}
+
+impl Reader {
+    /// Takes one line in, and returns it if a person should see it.
+    fn read<'a>(&mut self, line: &'a str) -> Option<&'a str> {
+        if let Some(skip) = line.strip_prefix("SKIP ") {
+            self.suite.skips.push(skip.to_owned());
+            return Some(line);
+        }
+        if let Some(result) = line.strip_prefix("test result: ") {
+            self.is_in_failures = false;
+            let ran = self.add(result);
+            return ran.then_some(line);
+        }
+        self.is_in_failures |= line == "failures:";
+        self.is_in_failures.then_some(line)
+    }
+
+    /// Adds up `ok. 12 passed; 0 failed; 1 ignored; …`, and says whether any test ran.
+    fn add(&mut self, result: &str) -> bool {
+        let mut ran = false;
+        let counts = result.split_once(". ").map_or("", |(_, counts)| counts);
+        for part in counts.split("; ") {
+            let Some((number, what)) = part.split_once(' ') else {
+                continue;
+            };
+            let Ok(number) = number.parse::<usize>() else {
+                continue;
+            };
+            match what {
+                "passed" => self.suite.passed += number,
+                "failed" => self.suite.failed += number,
+                "ignored" => self.suite.ignored += number,
+                _ => continue,
+            }
+            ran |= number > 0;
+        }
+        ran
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(output: &str) -> (Suite, Vec<&str>) {
+        let mut reader = Reader::default();
+        let shown = output.lines().filter_map(|line| reader.read(line)).collect();
+        (reader.suite, shown)
+    }
+
+    #[test]
+    fn results_add_up_and_failures_are_shown() {
+        let (suite, shown) = read(
+            "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nsuccesses:\n\n---- a stdout ----\n\
+             SKIP a: no kernel\n\nfailures:\n\n---- b stdout ----\nboom\n\n\
+             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+             running 1 test\ntest result: ok. 3 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out\n",
+        );
+        assert_eq!(
+            suite,
+            Suite {
+                passed: 4,
+                failed: 1,
+                ignored: 2,
+                skips: vec!["a: no kernel".to_owned()],
+                is_success: false,
+            }
+        );
+        assert!(shown.contains(&"boom"));
+        assert!(!shown.contains(&"test a ... ok"));
+    }
+
+    #[test]
+    fn a_run_without_tests_is_a_fault() {
+        let suite = Suite {
+            is_success: true,
+            ..Suite::default()
+        };
+        assert!(!suite.faults().is_empty());
+    }
+
+    #[test]
+    fn only_absent_captures_excuse_a_skip() {
+        assert!(is_excused("decode equals tshark: there are no captures at /x"));
+        assert!(!is_excused("parity: loading BPF needs root"));
+    }
+}
