@@ -173,9 +173,6 @@ fn envelopes(name: &str, lines: &[Value], frames: &[Value]) -> Vec<String> {
             &line["time_ns"].to_string(),
             seconds.trim_start_matches('0').or_zero(),
         );
-        if line["kind"] == "miss" {
-            continue;
-        }
         let outer = |names: [&str; 2]| {
             let field = names
                 .iter()

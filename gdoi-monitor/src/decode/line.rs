@@ -8,6 +8,7 @@ use gdoi_wire::{Ah, Esp, Fragment, Miss, Packet, Vlan};
 use serde::{Serialize, Serializer};
 
 use crate::hex::Hex;
+use crate::source::envelope::Envelope;
 use crate::source::pcap::Frame;
 use crate::time::Moment;
 
@@ -117,18 +118,25 @@ impl<'a> Line<'a> {
         Self::packet(file, frame, packet, Kind::NatKeepalive)
     }
 
-    /// A packet that could not be read: of its addresses nothing is known.
+    /// A packet that could not be read.
     pub(super) fn miss(file: Option<&'a Path>, frame: &Frame<'_>, miss: Miss) -> Self {
+        let Envelope {
+            vlan,
+            addresses,
+            ports,
+        } = frame.link.envelope(&frame.capture());
+        let (source, destination) = addresses.unzip();
+        let (source_port, destination_port) = ports.unzip();
         Self {
             file,
             frame: frame.number,
             time: Moment(frame.at),
             time_ns: frame.at.as_nanos(),
-            vlan: Vlan::default(),
-            source: None,
-            destination: None,
-            source_port: None,
-            destination_port: None,
+            vlan,
+            source,
+            destination,
+            source_port,
+            destination_port,
             fragment: (miss == Miss::LaterFragment).then_some("later"),
             kind: Kind::Miss { reason: miss.name() },
         }

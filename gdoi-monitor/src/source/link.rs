@@ -5,6 +5,8 @@ use std::fmt;
 
 use gdoi_wire::{Capture, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Miss, Octets as _, Ports, Seen};
 
+use super::envelope::Envelope;
+
 /// A link-layer header type of a capture, by the registry of tcpdump.org/linktypes.html.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
@@ -40,18 +42,34 @@ impl Link {
 
     /// Says what a frame of this link layer is. `None`: the link layer is not read.
     pub fn dissect(self, frame: &Capture<'_>, ports: &Ports) -> Option<Seen> {
-        let (ethertype, at) = match self {
-            Self::Ethernet => return Some(gdoi_wire::dissect(frame, ports)),
+        // By far the most captures are of Ethernet, and its reader is the kernel's.
+        if self == Self::Ethernet {
+            return Some(gdoi_wire::dissect(frame, ports));
+        }
+        Some(match self.payload(frame)? {
+            (Some(ethertype), at) => gdoi_wire::dissect_payload(frame, ports, ethertype, at),
+            (None, _) => Seen::Miss(Miss::EthernetTruncated),
+        })
+    }
+
+    /// What stands on the outside of a frame, for one that could not be dissected.
+    pub fn envelope(self, frame: &Capture<'_>) -> Envelope {
+        match self.payload(frame) {
+            Some((Some(ethertype), at)) => Envelope::read(frame, ethertype, at),
+            _ => Envelope::default(),
+        }
+    }
+
+    /// The Ethertype of what a frame carries, if the frame was not cut before it, and where that begins.
+    fn payload(self, frame: &Capture<'_>) -> Option<(Option<u16>, usize)> {
+        Some(match self {
+            Self::Ethernet => (frame.array(12).map(u16::from_be_bytes), 14),
             Self::Unknown(_) => return None,
             Self::CiscoHdlc => (frame.array(2).map(u16::from_be_bytes), 4),
             Self::Loopback => (frame.array(0).map(family), 4),
             Self::Raw => (frame.array(0).map(version), 0),
             Self::Sll => (frame.array(14).map(u16::from_be_bytes), 16),
             Self::Sll2 => (frame.array(0).map(u16::from_be_bytes), 20),
-        };
-        Some(match ethertype {
-            Some(ethertype) => gdoi_wire::dissect_payload(frame, ports, ethertype, at),
-            None => Seen::Miss(Miss::EthernetTruncated),
         })
     }
 }
