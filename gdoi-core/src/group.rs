@@ -237,6 +237,17 @@ impl Groups {
         config.groups.get(self.get(id)?.config?)
     }
 
+    /// The one candidate there is, when it may be anybody's.
+    pub(crate) fn only(&self, candidates: &[GroupId], config: &Config) -> Option<GroupId> {
+        let &[only] = candidates else {
+            return None;
+        };
+        let open = self
+            .config(only, config)
+            .is_none_or(|known| known.members.is_empty());
+        open.then_some(only)
+    }
+
     /// The group that a member at `address` manages its keys for at a key server of `candidates`.
     pub(crate) fn attribute(
         &self,

@@ -253,6 +253,9 @@ impl Tracker {
 
     /// Which of these groups a member belongs to.
     pub(crate) fn attribute(&self, candidates: &[GroupId], member: Peer) -> Attribution {
+        if let Some(only) = self.groups.only(candidates, &self.config) {
+            return Attribution::One(only);
+        }
         let known = self.members.find(&member).and_then(|id| self.members.get(id));
         self.groups
             .attribute(candidates, member.ip(), known, &self.config)

@@ -1,6 +1,7 @@
 //! Registrations of version 1.0: main or aggressive mode, then GROUPKEY-PULLs under the same cookies.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::{Header, PAYLOAD_SA};
@@ -31,7 +32,10 @@ impl Tracker {
             Some(id) => id,
             None => self.open(seen, cookie)?,
         };
-        self.associations.touch(id);
+        // The order of eviction is kept to the second: relinking costs more than all the rest of a message.
+        if seen.now.since(self.associations.get(id)?.last) >= Duration::from_secs(1) {
+            self.associations.touch(id);
+        }
         let association = self.associations.get_mut(id)?;
         let sender = sender(association, seen.message);
         if sender == Sender::Stranger {

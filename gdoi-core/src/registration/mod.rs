@@ -27,6 +27,10 @@ pub(crate) const STALL: Duration = Duration::from_secs(30);
 /// Silence after an Informational exchange.
 pub(crate) const STALL_INFORMED: Duration = Duration::from_secs(5);
 
+/// How long an IKE SA is remembered after its registration ended, for repeats and for further PULLs. Key servers close
+/// it soon themselves.
+pub(crate) const LINGER: Duration = Duration::from_mins(2);
+
 /// Repeats without anything new after which a registration is given up although the member still tries.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -113,8 +117,11 @@ impl Association {
                 || self.pulls.iter().any(Pull::is_one_way))
     }
 
-    /// When it is given up, if nothing more comes.
+    /// When it is given up, or forgotten, if nothing more comes.
     pub(crate) fn due(&self) -> Timestamp {
+        if self.ended {
+            return self.last.after(LINGER);
+        }
         let stall = if self.informed { STALL_INFORMED } else { STALL };
         self.last.after(stall).min(self.progress.after(PATIENCE))
     }
@@ -160,6 +167,8 @@ impl Association {
                 let done = self.pulls.iter().position(Pull::is_complete).unwrap_or(0);
                 self.pulls.remove(done);
             }
+            // There is rarely a second.
+            self.pulls.reserve_exact(1);
             self.pulls.push(Pull::new(message_id, now));
             self.pulls.len() - 1
         });

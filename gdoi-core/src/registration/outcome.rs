@@ -225,12 +225,12 @@ impl Tracker {
             return;
         };
         association.armed.fired();
-        if association.ended {
-            return;
-        }
-        if association.due() <= now {
-            self.give_up(now, id, out);
+        if association.due() > now {
+            self.watch(id);
+        } else if association.ended {
+            self.associations.remove(id);
         } else {
+            self.give_up(now, id, out);
             self.watch(id);
         }
     }
@@ -325,9 +325,7 @@ impl Tracker {
             deadlines,
             ..
         } = self;
-        if let Some(association) = associations.get_mut(id)
-            && !association.ended
-        {
+        if let Some(association) = associations.get_mut(id) {
             let due = association.due();
             deadlines.arm(&mut association.armed, Timer::Association(id), due);
         }

@@ -99,3 +99,15 @@ fn a_clock_that_jumps_is_clamped_and_counted() {
     assert_eq!(script.count("registration_failed"), 0);
     assert!(script.out.iter().all(|transition| transition.at <= before));
 }
+
+/// A slot adds 8 octets and the index 5; vectors may be half empty.
+#[test]
+fn entries_stay_small() {
+    use crate::member::Member;
+    use crate::peer::Peer;
+    use crate::registration::{Association, Pull};
+    use crate::tek::{Sent, SpiKey};
+    assert!(size_of::<([u8; 8], Association)>() + size_of::<Pull>() <= 192);
+    assert!(size_of::<(SpiKey, Sent)>() <= 80);
+    assert!(size_of::<(Peer, Member)>() <= 184);
+}
