@@ -17,6 +17,7 @@ mod emission;
 mod message;
 mod observe;
 pub mod scenario;
+pub mod score;
 mod show;
 mod table;
 mod truth;

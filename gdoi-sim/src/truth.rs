@@ -92,6 +92,18 @@ pub enum Kind {
         /// Whether it delivered a KEK.
         delivers_kek: bool,
     },
+    /// A key server sent a rekey again, for the first time.
+    RekeyRepeated {
+        /// The KEK it was sent under.
+        #[serde(serialize_with = "hex")]
+        cookies: [u8; 16],
+    },
+    /// A key server got no acknowledgement of a rekey, whether or not the member took it.
+    RekeyUnacknowledged {
+        /// The KEK it was sent under.
+        #[serde(serialize_with = "hex")]
+        cookies: [u8; 16],
+    },
     /// A key server sends no more rekeys to a member.
     MemberDropped,
     /// A member's KEK expired and was deleted.

@@ -198,12 +198,17 @@ impl Simulation {
     }
 
     fn note_member(&mut self, member: usize, server: Option<usize>, kind: Kind) {
-        let Member { group, address, .. } = self.members[member];
+        let Member {
+            group,
+            address,
+            nat_t,
+            ..
+        } = self.members[member];
         self.truth.add(Happened {
             at: self.now,
             group: self.groups[group].config.name.clone(),
             key_server: server.map(|server| self.servers[server].address),
-            member: Some(address),
+            member: Some(nat_t.unwrap_or(address)),
             kind,
         });
     }

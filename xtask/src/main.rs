@@ -17,6 +17,7 @@ mod packages;
 mod place;
 mod probe;
 mod process;
+mod score;
 mod setup;
 mod simulate;
 mod suite;
@@ -52,6 +53,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Judge the tracker: what it says of the scenarios against what really happens
+    Score(score::Scoring),
     /// Make this machine one that can build and test everything
     Setup,
     /// Let a scenario happen: write it as a capture, with the truth about it
@@ -75,6 +78,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),
+        Task::Score(args) => score::run(args),
         Task::Setup => setup::run(&places),
         Task::Simulate(args) => simulate::run(args),
         Task::Test => test::run(&places),

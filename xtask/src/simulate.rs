@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use gdoi_core::{Limits, Tracker};
 use gdoi_sim::scenario::{self, Scenario};
-use gdoi_sim::{PcapWriter, Simulation};
+use gdoi_sim::{Observer, PcapWriter, Simulation};
 
 /// A scenario of the library by name, or a scenario file.
 #[derive(Args)]
@@ -29,12 +31,14 @@ pub(crate) struct Simulate {
     /// Write what really happened to this file, one JSON object a line
     #[arg(long)]
     truth: Option<PathBuf>,
+    /// Let the tracker watch and print what it says, one JSON object a line, and how fast that was
+    #[arg(long, conflicts_with_all = ["out", "syslog"])]
+    watch: bool,
     /// Print the messages that the devices would log
     #[arg(long)]
     syslog: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
 pub(crate) fn run(args: &Simulate) -> Result<()> {
     let Some(name) = &args.scenario else {
         for name in scenario::names() {
@@ -52,6 +56,9 @@ pub(crate) fn run(args: &Simulate) -> Result<()> {
             .groups
             .iter_mut()
             .for_each(|group| group.members = members);
+    }
+    if args.watch {
+        return watch(&scenario, args.seed);
     }
     let mut simulation = Simulation::new(&scenario, args.seed)?;
     let frames = match &args.out {
@@ -71,6 +78,26 @@ pub(crate) fn run(args: &Simulate) -> Result<()> {
             truth.happened().len()
         );
     }
+    Ok(())
+}
+
+fn watch(scenario: &Scenario, seed: Option<u64>) -> Result<()> {
+    let begun = Instant::now();
+    let mut simulation = Simulation::new(scenario, seed)?;
+    let mut tracker = Tracker::new(scenario.config(), Limits::default());
+    let mut said = Vec::new();
+    Observer::new(Duration::from_secs(10), true).watch(&mut simulation, &mut tracker, &mut said);
+    let took = begun.elapsed();
+    for transition in &said {
+        println!("{}", serde_json::to_string(transition)?);
+    }
+    let ratio = scenario.duration.as_secs_f64() / took.as_secs_f64();
+    eprintln!(
+        "{}: {} events in {:.2} s, {ratio:.0} times real time",
+        scenario.title,
+        said.len(),
+        took.as_secs_f64()
+    );
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rekey::Delivery;
 use super::state::Side;
 use super::{Event, Simulation};
 use crate::message::{self, Session};
@@ -164,7 +165,16 @@ impl Simulation {
                 .collect()
         };
         self.sides[first].registered.extend(registered);
-        self.push(other, old, sequence, true, recipients);
+        self.push(
+            other,
+            old,
+            sequence,
+            Delivery {
+                kek: true,
+                forced: true,
+            },
+            recipients,
+        );
     }
 }
 

@@ -12,6 +12,13 @@ use crate::message;
 use crate::scenario::{self, Behavior, Protocol, Timers};
 use crate::truth::Kind;
 
+/// What a rekey is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delivery {
+    pub(super) kek: bool,
+    pub(super) forced: bool,
+}
+
 impl Simulation {
     /// The side that a key server is on.
     pub(super) fn side_of(&self, group: usize, server: usize) -> usize {
@@ -24,9 +31,14 @@ impl Simulation {
 
     /// Gives a member the policy and rekeys from now on.
     pub(super) fn admit(&mut self, side: usize, member: usize) -> Rc<Plan> {
-        let side = &mut self.sides[side];
-        side.registered.insert(member, 0);
-        Rc::new(side.plan.clone())
+        let row = &mut self.sides[side];
+        let joined = row.registered.insert(member, 0).is_none();
+        let plan = Rc::new(row.plan.clone());
+        // One batch more takes longer: the next rekey has to begin earlier.
+        if joined && (row.registered.len() as u32).is_multiple_of(BATCH) {
+            self.plan_rekey(side);
+        }
+        plan
     }
 
     /// How long before expiry a key is renewed (TAC note 116737, as reconstructed): at least 5 % of its lifetime and at
@@ -108,21 +120,16 @@ impl Simulation {
             self.note_group(group, Some(primary), Kind::KekOverAge);
         }
         let recipients = self.recipients(side, &config);
-        let (row, server) = (&self.sides[side], self.sides[side].primary);
-        let lead =
-            renew_kek.then(|| old.expiry.since(now).as_secs_f64() - now.since(old.expiry).as_secs_f64());
-        let kind = Kind::Rekey {
-            delivers_kek: renew_kek,
-            forced,
+        self.push(
+            side,
+            old,
             sequence,
-            recipients: recipients.len() as u32,
-            cookies: old.cookies,
-            next_cookies: row.plan.kek.cookies,
-            lead_seconds: lead,
-            spi: row.plan.newest().map_or(0, |tek| tek.spi),
-        };
-        self.note_group(group, Some(server), kind);
-        self.push(side, old, sequence, renew_kek, recipients);
+            Delivery {
+                kek: renew_kek,
+                forced,
+            },
+            recipients,
+        );
         self.plan_rekey(side);
     }
 
@@ -145,9 +152,26 @@ impl Simulation {
         side: usize,
         old: Kek,
         sequence: u32,
-        delivers_kek: bool,
+        delivery: Delivery,
         recipients: BTreeSet<usize>,
     ) {
+        let (now, row) = (self.now, &self.sides[side]);
+        let Delivery {
+            kek: delivers_kek,
+            forced,
+        } = delivery;
+        let lead = || old.expiry.since(now).as_secs_f64() - now.since(old.expiry).as_secs_f64();
+        let kind = Kind::Rekey {
+            delivers_kek,
+            forced,
+            sequence,
+            recipients: recipients.len() as u32,
+            cookies: old.cookies,
+            next_cookies: row.plan.kek.cookies,
+            lead_seconds: delivers_kek.then(lead),
+            spi: row.plan.newest().map_or(0, |tek| tek.spi),
+        };
+        self.note_group(row.group, Some(row.primary), kind);
         let row = &self.sides[side];
         let config = &self.groups[row.group].config;
         let datagram = message::push(config, old.cookies, sequence, delivers_kek);
@@ -253,6 +277,10 @@ impl Simulation {
         let count = self.transmit(id);
         if let Some(push) = self.pushes.get_mut(&id) {
             push.repeats += 1;
+            if push.repeats == 1 {
+                let (server, group) = (push.server, self.sides[side].group);
+                self.note_group(group, Some(server), Kind::RekeyRepeated { cookies: under });
+            }
         }
         self.after(
             interval + BATCH_TIME * (count / BATCH),
@@ -280,6 +308,8 @@ impl Simulation {
             return;
         }
         for member in push.pending {
+            let kind = Kind::RekeyUnacknowledged { cookies: push.under };
+            self.note_member(member, Some(push.server), kind);
             let registered = &mut self.sides[push.side].registered;
             let Some(missed) = registered.get_mut(&member) else {
                 continue;
