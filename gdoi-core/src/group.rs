@@ -30,6 +30,11 @@ impl GroupId {
     /// What belongs to no known group.
     pub(crate) const NONE: Self = Self(0);
 
+    /// Its place in a list of all groups.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
     pub(crate) fn known(self) -> Option<Self> {
         (self != Self::NONE).then_some(self)
     }

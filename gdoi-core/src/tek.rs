@@ -4,6 +4,7 @@
 //! to a group when a configured place sends it, or when it follows another of the group after a rekey; until that has
 //! been seen it is unattributed, for ESP of other origin looks the same.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -29,6 +30,10 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 const FIRST_SPI: u32 = 256;
 /// New SPIs that are reported in ten seconds; of a spray of forged ones the rest are only counted.
 const REPORTED: u32 = 256;
+/// SPIs of one site that are remembered for one group.
+const RECENT: usize = 16;
+/// SPIs without a configured site that may come from one rekey; more is a spray.
+const SUSPECTS: u32 = 8;
 /// Replaced SPIs that are remembered for one group.
 const REPLACED: usize = 32;
 
@@ -56,6 +61,10 @@ pub(crate) struct DataPlane {
     pub(crate) stale_packets: u64,
     /// Replaced SPIs: when, and by what.
     replaced: Vec<(u32, Timestamp, u32)>,
+    /// SPIs of each site that are, or may be, this group's, the oldest first.
+    recent: BTreeMap<u32, Vec<u32>>,
+    /// How many SPIs that may be this group's have come since the latest rekey.
+    suspects: u32,
     /// The latest rekey.
     rekeyed: Option<Timestamp>,
 }
@@ -64,6 +73,16 @@ impl DataPlane {
     /// New TEKs may come into use.
     pub(crate) const fn rekeyed(&mut self, now: Timestamp) {
         self.rekeyed = Some(now);
+        self.suspects = 0;
+    }
+
+    /// An SPI of a site is, or may be, this group's.
+    fn remember(&mut self, spi: u32, site: u32) {
+        let recent = self.recent.entry(site).or_default();
+        if recent.len() >= RECENT {
+            recent.remove(0);
+        }
+        recent.push(spi);
     }
 
     /// When an SPI was replaced, and by what.
@@ -118,17 +137,10 @@ impl Tracker {
     }
 
     fn group_of_site(&self, site: Option<Site>) -> GroupId {
-        let Some(site) = site else {
-            return GroupId::NONE;
-        };
-        let Some(place) = self.config.places().find(|place| place.site == site) else {
-            return GroupId::NONE;
-        };
-        let found = self
-            .groups
-            .iter()
-            .find(|(_, group)| group.config == Some(place.group));
-        found.map_or(GroupId::NONE, |(id, _)| id)
+        let at = site.and_then(|site| usize::try_from(site.0).ok());
+        at.and_then(|at| self.places.get(at))
+            .copied()
+            .unwrap_or(GroupId::NONE)
     }
 
     fn first_seen(
@@ -145,6 +157,12 @@ impl Tracker {
             placed
         };
         let follows = self.predecessor(suspected, key, esp.first);
+        if let Some(data) = self.groups.get_mut(suspected).map(|group| &mut group.data)
+            && suspected != GroupId::NONE
+        {
+            data.suspects = data.suspects.saturating_add(u32::from(placed == GroupId::NONE));
+            data.remember(key.0, key.1);
+        }
         let sent = Sent {
             group: placed,
             suspected,
@@ -182,7 +200,8 @@ impl Tracker {
     fn suspect(&self, first: Timestamp) -> GroupId {
         let mut candidates = self.groups.iter().filter(|(id, group)| {
             let rekeyed = group.data.rekeyed;
-            id.known().is_some() && rekeyed.is_some_and(|at| at <= first && first.since(at) <= LAG)
+            let may = rekeyed.is_some_and(|at| at <= first && first.since(at) <= LAG);
+            id.known().is_some() && may && group.data.suspects < SUSPECTS
         });
         match (candidates.next(), candidates.next()) {
             (Some((id, _)), None) => id,
@@ -196,15 +215,18 @@ impl Tracker {
         let Some(rekeyed) = rekeyed.filter(|&at| group != GroupId::NONE && first.since(at) <= LAG) else {
             return Predecessors::default();
         };
-        let data = self.groups.get(group).map(|group| &group.data);
+        let Some(data) = self.groups.get(group).map(|group| &group.data) else {
+            return Predecessors::default();
+        };
         let mut found = Predecessors::default();
-        for (_, &(spi, site), sent) in self.spis.iter() {
-            let same = site == key.1 && spi != key.0 && (sent.group == group || sent.suspected == group);
+        for &spi in data.recent.get(&key.1).map_or(&[][..], Vec::as_slice) {
+            let Some(sent) = self.spis.find(&(spi, key.1)).and_then(|id| self.spis.get(id)) else {
+                continue;
+            };
+            let ours = spi != key.0 && (sent.group == group || sent.suspected == group);
             let before = sent.first < rekeyed && sent.last.after(LAG) >= first;
-            let open = data
-                .and_then(|data| data.replacement(spi))
-                .is_none_or(|(_, by)| by == key.0);
-            if same && before && open {
+            let open = data.replacement(spi).is_none_or(|(_, by)| by == key.0);
+            if ours && before && open {
                 found.only = if found.any { None } else { Some(spi) };
                 found.any = true;
             }

@@ -9,7 +9,7 @@ use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::deadlines::{Deadlines, Timer};
 use crate::group::{Attribution, GroupId, Groups};
 use crate::kek::Kek;
@@ -32,6 +32,9 @@ pub struct Tracker {
     pub(crate) config: Config,
     #[serde(skip)]
     pub(crate) limits: Limits,
+    /// The group of each numbered place of the configuration.
+    #[serde(skip)]
+    pub(crate) places: Vec<GroupId>,
     pub(crate) now: Timestamp,
     pub(crate) clock_steps: u64,
     clock_behind: bool,
@@ -132,6 +135,7 @@ impl Tracker {
             deadlines: Deadlines::default(),
             config,
             limits,
+            places: Vec::new(),
         };
         tracker.configure();
         tracker
@@ -190,9 +194,20 @@ impl Tracker {
             servers,
             config,
             limits,
+            places,
             ..
         } = self;
         groups.configure(config, servers, limits.groups);
+        let of_config = |at: usize| {
+            let found = groups.iter().find(|(_, group)| group.config == Some(at));
+            found.map_or(GroupId::NONE, |(id, _)| id)
+        };
+        let groups: Vec<GroupId> = (0..config.groups.len()).map(of_config).collect();
+        // Places are numbered from 1.
+        let of_place = |place: Place<'_>| groups.get(place.group).copied().unwrap_or(GroupId::NONE);
+        *places = core::iter::once(GroupId::NONE)
+            .chain(config.places().map(of_place))
+            .collect();
     }
 
     fn clamp(&mut self, now: Timestamp, out: &mut Vec<Transition>) -> Timestamp {
