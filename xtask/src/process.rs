@@ -17,6 +17,19 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs it, and shows what it says only when it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let said = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("start {}", words(command)))?;
+    if !said.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&said.stderr));
+        bail!("{}: {}", words(command), said.status);
+    }
+    Ok(())
+}
+
 /// Runs it and returns its standard output; when it fails, the error holds the end of what it said.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let Output {
