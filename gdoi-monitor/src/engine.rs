@@ -105,6 +105,8 @@ impl Engine {
 
     fn tick(&mut self) {
         self.events.set_calendar(calendar());
+        // A rekey is told before the SPIs that it brought.
+        self.drain();
         for window in self.interfaces.follow(self.looked, boot_time()) {
             self.now = self.now.max(window.until);
             self.tracker
@@ -114,8 +116,11 @@ impl Engine {
     }
 
     fn answer(&mut self, request: Request) {
+        self.drain();
         if boot_time().since(self.looked) >= FRESH {
             self.look();
+            // The messages that the counters now include.
+            self.drain();
         }
         // Whoever asked may have gone: nothing is owed to them.
         drop(request.send(self.state()));
@@ -146,7 +151,11 @@ impl Engine {
                 probe.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
             }
         }
-        for octets in self.batch.in_order() {
+        let records = self.batch.in_order();
+        if !records.is_empty() {
+            self.state = None;
+        }
+        for octets in records {
             let Some((record, payloads)) = Record::parse(&octets) else {
                 self.unread_records += 1;
                 continue;
@@ -272,7 +281,7 @@ fn read(clock: ClockId) -> Timestamp {
 /// A ring of 4 MiB holds 32,768 records: between two drains it takes 6.5 million records a second.
 const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// Records taken from one interface before the next has its turn.
-const DRAIN_AT_MOST: usize = 1 << 16;
+const DRAIN_AT_MOST: usize = 1 << 14;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Counters this young are not read again.
 const FRESH: Duration = Duration::from_millis(100);

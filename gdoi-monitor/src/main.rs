@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
+use gdoi_monitor::source::xdp;
 use gdoi_monitor::{analyze, config, decode, run};
 
 fn main() -> ExitCode {
@@ -36,7 +37,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return Exit::Fine.into();
     }
-    let exit = if error.is::<config::Error>() || error.is::<run::Usage>() {
+    let exit = if is_usage(error) {
         Exit::Usage
     } else {
         Exit::Failed
@@ -44,6 +45,13 @@ fn report(error: &anyhow::Error) -> ExitCode {
     match writeln!(io::stderr(), "gdoi-monitor: {error:#}") {
         Ok(()) | Err(_) => exit.into(),
     }
+}
+
+/// Whether what was typed or configured cannot be done.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<config::Error>()
+        || error.is::<run::Usage>()
+        || matches!(error.downcast_ref(), Some(xdp::Error::UnknownInterface { .. }))
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gdoi_core::Tracker;
+use gdoi_wire::Class;
+use gdoi_wire::record::Counters;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cli::{KernelLog, LogFormat, Run};
 use crate::config::{self, Config};
-use crate::engine::{self, Engine, Plan};
+use crate::engine::{self, Engine, Plan, State};
 use crate::exit::Exit;
 use crate::http::{self, Pages};
 use crate::sink::Events;
@@ -67,14 +69,27 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
     }
     drop(pages);
     let last = engine.run(asked, shutdown).await;
-    tracing::info!(
-        esp_packets = last.snapshot.esp.values().map(|total| total.packets).sum::<u64>(),
-        messages = last.snapshot.messages.values().sum::<u64>(),
-        "stopped"
-    );
+    farewell(&last);
     stop.send_replace(true);
     while servers.join_next().await.is_some() {}
     Ok(Exit::Fine)
+}
+
+/// Says what was seen: by the programs in the kernel, and by the tracker. The two agree when nothing was lost.
+fn farewell(last: &State) {
+    let mut counted = Counters::default();
+    for capture in &last.captures {
+        counted.add(&capture.counters);
+    }
+    let class = |class: Class| counted.packets.get(class as usize).copied().unwrap_or_default();
+    tracing::info!(
+        esp_counted = class(Class::Esp) + class(Class::EspUdp),
+        esp_tracked = last.snapshot.esp.values().map(|total| total.packets).sum::<u64>(),
+        messages_counted = class(Class::Isakmp),
+        messages_tracked = last.snapshot.messages.values().sum::<u64>(),
+        messages_lost = counted.lost_messages,
+        "stopped"
+    );
 }
 
 fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {

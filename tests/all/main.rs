@@ -1,11 +1,13 @@
 //! What crosses crates: capture oracles, kernel parity, network namespaces, replay, the command line.
 #![cfg(test)]
 
+mod agent_life;
 mod analyze_command;
 mod captures;
 mod check_config_command;
 mod decode_command;
 mod kernel;
+mod live;
 mod oracle;
 mod parity;
 mod program;

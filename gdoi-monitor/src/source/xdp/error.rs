@@ -1,6 +1,10 @@
 //! Why the live source cannot watch, with the way out.
 
-use std::io;
+use std::{fs, io};
+
+use aya::programs::ProgramError;
+
+use super::interface::Interface;
 
 /// Why an interface cannot be watched. Each text is one line that says the fix.
 #[derive(Debug, thiserror::Error)]
@@ -89,3 +93,58 @@ pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     }
     None
 }
+
+/// Why the kernel refused a program: aya's text holds the verifier's whole log, of which the user needs the cause.
+pub(super) fn refused(error: ProgramError) -> Error {
+    let number = errno(&error);
+    let cause = || io::Error::from_raw_os_error(number.unwrap_or_default());
+    match number {
+        Some(libc::EPERM) => Error::Permission(cause()),
+        // Without CAP_PERFMON the verifier prohibits arithmetic on packet pointers ("pointer -= pointer prohibited").
+        Some(libc::EACCES) if is_short_of_capabilities() => Error::Permission(cause()),
+        // Flags or helpers that the kernel does not know.
+        Some(libc::EINVAL) => Error::Kernel {
+            release: fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+            source: cause(),
+        },
+        _ => Error::Program(error),
+    }
+}
+
+/// Whether one of the capabilities is missing that replaced `CAP_SYS_ADMIN` for BPF (since v5.8).
+fn is_short_of_capabilities() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Not to be read: then nothing is said of capabilities.
+    effective.is_some_and(|have| have & CAP_SYS_ADMIN == 0 && have & CAPABILITIES != CAPABILITIES)
+}
+
+pub(super) fn unattached(error: ProgramError, interface: &Interface) -> Error {
+    let name = interface.name.clone();
+    match errno(&error) {
+        Some(number) if number == libc::EBUSY || number == libc::EEXIST => Error::Busy { interface: name },
+        Some(number) if NO_NATIVE.contains(&number) => Error::NoNative { interface: name },
+        Some(number) if number == libc::ENODEV => Error::Gone { interface: name },
+        Some(number) if PERMISSION.contains(&number) => {
+            Error::Permission(io::Error::from_raw_os_error(number))
+        }
+        _ => Error::Attach {
+            interface: name,
+            source: error,
+        },
+    }
+}
+
+pub(super) const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
+/// What drivers say that have no native XDP, or none for this size of frames.
+pub(super) const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
+/// Bits of `include/uapi/linux/capability.h`.
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+/// `CAP_NET_ADMIN`, `CAP_PERFMON` and `CAP_BPF`.
+const CAPABILITIES: u64 = 1 << 12 | 1 << 38 | 1 << 39;

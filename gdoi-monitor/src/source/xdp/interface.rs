@@ -1,7 +1,8 @@
 //! Interfaces by name or by pattern.
 
-use std::path::Path;
-use std::{fs, io};
+use std::io;
+
+use nix::net::if_::if_nameindex;
 
 /// An interface of this host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,31 +14,18 @@ pub struct Interface {
 }
 
 /// Every interface of this network namespace, by name.
+///
+/// Asked of the kernel: `/sys/class/net` shows the namespace that it was mounted in, which may be another.
 pub fn all() -> io::Result<Vec<Interface>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(SYS_CLASS_NET)? {
-        let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            continue;
-        };
-        // Gone between the two readings, or a file like bonding_masters: not an interface.
-        let Some(index) = index_of(&path) else { continue };
-        found.push(Interface {
-            name: name.to_owned(),
-            index,
-        });
-    }
+    let mut found: Vec<Interface> = if_nameindex()?
+        .iter()
+        .map(|interface| Interface {
+            name: interface.name().to_string_lossy().into_owned(),
+            index: interface.index(),
+        })
+        .collect();
     found.sort();
     Ok(found)
-}
-
-fn index_of(path: &Path) -> Option<u32> {
-    fs::read_to_string(path.join("ifindex")).ok()?.trim().parse().ok()
-}
-
-/// Whether `pattern` is not a plain name.
-pub fn is_pattern(pattern: &str) -> bool {
-    pattern.contains(['*', '?'])
 }
 
 /// Whether `name` matches: `*` stands for any characters, `?` for one.
@@ -66,8 +54,6 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     }
     reach.last().copied().unwrap_or(false)
 }
-
-const SYS_CLASS_NET: &str = "/sys/class/net";
 
 #[cfg(test)]
 mod tests {

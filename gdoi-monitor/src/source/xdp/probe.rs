@@ -17,7 +17,7 @@ use gdoi_wire::record::{
 };
 
 use super::clock::Clock;
-use super::error::{Error, errno};
+use super::error::{Error, NO_NATIVE, PERMISSION, errno, refused, unattached};
 use super::interface::Interface;
 use super::table::{Count, Table};
 
@@ -255,49 +255,6 @@ fn load_object(settings: &Settings, per_cpu: u32, buckets: u32) -> Result<Ebpf, 
         })
 }
 
-/// Why the kernel refused a program: aya's text holds the verifier's whole log, of which the user needs the cause.
-fn refused(error: ProgramError) -> Error {
-    let ProgramError::LoadError {
-        io_error,
-        verifier_log,
-    } = &error
-    else {
-        return Error::Program(error);
-    };
-    let lacks_capability = verifier_log.to_string().contains("!root");
-    let cause = || std::io::Error::from_raw_os_error(io_error.raw_os_error().unwrap_or_default());
-    match io_error.raw_os_error() {
-        Some(libc::EPERM) => Error::Permission(cause()),
-        // Without CAP_PERFMON the verifier prohibits arithmetic on packet pointers.
-        Some(libc::EACCES) if lacks_capability => Error::Permission(cause()),
-        // Flags or helpers that the kernel does not know.
-        Some(libc::EINVAL) => Error::Kernel {
-            release: std::fs::read_to_string("/proc/sys/kernel/osrelease")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            source: cause(),
-        },
-        _ => Error::Program(error),
-    }
-}
-
-fn unattached(error: ProgramError, interface: &Interface) -> Error {
-    let name = interface.name.clone();
-    match errno(&error) {
-        Some(number) if number == libc::EBUSY || number == libc::EEXIST => Error::Busy { interface: name },
-        Some(number) if NO_NATIVE.contains(&number) => Error::NoNative { interface: name },
-        Some(number) if number == libc::ENODEV => Error::Gone { interface: name },
-        Some(number) if PERMISSION.contains(&number) => {
-            Error::Permission(std::io::Error::from_raw_os_error(number))
-        }
-        _ => Error::Attach {
-            interface: name,
-            source: error,
-        },
-    }
-}
-
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, Error> {
     ebpf.take_map(name).ok_or(Error::Object(name))
 }
@@ -327,7 +284,4 @@ fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; CLOCK_WORDS]>) -> 
 static OBJECT: &[u8] = include_bytes_aligned!("../../../ebpf/gdoi-monitor.bpf.o");
 /// 1 MiB of table per CPU; beyond that each packet misses the caches.
 const MAX_BUCKETS: u32 = 1 << 14;
-const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
-/// What drivers say that have no native XDP, or none for this size of frames.
-const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
 const CLOCK_WORDS: usize = size_of::<Clocks>() / size_of::<u64>();

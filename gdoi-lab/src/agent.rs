@@ -1,0 +1,171 @@
+//! The agent as a user starts it, in the namespace of the calling thread.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::metrics::Metrics;
+
+/// A running agent; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+}
+
+impl Agent {
+    /// Starts the agent of this build and waits until it is ready. Its log is ours.
+    pub fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_logging_to(arguments, Stdio::inherit())
+    }
+
+    /// Starts the agent of this build, its log to `log`, and waits until it is ready.
+    pub fn start_logging_to(arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
+        let program = program()?;
+        // Whatever happens to us, the agent ends with us.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(program)
+            .arg("run")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("start the agent (through setpriv of util-linux)")?;
+        let mut agent = Self { child };
+        agent.until_ready()?;
+        Ok(agent)
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The body of one of its pages.
+    pub fn page(&self, path: &str) -> Result<String> {
+        let (status, body) = get(path)?;
+        if status != 200 {
+            bail!("{path} answered {status}: {body}");
+        }
+        Ok(body)
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> Result<Metrics> {
+        Ok(Metrics::parse(&self.page("/metrics")?))
+    }
+
+    /// Waits until its metrics are as `wanted`; an error when they do not change for [`PATIENCE`].
+    pub fn until(&self, wanted: impl Fn(&Metrics) -> bool) -> Result<String> {
+        let mut before = 0.0;
+        let mut since = Instant::now();
+        loop {
+            let page = self.page("/metrics")?;
+            let metrics = Metrics::parse(&page);
+            if wanted(&metrics) {
+                return Ok(page);
+            }
+            let counted = metrics.sum("gdoi_packets_total", &[]);
+            if counted > before {
+                before = counted;
+                since = Instant::now();
+            }
+            if since.elapsed() > PATIENCE {
+                bail!("nothing changed for {PATIENCE:?}; the agent counted {counted} packets");
+            }
+            sleep(POLL);
+        }
+    }
+
+    /// Waits until it has counted `packets` packets.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    pub fn until_counted(&self, packets: u64) -> Result<String> {
+        self.until(|metrics| metrics.sum("gdoi_packets_total", &[]) >= packets as f64)
+            .with_context(|| format!("{packets} packets were sent"))?;
+        // A packet is counted before its record is written: now the last one is.
+        sleep(POLL);
+        self.page("/metrics")
+    }
+
+    /// Asks it to stop, as systemd does, and waits for its end.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).context("process id")?);
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).context("send SIGTERM to the agent")?;
+        self.child.wait().context("wait for the agent")
+    }
+
+    /// Kills it: it has no time for a last word.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill().context("kill the agent")?;
+        self.child.wait().context("wait for the agent")?;
+        Ok(())
+    }
+
+    fn until_ready(&mut self) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().context("look after the agent")? {
+                bail!("the agent ended with {status}");
+            }
+            if get("/-/ready").is_ok_and(|(status, _)| status == 200) {
+                return Ok(());
+            }
+            if since.elapsed() > PATIENCE {
+                bail!("the agent was not ready after {PATIENCE:?}");
+            }
+            sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already: that is what is wanted.
+        if self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// The program of this build, next to the one that asks.
+fn program() -> Result<PathBuf> {
+    let asking = std::env::current_exe().context("find this program")?;
+    asking
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder: &Path| folder.join("gdoi-monitor"))
+        .find(|program| program.is_file())
+        .context("gdoi-monitor is not built: run `cargo build`")
+}
+
+fn get(path: &str) -> Result<(u16, String)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+    let mut stream = TcpStream::connect(address).context("connect to the agent")?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .context("set a time limit")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
+    )
+    .context("ask the agent")?;
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .context("read the agent's answer")?;
+    let status = answer.get(9..12).and_then(|status| status.parse().ok());
+    let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    Ok((status.context("no status in the answer")?, body.to_owned()))
+}
+
+/// Default port of the agent; each laboratory has it for itself.
+const PORT: u16 = 11848;
+/// How long nothing may happen.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);

@@ -1,0 +1,60 @@
+//! The frames of a capture, in memory, as they can be sent again.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use gdoi_core::Timestamp;
+use gdoi_monitor::source::link::Link;
+use gdoi_monitor::source::pcap::Reader;
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Since the first frame of the capture.
+    pub at: Duration,
+    /// What was kept of it.
+    pub octets: Vec<u8>,
+}
+
+/// The frames of a capture that can be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    /// The frames.
+    pub frames: Vec<Frame>,
+    /// Frames that cannot be sent on Ethernet: of another link layer, or shorter than its header.
+    pub unfit: usize,
+}
+
+impl Frames {
+    /// Reads a capture.
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut reader = Reader::open(path)?;
+        let mut read = Self::default();
+        let mut first: Option<Timestamp> = None;
+        while let Some(frame) = reader.next_frame()? {
+            let first = *first.get_or_insert(frame.at);
+            if frame.link == Link::Ethernet && frame.kept.len() >= ETHERNET_OCTETS {
+                read.frames.push(Frame {
+                    at: frame.at.since(first),
+                    octets: frame.kept.to_vec(),
+                });
+            } else {
+                read.unfit += 1;
+            }
+        }
+        if read.frames.is_empty() {
+            bail!("{}: no Ethernet frame to send", path.display());
+        }
+        Ok(read)
+    }
+
+    /// How many octets the frames have.
+    pub fn octets(&self) -> Result<u64> {
+        u64::try_from(self.frames.iter().map(|frame| frame.octets.len()).sum::<usize>())
+            .context("count the octets")
+    }
+}
+
+/// The kernel sends nothing shorter than an Ethernet header.
+const ETHERNET_OCTETS: usize = 14;

@@ -1,0 +1,20 @@
+//! A laboratory with the real kernel: a network namespace of its own, a veth pair, traffic injected at one end and the
+//! real agent at the other.
+//!
+//! Everything is tied to the life of the process: a namespace nobody is in is gone, with its interfaces and programs.
+#![forbid(unsafe_code)]
+
+mod agent;
+mod capture;
+mod inject;
+mod metrics;
+mod network;
+pub mod replay;
+mod test_run;
+
+pub use agent::Agent;
+pub use capture::{Frame, Frames};
+pub use inject::{Injector, Pace};
+pub use metrics::Metrics;
+pub use network::Network;
+pub use test_run::test_run;

@@ -1,0 +1,101 @@
+//! Captures of real peers, sent over a veth pair to the real agent: what it says is what tshark counted.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use gdoi_lab::replay::Replay;
+use gdoi_lab::{Metrics, Pace};
+use serde_json::Value;
+
+use crate::{captures, kernel};
+
+#[test]
+fn a_key_server_and_its_members() {
+    check("gdoid_live_cbc.pcap", 1, &[]);
+}
+
+#[test]
+fn behind_a_vlan_tag() {
+    check("der_live_cbc_vlan100.pcap", 1, &[]);
+}
+
+#[test]
+fn nothing_is_lost_at_full_speed() {
+    check("gdoid_live_cbc.pcap", 50, &[]);
+    check("der_live_cbc_vlan100.pcap", 50, &[]);
+}
+
+#[test]
+fn behind_a_translator() {
+    // Its first messages are on port 500.
+    check("ss_natt.pcap", 3, &["--isakmp-port", "848,500"]);
+}
+
+fn check(capture: &str, times: u32, agent: &[&str]) {
+    let Some(folder) = captures::folder(capture).filter(|_| kernel::is_usable(capture)) else {
+        return;
+    };
+    let file = folder.join("pcap").join(capture);
+    let oracle = folder.join("oracle").join(format!("{capture}.summary.json"));
+    let out = tempfile::tempdir().unwrap();
+    let replay = Replay {
+        file,
+        pace: Pace::Max,
+        times,
+        out: out.path().to_owned(),
+        agent: agent.iter().map(ToString::to_string).collect(),
+    };
+    // A thread of its own: it stays in the namespace it enters.
+    let outcome = std::thread::spawn(move || replay.run()).join().unwrap().unwrap();
+    let expected = Expected::read(&oracle, times);
+    let got = Expected::of(&outcome.metrics);
+    assert_eq!(got, expected, "{capture}");
+    let lost = outcome.metrics.sum("gdoi_events_lost_total", &[]);
+    assert!(lost.abs() < f64::EPSILON, "{capture}: {lost} lost");
+    let page = fs::read_to_string(out.path().join("metrics.prom")).unwrap();
+    assert_eq!(Metrics::parse(&page), outcome.metrics, "{capture}");
+}
+
+#[derive(Debug, PartialEq)]
+struct Expected {
+    esp: f64,
+    messages: BTreeMap<String, f64>,
+}
+
+impl Expected {
+    fn of(metrics: &Metrics) -> Self {
+        let messages = metrics.by("gdoi_messages_total", "exchange");
+        let esp = metrics.sum("gdoi_esp_packets_total", &[]);
+        assert!(
+            (metrics.sum("gdoi_packets_total", &[("class", "isakmp")]) - messages.values().sum::<f64>())
+                .abs()
+                < f64::EPSILON,
+            "messages counted by the program and by the tracker"
+        );
+        Self { esp, messages }
+    }
+
+    fn read(oracle: &Path, times: u32) -> Self {
+        let summary: Value = serde_json::from_str(&fs::read_to_string(oracle).unwrap()).unwrap();
+        let number = |name: &str| summary[name].as_f64().unwrap() * f64::from(times);
+        let mut messages = BTreeMap::new();
+        for (exchange, count) in summary["isakmp_by_version_exchange"].as_object().unwrap() {
+            let count = count.as_f64().unwrap() * f64::from(times);
+            *messages.entry(name_of(exchange)).or_insert(0.0) += count;
+        }
+        Self {
+            esp: number("esp_native") + number("esp_in_udp"),
+            messages,
+        }
+    }
+}
+
+/// `v0x10/xchg32` is GROUPKEY-PULL.
+fn name_of(exchange: &str) -> String {
+    let (version, number) = exchange.split_once("/xchg").unwrap();
+    let version = u8::from_str_radix(version.strip_prefix("v0x").unwrap(), 16).unwrap() >> 4;
+    gdoi_wire::Exchange::from_wire(version, number.parse().unwrap())
+        .name()
+        .to_owned()
+}
