@@ -54,14 +54,14 @@ pub enum Error {
         interface: String,
         /// What aya said.
         #[source]
-        source: aya::programs::ProgramError,
+        source: ProgramError,
     },
     /// Loading the object failed otherwise.
     #[error("cannot load the eBPF object")]
     Load(#[from] aya::EbpfError),
     /// Loading a program into the kernel failed otherwise.
     #[error("cannot load the XDP program")]
-    Program(#[from] aya::programs::ProgramError),
+    Program(#[from] ProgramError),
     /// A map is not what it should be.
     #[error("cannot use a map of the eBPF object")]
     Map(#[from] aya::maps::MapError),
