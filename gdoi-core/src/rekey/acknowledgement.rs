@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use gdoi_wire::Exchange;
+
 use crate::observation::host;
 use crate::peer::Peer;
 use crate::table::Id;
@@ -21,11 +23,17 @@ impl Tracker {
     }
 
     /// A message of a type without meaning of its own: an acknowledgement when a member that was just sent a rekey
-    /// sends it back to that key server under the same cookies.
+    /// sends it back to that key server under the same cookies, or, encrypted and of an unregistered type, under cookies
+    /// that nobody has used: Cisco's members use the keys that the rekey delivered.
     pub(crate) fn unassociated(&mut self, seen: Seen<'_>, _out: &mut Vec<Transition>) -> Option<Booking> {
-        let kek = self.keks.find(&Cookies::from(seen.header()))?;
         let member = self.members.find(&Peer::new(seen.message.source))?;
-        let rekeyed = self.members.get(member)?.rekeyed?;
+        let member = self.members.get(member)?;
+        let unregistered = matches!(seen.exchange, Exchange::Unregistered34 | Exchange::Unknown(_));
+        let delivered = (unregistered && seen.header().is_encrypted())
+            .then_some(member.kek)
+            .flatten();
+        let kek = self.keks.find(&Cookies::from(seen.header())).or(delivered)?;
+        let rekeyed = member.rekeyed?;
         let group = self.keks.get(kek)?.group;
         if seen.now.since(rekeyed) > self.window(group) {
             return None;
