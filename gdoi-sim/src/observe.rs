@@ -45,6 +45,10 @@ impl Observer {
     /// Tells what one emission is to an observer.
     pub fn observe(&mut self, emission: &Emission, tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
         let now = emission.at();
+        // Told as of its beginning, before time goes on: the deadlines in its window are then uncertain.
+        if let Emission::Loss(_, loss) = emission {
+            tell(loss.from, &Observation::Loss(*loss));
+        }
         if now >= self.due {
             self.flush(now, tell);
             self.due = now.after(self.tick);
@@ -56,7 +60,7 @@ impl Observer {
                 }
             }
             Emission::Esp(esp) => self.count(esp),
-            Emission::Loss(at, loss) => tell(*at, &Observation::Loss(*loss)),
+            Emission::Loss(..) => {}
         }
     }
 

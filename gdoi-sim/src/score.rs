@@ -14,9 +14,9 @@ use crate::world::Simulation;
 
 /// Something that is true, or was said, at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Fact {
-    key: String,
-    at: Timestamp,
+pub(crate) struct Fact {
+    pub(crate) key: String,
+    pub(crate) at: Timestamp,
 }
 
 /// How often an observer was right about one type of event.
@@ -97,7 +97,13 @@ impl Score {
     }
 
     /// Pairs each claim with the nearest truth of the same key that is not paired yet.
-    fn judge(&mut self, name: &'static str, within: Duration, mut truth: Vec<Fact>, claims: Vec<Fact>) {
+    pub(crate) fn judge(
+        &mut self,
+        name: &'static str,
+        within: Duration,
+        mut truth: Vec<Fact>,
+        claims: Vec<Fact>,
+    ) {
         let tally = self.tallies.entry(name).or_default();
         for claim in claims {
             let distance = |fact: &Fact| fact.at.since(claim.at) + claim.at.since(fact.at);

@@ -4,6 +4,7 @@ mod demo;
 mod library;
 mod matrix;
 mod message;
+mod score;
 mod tac_note;
 
 use crate::emission::Emission;
