@@ -114,6 +114,45 @@ fn every_form_tells_the_same_events() {
 }
 
 #[test]
+fn a_configuration_names_what_it_knows() {
+    let Some(folder) = captures::folder("a configuration for analyze") else {
+        return;
+    };
+    let path = folder.join("pcap/gdoid_live_cbc.pcap");
+    let work = tempfile::tempdir().unwrap();
+    let file = work.path().join("config");
+    let text = r#"
+        [capture]
+        isakmp_ports = [848]
+        [[group]]
+        name = "G1"
+        key_servers = ["10.0.224.44"]
+        rekey_address = "239.10.1.1"
+        protected = ["10.0.0.0/8"]
+        [[group.site]]
+        name = "one"
+        prefixes = ["10.0.224.37"]
+        "#;
+    fs::write(&file, text).unwrap();
+    let (path, file) = (path.to_str().unwrap(), file.to_str().unwrap());
+    let report = document(&["--config", file, path]);
+    let groups = report["groups"].as_array().unwrap();
+    let group = groups.iter().find(|group| group["name"] == "G1").unwrap();
+    // All its messages and all its ESP are of the one group that there is.
+    assert_eq!(
+        (sum(&group["messages"]), group["esp"]["packets"].as_u64()),
+        (27, Some(975))
+    );
+    let spis = report["spis"].as_array().unwrap();
+    for site in [1, 2] {
+        assert!(spis.iter().any(|spi| spi["site"] == site), "site {site}");
+    }
+    // What is typed goes before what is configured.
+    let elsewhere = document(&["--config", file, "--isakmp-port", "849", path]);
+    assert_eq!(elsewhere["capture"]["packets"]["isakmp"], 0);
+}
+
+#[test]
 fn a_capture_in_two_files_is_one() {
     let Some(folder) = captures::folder("a capture in two files") else {
         return;

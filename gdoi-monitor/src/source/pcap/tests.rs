@@ -5,6 +5,8 @@ mod file;
 use std::io::{self, Read};
 use std::path::Path;
 
+use gdoi_wire::craft::Random;
+
 use super::*;
 use file::{Block, Order, Pcapng, pcap};
 
@@ -232,4 +234,31 @@ fn an_unreadable_stream_is_not_the_end() {
     let (told, wrong) = read_stream(Box::new(io::Cursor::new(start).chain(Broken)));
     assert_eq!(told.len(), 1);
     assert_eq!(wrong.as_deref(), Some("x: cannot be read at frame 2: timed out"));
+}
+
+#[test]
+fn no_octet_makes_it_panic_or_run_on() {
+    let old = pcap(0xa1b2_3c4d, Order::Big, 1, &[(5, 7, b"abc", 3), (6, 0, b"de", 9)]);
+    let mut new = Pcapng::new(Order::Little);
+    new.interface(1, 0, &[(9, &[9]), (14, &Order::Little.eight(1))]);
+    new.enhanced(0, 1, b"abcdef", 6);
+    new.simple(b"abcd", 9);
+    new.obsolete(0, 8, b"q", 1);
+    new.block(Block::STATISTICS, &[0; 12]);
+    let seed = 6407;
+    println!("seed {seed}");
+    let mut random = Random::new(seed);
+    for capture in [old, new.octets] {
+        for _ in 0..1_000 {
+            let mut changed = capture.clone();
+            for _ in 0..=random.below(3) {
+                let at = usize::try_from(random.below(changed.len() as u64)).unwrap();
+                let value = random.pick(&[0, 1, 4, 0x0a, 0x7f, 0x80, 0xff]);
+                changed[at] = value;
+            }
+            let (told, _) = read(&changed);
+            // No record has fewer than 12 octets, so that a capture cannot have more frames than that.
+            assert!(told.len() <= capture.len() / 12, "{changed:?}");
+        }
+    }
 }
