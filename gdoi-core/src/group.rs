@@ -242,6 +242,21 @@ impl Groups {
         config.groups.get(self.get(id)?.config?)
     }
 
+    /// The candidates that a member at `address` may be in, as far as the configuration says.
+    pub(crate) fn fitting<'a>(
+        &'a self,
+        candidates: &'a [GroupId],
+        address: IpAddr,
+        config: &'a Config,
+    ) -> impl Iterator<Item = GroupId> + 'a {
+        candidates.iter().copied().filter(move |&candidate| {
+            let members = self
+                .config(candidate, config)
+                .map_or(&[][..], |known| &known.members);
+            members.is_empty() || members.iter().any(|prefix| prefix.contains(address))
+        })
+    }
+
     /// The one candidate there is, when it may be anybody's.
     pub(crate) fn only(&self, candidates: &[GroupId], config: &Config) -> Option<GroupId> {
         let &[only] = candidates else {
@@ -261,7 +276,7 @@ impl Groups {
         member: Option<&Member>,
         config: &Config,
     ) -> Attribution {
-        if let Some(group) = member.and_then(|member| member.group.known()) {
+        if let Some(group) = member.and_then(|member| member.group().known()) {
             return Attribution::One(group);
         }
         let mut by_exclusion = Attribution::Nothing;

@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 /// questions make none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
-    /// Its group, where a rekey told; otherwise it follows from its key server.
-    pub(crate) group: GroupId,
+    /// Its groups, where rekeys told; otherwise they follow from its key server.
+    pub(crate) groups: [GroupId; 4],
     /// The key server it last registered at or was sent a rekey from.
     pub(crate) server: Option<Id>,
     pub(crate) first_seen: Timestamp,
@@ -43,7 +43,7 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) const fn new(now: Timestamp) -> Self {
         Self {
-            group: GroupId::NONE,
+            groups: [GroupId::NONE; 4],
             server: None,
             first_seen: now,
             last_seen: now,
@@ -59,6 +59,29 @@ impl Member {
             rekeys_without: 0,
             lost: false,
             doubled: None,
+        }
+    }
+
+    /// Its group, when it is in one alone.
+    pub(crate) fn group(&self) -> GroupId {
+        match self.groups {
+            [one, second, ..] if second == GroupId::NONE => one,
+            _ => GroupId::NONE,
+        }
+    }
+
+    /// Whether rekeys told that it is in this group.
+    pub(crate) fn is_in(&self, group: GroupId) -> bool {
+        group != GroupId::NONE && self.groups.contains(&group)
+    }
+
+    /// A rekey told that it is in this group.
+    pub(crate) fn join(&mut self, group: GroupId) {
+        if group == GroupId::NONE || self.groups.contains(&group) {
+            return;
+        }
+        if let Some(free) = self.groups.iter_mut().find(|free| **free == GroupId::NONE) {
+            *free = group;
         }
     }
 

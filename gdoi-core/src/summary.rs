@@ -169,7 +169,7 @@ impl Tracker {
     fn add_members(&self, snapshot: &mut Snapshot, listed: bool) {
         let mut counts = vec![0_u64; self.groups.len() + 1];
         for (_, &peer, member) in self.members.iter() {
-            let group = match (member.group.known(), member.server) {
+            let group = match (member.group().known(), member.server) {
                 (Some(group), _) => group,
                 (None, Some(server)) => self.book(server, peer).group,
                 (None, None) => GroupId::NONE,

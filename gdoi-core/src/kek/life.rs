@@ -48,6 +48,13 @@ impl KekLine {
         self.remember(cookies);
     }
 
+    /// A KEK that was taken for replaced was not: it goes on. When it was delivered is no longer certain.
+    pub(crate) fn resume(&mut self, cookies: Cookies) {
+        self.current = Some(cookies);
+        self.chain.pop_back();
+        self.start = None;
+    }
+
     pub(crate) const fn is_split(&self) -> bool {
         self.split.is_some()
     }

@@ -48,8 +48,6 @@ pub(crate) struct Kek {
     pub(crate) parent: Option<Cookies>,
     /// Another one took its place.
     pub(crate) replaced: bool,
-    /// It was said that its group is ambiguous.
-    told: bool,
     #[serde(skip)]
     pub(crate) armed: Armed,
 }
@@ -69,7 +67,6 @@ impl Tracker {
             digests: [0; 8],
             parent: None,
             replaced: false,
-            told: false,
             armed: Armed::default(),
         };
         let inserted = self.keks.insert(cookies, kek);
@@ -104,12 +101,9 @@ impl Tracker {
             }
             Attribution::Nothing => self.discover(seen, id, server, out),
             Attribution::Several => {
+                // It is followed under a name of its own: no group is claimed that it may not belong to.
                 self.ambiguous(seen, id, server, out);
-                // It is counted with its group unknown until its members tell.
-                if let Some(kek) = self.keks.get_mut(id) {
-                    kek.told = true;
-                }
-                false
+                self.discover(seen, id, server, out)
             }
         }
     }
@@ -152,36 +146,44 @@ impl Tracker {
         found
     }
 
-    /// Unicast: the group of the member, told by the configuration, by the rekeys it got before, or by its key server.
+    /// Unicast: the group of the member, told by the configuration, or by the rekeys it got before and their schedule.
     fn by_member(&self, now: Timestamp, peer: Peer, server: Id) -> Attribution {
-        let candidates = self.servers.get(server).map_or(&[][..], |server| &server.groups);
-        let configured: Vec<GroupId> = candidates
+        let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
+        let is_unicast = |id: &GroupId| {
+            let known = self.groups.config(*id, &self.config);
+            known.is_some_and(|known| known.rekey_address.is_none())
+        };
+        let fitting = self.groups.fitting(groups, peer.ip(), &self.config);
+        let configured: Vec<GroupId> = fitting.filter(is_unicast).collect();
+        if let [only] = configured[..] {
+            return Attribution::One(only);
+        }
+        let member = self.members.find(&peer).and_then(|id| self.members.get(id));
+        let before: Vec<GroupId> = member.map_or_else(Vec::new, |member| {
+            member.groups.into_iter().filter_map(GroupId::known).collect()
+        });
+        let due: Vec<GroupId> = before
             .iter()
             .copied()
-            .filter(|&id| {
-                self.groups
-                    .config(id, &self.config)
-                    .is_some_and(|known| known.rekey_address.is_none())
-            })
+            .filter(|&id| self.is_due(now, id) == Some(true))
             .collect();
-        let member = self.members.find(&peer).and_then(|id| self.members.get(id));
-        let by_config = self.groups.attribute(&configured, peer.ip(), None, &self.config);
-        if by_config != Attribution::Nothing {
-            return by_config;
+        let possible = |id: &&GroupId| self.is_due(now, **id) != Some(false);
+        match (due.as_slice(), before.iter().filter(possible).count()) {
+            ([only], _) => Attribution::One(*only),
+            // Nothing but one group is known of the member, and its schedule does not speak against it.
+            ([], 1) if configured.is_empty() && before.len() == 1 => before
+                .first()
+                .map_or(Attribution::Nothing, |&only| Attribution::One(only)),
+            ([], 0) if configured.is_empty() => Attribution::Nothing,
+            _ => Attribution::Several,
         }
-        let Some(before) = member.and_then(|member| member.group.known()) else {
-            return Attribution::Nothing;
-        };
-        // The group's KEK is still in use: the new one is another group's.
-        let busy = self.groups.get(before).is_some_and(|group| {
-            let last = group.rekeys.last;
-            last.is_some_and(|last| now.since(last) < core::time::Duration::from_millis(1))
-        });
-        if busy {
-            Attribution::Nothing
-        } else {
-            Attribution::One(before)
-        }
+    }
+
+    /// Whether a rekey of this group is due now. `None` when its schedule is not known.
+    fn is_due(&self, now: Timestamp, id: GroupId) -> Option<bool> {
+        let expected = self.next_expected(id)?;
+        let slack = self.window(id) + self.rekey_interval(id)? / 50;
+        Some(expected.before(slack) <= now)
     }
 
     /// A KEK belongs to a group, and may take the place of another.
@@ -270,9 +272,6 @@ impl Tracker {
         let Some(kek) = self.keks.get(id) else {
             return;
         };
-        if kek.told {
-            return;
-        }
         let cookies = Some(kek.cookies);
         let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
         let candidates = groups.iter().filter_map(|&id| self.groups.name(id)).collect();
@@ -305,8 +304,12 @@ impl Tracker {
             .and_then(|id| self.keks.get(id))
             .and_then(|kek| kek.server);
         if other_server == server {
+            self.split_off(now, group, id, &other, out);
             return;
         }
+        let Some(state) = self.groups.get_mut(group) else {
+            return;
+        };
         state.kek.split = Some(cookies);
         let address = |id: Option<Id>| id.and_then(|id| self.servers.address(id));
         let (Some(first), Some(second)) = (address(server), address(other_server)) else {
@@ -320,6 +323,53 @@ impl Tracker {
             merged: false,
         });
         self.emit(now, Subject::group(group), what, out);
+    }
+
+    /// A KEK that was taken for replaced is used on by the same key server: the other one is another group's.
+    fn split_off(
+        &mut self,
+        now: Timestamp,
+        group: GroupId,
+        id: Id,
+        other: &Cookies,
+        out: &mut Vec<Transition>,
+    ) {
+        let (Some(other_id), Some(kek)) = (self.keks.find(other), self.keks.get_mut(id)) else {
+            return;
+        };
+        kek.replaced = false;
+        let (cookies, server) = (kek.cookies, kek.server);
+        let Some(server) = server else {
+            return;
+        };
+        let Some(address) = self.servers.address(server) else {
+            return;
+        };
+        let Some(found) = self.groups.discover(&format!("{address}/{}", short(*other))) else {
+            return;
+        };
+        self.groups.join(found, server, &mut self.servers);
+        if let Some(kek) = self.keks.get_mut(other_id) {
+            kek.group = found;
+            kek.parent = None;
+        }
+        if let Some(state) = self.groups.get_mut(group) {
+            state.kek.resume(cookies);
+        }
+        let transport = self
+            .keks
+            .get(other_id)
+            .map_or(Transport::Unicast, |kek| kek.transport);
+        if let Some(state) = self.groups.get_mut(found) {
+            state.transport = Some(transport);
+            state.kek.begin(*other);
+        }
+        let what = What::GroupDiscovered(GroupDiscovered {
+            transport,
+            rekey_address: None,
+            cookies: *other,
+        });
+        self.emit(now, Subject::server(found, server), what, out);
     }
 }
 

@@ -43,7 +43,7 @@ impl Tracker {
             return;
         }
         let (member, server, mode) = (association.member, association.server, association.mode);
-        let kind = self.kind_of(member);
+        let kind = self.kind_of(member, server);
         self.supersede(now, id, out);
         if let Some(association) = self.associations.get_mut(id) {
             association.announced = true;
@@ -68,12 +68,18 @@ impl Tracker {
         association.doi == Some(DOI_GROUP) || self.servers.get(association.server).is_some_and(|s| s.proven)
     }
 
-    fn kind_of(&self, member: Peer) -> RegistrationKind {
+    /// A member that may be in several groups of this key server registers for each of them.
+    fn kind_of(&self, member: Peer, server: Id) -> RegistrationKind {
         let known = self.members.find(&member).and_then(|id| self.members.get(id));
-        if known.is_some_and(Member::had_keys) {
-            RegistrationKind::ReRegistration
-        } else {
+        let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
+        let candidates = self.groups.fitting(groups, member.ip(), &self.config).count();
+        let new = |known: &Member| {
+            !known.had_keys() || (known.registrations > 0 && (known.registrations as usize) < candidates)
+        };
+        if known.is_none_or(new) {
             RegistrationKind::Initial
+        } else {
+            RegistrationKind::ReRegistration
         }
     }
 

@@ -22,18 +22,19 @@ impl Tracker {
         self.acknowledge(seen, kek)
     }
 
-    /// A message of a type without meaning of its own: an acknowledgement when a member that was just sent a rekey
-    /// sends it back to that key server under the same cookies, or, encrypted and of an unregistered type, under cookies
-    /// that nobody has used: Cisco's members use the keys that the rekey delivered.
+    /// A message that belongs to no IKE SA: an acknowledgement when a member that was just sent a rekey sends it to that
+    /// key server, under the cookies of the rekey or under new ones: those of the KEK it has just received.
     pub(crate) fn unassociated(&mut self, seen: Seen<'_>, _out: &mut Vec<Transition>) -> Option<Booking> {
+        if matches!(
+            seen.exchange,
+            Exchange::MainMode | Exchange::Aggressive | Exchange::IkeSaInit
+        ) {
+            return None;
+        }
         let member = self.members.find(&Peer::new(seen.message.source))?;
-        let member = self.members.get(member)?;
-        let unregistered = matches!(seen.exchange, Exchange::Unregistered34 | Exchange::Unknown(_));
-        let delivered = (unregistered && seen.header().is_encrypted())
-            .then_some(member.kek)
-            .flatten();
-        let kek = self.keks.find(&Cookies::from(seen.header())).or(delivered)?;
-        let rekeyed = member.rekeyed?;
+        let state = self.members.get(member)?;
+        let (rekeyed, last) = (state.rekeyed?, state.kek?);
+        let kek = self.keks.find(&Cookies::from(seen.header())).unwrap_or(last);
         let group = self.keks.get(kek)?.group;
         if seen.now.since(rekeyed) > self.window(group) {
             return None;
@@ -54,7 +55,7 @@ impl Tracker {
         let member = self.admit_member(seen.now, Peer::new(seen.message.source));
         let state = self.members.get_mut(member)?;
         state.last_seen = seen.now;
-        state.group = kek_group;
+        state.join(kek_group);
         let again = state.acknowledged_rekey == number;
         state.acknowledged_rekey = number;
         state.acknowledged = Some(seen.now);

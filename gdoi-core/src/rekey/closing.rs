@@ -147,7 +147,7 @@ impl Tracker {
             let Some(member) = self.members.get_mut(id) else {
                 continue;
             };
-            if member.group != group || member.rekeyed.is_none() || member.rekey >= event.number {
+            if !member.is_in(group) || member.rekeyed.is_none() || member.rekey >= event.number {
                 continue;
             }
             member.rekeys_without = member.rekeys_without.saturating_add(1);

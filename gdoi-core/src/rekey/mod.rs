@@ -218,16 +218,24 @@ impl Tracker {
         member: Id,
         number: u32,
     ) -> bool {
+        let several = self
+            .members
+            .get(member)
+            .is_some_and(|member| member.group() != group);
+        let events = self.keks.get(kek).map_or(&[][..], |kek| kek.events.as_slice());
+        let event = events.iter().find(|event| event.number == number);
+        // A member of several groups may get two rekeys by turns.
+        let already = several && event.is_some_and(|event| event.members.contains(&member));
         let Some(member) = self.members.get_mut(member) else {
             return false;
         };
-        let first = member.rekey != number;
+        let first = member.rekey != number && !already;
         member.rekey = number;
         member.rekeyed = Some(now);
         member.rekeys_without = 0;
         member.kek = Some(kek);
         member.server = Some(server);
-        member.group = group;
+        member.join(group);
         first
     }
 

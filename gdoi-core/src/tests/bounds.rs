@@ -109,5 +109,5 @@ fn entries_stay_small() {
     use crate::tek::{Sent, SpiKey};
     assert!(size_of::<([u8; 8], Association)>() + size_of::<Pull>() <= 192);
     assert!(size_of::<(SpiKey, Sent)>() <= 80);
-    assert!(size_of::<(Peer, Member)>() <= 184);
+    assert!(size_of::<(Peer, Member)>() <= 200);
 }
