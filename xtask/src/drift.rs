@@ -141,3 +141,95 @@ impl Display for Comparison {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::object_file::{Relocation, without_debug};
+
+    fn section(octets: &[u8], symbol: &str) -> Section {
+        Section {
+            octets: octets.to_vec(),
+            symbols: vec![Symbol {
+                at: 0,
+                size: 1,
+                name: symbol.to_owned(),
+                is_private: symbol.starts_with('_'),
+            }],
+            relocations: vec![Relocation::default()],
+        }
+    }
+
+    fn object(name: &str, section: Section) -> Object {
+        Object {
+            sections: BTreeMap::from([(name.to_owned(), section)]),
+        }
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Seen {
+        Same,
+        Differences,
+        Drift,
+    }
+
+    fn check(name: &str, committed: Section, built: Section, expect: &Seen) {
+        let comparison = Comparison::of(&object(name, committed), &object(name, built));
+        let seen = match (comparison.has_drift(), comparison.has_differences()) {
+            (true, _) => Seen::Drift,
+            (false, true) => Seen::Differences,
+            (false, false) => Seen::Same,
+        };
+        assert_eq!(seen, *expect, "{comparison}");
+    }
+
+    #[test]
+    fn whatever_is_loaded_is_drift_and_nothing_else() {
+        let one = || section(&[1, 2], "MAP");
+        check("maps", one(), one(), &Seen::Same);
+        check("maps", one(), section(&[1, 3], "MAP"), &Seen::Drift);
+        check("maps", one(), section(&[1, 2, 0], "MAP"), &Seen::Drift);
+        check("maps", one(), section(&[1, 2], "PAM"), &Seen::Drift);
+        check(
+            ".text",
+            section(&[1], "_a"),
+            section(&[1], "_b"),
+            &Seen::Differences,
+        );
+        check(".BTF", one(), section(&[1, 3], "MAP"), &Seen::Differences);
+        let mut unrelocated = one();
+        unrelocated.relocations.clear();
+        check("xdp", one(), unrelocated, &Seen::Drift);
+    }
+
+    #[test]
+    fn a_section_on_one_side_is_drift() {
+        let only = |name| object(name, section(&[1], "a"));
+        assert!(Comparison::of(&only("xdp"), &only("maps")).has_drift());
+    }
+
+    #[test]
+    fn btf_is_loaded_where_maps_are_defined_by_it() {
+        let object = |octets: &[u8]| {
+            let mut object = object(".BTF", section(octets, "a"));
+            object.sections.insert(".maps".to_owned(), section(&[1], "a"));
+            object
+        };
+        assert!(Comparison::of(&object(&[1]), &object(&[2])).has_drift());
+        assert!(!Comparison::of(&object(&[1]), &object(&[1])).has_drift());
+    }
+
+    #[test]
+    fn stripping_what_is_stripped_changes_nothing() {
+        let path = "../gdoi-monitor/ebpf/gdoi-monitor.bpf.o";
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let octets = std::fs::read(path).unwrap();
+        let committed = Object::read(&octets).unwrap();
+        let stripped = Object::read(&without_debug(&octets).unwrap()).unwrap();
+        let comparison = Comparison::of(&committed, &stripped);
+        assert!(!comparison.has_differences(), "{comparison}");
+        assert!(committed.sections.contains_key("xdp.frags"), "{comparison}");
+    }
+}

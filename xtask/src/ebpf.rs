@@ -54,6 +54,7 @@ pub(crate) fn verify(places: &Places, compiler: &Compiler) -> Result<()> {
 }
 
 fn build(places: &Places, compiler: &Compiler) -> Result<Vec<u8>> {
+    println!("Building the XDP program ...");
     let object = compiler.build(&places.root, "gdoi-monitor-ebpf", &places.target.join("ebpf"))?;
     let octets = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
     without_debug(&octets).with_context(|| format!("strip {}", object.display()))

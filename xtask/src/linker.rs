@@ -79,6 +79,11 @@ pub(crate) fn install(places: &Places, toolchain: &Toolchain) -> Result<Linker> 
     let tools = places.tools();
     let mut cargo = places.cargo();
     without_outer_toolchain(&mut cargo);
+    // By its path: rustup's proxy would heed the rust-toolchain.toml that some dependencies are published with, and
+    // install what they ask for.
+    if let Some(rustc) = host_compiler() {
+        cargo.env("RUSTC", rustc);
+    }
     // Out of the workspace, so that its configuration does not reach this build.
     cargo.current_dir(&tools);
     cargo.args([
@@ -108,7 +113,7 @@ pub(crate) fn install(places: &Places, toolchain: &Toolchain) -> Result<Linker> 
     cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
-    process::run(&mut cargo)?;
+    process::run_quietly(&mut cargo)?;
     std::fs::remove_dir_all(tools.join("build")).context("remove what bpf-linker was built in")?;
     Linker::of_checkout(places).context("the bpf-linker just built does not start")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use object::build::elf::{Builder, SectionData};
+use object::build::elf::{self, Builder, SectionData};
 use object::elf::SHT_STRTAB;
 use object::{
     Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, SectionKind,
@@ -17,10 +17,13 @@ pub(crate) fn without_debug(octets: &[u8]) -> Result<Vec<u8>> {
         section.delete = is_for_debuggers(&section.name);
     }
     // LLVM keeps the names of sections among those of symbols; the builder wants a table for each.
-    let names = builder.sections.add();
-    names.name = ".shstrtab".into();
-    names.sh_type = SHT_STRTAB;
-    names.data = SectionData::SectionString;
+    let has_names = |section: &elf::Section<'_>| matches!(section.data, SectionData::SectionString);
+    if !builder.sections.iter().any(has_names) {
+        let names = builder.sections.add();
+        names.name = ".shstrtab".into();
+        names.sh_type = SHT_STRTAB;
+        names.data = SectionData::SectionString;
+    }
     builder.delete_orphans();
     let mut stripped = Vec::new();
     builder.write(&mut stripped)?;
@@ -58,7 +61,7 @@ pub(crate) struct Symbol {
 }
 
 /// Octets that the loader fills in.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Relocation {
     pub(crate) at: u64,
     kind: u32,

@@ -10,7 +10,7 @@ use crate::packages;
 use crate::place::Places;
 use crate::probe;
 use crate::process;
-use crate::toolchain::{CHOICE, Toolchain, candidates, without_outer_toolchain};
+use crate::toolchain::{CHOICE, PINNED, Toolchain, candidates, without_outer_toolchain};
 
 /// `cargo xtask setup`.
 pub(crate) fn run(places: &Places) -> Result<()> {
@@ -110,13 +110,13 @@ fn distribution_toolchain() -> Result<()> {
     packages::install(&DISTRIBUTION)
 }
 
-fn rustup_nightly() -> Result<()> {
+fn rustup_toolchain() -> Result<()> {
     if process::on_path("rustup").is_none() {
         bail!("there is no rustup");
     }
-    println!("  rustup toolchain install nightly -c rust-src ...");
+    println!("  rustup toolchain install {PINNED} --component rust-src ...");
     let mut rustup = Command::new("rustup");
-    rustup.args(["toolchain", "install", "nightly"]);
+    rustup.args(["toolchain", "install", PINNED]);
     rustup.args(["--profile", "minimal", "--component", "rust-src"]);
     process::output(without_outer_toolchain(&mut rustup)).map(drop)
 }
@@ -126,7 +126,7 @@ type Install = fn() -> Result<()>;
 /// Ways to a toolchain, tried in this order.
 const INSTALLS: [(&str, Install); 2] = [
     ("the distribution's BPF toolchain", distribution_toolchain),
-    ("rustup's nightly", rustup_nightly),
+    ("a toolchain of rustup", rustup_toolchain),
 ];
 
 /// A recent rustc, and `core` compiled for BPF; the cargo at hand drives them.
@@ -138,7 +138,7 @@ const PROGRAMS: [(&str, &str); 1] = [("ip", "iproute2")];
 const ADVICE: &str = "\
 no toolchain on this machine compiles for BPF, and none could be installed. One of these is needed:
   Debian 12 and later, as root:  apt-get update && apt-get install rustc-web libstd-rust-web-dev-bpf
-  with rustup:                   rustup toolchain install nightly --component rust-src
+  with rustup:                   rustup toolchain install 1.96.0 --component rust-src
   another one:                   GDOI_EBPF_TOOLCHAIN=<rustup toolchain, or folder with bin/rustc>
 then again: cargo xtask setup
 The agent itself builds without it (cargo build --release): it embeds the committed object.";

@@ -90,7 +90,7 @@ fn clippy(places: &Places, of: &[&str]) -> Result<Outcome> {
         return Ok(Outcome::Skipped("cargo clippy is not installed"));
     }
     let mut cargo = places.cargo();
-    cargo.args(["clippy", "--quiet"]).args(of);
+    cargo.arg("clippy").args(of);
     process::run(cargo.args(["--", "-D", "warnings"]))?;
     Ok(Outcome::Passed)
 }

@@ -15,6 +15,9 @@ use crate::process;
 /// What the XDP program is compiled for.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
 
+/// The release that the committed object is made with.
+pub(crate) const PINNED: &str = "1.96.0";
+
 /// Names a rustup toolchain, or a folder with `bin/rustc`, to use and no other.
 pub(crate) const CHOICE: &str = "GDOI_EBPF_TOOLCHAIN";
 
@@ -77,6 +80,9 @@ impl Version {
 impl Toolchain {
     /// Looks at one compiler; the error says why it is of no use.
     pub(crate) fn at(name: &str, rustc: &Path) -> Result<Self> {
+        if !rustc.is_file() {
+            bail!("no such rustup toolchain, and no such compiler");
+        }
         let version = Version::of(rustc)?;
         let ask = |what: &[&str]| -> Result<PathBuf> {
             let mut command = Command::new(rustc);
@@ -129,27 +135,24 @@ impl Toolchain {
     }
 }
 
-/// Compilers to look at, best first, each with what a person calls it.
+/// Compilers to look at, each with what a person calls it: those that make the committed object's very octets first, for
+/// a nightly with another LLVM may make others.
 pub(crate) fn candidates() -> Vec<(String, PathBuf)> {
     if let Some(choice) = std::env::var_os(CHOICE) {
         let name = choice.to_string_lossy().into_owned();
-        let rustc = if name.contains('/') {
-            Some(PathBuf::from(choice).join("bin/rustc"))
-        } else {
-            rustup_compiler(&name)
-        };
-        let missing = || PathBuf::from(format!("{name} is no rustup toolchain"));
-        return vec![(name.clone(), rustc.unwrap_or_else(missing))];
+        let of_rustup = (!name.contains('/')).then(|| rustup_compiler(&name)).flatten();
+        let rustc = of_rustup.unwrap_or_else(|| PathBuf::from(choice).join("bin/rustc"));
+        return vec![(name, rustc)];
     }
     let mut found = Vec::new();
-    for name in ["nightly", "ebpf"] {
-        if let Some(rustc) = rustup_compiler(name) {
-            found.push((format!("rustup {name}"), rustc));
-        }
-    }
     let distribution = PathBuf::from("/usr/bin/rustc");
     if distribution.is_file() {
         found.push(("distribution".to_owned(), distribution));
+    }
+    for name in ["ebpf", PINNED, "nightly"] {
+        if let Some(rustc) = rustup_compiler(name) {
+            found.push((format!("rustup {name}"), rustc));
+        }
     }
     if let Some(rustc) = host_compiler() {
         found.push(("host".to_owned(), rustc));
@@ -164,6 +167,7 @@ pub(crate) fn host_compiler() -> Option<PathBuf> {
     rustc.is_file().then_some(rustc)
 }
 
+/// Asks for a toolchain that is there: rustup would install one that is not.
 fn rustup_compiler(toolchain: &str) -> Option<PathBuf> {
     let mut rustup = Command::new("rustup");
     rustup.args(["which", "--toolchain", toolchain, "rustc"]);
@@ -184,7 +188,8 @@ pub(crate) fn without_outer_toolchain(command: &mut Command) -> &mut Command {
     for name in OUTER {
         command.env_remove(name);
     }
-    command
+    // Nothing is installed without being said.
+    command.env("RUSTUP_AUTO_INSTALL", "0")
 }
 
 /// Also what would change the octets of the object.
