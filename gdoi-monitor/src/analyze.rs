@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use gdoi_core::Timestamp;
 use crate::cli;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::report::{Ending, Report};
+use crate::progress::Progress;
+use crate::report::{Ending, Format, Report};
 use crate::source::link::{Link, Refused};
 use crate::source::pcap::{self, Reader};
 pub(crate) use findings::Findings;
@@ -45,6 +46,7 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
         pipeline: Pipeline::new(config.groups, config.limits, ports),
         report: Report::begin(arguments.format, BufWriter::with_capacity(BUFFER_OCTETS, out))?,
         errors: Vec::new(),
+        progress: Progress::new(!io::stdout().is_terminal() || is_written_at_the_end(arguments.format)),
     };
     for path in &arguments.files {
         analysis.file(path)?;
@@ -61,6 +63,11 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
         _ if failed => Exit::Failed,
         _ => Exit::Fine,
     })
+}
+
+/// Whether the report leaves the terminal alone while captures are being read.
+const fn is_written_at_the_end(format: Format) -> bool {
+    matches!(format, Format::Text | Format::Html)
 }
 
 /// Why a capture was not read, or not to its end.
@@ -87,12 +94,16 @@ struct Analysis<W> {
     pipeline: Pipeline,
     report: Report<W>,
     errors: Vec<String>,
+    progress: Progress,
 }
 
 impl<W: Write> Analysis<W> {
     /// Reads a capture. What is wrong with it is said, and does not keep the next from being read.
     fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        match self.read(path) {
+        self.progress.begin(path);
+        let read = self.read(path);
+        self.progress.clear();
+        match read {
             Ok(()) => Ok(()),
             Err(Error::Write(error)) => Err(error).context("write the report"),
             Err(error) => {
@@ -114,8 +125,10 @@ impl<W: Write> Analysis<W> {
             if let Link::Unknown(_) = frame.link {
                 *links.entry(frame.link).or_default() += 1;
             }
+            let number = frame.number;
             self.pipeline.frame(frame);
             self.tell()?;
+            self.progress.step(number, reader.octets());
         }
         if links.is_empty() {
             return Ok(());

@@ -3,13 +3,14 @@
 mod line;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use gdoi_wire::{Body, Packet, Ports, Seen};
 
 use crate::cli;
 use crate::exit::Exit;
+use crate::progress::Progress;
 use crate::source::link::{Link, Refused};
 use crate::source::pcap::{self, Frame, Reader};
 use line::Line;
@@ -18,10 +19,13 @@ use line::Line;
 pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
     let ports = arguments.ports.over(&Ports::DEFAULT)?;
     let mut out = BufWriter::with_capacity(BUFFER_OCTETS, io::stdout().lock());
+    let mut progress = Progress::new(!io::stdout().is_terminal());
     let mut exit = Exit::Fine;
     for path in &arguments.files {
         let named = (arguments.files.len() > 1).then_some(path.as_path());
-        let decoded = decode(path, named, &ports, &mut out);
+        progress.begin(path);
+        let decoded = lines(path, named, &ports, &mut out, &mut progress);
+        progress.clear();
         out.flush()?;
         match decoded {
             Ok(()) => {}
@@ -56,6 +60,16 @@ pub enum Error {
 
 /// Writes one line for every packet of ours in the capture. `named` is what the lines call the capture, if anything.
 pub fn decode(path: &Path, named: Option<&Path>, ports: &Ports, out: &mut impl Write) -> Result<(), Error> {
+    lines(path, named, ports, out, &mut Progress::new(false))
+}
+
+fn lines(
+    path: &Path,
+    named: Option<&Path>,
+    ports: &Ports,
+    out: &mut impl Write,
+    progress: &mut Progress,
+) -> Result<(), Error> {
     let mut reader = Reader::open(path)?;
     let mut links = BTreeMap::new();
     while let Some(frame) = reader.next_frame()? {
@@ -65,6 +79,8 @@ pub fn decode(path: &Path, named: Option<&Path>, ports: &Ports, out: &mut impl W
             Some(Seen::Miss(miss)) => write_line(&Line::miss(named, &frame, miss), out)?,
             None => *links.entry(frame.link).or_default() += 1,
         }
+        let number = frame.number;
+        progress.step(number, reader.octets());
     }
     if links.is_empty() {
         return Ok(());

@@ -9,6 +9,7 @@ pub mod event;
 pub mod exit;
 mod hex;
 pub mod http;
+mod progress;
 pub mod report;
 pub mod run;
 pub mod sink;

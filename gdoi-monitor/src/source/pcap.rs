@@ -117,6 +117,11 @@ impl Reader {
         }
     }
 
+    /// Octets of the capture that have been read.
+    pub const fn octets(&self) -> u64 {
+        self.window.consumed()
+    }
+
     /// The next frame, or `None` at the end. After an error there is nothing more to read.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
         let number = self.frames + 1;
