@@ -12,4 +12,5 @@ mod oracle;
 mod parity;
 mod program;
 mod replay;
+mod simulation;
 mod truth;
