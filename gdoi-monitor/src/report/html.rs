@@ -22,16 +22,18 @@ pub(super) fn write(
     writeln!(out, "<h1>{}</h1>", Text(&title))?;
     self::capture(out, &capture)?;
     self::findings(out, findings)?;
-    writeln!(
-        out,
-        "<h2>Groups</h2><table><tr><th>Group<th>Transport<th>Members<th>Key servers<th>Messages<th>Registrations<th>Rekeys<th>KEK<th>ESP packets"
-    )?;
+    writeln!(out, "<h2>Groups</h2><table><tr>{GROUP_HEADINGS}")?;
     for group in state::groups(ending.snapshot, Calendar::EPOCH) {
         self::group(out, &group)?;
     }
+    writeln!(out, "</table>")?;
+    events(out, kept)
+}
+
+fn events(out: &mut impl Write, kept: &Kept) -> io::Result<()> {
     writeln!(
         out,
-        "</table><h2>Events</h2><table><tr><th>Time<th>Severity<th>Type<th>Fields"
+        "<h2>Events</h2><table><tr><th>Time<th>Severity<th>Type<th>Fields"
     )?;
     for transition in &kept.events {
         let date = Calendar::EPOCH.date(transition.at);
@@ -47,14 +49,14 @@ pub(super) fn write(
         writeln!(out)?;
     }
     writeln!(out, "</table>")?;
-    if kept.beyond > 0 {
-        writeln!(
-            out,
-            "<p>And {} more: <code>--format jsonl</code> has them all.",
-            kept.beyond
-        )?;
+    if kept.beyond == 0 {
+        return Ok(());
     }
-    Ok(())
+    writeln!(
+        out,
+        "<p>And {} more: <code>--format jsonl</code> has them all.",
+        kept.beyond
+    )
 }
 
 fn capture(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
@@ -151,6 +153,8 @@ impl fmt::Display for Text<'_> {
     }
 }
 
+const GROUP_HEADINGS: &str = "<th>Group<th>Transport<th>Members<th>Key servers<th>Messages<th>Registrations\
+<th>Rekeys<th>KEK<th>ESP packets";
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;margin:1rem 0}th,td{border-bottom:1px solid #ccc;padding:.3rem .7rem;text-align:left;\
 vertical-align:top}.warning{background:#fff4d6}.critical{background:#ffdcdc}code{font-size:90%;word-break:break-all}\

@@ -10,7 +10,7 @@ use super::json::Capture;
 use super::{Ending, Kept};
 use crate::analyze::Findings;
 use crate::event::Event;
-use crate::state::{self, Group, KeyServer, Spread};
+use crate::state::{self, DataPlane, Group, Kek, KeyServer, Rekey, Spread};
 use crate::time::Calendar;
 
 pub(super) fn write(
@@ -95,48 +95,56 @@ fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
             spread(&group.registration.duration)
         )?;
     }
-    let rekey = &group.rekey;
-    if let Some(last) = rekey.last {
-        write!(
-            out,
-            "      rekeys         last {last:.3}, {} recipients",
-            rekey.recipients
-        )?;
-        write!(out, ", {} sent again", rekey.retransmissions)?;
-        if let Some(missing) = rekey.unacknowledged_members {
-            write!(out, ", {missing} unacknowledged")?;
-        }
-        if let Some(next) = rekey.next_expected {
-            write!(out, ", next {next:.0}")?;
-        }
-        writeln!(out, "{}", if rekey.overdue { ", OVERDUE" } else { "" })?;
+    rekey(out, &group.rekey)?;
+    kek(out, &group.kek)?;
+    data_plane(out, &group.esp)
+}
+
+fn rekey(out: &mut impl Write, rekey: &Rekey) -> io::Result<()> {
+    let Some(last) = rekey.last else {
+        return Ok(());
+    };
+    let (recipients, again) = (rekey.recipients, rekey.retransmissions);
+    write!(
+        out,
+        "      rekeys         last {last:.3}, {recipients} recipients, {again} sent again"
+    )?;
+    if let Some(missing) = rekey.unacknowledged_members {
+        write!(out, ", {missing} unacknowledged")?;
     }
-    let kek = &group.kek;
-    if let Some(cookies) = kek.cookies {
-        write!(
-            out,
-            "      KEK            {cookies}, changed {} times",
-            kek.changes
-        )?;
-        if let (Some(lifetime), Some(source)) = (kek.lifetime_seconds, kek.lifetime_source) {
-            write!(out, ", lifetime {lifetime} s ({})", source.name())?;
-        }
-        if let Some(lead) = kek.lead_seconds {
-            write!(out, ", renewed {lead:.1} s before expiry")?;
-        }
-        writeln!(out, "{}", if kek.over_age { ", OVER AGE" } else { "" })?;
+    if let Some(next) = rekey.next_expected {
+        write!(out, ", next {next:.0}")?;
     }
-    let esp = &group.esp;
-    if esp.packets > 0 {
-        write!(
-            out,
-            "      ESP            {} packets, {} octets",
-            esp.packets, esp.octets
-        )?;
-        write!(out, ", {} SPIs active, {} changes", esp.active, esp.changes)?;
-        writeln!(out, ", {} stale packets", esp.stale_packets)?;
+    writeln!(out, "{}", if rekey.overdue { ", OVERDUE" } else { "" })
+}
+
+fn kek(out: &mut impl Write, kek: &Kek<'_>) -> io::Result<()> {
+    let Some(cookies) = kek.cookies else {
+        return Ok(());
+    };
+    write!(
+        out,
+        "      KEK            {cookies}, changed {} times",
+        kek.changes
+    )?;
+    if let (Some(lifetime), Some(source)) = (kek.lifetime_seconds, kek.lifetime_source) {
+        write!(out, ", lifetime {lifetime} s ({})", source.name())?;
     }
-    Ok(())
+    if let Some(lead) = kek.lead_seconds {
+        let side = if lead < 0.0 { "after" } else { "before" };
+        write!(out, ", renewed {:.1} s {side} expiry", lead.abs())?;
+    }
+    writeln!(out, "{}", if kek.over_age { ", OVER AGE" } else { "" })
+}
+
+fn data_plane(out: &mut impl Write, esp: &DataPlane) -> io::Result<()> {
+    if esp.packets == 0 {
+        return Ok(());
+    }
+    let (packets, octets) = (esp.packets, esp.octets);
+    write!(out, "      ESP            {packets} packets, {octets} octets")?;
+    write!(out, ", {} SPIs active, {} changes", esp.active, esp.changes)?;
+    writeln!(out, ", {} stale packets", esp.stale_packets)
 }
 
 fn key_server(out: &mut impl Write, key_server: &KeyServer) -> io::Result<()> {
@@ -153,15 +161,8 @@ fn key_server(out: &mut impl Write, key_server: &KeyServer) -> io::Result<()> {
     if let Some(behavior) = key_server.behavior {
         write!(out, ", KEK behaviour {}", behavior.name())?;
     }
-    writeln!(
-        out,
-        "{}",
-        if key_server.up == Some(false) {
-            ", DOWN"
-        } else {
-            ""
-        }
-    )
+    let down = key_server.up == Some(false);
+    writeln!(out, "{}", if down { ", DOWN" } else { "" })
 }
 
 fn spread(spread: &Spread) -> String {

@@ -115,6 +115,11 @@ impl Section {
             };
             return self.found(block, &packet).map(Some);
         }
+        self.read_other(block)
+    }
+
+    /// Reads a whole block that is no enhanced packet.
+    fn read_other(&mut self, block: &[u8]) -> Result<Option<Found>, Damage> {
         let any = if self.big_endian {
             parse_block_be(block)
         } else {
