@@ -12,9 +12,7 @@ use crate::group::GroupId;
 use crate::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
-use crate::transition::{
-    Certainty, Cookies, KekChanged, KekExpired, KekOverAge, RekeyKind, Source, Transition, What,
-};
+use crate::transition::{Certainty, Cookies, KekChanged, KekExpired, KekOverAge, Source, Transition, What};
 
 /// Pairs that are remembered.
 const CHAIN: usize = 32;
@@ -55,10 +53,6 @@ impl KekLine {
         self.start = None;
     }
 
-    pub(crate) const fn is_split(&self) -> bool {
-        self.split.is_some()
-    }
-
     fn remember(&mut self, cookies: Cookies) {
         if self.chain.len() >= CHAIN {
             self.chain.pop_front();
@@ -80,20 +74,29 @@ impl Tracker {
     ) {
         let to = self.keks.get(id).map(|kek| kek.cookies).unwrap_or_default();
         let old = self.keks.find(&before);
-        let delivered = old.and_then(|old| self.delivery(old));
+        let delivered = old
+            .and_then(|old| self.delivery(old, server))
+            .map(|event| event.begun);
         if let Some(old) = old {
             if let Some(kek) = self.keks.get_mut(old) {
                 kek.replaced = true;
             }
-            self.settle(now, old, true, out);
+            self.settle_replaced(now, old, server, out);
         }
         let blind = delivered.is_none_or(|at| self.losses.certainty(at, now) == Certainty::Uncertain);
         // While nothing was watched another rekey may have been the one.
-        let certain = delivered.filter(|_| !blind);
+        let current = self
+            .groups
+            .get(group)
+            .is_some_and(|group| group.kek.current == Some(before));
+        let certain = delivered.filter(|_| !blind && current);
         let cycle = self.cycle(group, certain, server, now, out);
         let Some(line) = self.groups.get_mut(group).map(|group| &mut group.kek) else {
             return;
         };
+        if line.split == Some(before) {
+            line.split = line.current;
+        }
         line.current = Some(to);
         line.remember(to);
         line.changes = line.changes.saturating_add(1);
@@ -110,15 +113,6 @@ impl Tracker {
         });
         self.emit(now, Subject::server(group, server), what, out);
         self.expect_expiry(group);
-    }
-
-    /// When the last rekey under a KEK began that can have delivered the next.
-    fn delivery(&self, id: Id) -> Option<Timestamp> {
-        let kek = self.keks.get(id)?;
-        let is_delete = |kind| matches!(kind, Some((RekeyKind::Delete, _)));
-        let last = kek.events.last()?;
-        // A deletion before the change: members got the new KEK by registering again.
-        (!is_delete(last.kind)).then_some(last.begun)
     }
 
     /// The lifetime of a group's KEK.

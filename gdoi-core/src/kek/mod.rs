@@ -198,7 +198,13 @@ impl Tracker {
             }
         }
         let cookies = self.keks.get(id).map(|kek| kek.cookies).unwrap_or_default();
-        let before = self.groups.get(group).and_then(|state| state.kek.current);
+        let line = self.groups.get(group).map(|state| &state.kek);
+        // Of two key servers that lost each other, each goes on with its own.
+        let own = line.and_then(|line| line.split).filter(|split| {
+            let kek = self.keks.find(split).and_then(|id| self.keks.get(id));
+            kek.is_some_and(|kek| kek.server == Some(server))
+        });
+        let before = own.or(line.and_then(|line| line.current));
         if let Some(kek) = self.keks.get_mut(id) {
             kek.group = group;
             kek.parent = before;

@@ -167,36 +167,48 @@ impl Tracker {
         }
     }
 
-    /// Another rekey came under the same cookies: those before it delivered no KEK.
-    pub(crate) fn settle_kept(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
-        self.settle(now, id, false, out);
-    }
-
-    /// Settles what the rekeys of a KEK delivered, the last of them perhaps another KEK.
-    pub(crate) fn settle(&mut self, now: Timestamp, id: Id, replaced: bool, out: &mut Vec<Transition>) {
+    /// Another rekey of the same key server came under the same cookies: those before it delivered no KEK.
+    pub(crate) fn settle_kept(&mut self, now: Timestamp, id: Id, server: Id, out: &mut Vec<Transition>) {
         let mut settled = Vec::new();
         if let Some(kek) = self.keks.get_mut(id) {
-            let is_delete = |event: &Event| matches!(event.kind, Some((RekeyKind::Delete, _)));
-            let delivery = kek
-                .events
-                .iter()
-                .rposition(|event| !is_delete(event))
-                .filter(|_| replaced);
-            for (at, event) in kek.events.iter_mut().enumerate() {
-                let kind = if Some(at) == delivery {
-                    (RekeyKind::Kek, Evidence::CookiesChanged)
-                } else {
-                    (RekeyKind::Tek, Evidence::CookiesKept)
-                };
-                let guessed = matches!(event.kind, None | Some((_, Evidence::Length)));
-                if guessed && !is_delete(event) {
-                    event.kind = Some(kind);
-                    settled.push((event.clone(), kind));
+            for event in kek.events.iter_mut().filter(|event| event.server == server) {
+                settled.extend(event.settle(RekeyKind::Tek, Evidence::CookiesKept));
+            }
+        }
+        self.tell_settled(now, id, &settled, out);
+    }
+
+    /// A key server uses another KEK: its last rekey under the old one delivered it.
+    pub(crate) fn settle_replaced(&mut self, now: Timestamp, id: Id, server: Id, out: &mut Vec<Transition>) {
+        let Some(delivery) = self.delivery(id, server).map(|event| event.number) else {
+            return;
+        };
+        let mut settled = Vec::new();
+        if let Some(kek) = self.keks.get_mut(id) {
+            for event in &mut kek.events {
+                if event.number == delivery {
+                    settled.extend(event.settle(RekeyKind::Kek, Evidence::CookiesChanged));
+                } else if event.number < delivery {
+                    settled.extend(event.settle(RekeyKind::Tek, Evidence::CookiesKept));
                 }
             }
         }
-        for (event, (kind, evidence)) in settled {
-            self.settled(now, id, &event, kind, evidence, out);
+        self.tell_settled(now, id, &settled, out);
+    }
+
+    /// The last rekey of a key server under a KEK that can have delivered the next; of any, when it sent none.
+    pub(crate) fn delivery(&self, id: Id, server: Id) -> Option<&Event> {
+        let events = &self.keks.get(id)?.events;
+        let own = events.iter().rfind(|event| event.server == server);
+        // A deletion before the change: members got the new KEK by registering again.
+        own.or(events.last()).filter(|event| !event.is_delete())
+    }
+
+    fn tell_settled(&mut self, now: Timestamp, id: Id, settled: &[Event], out: &mut Vec<Transition>) {
+        for event in settled {
+            if let Some((kind, evidence)) = event.kind {
+                self.settled(now, id, event, kind, evidence, out);
+            }
         }
         self.close_due(now, id, out);
         self.tell_ripe(now, id, out);

@@ -76,6 +76,20 @@ impl Event {
         }
     }
 
+    pub(crate) const fn is_delete(&self) -> bool {
+        matches!(self.kind, Some((RekeyKind::Delete, _)))
+    }
+
+    /// What it delivered, now that something tells. The event, when nothing better had told before.
+    pub(crate) fn settle(&mut self, kind: RekeyKind, evidence: Evidence) -> Option<Self> {
+        let guessed = matches!(self.kind, None | Some((_, Evidence::Length)));
+        if !guessed || self.is_delete() {
+            return None;
+        }
+        self.kind = Some((kind, evidence));
+        Some(self.clone())
+    }
+
     /// Whether no policy fits into it.
     pub(crate) const fn is_delete_by_length(&self) -> bool {
         self.length <= LONGEST_DELETE && self.message_id.is_none()

@@ -3,6 +3,7 @@
 mod acknowledgement;
 mod closing;
 mod event;
+mod primary;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -23,7 +24,7 @@ use crate::snapshot::Histogram;
 use crate::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Booking, Seen, Tracker};
-use crate::transition::{Anomaly, Cookies, KeyServerChanged, Transition, Transport, What};
+use crate::transition::{Anomaly, Cookies, Transition, Transport};
 
 /// Rekeys of one group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -35,8 +36,12 @@ pub(crate) struct Rekeys {
     pub(crate) recipients: u64,
     pub(crate) duration: Histogram,
     pub(crate) last: Option<Timestamp>,
-    /// The key server that sent it.
+    /// The key server that sends them.
     pub(crate) server: Option<Id>,
+    /// When each of the latest two key servers last sent one.
+    pub(crate) pushers: [Option<(Id, Timestamp)>; 2],
+    /// Two key servers send them by turns.
+    pub(crate) contested: bool,
     /// Times between rekeys that delivered TEKs, the latest first.
     pub(crate) intervals: [Option<Duration>; 8],
     pub(crate) last_tek: Option<Timestamp>,
@@ -120,33 +125,6 @@ impl Tracker {
             self.anomaly(seen, Anomaly::PushNonconforming, out);
         }
         false
-    }
-
-    /// The rekeys of a group may come from another key server than before.
-    fn pushed_by(&mut self, now: Timestamp, id: GroupId, kek: Id, server: Id, out: &mut Vec<Transition>) {
-        self.groups.join(id, server, &mut self.servers);
-        let kept = self.keks.get(kek).is_some_and(|kek| kek.server == Some(server));
-        let cookies_kept = !kept && self.keks.get(kek).is_some_and(|kek| kek.server.is_some());
-        if let Some(kek) = self.keks.get_mut(kek) {
-            kek.server = Some(server);
-        }
-        let Some(group) = self.groups.get_mut(id) else {
-            return;
-        };
-        let before = group.rekeys.server.replace(server);
-        if let Some(before) = before
-            && before != server
-            && id != GroupId::NONE
-            && !group.kek.is_split()
-            && let (Some(from), Some(to)) = (self.servers.address(before), self.servers.address(server))
-        {
-            let what = What::KeyServerChanged(KeyServerChanged {
-                from,
-                to,
-                cookies_kept,
-            });
-            self.emit(now, crate::tracker::Subject::server(id, server), what, out);
-        }
     }
 
     /// Adds a message to the rekey it belongs to.
@@ -299,7 +277,7 @@ impl Tracker {
             known.rekeys.events = known.rekeys.events.saturating_add(1);
             known.data.rekeyed(seen.now);
         }
-        self.settle_kept(seen.now, id, out);
+        self.settle_kept(seen.now, id, server, out);
         self.guess(group, &mut event);
         if let Some(kek) = self.keks.get_mut(id) {
             kek.push(event);
