@@ -18,7 +18,7 @@ mod message;
 mod observe;
 pub mod scenario;
 pub mod score;
-mod show;
+mod syslog;
 mod table;
 mod truth;
 mod world;

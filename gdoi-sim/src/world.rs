@@ -8,6 +8,7 @@ mod rekey;
 mod script;
 mod state;
 mod traffic;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

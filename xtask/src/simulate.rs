@@ -34,6 +34,9 @@ pub(crate) struct Simulate {
     /// Let the tracker watch and print what it says, one JSON object a line, and how fast that was
     #[arg(long, conflicts_with_all = ["out", "syslog"])]
     watch: bool,
+    /// Print what `show crypto gdoi` says at the end on this member of the first group, from 1
+    #[arg(long, value_name = "MEMBER")]
+    show: Option<u32>,
     /// Print the messages that the devices would log
     #[arg(long)]
     syslog: bool,
@@ -69,7 +72,13 @@ pub(crate) fn run(args: &Simulate) -> Result<()> {
     if let Some(path) = &args.truth {
         std::fs::write(path, truth.to_jsonl()?).with_context(|| format!("write {}", path.display()))?;
     }
-    if args.syslog {
+    if let Some(member) = args.show {
+        let shown = simulation.show_member(1, member);
+        print!(
+            "{}",
+            shown.with_context(|| format!("there is no member {member}"))?
+        );
+    } else if args.syslog {
         print!("{}", truth.syslog());
     } else {
         println!(

@@ -129,3 +129,26 @@ fn the_log_reads_like_the_note() {
         from += found.unwrap() + 1;
     }
 }
+
+#[test]
+fn a_member_shows_what_the_note_shows() {
+    // 56 seconds of KEK left, and registered in vain: it registers again 25 s after the KEK expired.
+    let mut scenario = group(Behavior::Legacy, Behavior::New, 1_800, 900);
+    scenario.duration = Duration::from_secs(1_800 - 56);
+    let mut simulation = crate::Simulation::new(&scenario, Some(3)).unwrap();
+    assert!(simulation.by_ref().count() > 0);
+    for member in 1..=6 {
+        let shown = simulation.show_member(1, member).unwrap();
+        for line in [
+            "Group Name               : G1",
+            "Lifetime (secs)          : 56",
+            "Reregisters in           : 81 sec",
+        ] {
+            assert!(shown.contains(line), "{line} is not in\n{shown}");
+        }
+        assert_eq!(shown.matches("(outbound)").count(), 1, "{shown}");
+    }
+    assert_eq!(simulation.show_member(1, 7), None);
+    assert_eq!(simulation.show_member(2, 1), None);
+    assert_eq!(simulation.show_member(0, 0), None);
+}

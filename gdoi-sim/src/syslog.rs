@@ -1,4 +1,4 @@
-//! What an operator would read on the devices: their log, and `show crypto gdoi`.
+//! What the devices would log.
 
 use std::fmt::Write as _;
 

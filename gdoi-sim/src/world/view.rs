@@ -1,0 +1,99 @@
+//! `show crypto gdoi` on a member, in the terms of Cisco TAC note 116737.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+
+use super::Simulation;
+
+impl Simulation {
+    /// What `show crypto gdoi` would print now on a member of a group, both numbered from 1. `None` when there is no
+    /// such member.
+    pub fn show_member(&self, group: u32, member: u32) -> Option<String> {
+        let group = (group as usize)
+            .checked_sub(1)
+            .filter(|group| *group < self.groups.len())?;
+        let members = self.groups[group].members.clone();
+        let member = members.clone().nth((member as usize).checked_sub(1)?)?;
+        let mut shown = String::new();
+        // Writing to a string cannot fail.
+        self.show(group, member, &mut shown).ok().map(|()| shown)
+    }
+
+    fn show(&self, group: usize, member: usize, to: &mut String) -> fmt::Result {
+        let (config, row) = (&self.groups[group].config, &self.members[member]);
+        let servers = &config.key_servers;
+        let active = row.next_server % servers.len();
+        let status = match (&row.attempt, row.kek.is_some() || !row.teks.is_empty()) {
+            (Some(_), _) => "Registering",
+            (None, true) => "Registered",
+            (None, false) => "Not Registered",
+        };
+        writeln!(to, "GROUP INFORMATION\n")?;
+        writeln!(to, "    Group Name               : {}", config.name)?;
+        writeln!(to, "    Group Identity           : {}", group + 1)?;
+        writeln!(to, "    Group Member             : {}", row.address.ip())?;
+        writeln!(to, "    Registration status      : {status}")?;
+        for (place, server) in servers.iter().enumerate() {
+            let label = if place == 0 {
+                "Group Server list        :"
+            } else {
+                "                          "
+            };
+            let mark = if place == active { " (active)" } else { "" };
+            writeln!(to, "    {label} {server}{mark}")?;
+        }
+        match row.re_registers {
+            Some(at) => writeln!(to, "    Reregisters in           : {} sec", self.remaining(at))?,
+            None => writeln!(to, "    Reregisters in           : -")?,
+        }
+        writeln!(to, "    Last rekey seq num       : {}\n", row.sequence)?;
+        self.show_keys(member, to)
+    }
+
+    fn show_keys(&self, member: usize, to: &mut String) -> fmt::Result {
+        let row = &self.members[member];
+        let config = &self.groups[row.group].config;
+        let transport = if config.is_unicast() {
+            "Unicast"
+        } else {
+            "Multicast"
+        };
+        writeln!(to, "KEK POLICY:")?;
+        writeln!(to, "    Rekey Transport Type     : {transport}")?;
+        match row.kek {
+            Some(kek) => {
+                let spi = u128::from_be_bytes(kek.cookies);
+                writeln!(to, "    SPI                      : 0x{spi:032X}")?;
+                writeln!(
+                    to,
+                    "    Lifetime (secs)          : {}",
+                    self.remaining(kek.expiry)
+                )?;
+            }
+            None => writeln!(to, "    (none)")?,
+        }
+        writeln!(to, "\nTEK POLICY for the current KS-Policy ACEs Downloaded:")?;
+        for tek in row.teks.iter().filter(|tek| tek.expiry > self.now) {
+            let sends = row.outbound.is_some_and(|outbound| outbound.spi == tek.spi);
+            writeln!(
+                to,
+                "    spi: 0x{:08X}{}",
+                tek.spi,
+                if sends { " (outbound)" } else { "" }
+            )?;
+            writeln!(
+                to,
+                "    sa timing: remaining key lifetime (sec): ({})",
+                self.remaining(tek.expiry)
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whole seconds from the end of what was simulated.
+    fn remaining(&self, until: Timestamp) -> u64 {
+        (until.since(self.now) + Duration::from_millis(500)).as_secs()
+    }
+}
