@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod bench;
 mod capture;
 mod inject;
 mod metrics;

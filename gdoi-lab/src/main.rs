@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
+use gdoi_lab::bench::{self, Effort};
 use gdoi_lab::replay::Replay;
 use gdoi_lab::{Frames, Pace, test_run};
 use gdoi_monitor::source::xdp::Settings;
@@ -21,8 +22,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure what a packet costs
+    Bench(Measurement),
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
+}
+
+#[derive(Args)]
+struct Measurement {
+    /// The object with the programs
+    #[arg(long, value_name = "FILE")]
+    object: PathBuf,
+    /// Turns of program and baseline
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    rounds: usize,
+    /// Runs in each round
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    repeat: u32,
 }
 
 #[derive(Args)]
@@ -56,11 +72,14 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<()> {
-    let Task::Replay(arguments) = task;
-    let text = if arguments.test_run {
-        tested(&arguments)?
-    } else {
-        replayed(arguments)?
+    let text = match task {
+        Task::Bench(Measurement {
+            object,
+            rounds,
+            repeat,
+        }) => bench::run(&object, Effort { rounds, repeat })?.to_string(),
+        Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
+        Task::Replay(arguments) => replayed(arguments)?,
     };
     stdout().write_all(text.as_bytes()).context("print the summary")
 }

@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use gdoi_wire::record::{Record, SNAPSHOT_OCTETS};
+use gdoi_wire::record::{KIND_MESSAGE, RECORD_VERSION, Record, SNAPSHOT_OCTETS};
 use gdoi_wire::{Body, Esp, Packet};
 
 use crate::count::Counts;
@@ -26,8 +26,8 @@ pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &Frame<'_>, i
         return counts.lost_message();
     };
     let at = entry.as_mut_ptr();
-    // SAFETY: the entry begins with room for a record, and the ring aligns entries to eight octets.
-    let record = unsafe { &mut *at.cast::<Record>() };
+    // SAFETY: every entry begins with room for a record.
+    let record = unsafe { blank(at, KIND_MESSAGE) };
     let Some(payloads) = record.write_message(packet, frame) else {
         return entry.discard(0);
     };
@@ -61,17 +61,36 @@ fn hint_record(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
     let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) else {
         return 0;
     };
-    // SAFETY: as in `message`.
-    let record = unsafe { &mut *entry.as_mut_ptr().cast::<Record>() };
-    let esp = Esp {
-        spi,
-        sequence,
-        in_udp: false,
-    };
-    *record = Record::spi(kind as u8, esp, site);
+    // SAFETY: the entry has room for a record.
+    let record = unsafe { blank(entry.as_mut_ptr(), kind as u8) };
     record.at_ns = now();
+    record.spi = spi;
+    record.sequence = sequence;
+    record.site = site;
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     1
+}
+
+/// Makes an empty record at the beginning of an entry of the ring.
+///
+/// # Safety
+///
+/// There must be room for a record at `at`.
+#[inline(always)]
+unsafe fn blank<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
+    let words = at.cast::<u64>();
+    for index in 0..RECORD_WORDS {
+        // SAFETY: the caller gives the room.
+        let word = unsafe { words.add(index) };
+        // Volatile, or the compiler makes a call of it that writes zeros octet by octet.
+        // SAFETY: as above, and the ring aligns entries to eight octets.
+        unsafe { word.write_volatile(0) };
+    }
+    // SAFETY: as above, and zeros are a record.
+    let record = unsafe { &mut *at.cast::<Record>() };
+    record.version = RECORD_VERSION;
+    record.kind = kind;
+    record
 }
 
 #[inline(always)]
@@ -79,3 +98,5 @@ fn now() -> u64 {
     // SAFETY: the helper only reads a clock.
     unsafe { bpf_ktime_get_boot_ns() }
 }
+
+const RECORD_WORDS: usize = size_of::<Record>() / size_of::<u64>();

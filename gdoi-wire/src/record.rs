@@ -147,8 +147,8 @@ impl Record {
         Some((record, behind))
     }
 
-    /// Writes every field of a message but `interface` and `at_ns`, which are zero, and says at which offset of the
-    /// frame its payloads begin: `snapshot_octets` are to be copied from there.
+    /// Makes an empty record that of a message, but for `interface` and `at_ns`, and says at which offset of the frame
+    /// its payloads begin: `snapshot_octets` are to be copied from there.
     ///
     /// In place, because the kernel's stack of 512 octets has no room for a second record.
     #[inline(always)]
@@ -163,7 +163,6 @@ impl Record {
         else {
             return None;
         };
-        *self = Self::empty(KIND_MESSAGE);
         self.vlan_depth = packet.vlan.depth;
         self.vlan_tci = packet.vlan.tci;
         self.source = packet.source;
@@ -181,9 +180,10 @@ impl Record {
         let beyond = usize::from(here).saturating_sub(HEADER_OCTETS);
         // All sixteen or none: a partial fingerprint would make two different short messages look alike.
         if beyond >= FINGERPRINT_OCTETS
-            && let Some(fingerprint) = octets.array(behind)
+            && let (Some(first), Some(second)) = (octets.array::<8>(behind), octets.array::<8>(behind + 8))
         {
-            self.fingerprint = fingerprint;
+            // In two words: sixteen octets at once become a call that copies them one by one.
+            self.fingerprint = zerocopy::transmute!([first, second]);
             self.fingerprint_octets = FINGERPRINT_OCTETS as u8;
         }
         if !header.is_encrypted() {

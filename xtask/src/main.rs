@@ -10,6 +10,7 @@ mod compiler;
 mod doctor;
 mod drift;
 mod ebpf;
+mod lab;
 mod linker;
 mod llvm;
 mod object_file;
@@ -24,6 +25,7 @@ mod suite;
 mod test;
 mod toolchain;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -45,6 +47,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure what packets, records and scrapes cost; --help says what can be chosen
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// For the laboratory
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Show the main job: a capture, over a veth pair, through the real agent
+    Demo,
     /// Say the version of everything that is needed, and what is missing
     Doctor,
     /// Build the XDP program and replace the committed object
@@ -52,6 +63,13 @@ enum Task {
         /// Replace nothing; fail when the committed object does not come from the source
         #[arg(long)]
         check: bool,
+    },
+    /// Send a capture over a veth pair to the real agent; --help says what can be chosen
+    #[command(disable_help_flag = true)]
+    Replay {
+        /// For the laboratory
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Judge the tracker: what it says of the scenarios against what really happens
     Score(score::Scoring),
@@ -76,8 +94,11 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     let places = Places::find()?;
     match task {
+        Task::Bench { arguments } => lab::bench(&places, arguments),
+        Task::Demo => lab::demo(&places),
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),
+        Task::Replay { arguments } => lab::replay(&places, arguments),
         Task::Score(args) => score::run(args),
         Task::Setup => setup::run(&places),
         Task::Simulate(args) => simulate::run(args),

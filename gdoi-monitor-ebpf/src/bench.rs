@@ -1,0 +1,108 @@
+//! What the laboratory measures the program against: nothing, a frame that changes, a map that others would use.
+//!
+//! The kernel test-runs one frame again and again. To have many SPIs in turn, the frame changes in place between two
+//! runs; what that costs is measured by `bench_turn`, which does nothing else.
+#![no_std]
+#![no_main]
+
+mod count;
+mod emit;
+mod fast;
+mod maps;
+mod reader;
+mod slow;
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::xdp_action::XDP_PASS;
+use aya_ebpf::macros::{map, xdp};
+use aya_ebpf::maps::LruPerCpuHashMap;
+use aya_ebpf::programs::XdpContext;
+
+/// SPIs in turn, minus one: a power of two, minus one.
+#[unsafe(no_mangle)]
+static TURN_MASK: Global<u32> = Global::new(0);
+
+/// Packets and octets by SPI: the map one would take first.
+#[map]
+static LRU: LruPerCpuHashMap<u32, [u64; 2]> = LruPerCpuHashMap::with_max_entries(1 << 17, 0);
+
+/// Passes.
+#[xdp]
+pub(crate) fn bench_pass(_ctx: XdpContext) -> u32 {
+    XDP_PASS
+}
+
+/// The program itself.
+#[xdp(frags)]
+pub(crate) fn bench_xdp(ctx: XdpContext) -> u32 {
+    watch(&ctx)
+}
+
+/// Changes the SPI of an ESP packet and passes.
+#[xdp]
+pub(crate) fn bench_turn(ctx: XdpContext) -> u32 {
+    turn(&ctx);
+    XDP_PASS
+}
+
+/// Changes the SPI of an ESP packet, then is the program itself.
+#[xdp(frags)]
+pub(crate) fn bench_turn_xdp(ctx: XdpContext) -> u32 {
+    turn(&ctx);
+    watch(&ctx)
+}
+
+/// Changes the SPI of an ESP packet, then counts it in the map.
+#[xdp]
+pub(crate) fn bench_turn_lru(ctx: XdpContext) -> u32 {
+    if let Some(spi) = turn(&ctx) {
+        match LRU.get_ptr_mut(&spi) {
+            Some(counts) => {
+                // SAFETY: the lookup succeeded; the entry is this CPU's own.
+                let counts = unsafe { &mut *counts };
+                counts[0] += 1;
+                counts[1] += (ctx.data_end() - ctx.data()) as u64;
+            }
+            None => drop(LRU.insert(&spi, &[1, 0], 0)),
+        }
+    }
+    XDP_PASS
+}
+
+#[inline(always)]
+fn watch(ctx: &XdpContext) -> u32 {
+    if fast::is_left(ctx) {
+        slow::dissect(ctx);
+    }
+    XDP_PASS
+}
+
+/// Gives the next SPI to an ESP packet in IPv4 without options.
+#[inline(always)]
+fn turn(ctx: &XdpContext) -> Option<u32> {
+    let at = ctx.data() + SPI;
+    if at + size_of::<u32>() > ctx.data_end() {
+        return None;
+    }
+    let at = at as *mut u32;
+    // SAFETY: the lines above keep the four octets inside the frame.
+    let turn = u32::from_be(unsafe { at.read_unaligned() }).wrapping_add(1) & TURN_MASK.load();
+    let spi = turn | FIRST;
+    // SAFETY: as above.
+    unsafe { at.write_unaligned(spi.to_be()) };
+    Some(spi)
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Behind 14 octets of Ethernet and 20 of IPv4.
+const SPI: usize = 34;
+/// Keeps an SPI above the reserved ones, whatever its turn.
+const FIRST: u32 = 0x5a00_0000;

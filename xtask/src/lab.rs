@@ -1,0 +1,78 @@
+//! Work with the real kernel: done by the laboratory, which is built when it is first wanted.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::place::Places;
+use crate::process;
+use crate::setup;
+
+/// `cargo xtask replay`: builds agent and laboratory, and sends a capture from one to the other.
+pub(crate) fn replay(places: &Places, arguments: &[OsString]) -> Result<()> {
+    let mut lab = program(places, Build::Development, "gdoi-lab")?;
+    process::run(lab.arg("replay").args(arguments))
+}
+
+/// `cargo xtask bench`: measures the program and the way behind it, as they are shipped.
+pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
+    let compiler = setup::compiler(places)?;
+    let object = compiler.build(&places.root, "gdoi-monitor-ebpf", &places.target.join("ebpf"))?;
+    let mut lab = program(places, Build::Release, "gdoi-lab")?;
+    let object = object.with_file_name("gdoi-bench-ebpf");
+    process::run(lab.arg("bench").arg("--object").arg(object).args(arguments))
+}
+
+/// `cargo xtask demo`: the main job on a capture of six branches, one of which misses a rekey.
+pub(crate) fn demo(places: &Places) -> Result<()> {
+    setup::programs();
+    let capture = places.root.join("tests/data/demo.pcap");
+    let out = places.target.join("demo");
+    println!("\n== the capture over a veth pair: XDP program -> ring -> agent -> /metrics");
+    let mut lab = program(places, Build::Development, "gdoi-lab")?;
+    process::run(lab.arg("replay").arg(&capture).arg("--out").arg(&out))?;
+    println!("\n== the same capture in its own time: what the groups in it did");
+    let mut monitor = program(places, Build::Development, "gdoi-monitor")?;
+    process::run(monitor.arg("analyze").arg(&capture))?;
+    look_at(&out);
+    Ok(())
+}
+
+fn look_at(out: &Path) {
+    println!("\n== what to look at");
+    println!(
+        "  {}  what Prometheus scrapes",
+        out.join("metrics.prom").display()
+    );
+    println!(
+        "  {}  what happened, one JSON object a line",
+        out.join("events.jsonl").display()
+    );
+    println!("  cargo run -p gdoi-monitor -- analyze FILE             a capture of your own");
+    println!(
+        "  cargo run -p gdoi-monitor -- run --interface IF       this machine; then http://127.0.0.1:11848/metrics"
+    );
+}
+
+#[derive(Clone, Copy)]
+enum Build {
+    Development,
+    Release,
+}
+
+/// A program of the workspace, freshly built together with the agent, which the laboratory looks for next to itself.
+fn program(places: &Places, build: Build, name: &str) -> Result<Command> {
+    let mut cargo = places.cargo();
+    cargo.args(["build", "--package", "gdoi-monitor", "--package", "gdoi-lab"]);
+    let folder = match build {
+        Build::Development => "debug",
+        Build::Release => {
+            cargo.arg("--release");
+            "release"
+        }
+    };
+    process::run(&mut cargo)?;
+    Ok(Command::new(places.target.join(folder).join(name)))
+}
