@@ -45,7 +45,10 @@ pub(super) fn cases() -> Vec<Case> {
         },
         plain("TCP", tcp(v4)),
         plain("TCP in IPv6", tcp(v6)),
-        plain("neither IPv4 nor IPv6", Ethernet::default().around(ETHERTYPE_ARP, &[0; 46])),
+        plain(
+            "neither IPv4 nor IPv6",
+            Ethernet::default().around(ETHERTYPE_ARP, &[0; 46]),
+        ),
         plain("NAT keepalive", udp(&Ethernet::default(), v4, 4500, &[0xff])),
         plain("other UDP", udp(&Ethernet::default(), v4, 5353, &[0; 200])),
         plain("ESP, 1 SPI", esp(&Ethernet::default(), v4)),

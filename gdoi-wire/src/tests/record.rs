@@ -227,11 +227,15 @@ fn consecutive_spis_spread_over_the_buckets() {
 fn counters_add_up_in_every_field() {
     let words =
         |start: u64| core::array::from_fn::<u64, { Counters::WORDS }, _>(|index| start + index as u64);
-    let counters = |words| Counters::read_from_bytes(words_of(words).as_slice()).unwrap();
     let mut sum: Counters = counters(&words(1));
     sum.add(&counters(&words(100)));
     let expected: Vec<u64> = (0..Counters::WORDS as u64).map(|index| 101 + 2 * index).collect();
     assert_eq!(sum.as_bytes(), words_of(&expected.try_into().unwrap()));
+    assert_eq!(sum.since(&counters(&words(100))), counters(&words(1)));
+}
+
+fn counters(words: &[u64; Counters::WORDS]) -> Counters {
+    Counters::read_from_bytes(words_of(words).as_slice()).unwrap()
 }
 
 fn words_of(words: &[u64; Counters::WORDS]) -> Vec<u8> {
