@@ -79,7 +79,7 @@ impl Counts {
         let key = slot_key(esp.spi, site);
         let mask = SPI_MASK.load();
         // SAFETY: both helpers only read a number.
-        let cpu = unsafe { bpf_get_smp_processor_id() } as u32;
+        let cpu = unsafe { bpf_get_smp_processor_id() };
         // SAFETY: as above.
         let now = unsafe { bpf_jiffies64() } as u32;
         let index = cpu * (mask + 1) + bucket_of(key, mask);

@@ -7,6 +7,11 @@
 //! `gdoi_clock` never sees a frame: the agent test-runs it to read the kernel's clocks at one moment.
 #![no_std]
 #![no_main]
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    reason = "the macro of aya makes such functions"
+)]
 
 mod count;
 mod emit;
