@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Overdue(GroupId),
     /// A group: its KEK expires.
     Expiry(GroupId),
+    /// Announcements from one key server to another are missing.
+    Coop(Id, Id),
     /// A group: a burst of registrations may be over.
     Burst(GroupId),
 }
@@ -73,6 +75,10 @@ impl Deadlines {
 }
 
 impl Armed {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
     /// It was woken.
     pub(crate) const fn fired(&mut self) {
         self.0 = None;

@@ -12,6 +12,7 @@ extern crate std;
 
 mod burst;
 pub mod config;
+mod coop;
 mod counts;
 mod deadlines;
 mod group;

@@ -91,6 +91,10 @@ impl Tracker {
         for id in self.keks.ids() {
             self.watch_kek(id);
         }
+        let pairs: Vec<_> = self.coop.keys().copied().collect();
+        for (from, to) in pairs {
+            self.watch_coop(from, to);
+        }
         for id in self.groups.ids() {
             self.expect_next(id);
             self.rearm_expiry(id);

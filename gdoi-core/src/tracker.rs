@@ -10,6 +10,7 @@ use gdoi_wire::isakmp::Header;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Place};
+use crate::coop::Announcements;
 use crate::deadlines::{Deadlines, Timer};
 use crate::group::{Attribution, GroupId, Groups};
 use crate::kek::Kek;
@@ -46,6 +47,7 @@ pub struct Tracker {
     pub(crate) attempts: Table<(Peer, IpAddr), Attempts>,
     pub(crate) keks: Table<Cookies, Kek>,
     pub(crate) spis: Table<SpiKey, Sent>,
+    pub(crate) coop: Announcements,
     pub(crate) anomalies: BTreeMap<(GroupId, Anomaly), u64>,
     /// New SPIs reported in the present ten seconds.
     pub(crate) reported: (u64, u32),
@@ -129,6 +131,7 @@ impl Tracker {
             attempts: Table::new(limits.associations, seed),
             keks: Table::new(limits.keks, seed),
             spis: Table::new(limits.spis, seed),
+            coop: Announcements::new(),
             anomalies: BTreeMap::new(),
             reported: (0, 0),
             rekeys: 0,
@@ -163,6 +166,7 @@ impl Tracker {
             match timer {
                 Timer::Association(id) => self.association_due(at, id, out),
                 Timer::Kek(id) => self.kek_due(at, id, out),
+                Timer::Coop(from, to) => self.coop_due(at, from, to, out),
                 Timer::Overdue(group) => self.rekey_overdue(at, group, out),
                 Timer::Expiry(group) => self.kek_expiry_due(at, group, out),
                 Timer::Burst(group) => self.burst_due(at, group, out),
@@ -232,6 +236,7 @@ impl Tracker {
             message,
             exchange,
         };
+        self.announced(seen);
         let booking = match exchange {
             Exchange::GroupkeyPush | Exchange::GsaRekey => self.pushed(seen, out),
             Exchange::GroupkeyPushAck => self.acknowledged(seen, out),

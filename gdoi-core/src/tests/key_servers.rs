@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::script::{KS, KS2, MULTICAST, Script, Wire, address, group, member, script};
 use crate::config::{GroupConfig, Prefix};
-use crate::transition::What;
+use crate::transition::{Certainty, What};
 
 fn multicast() -> GroupConfig {
     GroupConfig {
@@ -174,4 +174,52 @@ fn rekeys_against_the_protocol_are_counted() {
     let anomalies = script.snapshot().anomalies;
     assert_eq!(anomalies.values().sum::<u64>(), 2, "{anomalies:?}");
     assert_eq!(script.snapshot().messages.values().sum::<u64>(), 2);
+}
+
+fn announcement(script: &mut Script, from: &str, to: &str) {
+    let wire = Wire {
+        cookies: (0xc0, 0xc1),
+        next_payload: 8,
+        version: 0x10,
+        exchange: 34,
+        flags: 1,
+        message_id: 77,
+        length: 600,
+        fingerprint: script.now.as_nanos(),
+    };
+    script.message(from, to, wire);
+}
+
+/// Announcements every 20 s for a while, then none from the primary, and some back if the roles change.
+fn check_announcements(back: bool, blind: bool, expected: &[Certainty]) {
+    let mut script = script([group("G1")]);
+    for _ in 0..20 {
+        announcement(&mut script, KS, KS2);
+        script.wait(20.0);
+    }
+    for _ in 0..20 {
+        if back {
+            announcement(&mut script, KS2, KS);
+        }
+        script.wait(20.0);
+        if blind {
+            script.blind(1.0);
+        }
+        script.advance();
+    }
+    let silent: Vec<_> = script
+        .whats()
+        .filter_map(|what| match what {
+            What::CoopSilent(silent) => Some(silent.certainty),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(silent, expected, "back {back}, blind {blind}");
+}
+
+#[test]
+fn a_silent_primary_is_noticed() {
+    check_announcements(false, false, &[Certainty::Certain]);
+    check_announcements(false, true, &[Certainty::Uncertain]);
+    check_announcements(true, false, &[]);
 }
