@@ -198,6 +198,31 @@ impl Groups {
         Some(self.push(Group::new(unique)))
     }
 
+    /// A discovered group is a configured one: it takes its name, its configuration and its data plane. What the
+    /// configured one was before keeps the discovered one's name, and serves nobody.
+    pub(crate) fn unite(&mut self, configured: GroupId, discovered: GroupId, servers: &mut Servers) {
+        let Some(mut before) = self.get_mut(configured).map(core::mem::take) else {
+            return;
+        };
+        for server in core::mem::take(&mut before.servers) {
+            if let Some(server) = servers.get_mut(server) {
+                server.groups.retain(|group| *group != configured);
+            }
+        }
+        if let Some(group) = self.get_mut(discovered) {
+            core::mem::swap(&mut before.name, &mut group.name);
+            core::mem::swap(&mut before.config, &mut group.config);
+            let rekeyed = group.data.rekeyed_at();
+            core::mem::swap(&mut before.data, &mut group.data);
+            if let Some(at) = rekeyed {
+                group.data.rekeyed(at);
+            }
+        }
+        if let Some(group) = self.get_mut(configured) {
+            *group = before;
+        }
+    }
+
     /// A key server serves a group.
     pub(crate) fn join(&mut self, id: GroupId, server: Id, servers: &mut Servers) {
         if let Some(group) = self.get_mut(id) {

@@ -16,6 +16,7 @@ mod coop;
 mod counts;
 mod deadlines;
 mod group;
+mod identity;
 mod kek;
 mod key_server;
 mod limits;

@@ -11,6 +11,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::group::GroupId;
+use crate::identity::Hints;
 use crate::observation::{Esp, Site};
 use crate::snapshot::{EspTotal, Histogram};
 use crate::table::Id;
@@ -67,6 +68,7 @@ pub(crate) struct DataPlane {
     suspects: u32,
     /// The latest rekey.
     rekeyed: Option<Timestamp>,
+    pub(crate) hints: Hints,
 }
 
 impl DataPlane {
@@ -74,6 +76,16 @@ impl DataPlane {
     pub(crate) const fn rekeyed(&mut self, now: Timestamp) {
         self.rekeyed = Some(now);
         self.suspects = 0;
+    }
+
+    /// When the latest rekey was.
+    pub(crate) const fn rekeyed_at(&self) -> Option<Timestamp> {
+        self.rekeyed
+    }
+
+    /// Whether a site has sent something.
+    pub(crate) fn is_used(&self, site: u32) -> bool {
+        self.recent.contains_key(&site)
     }
 
     /// An SPI of a site is, or may be, this group's.
@@ -104,10 +116,21 @@ impl DataPlane {
     }
 }
 
+impl Sent {
+    /// Its group turned out to be another.
+    pub(crate) fn regroup(&mut self, from: GroupId, to: GroupId) {
+        for group in [&mut self.group, &mut self.suspected] {
+            if *group == from {
+                *group = to;
+            }
+        }
+    }
+}
+
 impl Tracker {
     /// ESP packets of one SPI were counted.
     pub(crate) fn esp(&mut self, now: Timestamp, esp: &Esp, out: &mut Vec<Transition>) {
-        let placed = self.group_of_site(esp.site);
+        let mut placed = self.group_of_site(esp.site);
         if esp.spi < FIRST_SPI {
             let count = self.anomalies.entry((placed, Anomaly::ReservedSpi)).or_default();
             *count = count.saturating_add(esp.packets);
@@ -115,9 +138,11 @@ impl Tracker {
             return;
         }
         let key = (esp.spi, esp.site.map_or(0, |site| site.0));
-        let id = match self.spis.find(&key) {
-            Some(id) => id,
-            None => self.first_seen(now, key, esp, placed, out),
+        let id = if let Some(id) = self.spis.find(&key) {
+            id
+        } else {
+            placed = self.identify(placed, key, esp.first);
+            self.first_seen(now, key, esp, placed, out)
         };
         self.spis.touch(id);
         if let Some(sent) = self.spis.get_mut(id) {

@@ -4,7 +4,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::script::{KS, KS2, MULTICAST, Script, Wire, address, group, member, script};
-use crate::config::{GroupConfig, Prefix};
+use crate::config::{GroupConfig, Prefix, SiteConfig};
 use crate::transition::{Certainty, What};
 
 fn multicast() -> GroupConfig {
@@ -222,4 +222,48 @@ fn a_silent_primary_is_noticed() {
     check_announcements(false, false, &[Certainty::Certain]);
     check_announcements(false, true, &[Certainty::Uncertain]);
     check_announcements(true, false, &[]);
+}
+
+/// Two unicast groups with the same members, each with sites of its own.
+#[test]
+fn sites_tell_which_of_two_groups_with_the_same_members_it_is() {
+    let of = |name: &str, prefix: &str| GroupConfig {
+        members: [Prefix::new(address("10.1.0.0"), 24).unwrap()].to_vec(),
+        sites: [SiteConfig {
+            prefixes: [Prefix::new(address(prefix), 24).unwrap()].to_vec(),
+            ..SiteConfig::default()
+        }]
+        .to_vec(),
+        ..group(name)
+    };
+    let mut script = script([of("DATA", "192.168.1.0"), of("VOICE", "172.16.1.0")]);
+    let mut round = |kek: u64, site: u32, sequence: u32| {
+        script.push(KS, &member(1), kek, u64::from(sequence));
+        script.push(KS, &member(2), kek, u64::from(sequence));
+        for _ in 0..50 {
+            script.wait(6.0).esp(0x1000 * site + sequence, site, 1);
+        }
+    };
+    for sequence in 1..=4 {
+        round(1, 1, sequence);
+        round(2, 2, sequence);
+    }
+    let snapshot = script.snapshot();
+    let chain = |name: &str| {
+        snapshot.groups[name]
+            .kek
+            .chain
+            .iter()
+            .map(|kek| kek.0[7])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (chain("DATA"), chain("VOICE")),
+        ([1].to_vec(), [2].to_vec()),
+        "{:?}",
+        script.out
+    );
+    assert_eq!(snapshot.esp["DATA"].packets, 200);
+    assert_eq!(snapshot.esp["VOICE"].packets, 200);
+    assert!(script.count("group_ambiguous") >= 2);
 }
