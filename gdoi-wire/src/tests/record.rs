@@ -227,7 +227,7 @@ fn consecutive_spis_spread_over_the_buckets() {
 fn counters_add_up_in_every_field() {
     let words =
         |start: u64| core::array::from_fn::<u64, { Counters::WORDS }, _>(|index| start + index as u64);
-    let mut sum: Counters = counters(&words(1));
+    let mut sum = counters(&words(1));
     sum.add(&counters(&words(100)));
     let expected: Vec<u64> = (0..Counters::WORDS as u64).map(|index| 101 + 2 * index).collect();
     assert_eq!(sum.as_bytes(), words_of(&expected.try_into().unwrap()));
