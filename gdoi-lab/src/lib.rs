@@ -7,6 +7,7 @@
 mod agent;
 pub mod bench;
 mod capture;
+pub mod documents;
 mod inject;
 mod metrics;
 mod network;

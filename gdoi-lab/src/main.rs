@@ -1,6 +1,7 @@
 //! Replays captures to the real agent and measures the real program. Started by `cargo xtask`.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use gdoi_lab::bench::{self, Effort};
+use gdoi_lab::documents;
 use gdoi_lab::replay::Replay;
 use gdoi_lab::{Frames, Pace, test_run};
 use gdoi_monitor::source::xdp::Settings;
@@ -24,6 +26,11 @@ struct Cli {
 enum Task {
     /// Measure what a packet costs
     Bench(Measurement),
+    /// Write the documents that are made from the code
+    Docs {
+        /// Folder of the documents
+        folder: PathBuf,
+    },
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
 }
@@ -78,6 +85,11 @@ fn run(task: Task) -> Result<()> {
             rounds,
             repeat,
         }) => bench::run(&object, Effort { rounds, repeat })?.to_string(),
+        Task::Docs { folder } => {
+            let path = folder.join("metrics.md");
+            fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;
+            format!("{}\n", path.display())
+        }
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
     };

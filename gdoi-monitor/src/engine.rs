@@ -135,6 +135,7 @@ impl Engine {
                 captures: self.interfaces.states(),
                 unread_records: self.unread_records,
                 events: self.events.counts(),
+                recent: self.events.recent(),
                 snapshot: self.tracker.snapshot(),
             })
         });

@@ -1,4 +1,5 @@
 //! The agent and its commands: sources, the engine behind them, and what shows its findings.
+#![deny(unsafe_code)]
 
 pub mod analyze;
 pub mod cli;

@@ -1,4 +1,5 @@
 //! Tells what every GDOI group does, from headers alone.
+#![forbid(unsafe_code)]
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -40,6 +40,12 @@ pub(crate) fn demo(places: &Places) -> Result<()> {
     Ok(())
 }
 
+/// `cargo xtask docs`: writes the documents that are made from the code.
+pub(crate) fn docs(places: &Places) -> Result<()> {
+    let mut lab = program(places, Build::Development, "gdoi-lab")?;
+    process::run(lab.arg("docs").arg(places.root.join("docs")))
+}
+
 fn look_at(out: &Path) {
     println!("\n== what to look at");
     println!(

@@ -56,6 +56,8 @@ enum Task {
     },
     /// Show the main job: a capture, over a veth pair, through the real agent
     Demo,
+    /// Write the documents that are made from the code
+    Docs,
     /// Say the version of everything that is needed, and what is missing
     Doctor,
     /// Build the XDP program and replace the committed object
@@ -96,6 +98,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Bench { arguments } => lab::bench(&places, arguments),
         Task::Demo => lab::demo(&places),
+        Task::Docs => lab::docs(&places),
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),
         Task::Replay { arguments } => lab::replay(&places, arguments),

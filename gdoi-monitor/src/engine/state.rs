@@ -1,5 +1,7 @@
 //! What the engine knows at one moment, for whoever asks.
 
+use std::sync::Arc;
+
 use gdoi_core::{Snapshot, Timestamp};
 use gdoi_wire::record::Counters;
 
@@ -20,6 +22,8 @@ pub struct State {
     pub unread_records: u64,
     /// What became of the events.
     pub events: EventCounts,
+    /// The latest of them, as JSON, oldest first.
+    pub recent: Vec<Arc<str>>,
     /// What the tracker knows.
     pub snapshot: Snapshot,
 }

@@ -14,6 +14,7 @@ use super::Pages;
 use crate::engine::State;
 use crate::sink::prometheus;
 use crate::source::xdp::Attachment;
+use crate::state;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -31,13 +32,37 @@ pub(super) async fn answer(pages: Arc<Pages>, request: Request<Incoming>) -> Res
         "/metrics" => metrics(&pages).await,
         "/-/healthy" => text(StatusCode::OK, "healthy\n"),
         "/-/ready" => ready(&pages).await,
+        "/api/v1/groups" => {
+            api(&pages, |state| {
+                json(&state::groups(&state.snapshot, state.calendar).collect::<Vec<_>>())
+            })
+            .await
+        }
+        "/api/v1/members" => {
+            api(&pages, |state| {
+                json(&state::members(&state.snapshot, state.calendar).collect::<Vec<_>>())
+            })
+            .await
+        }
+        "/api/v1/spis" => {
+            api(&pages, |state| {
+                json(&state::spis(&state.snapshot, state.calendar).collect::<Vec<_>>())
+            })
+            .await
+        }
+        "/api/v1/events" => {
+            api(&pages, |state| {
+                page(JSON, StatusCode::OK, format!("[{}]", state.recent.join(",")))
+            })
+            .await
+        }
         _ => text(StatusCode::NOT_FOUND, "no such page; see /\n"),
     })
 }
 
 async fn metrics(pages: &Pages) -> Answer {
-    let Some(state) = state(pages).await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping\n");
+    let Some(state) = now(pages).await else {
+        return stopping();
     };
     match pages.exposition.page(&state) {
         Ok(body) => page(prometheus::CONTENT_TYPE, StatusCode::OK, body),
@@ -66,8 +91,8 @@ struct Interface<'a> {
 }
 
 async fn ready(pages: &Pages) -> Answer {
-    let Some(state) = state(pages).await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping\n");
+    let Some(state) = now(pages).await else {
+        return stopping();
     };
     let interfaces: Vec<_> = state
         .captures
@@ -87,14 +112,34 @@ async fn ready(pages: &Pages) -> Answer {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    match serde_json::to_vec(&readiness) {
-        Ok(body) => page(JSON, status, body),
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "cannot write the checks\n"),
+    let mut answer = json(&readiness);
+    *answer.status_mut() = status;
+    answer
+}
+
+async fn api(pages: &Pages, answer: impl FnOnce(&State) -> Answer) -> Answer {
+    now(pages).await.map_or_else(stopping, |state| answer(&state))
+}
+
+fn json(object: &impl Serialize) -> Answer {
+    match serde_json::to_vec(object) {
+        Ok(body) => page(JSON, StatusCode::OK, body),
+        Err(error) => {
+            tracing::error!(%error, "cannot write an answer as JSON");
+            text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "cannot write the answer; see the log\n",
+            )
+        }
     }
 }
 
+fn stopping() -> Answer {
+    text(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping\n")
+}
+
 /// What the engine knows now; `None` when it has stopped.
-async fn state(pages: &Pages) -> Option<Arc<State>> {
+async fn now(pages: &Pages) -> Option<Arc<State>> {
     let (reply, answer) = oneshot::channel();
     pages.engine.send(reply).await.ok()?;
     answer.await.ok()
@@ -118,4 +163,6 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 const LANDING: &str = "<!doctype html><html lang=\"en\"><head><title>gdoi-monitor</title></head><body>\
     <h1>gdoi-monitor</h1><ul><li><a href=\"/metrics\">metrics</a></li>\
-    <li><a href=\"/-/ready\">readiness</a></li></ul></body></html>\n";
+    <li><a href=\"/-/ready\">readiness</a></li>\
+    <li>what is known: <a href=\"/api/v1/groups\">groups</a>, <a href=\"/api/v1/members\">members</a>,\
+    <a href=\"/api/v1/spis\">SPIs</a>, <a href=\"/api/v1/events\">events</a></li></ul></body></html>\n";

@@ -1,8 +1,10 @@
 //! The event file: one JSON object a line, as it happens.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use gdoi_core::Transition;
 
@@ -15,6 +17,8 @@ pub struct Events {
     file: Option<BufWriter<File>>,
     calendar: Calendar,
     counts: EventCounts,
+    /// The latest events, each as it was or would have been written.
+    recent: VecDeque<Arc<str>>,
 }
 
 /// What became of the events.
@@ -33,6 +37,7 @@ impl Events {
             file: None,
             calendar,
             counts: EventCounts::default(),
+            recent: VecDeque::new(),
         }
     }
 
@@ -61,10 +66,9 @@ impl Events {
             return;
         }
         for transition in transitions.drain(..) {
-            let written = match &mut self.file {
-                Some(file) => line(file, &Event::new(&transition, self.calendar)),
-                None => Ok(()),
-            };
+            let written = serde_json::to_string(&Event::new(&transition, self.calendar))
+                .map_err(io::Error::from)
+                .and_then(|event| self.tell(event));
             self.count(1, &written);
         }
         self.flush();
@@ -84,6 +88,25 @@ impl Events {
         self.counts
     }
 
+    /// The latest events, oldest first.
+    pub fn recent(&self) -> Vec<Arc<str>> {
+        self.recent.iter().cloned().collect()
+    }
+
+    fn tell(&mut self, event: String) -> io::Result<()> {
+        let event: Arc<str> = event.into();
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Arc::clone(&event));
+        match &mut self.file {
+            Some(file) => file
+                .write_all(event.as_bytes())
+                .and_then(|()| file.write_all(b"\n")),
+            None => Ok(()),
+        }
+    }
+
     fn count(&mut self, events: u64, written: &io::Result<()>) {
         match written {
             Ok(()) => self.counts.told += events,
@@ -98,7 +121,5 @@ impl Events {
     }
 }
 
-fn line(file: &mut BufWriter<File>, event: &Event<'_>) -> io::Result<()> {
-    serde_json::to_writer(&mut *file, event)?;
-    file.write_all(b"\n")
-}
+/// Events that can still be asked for.
+const RECENT: usize = 1_000;

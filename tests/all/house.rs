@@ -1,0 +1,156 @@
+//! What the architecture promises of the house itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each crate may use of ours, in every kind of dependency but for tests.
+const MAY_USE: [(&str, &[&str]); 8] = [
+    ("gdoi-wire", &[]),
+    ("gdoi-core", &["gdoi-wire"]),
+    ("gdoi-monitor-ebpf", &["gdoi-wire"]),
+    ("gdoi-sim", &["gdoi-wire", "gdoi-core"]),
+    ("gdoi-monitor", &["gdoi-wire", "gdoi-core"]),
+    ("gdoi-lab", &["gdoi-wire", "gdoi-core", "gdoi-monitor"]),
+    ("xtask", &["gdoi-wire", "gdoi-core", "gdoi-sim"]),
+    ("gdoi-tests", &[]),
+];
+
+#[test]
+fn imports_point_one_way() {
+    let uses = dependencies();
+    let allowed: BTreeMap<_, _> = MAY_USE.into_iter().collect();
+    for (name, uses) in &uses {
+        let allowed: BTreeSet<_> = allowed[name.as_str()].iter().copied().collect();
+        let ours: BTreeSet<_> = uses
+            .iter()
+            .map(String::as_str)
+            .filter(|used| MAY_USE.iter().any(|(ours, _)| ours == used))
+            .collect();
+        assert!(
+            ours.is_subset(&allowed),
+            "{name} uses {ours:?}, and may use {allowed:?}"
+        );
+    }
+    assert_eq!(uses.len(), MAY_USE.len());
+}
+
+#[test]
+fn the_shared_crates_know_nothing_of_aya_or_of_a_host() {
+    let uses = dependencies();
+    let of = |name: &str| uses[name].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(of("gdoi-wire"), ["zerocopy"]);
+    for used in of("gdoi-core") {
+        let harmless = [
+            "gdoi-wire",
+            "hashbrown",
+            "serde",
+            "serde_json",
+            "foldhash",
+            "zerocopy",
+        ];
+        assert!(harmless.contains(&used), "gdoi-core uses {used}");
+    }
+    for shared in ["gdoi-wire", "gdoi-core"] {
+        let text = fs::read_to_string(root().join(shared).join("src/lib.rs")).unwrap();
+        assert!(
+            text.contains("#![no_std]") && text.contains("#![forbid(unsafe_code)]"),
+            "{shared}"
+        );
+    }
+}
+
+#[test]
+fn unsafe_is_where_the_architecture_says() {
+    let mut found = BTreeSet::new();
+    for name in ["gdoi-wire", "gdoi-core", "gdoi-sim", "gdoi-monitor", "gdoi-lab"] {
+        visit(&root().join(name), &mut |path, text| {
+            if text
+                .lines()
+                .any(|line| line.contains("unsafe {") && !line.trim_start().starts_with("//"))
+            {
+                found.insert(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        });
+    }
+    let only = PathBuf::from("gdoi-monitor/src/source/xdp/memory.rs");
+    assert_eq!(found, BTreeSet::from([only]));
+}
+
+#[test]
+fn the_list_of_metrics_is_the_catalogue() {
+    let path = root().join("docs/metrics.md");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text, gdoi_lab::documents::metrics(), "run `cargo xtask docs`");
+}
+
+#[test]
+fn labels_name_no_spi_no_cookie_and_no_member() {
+    let labels = [
+        "class",
+        "direction",
+        "exchange",
+        "group",
+        "interface",
+        "key_server",
+        "kind",
+        "mode",
+        "reason",
+        "result",
+        "severity",
+        "stage",
+        "target",
+        "transport",
+        "verdict",
+        "version",
+    ];
+    for family in gdoi_monitor::sink::prometheus::catalogue::ALL {
+        for label in family.labels {
+            assert!(labels.contains(label), "{} has the label {label}", family.name);
+        }
+    }
+}
+
+/// What each crate of ours uses, but for its tests.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            let uses = package["dependencies"].as_array().unwrap().iter();
+            let uses = uses.filter(|used| used["kind"] != "dev").map(name);
+            (name(package), uses.collect())
+        })
+        .collect()
+}
+
+fn visit(folder: &Path, each: &mut impl FnMut(&Path, &str)) {
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            visit(&path, each);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            each(&path, &fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
