@@ -50,7 +50,7 @@ fn the_shared_crates_know_nothing_of_aya_or_of_a_host() {
             "serde",
             "serde_json",
             "foldhash",
-            "zerocopy",
+            "postcard",
         ];
         assert!(harmless.contains(&used), "gdoi-core uses {used}");
     }
