@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gdoi_core::transition::{Cookies, RekeyKind, What};
+use gdoi_core::transition::{Certainty, Cookies, RekeyKind, What};
 use gdoi_core::{Timestamp, Transition};
 
 use super::Fact;
@@ -20,7 +20,7 @@ pub(super) struct Subject {
     pub(super) said: fn(&Scenario, &[Transition]) -> Vec<Fact>,
 }
 
-pub(super) const SUBJECTS: [Subject; 14] = [
+pub(super) const SUBJECTS: [Subject; 16] = [
     Subject {
         name: "rekey",
         within: SOON,
@@ -168,6 +168,32 @@ pub(super) const SUBJECTS: [Subject; 14] = [
         said: |_, said| {
             collect(said, |one| {
                 matches!(one.what, What::RegistrationBurstStarted(_)).then(String::new)
+            })
+        },
+    },
+    Subject {
+        name: "rekey overdue",
+        within: Duration::from_mins(10),
+        // No key server of the library is late by more than it takes another to notice.
+        truth: |_, _| Vec::new(),
+        said: |_, said| {
+            collect(said, |one| match &one.what {
+                What::RekeyOverdue(overdue) if overdue.certainty == Certainty::Certain => Some(String::new()),
+                _ => None,
+            })
+        },
+    },
+    Subject {
+        name: "key server silent",
+        within: Duration::from_mins(3),
+        truth: |scenario, truth| {
+            pick(scenario, truth, |one| {
+                matches!(one.kind, Kind::ServerDown).then(|| format!("{:?}", one.key_server))
+            })
+        },
+        said: |_, said| {
+            collect(said, |one| {
+                matches!(one.what, What::CoopSilent(_)).then(|| format!("{:?}", one.key_server))
             })
         },
     },
