@@ -186,11 +186,7 @@ pub(super) const SUBJECTS: [Subject; 16] = [
     Subject {
         name: "key server silent",
         within: Duration::from_mins(3),
-        truth: |scenario, truth| {
-            pick(scenario, truth, |one| {
-                matches!(one.kind, Kind::ServerDown).then(|| format!("{:?}", one.key_server))
-            })
-        },
+        truth: silent,
         said: |_, said| {
             collect(said, |one| {
                 matches!(one.what, What::CoopSilent(_)).then(|| format!("{:?}", one.key_server))
@@ -310,6 +306,18 @@ fn unacknowledged(scenario: &Scenario, truth: &[Happened]) -> Vec<Fact> {
     pick(scenario, truth, |one| match one.kind {
         Kind::RekeyUnacknowledged { cookies } => {
             Some(format!("{} {}", member(one.member), hex(Cookies(cookies))))
+        }
+        _ => None,
+    })
+}
+
+/// A key server that stops, or the primary that the others lose in a split.
+fn silent(scenario: &Scenario, truth: &[Happened]) -> Vec<Fact> {
+    pick(scenario, truth, |one| match one.kind {
+        Kind::ServerDown => Some(format!("{:?}", one.key_server)),
+        Kind::Split => {
+            let group = scenario.groups.iter().find(|group| group.name == one.group)?;
+            Some(format!("{:?}", group.key_servers.first()))
         }
         _ => None,
     })

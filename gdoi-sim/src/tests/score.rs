@@ -19,9 +19,6 @@ const ALARMS: [&str; 8] = [
     "rekey unacknowledged",
 ];
 
-/// What the tracker does not tell yet.
-const UNTOLD: &str = "key server silent";
-
 #[track_caller]
 fn check(name: &str) {
     for seed in [5, 6] {
@@ -36,9 +33,6 @@ fn check(name: &str) {
             }
             // The kind of the last rekey of a scenario can be open: the next one would tell.
             let open = u64::from(*event == "rekey kind");
-            if *event == UNTOLD {
-                continue;
-            }
             assert!(
                 tally.missed <= open,
                 "{name} seed {seed}, {event}: {:#?}",
