@@ -55,17 +55,17 @@ impl Suite {
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.failed > 0 {
-            faults.push(format!("tests: {} failed", self.failed));
+            faults.push(format!("{} failed", self.failed));
         } else if !self.is_success {
-            faults.push("tests: not all were run".to_owned());
+            faults.push("not all were run".to_owned());
         }
         if self.passed == 0 {
-            faults.push("tests: none passed".to_owned());
+            faults.push("none passed".to_owned());
         }
         // Root can do all that tests need, and `setup` has brought it.
         if geteuid().is_root() {
             let unexcused = self.skips.iter().filter(|skip| !is_excused(skip));
-            faults.extend(unexcused.map(|skip| format!("tests: skipped though this is root: {skip}")));
+            faults.extend(unexcused.map(|skip| format!("skipped though this is root: {skip}")));
         }
         faults
     }

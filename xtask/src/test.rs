@@ -22,6 +22,10 @@ pub(crate) fn run(places: &Places) -> Result<()> {
     steps.push(step("build", || build(places)));
     steps.push(step("tests", || {
         suite = Suite::run(places)?;
+        let faults = suite.faults();
+        if !faults.is_empty() {
+            bail!("{}", faults.join("; "));
+        }
         Ok(Outcome::Passed)
     }));
     summary(&steps, &suite)
@@ -43,8 +47,8 @@ fn step(name: &'static str, work: impl FnOnce() -> Result<Outcome>) -> Step {
     println!("== {name}");
     let start = Instant::now();
     let outcome = work();
-    if let Err(error) = &outcome {
-        println!("FAILED {name}: {error:#}");
+    if outcome.is_err() {
+        println!("FAILED {name}");
     }
     Step {
         name,
@@ -134,12 +138,13 @@ fn summary(steps: &[Step], suite: &Suite) -> Result<()> {
         println!("{name:<28}{seconds:>8.1}  {said}");
     }
     print!("{suite}");
-    let faults = suite.faults();
-    for fault in &faults {
-        println!("FAILED {fault}");
+    for step in steps {
+        if let Err(error) = &step.outcome {
+            println!("FAILED {}: {error:#}", step.name);
+        }
     }
-    if failed > 0 || !faults.is_empty() {
-        bail!("{failed} steps failed, {} faults of the tests", faults.len());
+    if failed > 0 {
+        bail!("{failed} steps failed");
     }
     if skipped > 0 {
         println!("{skipped} steps were skipped: this is not a full run");
