@@ -76,9 +76,13 @@ impl Cell {
     }
 
     fn judge(self, seed: u64) -> Judged {
-        let scenario = self.scenario();
-        let mut simulation = Simulation::new(&scenario, Some(seed)).unwrap();
-        let (snapshot, transitions) = watch(&mut simulation, scenario.config());
+        self.judge_as(seed, &self.scenario().config())
+    }
+
+    /// The same when an operator told the monitor only this.
+    fn judge_as(self, seed: u64, told: &Config) -> Judged {
+        let mut simulation = Simulation::new(&self.scenario(), Some(seed)).unwrap();
+        let (snapshot, transitions) = watch(&mut simulation, told.clone());
         let group = &snapshot.groups["G1"];
         let happened = simulation.truth().happened();
         let double = |what: &What| matches!(what, What::DoubleReregistration(_));
@@ -191,4 +195,21 @@ fn unicast_with_loss() {
 #[test]
 fn multicast_with_loss() {
     check_lossy(false);
+}
+
+#[test]
+fn nothing_wrong_is_said_when_the_lifetimes_are_not_known() {
+    let (mut right, mut withheld) = (0, 0);
+    for cell in Cell::all(true, 0).chain(Cell::all(false, 0)) {
+        let mut told = cell.scenario().config();
+        for group in &mut told.groups {
+            (group.kek_lifetime, group.tek_lifetime, group.retransmit) = (None, None, None);
+        }
+        match cell.judge_as(1, &told).verdict {
+            Some(verdict) if verdict == cell.right() => right += 1,
+            None | Some(Verdict::Indeterminate) => withheld += 1,
+            other => panic!("{cell:?}: {other:?}"),
+        }
+    }
+    eprintln!("lifetimes not known: {right} right, {withheld} withheld, none wrong");
 }
