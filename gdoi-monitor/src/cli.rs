@@ -96,8 +96,9 @@ pub struct Decode {
     pub ports: PortArgs,
 }
 
-/// The arguments of `run`.
+/// The arguments of `run`. Of an option that is typed twice the last counts: wrappers add theirs in front.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Run {
     /// Interface to watch, or a pattern with * and ?; repeated or separated by commas
     #[arg(short, long, value_name = "IF", value_delimiter = ',')]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Seek as _};
 use std::path::Path;
 
 use gdoi_lab::replay::Replay;
-use gdoi_lab::{Metrics, Pace};
+use gdoi_lab::{Agent, Injector, Metrics, Network, Pace};
+use gdoi_wire::craft::Generator;
 use serde_json::Value;
 
 use crate::{captures, kernel};
@@ -30,6 +32,46 @@ fn nothing_is_lost_at_full_speed() {
 fn behind_a_translator() {
     // Its first messages are on port 500.
     check("ss_natt.pcap", 3, &["--isakmp-port", "848,500"]);
+}
+
+#[test]
+fn the_program_logs_when_asked() {
+    let name = "the_program_logs_when_asked";
+    if !kernel::is_usable(name) {
+        return;
+    }
+    let lines = |level: &'static str| {
+        let mut log = tempfile::tempfile().unwrap();
+        let to = log.try_clone().unwrap();
+        let run = std::thread::spawn(move || {
+            let _network = Network::enter().unwrap();
+            let arguments = [
+                "--interface",
+                Network::WATCH,
+                "--log.level",
+                "debug",
+                "--kernel-log",
+                level,
+            ];
+            let agent = Agent::start_logging_to(&arguments, to).unwrap();
+            let injector = Injector::open(Network::INJECT).unwrap();
+            let frames: Vec<_> = Generator::new(5).take(500).collect();
+            for frame in &frames {
+                injector.send_frame(frame).unwrap();
+            }
+            agent.until_counted(500).unwrap();
+            assert!(agent.stop().unwrap().success());
+        });
+        run.join().unwrap();
+        let mut text = String::new();
+        log.rewind().unwrap();
+        log.read_to_string(&mut text).unwrap();
+        text.lines()
+            .filter(|line| line.contains("ISAKMP exchange"))
+            .count()
+    };
+    assert_eq!(lines("off"), 0);
+    assert!(lines("debug") > 50);
 }
 
 fn check(capture: &str, times: u32, agent: &[&str]) {

@@ -9,6 +9,7 @@ mod decode_command;
 mod house;
 mod kernel;
 mod live;
+mod live_events;
 mod oracle;
 mod parity;
 mod program;
