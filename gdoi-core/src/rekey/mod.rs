@@ -199,7 +199,7 @@ impl Tracker {
         let several = self
             .members
             .get(member)
-            .is_some_and(|member| member.group() != group);
+            .is_some_and(|member| member.is_in_another(group));
         let events = self.keks.get(kek).map_or(&[][..], |kek| kek.events.as_slice());
         let event = events.iter().find(|event| event.number == number);
         // A member of several groups may get two rekeys by turns.
