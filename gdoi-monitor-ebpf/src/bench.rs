@@ -56,14 +56,14 @@ pub(crate) fn bench_turn_xdp(ctx: XdpContext) -> u32 {
 #[xdp]
 pub(crate) fn bench_turn_lru(ctx: XdpContext) -> u32 {
     if let Some(spi) = turn(&ctx) {
-        match LRU.get_ptr_mut(&spi) {
+        match LRU.get_ptr_mut(spi) {
             Some(counts) => {
                 // SAFETY: the lookup succeeded; the entry is this CPU's own.
                 let counts = unsafe { &mut *counts };
                 counts[0] += 1;
                 counts[1] += (ctx.data_end() - ctx.data()) as u64;
             }
-            None => drop(LRU.insert(&spi, &[1, 0], 0)),
+            None => drop(LRU.insert(spi, [1, 0], 0)),
         }
     }
     XDP_PASS
