@@ -8,6 +8,7 @@ mod agent;
 pub mod bench;
 mod capture;
 pub mod documents;
+pub mod hostile;
 mod inject;
 mod metrics;
 mod network;

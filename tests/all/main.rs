@@ -6,6 +6,7 @@ mod analyze_command;
 mod captures;
 mod check_config_command;
 mod decode_command;
+mod fuzz_corpus;
 mod house;
 mod kernel;
 mod live;
