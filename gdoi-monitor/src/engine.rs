@@ -28,7 +28,22 @@ pub use interfaces::Interfaces;
 pub use state::{CaptureState, State};
 
 /// Asks the engine for what it knows.
-pub type Request = oneshot::Sender<Arc<State>>;
+#[derive(Debug)]
+pub struct Request {
+    /// How much of it.
+    pub extent: Extent,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Arc<State>>,
+}
+
+/// How much is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Groups and totals.
+    Summary,
+    /// Each member and each SPI as well, of which there can be 100,000.
+    Everything,
+}
 
 /// How the agent watches.
 #[derive(Clone, Debug)]
@@ -56,7 +71,7 @@ pub struct Engine {
     hinted: bool,
     unread_records: u64,
     /// What was answered since the counters were last read.
-    state: Option<Arc<State>>,
+    state: Option<(Extent, Arc<State>)>,
 }
 
 impl Engine {
@@ -122,24 +137,31 @@ impl Engine {
             // The messages that the counters now include.
             self.drain();
         }
+        let state = self.state(request.extent);
         // Whoever asked may have gone: nothing is owed to them.
-        drop(request.send(self.state()));
+        drop(request.reply.send(state));
     }
 
     /// What is known since the counters were last read.
-    fn state(&mut self) -> Arc<State> {
-        let state = self.state.take().unwrap_or_else(|| {
-            Arc::new(State {
-                now: self.now,
-                calendar: self.events.calendar(),
-                captures: self.interfaces.states(),
-                unread_records: self.unread_records,
-                events: self.events.counts(),
-                recent: self.events.recent(),
-                snapshot: self.tracker.snapshot(),
-            })
+    fn state(&mut self, extent: Extent) -> Arc<State> {
+        if let Some((has, state)) = &self.state
+            && (*has == extent || *has == Extent::Everything)
+        {
+            return Arc::clone(state);
+        }
+        let state = Arc::new(State {
+            now: self.now,
+            calendar: self.events.calendar(),
+            captures: self.interfaces.states(),
+            unread_records: self.unread_records,
+            events: self.events.counts(),
+            recent: self.events.recent(),
+            snapshot: match extent {
+                Extent::Summary => self.tracker.summary(),
+                Extent::Everything => self.tracker.snapshot(),
+            },
         });
-        self.state = Some(Arc::clone(&state));
+        self.state = Some((extent, Arc::clone(&state)));
         state
     }
 
@@ -153,6 +175,10 @@ impl Engine {
             }
         }
         let records = self.batch.in_order();
+        if records.len() >= FLOOD {
+            // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
+            self.look();
+        }
         if !records.is_empty() {
             self.state = None;
         }
@@ -222,7 +248,7 @@ impl Engine {
         self.tracker.finish(self.now, &mut self.out);
         self.events.write(&mut self.out);
         self.events.flush();
-        self.state()
+        self.state(Extent::Summary)
     }
 }
 
@@ -283,6 +309,8 @@ fn read(clock: ClockId) -> Timestamp {
 const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// Records taken from one interface before the next has its turn.
 const DRAIN_AT_MOST: usize = 1 << 14;
+/// A ring of 4 MiB is full with 6,472 records that have a snapshot.
+const FLOOD: usize = 4_096;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Counters this young are not read again.
 const FRESH: Duration = Duration::from_millis(100);

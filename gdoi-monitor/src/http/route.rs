@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::Pages;
-use crate::engine::State;
+use crate::engine::{self, Extent, State};
 use crate::sink::prometheus;
 use crate::source::xdp::Attachment;
 use crate::state;
@@ -61,7 +61,7 @@ pub(super) async fn answer(pages: Arc<Pages>, request: Request<Incoming>) -> Res
 }
 
 async fn metrics(pages: &Pages) -> Answer {
-    let Some(state) = now(pages).await else {
+    let Some(state) = now(pages, Extent::Summary).await else {
         return stopping();
     };
     match pages.exposition.page(&state) {
@@ -91,7 +91,7 @@ struct Interface<'a> {
 }
 
 async fn ready(pages: &Pages) -> Answer {
-    let Some(state) = now(pages).await else {
+    let Some(state) = now(pages, Extent::Summary).await else {
         return stopping();
     };
     let interfaces: Vec<_> = state
@@ -118,7 +118,9 @@ async fn ready(pages: &Pages) -> Answer {
 }
 
 async fn api(pages: &Pages, answer: impl FnOnce(&State) -> Answer) -> Answer {
-    now(pages).await.map_or_else(stopping, |state| answer(&state))
+    now(pages, Extent::Everything)
+        .await
+        .map_or_else(stopping, |state| answer(&state))
 }
 
 fn json(object: &impl Serialize) -> Answer {
@@ -139,9 +141,9 @@ fn stopping() -> Answer {
 }
 
 /// What the engine knows now; `None` when it has stopped.
-async fn now(pages: &Pages) -> Option<Arc<State>> {
+async fn now(pages: &Pages, extent: Extent) -> Option<Arc<State>> {
     let (reply, answer) = oneshot::channel();
-    pages.engine.send(reply).await.ok()?;
+    pages.engine.send(engine::Request { extent, reply }).await.ok()?;
     answer.await.ok()
 }
 
