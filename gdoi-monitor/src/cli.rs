@@ -115,6 +115,9 @@ pub struct Run {
     /// File that events are appended to, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub event_file: Option<PathBuf>,
+    /// File that keeps what was learned, so that a restart of the agent does not forget it
+    #[arg(long, value_name = "FILE")]
+    pub state_file: Option<PathBuf>,
     /// Ports.
     #[command(flatten)]
     pub ports: PortArgs,

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::sink::Events;
+use crate::sink::saved::Saved;
 use crate::source::xdp::{Count, Error, Mode, Settings, Watch};
 use crate::time::Calendar;
 use batch::Batch;
@@ -61,6 +62,9 @@ pub struct Engine {
     interfaces: Interfaces,
     tracker: Tracker,
     events: Events,
+    /// Where the tracker is kept, and when it last was.
+    saved: Option<Saved>,
+    saved_at: Timestamp,
     batch: Batch,
     out: Vec<Transition>,
     /// Nothing is told to the tracker that is older than this: it saw everything up to here.
@@ -76,21 +80,39 @@ pub struct Engine {
 
 impl Engine {
     /// Attaches to every interface of the plan that is there.
-    pub fn start(plan: Plan, tracker: Tracker, events: Events) -> Result<Self, Error> {
+    ///
+    /// A tracker that was `restored` is told that nothing was seen since.
+    pub fn start(
+        plan: Plan,
+        tracker: Tracker,
+        restored: Option<Timestamp>,
+        saved: Option<Saved>,
+        events: Events,
+    ) -> Result<Self, Error> {
         let interfaces = Interfaces::attach(plan)?;
         let now = boot_time();
         let mut engine = Self {
             interfaces,
             tracker,
             events,
+            saved,
             batch: Batch::default(),
             out: Vec::new(),
             now,
             looked: now,
+            saved_at: now,
             hinted: false,
             unread_records: 0,
             state: None,
         };
+        if let Some(since) = restored {
+            engine.blind(Loss {
+                from: since,
+                until: now,
+                kind: LossKind::Blind,
+                count: None,
+            });
+        }
         engine.look();
         Ok(engine)
     }
@@ -123,11 +145,29 @@ impl Engine {
         // A rekey is told before the SPIs that it brought.
         self.drain();
         for window in self.interfaces.follow(self.looked, boot_time()) {
-            self.now = self.now.max(window.until);
-            self.tracker
-                .observe(self.now, &Observation::Loss(window), &mut self.out);
+            self.blind(window);
         }
         self.look();
+        if self.now.since(self.saved_at) >= SAVE_EVERY {
+            self.save();
+        }
+    }
+
+    /// Tells the tracker of a window in which nothing was seen.
+    fn blind(&mut self, window: Loss) {
+        self.now = self.now.max(window.until);
+        self.tracker
+            .observe(self.now, &Observation::Loss(window), &mut self.out);
+    }
+
+    /// Keeps the tracker for the next start.
+    fn save(&mut self) {
+        self.saved_at = self.now;
+        if let Some(saved) = &self.saved
+            && let Err(error) = saved.save(&self.tracker, self.now)
+        {
+            tracing::error!(%error, path = %saved.path().display(), "cannot save the state");
+        }
     }
 
     fn answer(&mut self, request: Request) {
@@ -245,6 +285,8 @@ impl Engine {
             self.drain();
         }
         self.look();
+        // Before what is open is told as if it had ended: after a restart it goes on.
+        self.save();
         self.tracker.finish(self.now, &mut self.out);
         self.events.write(&mut self.out);
         self.events.flush();
@@ -312,5 +354,7 @@ const DRAIN_AT_MOST: usize = 1 << 14;
 /// A ring of 4 MiB is full with 6,472 records that have a snapshot.
 const FLOOD: usize = 4_096;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What is learned in less is learned again.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// Counters this young are not read again.
 const FRESH: Duration = Duration::from_millis(100);

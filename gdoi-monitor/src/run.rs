@@ -1,12 +1,13 @@
 //! The agent: puts sources, engine and pages together, and takes them apart again.
 
 use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use gdoi_core::Tracker;
+use gdoi_core::{Timestamp, Tracker};
 use gdoi_wire::Class;
 use gdoi_wire::record::Counters;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,17 +20,20 @@ use crate::engine::{self, Engine, Plan, State};
 use crate::exit::Exit;
 use crate::http::{self, Pages};
 use crate::sink::Events;
+use crate::sink::saved::{Restored, Saved};
 use crate::sites::Sites;
 use crate::source::xdp::{Mode, Settings, SiteRoute};
 
 /// Runs until SIGTERM or SIGINT.
 pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
     log(arguments)?;
-    let config = match &arguments.config {
+    let mut config = match &arguments.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
     };
     let plan = plan(arguments, &config)?;
+    // Nobody outside may know which forged keys would collide in the tracker's tables.
+    config.limits.hash_seed = RandomState::new().hash_one(0);
     // Two: the engine, and whoever asks it.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -56,7 +60,9 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
             .with_context(|| format!("cannot open the event file {}", path.display()))?,
         None => Events::nowhere(engine::calendar()),
     };
-    let engine = Engine::start(plan, Tracker::new(config.groups, config.limits), events)?;
+    let saved = arguments.state_file.as_deref().map(Saved::at);
+    let (tracker, restored) = tracker(saved.as_ref(), config);
+    let engine = Engine::start(plan, tracker, restored, saved, events)?;
 
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopping) = watch::channel(false);
@@ -73,6 +79,20 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
     stop.send_replace(true);
     while servers.join_next().await.is_some() {}
     Ok(Exit::Fine)
+}
+
+/// The tracker that was saved, and when; a new one where there is none that can be taken up.
+fn tracker(saved: Option<&Saved>, config: Config) -> (Tracker, Option<Timestamp>) {
+    if let Some(saved) = saved {
+        match saved.restore(config.groups.clone(), config.limits) {
+            Ok(Some(Restored { tracker, at })) => return (tracker, Some(at)),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, path = %saved.path().display(), "the saved state is not taken up");
+            }
+        }
+    }
+    (Tracker::new(config.groups, config.limits), None)
 }
 
 /// Says what was seen: by the programs in the kernel, and by the tracker. The two agree when nothing was lost.

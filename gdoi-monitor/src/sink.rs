@@ -2,5 +2,6 @@
 
 mod events;
 pub mod prometheus;
+pub mod saved;
 
 pub use events::{EventCounts, Events};

@@ -92,6 +92,32 @@ fn an_interface_that_goes_and_comes_is_watched_again() {
 }
 
 #[test]
+fn started_again_it_knows_what_it_knew() {
+    in_network("started_again_it_knows_what_it_knew", |_| {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let mut arguments = QUIET.to_vec();
+        arguments.extend(["--state-file", state.to_str().unwrap()]);
+        let frames: Vec<_> = Generator::new(9).take(2_000).collect();
+        let first = Agent::start(&arguments).unwrap();
+        let injector = Injector::open(Network::INJECT).unwrap();
+        for frame in &frames {
+            injector.send_frame(frame).unwrap();
+        }
+        first.until_counted(2_000).unwrap();
+        let before = first.metrics().unwrap().by("gdoi_messages_total", "exchange");
+        assert!(first.stop().unwrap().success());
+        let second = Agent::start(&arguments).unwrap();
+        assert_eq!(
+            second.metrics().unwrap().by("gdoi_messages_total", "exchange"),
+            before
+        );
+        // It says that it was blind in between.
+        assert!(second.page("/api/v1/events").unwrap().contains("capture_loss"));
+    });
+}
+
+#[test]
 fn a_busy_interface_is_refused_with_the_way_out() {
     in_network("a_busy_interface_is_refused_with_the_way_out", |_| {
         let _first = Agent::start(&QUIET).unwrap();
