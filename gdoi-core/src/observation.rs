@@ -134,6 +134,20 @@ pub enum LossKind {
     Blind,
 }
 
+impl LossKind {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Spis => "spis",
+            Self::Blind => "blind",
+        }
+    }
+
+    /// Every kind, in the order of the enum.
+    pub const ALL: [Self; 3] = [Self::Messages, Self::Spis, Self::Blind];
+}
+
 /// An address without its port, for what does not depend on one.
 pub(crate) const fn host(socket: SocketAddr) -> IpAddr {
     socket.ip()

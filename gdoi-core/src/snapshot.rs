@@ -158,6 +158,10 @@ pub struct KekState {
     pub lead_seconds: Option<f64>,
     /// Whether it is used beyond its lifetime.
     pub over_age: bool,
+    /// Whether its lifetime ended and no rekey had replaced it.
+    pub expired: bool,
+    /// Whether another key server uses another KEK for the same group.
+    pub split: bool,
     /// When members that miss the renewal will register again, at the earliest and at the latest.
     pub re_registration_window: Option<(Timestamp, Timestamp)>,
     /// The pairs so far, oldest first; bounded.

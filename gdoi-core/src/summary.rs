@@ -130,6 +130,8 @@ impl Tracker {
             lifetime_source: lifetime.map(|(_, source)| source),
             lead_seconds: line.lead_seconds,
             over_age: line.over_age,
+            expired: line.expired,
+            split: line.split.is_some(),
             re_registration_window: self.re_registration_window(id),
             chain: line.chain.iter().copied().collect(),
         }

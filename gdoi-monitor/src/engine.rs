@@ -195,6 +195,7 @@ impl Engine {
             captures: self.interfaces.states(),
             unread_records: self.unread_records,
             events: self.events.counts(),
+            tally: self.events.tally().clone(),
             recent: self.events.recent(),
             snapshot: match extent {
                 Extent::Summary => self.tracker.summary(),

@@ -4,4 +4,4 @@ mod events;
 pub mod prometheus;
 pub mod saved;
 
-pub use events::{EventCounts, Events};
+pub use events::{EventCounts, Events, Tally};

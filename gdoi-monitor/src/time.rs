@@ -47,6 +47,11 @@ impl Calendar {
         Self { zero }
     }
 
+    /// A moment on the source's clock, in seconds since the epoch.
+    pub fn seconds(self, at: Timestamp) -> f64 {
+        std::time::Duration::from_nanos(self.date(at).0.as_nanos()).as_secs_f64()
+    }
+
     /// The date of a moment on the source's clock.
     pub const fn date(self, at: Timestamp) -> Moment {
         Moment(Timestamp::from_nanos(

@@ -31,7 +31,7 @@ pub(crate) struct KekLine {
     pub(crate) start_before: Option<Timestamp>,
     pub(crate) lead_seconds: Option<f64>,
     pub(crate) over_age: bool,
-    expired: bool,
+    pub(crate) expired: bool,
     /// A KEK of the same group that another key server uses.
     pub(crate) split: Option<Cookies>,
     pub(crate) votes: Votes,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gdoi_core::{Snapshot, Timestamp};
 use gdoi_wire::record::Counters;
 
-use crate::sink::EventCounts;
+use crate::sink::{EventCounts, Tally};
 use crate::source::xdp::Attachment;
 use crate::time::Calendar;
 
@@ -22,6 +22,8 @@ pub struct State {
     pub unread_records: u64,
     /// What became of the events.
     pub events: EventCounts,
+    /// How often there was what.
+    pub tally: Tally,
     /// The latest of them, as JSON, oldest first.
     pub recent: Vec<Arc<str>>,
     /// What the tracker knows.

@@ -1,12 +1,15 @@
 //! The event file: one JSON object a line, as it happens.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use gdoi_core::Transition;
+use gdoi_core::observation::LossKind;
+use gdoi_core::snapshot::UNATTRIBUTED;
+use gdoi_core::transition::{Severity, What};
+use gdoi_core::{Timestamp, Transition};
 
 use crate::event::Event;
 use crate::time::Calendar;
@@ -17,6 +20,7 @@ pub struct Events {
     file: Option<BufWriter<File>>,
     calendar: Calendar,
     counts: EventCounts,
+    tally: Tally,
     /// The latest events, each as it was or would have been written.
     recent: VecDeque<Arc<str>>,
 }
@@ -30,6 +34,30 @@ pub struct EventCounts {
     pub lost: u64,
 }
 
+/// How often there was what, and when something was last missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events by group, type and severity; those of no group under [`UNATTRIBUTED`].
+    pub events: BTreeMap<(String, &'static str, Severity), u64>,
+    /// The end of the latest window in which something was lost, by what.
+    pub losses: BTreeMap<LossKind, Timestamp>,
+}
+
+impl Tally {
+    fn add(&mut self, transition: &Transition) {
+        let what = &transition.what;
+        let group = transition.group.as_deref().unwrap_or(UNATTRIBUTED);
+        *self
+            .events
+            .entry((group.to_owned(), what.name(), what.severity()))
+            .or_default() += 1;
+        if let What::CaptureLoss(loss) = what {
+            let last = self.losses.entry(loss.kind).or_default();
+            *last = loss.until.max(*last);
+        }
+    }
+}
+
 impl Events {
     /// Events that nobody wants to have in a file.
     pub fn nowhere(calendar: Calendar) -> Self {
@@ -37,6 +65,7 @@ impl Events {
             file: None,
             calendar,
             counts: EventCounts::default(),
+            tally: Tally::default(),
             recent: VecDeque::new(),
         }
     }
@@ -66,6 +95,7 @@ impl Events {
             return;
         }
         for transition in transitions.drain(..) {
+            self.tally.add(&transition);
             let written = serde_json::to_string(&Event::new(&transition, self.calendar))
                 .map_err(io::Error::from)
                 .and_then(|event| self.tell(event));
@@ -86,6 +116,11 @@ impl Events {
     /// What became of the events so far.
     pub fn counts(&self) -> EventCounts {
         self.counts
+    }
+
+    /// How often there was what.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The latest events, oldest first.

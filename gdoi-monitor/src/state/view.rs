@@ -159,6 +159,8 @@ fn kek(state: &KekState, calendar: Calendar) -> Kek<'_> {
         lifetime_source,
         lead_seconds,
         over_age,
+        expired,
+        split,
         re_registration_window,
         chain,
     } = state;
@@ -171,6 +173,8 @@ fn kek(state: &KekState, calendar: Calendar) -> Kek<'_> {
         lifetime_source: *lifetime_source,
         lead_seconds: *lead_seconds,
         over_age: *over_age,
+        expired: *expired,
+        split: *split,
         re_registration_window: re_registration_window
             .map(|(from, until)| (calendar.date(from), calendar.date(until))),
         chain,

@@ -71,6 +71,7 @@ pub static ALL: &[&Family] = &[
     &TABLE_EVICTIONS,
     &LABEL_OVERFLOW,
     &CLOCK_STEPS,
+    &LOSS_LAST,
     &CAPTURE_UP,
     &CAPTURE_INFO,
     &PACKETS,
@@ -84,6 +85,7 @@ pub static ALL: &[&Family] = &[
     &MESSAGES,
     &RETRANSMISSIONS,
     &ANOMALIES,
+    &GROUP_EVENTS,
     &MEMBERS,
     &KS_UP,
     &KS_SEEN,
@@ -111,6 +113,8 @@ pub static ALL: &[&Family] = &[
     &KEK_LIFETIME,
     &KEK_LEAD,
     &KEK_OVER_AGE,
+    &KEK_EXPIRED,
+    &KEK_SPLIT,
     &KEK_BEHAVIOR,
     &ESP_PACKETS,
     &ESP_BYTES,
@@ -160,6 +164,11 @@ pub(super) static CLOCK_STEPS: Family = counter(
     "gdoi_clock_steps_total",
     &[],
     "Times the clock of the source went backwards.",
+);
+pub(super) static LOSS_LAST: Family = gauge(
+    "gdoi_capture_loss_last_timestamp_seconds",
+    &["kind"],
+    "When something was last lost or not watched, by what; 0 when never. Absences before it prove nothing.",
 );
 pub(super) static CAPTURE_UP: Family = gauge(
     "gdoi_capture_up",
@@ -221,6 +230,11 @@ pub(super) static ANOMALIES: Family = counter(
     "gdoi_anomalies_total",
     &["group", "kind", "severity"],
     "Messages that contradict the protocol.",
+);
+pub(super) static GROUP_EVENTS: Family = counter(
+    "gdoi_group_events_total",
+    &["group", "kind", "severity"],
+    "Events by type; those that ask for attention begin at 0.",
 );
 pub(super) static MEMBERS: Family = gauge("gdoi_members", GROUP, "Members known to belong to the group.");
 pub(super) static KS_UP: Family = gauge(
@@ -341,6 +355,16 @@ pub(super) static KEK_OVER_AGE: Family = gauge(
     "gdoi_kek_over_age",
     GROUP,
     "Whether the KEK is used beyond its lifetime.",
+);
+pub(super) static KEK_EXPIRED: Family = gauge(
+    "gdoi_kek_expired",
+    GROUP,
+    "Whether the lifetime of the KEK ended and no rekey had replaced it.",
+);
+pub(super) static KEK_SPLIT: Family = gauge(
+    "gdoi_kek_split",
+    GROUP,
+    "Whether two key servers use different KEKs for the group: they lost each other.",
 );
 pub(super) static KEK_BEHAVIOR: Family = gauge(
     "gdoi_kek_behavior",

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use gdoi_core::Timestamp;
 use gdoi_core::snapshot::{GroupState, KeyServerState};
+use gdoi_core::transition::Severity;
 
 use super::catalogue as c;
 use super::family::{Page, Samples};
@@ -27,6 +28,7 @@ pub(super) fn write(page: &mut Page, state: &State) {
             samples.count(&[group, anomaly.name(), anomaly.severity().name()], *count);
         }
     });
+    events(page, state);
     page.family(&c::ESP_PACKETS, |samples| {
         for (group, total) in &snapshot.esp {
             samples.count(&[group], total.packets);
@@ -42,6 +44,37 @@ pub(super) fn write(page: &mut Page, state: &State) {
     registration::write(page, &groups);
     keys::write(page, &groups);
 }
+
+/// Events by group. Those that alerts count exist from the beginning: a series that begins at 1 has not increased.
+fn events(page: &mut Page, state: &State) {
+    page.family(&c::GROUP_EVENTS, |samples| {
+        let told = &state.tally.events;
+        for group in state.snapshot.groups.keys() {
+            for (kind, severity) in COUNTED_FROM_ZERO {
+                if !told.contains_key(&(group.clone(), kind, severity)) {
+                    samples.count(&[group, kind, severity.name()], 0);
+                }
+            }
+        }
+        for ((group, kind, severity), count) in told {
+            samples.count(&[group, kind, severity.name()], *count);
+        }
+    });
+}
+
+/// What no family of its own counts, and what a screen shows as a line in time.
+const COUNTED_FROM_ZERO: [(&str, Severity); 10] = [
+    ("coop_silent", Severity::Warning),
+    ("group_ambiguous", Severity::Warning),
+    ("kek_behavior", Severity::Warning),
+    ("kek_changed", Severity::Info),
+    ("kek_expired", Severity::Critical),
+    ("kek_split", Severity::Critical),
+    ("key_server_changed", Severity::Warning),
+    ("member_lost", Severity::Warning),
+    ("rekey_overdue", Severity::Critical),
+    ("rekey_overdue", Severity::Warning),
+];
 
 /// The groups of a state, for families with one sample a group or a key server.
 struct Groups<'a> {
@@ -90,7 +123,7 @@ impl Groups<'_> {
     }
 
     fn seconds(&self, at: Timestamp) -> f64 {
-        std::time::Duration::from_nanos(self.state.calendar.date(at).0.as_nanos()).as_secs_f64()
+        self.state.calendar.seconds(at)
     }
 
     fn servers(&self, page: &mut Page) {

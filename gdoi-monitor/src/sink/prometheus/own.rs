@@ -1,5 +1,7 @@
 //! What the agent says of itself.
 
+use gdoi_core::observation::LossKind;
+
 use super::catalogue as c;
 use super::family::Page;
 use crate::engine::State;
@@ -46,5 +48,11 @@ pub(super) fn write(page: &mut Page, state: &State) {
     });
     page.family(&c::CLOCK_STEPS, |samples| {
         samples.count(&[], state.snapshot.clock_steps);
+    });
+    page.family(&c::LOSS_LAST, |samples| {
+        for kind in LossKind::ALL {
+            let last = state.tally.losses.get(&kind);
+            samples.value(&[kind.name()], last.map_or(0.0, |&at| state.calendar.seconds(at)));
+        }
     });
 }

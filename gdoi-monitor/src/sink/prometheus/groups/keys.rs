@@ -55,6 +55,8 @@ fn kek(page: &mut Page, groups: &Groups<'_>) {
     });
     groups.value(page, &c::KEK_LEAD, |group| group.kek.lead_seconds);
     groups.count(page, &c::KEK_OVER_AGE, |group| u64::from(group.kek.over_age));
+    groups.count(page, &c::KEK_EXPIRED, |group| u64::from(group.kek.expired));
+    groups.count(page, &c::KEK_SPLIT, |group| u64::from(group.kek.split));
     page.family(&c::KEK_BEHAVIOR, |samples| {
         groups.each_server(|group, address, server| {
             let Some(holds) = server.behavior else { return };
