@@ -1,10 +1,11 @@
 //! Floods: state stays bounded, everything is counted.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::vec::Vec;
 
 use super::restart::Numbers;
 use super::script::{Wire, group, limited};
-use crate::Limits;
+use crate::{Limits, Transition};
 
 const SMALL: Limits = Limits {
     members: 100,
@@ -15,6 +16,9 @@ const SMALL: Limits = Limits {
     keks: 50,
     hash_seed: 7,
 };
+
+/// Observations of a flood.
+const FLOOD: usize = 10_000_000;
 
 fn host(numbers: &mut Numbers) -> SocketAddr {
     let bits = u32::try_from(numbers.below(1 << 31)).unwrap();
@@ -31,7 +35,11 @@ fn a_flood_is_bounded_and_counted() {
     let mut script = limited([group("G1")], SMALL);
     let mut numbers = Numbers::new(42);
     let (mut messages, mut packets) = (0_u64, 0_u64);
-    for _ in 0..200_000 {
+    let mut sizes = Vec::new();
+    for number in 0..FLOOD {
+        if number % (FLOOD / 10) == FLOOD / 20 {
+            sizes.push(script.tracker.save().unwrap().len());
+        }
         if numbers.below(4) == 0 {
             let spi = u32::try_from(numbers.below(1 << 32)).unwrap();
             script.esp(spi, 0, 1);
@@ -65,8 +73,14 @@ fn a_flood_is_bounded_and_counted() {
         if numbers.below(50) == 0 {
             script.wait(0.5);
         }
+        // The configured group has nothing to do with any of it.
+        let of_g1 = |transition: &&Transition| transition.group.as_deref() == Some("G1");
+        assert_eq!(script.out.iter().find(of_g1), None);
         script.out.clear();
     }
+    // Not only what the tables count: everything that is remembered.
+    let (first, most) = (sizes[0], sizes.iter().max().copied().unwrap());
+    assert!(most < first + first / 10, "{sizes:?}");
     let snapshot = script.snapshot();
     for table in &snapshot.tables {
         assert!(table.entries <= table.capacity, "{table:?}");
