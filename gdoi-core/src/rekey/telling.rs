@@ -1,0 +1,104 @@
+//! Telling a rekey, once it is known what it delivered or too late to wait.
+
+use alloc::vec::Vec;
+
+use super::Event;
+use crate::counts::count;
+use crate::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Subject, Tracker};
+use crate::transition::{Evidence, Rekey, RekeyKind, Transition, What};
+
+impl Tracker {
+    /// Tells the rekeys that are closed, in their order, once it is known what they delivered or too late to wait.
+    pub(super) fn tell_ripe(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        loop {
+            let Some(kek) = self.keks.get_mut(id) else {
+                return;
+            };
+            kek.events.retain(|event| !(event.closed && event.is_done()));
+            let Some(event) = kek.events.iter_mut().find(|event| event.told.is_none()) else {
+                return;
+            };
+            if !event.is_ripe(now) {
+                return;
+            }
+            let event = event.clone();
+            self.tell(now, id, &event, out);
+        }
+    }
+
+    fn tell(&mut self, now: Timestamp, id: Id, event: &Event, out: &mut Vec<Transition>) {
+        let Some(kek) = self.keks.get(id) else {
+            return;
+        };
+        let (group, cookies, transport) = (kek.group, kek.cookies, kek.transport);
+        let state = self.groups.get(group).map(|state| &state.rekeys);
+        let (kind, evidence) = event
+            .kind
+            .or_else(|| state.and_then(|rekeys| rekeys.by_length(event)))
+            .unwrap_or((RekeyKind::Unknown, Evidence::None));
+        let answers = state.is_some_and(|rekeys| rekeys.acknowledgements > 0);
+        let what = What::Rekey(Rekey {
+            kind,
+            evidence,
+            transport,
+            recipients: event.recipients,
+            retransmissions: event.retransmissions,
+            acknowledged: answers.then_some(event.acknowledged),
+            duration: event.last.since(event.begun),
+            cookies,
+            length: event.length,
+            message_id: event.message_id,
+            began: now.since(event.begun),
+        });
+        self.emit(now, Subject::server(group, event.server), what, out);
+        if let Some(pair) = self
+            .servers
+            .get_mut(event.server)
+            .and_then(|server| server.pair(group))
+            && let Some(by_transport) = pair.rekeys.get_mut(kind as usize)
+        {
+            count(by_transport, transport as usize);
+        }
+        if kind == RekeyKind::Delete
+            && let Some(state) = self.groups.get_mut(group)
+        {
+            state.rekeys.deleted = Some(event.begun);
+        }
+        let number = event.number;
+        if let Some(kek) = self.keks.get_mut(id)
+            && let Some(event) = kek.events.iter_mut().find(|event| event.number == number)
+        {
+            event.told = Some(kind);
+        }
+    }
+
+    /// The end of watching: tells what is held back.
+    pub(crate) fn finish_rekeys(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        for id in self.keks.ids() {
+            self.end_chain(id);
+            if let Some(kek) = self.keks.get_mut(id) {
+                for event in &mut kek.events {
+                    // A rekey that was cut off by the end is told, but nobody is said not to have answered it.
+                    event.closed = true;
+                    event.begun = event.begun.min(now);
+                }
+            }
+            self.tell_all(now, id, out);
+        }
+    }
+
+    fn tell_all(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let untold: Vec<Event> = self.keks.get(id).map_or_else(Vec::new, |kek| {
+            kek.events
+                .iter()
+                .filter(|event| event.told.is_none())
+                .cloned()
+                .collect()
+        });
+        for event in untold {
+            self.tell(now, id, &event, out);
+        }
+    }
+}
