@@ -1,18 +1,21 @@
 //! Replays captures to the real agent and measures the real program. Started by `cargo xtask`.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{Write as _, stderr, stdout};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use gdoi_lab::bench::{self, Effort};
+use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
 use gdoi_lab::replay::Replay;
 use gdoi_lab::{Frames, Pace, test_run};
 use gdoi_monitor::source::xdp::Settings;
+use gdoi_sim::scenario::{self, Scenario};
 use gdoi_wire::Class;
 
 #[derive(Parser)]
@@ -33,6 +36,8 @@ enum Task {
     },
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
+    /// Write the metrics of a scenario as Prometheus would have scraped them
+    Scrape(Scraping),
 }
 
 #[derive(Args)]
@@ -46,6 +51,24 @@ struct Measurement {
     /// Runs in each round
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     repeat: u32,
+}
+
+#[derive(Args)]
+struct Scraping {
+    /// Name of a scenario of the library, or path of a scenario file
+    scenario: String,
+    /// Seed in the place of the scenario's own
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Time between scrapes, such as 30s
+    #[arg(long, default_value = "30s", value_parser = scenario::parse_duration)]
+    interval: Duration,
+    /// Label of the gateway
+    #[arg(long, default_value = "gateway:11848")]
+    instance: String,
+    /// OpenMetrics file, for `promtool tsdb create-blocks-from openmetrics`
+    #[arg(long, value_name = "FILE")]
+    metrics: PathBuf,
 }
 
 #[derive(Args)]
@@ -92,6 +115,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
+        Task::Scrape(arguments) => scraped(&arguments)?,
     };
     stdout().write_all(text.as_bytes()).context("print the summary")
 }
@@ -118,6 +142,43 @@ fn replayed(arguments: Arguments) -> Result<String> {
         outcome.summary(&replay.file)?,
         replay.out.display()
     ))
+}
+
+fn scraped(arguments: &Scraping) -> Result<String> {
+    let Scraping {
+        scenario,
+        seed,
+        interval,
+        instance,
+        metrics,
+    } = arguments;
+    let scenario = scenario_of(scenario)?;
+    let file = File::create(metrics).with_context(|| format!("create {}", metrics.display()))?;
+    let mut out = BufWriter::new(file);
+    let day = Day {
+        interval: *interval,
+        instance,
+    };
+    let scrapes = day.write(&scenario, *seed, &mut out)?;
+    day::finish(&mut out)
+        .and_then(|()| out.flush())
+        .with_context(|| format!("write {}", metrics.display()))?;
+    Ok(format!(
+        "{}: {} scrapes in {}\n",
+        scenario.title,
+        scrapes.count,
+        metrics.display()
+    ))
+}
+
+/// A scenario of the library, or of a file.
+fn scenario_of(name: &str) -> Result<Scenario> {
+    if let Ok(scenario) = scenario::named(name) {
+        return Ok(scenario);
+    }
+    let text = fs::read_to_string(name)
+        .with_context(|| format!("{name:?} is neither a scenario of the library nor a file"))?;
+    Scenario::parse(&text).with_context(|| format!("understand {name}"))
 }
 
 fn tested(arguments: &Arguments) -> Result<String> {

@@ -14,7 +14,10 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("gdoi-monitor-ebpf", &["gdoi-wire"]),
     ("gdoi-sim", &["gdoi-wire", "gdoi-core"]),
     ("gdoi-monitor", &["gdoi-wire", "gdoi-core"]),
-    ("gdoi-lab", &["gdoi-wire", "gdoi-core", "gdoi-monitor"]),
+    (
+        "gdoi-lab",
+        &["gdoi-wire", "gdoi-core", "gdoi-monitor", "gdoi-sim"],
+    ),
     ("xtask", &["gdoi-wire", "gdoi-core", "gdoi-sim"]),
     ("gdoi-tests", &[]),
 ];

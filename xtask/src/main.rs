@@ -104,7 +104,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Replay { arguments } => lab::replay(&places, arguments),
         Task::Score(args) => score::run(args),
         Task::Setup => setup::run(&places),
-        Task::Simulate(args) => simulate::run(args),
+        Task::Simulate(args) => simulate::run(&places, args),
         Task::Test => test::run(&places),
     }
 }

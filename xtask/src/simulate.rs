@@ -11,6 +11,9 @@ use gdoi_core::{Limits, Tracker};
 use gdoi_sim::scenario::{self, Scenario};
 use gdoi_sim::{Observer, PcapWriter, Simulation};
 
+use crate::lab;
+use crate::place::Places;
+
 /// A scenario of the library by name, or a scenario file.
 #[derive(Args)]
 pub(crate) struct Simulate {
@@ -31,6 +34,12 @@ pub(crate) struct Simulate {
     /// Write what really happened to this file, one JSON object a line
     #[arg(long)]
     truth: Option<PathBuf>,
+    /// Write what Prometheus would have scraped to this file, a line for each sample with its time
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "truth", "watch", "show", "syslog", "duration", "members"])]
+    metrics: Option<PathBuf>,
+    /// Time between scrapes
+    #[arg(long, default_value = "30s", requires = "metrics")]
+    interval: String,
     /// Let the tracker watch and print what it says, one JSON object a line, and how fast that was
     #[arg(long, conflicts_with_all = ["out", "syslog"])]
     watch: bool,
@@ -42,13 +51,16 @@ pub(crate) struct Simulate {
     syslog: bool,
 }
 
-pub(crate) fn run(args: &Simulate) -> Result<()> {
+pub(crate) fn run(places: &Places, args: &Simulate) -> Result<()> {
     let Some(name) = &args.scenario else {
         for name in scenario::names() {
             println!("{name:24} {}", scenario::named(name)?.title);
         }
         return Ok(());
     };
+    if let Some(metrics) = &args.metrics {
+        return lab::scrape(places, name, args.seed, &args.interval, metrics);
+    }
     let mut scenario = find(name)?;
     if let Some(duration) = &args.duration {
         scenario.duration =

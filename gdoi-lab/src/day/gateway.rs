@@ -1,0 +1,126 @@
+//! The agent without a kernel: what passes is counted as the program counts it, and told to the tracker.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use gdoi_core::{Limits, Timestamp, Tracker, Transition};
+use gdoi_monitor::engine::{CaptureState, State};
+use gdoi_monitor::sink::Events;
+use gdoi_monitor::sink::prometheus::Exposition;
+use gdoi_monitor::source::xdp::Attachment;
+use gdoi_monitor::time::Calendar;
+use gdoi_sim::{Emission, Observer, Scenario};
+use gdoi_wire::record::Counters;
+use gdoi_wire::{Capture, Class, Fragment, Ports, Seen, dissect};
+
+/// An agent in virtual time.
+pub(super) struct Gateway {
+    tracker: Tracker,
+    observer: Observer,
+    events: Events,
+    exposition: Exposition,
+    counters: Counters,
+    transitions: Vec<Transition>,
+}
+
+impl Gateway {
+    /// An agent that is configured with the scenario's groups.
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self {
+            tracker: Tracker::new(scenario.config(), Limits::default()),
+            observer: Observer::new(TICK, true),
+            events: Events::nowhere(Calendar::EPOCH),
+            exposition: Exposition::default(),
+            counters: Counters::default(),
+            transitions: Vec::new(),
+        }
+    }
+
+    /// Something passes.
+    pub(super) fn see(&mut self, emission: &Emission) {
+        let Self {
+            tracker,
+            observer,
+            events,
+            transitions,
+            ..
+        } = self;
+        observer.observe(emission, &mut |at, seen| tracker.observe(at, seen, transitions));
+        events.write(transitions);
+        let packets = match emission {
+            Emission::Esp(esp) => u64::from(esp.packets),
+            Emission::Sent(_) | Emission::Loss(..) => 1,
+        };
+        for frame in emission.frames(&[]) {
+            self.count(&frame, packets);
+        }
+    }
+
+    /// The metrics page at a moment.
+    pub(super) fn page(&mut self, now: Timestamp) -> Result<String> {
+        let Self {
+            tracker,
+            observer,
+            events,
+            transitions,
+            ..
+        } = self;
+        observer.flush(now, &mut |at, seen| tracker.observe(at, seen, transitions));
+        tracker.advance(now, transitions);
+        events.write(transitions);
+        let page = self.exposition.page(&self.state(now))?;
+        String::from_utf8(page).context("the metrics page is not text")
+    }
+
+    fn state(&self, now: Timestamp) -> State {
+        State {
+            now,
+            calendar: Calendar::EPOCH,
+            captures: vec![CaptureState {
+                interface: INTERFACE.to_owned(),
+                attachment: Some(Attachment::Native),
+                counters: self.counters,
+                ring_octets: 0,
+                slots: (0, SLOTS),
+            }],
+            unread_records: 0,
+            events: self.events.counts(),
+            tally: self.events.tally().clone(),
+            recent: Vec::new(),
+            snapshot: self.tracker.summary(),
+        }
+    }
+
+    /// Counts `packets` like this one.
+    fn count(&mut self, frame: &[u8], packets: u64) {
+        let class = match dissect(&Capture::whole(frame), &Ports::DEFAULT) {
+            Seen::Other => Class::Other,
+            Seen::Miss(miss) => {
+                add(&mut self.counters.misses, miss as usize, packets);
+                Class::Other
+            }
+            Seen::Packet(packet) => {
+                self.counters.first_fragments += u64::from(packet.fragment == Fragment::First);
+                packet.class()
+            }
+        };
+        add(&mut self.counters.packets, class as usize, packets);
+        add(
+            &mut self.counters.octets,
+            class as usize,
+            packets * frame.len() as u64,
+        );
+    }
+}
+
+fn add(counts: &mut [u64], index: usize, more: u64) {
+    if let Some(count) = counts.get_mut(index) {
+        *count += more;
+    }
+}
+
+/// How often the agent reads the kernel's table; a scrape reads it as well.
+const TICK: Duration = Duration::from_secs(10);
+const INTERFACE: &str = "wan0";
+/// Slots of the SPI table by default.
+const SLOTS: usize = 4_096;
