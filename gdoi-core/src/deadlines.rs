@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Association(Id),
     /// A KEK: close rekeys, settle their kind.
     Kek(Id),
+    /// A group: close the rekey that goes on inside IKE SAs.
+    Inband(GroupId),
     /// A group: a rekey is overdue.
     Overdue(GroupId),
     /// A group: its KEK expires.

@@ -108,6 +108,8 @@ pub(crate) struct Groups {
     capacity: usize,
     /// Groups that found no room.
     pub(crate) overflow: u64,
+    /// Recipients of rekeys that there was no room to remember.
+    pub(crate) unlisted: u64,
 }
 
 impl Groups {
@@ -116,6 +118,7 @@ impl Groups {
             list: alloc::vec![Group::new(String::from(UNATTRIBUTED))],
             capacity,
             overflow: 0,
+            unlisted: 0,
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Member {
     /// Number of the last rekey it was sent, and when.
     pub(crate) rekey: u32,
     pub(crate) rekeyed: Option<Timestamp>,
+    /// Message identifier of the last one inside its IKE SA.
+    pub(crate) inband: u32,
     /// Number of the last rekey it acknowledged, and when.
     pub(crate) acknowledged_rekey: u32,
     pub(crate) acknowledged: Option<Timestamp>,
@@ -53,6 +55,7 @@ impl Member {
             kek: None,
             rekey: 0,
             rekeyed: None,
+            inband: 0,
             acknowledged_rekey: 0,
             acknowledged: None,
             unacknowledged: 0,

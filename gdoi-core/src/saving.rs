@@ -13,7 +13,7 @@ use crate::tracker::Tracker;
 const MAGIC: [u8; 8] = *b"gdoistat";
 
 /// Layout version of a saved state. Any change of what is saved raises it.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why a saved state cannot be taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +97,7 @@ impl Tracker {
         }
         for id in self.groups.ids() {
             self.expect_next(id);
+            self.watch_inband(id);
             self.rearm_expiry(id);
             self.rearm_burst(id);
         }

@@ -49,6 +49,7 @@ impl Tracker {
             overflow: BTreeMap::from([
                 ("group", self.groups.overflow),
                 ("key_server", self.servers.overflow),
+                ("recipient", self.groups.unlisted),
             ]),
         };
         for (_, group) in self.groups.iter() {

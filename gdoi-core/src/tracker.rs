@@ -166,6 +166,7 @@ impl Tracker {
             match timer {
                 Timer::Association(id) => self.association_due(at, id, out),
                 Timer::Kek(id) => self.kek_due(at, id, out),
+                Timer::Inband(group) => self.inband_due(at, group, out),
                 Timer::Coop(from, to) => self.coop_due(at, from, to, out),
                 Timer::Overdue(group) => self.rekey_overdue(at, group, out),
                 Timer::Expiry(group) => self.kek_expiry_due(at, group, out),
@@ -240,6 +241,7 @@ impl Tracker {
         let booking = match exchange {
             Exchange::GroupkeyPush | Exchange::GsaRekey => self.pushed(seen, out),
             Exchange::GroupkeyPushAck => self.acknowledged(seen, out),
+            Exchange::GsaInbandRekey => self.rekeyed_inband(seen, out),
             Exchange::Unknown(_) => self.unknown_exchange(seen, out),
             _ => self
                 .associated(seen, out)

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::Event;
 use super::event::HOLD;
+use super::{Event, Under};
 use crate::deadlines::Timer;
 use crate::group::GroupId;
 use crate::table::Id;
@@ -64,17 +64,24 @@ impl Tracker {
                 }
             }
         }
+        let Some(under) = self.keks.get(id).map(Under::from) else {
+            return;
+        };
         for event in closed {
-            self.closed(now, id, group, &event, out);
+            self.closed(now, under, &event, out);
+            if under.transport == Transport::Unicast {
+                self.left_out(now, group, &event, out);
+            }
         }
     }
 
     /// Nothing more of a rekey will come: who did not answer?
-    fn closed(&mut self, now: Timestamp, id: Id, group: GroupId, event: &Event, out: &mut Vec<Transition>) {
-        let Some(kek) = self.keks.get(id) else {
-            return;
-        };
-        let (cookies, transport) = (kek.cookies, kek.transport);
+    pub(super) fn closed(&mut self, now: Timestamp, under: Under, event: &Event, out: &mut Vec<Transition>) {
+        let Under {
+            group,
+            cookies,
+            transport,
+        } = under;
         if let Some(state) = self.groups.get_mut(group) {
             state.rekeys.duration.observe(event.last.since(event.begun));
             state.rekeys.recipients = u64::from(event.recipients);
@@ -94,11 +101,8 @@ impl Tracker {
             .groups
             .get(group)
             .is_some_and(|state| state.rekeys.acknowledgements > 0);
-        if transport == Transport::Unicast {
-            if answers {
-                self.unacknowledged(now, group, event, cookies, out);
-            }
-            self.left_out(now, group, event, out);
+        if transport == Transport::Unicast && answers {
+            self.unacknowledged(now, group, event, cookies, out);
         }
     }
 

@@ -76,6 +76,16 @@ impl Event {
         }
     }
 
+    /// One more recipient. Whether there was no room to remember which.
+    pub(crate) fn add(&mut self, member: Option<Id>, capacity: usize) -> bool {
+        self.recipients = self.recipients.saturating_add(1);
+        let full = self.members.len() >= capacity;
+        if !full {
+            self.members.extend(member);
+        }
+        full && member.is_some()
+    }
+
     pub(crate) const fn is_delete(&self) -> bool {
         matches!(self.kind, Some((RekeyKind::Delete, _)))
     }

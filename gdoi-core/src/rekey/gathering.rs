@@ -44,7 +44,7 @@ impl Tracker {
         let at = match place {
             Place::In(at) => at,
             Place::Late => {
-                self.repeated_rekey(group);
+                self.repeated_rekey(group, seen.exchange);
                 return;
             }
             Place::New => {
@@ -65,15 +65,15 @@ impl Tracker {
             None => new,
         };
         if !first_for_member {
-            self.repeated_rekey(group);
+            self.repeated_rekey(group, seen.exchange);
         }
         let Some(event) = self.keks.get_mut(id).and_then(|kek| kek.events.get_mut(at)) else {
             return;
         };
         event.last = seen.now;
         if first_for_member {
-            event.recipients = event.recipients.saturating_add(1);
-            event.members.extend(member);
+            let forgotten = event.add(member, self.limits.members);
+            self.groups.unlisted += u64::from(forgotten);
         } else {
             event.retransmissions = event.retransmissions.saturating_add(1);
             event.identical &= event.has(digest) || digest == 0;
@@ -84,10 +84,10 @@ impl Tracker {
         }
     }
 
-    pub(super) fn repeated_rekey(&mut self, group: GroupId) {
+    pub(super) fn repeated_rekey(&mut self, group: GroupId, exchange: Exchange) {
         if let Some(group) = self.groups.get_mut(group) {
             group.rekeys.retransmissions = group.rekeys.retransmissions.saturating_add(1);
-            group.retransmissions.add(Exchange::GroupkeyPush);
+            group.retransmissions.add(exchange);
         }
     }
 

@@ -4,6 +4,7 @@ mod acknowledgement;
 mod closing;
 mod event;
 mod gathering;
+mod inband;
 mod kind;
 mod overdue;
 mod primary;
@@ -18,9 +19,11 @@ use gdoi_wire::isakmp::LengthCheck;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use event::Event;
+use inband::Inband;
 
 use crate::deadlines::Armed;
 use crate::group::GroupId;
+use crate::kek::Kek;
 use crate::observation::host;
 use crate::peer::Peer;
 use crate::snapshot::Histogram;
@@ -57,8 +60,30 @@ pub(crate) struct Rekeys {
     /// Lengths that only rekeys with a KEK, or only those without, have had.
     pub(crate) kek_lengths: [u32; 4],
     pub(crate) tek_lengths: [u32; 4],
+    /// The rekey that is going on inside the members' IKE SAs.
+    inband: Option<Inband>,
     #[serde(skip)]
     pub(crate) armed: Armed,
+    #[serde(skip)]
+    armed_inband: Armed,
+}
+
+/// What a rekey is sent under.
+#[derive(Clone, Copy)]
+struct Under {
+    group: GroupId,
+    cookies: Cookies,
+    transport: Transport,
+}
+
+impl From<&Kek> for Under {
+    fn from(kek: &Kek) -> Self {
+        Self {
+            group: kek.group,
+            cookies: kek.cookies,
+            transport: kek.transport,
+        }
+    }
 }
 
 impl Tracker {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Event;
+use super::{Event, Under};
 use crate::counts::count;
 use crate::table::Id;
 use crate::time::Timestamp;
@@ -23,16 +23,33 @@ impl Tracker {
             if !event.is_ripe(now) {
                 return;
             }
-            let event = event.clone();
-            self.tell(now, id, &event, out);
+            let (event, under) = (event.clone(), Under::from(&*kek));
+            let kind = self.tell(now, under, &event, out);
+            self.told(id, event.number, kind);
         }
     }
 
-    fn tell(&mut self, now: Timestamp, id: Id, event: &Event, out: &mut Vec<Transition>) {
-        let Some(kek) = self.keks.get(id) else {
-            return;
-        };
-        let (group, cookies, transport) = (kek.group, kek.cookies, kek.transport);
+    fn told(&mut self, id: Id, number: u32, kind: RekeyKind) {
+        if let Some(kek) = self.keks.get_mut(id)
+            && let Some(event) = kek.events.iter_mut().find(|event| event.number == number)
+        {
+            event.told = Some(kind);
+        }
+    }
+
+    /// Tells a rekey. What is said that it delivered.
+    pub(super) fn tell(
+        &mut self,
+        now: Timestamp,
+        under: Under,
+        event: &Event,
+        out: &mut Vec<Transition>,
+    ) -> RekeyKind {
+        let Under {
+            group,
+            cookies,
+            transport,
+        } = under;
         let state = self.groups.get(group).map(|state| &state.rekeys);
         let (kind, evidence) = event
             .kind
@@ -66,12 +83,7 @@ impl Tracker {
         {
             state.rekeys.deleted = Some(event.begun);
         }
-        let number = event.number;
-        if let Some(kek) = self.keks.get_mut(id)
-            && let Some(event) = kek.events.iter_mut().find(|event| event.number == number)
-        {
-            event.told = Some(kind);
-        }
+        kind
     }
 
     /// The end of watching: tells what is held back.
@@ -87,6 +99,9 @@ impl Tracker {
             }
             self.tell_all(now, id, out);
         }
+        for id in self.groups.ids() {
+            self.finish_inband(now, id, out);
+        }
     }
 
     fn tell_all(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
@@ -97,8 +112,12 @@ impl Tracker {
                 .cloned()
                 .collect()
         });
+        let Some(under) = self.keks.get(id).map(Under::from) else {
+            return;
+        };
         for event in untold {
-            self.tell(now, id, &event, out);
+            let kind = self.tell(now, under, &event, out);
+            self.told(id, event.number, kind);
         }
     }
 }

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::vec::Vec;
 
 use super::restart::Numbers;
-use super::script::{Wire, group, limited};
+use super::script::{KS, Script, Wire, group, limited, member};
 use crate::{Limits, Transition};
 
 const SMALL: Limits = Limits {
@@ -99,9 +99,33 @@ fn a_flood_is_bounded_and_counted() {
     );
 }
 
+/// The sender of a flood can forge the key server's address, and repeat a rekey it has seen, to everywhere.
+#[test]
+fn a_rekey_to_everywhere_is_bounded_and_counted() {
+    let mut script = limited([group("G1")], SMALL);
+    script.push(KS, &member(1), 1, 1).acknowledge(&member(1), KS, 1);
+    let mut numbers = Numbers::new(3);
+    let size = |script: &Script| script.tracker.save().unwrap().len();
+    let mut sizes = Vec::new();
+    for number in 0..20_000 {
+        if number % 5_000 == 2_500 {
+            sizes.push(size(&script));
+        }
+        script.wait(0.001);
+        let to = std::format!("10.9.{}.{}", numbers.below(250), numbers.below(250));
+        script.push(KS, &to, 1, 1);
+        script.out.clear();
+    }
+    assert!(
+        sizes.iter().all(|size| size.abs_diff(sizes[0]) < 1_000),
+        "{sizes:?}"
+    );
+    assert!(script.snapshot().overflow["recipient"] > 10_000);
+}
+
 #[test]
 fn a_clock_that_jumps_is_clamped_and_counted() {
-    use super::script::{KS, member, script};
+    use super::script::script;
     let mut script = script([group("G1")]);
     script.register(&member(1), KS);
     let before = script.now;
