@@ -199,4 +199,18 @@ impl Config {
                 prefixes,
             })
     }
+
+    /// The name of the site with each number, from 0; `None` for what is no site.
+    pub(crate) fn site_names(&self) -> impl Iterator<Item = Option<&str>> {
+        core::iter::once(None).chain(
+            self.places()
+                .map(|place| place.config.map(|site| site.name.as_str())),
+        )
+    }
+
+    /// The name of the site with a number.
+    pub(crate) fn site_name(&self, number: u32) -> Option<String> {
+        let at = usize::try_from(number).ok()?;
+        self.site_names().nth(at)?.map(String::from)
+    }
 }

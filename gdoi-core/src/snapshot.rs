@@ -12,7 +12,6 @@ use core::time::Duration;
 use gdoi_wire::Exchange;
 use serde::{Deserialize, Serialize};
 
-use crate::observation::Site;
 use crate::time::Timestamp;
 use crate::transition::{
     Anomaly, Cookies, RegistrationKind, RekeyKind, Source, Spi, Stage, Transport, Verdict,
@@ -216,7 +215,7 @@ pub struct SpiState {
     /// Which.
     pub spi: Spi,
     /// The site, where one is configured.
-    pub site: Option<Site>,
+    pub site: Option<String>,
     /// Its group, where something tells.
     pub group: Option<String>,
     /// What it is now.

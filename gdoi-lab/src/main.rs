@@ -66,7 +66,7 @@ struct Scraping {
     /// Label of the gateway
     #[arg(long, default_value = "gateway:11848")]
     instance: String,
-    /// OpenMetrics file, for `promtool tsdb create-blocks-from openmetrics`
+    /// Metrics file, for `promtool tsdb create-blocks-from openmetrics`
     #[arg(long, value_name = "FILE")]
     metrics: PathBuf,
 }

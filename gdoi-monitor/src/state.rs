@@ -199,8 +199,8 @@ pub struct Member<'a> {
 pub struct SpiUse<'a> {
     /// Which.
     pub spi: Spi,
-    /// Number of the site.
-    pub site: Option<u32>,
+    /// Name of the site.
+    pub site: Option<&'a str>,
     /// Its group.
     pub group: Option<&'a str>,
     /// What it is now.

@@ -7,8 +7,9 @@ use crate::config::{GroupConfig, Prefix, SiteConfig};
 use crate::snapshot::SpiStatus;
 use crate::transition::{Spi, What};
 
-fn site(prefix: &str) -> SiteConfig {
+fn site(name: &str, prefix: &str) -> SiteConfig {
     SiteConfig {
+        name: name.into(),
         prefixes: [Prefix::new(address(prefix), 24).unwrap()].to_vec(),
         ..SiteConfig::default()
     }
@@ -17,14 +18,18 @@ fn site(prefix: &str) -> SiteConfig {
 fn sites() -> GroupConfig {
     GroupConfig {
         rekey_address: Some(address(MULTICAST)),
-        sites: [site("192.168.1.0"), site("192.168.2.0")].to_vec(),
+        sites: [site("north", "192.168.1.0"), site("south", "192.168.2.0")].to_vec(),
         ..group("G1")
     }
 }
 
-fn changes(script: &Script) -> Vec<(Option<Spi>, Spi, Option<u32>)> {
+fn changes(script: &Script) -> Vec<(Option<Spi>, Spi, &str)> {
     let changes = script.whats().filter_map(|what| match what {
-        What::SpiChanged(changed) => Some((changed.from, changed.to, changed.site)),
+        What::SpiChanged(changed) => Some((
+            changed.from,
+            changed.to,
+            changed.site.as_deref().unwrap_or_default(),
+        )),
         _ => None,
     });
     changes.collect()
@@ -46,7 +51,7 @@ fn sites_roll_over_after_a_rekey() {
     traffic(&mut script, 5, 0x1000, 0x1000);
     traffic(&mut script, 200, 0x2000, 0x2000);
     let (old, new) = (Some(Spi(0x1000)), Spi(0x2000));
-    assert_eq!(changes(&script), [(old, new, Some(1)), (old, new, Some(2))]);
+    assert_eq!(changes(&script), [(old, new, "north"), (old, new, "south")]);
     let snapshot = script.snapshot();
     let group = &snapshot.groups["G1"];
     assert_eq!(

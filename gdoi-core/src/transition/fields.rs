@@ -335,7 +335,7 @@ pub struct RekeyUnacknowledged {
 }
 
 /// ESP of a group uses another SPI.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpiChanged {
     /// Before; `None` when several could be meant.
     pub from: Option<Spi>,
@@ -344,28 +344,28 @@ pub struct SpiChanged {
     /// From the rekey to the first packet with the new SPI; `None` when no rekey was seen.
     #[serde(rename = "roll_seconds", serialize_with = "some_seconds")]
     pub roll: Option<Duration>,
-    /// Number of the site, where one is configured.
-    pub site: Option<u32>,
+    /// Name of the site, where one is configured.
+    pub site: Option<String>,
 }
 
 /// An ESP SPI was seen for the first time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpiFirstSeen {
     /// Which.
     pub spi: Spi,
-    /// Number of the site, where one is configured.
-    pub site: Option<u32>,
+    /// Name of the site, where one is configured.
+    pub site: Option<String>,
 }
 
 /// A replaced SPI is still sent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpiStale {
     /// Which.
     pub spi: Spi,
     /// What the others use.
     pub current: Spi,
-    /// Number of the site, where one is configured.
-    pub site: Option<u32>,
+    /// Name of the site, where one is configured.
+    pub site: Option<String>,
     /// Since the group rolled over.
     #[serde(rename = "late_seconds", serialize_with = "seconds")]
     pub late: Duration,

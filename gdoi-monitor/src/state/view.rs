@@ -258,7 +258,7 @@ fn spi(state: &SpiState, calendar: Calendar) -> SpiUse<'_> {
     } = state;
     SpiUse {
         spi: *spi,
-        site: site.map(|site| site.0),
+        site: site.as_deref(),
         group: group.as_deref(),
         status: *status,
         replaces: *replaces,
