@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use gdoi_monitor::source::xdp::{Probe, Settings};
+use gdoi_monitor::source::xdp::{Direction, Hook, Probe, Settings};
 use gdoi_wire::Exchange;
 use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
 
@@ -22,10 +22,10 @@ pub struct TestRun {
 
 /// Runs every frame through the program once.
 pub fn test_run(frames: &Frames, settings: &Settings) -> Result<TestRun> {
-    let mut probe = Probe::load(settings)?;
+    let mut probe = Probe::load(settings, Direction::Ingress)?;
     let mut run = TestRun::default();
     for frame in &frames.frames {
-        let (verdict, _) = probe.test_run(&frame.octets, 1)?;
+        let (verdict, _) = probe.test_run(Hook::Xdp, &frame.octets, 1)?;
         ensure!(
             verdict == XDP_PASS,
             "the program answered {verdict} instead of XDP_PASS"

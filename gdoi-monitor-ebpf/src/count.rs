@@ -1,6 +1,7 @@
 //! Counting: classes and misses per CPU, ESP per SPI and site in a table per CPU.
 
 use core::hint::black_box;
+use core::mem::offset_of;
 
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64};
 use aya_ebpf::maps::lpm_trie::Key;
@@ -22,7 +23,7 @@ impl Counts {
 
     #[inline(always)]
     fn counters(&mut self) -> &mut Counters {
-        // SAFETY: the lookup in `new` succeeded; the entry is this CPU's own and XDP does not nest on a CPU.
+        // SAFETY: the lookup in `new` succeeded; the entry is this CPU's own, and neither hook nests on a CPU.
         unsafe { &mut *self.0 }
     }
 
@@ -129,16 +130,31 @@ fn again(slot: &mut Slot, octets: u64, now: u32) {
     slot.last = now;
 }
 
+/// The key of a lookup, where the stack is aligned: the compiler writes an address eight octets at a time, which the
+/// verifier refuses at the odd place that a key has by itself ("misaligned stack access off 0+0+-20 size 8").
+#[repr(C, align(8))]
+struct Lookup {
+    _unused: u32,
+    bits: u32,
+    address: [u8; 16],
+}
+
 /// The configured site of a source address, 0 when it has none. Costs nothing while no site is configured.
 #[inline(always)]
 pub(crate) fn site_of(source: impl FnOnce() -> [u8; 16]) -> u32 {
     if SITES_ON.load() == 0 {
         return 0;
     }
-    SITES
-        .get(Key::new(u128::BITS, source()))
-        .copied()
-        .unwrap_or_default()
+    let lookup = Lookup {
+        _unused: 0,
+        bits: u128::BITS,
+        address: source(),
+    };
+    // SAFETY: the offset is inside `lookup`.
+    let key = unsafe { (&raw const lookup).byte_add(offset_of!(Lookup, bits)) };
+    // SAFETY: a key is its length and its octets, packed, and so they stand behind each other in `lookup`.
+    let key = unsafe { &*key.cast::<Key<[u8; 16]>>() };
+    SITES.get(key).copied().unwrap_or_default()
 }
 
 /// One hint in 1,024 packets that overflow: enough to name who sprays, too few to fill the ring.

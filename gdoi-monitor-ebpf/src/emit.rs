@@ -11,7 +11,7 @@ use crate::reader::Frame;
 
 /// An ISAKMP message, with a snapshot of its payloads when they are in clear text.
 #[inline(always)]
-pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &Frame<'_>, interface: u32) {
+pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &impl Frame, interface: u32) {
     let encrypted = match packet.body {
         Body::Isakmp { header, .. } => header.is_encrypted(),
         Body::Esp(_) | Body::Ah | Body::NatKeepalive => return,
@@ -31,6 +31,7 @@ pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &Frame<'_>, i
     let Some(payloads) = record.write_message(packet, frame) else {
         return entry.discard(0);
     };
+    record.frame_octets += frame.octets_beside() as u32;
     record.interface = interface;
     record.at_ns = now();
     if !encrypted && record.snapshot_octets != 0 {

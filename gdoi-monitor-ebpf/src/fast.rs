@@ -4,22 +4,26 @@
 //! first buffer, and takes three decisions: not ours (neither UDP, ESP nor AH), UDP between other ports, and whole ESP
 //! packets. Whatever it is not sure of it leaves, untouched and uncounted, to the dissector.
 
-use aya_ebpf::programs::XdpContext;
 use gdoi_wire::record::site_address_v4;
 use gdoi_wire::{Class, Esp};
 
 use crate::count::{Counts, site_of};
 use crate::maps::ports;
+use crate::reader::Hook;
 
 /// Decides a frame, or leaves it.
 #[inline(always)]
-pub(crate) fn is_left(ctx: &XdpContext) -> bool {
-    let start = ctx.data();
-    let end = ctx.data_end();
+pub(crate) fn is_left(ctx: &impl Hook) -> bool {
+    let (start, end) = ctx.first_buffer();
     if start + UNTAGGED + IPV4_READ > end {
         return true;
     }
-    let frame = Frame { start, end };
+    let frame = Frame {
+        start,
+        end,
+        octets: ctx.octets(),
+        beside: ctx.octets_beside(),
+    };
     match frame.word::<u16>(ETHERTYPE) {
         ETHERTYPE_IPV4 => frame.ipv4::<UNTAGGED>(),
         ETHERTYPE_IPV6 => frame.ipv6::<UNTAGGED>(),
@@ -41,6 +45,10 @@ pub(crate) fn is_left(ctx: &XdpContext) -> bool {
 struct Frame {
     start: usize,
     end: usize,
+    /// Octets of the whole frame, if that is known.
+    octets: usize,
+    /// Octets of a tag that the kernel took off the frame.
+    beside: usize,
 }
 
 impl Frame {
@@ -57,9 +65,10 @@ impl Frame {
         u16::from_be(self.word(at))
     }
 
+    /// Octets of the frame as it was on the wire.
     #[inline(always)]
-    fn octets(self) -> usize {
-        self.end - self.start
+    fn wire_octets(self) -> u64 {
+        (self.octets + self.beside) as u64
     }
 
     #[inline(always)]
@@ -110,8 +119,7 @@ impl Frame {
     /// Otherwise a length lies, or the frame has several buffers, whose length is not known here.
     #[inline(always)]
     fn is_whole(self, end: usize) -> bool {
-        let octets = self.octets();
-        end == octets || (end < octets && octets <= SHORTEST_FRAME)
+        end == self.octets || (end < self.octets && self.octets <= SHORTEST_FRAME)
     }
 
     /// Any fragment, first or later.
@@ -130,7 +138,7 @@ impl Frame {
     #[inline(always)]
     fn count_other(self) -> bool {
         if let Some(mut counts) = Counts::new() {
-            counts.packet(Class::Other, self.octets() as u64);
+            counts.packet(Class::Other, self.wire_octets());
         }
         false
     }
@@ -143,7 +151,7 @@ impl Frame {
             in_udp: false,
         };
         if let Some(mut counts) = Counts::new() {
-            counts.packet(Class::Esp, self.octets() as u64);
+            counts.packet(Class::Esp, self.wire_octets());
             counts.esp(esp, site_of(source), ip_octets as u64);
         }
         false

@@ -1,4 +1,5 @@
-//! The XDP program: picks ISAKMP, ESP and AH out of traffic, counts all, and passes every frame on.
+//! The programs at XDP and at traffic control: they pick ISAKMP, ESP and AH out of traffic, count all, and pass every
+//! frame on.
 //!
 //! A frame takes one of two ways to the same answer. The fast way ([`fast`]) knows what nearly all frames look like
 //! and decides them in a few instructions; everything else goes to the slow way ([`slow`]), which runs the dissector
@@ -20,12 +21,14 @@ mod maps;
 mod reader;
 mod slow;
 
-use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns};
-use aya_ebpf::macros::xdp;
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
 use gdoi_wire::record::Clocks;
+
+use crate::maps::EGRESS;
 
 /// Looks at a frame and passes it on, whatever it is.
 #[xdp(frags)]
@@ -34,6 +37,18 @@ pub fn gdoi_xdp(ctx: XdpContext) -> u32 {
         slow::dissect(&ctx);
     }
     XDP_PASS
+}
+
+/// Looks at a frame and leaves it to whoever comes next, whatever it is: `TCX_NEXT` is the same number.
+#[classifier]
+pub fn gdoi_tc(ctx: TcContext) -> i32 {
+    // A frame that is forwarded was seen where it came in; one of this host came in nowhere.
+    // SAFETY: the context is the one the kernel called us with.
+    let is_forwarded = EGRESS.load() != 0 && unsafe { (*ctx.skb.skb).ingress_ifindex } != 0;
+    if !is_forwarded && fast::is_left(&ctx) {
+        slow::dissect(&ctx);
+    }
+    TC_ACT_UNSPEC
 }
 
 /// Writes the kernel's clocks, and how full the ring is, to the map of clocks.

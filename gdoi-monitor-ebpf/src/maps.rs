@@ -7,6 +7,8 @@ use aya_ebpf::maps::{Array, LpmTrie, PerCpuArray, RingBuf};
 use gdoi_wire::record::{Bucket, Clocks, Counters, DEFAULT_BUCKETS};
 use gdoi_wire::{Ip, Ports};
 
+use crate::reader::KEPT;
+
 /// Records on their way to the agent.
 #[map]
 pub(crate) static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
@@ -27,6 +29,10 @@ pub(crate) static SITES: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(65_5
 #[map]
 pub(crate) static NETWORK: PerCpuArray<Ip> = PerCpuArray::with_max_entries(1, 0);
 
+/// A frame at traffic control, as far as the dissector may look.
+#[map]
+pub(crate) static FRAME: PerCpuArray<[u8; KEPT]> = PerCpuArray::with_max_entries(1, 0);
+
 /// The kernel's clocks at one moment.
 #[map]
 pub(crate) static CLOCKS: Array<Clocks> = Array::with_max_entries(1, 0);
@@ -46,6 +52,10 @@ pub(crate) static SPI_MASK: Global<u32> = Global::new(DEFAULT_BUCKETS - 1);
 /// Whether [`SITES`] holds anything.
 #[unsafe(no_mangle)]
 pub(crate) static SITES_ON: Global<u8> = Global::new(0);
+
+/// Whether frames are seen on their way out: those that came in are then counted where they came in.
+#[unsafe(no_mangle)]
+pub(crate) static EGRESS: Global<u8> = Global::new(0);
 
 /// The ports to look for. The loader freezes them, so that the verifier deletes the comparisons with unused entries.
 #[inline(always)]

@@ -1,25 +1,107 @@
-//! How the dissector reads a frame that the kernel holds.
+//! How the dissector reads a frame that the kernel holds: in its first buffer for XDP, from a copy for traffic control.
 
 use core::ffi::c_void;
+use core::hint::black_box;
 
-use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use aya_ebpf::programs::{TcContext, XdpContext};
 use gdoi_wire::Octets;
 
-/// A frame in the kernel. Headers are read directly from its first buffer, which drivers make larger than the headers
-/// that the dissector follows; only payloads are copied by a helper.
+use crate::maps::FRAME;
+
+/// What a program was called with: one frame, in the way of its hook.
+pub(crate) trait Hook: EbpfContext {
+    /// The frame as the dissector reads it.
+    type Frame<'a>: Frame
+    where
+        Self: 'a;
+
+    /// Where the first buffer begins, and where it ends.
+    fn first_buffer(&self) -> (usize, usize);
+
+    /// Octets of the frame as far as the fast way knows: of another length than the IP packet has, the dissector
+    /// looks.
+    fn octets(&self) -> usize;
+
+    /// Octets that were on the wire and are no longer in the frame.
+    fn octets_beside(&self) -> usize;
+
+    /// Index of the interface.
+    fn interface(&self) -> u32;
+
+    /// Makes the frame readable: whether it is.
+    fn prepare(&self) -> bool;
+
+    /// The frame, once it was prepared.
+    fn frame(&self) -> Option<Self::Frame<'_>>;
+}
+
+/// A frame in the kernel.
+pub(crate) trait Frame: Octets {
+    /// The tag control information of a VLAN tag that the kernel took off the frame.
+    fn tag_beside(&self) -> Option<u16>;
+
+    /// Octets that were on the wire and are no longer in the frame.
+    fn octets_beside(&self) -> usize;
+
+    /// Copies `length` octets from offset `at` to `to`: whether they were there.
+    ///
+    /// # Safety
+    ///
+    /// `to` must have room for `length` octets, and the verifier must see that `length` is not zero.
+    unsafe fn copy(&self, at: usize, to: *mut u8, length: u64) -> bool;
+}
+
+impl Hook for XdpContext {
+    type Frame<'a> = XdpFrame<'a>;
+
+    #[inline(always)]
+    fn first_buffer(&self) -> (usize, usize) {
+        (self.data(), self.data_end())
+    }
+
+    #[inline(always)]
+    fn octets(&self) -> usize {
+        self.data_end() - self.data()
+    }
+
+    #[inline(always)]
+    fn octets_beside(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        self.ingress_ifindex() as u32
+    }
+
+    #[inline(always)]
+    fn prepare(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn frame(&self) -> Option<Self::Frame<'_>> {
+        Some(XdpFrame::new(self))
+    }
+}
+
+/// A frame at XDP. Headers are read directly from its first buffer, which drivers make larger than the headers that the
+/// dissector follows; only payloads are copied by a helper.
 #[derive(Clone, Copy)]
-pub(crate) struct Frame<'a> {
+pub(crate) struct XdpFrame<'a> {
     ctx: &'a XdpContext,
     start: usize,
     end: usize,
     wire_length: usize,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> XdpFrame<'a> {
     /// The whole frame, all its buffers counted (since v5.18).
     #[inline(always)]
-    pub(crate) fn new(ctx: &'a XdpContext) -> Self {
+    fn new(ctx: &'a XdpContext) -> Self {
         // SAFETY: the context is the one the kernel called us with.
         let wire_length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize;
         Self {
@@ -29,14 +111,22 @@ impl<'a> Frame<'a> {
             wire_length,
         }
     }
+}
 
-    /// Copies `length` octets from offset `at` to `to`: whether they were there.
-    ///
-    /// # Safety
-    ///
-    /// `to` must have room for `length` octets, and the verifier must see that `length` is not zero.
+impl Frame for XdpFrame<'_> {
+    /// A network card may take the tag off too. XDP is not told of it.
     #[inline(always)]
-    pub(crate) unsafe fn copy(&self, at: usize, to: *mut u8, length: u64) -> bool {
+    fn tag_beside(&self) -> Option<u16> {
+        None
+    }
+
+    #[inline(always)]
+    fn octets_beside(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, at: usize, to: *mut u8, length: u64) -> bool {
         // SAFETY: the caller gives the room; the helper checks the range in the frame itself.
         let status =
             unsafe { bpf_xdp_load_bytes(self.ctx.ctx, at as u32, to.cast::<c_void>(), length as u32) };
@@ -44,7 +134,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-impl Octets for Frame<'_> {
+impl Octets for XdpFrame<'_> {
     #[inline(always)]
     fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         if at > MAX_AT {
@@ -64,6 +154,126 @@ impl Octets for Frame<'_> {
     }
 }
 
+impl Hook for TcContext {
+    type Frame<'a> = TcFrame<'a>;
+
+    #[inline(always)]
+    fn first_buffer(&self) -> (usize, usize) {
+        (self.data(), self.data_end())
+    }
+
+    #[inline(always)]
+    fn octets(&self) -> usize {
+        self.len() as usize
+    }
+
+    #[inline(always)]
+    fn octets_beside(&self) -> usize {
+        beside(buffer(self))
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        buffer(self).ifindex
+    }
+
+    /// Copies what the dissector may look at.
+    ///
+    /// The frame itself is left as it is: to have all of it in the first buffer (`bpf_skb_pull_data`) would move it,
+    /// and part it from whoever else holds it.
+    #[inline(always)]
+    fn prepare(&self) -> bool {
+        let Some(room) = FRAME.get_ptr_mut(0) else {
+            return false;
+        };
+        let octets = u64::from(self.len()).min(KEPT as u64);
+        // A mask that the verifier follows: from one octet to as many as there is room for.
+        let length = ((octets - 1) & (KEPT as u64 - 1)) + 1;
+        // SAFETY: the map's entry has room for KEPT octets; the helper checks the range in the frame.
+        let status =
+            unsafe { bpf_skb_load_bytes(self.as_ptr(), 0, room.cast::<c_void>(), black_box(length) as u32) };
+        status == 0
+    }
+
+    #[inline(always)]
+    fn frame(&self) -> Option<Self::Frame<'_>> {
+        let kept = FRAME.get_ptr(0)?;
+        Some(TcFrame {
+            ctx: self,
+            kept,
+            wire_length: self.len() as usize,
+        })
+    }
+}
+
+/// A frame at traffic control, as far as it was copied. Its first buffer may hold less than its headers.
+#[derive(Clone, Copy)]
+pub(crate) struct TcFrame<'a> {
+    ctx: &'a TcContext,
+    kept: *const [u8; KEPT],
+    wire_length: usize,
+}
+
+impl Frame for TcFrame<'_> {
+    #[inline(always)]
+    fn tag_beside(&self) -> Option<u16> {
+        let buffer = buffer(self.ctx);
+        (buffer.vlan_present != 0).then_some(buffer.vlan_tci as u16)
+    }
+
+    #[inline(always)]
+    fn octets_beside(&self) -> usize {
+        beside(buffer(self.ctx))
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, at: usize, to: *mut u8, length: u64) -> bool {
+        // SAFETY: the caller gives the room; the helper checks the range in the frame itself.
+        let status =
+            unsafe { bpf_skb_load_bytes(self.ctx.as_ptr(), at as u32, to.cast::<c_void>(), length as u32) };
+        status == 0
+    }
+}
+
+impl Octets for TcFrame<'_> {
+    #[inline(always)]
+    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        if at + N > self.wire_length {
+            return None;
+        }
+        // Hidden from the compiler, which would conclude from the line above that this cannot be.
+        let at = black_box(at);
+        if at > KEPT - N {
+            return None;
+        }
+        // SAFETY: the line above keeps all N octets inside the map's entry.
+        let from = unsafe { self.kept.cast::<u8>().add(at) };
+        // SAFETY: as above.
+        Some(unsafe { from.cast::<[u8; N]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn wire_length(&self) -> usize {
+        self.wire_length
+    }
+}
+
+#[inline(always)]
+fn buffer(ctx: &TcContext) -> &__sk_buff {
+    // SAFETY: the context is the one the kernel called us with.
+    unsafe { &*ctx.skb.skb }
+}
+
+#[inline(always)]
+fn beside(buffer: &__sk_buff) -> usize {
+    if buffer.vlan_present != 0 { TAG_OCTETS } else { 0 }
+}
+
+/// Octets of a frame that the dissector may look at, and a power of two: no header begins behind [`MAX_AT`] or is as
+/// long as what is left then.
+pub(crate) const KEPT: usize = 4096;
 /// The verifier wants a bound for an offset that it has not seen computed. No header begins later: at most 22 octets of
 /// Ethernet and tags, then 1,024 of IP headers and 1,028 of AH.
 const MAX_AT: usize = 0xfff;
+/// A VLAN tag (IEEE 802.1Q §9.3).
+const TAG_OCTETS: usize = 4;

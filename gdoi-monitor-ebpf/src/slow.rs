@@ -1,37 +1,36 @@
 //! The slow way: the dissector of [`gdoi_wire`], for everything the fast way leaves.
 
-use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
-use gdoi_wire::{Body, Class, Fragment, Miss, Network, Octets as _, Packet, Seen};
+use gdoi_wire::{Body, Class, Fragment, Miss, Network, Packet, Seen};
 
 use crate::count::{Counts, site_of};
 use crate::emit;
 use crate::maps::{NETWORK, ports};
-use crate::reader::Frame;
+use crate::reader::{Frame, Hook};
 
 /// Dissects a frame and counts or records what it finds.
 ///
 /// In two subprograms that share nothing but a map: the verifier then adds their ways up. In one it had followed
 /// 621,000 instructions when it found that its stack was too large.
 #[inline(always)]
-pub(crate) fn dissect(ctx: &XdpContext) {
-    if network(ctx) == FOUND_IP {
+pub(crate) fn dissect<H: Hook>(ctx: &H) {
+    if ctx.prepare() && network(ctx) == FOUND_IP {
         transport(ctx);
     }
 }
 
 /// Reads the frame down to its transport header.
 #[inline(never)]
-fn network(ctx: &XdpContext) -> u64 {
-    let (Some(mut counts), Some(found)) = (Counts::new(), NETWORK.get_ptr_mut(0)) else {
+fn network<H: Hook>(ctx: &H) -> u64 {
+    let (Some(mut counts), Some(found), Some(frame)) = (Counts::new(), NETWORK.get_ptr_mut(0), ctx.frame())
+    else {
         return 0;
     };
-    let frame = Frame::new(ctx);
-    match gdoi_wire::network(&frame) {
-        Network::Other => counts.packet(Class::Other, frame.wire_length() as u64),
+    match gdoi_wire::network_behind(&frame, frame.tag_beside()) {
+        Network::Other => counts.packet(Class::Other, octets_of(&frame)),
         Network::Miss(miss) => missed(&mut counts, &frame, miss, ctx),
         Network::Ip(ip) => {
-            // SAFETY: the lookup succeeded; the entry is this CPU's own and XDP does not nest on a CPU.
+            // SAFETY: the lookup succeeded; the entry is this CPU's own, and neither hook nests on a CPU.
             unsafe { found.write(ip) };
             return FOUND_IP;
         }
@@ -41,16 +40,15 @@ fn network(ctx: &XdpContext) -> u64 {
 
 /// Reads the packet that [`network`] found.
 #[inline(never)]
-fn transport(ctx: &XdpContext) -> u64 {
-    let (Some(mut counts), Some(ip)) = (Counts::new(), NETWORK.get(0)) else {
+fn transport<H: Hook>(ctx: &H) -> u64 {
+    let (Some(mut counts), Some(ip), Some(frame)) = (Counts::new(), NETWORK.get(0), ctx.frame()) else {
         return 0;
     };
-    let frame = Frame::new(ctx);
     match gdoi_wire::transport(&frame, &ports(), ip) {
-        Seen::Other => counts.packet(Class::Other, frame.wire_length() as u64),
+        Seen::Other => counts.packet(Class::Other, octets_of(&frame)),
         Seen::Miss(miss) => missed(&mut counts, &frame, miss, ctx),
         Seen::Packet(packet) => {
-            counts.packet(packet.class(), frame.wire_length() as u64);
+            counts.packet(packet.class(), octets_of(&frame));
             ours(&mut counts, &packet, &frame, ctx);
         }
     }
@@ -58,8 +56,8 @@ fn transport(ctx: &XdpContext) -> u64 {
 }
 
 #[inline(always)]
-fn missed(counts: &mut Counts, frame: &Frame<'_>, miss: Miss, ctx: &XdpContext) {
-    counts.packet(Class::Other, frame.wire_length() as u64);
+fn missed<H: Hook>(counts: &mut Counts, frame: &impl Frame, miss: Miss, ctx: &H) {
+    counts.packet(Class::Other, octets_of(frame));
     counts.miss(miss);
     debug!(
         ctx,
@@ -70,7 +68,7 @@ fn missed(counts: &mut Counts, frame: &Frame<'_>, miss: Miss, ctx: &XdpContext) 
 }
 
 #[inline(always)]
-fn ours(counts: &mut Counts, packet: &Packet, frame: &Frame<'_>, ctx: &XdpContext) {
+fn ours<H: Hook>(counts: &mut Counts, packet: &Packet, frame: &impl Frame, ctx: &H) {
     if packet.fragment == Fragment::First {
         counts.first_fragment();
     }
@@ -82,7 +80,7 @@ fn ours(counts: &mut Counts, packet: &Packet, frame: &Frame<'_>, ctx: &XdpContex
                 header.exchange_type(),
                 header.message_id()
             );
-            emit::message(counts, packet, frame, ctx.ingress_ifindex() as u32);
+            emit::message(counts, packet, frame, ctx.interface());
         }
         Body::Esp(esp) => {
             let site = site_of(|| packet.source);
@@ -90,6 +88,12 @@ fn ours(counts: &mut Counts, packet: &Packet, frame: &Frame<'_>, ctx: &XdpContex
         }
         Body::Ah | Body::NatKeepalive => {}
     }
+}
+
+/// Octets of the frame as it was on the wire.
+#[inline(always)]
+fn octets_of(frame: &impl Frame) -> u64 {
+    (frame.wire_length() + frame.octets_beside()) as u64
 }
 
 /// What [`network`] returns when it left a packet for [`transport`].

@@ -109,9 +109,12 @@ pub struct Run {
     /// Address to serve metrics and pages at; repeated for several
     #[arg(long = "web.listen-address", value_name = "ADDR")]
     pub listen: Vec<SocketAddr>,
-    /// Where in the kernel to watch: auto, xdp, xdp-generic
+    /// Where in the kernel to watch
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// Watch what this host sends, too; what it forwards is counted where it came in
+    #[arg(long)]
+    pub egress: bool,
     /// File that events are appended to, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub event_file: Option<PathBuf>,

@@ -45,6 +45,8 @@ pub struct Capture {
     pub interfaces: Vec<String>,
     /// Where in the kernel they are watched.
     pub mode: Mode,
+    /// Whether what this host sends is watched, too.
+    pub egress: bool,
     /// On which UDP ports.
     pub ports: Ports,
 }
@@ -56,6 +58,7 @@ impl Default for Config {
             capture: Capture {
                 interfaces: Vec::new(),
                 mode: Mode::Auto,
+                egress: false,
                 ports: Ports::DEFAULT,
             },
             groups: gdoi_core::Config::default(),
@@ -115,6 +118,7 @@ fn capture(raw: raw::Capture, default: Capture) -> Result<Capture, Wrong> {
     Ok(Capture {
         interfaces: raw.interfaces.unwrap_or(default.interfaces),
         mode: raw.mode.unwrap_or(default.mode),
+        egress: raw.egress.unwrap_or(default.egress),
         ports: Ports { isakmp, nat_t },
     })
 }

@@ -22,7 +22,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::sink::Events;
 use crate::sink::saved::Saved;
-use crate::source::xdp::{Count, Error, Mode, Settings, Watch};
+use crate::source::xdp::{Count, Direction, Error, Mode, Settings, Watch};
 use crate::time::Calendar;
 use batch::Batch;
 pub use interfaces::Interfaces;
@@ -53,6 +53,8 @@ pub struct Plan {
     pub interfaces: Vec<String>,
     /// Where programs are attached.
     pub mode: Mode,
+    /// Which frames of an interface.
+    pub directions: Vec<Direction>,
     /// How programs are set up.
     pub settings: Settings,
 }
@@ -277,9 +279,7 @@ impl Engine {
 
     fn stop(mut self) -> Arc<State> {
         for watch in self.interfaces.watches() {
-            if let Err(error) = watch.detach() {
-                tracing::error!(interface = watch.name(), %error, "cannot detach");
-            }
+            watch.detach();
         }
         // Nothing is counted any more: this is all there is.
         while self.interfaces.watches().any(Watch::has_records) {

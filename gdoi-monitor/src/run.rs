@@ -22,7 +22,7 @@ use crate::http::{self, Pages};
 use crate::sink::Events;
 use crate::sink::saved::{Restored, Saved};
 use crate::sites::Sites;
-use crate::source::xdp::{Mode, Settings, SiteRoute};
+use crate::source::xdp::{Direction, Mode, Settings, SiteRoute};
 
 /// Runs until SIGTERM or SIGINT.
 pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
@@ -122,14 +122,19 @@ fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
         config::Mode::Auto => Mode::Auto,
         config::Mode::Xdp => Mode::Native,
         config::Mode::XdpGeneric => Mode::Generic,
-        config::Mode::Tc => return Err(Usage::NoTc.into()),
+        config::Mode::Tc => Mode::Tc,
     };
     if interfaces.is_empty() {
         return Err(Usage::NoInterface.into());
     }
+    let mut directions = vec![Direction::Ingress];
+    if arguments.egress || config.capture.egress {
+        directions.push(Direction::Egress);
+    }
     Ok(Plan {
         interfaces,
         mode,
+        directions,
         settings: Settings {
             ports: arguments.ports.over(&config.capture.ports)?,
             sites: sites(config),
@@ -149,9 +154,6 @@ pub enum Usage {
     /// There is nothing to watch.
     #[error("nothing to watch: name an interface with --interface, or in the configuration under [capture]")]
     NoInterface,
-    /// The mode is not offered.
-    #[error("mode tc is not available in this version; use auto, xdp or xdp-generic")]
-    NoTc,
 }
 
 fn sites(config: &Config) -> Vec<SiteRoute> {

@@ -23,7 +23,11 @@ pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Seen {
 /// Says what stands at `at` in a frame of any link layer, which called it `ethertype`: VLAN tags first, then IP.
 #[inline(always)]
 pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at: usize) -> Seen {
-    carried(octets, ports, payload_network(octets, ethertype, at))
+    carried(
+        octets,
+        ports,
+        payload_network(octets, Vlan::default(), ethertype, at),
+    )
 }
 
 /// The first half of [`dissect`]: down to the transport header, which [`transport()`](crate::transport()) reads.
@@ -31,10 +35,20 @@ pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at:
 /// The kernel's verifier follows every way through a program: in halves it is the sum of their ways, not the product.
 #[inline(always)]
 pub fn network<O: Octets>(octets: &O) -> Network {
+    network_behind(octets, None)
+}
+
+/// [`network`] of a frame whose outermost VLAN tag was taken off and is told beside it: its tag control information.
+#[inline(always)]
+pub fn network_behind<O: Octets>(octets: &O, tag: Option<u16>) -> Network {
     let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {
         return Network::Miss(Miss::EthernetTruncated);
     };
-    payload_network(octets, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
+    let vlan = tag.map_or(Vlan::default(), |tci| Vlan {
+        depth: 1,
+        tci: [tci, 0],
+    });
+    payload_network(octets, vlan, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
 }
 
 #[inline(always)]
@@ -47,19 +61,23 @@ fn carried<O: Octets>(octets: &O, ports: &Ports, network: Network) -> Seen {
 }
 
 #[inline(always)]
-fn payload_network<O: Octets>(octets: &O, ethertype: u16, at: usize) -> Network {
+fn payload_network<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize) -> Network {
     let (mut ethertype, mut at) = (ethertype, at);
-    let mut vlan = Vlan::default();
-    for depth in 0..MAX_TAGS {
-        if !is_tag(ethertype) {
+    let mut vlan = outer;
+    for _ in 0..MAX_TAGS {
+        if !is_tag(ethertype) || vlan.depth == MAX_TAGS {
             break;
         }
         let Some([c0, c1, e0, e1]) = octets.array(at) else {
             return Network::Miss(Miss::EthernetTruncated);
         };
         let tci = u16::from_be_bytes([c0, c1]);
-        vlan.tci = if depth == 0 { [tci, 0] } else { [vlan.tci[0], tci] };
-        vlan.depth = depth + 1;
+        vlan.tci = if vlan.depth == 0 {
+            [tci, 0]
+        } else {
+            [vlan.tci[0], tci]
+        };
+        vlan.depth += 1;
         ethertype = u16::from_be_bytes([e0, e1]);
         at += TAG_OCTETS;
     }

@@ -40,7 +40,7 @@ mod transport;
 mod tests;
 
 pub use exchange::Exchange;
-pub use frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, dissect, dissect_payload, network};
+pub use frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, dissect, dissect_payload, network, network_behind};
 pub use network::{Ip, Network};
 pub use octets::{Capture, Octets};
 pub use packet::{Ah, Body, Class, Esp, Fragment, Miss, Packet, Ports, Seen, Vlan};

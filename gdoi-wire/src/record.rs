@@ -16,6 +16,8 @@ pub const RECORD_VERSION: u8 = 1;
 
 /// Name of the XDP program.
 pub const PROGRAM_XDP: &str = "gdoi_xdp";
+/// Name of the program at traffic control.
+pub const PROGRAM_TC: &str = "gdoi_tc";
 /// Name of the program that pairs the kernel's clocks; it is only ever test-run.
 pub const PROGRAM_CLOCK: &str = "gdoi_clock";
 /// Ring buffer of [`Record`]s, each optionally followed by [`SNAPSHOT_OCTETS`].
@@ -34,6 +36,8 @@ pub const GLOBAL_ISAKMP_PORTS: &str = "ISAKMP_PORTS";
 pub const GLOBAL_NAT_T_PORTS: &str = "NAT_T_PORTS";
 /// Read-only global: buckets of one CPU's table, minus one.
 pub const GLOBAL_SPI_MASK: &str = "SPI_MASK";
+/// Read-only global: whether frames are seen on their way out.
+pub const GLOBAL_EGRESS: &str = "EGRESS";
 /// Read-only global: whether [`MAP_SITES`] holds anything.
 pub const GLOBAL_SITES_ON: &str = "SITES_ON";
 

@@ -122,11 +122,11 @@ fn a_busy_interface_is_refused_with_the_way_out() {
     in_network("a_busy_interface_is_refused_with_the_way_out", |_| {
         let _first = Agent::start(&QUIET).unwrap();
         let mut arguments = WATCH.to_vec();
-        arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
-        refused(
-            &arguments,
-            1,
-            "watch is busy: another XDP program is attached; see `bpftool net show dev watch`",
+        arguments.extend(["--mode", "xdp", "--web.listen-address", "127.0.0.1:0"]);
+        let said = refused(&arguments, 1, "watch is busy: another program, gdoi_xdp (id ");
+        assert!(
+            said.contains("see `bpftool net show dev watch`, or use --mode auto or tc"),
+            "{said}"
         );
     });
 }
@@ -166,11 +166,18 @@ fn native_mode_is_refused_where_there_is_none() {
         refused(
             &arguments,
             1,
-            "lo: its driver has no native XDP; use --mode xdp-generic",
+            "lo: its driver has no native XDP; use --mode auto, tc or xdp-generic",
         );
-        let agent = Agent::start(&["--interface", "lo", "--log.level", "warn"]).unwrap();
-        let generic = [("interface", "lo"), ("mode", "xdp-generic")];
-        assert!(agent.metrics().unwrap().sum("gdoi_capture_info", &generic) > 0.0);
+        let reached = |arguments: &[&str], mode| {
+            let mut all = vec!["--interface", "lo", "--log.level", "error"];
+            all.extend(arguments);
+            let agent = Agent::start(&all).unwrap();
+            let labels = [("interface", "lo"), ("direction", "ingress"), ("mode", mode)];
+            let metrics = agent.metrics().unwrap();
+            assert!(metrics.sum("gdoi_capture_info", &labels) > 0.0, "{mode}");
+        };
+        reached(&[], "tcx");
+        reached(&["--mode", "xdp-generic"], "xdp-generic");
     });
 }
 
@@ -198,10 +205,8 @@ fn a_missing_capability_is_named() {
 }
 
 /// The agent says one line and ends.
-fn refused(arguments: &[&str], code: i32, line: &str) {
-    let Some(program) = program::path("refused") else {
-        return;
-    };
+fn refused(arguments: &[&str], code: i32, line: &str) -> String {
+    let program = program::path("refused").unwrap();
     let output = Command::new(program)
         .arg("run")
         .args(arguments)
@@ -212,6 +217,7 @@ fn refused(arguments: &[&str], code: i32, line: &str) {
     assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(said.contains(line), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+    said
 }
 
 /// Runs `test` on a thread of its own, which stays in the namespace that it enters.

@@ -14,6 +14,7 @@ listen = "127.0.0.1:11848"
 [capture]
 interfaces = ["eth0", "wan*"]
 mode = "xdp-generic"
+egress = true
 isakmp_ports = [848, 1848]
 nat_t_ports = [4500]
 [limits]
@@ -64,6 +65,7 @@ fn every_key_is_read() {
         capture: Capture {
             interfaces: vec!["eth0".to_owned(), "wan*".to_owned()],
             mode: Mode::XdpGeneric,
+            egress: true,
             ports: Ports {
                 isakmp: [848, 1848, 0, 0],
                 nat_t: [4500, 0, 0, 0],

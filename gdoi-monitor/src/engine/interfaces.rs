@@ -7,16 +7,19 @@ use gdoi_core::observation::{Loss, LossKind};
 
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
-use crate::source::xdp::{Error, Watch};
+use crate::source::xdp::{Direction, Error, Watch};
+
+/// An interface in one direction.
+type Key = (String, Direction);
 
 /// The interfaces of a plan.
 pub struct Interfaces {
     plan: Plan,
-    watches: BTreeMap<String, Watch>,
+    watches: BTreeMap<Key, Watch>,
     /// When interfaces that are gone were last known to be watched.
-    gone: BTreeMap<String, Timestamp>,
+    gone: BTreeMap<Key, Timestamp>,
     /// Why interfaces that are there cannot be watched.
-    failed: BTreeMap<String, String>,
+    failed: BTreeMap<Key, String>,
 }
 
 impl Interfaces {
@@ -42,7 +45,9 @@ impl Interfaces {
         };
         for found in present {
             if interfaces.is_wanted(&found.name) {
-                interfaces.begin(found)?;
+                for direction in interfaces.plan.directions.clone() {
+                    interfaces.begin(&found, direction)?;
+                }
             }
         }
         Ok(interfaces)
@@ -65,47 +70,56 @@ impl Interfaces {
             }
         };
         let mut blind = Vec::new();
-        for watch in self.watches.values_mut() {
+        for (key, watch) in &mut self.watches {
             let is_there = present.iter().any(|found| watch.is_on(found));
-            if watch.attachment().is_some() && !is_there {
+            if watch.attached().is_some() && !is_there {
                 tracing::warn!(interface = watch.name(), "the interface is gone");
                 watch.leave();
-                self.gone.insert(watch.name().to_owned(), looked);
+                self.gone.insert(key.clone(), looked);
                 blind.push(window(looked, now));
             }
         }
-        for found in present {
-            let idle = self
-                .watches
-                .get(&found.name)
-                .is_none_or(|watch| watch.attachment().is_none());
-            if idle && self.is_wanted(&found.name) {
-                let name = found.name.clone();
-                match self.begin(found) {
-                    Ok(()) => {
-                        self.failed.remove(&name);
-                        blind.extend(self.gone.remove(&name).map(|since| window(since, now)));
-                    }
-                    Err(error) => self.complain(name, &error),
-                }
+        let wanted = present.into_iter().filter(|found| self.is_wanted(&found.name));
+        for found in wanted.collect::<Vec<_>>() {
+            for direction in self.plan.directions.clone() {
+                blind.extend(self.take_up(&found, direction).map(|since| window(since, now)));
             }
         }
         blind
     }
 
+    /// Watches an interface that is not watched; says since when it was not.
+    fn take_up(&mut self, found: &Interface, direction: Direction) -> Option<Timestamp> {
+        let key = (found.name.clone(), direction);
+        if self
+            .watches
+            .get(&key)
+            .is_some_and(|watch| watch.attached().is_some())
+        {
+            return None;
+        }
+        if let Err(error) = self.begin(found, direction) {
+            self.complain(key, &error);
+            return None;
+        }
+        self.failed.remove(&key);
+        self.gone.remove(&key)
+    }
+
     /// Logs why an interface cannot be watched, unless the log says so already.
-    fn complain(&mut self, name: String, error: &Error) {
+    fn complain(&mut self, key: Key, error: &Error) {
         let text = chain(error);
-        if self.failed.get(&name) != Some(&text) {
-            tracing::warn!(interface = name, error = text, "cannot watch the interface");
-            self.failed.insert(name, text);
+        if self.failed.get(&key) != Some(&text) {
+            tracing::warn!(interface = key.0, error = text, "cannot watch the interface");
+            self.failed.insert(key, text);
         }
     }
 
     pub(super) fn states(&self) -> Vec<CaptureState> {
         let state = |watch: &Watch| CaptureState {
             interface: watch.name().to_owned(),
-            attachment: watch.attachment(),
+            direction: watch.direction(),
+            attached: watch.attached().cloned(),
             counters: *watch.counters(),
             ring_octets: watch.pending_octets(),
             slots: watch.occupancy(),
@@ -120,15 +134,21 @@ impl Interfaces {
             .any(|pattern| interface::matches(pattern, name))
     }
 
-    fn begin(&mut self, found: Interface) -> Result<(), Error> {
+    fn begin(&mut self, found: &Interface, direction: Direction) -> Result<(), Error> {
         let Plan { mode, settings, .. } = &self.plan;
         let name = found.name.clone();
         let watch = self
             .watches
-            .entry(name.clone())
-            .or_insert_with(|| Watch::new(name.clone()));
-        let attachment = watch.attach(found, settings, *mode)?;
-        tracing::info!(interface = name, mode = attachment.name(), "watching");
+            .entry((name.clone(), direction))
+            .or_insert_with(|| Watch::new(name.clone(), direction));
+        let attached = watch.attach(found.clone(), settings, *mode)?;
+        let mode = attached.attachment.name();
+        let direction = direction.name();
+        if let Some(why) = &attached.passed_over {
+            tracing::warn!(interface = name, mode, direction, %why, "watching, though not in the driver");
+        } else {
+            tracing::info!(interface = name, mode, direction, "watching");
+        }
         Ok(())
     }
 }

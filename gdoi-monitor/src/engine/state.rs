@@ -6,7 +6,7 @@ use gdoi_core::{Snapshot, Timestamp};
 use gdoi_wire::record::Counters;
 
 use crate::sink::{EventCounts, Tally};
-use crate::source::xdp::Attachment;
+use crate::source::xdp::{Attached, Direction};
 use crate::time::Calendar;
 
 /// What the engine knows at one moment.
@@ -30,13 +30,15 @@ pub struct State {
     pub snapshot: Snapshot,
 }
 
-/// One interface.
+/// One interface in one direction.
 #[derive(Clone, Debug)]
 pub struct CaptureState {
     /// Its name.
     pub interface: String,
+    /// Which of its frames are watched.
+    pub direction: Direction,
     /// Where the program sits; `None` while it is not watched.
-    pub attachment: Option<Attachment>,
+    pub attached: Option<Attached>,
     /// What was counted.
     pub counters: Counters,
     /// Octets that waited in its ring.

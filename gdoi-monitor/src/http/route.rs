@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use super::Pages;
 use crate::engine::{self, Extent, State};
 use crate::sink::prometheus;
-use crate::source::xdp::Attachment;
 use crate::state;
 
 type Answer = Response<Full<Bytes>>;
@@ -86,6 +85,7 @@ struct Readiness<'a> {
 #[derive(Serialize)]
 struct Interface<'a> {
     name: &'a str,
+    direction: &'static str,
     watched: bool,
     mode: Option<&'static str>,
 }
@@ -99,8 +99,12 @@ async fn ready(pages: &Pages) -> Answer {
         .iter()
         .map(|capture| Interface {
             name: &capture.interface,
-            watched: capture.attachment.is_some(),
-            mode: capture.attachment.map(Attachment::name),
+            direction: capture.direction.name(),
+            watched: capture.attached.is_some(),
+            mode: capture
+                .attached
+                .as_ref()
+                .map(|attached| attached.attachment.name()),
         })
         .collect();
     let readiness = Readiness {

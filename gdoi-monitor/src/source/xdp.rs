@@ -1,15 +1,20 @@
 //! The live source: one loaded program per interface, its ring, counters and SPI table.
 
+mod attach;
 mod clock;
 mod error;
+mod holder;
 pub mod interface;
 mod memory;
+pub mod netlink;
 mod probe;
 mod table;
 mod watch;
 
+pub use attach::{Attached, Attachment, Direction, Mode, PassedOver};
 pub use clock::Clock;
 pub use error::Error;
-pub use probe::{Attachment, Mode, Probe, Settings, SiteRoute};
+pub use holder::Holder;
+pub use probe::{Hook, Probe, Settings, SiteRoute};
 pub use table::{Count, Table};
 pub use watch::{Look, Watch};

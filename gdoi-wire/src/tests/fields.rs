@@ -32,6 +32,38 @@ fn tags_at_their_largest() {
 }
 
 #[test]
+fn a_tag_beside_the_frame_is_the_outer_one() {
+    let tag = |tci| Tag { tpid: 0x8100, tci };
+    let check = |inside: &[Tag], expect: Option<Vlan>| {
+        let frame = super::push_frame(&Ethernet::tagged(inside), "10.0.0.1:848", "10.0.0.2:848");
+        let seen = crate::network_behind(&crate::Capture::whole(&frame), Some(7));
+        let got = match seen {
+            crate::Network::Ip(ip) => Some(ip.vlan),
+            other => {
+                assert_eq!(other, crate::Network::Miss(crate::Miss::VlanDepth));
+                None
+            }
+        };
+        assert_eq!(got, expect);
+    };
+    check(
+        &[],
+        Some(Vlan {
+            depth: 1,
+            tci: [7, 0],
+        }),
+    );
+    check(
+        &[tag(9)],
+        Some(Vlan {
+            depth: 2,
+            tci: [7, 9],
+        }),
+    );
+    check(&[tag(9), tag(10)], None);
+}
+
+#[test]
 fn addresses_at_their_largest() {
     let most = IpAddr::V6(Ipv6Addr::from([0xff; 16]));
     let least = IpAddr::V6(Ipv6Addr::UNSPECIFIED);

@@ -1,69 +1,109 @@
 //! What each interface saw.
 
+use std::collections::BTreeMap;
+
+use gdoi_wire::record::Counters;
 use gdoi_wire::{Class, Miss};
 
 use super::catalogue as c;
 use super::family::Page;
-use crate::engine::State;
+use crate::engine::{CaptureState, State};
 
 pub(super) fn write(page: &mut Page, state: &State) {
-    let captures = &state.captures;
-    page.family(&c::CAPTURE_UP, |samples| {
-        for capture in captures {
-            samples.count(&[&capture.interface], u64::from(capture.attachment.is_some()));
-        }
-    });
+    directions(page, &state.captures);
+    interfaces(page, &Interface::sums(&state.captures));
+}
+
+/// What is told of an interface in one direction.
+fn directions(page: &mut Page, captures: &[CaptureState]) {
     page.family(&c::CAPTURE_INFO, |samples| {
         for capture in captures {
-            if let Some(attachment) = capture.attachment {
-                samples.count(&[&capture.interface, attachment.name(), INGRESS], 1);
+            if let Some(attached) = &capture.attached {
+                let mode = attached.attachment.name();
+                samples.count(&[&capture.interface, mode, capture.direction.name()], 1);
             }
         }
     });
     page.family(&c::PACKETS, |samples| {
         for capture in captures {
             for (class, count) in Class::ALL.iter().zip(capture.counters.packets) {
-                samples.count(&[&capture.interface, INGRESS, class.name()], count);
+                samples.count(
+                    &[&capture.interface, capture.direction.name(), class.name()],
+                    count,
+                );
             }
         }
     });
     page.family(&c::BYTES, |samples| {
         for capture in captures {
             for (class, count) in Class::ALL.iter().zip(capture.counters.octets) {
-                samples.count(&[&capture.interface, INGRESS, class.name()], count);
+                samples.count(
+                    &[&capture.interface, capture.direction.name(), class.name()],
+                    count,
+                );
             }
-        }
-    });
-    page.family(&c::MISSES, |samples| {
-        for capture in captures {
-            for (miss, count) in Miss::ALL.iter().zip(capture.counters.misses) {
-                samples.count(&[&capture.interface, miss.name()], count);
-            }
-        }
-    });
-    page.family(&c::FRAGMENTS, |samples| {
-        for capture in captures {
-            let later = capture.counters.misses.get(Miss::LaterFragment as usize);
-            samples.count(&[&capture.interface, "first"], capture.counters.first_fragments);
-            samples.count(&[&capture.interface, "later"], later.copied().unwrap_or_default());
-        }
-    });
-    page.family(&c::RING_PENDING, |samples| {
-        for capture in captures {
-            samples.count(&[&capture.interface], capture.ring_octets);
-        }
-    });
-    page.family(&c::SPI_SLOTS_USED, |samples| {
-        for capture in captures {
-            samples.count(&[&capture.interface], capture.slots.0 as u64);
-        }
-    });
-    page.family(&c::SPI_SLOTS, |samples| {
-        for capture in captures {
-            samples.count(&[&capture.interface], capture.slots.1 as u64);
         }
     });
 }
 
-/// XDP sees what an interface receives.
-const INGRESS: &str = "ingress";
+/// An interface in all its directions.
+#[derive(Default)]
+struct Interface {
+    is_down: bool,
+    counters: Counters,
+    ring_octets: u64,
+    slots: (u64, u64),
+}
+
+impl Interface {
+    fn sums(captures: &[CaptureState]) -> BTreeMap<&str, Self> {
+        let mut sums: BTreeMap<&str, Self> = BTreeMap::new();
+        for capture in captures {
+            let sum = sums.entry(&capture.interface).or_default();
+            sum.is_down |= capture.attached.is_none();
+            sum.counters.add(&capture.counters);
+            sum.ring_octets += capture.ring_octets;
+            sum.slots.0 += capture.slots.0 as u64;
+            sum.slots.1 += capture.slots.1 as u64;
+        }
+        sums
+    }
+}
+
+/// What is told of an interface as a whole.
+fn interfaces(page: &mut Page, interfaces: &BTreeMap<&str, Interface>) {
+    page.family(&c::CAPTURE_UP, |samples| {
+        for (name, interface) in interfaces {
+            samples.count(&[name], u64::from(!interface.is_down));
+        }
+    });
+    page.family(&c::MISSES, |samples| {
+        for (name, interface) in interfaces {
+            for (miss, count) in Miss::ALL.iter().zip(interface.counters.misses) {
+                samples.count(&[name, miss.name()], count);
+            }
+        }
+    });
+    page.family(&c::FRAGMENTS, |samples| {
+        for (name, interface) in interfaces {
+            let later = interface.counters.misses.get(Miss::LaterFragment as usize);
+            samples.count(&[name, "first"], interface.counters.first_fragments);
+            samples.count(&[name, "later"], later.copied().unwrap_or_default());
+        }
+    });
+    page.family(&c::RING_PENDING, |samples| {
+        for (name, interface) in interfaces {
+            samples.count(&[name], interface.ring_octets);
+        }
+    });
+    page.family(&c::SPI_SLOTS_USED, |samples| {
+        for (name, interface) in interfaces {
+            samples.count(&[name], interface.slots.0);
+        }
+    });
+    page.family(&c::SPI_SLOTS, |samples| {
+        for (name, interface) in interfaces {
+            samples.count(&[name], interface.slots.1);
+        }
+    });
+}

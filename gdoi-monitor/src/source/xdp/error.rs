@@ -4,6 +4,7 @@ use std::{fs, io};
 
 use aya::programs::ProgramError;
 
+use super::holder::Holder;
 use super::interface::Interface;
 
 /// Why an interface cannot be watched. Each text is one line that says the fix.
@@ -22,13 +23,18 @@ pub enum Error {
         source: io::Error,
     },
     /// Another program is attached.
-    #[error("{interface} is busy: another XDP program is attached; see `bpftool net show dev {interface}`")]
+    #[error(
+        "{interface} is busy: {holder} is attached at XDP; see `bpftool net show dev {interface}`, \
+         or use --mode auto or tc, which leave it there"
+    )]
     Busy {
         /// Name of the interface.
         interface: String,
+        /// Who.
+        holder: Holder,
     },
     /// The driver has no native XDP.
-    #[error("{interface}: its driver has no native XDP; use --mode xdp-generic or --mode auto")]
+    #[error("{interface}: its driver has no native XDP; use --mode auto, tc or xdp-generic")]
     NoNative {
         /// Name of the interface.
         interface: String,
@@ -60,7 +66,7 @@ pub enum Error {
     #[error("cannot load the eBPF object")]
     Load(#[from] aya::EbpfError),
     /// Loading a program into the kernel failed otherwise.
-    #[error("cannot load the XDP program")]
+    #[error("cannot load the eBPF program")]
     Program(#[from] ProgramError),
     /// A map is not what it should be.
     #[error("cannot use a map of the eBPF object")]
@@ -125,11 +131,23 @@ fn is_short_of_capabilities() -> bool {
     effective.is_some_and(|have| have & CAP_SYS_ADMIN == 0 && have & CAPABILITIES != CAPABILITIES)
 }
 
+/// Why a program could not be attached at XDP.
+pub(super) fn not_at_xdp(error: ProgramError, interface: &Interface) -> Error {
+    let name = interface.name.clone();
+    match errno(&error) {
+        Some(number) if number == libc::EBUSY || number == libc::EEXIST => Error::Busy {
+            interface: name,
+            holder: Holder::unknown(),
+        },
+        Some(number) if NO_NATIVE.contains(&number) => Error::NoNative { interface: name },
+        _ => unattached(error, interface),
+    }
+}
+
+/// Why a program could not be attached anywhere.
 pub(super) fn unattached(error: ProgramError, interface: &Interface) -> Error {
     let name = interface.name.clone();
     match errno(&error) {
-        Some(number) if number == libc::EBUSY || number == libc::EEXIST => Error::Busy { interface: name },
-        Some(number) if NO_NATIVE.contains(&number) => Error::NoNative { interface: name },
         Some(number) if number == libc::ENODEV => Error::Gone { interface: name },
         Some(number) if PERMISSION.contains(&number) => {
             Error::Permission(io::Error::from_raw_os_error(number))
@@ -143,7 +161,7 @@ pub(super) fn unattached(error: ProgramError, interface: &Interface) -> Error {
 
 pub(super) const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
 /// What drivers say that have no native XDP, or none for this size of frames.
-pub(super) const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
+const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
 /// Bits of `include/uapi/linux/capability.h`.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// `CAP_NET_ADMIN`, `CAP_PERFMON` and `CAP_BPF`.

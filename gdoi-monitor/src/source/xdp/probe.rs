@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, LpmTrie, MapData, PerCpuArray, RingBuf};
-use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use gdoi_core::observation::Site;
 use gdoi_wire::Ports;
 use gdoi_wire::record::{
-    Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS, GLOBAL_SITES_ON,
-    GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_COUNTERS, MAP_RING, MAP_SITES, MAP_SPIS, PROGRAM_CLOCK, PROGRAM_XDP,
+    Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_EGRESS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS,
+    GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_COUNTERS, MAP_RING, MAP_SITES, MAP_SPIS, PROGRAM_CLOCK,
 };
 
+use super::attach::{self, Attached, Direction, Mode, Place};
 use super::clock::Clock;
-use super::error::{Error, NO_NATIVE, PERMISSION, errno, refused, unattached};
+use super::error::{Error, PERMISSION, errno, refused};
 use super::interface::Interface;
 use super::table::{Count, Table};
 
@@ -60,34 +60,13 @@ pub struct SiteRoute {
     pub site: Site,
 }
 
-/// How to attach.
+/// Which program a frame is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// In the driver where it can, else before the network stack.
-    Auto,
-    /// In the driver.
-    Native,
-    /// Before the network stack, at a cost per packet that native mode does not have.
-    Generic,
-}
-
-/// Where a program sits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attachment {
-    /// In the driver.
-    Native,
-    /// Before the network stack.
-    Generic,
-}
-
-impl Attachment {
-    /// The word for it in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Generic => "xdp-generic",
-            Self::Native => "xdp",
-        }
-    }
+pub enum Hook {
+    /// The one at traffic control.
+    Tc,
+    /// The one at XDP.
+    Xdp,
 }
 
 /// One loaded program with its maps.
@@ -100,18 +79,20 @@ pub struct Probe {
     pending_octets: u64,
     table: Table,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
-    link: Option<XdpLinkId>,
-    // aya writes its number into the code at load; the map must stay open until then, and the program reads it always.
+    direction: Direction,
+    place: Option<Place>,
+    // aya writes the numbers of maps into the code at load: they must stay open until the last program is loaded.
     _sites: LpmTrie<MapData, [u8; 16], u32>,
+    _spis: aya::maps::Map,
 }
 
 impl Probe {
-    /// Loads the programs into the kernel; nothing is attached yet.
-    pub fn load(settings: &Settings) -> Result<Self, Error> {
+    /// Loads the object into the kernel; nothing is attached yet.
+    pub fn load(settings: &Settings, direction: Direction) -> Result<Self, Error> {
         let per_cpu = settings.buckets.clamp(1, MAX_BUCKETS).next_power_of_two();
         let cpus = aya::util::nr_cpus().map_err(|(_, source)| Error::Memory(source))?;
         let buckets = per_cpu.saturating_mul(u32::try_from(cpus).unwrap_or(u32::MAX));
-        let mut ebpf = load_object(settings, per_cpu, buckets)?;
+        let mut ebpf = load_object(settings, direction, per_cpu, buckets)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, MAP_COUNTERS)?)?;
         let clocks = Array::try_from(take(&mut ebpf, MAP_CLOCKS)?)?;
         let ring = RingBuf::try_from(take(&mut ebpf, MAP_RING)?)?;
@@ -123,9 +104,7 @@ impl Probe {
         } else {
             None
         };
-        for name in [PROGRAM_CLOCK, PROGRAM_XDP] {
-            program(&mut ebpf, name)?.load().map_err(refused)?;
-        }
+        clock_program(&mut ebpf)?.load().map_err(refused)?;
         let reading = read_clocks(&mut ebpf, &clocks)?;
         let clock = Clock::new(reading);
         let table = match &spis {
@@ -143,35 +122,23 @@ impl Probe {
             pending_octets: 0,
             table,
             logger,
-            link: None,
+            direction,
+            place: None,
             _sites: sites,
+            _spis: spis,
         })
     }
 
-    /// Attaches to an interface, in one piece: either every packet is seen from here on, or none.
-    pub fn attach(&mut self, interface: &Interface, mode: Mode) -> Result<Attachment, Error> {
-        let program = program(&mut self.ebpf, PROGRAM_XDP)?;
-        let mut attach = |mode| program.attach_to_if_index(interface.index, mode);
-        let (link, attachment) = match mode {
-            Mode::Native => (attach(XdpMode::Driver), Attachment::Native),
-            Mode::Generic => (attach(XdpMode::Skb), Attachment::Generic),
-            Mode::Auto => match attach(XdpMode::Driver) {
-                Err(error) if errno(&error).is_some_and(|number| NO_NATIVE.contains(&number)) => {
-                    (attach(XdpMode::Skb), Attachment::Generic)
-                }
-                native => (native, Attachment::Native),
-            },
-        };
-        self.link = Some(link.map_err(|error| unattached(error, interface))?);
-        Ok(attachment)
+    /// Attaches to an interface.
+    pub fn attach(&mut self, interface: &Interface, mode: Mode) -> Result<Attached, Error> {
+        let (place, attached) = attach::attach(&mut self.ebpf, interface, mode, self.direction)?;
+        self.place = Some(place);
+        Ok(attached)
     }
 
     /// Detaches: no packet is counted from here on, so that a last look finds whole numbers.
-    pub fn detach(&mut self) -> Result<(), Error> {
-        if let Some(link) = self.link.take() {
-            program(&mut self.ebpf, PROGRAM_XDP)?.detach(link)?;
-        }
-        Ok(())
+    pub fn detach(&mut self) {
+        self.place = None;
     }
 
     /// Hands every waiting record to `each`, at most `limit` of them, and says how many there were.
@@ -224,21 +191,26 @@ impl Probe {
         }
     }
 
-    /// Runs the program `repeat` times on a frame that was not received, as `BPF_PROG_TEST_RUN` does: the verdict and
-    /// the mean time of one run.
-    pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> Result<(u32, Duration), Error> {
+    /// Runs a program `repeat` times on a frame that was not received, as `BPF_PROG_TEST_RUN` does: the verdict and the
+    /// mean time of one run.
+    pub fn test_run(&mut self, hook: Hook, frame: &[u8], repeat: u32) -> Result<(u32, Duration), Error> {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.repeat = repeat;
-        let result = program(&mut self.ebpf, PROGRAM_XDP)?.test_run(options)?;
+        let result = match hook {
+            Hook::Tc => attach::tc(&mut self.ebpf)?.test_run(options)?,
+            Hook::Xdp => attach::xdp(&mut self.ebpf)?.test_run(options)?,
+        };
         Ok((result.return_value, result.duration))
     }
 }
 
-fn load_object(settings: &Settings, per_cpu: u32, buckets: u32) -> Result<Ebpf, Error> {
+fn load_object(settings: &Settings, direction: Direction, per_cpu: u32, buckets: u32) -> Result<Ebpf, Error> {
     let mask = per_cpu - 1;
+    let egress = u8::from(direction == Direction::Egress);
     let sites_on = u8::from(!settings.sites.is_empty());
     EbpfLoader::new()
+        .override_global(GLOBAL_EGRESS, &egress, true)
         .override_global(GLOBAL_ISAKMP_PORTS, &settings.ports.isakmp, true)
         .override_global(GLOBAL_NAT_T_PORTS, &settings.ports.nat_t, true)
         .override_global(GLOBAL_SPI_MASK, &mask, true)
@@ -259,8 +231,9 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, Error> {
     ebpf.take_map(name).ok_or(Error::Object(name))
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Error> {
-    Ok(ebpf.program_mut(name).ok_or(Error::Object(name))?.try_into()?)
+fn clock_program(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
+    let program = ebpf.program_mut(PROGRAM_CLOCK);
+    Ok(program.ok_or(Error::Object(PROGRAM_CLOCK))?.try_into()?)
 }
 
 fn site_trie(map: aya::maps::Map, sites: &[SiteRoute]) -> Result<LpmTrie<MapData, [u8; 16], u32>, Error> {
@@ -276,7 +249,7 @@ fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; CLOCK_WORDS]>) -> 
     let mut options = TestRunOptions::new();
     // The kernel refuses to test-run XDP on less than an Ethernet header.
     options.data_in = Some(&[0; 14]);
-    program(ebpf, PROGRAM_CLOCK)?.test_run(options)?;
+    clock_program(ebpf)?.test_run(options)?;
     Ok(zerocopy::transmute!(clocks.get(&0, 0)?))
 }
 

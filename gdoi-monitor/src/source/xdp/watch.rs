@@ -1,18 +1,20 @@
-//! One interface over its life: it may be there or not, go and come back, and its counts go on.
+//! One interface, in one direction, over its life: it may be there or not, go and come back, and its counts go on.
 
 use std::collections::BTreeMap;
 
 use gdoi_core::Timestamp;
 use gdoi_wire::record::Counters;
 
+use super::attach::{Attached, Direction, Mode};
 use super::error::Error;
 use super::interface::Interface;
-use super::probe::{Attachment, Mode, Probe, Settings};
+use super::probe::{Probe, Settings};
 use super::table::Count;
 
-/// One interface that is, was or will be watched.
+/// One interface that is, was or will be watched, in one direction.
 pub struct Watch {
     name: String,
+    direction: Direction,
     active: Option<Active>,
     /// What programs counted that are gone with their interface.
     past: Counters,
@@ -22,7 +24,7 @@ pub struct Watch {
 struct Active {
     interface: Interface,
     probe: Probe,
-    attachment: Attachment,
+    attached: Attached,
 }
 
 /// What one look at an interface found, beyond its ESP counts.
@@ -36,9 +38,10 @@ pub struct Look {
 
 impl Watch {
     /// An interface that is not there yet.
-    pub fn new(name: String) -> Self {
+    pub fn new(name: String, direction: Direction) -> Self {
         Self {
             name,
+            direction,
             active: None,
             past: Counters::default(),
             latest: Counters::default(),
@@ -50,26 +53,31 @@ impl Watch {
         &self.name
     }
 
+    /// Which of its frames are watched.
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// Loads a program of its own for the interface and attaches it.
     pub fn attach(
         &mut self,
         interface: Interface,
         settings: &Settings,
         mode: Mode,
-    ) -> Result<Attachment, Error> {
-        let mut probe = Probe::load(settings)?;
-        let attachment = probe.attach(&interface, mode)?;
-        self.active = Some(Active {
+    ) -> Result<&Attached, Error> {
+        let mut probe = Probe::load(settings, self.direction)?;
+        let attached = probe.attach(&interface, mode)?;
+        let active = self.active.insert(Active {
             interface,
             probe,
-            attachment,
+            attached,
         });
-        Ok(attachment)
+        Ok(&active.attached)
     }
 
     /// Where the program sits; `None` while the interface is not watched.
-    pub fn attachment(&self) -> Option<Attachment> {
-        self.active.as_ref().map(|active| active.attachment)
+    pub fn attached(&self) -> Option<&Attached> {
+        self.active.as_ref().map(|active| &active.attached)
     }
 
     /// The loaded program; `None` while the interface is not watched.
@@ -134,10 +142,10 @@ impl Watch {
     }
 
     /// Stops counting, so that the next look finds whole and final numbers.
-    pub fn detach(&mut self) -> Result<(), Error> {
-        self.active
-            .as_mut()
-            .map_or(Ok(()), |active| active.probe.detach())
+    pub fn detach(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.probe.detach();
+        }
     }
 
     /// Forgets a program whose interface is gone; its counts stay.

@@ -1,0 +1,235 @@
+//! Where a program is attached: the best place that an interface offers, and never another program's place.
+
+use aya::Ebpf;
+use aya::programs::links::FdLink;
+use aya::programs::tc::{
+    NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
+};
+use aya::programs::xdp::XdpMode;
+use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp};
+use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
+
+use super::error::{Error, errno, not_at_xdp, refused, unattached};
+use super::holder::Holder;
+use super::interface::Interface;
+
+/// How to attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the driver where it can and nobody else is, else at traffic control.
+    Auto,
+    /// In the driver.
+    Native,
+    /// Before the network stack, at a cost per packet that native mode does not have.
+    Generic,
+    /// At traffic control, which several programs share.
+    Tc,
+}
+
+/// Which frames of an interface are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// Those that it receives.
+    Ingress,
+    /// Those of this host that it sends.
+    Egress,
+}
+
+impl Direction {
+    /// The word for it in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Egress => "egress",
+            Self::Ingress => "ingress",
+        }
+    }
+
+    const fn at_tc(self) -> TcAttachType {
+        match self {
+            Self::Egress => TcAttachType::Egress,
+            Self::Ingress => TcAttachType::Ingress,
+        }
+    }
+}
+
+/// Where a program sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// At the classic hook of traffic control, through a `clsact` queueing discipline.
+    Clsact,
+    /// Before the network stack.
+    Generic,
+    /// In the driver.
+    Native,
+    /// At the newer hook of traffic control (since v6.6).
+    Tcx,
+}
+
+impl Attachment {
+    /// The word for it in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clsact => "clsact",
+            Self::Generic => "xdp-generic",
+            Self::Native => "xdp",
+            Self::Tcx => "tcx",
+        }
+    }
+
+    /// Whether it is at traffic control, behind whatever XDP and receive offload do.
+    pub const fn is_at_tc(self) -> bool {
+        matches!(self, Self::Clsact | Self::Tcx)
+    }
+}
+
+/// Why a program is not in the driver, where it was wanted first.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PassedOver {
+    /// The driver has no native XDP, or none for its present settings.
+    #[error("its driver has no native XDP")]
+    Driver,
+    /// Another program is there.
+    #[error("{0} is attached at XDP")]
+    Taken(Holder),
+}
+
+/// What attaching came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Where the program sits.
+    pub attachment: Attachment,
+    /// Why it is not in the driver.
+    pub passed_over: Option<PassedOver>,
+}
+
+/// An attached program; it is detached when this is dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for what happens when it is dropped")]
+pub(super) enum Place {
+    Xdp(FdLink),
+    Tc(SchedClassifierLink),
+}
+
+/// Attaches in one piece: either every packet is seen from here on, or none.
+pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+    mode: Mode,
+    direction: Direction,
+) -> Result<(Place, Attached), Error> {
+    // XDP sees nothing on its way out.
+    if direction == Direction::Egress {
+        return at_tc(ebpf, interface, direction, None);
+    }
+    match mode {
+        Mode::Native => at_xdp(ebpf, interface, XdpMode::Driver),
+        Mode::Generic => at_xdp(ebpf, interface, XdpMode::Skb),
+        Mode::Tc => at_tc(ebpf, interface, direction, None),
+        Mode::Auto => match at_xdp(ebpf, interface, XdpMode::Driver) {
+            Err(Error::NoNative { .. }) => at_tc(ebpf, interface, direction, Some(PassedOver::Driver)),
+            Err(Error::Busy { holder, .. }) => {
+                at_tc(ebpf, interface, direction, Some(PassedOver::Taken(holder)))
+            }
+            other => other,
+        },
+    }
+}
+
+fn at_xdp(ebpf: &mut Ebpf, interface: &Interface, mode: XdpMode) -> Result<(Place, Attached), Error> {
+    // Asked before: aya falls back to an older call, which puts a program in the place of another.
+    if let Some(holder) = Holder::of(interface)? {
+        return Err(Error::Busy {
+            interface: interface.name.clone(),
+            holder,
+        });
+    }
+    let program = xdp(ebpf)?;
+    let link = program
+        .attach_to_if_index(interface.index, mode)
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| not_at_xdp(error, interface))?;
+    let attachment = match mode {
+        XdpMode::Skb => Attachment::Generic,
+        XdpMode::Default | XdpMode::Driver | XdpMode::Hardware => Attachment::Native,
+    };
+    // Only a link ends with the process that holds it; what the older call attached would stay.
+    let Ok(link) = FdLink::try_from(link) else {
+        return Err(Error::NoNative {
+            interface: interface.name.clone(),
+        });
+    };
+    let attached = Attached {
+        attachment,
+        passed_over: None,
+    };
+    Ok((Place::Xdp(link), attached))
+}
+
+fn at_tc(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+    direction: Direction,
+    passed_over: Option<PassedOver>,
+) -> Result<(Place, Attached), Error> {
+    let program = tc(ebpf)?;
+    // First: a program in front of us could end the way of a packet before it came to us.
+    let options = TcAttachOptions::TcxOrder(LinkOrder::first());
+    let tcx = program.attach_with_options(&interface.name, direction.at_tc(), options);
+    let (link, attachment) = match tcx {
+        // A kernel before v6.6 does not know this place.
+        Err(error) if errno(&error) == Some(libc::EINVAL) => {
+            (at_clsact(program, interface, direction), Attachment::Clsact)
+        }
+        other => (other, Attachment::Tcx),
+    };
+    let link = link
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| unattached(error, interface))?;
+    let attached = Attached {
+        attachment,
+        passed_over,
+    };
+    Ok((Place::Tc(link), attached))
+}
+
+fn at_clsact(
+    program: &mut SchedClassifier,
+    interface: &Interface,
+    direction: Direction,
+) -> Result<aya::programs::tc::SchedClassifierLinkId, ProgramError> {
+    match qdisc_add_clsact(&interface.name) {
+        Ok(()) => {}
+        // It may be there already, with filters of others.
+        Err(error) if errno(&error) == Some(libc::EEXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Unlike a link, a filter stays when its agent is killed. This one is ours by its name.
+    if qdisc_detach_program(&interface.name, direction.at_tc(), PROGRAM_TC).is_ok() {
+        tracing::info!(
+            interface = interface.name,
+            "detached the filter of an agent that was killed"
+        );
+    }
+    let options = TcAttachOptions::Netlink(NlOptions::default());
+    program.attach_with_options(&interface.name, direction.at_tc(), options)
+}
+
+/// The program at XDP, loaded.
+pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
+    let program = ebpf.program_mut(PROGRAM_XDP).ok_or(Error::Object(PROGRAM_XDP))?;
+    let program: &mut Xdp = program.try_into()?;
+    if program.fd().is_err() {
+        program.load().map_err(refused)?;
+    }
+    Ok(program)
+}
+
+/// The program at traffic control, loaded.
+pub(super) fn tc(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {
+    let program = ebpf.program_mut(PROGRAM_TC).ok_or(Error::Object(PROGRAM_TC))?;
+    let program: &mut SchedClassifier = program.try_into()?;
+    if program.fd().is_err() {
+        program.load().map_err(refused)?;
+    }
+    Ok(program)
+}

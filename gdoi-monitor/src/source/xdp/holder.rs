@@ -1,0 +1,56 @@
+//! Who holds the place at XDP of an interface.
+
+use std::fmt;
+
+use aya::programs::loaded_programs;
+
+use super::error::Error;
+use super::interface::Interface;
+use super::netlink;
+
+/// A program that is attached at XDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number in the kernel.
+    pub id: Option<u32>,
+    /// Its name, if we may ask for it: that takes `CAP_SYS_ADMIN`.
+    pub name: Option<String>,
+}
+
+impl Holder {
+    /// Who is at `interface`, if anybody is.
+    pub(super) fn of(interface: &Interface) -> Result<Option<Self>, Error> {
+        let links = netlink::links().map_err(Error::Interfaces)?;
+        Ok(links
+            .into_iter()
+            .find(|link| link.index == interface.index)
+            .and_then(|link| link.xdp_program)
+            .map(Self::new))
+    }
+
+    /// The program with this number.
+    pub fn new(id: u32) -> Self {
+        let name = loaded_programs()
+            .map_while(Result::ok)
+            .find(|program| program.id() == id)
+            .and_then(|program| program.name_as_str().map(str::to_owned))
+            .filter(|name| !name.is_empty());
+        Self { id: Some(id), name }
+    }
+
+    /// One that is there, and nothing else is known of it.
+    pub(super) const fn unknown() -> Self {
+        Self { id: None, name: None }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name } = self;
+        match (id, name) {
+            (Some(id), Some(name)) => write!(f, "another program, {name} (id {id}),"),
+            (Some(id), None) => write!(f, "another program, id {id},"),
+            (None, _) => write!(f, "another program"),
+        }
+    }
+}
