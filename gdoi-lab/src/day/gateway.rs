@@ -7,7 +7,7 @@ use gdoi_core::{Limits, Timestamp, Tracker, Transition};
 use gdoi_monitor::engine::{CaptureState, State};
 use gdoi_monitor::sink::Events;
 use gdoi_monitor::sink::prometheus::Exposition;
-use gdoi_monitor::source::xdp::Attachment;
+use gdoi_monitor::source::xdp::{Attached, Attachment, Direction};
 use gdoi_monitor::time::Calendar;
 use gdoi_sim::{Emission, Observer, Scenario};
 use gdoi_wire::record::Counters;
@@ -78,7 +78,11 @@ impl Gateway {
             calendar: Calendar::EPOCH,
             captures: vec![CaptureState {
                 interface: INTERFACE.to_owned(),
-                attachment: Some(Attachment::Native),
+                direction: Direction::Ingress,
+                attached: Some(Attached {
+                    attachment: Attachment::Native,
+                    passed_over: None,
+                }),
                 counters: self.counters,
                 ring_octets: 0,
                 slots: (0, SLOTS),
