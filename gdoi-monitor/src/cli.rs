@@ -109,6 +109,9 @@ pub struct Run {
     /// Address to serve metrics and pages at; repeated for several
     #[arg(long = "web.listen-address", value_name = "ADDR")]
     pub listen: Vec<SocketAddr>,
+    /// File with TLS, passwords and headers, in the format of Prometheus' exporter-toolkit; followed as it changes
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
     /// Where in the kernel to watch
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,

@@ -1,36 +1,101 @@
-//! The agent's pages: metrics, health and readiness, over HTTP.
+//! The agent's pages: metrics, health, readiness and what is known, over HTTP and HTTPS.
 
+mod answer;
+mod connection;
+mod counts;
+mod room;
 mod route;
+pub mod web;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::engine::Request;
 use crate::sink::prometheus::Exposition;
+use answer::Bodies;
+use counts::Counts;
+use room::Room;
+use web::{Reload, Web};
 
-/// What the pages are made from.
+pub use counts::Refusal;
+
+/// What the pages are made from, and for whom.
 #[derive(Debug)]
-pub struct Pages {
+pub struct Server {
     engine: mpsc::Sender<Request>,
     exposition: Exposition,
+    web: Arc<Web>,
+    limits: Limits,
+    room: Arc<Room>,
+    bodies: Bodies,
+    counts: Counts,
 }
 
-impl Pages {
-    /// Pages that ask the engine at the other end of `engine`.
-    pub fn new(engine: mpsc::Sender<Request>) -> Self {
+/// What a client may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time. Prometheus needs one or two; the rest is for people and mistakes.
+    pub connections: usize,
+    /// Connections at a time from one address, or from one /64 of IPv6.
+    pub per_peer: usize,
+    /// How long a client may take for a handshake, and for each request.
+    pub request_wait: Duration,
+    /// How long a client may read nothing of what is sent to it.
+    pub read_wait: Duration,
+    /// How long a connection may last: one that reads an octet a minute does not keep its place for ever.
+    pub age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            per_peer: 32,
+            request_wait: Duration::from_secs(5),
+            read_wait: Duration::from_secs(10),
+            age: Duration::from_mins(10),
+        }
+    }
+}
+
+/// What the server says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// How the last attempt to take up the web configuration went; `None` where there is none.
+    pub reload: Option<Reload>,
+    /// Connections that are open.
+    pub connections: u64,
+    /// Who was not served, by why.
+    pub refused: Vec<(Refusal, u64)>,
+}
+
+impl Server {
+    /// Pages that ask the engine at the other end of `engine`, for whom `web` lets in.
+    pub fn new(engine: mpsc::Sender<Request>, web: Arc<Web>, limits: Limits) -> Self {
         Self {
             engine,
             exposition: Exposition::default(),
+            web,
+            limits,
+            room: Arc::new(Room::new(limits.connections, limits.per_peer)),
+            bodies: Bodies::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// What it says of itself now.
+    pub fn status(&self) -> Status {
+        Status {
+            reload: self.web.reload(),
+            connections: self.room.taken(),
+            refused: self.counts.all(),
         }
     }
 }
@@ -51,51 +116,47 @@ pub struct Error {
 }
 
 /// Answers requests until `stop` changes, then finishes those that are being answered.
-pub async fn serve(listener: TcpListener, pages: Arc<Pages>, mut stop: watch::Receiver<bool>) {
-    let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stop: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
     loop {
-        // Who comes when there is no room waits in the backlog of the listener.
-        let permit = tokio::select! {
-            permit = Arc::clone(&room).acquire_owned() => permit,
-            _ = stop.changed() => break,
-        };
-        let Ok(permit) = permit else { break };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &server) => accepted,
+            Some(_) = connections.join_next() => continue,
             _ = stop.changed() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, or the peer was gone already: the next may succeed.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-                continue;
-            }
-        };
-        let pages = Arc::clone(&pages);
-        let service = service_fn(move |request| route::answer(Arc::clone(&pages), request));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_WAIT)
-            .max_buf_size(MAX_HEADER_OCTETS)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            let _permit = permit;
-            // A peer that breaks off, or never sends a request: its own affair.
-            drop(timeout(MAX_CONNECTION_AGE, connection).await);
-        });
+        if let Some((stream, place)) = accepted {
+            connections.spawn(connection::serve(
+                Arc::clone(&server),
+                stream,
+                place,
+                stop.clone(),
+            ));
+        }
     }
-    drop(timeout(LAST_ANSWERS, graceful.shutdown()).await);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    // Whoever has not read its answer by then does without the rest.
+    drop(timeout(LAST_ANSWERS, ended).await);
 }
 
-/// Prometheus needs one or two; the rest is for people and mistakes.
-const MAX_CONNECTIONS: usize = 64;
-const HEADER_WAIT: Duration = Duration::from_secs(5);
-const MAX_HEADER_OCTETS: usize = 16 << 10;
-/// A peer that reads one octet a minute does not keep its place for ever.
-const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
+/// The next connection, once there is room for it: until then it waits in the backlog of the listener.
+async fn accept(listener: &TcpListener, server: &Server) -> Option<(TcpStream, room::Place)> {
+    let place = Room::place(&server.room).await?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            let place = place.of(peer.ip());
+            if place.is_none() {
+                server.counts.add(Refusal::Peer);
+            }
+            Some((stream, place?))
+        }
+        Err(error) => {
+            // Out of descriptors, or the peer was gone already: the next may succeed.
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            None
+        }
+    }
+}
+
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
 use gdoi_monitor::source::xdp;
-use gdoi_monitor::{analyze, config, decode, run};
+use gdoi_monitor::{analyze, config, decode, http, run};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
@@ -51,6 +51,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
 /// Whether what was typed or configured cannot be done.
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<config::Error>()
+        || error.is::<http::web::Error>()
         || error.is::<run::Usage>()
         || matches!(error.downcast_ref(), Some(xdp::Error::UnknownInterface { .. }))
 }

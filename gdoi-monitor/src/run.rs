@@ -18,7 +18,8 @@ use crate::cli::{KernelLog, LogFormat, Run};
 use crate::config::{self, Config};
 use crate::engine::{self, Engine, Plan, State};
 use crate::exit::Exit;
-use crate::http::{self, Pages};
+use crate::http::web::Web;
+use crate::http::{self, Limits, Server};
 use crate::sink::Events;
 use crate::sink::saved::{Restored, Saved};
 use crate::sites::Sites;
@@ -55,6 +56,11 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
     for address in addresses {
         listeners.push(http::bind(address).await?);
     }
+    let web = match &arguments.web_config {
+        Some(path) => Web::load(path)?,
+        None => Web::plain(),
+    };
+    let web = Arc::new(web);
     let events = match &arguments.event_file {
         Some(path) => Events::to_file(path, engine::calendar())
             .with_context(|| format!("cannot open the event file {}", path.display()))?,
@@ -66,14 +72,15 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
 
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopping) = watch::channel(false);
-    let pages = Arc::new(Pages::new(requests));
+    let server = Arc::new(Server::new(requests, Arc::clone(&web), Limits::default()));
     let mut servers = JoinSet::new();
+    servers.spawn(web.keep_up(stopping.clone()));
     for listener in listeners {
         let address: SocketAddr = listener.local_addr().context("read the address of a listener")?;
         tracing::info!(%address, "serving");
-        servers.spawn(http::serve(listener, Arc::clone(&pages), stopping.clone()));
+        servers.spawn(http::serve(listener, Arc::clone(&server), stopping.clone()));
     }
-    drop(pages);
+    drop(server);
     let last = engine.run(asked, shutdown).await;
     farewell(&last);
     stop.send_replace(true);

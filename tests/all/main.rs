@@ -8,6 +8,7 @@ mod check_config_command;
 mod decode_command;
 mod fuzz_corpus;
 mod house;
+mod http;
 mod kernel;
 mod live;
 mod live_events;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gdoi_core::{Limits, Timestamp, Tracker, Transition};
 use gdoi_monitor::engine::{CaptureState, State};
+use gdoi_monitor::http::Status;
 use gdoi_monitor::sink::Events;
 use gdoi_monitor::sink::prometheus::Exposition;
 use gdoi_monitor::source::xdp::{Attached, Attachment, Direction};
@@ -68,7 +69,7 @@ impl Gateway {
         observer.flush(now, &mut |at, seen| tracker.observe(at, seen, transitions));
         tracker.advance(now, transitions);
         events.write(transitions);
-        let page = self.exposition.page(&self.state(now))?;
+        let page = self.exposition.page(&self.state(now), &Status::default())?;
         String::from_utf8(page).context("the metrics page is not text")
     }
 

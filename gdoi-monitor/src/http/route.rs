@@ -1,75 +1,96 @@
 //! Which page a request is for.
 
-use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use super::Pages;
+use super::Server;
+use super::answer::{self, Answer, Bound, JSON, page, text};
 use crate::engine::{self, Extent, State};
 use crate::sink::prometheus;
 use crate::state;
 
-type Answer = Response<Full<Bytes>>;
-
 /// Answers one request.
-pub(super) async fn answer(pages: Arc<Pages>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answer {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         refusal
             .headers_mut()
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Ok(refusal);
+        return refusal;
     }
-    Ok(match request.uri().path() {
+    match request.uri().path() {
         "/" => page(HTML, StatusCode::OK, LANDING),
-        "/metrics" => metrics(&pages).await,
+        "/metrics" => metrics(server).await,
         "/-/healthy" => text(StatusCode::OK, "healthy\n"),
-        "/-/ready" => ready(&pages).await,
+        "/-/ready" => ready(server).await,
         "/api/v1/groups" => {
-            api(&pages, |state| {
-                json(&state::groups(&state.snapshot, state.calendar).collect::<Vec<_>>())
+            api(server, |state| {
+                serde_json::to_vec(&state::groups(&state.snapshot, state.calendar).collect::<Vec<_>>())
             })
             .await
         }
         "/api/v1/members" => {
-            api(&pages, |state| {
-                json(&state::members(&state.snapshot, state.calendar).collect::<Vec<_>>())
+            api(server, |state| {
+                serde_json::to_vec(&state::members(&state.snapshot, state.calendar).collect::<Vec<_>>())
             })
             .await
         }
         "/api/v1/spis" => {
-            api(&pages, |state| {
-                json(&state::spis(&state.snapshot, state.calendar).collect::<Vec<_>>())
+            api(server, |state| {
+                serde_json::to_vec(&state::spis(&state.snapshot, state.calendar).collect::<Vec<_>>())
             })
             .await
         }
         "/api/v1/events" => {
-            api(&pages, |state| {
-                page(JSON, StatusCode::OK, format!("[{}]", state.recent.join(",")))
+            api(server, |state| {
+                Ok(format!("[{}]", state.recent.join(",")).into_bytes())
             })
             .await
         }
         _ => text(StatusCode::NOT_FOUND, "no such page; see /\n"),
-    })
+    }
 }
 
-async fn metrics(pages: &Pages) -> Answer {
-    let Some(state) = now(pages, Extent::Summary).await else {
+async fn metrics(server: &Server) -> Answer {
+    let make = |state: &State| server.exposition.page(state, &server.status());
+    long(
+        server,
+        &server.bodies.metrics,
+        Extent::Summary,
+        prometheus::CONTENT_TYPE,
+        make,
+    )
+    .await
+}
+
+/// An answer that may be long, made from what the engine knows.
+async fn long<E: std::fmt::Display>(
+    server: &Server,
+    bound: &Bound,
+    extent: Extent,
+    kind: &'static str,
+    make: impl FnOnce(&State) -> Result<Vec<u8>, E>,
+) -> Answer {
+    let Some(permit) = bound.permit().await else {
+        return super::connection::refuse(server, super::Refusal::Busy);
+    };
+    let Some(state) = now(server, extent).await else {
         return stopping();
     };
-    match pages.exposition.page(&state) {
-        Ok(body) => page(prometheus::CONTENT_TYPE, StatusCode::OK, body),
+    match make(&state) {
+        Ok(body) => page(kind, StatusCode::OK, answer::held(body, permit)),
         Err(error) => {
-            tracing::error!(%error, "cannot write the metrics page");
+            tracing::error!(%error, "cannot write an answer");
             text(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "cannot write the metrics page; see the log\n",
+                "cannot write the answer; see the log\n",
             )
         }
     }
@@ -90,8 +111,8 @@ struct Interface<'a> {
     mode: Option<&'static str>,
 }
 
-async fn ready(pages: &Pages) -> Answer {
-    let Some(state) = now(pages, Extent::Summary).await else {
+async fn ready(server: &Server) -> Answer {
+    let Some(state) = now(server, Extent::Summary).await else {
         return stopping();
     };
     let interfaces: Vec<_> = state
@@ -116,28 +137,11 @@ async fn ready(pages: &Pages) -> Answer {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let mut answer = json(&readiness);
-    *answer.status_mut() = status;
-    answer
+    answer::json(status, &readiness)
 }
 
-async fn api(pages: &Pages, answer: impl FnOnce(&State) -> Answer) -> Answer {
-    now(pages, Extent::Everything)
-        .await
-        .map_or_else(stopping, |state| answer(&state))
-}
-
-fn json(object: &impl Serialize) -> Answer {
-    match serde_json::to_vec(object) {
-        Ok(body) => page(JSON, StatusCode::OK, body),
-        Err(error) => {
-            tracing::error!(%error, "cannot write an answer as JSON");
-            text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "cannot write the answer; see the log\n",
-            )
-        }
-    }
+async fn api(server: &Server, make: impl FnOnce(&State) -> serde_json::Result<Vec<u8>>) -> Answer {
+    long(server, &server.bodies.lists, Extent::Everything, JSON, make).await
 }
 
 fn stopping() -> Answer {
@@ -145,27 +149,17 @@ fn stopping() -> Answer {
 }
 
 /// What the engine knows now; `None` when it has stopped.
-async fn now(pages: &Pages, extent: Extent) -> Option<Arc<State>> {
+async fn now(server: &Server, extent: Extent) -> Option<Arc<State>> {
     let (reply, answer) = oneshot::channel();
-    pages.engine.send(engine::Request { extent, reply }).await.ok()?;
-    answer.await.ok()
+    let ask = async {
+        server.engine.send(engine::Request { extent, reply }).await.ok()?;
+        answer.await.ok()
+    };
+    timeout(ANSWER_WAIT, ask).await.ok()?
 }
 
-fn text(status: StatusCode, body: &'static str) -> Answer {
-    page(TEXT, status, body)
-}
-
-fn page(kind: &'static str, status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
-}
-
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
+/// The engine answers in milliseconds; it is at its end when it does not.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const HTML: &str = "text/html; charset=utf-8";
 const LANDING: &str = "<!doctype html><html lang=\"en\"><head><title>gdoi-monitor</title></head><body>\
     <h1>gdoi-monitor</h1><ul><li><a href=\"/metrics\">metrics</a></li>\

@@ -7,12 +7,14 @@ pub mod catalogue;
 mod family;
 mod groups;
 mod own;
+mod web;
 
 use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder as _, TextEncoder};
 
 use crate::engine::State;
+use crate::http::Status;
 use family::Page;
 
 /// The one content type that every Prometheus accepts.
@@ -33,10 +35,11 @@ impl Default for Exposition {
 }
 
 impl Exposition {
-    /// The page for `state`.
-    pub fn page(&self, state: &State) -> Result<Vec<u8>, prometheus::Error> {
+    /// The page for `state` and for the `server` that shows it.
+    pub fn page(&self, state: &State, server: &Status) -> Result<Vec<u8>, prometheus::Error> {
         let mut page = Page::default();
         own::write(&mut page, state);
+        web::write(&mut page, server);
         capture::write(&mut page, state);
         groups::write(&mut page, state);
         let mut families = page.finish();

@@ -72,6 +72,10 @@ pub static ALL: &[&Family] = &[
     &LABEL_OVERFLOW,
     &CLOCK_STEPS,
     &LOSS_LAST,
+    &HTTP_CONNECTIONS,
+    &HTTP_REFUSED,
+    &WEB_RELOAD,
+    &WEB_RELOAD_AT,
     &CAPTURE_UP,
     &CAPTURE_INFO,
     &PACKETS,
@@ -169,6 +173,26 @@ pub(super) static LOSS_LAST: Family = gauge(
     "gdoi_capture_loss_last_timestamp_seconds",
     &["kind"],
     "When something was last lost or not watched, by what; 0 when never. Absences before it prove nothing.",
+);
+pub(super) static HTTP_CONNECTIONS: Family = gauge(
+    "gdoi_http_connections",
+    &[],
+    "Connections to the agent that are open.",
+);
+pub(super) static HTTP_REFUSED: Family = counter(
+    "gdoi_http_refused_total",
+    &["reason"],
+    "Connections and requests that were not served, by why.",
+);
+pub(super) static WEB_RELOAD: Family = gauge(
+    "gdoi_web_config_last_reload_successful",
+    &[],
+    "Whether the web configuration file, as it is now, is in force; absent without --web.config.file.",
+);
+pub(super) static WEB_RELOAD_AT: Family = gauge(
+    "gdoi_web_config_last_reload_success_timestamp_seconds",
+    &[],
+    "When the web configuration that is in force was taken up.",
 );
 pub(super) static CAPTURE_UP: Family = gauge(
     "gdoi_capture_up",

@@ -1,0 +1,103 @@
+//! Answers, and how much of them may be in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// An answer.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Room for answers that may be long. Each kind has its own, so that lists cannot keep metrics away.
+#[derive(Debug)]
+pub(super) struct Bodies {
+    /// For metrics.
+    pub(super) metrics: Bound,
+    /// For lists of the API.
+    pub(super) lists: Bound,
+}
+
+/// How many answers of one kind may be made, or wait to be read.
+#[derive(Debug)]
+pub(super) struct Bound(Arc<Semaphore>);
+
+/// A body that makes room when it was sent.
+struct Held {
+    octets: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self {
+            metrics: Bound(Arc::new(Semaphore::new(MAX_BODIES))),
+            lists: Bound(Arc::new(Semaphore::new(MAX_BODIES))),
+        }
+    }
+}
+
+impl Bound {
+    /// Waits a while for room; `None` when there is none.
+    pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(BODY_WAIT, Arc::clone(&self.0).acquire_owned())
+            .await
+            .ok()?
+            .ok()
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+/// A body that keeps its `permit` until it was sent.
+pub(super) fn held(octets: Vec<u8>, permit: OwnedSemaphorePermit) -> Bytes {
+    Bytes::from_owner(Held {
+        octets,
+        _permit: permit,
+    })
+}
+
+/// An object as JSON.
+pub(super) fn json(status: StatusCode, object: &impl Serialize) -> Answer {
+    match serde_json::to_vec(object) {
+        Ok(body) => page(JSON, status, body),
+        Err(error) => {
+            tracing::error!(%error, "cannot write an answer as JSON");
+            text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "cannot write the answer; see the log\n",
+            )
+        }
+    }
+}
+
+/// A line of text.
+pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {
+    page(TEXT, status, body)
+}
+
+/// A page of any kind.
+pub(super) fn page(kind: &'static str, status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+/// Of each kind. A list of 100,000 members is some 30 MB.
+const MAX_BODIES: usize = 4;
+const BODY_WAIT: Duration = Duration::from_secs(3);
+const TEXT: &str = "text/plain; charset=utf-8";
+/// The content type of JSON.
+pub(super) const JSON: &str = "application/json";

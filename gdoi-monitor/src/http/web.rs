@@ -1,0 +1,215 @@
+//! The web configuration: TLS, client certificates, passwords and headers, in the format of Prometheus'
+//! exporter-toolkit, taken up again when it or a file it names changes.
+
+mod error;
+mod file;
+mod headers;
+mod rate;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod users;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use rate::Rate;
+use reading::Reading;
+use users::Users;
+
+pub use error::{Error, What};
+pub(super) use tls::Tls;
+pub(super) use users::Access;
+
+/// The web configuration, as it is now.
+#[derive(Debug)]
+pub struct Web {
+    now: watch::Sender<Arc<Settings>>,
+    /// How the last attempt to take it up went; `None` where there is no file.
+    report: watch::Sender<Option<Reload>>,
+    file: Option<Mutex<Source>>,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    read: Reading,
+}
+
+/// How the last attempt to take up a web configuration went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether it is in force.
+    pub is_good: bool,
+    /// When the one in force was taken up, since the epoch.
+    pub good_at: Duration,
+}
+
+/// What holds for requests.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) tls: Option<Tls>,
+    users: Users,
+    rate: Option<Rate>,
+    /// What each answer carries.
+    pub(super) headers: HeaderMap,
+}
+
+impl Web {
+    /// Plain HTTP for everybody.
+    pub fn plain() -> Self {
+        let settings = Settings {
+            tls: None,
+            users: Users::everybody(),
+            rate: None,
+            headers: HeaderMap::new(),
+        };
+        Self {
+            now: watch::Sender::new(Arc::new(settings)),
+            report: watch::Sender::new(None),
+            file: None,
+        }
+    }
+
+    /// As the file at `path` says.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let mut read = Reading::default();
+        let settings = Settings::load(path, &mut read)?;
+        Ok(Self {
+            now: watch::Sender::new(Arc::new(settings)),
+            report: watch::Sender::new(Some(Reload::good())),
+            file: Some(Mutex::new(Source {
+                path: path.to_owned(),
+                read,
+            })),
+        })
+    }
+
+    /// Takes the file up again if something changed; what is broken is said once, and the old one stays in force.
+    pub fn follow(&self) {
+        let Some(file) = &self.file else { return };
+        let mut source = file.lock().unwrap_or_else(PoisonError::into_inner);
+        if !source.read.has_changed() {
+            return;
+        }
+        let mut read = Reading::default();
+        match Settings::load(&source.path, &mut read) {
+            Ok(settings) => {
+                self.now.send_replace(Arc::new(settings));
+                self.report.send_replace(Some(Reload::good()));
+                tracing::info!(path = %source.path.display(), "the web configuration was taken up");
+            }
+            Err(error) => {
+                self.report.send_modify(|report| {
+                    if let Some(report) = report {
+                        report.is_good = false;
+                    }
+                });
+                tracing::error!(%error, "the new web configuration is not taken up; the old one stays in force");
+            }
+        }
+        source.read = read;
+    }
+
+    /// Looks after changes until `stop` changes.
+    pub async fn keep_up(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        if self.file.is_none() {
+            return;
+        }
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => {}
+                _ = stop.changed() => return,
+            }
+            let web = Arc::clone(&self);
+            // Files may be far away.
+            if tokio::task::spawn_blocking(move || web.follow()).await.is_err() {
+                tracing::error!("the web configuration is no longer followed");
+                return;
+            }
+        }
+    }
+
+    /// How the last attempt went; `None` where there is no file.
+    pub fn reload(&self) -> Option<Reload> {
+        *self.report.borrow()
+    }
+
+    /// Tells of each new configuration.
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<Settings>> {
+        self.now.subscribe()
+    }
+
+    /// What holds for a request that begins now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.now.borrow())
+    }
+}
+
+impl Settings {
+    fn load(path: &Path, read: &mut Reading) -> Result<Self, Error> {
+        let wrong = |what| Error::at(path, None, what);
+        let octets = read.read(path).map_err(wrong)?;
+        let file: Option<file::File> = serde_saphyr::from_slice(&octets).map_err(|error| {
+            let (line, what) = error::from_yaml(&error);
+            Error::at(path, line, what)
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::from_file(file.unwrap_or_default(), folder, read).map_err(wrong)
+    }
+
+    fn from_file(file: file::File, folder: &Path, read: &mut Reading) -> Result<Self, What> {
+        let file::File {
+            tls_server_config,
+            http_server_config,
+            basic_auth_users,
+            rate_limit,
+        } = file;
+        let rate = match rate_limit {
+            Some(rate) if rate.interval.0.is_zero() => None,
+            Some(rate) if rate.burst == 0 => return Err(What::Burst),
+            Some(rate) => Some(Rate::new(rate.interval.0, rate.burst)),
+            None => None,
+        };
+        let tls = tls_server_config.map(|tls| Tls::new(tls, folder, read));
+        Ok(Self {
+            tls: tls.transpose()?,
+            users: Users::new(basic_auth_users)?,
+            rate,
+            headers: headers::from_file(http_server_config.headers)?,
+        })
+    }
+
+    /// Whether the rate allows one more request.
+    pub(super) fn has_room(&self) -> bool {
+        self.rate.as_ref().is_none_or(|rate| rate.takes(Instant::now()))
+    }
+
+    /// Whether a request with this `Authorization` header may be answered.
+    pub(super) async fn access(&self, authorization: Option<&[u8]>) -> Access {
+        self.users.check(authorization).await
+    }
+}
+
+impl Reload {
+    fn good() -> Self {
+        let now = std::time::SystemTime::now();
+        Self {
+            is_good: true,
+            // A clock before the epoch has no date that could be shown.
+            good_at: now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),
+        }
+    }
+}
+
+/// A new certificate is in use a second later.
+const LOOK_EVERY: Duration = Duration::from_secs(1);

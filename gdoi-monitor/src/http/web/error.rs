@@ -1,0 +1,145 @@
+//! What can be wrong with a web configuration file.
+//!
+//! No message repeats a value of the file: it holds keys and hashes of passwords.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio_rustls::rustls;
+
+/// What is wrong with a web configuration file, and in which line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", Place(self))]
+pub struct Error {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1, where one is meant.
+    pub line: Option<u64>,
+    /// What is wrong there.
+    pub what: What,
+}
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum What {
+    /// A value that has no meaning there.
+    #[error("unknown {what}; known here: {known}")]
+    Unknown {
+        /// Of what, and which, where that is no secret.
+        what: String,
+        /// What could have been meant.
+        known: String,
+    },
+    /// It is not YAML, or a value is not what its key asks for.
+    #[error("{0}")]
+    Yaml(&'static str),
+    /// A file that it names cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// It, or a file it names, is no file, or not one of this kind.
+    #[error("{} is no file of at most {MAX_FILE} octets", .0.display())]
+    NotAFile(PathBuf),
+    /// Two keys, of which exactly one is wanted.
+    #[error("give {0} or {1}, and not both")]
+    OneOf(&'static str, &'static str),
+    /// A key is missing that another asks for.
+    #[error("{0} needs {1}")]
+    Needs(&'static str, &'static str),
+    /// What should be PEM is not.
+    #[error("{0} holds no {1} in PEM")]
+    Pem(&'static str, &'static str),
+    /// Certificate, key or choice of algorithms do not go together.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The certificates that clients are checked against are of no use.
+    #[error("client_ca: {0}")]
+    ClientCa(#[from] rustls::server::VerifierBuilderError),
+    /// A way to ask for client certificates that checks nothing.
+    #[error("client_auth_type {0} lets everybody in; use RequireAndVerifyClientCert or NoClientCert")]
+    Unchecked(&'static str),
+    /// A hash that is none.
+    #[error("basic_auth_users: the value of {0:?} is no bcrypt hash; make one with `htpasswd -nBC 10 {0}`")]
+    Hash(String),
+    /// A hash that takes too long to check.
+    #[error(
+        "basic_auth_users: the bcrypt cost of {user:?} is {cost}; at most {MAX_COST} can be checked in time"
+    )]
+    Cost {
+        /// Whose.
+        user: String,
+        /// As it is.
+        cost: u32,
+    },
+    /// A header that cannot be sent.
+    #[error("headers: the value of {0} cannot be sent")]
+    Header(&'static str),
+    /// A rate that lets nobody in.
+    #[error("rate_limit: burst must be at least 1")]
+    Burst,
+}
+
+impl Error {
+    pub(super) fn at(path: &Path, line: Option<u64>, what: What) -> Self {
+        Self {
+            path: path.to_owned(),
+            line,
+            what,
+        }
+    }
+}
+
+struct Place<'a>(&'a Error);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Error { path, line, what: _ } = self.0;
+        write!(f, "{}", path.display())?;
+        line.map_or(Ok(()), |line| write!(f, ":{line}"))
+    }
+}
+
+/// What the YAML parser says, without what the file says.
+pub(super) fn from_yaml(error: &serde_saphyr::Error) -> (Option<u64>, What) {
+    use serde_saphyr::Error as Yaml;
+    let line = error.location().map(|location| location.line());
+    let what = match error.without_snippet() {
+        Yaml::SerdeUnknownField { field, expected, .. } => unknown("key", field, expected),
+        Yaml::SerdeUnknownVariant {
+            variant, expected, ..
+        } => unknown("value", variant, expected),
+        Yaml::DuplicateMappingKey { .. } => What::Yaml("a key is there twice"),
+        Yaml::SerdeInvalidType { .. }
+        | Yaml::SerdeInvalidValue { .. }
+        | Yaml::Message { .. }
+        | Yaml::Unexpected { .. } => What::Yaml("the value is not what its key asks for"),
+        _ => What::Yaml("this is not the YAML of a web configuration"),
+    };
+    (line.filter(|line| *line > 0), what)
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> What {
+    // A long word may be a value that slipped out of its place.
+    let name = if name.len() <= LONGEST_KEY {
+        format!("{what} {name:?}")
+    } else {
+        what.to_owned()
+    };
+    let known: Vec<&str> = known.iter().copied().filter(|known| !known.is_empty()).collect();
+    What::Unknown {
+        what: name,
+        known: known.join(", "),
+    }
+}
+
+/// Longer than every key and every user name that fits one line; shorter than a hash.
+const LONGEST_KEY: usize = 40;
+/// Certificates of a whole company are smaller.
+pub(super) const MAX_FILE: u64 = 1 << 20;
+/// About two seconds of one CPU.
+pub(super) const MAX_COST: u32 = 15;

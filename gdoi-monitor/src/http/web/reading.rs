@@ -1,0 +1,58 @@
+//! Files, with what tells whether they have changed since they were read.
+
+use std::fs::{File, Metadata};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::error::{MAX_FILE, What};
+
+/// Files that were read, or could not be.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    seen: Vec<(PathBuf, Stamp)>,
+}
+
+/// What changes with a file: device, inode, length, and both times of change. `None`: it was not there.
+type Stamp = Option<(u64, u64, u64, [i64; 4])>;
+
+impl Reading {
+    /// Reads a file whole.
+    pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, What> {
+        // First the stamp: what changes while we read is read again.
+        let found = path.metadata();
+        let stamp = found.as_ref().ok().map(stamp);
+        self.seen.push((path.to_owned(), stamp));
+        let unreadable = |error| What::Read {
+            path: path.to_owned(),
+            error,
+        };
+        let found = found.map_err(unreadable)?;
+        // A pipe would keep us waiting for ever.
+        if !found.is_file() || found.len() > MAX_FILE {
+            return Err(What::NotAFile(path.to_owned()));
+        }
+        let mut octets = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE).read_to_end(&mut octets))
+            .map_err(unreadable)?;
+        Ok(octets)
+    }
+
+    /// Whether any of them is no longer what was read.
+    pub(super) fn has_changed(&self) -> bool {
+        self.seen
+            .iter()
+            .any(|(path, was)| path.metadata().ok().as_ref().map(stamp) != *was)
+    }
+}
+
+fn stamp(found: &Metadata) -> (u64, u64, u64, [i64; 4]) {
+    let times = [
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec(),
+    ];
+    (found.dev(), found.ino(), found.len(), times)
+}

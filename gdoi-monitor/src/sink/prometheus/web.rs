@@ -1,0 +1,27 @@
+//! What the server of the pages says of itself.
+
+use super::catalogue as c;
+use super::family::Page;
+use crate::http::Status;
+
+pub(super) fn write(page: &mut Page, server: &Status) {
+    let Status {
+        reload,
+        connections,
+        refused,
+    } = server;
+    page.family(&c::HTTP_CONNECTIONS, |samples| samples.count(&[], *connections));
+    page.family(&c::HTTP_REFUSED, |samples| {
+        for (why, count) in refused {
+            samples.count(&[why.name()], *count);
+        }
+    });
+    if let Some(reload) = reload {
+        page.family(&c::WEB_RELOAD, |samples| {
+            samples.count(&[], u64::from(reload.is_good));
+        });
+        page.family(&c::WEB_RELOAD_AT, |samples| {
+            samples.value(&[], reload.good_at.as_secs_f64());
+        });
+    }
+}

@@ -1,0 +1,7 @@
+//! The server of the agent's pages, asked by real clients.
+
+mod access;
+mod agent;
+mod limits;
+mod place;
+mod tls;

@@ -1,0 +1,116 @@
+//! TLS: with whom it is spoken, and with what certificate.
+
+use std::fs;
+use std::sync::Arc;
+
+use gdoi_monitor::http::web::Web;
+use gdoi_monitor::http::{Limits, Refusal};
+
+use super::place::{Folder, Got, Place, curl, nothing, text};
+
+/// A server with the certificate of `server.crt`, and `more` in its configuration.
+fn place(folder: &Folder, more: &str) -> (Place, Arc<Web>) {
+    folder.certify("server", "monitor.example");
+    let config = format!("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{more}");
+    let web = Arc::new(Web::load(&folder.write("web.yml", &config)).unwrap());
+    let place = Place::serve(Arc::clone(&web), Limits::default(), nothing());
+    (place, web)
+}
+
+/// Asks over TLS, trusting the authority in a file.
+fn ask(folder: &Folder, place: &Place, authority: &str, more: &[&str]) -> Option<Got> {
+    let url = format!("https://{}/-/healthy", place.address);
+    let authority = folder.path(authority);
+    let mut arguments = vec!["--cacert", text(&authority), &url];
+    arguments.extend(more);
+    curl("tls", &arguments)
+}
+
+#[test]
+fn plain_http_is_told_to_speak_tls() {
+    let folder = Folder::new();
+    let (place, _) = place(&folder, "");
+    let Some(got) = ask(&folder, &place, "server.ca", &[]) else {
+        return;
+    };
+    assert_eq!((got.status, got.body.as_str()), (200, "healthy\n"));
+    let plain = curl("tls", &[&format!("http://{}/-/healthy", place.address)]).unwrap();
+    assert_eq!(plain.status, 400);
+    assert!(plain.body.contains("https://"), "{}", plain.body);
+    place.until_empty();
+    assert_eq!(place.refused(Refusal::Handshake), 1);
+}
+
+#[test]
+fn versions_below_the_least_are_refused() {
+    let folder = Folder::new();
+    let (place, _) = place(&folder, "  min_version: TLS13\n");
+    for (most, expect) in [("1.2", 0), ("1.3", 200)] {
+        let Some(got) = ask(&folder, &place, "server.ca", &["--tls-max", most]) else {
+            return;
+        };
+        assert_eq!(got.status, expect, "at most {most}");
+    }
+    place.until_empty();
+    assert_eq!(place.refused(Refusal::Handshake), 1);
+}
+
+#[test]
+fn a_certificate_is_rotated_under_way() {
+    let folder = Folder::new();
+    let (place, web) = place(&folder, "");
+    folder.certify("next", "monitor.example");
+    let check = |authority: &str, expect: u16| {
+        if let Some(got) = ask(&folder, &place, authority, &[]) {
+            assert_eq!(got.status, expect, "trusting {authority}");
+        }
+    };
+    check("server.ca", 200);
+    check("next.ca", 0);
+    for kind in ["crt", "key"] {
+        let next = folder.path(&format!("next.{kind}"));
+        fs::copy(next, folder.path(&format!("server.{kind}"))).unwrap();
+        // Between the two files it does not fit, and the old one is shown.
+        web.follow();
+        if kind == "crt" {
+            check("server.ca", 200);
+            assert!(!web.reload().unwrap().is_good);
+        }
+    }
+    check("server.ca", 0);
+    check("next.ca", 200);
+    assert!(web.reload().unwrap().is_good);
+}
+
+#[test]
+fn a_client_certificate_is_asked_for_and_checked() {
+    let folder = Folder::new();
+    for (name, san) in [("scraper", "scraper.example"), ("else", "else.example")] {
+        folder.certify(name, san);
+    }
+    // Both authorities are trusted; only one name is wanted.
+    let both: String = ["scraper.ca", "else.ca"]
+        .map(|name| fs::read_to_string(folder.path(name)).unwrap())
+        .concat();
+    folder.write("clients.ca", &both);
+    folder.certify("stranger", "scraper.example");
+    let (place, _) = place(
+        &folder,
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.ca\n  \
+         client_allowed_sans: [scraper.example]\n",
+    );
+    let check = |name: Option<&str>, expect: u16| {
+        let files = name.map(|name| ["crt", "key"].map(|kind| folder.path(&format!("{name}.{kind}"))));
+        let mut arguments = Vec::new();
+        if let Some([certificate, key]) = &files {
+            arguments.extend(["--cert", text(certificate), "--key", text(key)]);
+        }
+        if let Some(got) = ask(&folder, &place, "server.ca", &arguments) {
+            assert_eq!(got.status, expect, "{name:?}");
+        }
+    };
+    check(Some("scraper"), 200);
+    check(Some("else"), 0);
+    check(Some("stranger"), 0);
+    check(None, 0);
+}
