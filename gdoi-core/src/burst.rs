@@ -1,10 +1,12 @@
 //! Many registrations at once.
 //!
-//! Registrations begun are counted in a sliding window against what the group is used to. A burst begins well above
-//! that and ends well below where it began, so that it does not flicker.
+//! A burst begins when, within a minute, ten different members begin to register, and four times as many as the group
+//! is used to. It is over when for a minute no minute had half as many: members that fail and try again after a pause
+//! are still the same burst.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +21,15 @@ use crate::transition::{BurstCharacter, RegistrationBurst, Transition, What};
 const BUCKET: u64 = 5_000_000_000;
 /// Buckets of the window: one minute.
 const BUCKETS: usize = 12;
+/// The window.
+const MINUTE: Duration = Duration::from_mins(1);
 /// Different members below which nothing is a burst.
 const FEWEST: u32 = 10;
 /// How often what a group is used to must be exceeded.
 const FACTOR: f64 = 4.0;
 /// How fast a group gets used to something: a tenth part in a minute.
 const LEARNING: f64 = 1.0 / 120.0;
-/// Members that are told apart exactly; beyond them their number is estimated.
+/// Members that are told apart; further ones are counted each time they begin.
 const EXACT: usize = 16_384;
 
 /// Registrations of one group over time.
@@ -33,73 +37,137 @@ const EXACT: usize = 16_384;
 pub(crate) struct Burst {
     /// Number of the newest bucket since time zero.
     newest: u64,
-    buckets: [u32; BUCKETS],
+    buckets: [Bucket; BUCKETS],
     /// Registrations in a window that the group is used to.
     baseline: f64,
-    /// Members in this window and the one before.
-    current: BTreeSet<Peer>,
-    before: BTreeSet<Peer>,
-    distinct: u32,
+    /// While there is no burst: the members that began lately, and when each last did.
+    recent: BTreeMap<Peer, Timestamp>,
+    /// While there is one: its members.
+    known: BTreeSet<Peer>,
     pub(crate) active: bool,
     pub(crate) total: u64,
     pub(crate) members: u32,
     begun: Timestamp,
+    /// When the window last held half of what makes a burst.
+    busy: Timestamp,
     peak_rate: f64,
     character: Option<BurstCharacter>,
-    started: u32,
-    completed: u32,
-    failed: u32,
+    /// Registrations since the minute in which it began.
+    sum: Bucket,
     #[serde(skip)]
     armed: Armed,
 }
 
+/// Registrations in a time.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Bucket {
+    started: u32,
+    completed: u32,
+    failed: u32,
+}
+
+impl Bucket {
+    const fn add(&mut self, other: Self) {
+        self.started = self.started.saturating_add(other.started);
+        self.completed = self.completed.saturating_add(other.completed);
+        self.failed = self.failed.saturating_add(other.failed);
+    }
+}
+
+const STARTED: Bucket = Bucket {
+    started: 1,
+    completed: 0,
+    failed: 0,
+};
+const COMPLETED: Bucket = Bucket {
+    started: 0,
+    completed: 1,
+    failed: 0,
+};
+const FAILED: Bucket = Bucket {
+    started: 0,
+    completed: 0,
+    failed: 1,
+};
+
 impl Burst {
-    fn window(&self) -> u32 {
-        self.buckets.iter().sum()
+    fn window(&self) -> Bucket {
+        let mut window = Bucket::default();
+        self.buckets.iter().for_each(|bucket| window.add(*bucket));
+        window
     }
 
     /// Moves the window up to now.
     fn roll(&mut self, now: Timestamp) {
         let newest = now.as_nanos() / BUCKET;
         let passed = newest.saturating_sub(self.newest);
-        for step in 1..=passed.min(4 * BUCKETS as u64) {
+        for _ in 0..passed.min(4 * BUCKETS as u64) {
             if !self.active {
-                self.baseline += (f64::from(self.window()) - self.baseline) * LEARNING;
+                self.baseline += (f64::from(self.window().started) - self.baseline) * LEARNING;
             }
             self.buckets.rotate_right(1);
             if let Some(first) = self.buckets.first_mut() {
-                *first = 0;
-            }
-            if (self.newest + step).is_multiple_of(BUCKETS as u64) {
-                self.forget();
+                *first = Bucket::default();
             }
         }
         self.newest = newest.max(self.newest);
     }
 
-    /// A window ended: its members are those of the window before.
-    fn forget(&mut self) {
-        if self.active {
-            return;
+    /// Counts what began or ended just now.
+    fn count(&mut self, one: Bucket) {
+        if let Some(first) = self.buckets.first_mut() {
+            first.add(one);
+            self.peak_rate = self.peak_rate.max(f64::from(first.started) / 5.0);
         }
-        self.before = core::mem::take(&mut self.current);
-        self.distinct = u32::try_from(self.before.len()).unwrap_or(u32::MAX);
+        if self.active {
+            self.sum.add(one);
+        }
     }
 
-    fn add(&mut self, member: Peer) {
-        if let Some(first) = self.buckets.first_mut() {
-            *first += 1;
-            let rate = f64::from(*first) / 5.0;
-            self.peak_rate = self.peak_rate.max(rate);
+    /// A member of the present burst began.
+    fn join(&mut self, member: Peer) {
+        if self.known.len() >= EXACT || self.known.insert(member) {
+            self.members = self.members.saturating_add(1);
         }
-        if self.current.len() >= EXACT {
-            // As many new ones among the further as among those that were told apart.
-            self.distinct = self
-                .distinct
-                .saturating_add(u32::from(!self.before.contains(&member)));
-        } else if self.current.insert(member) && !self.before.contains(&member) {
-            self.distinct += 1;
+    }
+
+    /// A member began while there was no burst. Whether there is one now.
+    fn is_reached(&mut self, now: Timestamp, member: Peer) -> bool {
+        self.recent.insert(member, now);
+        let threshold = self.threshold() as usize;
+        if self.recent.len() >= threshold.min(EXACT) {
+            self.recent.retain(|_, at| now.since(*at) < MINUTE);
         }
+        self.recent.len() >= threshold.min(EXACT)
+    }
+
+    fn begin(&mut self, now: Timestamp, character: BurstCharacter) {
+        self.active = true;
+        self.total = self.total.saturating_add(1);
+        self.known = core::mem::take(&mut self.recent).into_keys().collect();
+        self.members = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        (self.begun, self.busy) = (now, now);
+        self.sum = self.window();
+        self.peak_rate = self
+            .buckets
+            .first()
+            .map_or(0.0, |first| f64::from(first.started) / 5.0);
+        self.character = Some(character);
+    }
+
+    /// Whether the burst is over.
+    fn is_over(&mut self, now: Timestamp) -> bool {
+        self.roll(now);
+        if self.window().started >= self.threshold() / 2 {
+            self.busy = now;
+        }
+        now.since(self.busy) >= MINUTE
+    }
+
+    fn end(&mut self) {
+        self.active = false;
+        self.peak_rate = 0.0;
+        self.known.clear();
     }
 
     fn threshold(&self) -> u32 {
@@ -112,13 +180,18 @@ impl Burst {
     }
 
     fn told(&self, now: Timestamp, character: BurstCharacter) -> RegistrationBurst {
+        let Bucket {
+            started,
+            completed,
+            failed,
+        } = self.sum;
         RegistrationBurst {
-            members: self.distinct,
+            members: self.members,
             peak_rate: self.peak_rate,
             character,
-            started: self.started,
-            completed: self.completed,
-            failed: self.failed,
+            started,
+            completed,
+            failed,
             duration: now.since(self.begun),
         }
     }
@@ -141,29 +214,20 @@ impl Tracker {
             return;
         };
         burst.roll(now);
-        burst.add(member);
+        burst.count(STARTED);
         if burst.active {
-            burst.started = burst.started.saturating_add(1);
-            burst.members = burst.distinct;
+            burst.join(member);
             return;
         }
-        if burst.window() < burst.threshold() || burst.distinct < FEWEST {
+        if !burst.is_reached(now, member) {
             return;
         }
-        burst.active = true;
-        burst.total = burst.total.saturating_add(1);
-        burst.members = burst.distinct;
-        burst.started = burst.window();
-        burst.completed = 0;
-        burst.failed = 0;
-        burst.begun = now;
-        burst.peak_rate = burst.buckets.first().map_or(0.0, |&first| f64::from(first) / 5.0);
         let character = if expected {
             BurstCharacter::Wave
         } else {
             BurstCharacter::Storm
         };
-        burst.character = Some(character);
+        burst.begin(now, character);
         let told = burst.told(now, character);
         deadlines.arm(&mut burst.armed, Timer::Burst(id), next_bucket(now));
         let what = What::RegistrationBurstStarted(told);
@@ -171,17 +235,10 @@ impl Tracker {
     }
 
     /// A registration ended.
-    pub(crate) fn burst_ended_one(&mut self, id: GroupId, well: bool) {
-        let Some(burst) = self.groups.get_mut(id).map(|group| &mut group.burst) else {
-            return;
-        };
-        if burst.active {
-            let ended = if well {
-                &mut burst.completed
-            } else {
-                &mut burst.failed
-            };
-            *ended = ended.saturating_add(1);
+    pub(crate) fn burst_ended_one(&mut self, now: Timestamp, id: GroupId, well: bool) {
+        if let Some(burst) = self.groups.get_mut(id).map(|group| &mut group.burst) {
+            burst.roll(now);
+            burst.count(if well { COMPLETED } else { FAILED });
         }
     }
 
@@ -194,20 +251,17 @@ impl Tracker {
             return;
         };
         burst.armed.fired();
-        burst.roll(now);
-        if burst.window() > burst.threshold() / 2 {
+        if !burst.is_over(now) {
             deadlines.arm(&mut burst.armed, Timer::Burst(id), next_bucket(now));
             return;
         }
-        let failing = burst.failed.saturating_mul(5) > burst.started;
+        let failing = burst.sum.failed.saturating_mul(5) > burst.sum.started;
         let character = match burst.character {
             Some(BurstCharacter::Wave) if !failing => BurstCharacter::Wave,
             _ => BurstCharacter::Storm,
         };
         let told = burst.told(now, character);
-        burst.active = false;
-        burst.peak_rate = 0.0;
-        burst.forget();
+        burst.end();
         self.emit(now, Subject::group(id), What::RegistrationBurstEnded(told), out);
     }
 

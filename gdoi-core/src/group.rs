@@ -254,7 +254,7 @@ impl Groups {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.list.len() - 1
+        self.list.len().saturating_sub(1)
     }
 
     pub(crate) const fn capacity(&self) -> usize {

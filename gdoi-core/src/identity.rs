@@ -35,7 +35,7 @@ impl Tracker {
         if placed == GroupId::NONE || known || !group.data.is_used(key.1) {
             return placed;
         }
-        let Some(only) = self.rekeyed_lately(placed, first) else {
+        let Some((only, _)) = self.rekeyed_lately(placed, first) else {
             return placed;
         };
         let Some(hints) = self.groups.get_mut(placed).map(|group| &mut group.data.hints) else {
@@ -55,19 +55,17 @@ impl Tracker {
         }
     }
 
-    /// The one discovered group on the same key servers that was rekeyed shortly before.
-    fn rekeyed_lately(&self, placed: GroupId, first: Timestamp) -> Option<GroupId> {
+    /// The one discovered group on the same key servers that was rekeyed shortly before, and when.
+    pub(crate) fn rekeyed_lately(&self, placed: GroupId, first: Timestamp) -> Option<(GroupId, Timestamp)> {
         let servers = &self.groups.get(placed)?.servers;
-        let mut candidates = self.groups.iter().filter(|(id, group)| {
+        let mut candidates = self.groups.iter().filter_map(|(id, group)| {
             let discovered = id.known().is_some() && group.config.is_none();
             let shares = group.servers.iter().any(|server| servers.contains(server));
-            let lately = |at: Timestamp| at <= first && first.since(at) <= LAG;
-            discovered && shares && group.data.rekeyed_at().is_some_and(lately)
+            let lately = |at: &Timestamp| *at <= first && first.since(*at) <= LAG;
+            let rekeyed = group.data.rekeyed_at().filter(lately)?;
+            (discovered && shares).then_some((id, rekeyed))
         });
-        match (candidates.next(), candidates.next()) {
-            (Some((id, _)), None) => Some(id),
-            _ => None,
-        }
+        candidates.next().filter(|_| candidates.next().is_none())
     }
 
     /// A discovered group is a configured one: it takes its name, its configuration and its data plane.

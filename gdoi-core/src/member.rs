@@ -112,6 +112,11 @@ impl Member {
         self.last_seen = now;
     }
 
+    /// Whether it has what a rekey delivered: it acknowledged it, or registered since.
+    pub(crate) fn has_taken(&self, rekey: Timestamp, now: Timestamp) -> bool {
+        self.acknowledged.is_some_and(|at| at >= rekey) || self.registered_in(rekey, now).is_some()
+    }
+
     /// The latest registration that was completed in a window.
     pub(crate) fn registered_in(&self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
         self.registered

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::config::Config;
+use crate::group::GroupId;
 use crate::limits::Limits;
 use crate::tracker::Tracker;
 
@@ -13,7 +14,7 @@ use crate::tracker::Tracker;
 const MAGIC: [u8; 8] = *b"gdoistat";
 
 /// Layout version of a saved state. Any change of what is saved raises it.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// Why a saved state cannot be taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +58,9 @@ impl Tracker {
             return Err(RestoreError::Version { found });
         }
         let mut tracker: Self = postcard::from_bytes(state).map_err(|_postcard| RestoreError::Damaged)?;
+        if tracker.groups.get(GroupId::NONE).is_none() {
+            return Err(RestoreError::Damaged);
+        }
         tracker.config = config;
         tracker.limits = limits;
         tracker.reindex();

@@ -81,9 +81,9 @@ pub(crate) struct Booking {
 /// Who a transition is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject {
-    group: GroupId,
+    pub(crate) group: GroupId,
     server: Option<Id>,
-    member: Option<Peer>,
+    pub(crate) member: Option<Peer>,
 }
 
 impl Subject {

@@ -37,6 +37,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// Repeats without an answer from which a registration that was cut off by the end of watching counts as failed.
 pub(crate) const HOPELESS: u32 = 2;
 
+/// Longest wait for an answer that has not been asked for again: the shortest of the waits above.
+pub(crate) const ANSWER: Duration = Duration::from_secs(4);
+
 /// How phase 1 is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Mode {
@@ -126,6 +129,11 @@ impl Association {
         self.last.after(stall).min(self.progress.after(PATIENCE))
     }
 
+    /// Whether it waits for longer than an answer takes.
+    fn is_stuck(&self, now: Timestamp) -> bool {
+        self.unanswered > 0 || now.since(self.progress) > ANSWER
+    }
+
     /// Something new was seen.
     pub(crate) const fn advance(&mut self, now: Timestamp) {
         self.progress = now;
@@ -187,6 +195,9 @@ fn first_of(steps: u8, table: &[(u8, Stage)]) -> Option<Stage> {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Attempts {
     pub(crate) failed: u32,
+    /// When the first of them began, and the latest.
+    pub(crate) since: Timestamp,
+    pub(crate) latest: Timestamp,
     /// The IKE SA of the present attempt.
     pub(crate) current: Option<(Id, [u8; 8])>,
 }

@@ -1,13 +1,13 @@
 //! How registrations begin and end, and what of that may be said.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use gdoi_wire::Exchange;
 
 use super::{Association, Attempts, HOPELESS, Mode};
 use crate::counts::count;
 use crate::deadlines::{Armed, Timer};
-use crate::group::GroupId;
 use crate::member::Member;
 use crate::peer::Peer;
 use crate::table::Id;
@@ -20,6 +20,8 @@ use crate::transition::{
 
 /// The domain of interpretation of GDOI (RFC 6407 §2.1).
 const DOI_GROUP: u32 = 2;
+/// Silence between two attempts after which they are not for the same cause.
+const PAUSE: Duration = Duration::from_mins(5);
 /// The domain of interpretation of `IPsec` (RFC 2407 §4.2).
 const DOI_IPSEC: u32 = 1;
 
@@ -83,12 +85,14 @@ impl Tracker {
         }
     }
 
-    /// A new attempt of a member ends the one before it, which it has given up.
+    /// A new attempt of a member ends the one before it, which it has given up; unless that one is on its way: a member
+    /// of several groups may register in all of them at once.
     fn supersede(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
         let Some(association) = self.associations.get(id) else {
             return;
         };
         let key = (association.member, association.server_address);
+        let begun = association.begun;
         let Some(cookie) = self.associations.key(id) else {
             return;
         };
@@ -97,6 +101,12 @@ impl Tracker {
             None => self.attempts.insert(key, Attempts::default()).id,
         };
         self.attempts.touch(attempts);
+        if let Some(attempts) = self.attempts.get_mut(attempts) {
+            if begun.since(attempts.latest) > PAUSE {
+                attempts.since = begun;
+            }
+            attempts.latest = attempts.latest.max(begun);
+        }
         let current = Some((id, cookie));
         let before = self
             .attempts
@@ -105,6 +115,7 @@ impl Tracker {
         if let Some((old, old_cookie)) = before
             && old != id
             && self.associations.key(old) == Some(old_cookie)
+            && self.associations.get(old).is_some_and(|old| old.is_stuck(now))
         {
             self.give_up(now, old, out);
         }
@@ -116,6 +127,7 @@ impl Tracker {
             return;
         };
         let (peer, address) = (association.member, association.server_address);
+        let tried = association.begun;
         let server = self.servers.admit(address);
         if let Some(server) = self.servers.get_mut(server) {
             server.proven = true;
@@ -154,31 +166,34 @@ impl Tracker {
         };
         association.retransmissions = 0;
         if first && end.kind == RegistrationKind::ReRegistration {
-            self.re_registered(now, peer, booking.group, server, out);
+            let tried = failed.map_or(tried, |(_, attempts)| attempts.since);
+            self.re_registered(now, tried, Subject::member(booking.group, server, peer), out);
         }
         self.registered(now, peer, booking, end, first, out);
     }
 
-    /// Says why a member registered again, as far as that can be told.
+    /// Says why a member registered again, as far as that can be told. It has tried since `tried`.
     fn re_registered(
         &mut self,
         now: Timestamp,
-        peer: Peer,
-        group: GroupId,
-        server: Id,
+        tried: Timestamp,
+        subject: Subject,
         out: &mut Vec<Transition>,
     ) {
+        let Subject {
+            group,
+            member: Some(peer),
+            ..
+        } = subject
+        else {
+            return;
+        };
         let member = self.members.find(&peer).and_then(|id| self.members.get(id));
         let what = ReRegistration {
-            reason: self.reason(now, group, member),
+            reason: self.reason(tried, group, member),
             since_last: member.and_then(|member| member.since_registered(now)),
         };
-        self.emit(
-            now,
-            Subject::member(group, server, peer),
-            What::ReRegistration(what),
-            out,
-        );
+        self.emit(now, subject, What::ReRegistration(what), out);
     }
 
     fn registered(
@@ -209,7 +224,7 @@ impl Tracker {
             member.register(now);
             member.server = Some(booking.server);
         }
-        self.burst_ended_one(booking.group, true);
+        self.burst_ended_one(now, booking.group, true);
         if first {
             self.double_re_registration(now, booking.group, id, out);
         }
@@ -301,7 +316,7 @@ impl Tracker {
         if let Some(member) = self.members.find(&peer).and_then(|id| self.members.get_mut(id)) {
             member.failures = member.failures.saturating_add(1);
         }
-        self.burst_ended_one(booking.group, false);
+        self.burst_ended_one(now, booking.group, false);
     }
 
     /// Counts one more failed attempt of a member in a row.

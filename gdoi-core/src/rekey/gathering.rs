@@ -1,6 +1,7 @@
 //! Messages gathered into the rekey they belong to.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use gdoi_wire::Exchange;
 
@@ -60,10 +61,20 @@ impl Tracker {
             .get(id)
             .and_then(|kek| kek.events.get(at))
             .map_or(0, |event| event.number);
+        let before = self.last_sent(id, at, member);
         let first_for_member = match member {
             Some(member) => self.sent_to(seen.now, id, group, server, member, number),
             None => new,
         };
+        let known = self
+            .keks
+            .get(id)
+            .and_then(|kek| kek.events.get(at))
+            .is_some_and(|event| event.has(digest));
+        // The network doubled it: no key server repeats so fast.
+        if !first_for_member && known && seen.now.since(before) < COPY {
+            return;
+        }
         if !first_for_member {
             self.repeated_rekey(group, seen.exchange);
         }
@@ -82,6 +93,19 @@ impl Tracker {
         if let Some(kek) = self.keks.get_mut(id) {
             kek.remember(digest);
         }
+    }
+
+    /// When a rekey was last sent to a member, or at all when it is multicast.
+    fn last_sent(&self, kek: Id, event: usize, member: Option<Id>) -> Timestamp {
+        let sent = match member {
+            Some(member) => self.members.get(member).and_then(|member| member.rekeyed),
+            None => self
+                .keks
+                .get(kek)
+                .and_then(|kek| kek.events.get(event))
+                .map(|event| event.last),
+        };
+        sent.unwrap_or_default()
     }
 
     pub(super) fn repeated_rekey(&mut self, group: GroupId, exchange: Exchange) {
@@ -169,7 +193,7 @@ impl Tracker {
         }
         self.used_again(seen.now, id, group, out);
         if let Some(known) = self.groups.get_mut(group) {
-            known.rekeys.last = Some(seen.now);
+            known.rekeys.last_but_one = known.rekeys.last.replace(seen.now);
             known.rekeys.overdue = false;
             known.rekeys.deleted = None;
             known.rekeys.events = known.rekeys.events.saturating_add(1);
@@ -222,5 +246,7 @@ impl Kek {
     }
 }
 
+/// Time between two copies of one message that the network made.
+const COPY: Duration = Duration::from_millis(500);
 /// Rekeys of one KEK that are followed at once.
 const EVENTS: usize = 8;

@@ -84,7 +84,7 @@ impl Tracker {
         let Some(group) = self.groups.get_mut(booking.group) else {
             return;
         };
-        group.rekeys.last = Some(seen.now);
+        group.rekeys.last_but_one = group.rekeys.last.replace(seen.now);
         group.rekeys.overdue = false;
         group.data.rekeyed(seen.now);
         group.rekeys.inband = Some(Inband {

@@ -42,6 +42,8 @@ pub(crate) struct Rekeys {
     pub(crate) recipients: u64,
     pub(crate) duration: Histogram,
     pub(crate) last: Option<Timestamp>,
+    /// The one before the latest.
+    pub(crate) last_but_one: Option<Timestamp>,
     /// The key server that sends them.
     pub(crate) server: Option<Id>,
     /// When each of the latest two key servers last sent one.

@@ -51,6 +51,8 @@ pub(crate) struct Sent {
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) total: EspTotal,
+    /// The rekey that brought it, or its first packet when none was seen: its TEK is not older.
+    since: Timestamp,
     /// It was said to be stale.
     pub(crate) stale: bool,
 }
@@ -197,6 +199,7 @@ impl Tracker {
             first: esp.first,
             last: esp.last,
             total: EspTotal::default(),
+            since: self.brought(suspected, esp.first),
             stale: false,
         };
         let id = self.spis.insert(key, sent).id;
@@ -221,6 +224,21 @@ impl Tracker {
         }
         self.reported.1 = self.reported.1.saturating_add(1);
         self.reported.1 <= REPORTED
+    }
+
+    /// The rekey of a group that brought a new SPI, or the moment it was first seen.
+    fn brought(&self, id: GroupId, first: Timestamp) -> Timestamp {
+        let rekeyed = self.groups.get(id).and_then(|group| group.data.rekeyed);
+        rekeyed
+            .filter(|&at| id != GroupId::NONE && at <= first && first.since(at) <= LAG)
+            .unwrap_or(first)
+    }
+
+    /// How long a TEK of a group lasts: as configured, or at most as rekeys let expect.
+    fn tek_lifetime(&self, id: GroupId) -> Option<Duration> {
+        let known = self.groups.config(id, &self.config);
+        let configured = known.and_then(|known| known.tek_lifetime);
+        configured.or_else(|| Some(self.rekey_interval(id)? + LAG))
     }
 
     /// How long the old SPI of a group may be used beside the new one.

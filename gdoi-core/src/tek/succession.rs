@@ -26,7 +26,10 @@ impl Tracker {
 
     /// What a new SPI of a group may take the place of, at the same site, after a rekey.
     pub(super) fn predecessor(&self, group: GroupId, key: SpiKey, first: Timestamp) -> Predecessors {
-        let rekeyed = self.groups.get(group).and_then(|group| group.data.rekeyed);
+        let own = self.groups.get(group).and_then(|group| group.data.rekeyed);
+        // The rekeys of a configured group may still go by another name.
+        let other = || self.rekeyed_lately(group, first).map(|(_, at)| at);
+        let rekeyed = own.or_else(other);
         let Some(rekeyed) = rekeyed.filter(|&at| group != GroupId::NONE && first.since(at) <= LAG) else {
             return Predecessors::default();
         };
@@ -40,7 +43,10 @@ impl Tracker {
             };
             let ours = spi != key.0 && (sent.group == group || sent.suspected == group);
             let before = sent.first < rekeyed && sent.last.after(LAG) >= first;
-            let open = data.replacement(spi).is_none_or(|(_, by)| by == key.0);
+            // Replaced at other sites by an SPI that this one never had: key servers that lost each other.
+            let open = data
+                .replacement(spi)
+                .is_none_or(|(_, by)| by == key.0 || self.spis.find(&(by, key.1)).is_none());
             if ours && before && open {
                 found.only = if found.any { None } else { Some(spi) };
                 found.any = true;
@@ -126,13 +132,19 @@ impl Tracker {
         out: &mut Vec<Transition>,
     ) {
         let allowed = self.overlap(group);
+        let ends = self
+            .spis
+            .get(id)
+            .zip(self.tek_lifetime(group))
+            .map_or(Timestamp::ZERO, |(sent, lifetime)| sent.since.after(lifetime));
         let Some(data) = self.groups.get_mut(group).map(|group| &mut group.data) else {
             return;
         };
         let Some((at, by)) = data.replacement(key.0) else {
             return;
         };
-        if esp.first <= at.after(allowed) || esp.packets == 0 {
+        // Key servers that lost each other, or were forced, replace an SPI long before its end.
+        if esp.first <= at.after(allowed).max(ends) || esp.packets == 0 {
             return;
         }
         data.stale_packets = data.stale_packets.saturating_add(esp.packets);

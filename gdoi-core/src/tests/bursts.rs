@@ -59,3 +59,33 @@ fn what_a_group_is_used_to_is_no_burst() {
     script.wait(300.0).advance();
     assert_eq!(told(&script).0.len(), 0, "{:?}", told(&script));
 }
+
+#[test]
+fn ten_members_within_a_minute_make_one_and_nine_do_not() {
+    for (members, pause, bursts) in [(9, 1.0, 0), (10, 6.0, 1), (10, 6.7, 0), (30, 6.7, 0)] {
+        let mut script = script([group("G1")]);
+        for number in 0..members {
+            script.register(&member(number), KS).wait(pause);
+        }
+        assert_eq!(told(&script).0.len(), bursts, "{members} every {pause} s");
+    }
+}
+
+/// Each of twelve members tries for fifty seconds and again after half a minute: there are pauses, but no end.
+#[test]
+fn members_that_fail_and_try_again_are_one_burst() {
+    let mut script = script([group("G1")]);
+    for round in 0..5_u32 {
+        for number in 0..12 {
+            script.at(f64::from(round) * 80.0 + f64::from(number) * 4.0);
+            script.main_mode(&member(number), KS, 1);
+        }
+    }
+    script.wait(600.0).advance();
+    let (started, ended) = told(&script);
+    assert_eq!((started.len(), ended.len()), (1, 1), "{started:?} {ended:?}");
+    assert_eq!(
+        (ended[0].members, ended[0].started, ended[0].failed),
+        (12, 60, 60)
+    );
+}

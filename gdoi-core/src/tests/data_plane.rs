@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::script::{KS, MULTICAST, Script, address, group, member, script};
+use super::script::{KS, KS2, MULTICAST, Script, address, group, member, script};
 use crate::config::{GroupConfig, Prefix, SiteConfig};
 use crate::snapshot::SpiStatus;
 use crate::transition::{Spi, What};
@@ -78,6 +78,28 @@ fn a_site_that_stays_behind_is_stale() {
     assert!(snapshot.groups["G1"].esp.stale_packets >= 60);
     let states: Vec<_> = snapshot.spis.iter().map(|spi| (spi.spi.0, spi.status)).collect();
     assert!(states.contains(&(0x1000, SpiStatus::Stale)), "{states:?}");
+}
+
+/// Key servers that lost each other: each replaces the SPI of its own sites, one much earlier than the other.
+#[test]
+fn each_side_of_a_split_rolls_over_and_is_not_stale() {
+    let mut script = script([GroupConfig {
+        tek_lifetime: Some(core::time::Duration::from_mins(20)),
+        ..sites()
+    }]);
+    script.push(KS, MULTICAST, 1, 1);
+    traffic(&mut script, 200, 0x1000, 0x1000);
+    script.push(KS2, MULTICAST, 1, 2);
+    traffic(&mut script, 600, 0x1000, 0x2000);
+    script.push(KS, MULTICAST, 1, 3);
+    traffic(&mut script, 100, 0x3000, 0x2000);
+    let old = Some(Spi(0x1000));
+    let expected = [(old, Spi(0x2000), "south"), (old, Spi(0x3000), "north")];
+    assert_eq!(changes(&script), expected);
+    assert_eq!(script.count("spi_stale"), 0, "{:?}", script.out);
+    // Beyond the end of its TEK it is.
+    traffic(&mut script, 500, 0x1000, 0x2000);
+    assert_eq!(script.count("spi_stale"), 1);
 }
 
 #[test]

@@ -97,6 +97,22 @@ fn attempts_in_a_row_are_counted() {
     assert_eq!(ends, [(mm1, 1), (mm1, 2), (mm1, 3), (Stage::Complete, 4)]);
 }
 
+/// A member of two groups: an IKE SA for each.
+#[test]
+fn two_registrations_at_once_do_not_end_each_other() {
+    let mut script = script([]);
+    let gm = member(1);
+    let first = script.main_mode(&gm, KS, 6);
+    let second = script.main_mode(&gm, KS, 6);
+    for cookies in [first, second] {
+        for number in 1..=4 {
+            script.pull_message(&gm, KS, cookies, 7, number);
+        }
+    }
+    let stages: Vec<_> = ends(&script).iter().map(|end| end.stage).collect();
+    assert_eq!(stages, [Stage::Complete; 2]);
+}
+
 #[test]
 fn a_member_that_never_gives_up_has_failed_all_the_same() {
     let mut script = script([]);

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::script::{KS, MULTICAST, Script, address, group, member, script};
 use crate::config::{GroupConfig, Retransmit};
-use crate::transition::{Certainty, Rekey, RekeyKind, Transport, What};
+use crate::transition::{Certainty, Reason, Rekey, RekeyKind, Transport, What};
 
 fn rekeys(script: &Script) -> Vec<Rekey> {
     let rekeys = script.whats().filter_map(|what| match what {
@@ -36,6 +36,21 @@ fn repeats_are_one_rekey() {
     assert_eq!((rekey.retransmissions, rekey.kind), (2, RekeyKind::Unknown));
     assert_eq!(rekey.duration, Duration::from_secs(20));
     assert_eq!(script.snapshot().groups["G1"].rekey.retransmissions, 2);
+}
+
+#[test]
+fn what_the_network_doubles_is_no_repeat() {
+    let mut script = script([multicast(), group("G2")]);
+    script
+        .push(KS, MULTICAST, 1, 1)
+        .wait(0.001)
+        .push(KS, MULTICAST, 1, 1);
+    for number in [1, 2, 1, 2] {
+        script.push(KS, &member(number), 2, 1).wait(0.002);
+    }
+    script.wait(100.0).advance();
+    assert_eq!(rekeys(&script).len(), 2);
+    assert_eq!(script.count("rekey_retransmitted"), 0, "{:?}", script.out);
 }
 
 #[test]
@@ -156,12 +171,39 @@ fn a_missed_rekey_is_the_reason_to_register_again() {
         What::ReRegistration(again) => Some(again.reason),
         _ => None,
     });
-    assert_eq!(
-        reason,
-        Some(crate::transition::Reason::MissedRekey),
-        "{:?}",
-        script.out
-    );
+    assert_eq!(reason, Some(Reason::MissedRekey), "{:?}", script.out);
+}
+
+/// Rekeys every 55 minutes of an hour's TEK; then a member registers so long after the last one.
+fn reason_after(wait: f64) -> Option<Reason> {
+    let hour = Some(Duration::from_hours(1));
+    let mut script = script([GroupConfig {
+        tek_lifetime: hour,
+        kek_lifetime: Some(Duration::from_hours(24)),
+        ..multicast()
+    }]);
+    script.register(&member(1), KS);
+    for sequence in 1..=3 {
+        script.wait(3_300.0).push(KS, MULTICAST, 1, sequence);
+    }
+    script.wait(wait).register(&member(1), KS);
+    script.whats().find_map(|what| match what {
+        What::ReRegistration(again) => Some(again.reason),
+        _ => None,
+    })
+}
+
+#[test]
+fn who_registers_before_the_replaced_tek_ends_missed_the_rekey() {
+    // It ends 300 s after the rekey; members register 108 to 180 s before.
+    for (wait, missed) in [(60.0, false), (130.0, true), (180.0, true), (250.0, false)] {
+        let reason = reason_after(wait);
+        assert_eq!(
+            reason == Some(Reason::MissedRekey),
+            missed,
+            "{wait} s: {reason:?}"
+        );
+    }
 }
 
 /// Rekeys every ten minutes, then silence.

@@ -162,6 +162,7 @@ impl What {
                 BurstCharacter::Wave => Severity::Info,
                 BurstCharacter::Storm => Severity::Warning,
             },
+            Self::KekSplit(split) if split.merged => Severity::Info,
             Self::KekExpired(_) | Self::KekSplit(_) | Self::KekOverAge(_) => Severity::Critical,
             Self::RekeyOverdue(overdue) => match overdue.certainty {
                 Certainty::Certain => Severity::Critical,
