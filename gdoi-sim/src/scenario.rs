@@ -294,7 +294,7 @@ impl Group {
     fn config(&self) -> GroupConfig {
         let member = |number| self.nat.unwrap_or_else(|| self.member_address(number));
         let sites = (0..self.members).map(|number| SiteConfig {
-            name: format!("site-{}", number + 1),
+            name: site_name(number),
             member: Some(member(number)),
             prefixes: Prefix::new(self.site(number).into(), 24).into_iter().collect(),
         });
@@ -319,6 +319,11 @@ impl Group {
             sites: sites.collect(),
         }
     }
+}
+
+/// Name of the site behind the member of this number, from 0.
+pub(crate) fn site_name(member: u32) -> String {
+    format!("site-{}", member + 1)
 }
 
 /// Something that is done to a group.
@@ -369,6 +374,10 @@ pub enum Action {
     Merge,
     /// The key server does not renew its KEK, for the time.
     KeepKek,
+    /// A member's data plane hangs, for the time: it goes on with the SPI it has, beyond the end of its TEK.
+    KeepSpi,
+    /// Members lose power for the time, or for good when there is none.
+    PowerOff,
     /// Members lose power and come back within the time.
     Reboot,
     /// The operator forces a rekey.

@@ -6,22 +6,34 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use gdoi_core::transition::Severity;
 use gdoi_core::{Limits, Timestamp, Tracker};
 
 use crate::observe::Observer;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
+pub(crate) use facts::Subject;
 
 /// Something that is true, or was said, at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Fact {
     pub(crate) key: String,
     pub(crate) at: Timestamp,
+    /// It is true, but nobody could know it: right when said, not missed when not.
+    pub(crate) open: bool,
+}
+
+impl Fact {
+    pub(crate) const fn new(key: String, at: Timestamp) -> Self {
+        Self { key, at, open: false }
+    }
 }
 
 /// How often an observer was right about one type of event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
+    /// How much attention the observer asks for with it, at the most.
+    pub severity: Severity,
     /// It happened and was said.
     pub found: u64,
     /// It was said and did not happen.
@@ -31,6 +43,15 @@ pub struct Tally {
 }
 
 impl Tally {
+    pub(crate) const fn new(severity: Severity) -> Self {
+        Self {
+            severity,
+            found: 0,
+            invented: 0,
+            missed: 0,
+        }
+    }
+
     /// Of what was said, the part that happened; 1 when nothing was said.
     pub fn precision(self) -> f64 {
         part(self.found, self.invented)
@@ -68,10 +89,10 @@ impl Score {
         let mut said = Vec::new();
         Observer::new(TICK, true).watch(&mut simulation, &mut tracker, &mut said);
         let mut score = Self::default();
-        for subject in facts::SUBJECTS {
+        for subject in facts::subjects() {
             let truth = (subject.truth)(scenario, simulation.truth().happened());
-            let claims = (subject.said)(scenario, &said);
-            score.judge(subject.name, subject.within, truth, claims);
+            let claims = (subject.said)(&said);
+            score.judge(&subject, truth, claims);
         }
         Ok(score)
     }
@@ -81,13 +102,14 @@ impl Score {
         for (
             name,
             Tally {
+                severity,
                 found,
                 invented,
                 missed,
             },
         ) in &other.tallies
         {
-            let sum = self.tallies.entry(name).or_default();
+            let sum = self.tallies.entry(name).or_insert(Tally::new(*severity));
             sum.found += found;
             sum.invented += invented;
             sum.missed += missed;
@@ -97,14 +119,14 @@ impl Score {
     }
 
     /// Pairs each claim with the nearest truth of the same key that is not paired yet.
-    pub(crate) fn judge(
-        &mut self,
-        name: &'static str,
-        within: Duration,
-        mut truth: Vec<Fact>,
-        claims: Vec<Fact>,
-    ) {
-        let tally = self.tallies.entry(name).or_default();
+    pub(crate) fn judge(&mut self, subject: &Subject, mut truth: Vec<Fact>, claims: Vec<Fact>) {
+        let Subject {
+            name,
+            severity,
+            within,
+            ..
+        } = *subject;
+        let tally = self.tallies.entry(name).or_insert(Tally::new(severity));
         for claim in claims {
             let distance = |fact: &Fact| fact.at.since(claim.at) + claim.at.since(fact.at);
             let nearest = truth
@@ -125,6 +147,7 @@ impl Score {
                 ));
             }
         }
+        truth.retain(|fact| !fact.open);
         tally.missed += truth.len() as u64;
         for fact in truth {
             self.examples
@@ -135,18 +158,26 @@ impl Score {
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| event | found | invented | missed | precision | recall |")?;
-        writeln!(f, "|---|---|---|---|---|---|")?;
+        writeln!(
+            f,
+            "| event | severity | found | invented | missed | precision | recall |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|")?;
         for (name, tally) in &self.tallies {
             let Tally {
+                severity,
                 found,
                 invented,
                 missed,
             } = tally;
+            if found + invented + missed == 0 {
+                continue;
+            }
+            let severity = severity.name();
             let (precision, recall) = (100.0 * tally.precision(), 100.0 * tally.recall());
             writeln!(
                 f,
-                "| {name} | {found} | {invented} | {missed} | {precision:.2} % | {recall:.2} % |"
+                "| {name} | {severity} | {found} | {invented} | {missed} | {precision:.2} % | {recall:.2} % |"
             )?;
         }
         Ok(())

@@ -110,6 +110,17 @@ pub enum Kind {
     KekDeleted,
     /// A key server used a KEK beyond its lifetime.
     KekOverAge,
+    /// The lifetime of the KEK ended while its key server was silent.
+    KekExpired,
+    /// The TEK ended and no rekey had replaced it.
+    RekeyOverdue,
+    /// A member sends with an SPI whose TEK ended.
+    SpiStale {
+        /// Which.
+        spi: u32,
+        /// Its site, as [`crate::Scenario::config`] names it.
+        site: String,
+    },
     /// A member sends with another SPI.
     SpiRolled {
         /// Before; 0 for none.

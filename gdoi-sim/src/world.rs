@@ -6,6 +6,7 @@ mod network;
 mod registration;
 mod rekey;
 mod script;
+mod silence;
 mod state;
 mod traffic;
 mod view;
@@ -23,6 +24,7 @@ use crate::table::Table;
 use crate::truth::{Happened, Kind, Truth};
 use network::Letter;
 use registration::Awaited;
+use silence::Key;
 use state::{Group, Member, Plan, Push, Server, Side};
 
 /// A scenario, happening. Iterating lets it happen and gives what the gateway sees, in the order of time.
@@ -74,11 +76,13 @@ enum Event {
     /// A member acknowledges.
     Acknowledge { member: usize, push: u64 },
     /// A member's KEK expires.
-    ExpireKek { member: usize, generation: u64 },
+    ExpireKek { member: usize },
     /// A member sends with another SPI.
     Activate { member: usize, spi: u32 },
     /// A rekey is due.
     Rekey { side: usize, generation: u64 },
+    /// A KEK or a TEK of a key server ends.
+    KeyEnds { side: usize, key: Key },
     /// A rekey goes to one member.
     SendPush { push: u64, member: usize },
     /// A rekey is repeated to who did not acknowledge it, or is over.
@@ -172,13 +176,14 @@ impl Simulation {
                 trip,
             } => self.answer(server, member, attempt, trip),
             Event::Acknowledge { member, push } => self.acknowledge(member, push),
-            Event::ExpireKek { member, generation } => self.expire_kek(member, generation),
+            Event::ExpireKek { member } => self.expire_kek(member),
             Event::Activate { member, spi } => self.activate(member, spi),
             Event::Rekey { side, generation } => {
                 if self.sides[side].generation == generation {
                     self.rekey_due(side);
                 }
             }
+            Event::KeyEnds { side, key } => self.key_ends(side, key),
             Event::SendPush { push, member } => self.send_push(push, member),
             Event::RepeatPush { push } => self.repeat_push(push),
             Event::Announce { group } => self.announce(group),
@@ -251,6 +256,7 @@ impl Simulation {
             other_side: None,
             coop: BTreeMap::new(),
         });
+        self.watch_keys(side, true);
         self.plan_rekey(side);
         if cooperating {
             self.after(Duration::from_millis(40), Event::Announce { group });

@@ -9,7 +9,7 @@ use super::network::Meaning;
 use super::state::{Outbound, Plan};
 use super::{Event, Simulation};
 use crate::message;
-use crate::scenario::{Acknowledgement, Behavior, Protocol, Timers};
+use crate::scenario::{Acknowledgement, Action, Behavior, Protocol, Timers};
 use crate::truth::{Kind, Reason};
 
 impl Simulation {
@@ -55,6 +55,11 @@ impl Simulation {
             self.note_member(member, Some(attempt.server), Kind::DoubleReregistration);
         }
         let row = &mut self.members[member];
+        let newer = row.teks.last().zip(plan.newest());
+        if newer.is_some_and(|(ours, theirs)| ours.expiry > theirs.expiry) {
+            // A rekey was faster than this answer, which was made before it.
+            return;
+        }
         row.registered_in_vain =
             (old_kek && attempt.reason == Reason::Kek && row.kek.is_some()).then_some(plan.kek.cookies);
         row.sequence = plan.sequence;
@@ -179,8 +184,7 @@ impl Simulation {
             if first.is_none_or(|(tek, _)| at < tek) {
                 first = Some((at, Reason::Kek));
             }
-            self.agenda
-                .plan(kek.expiry, Event::ExpireKek { member, generation });
+            self.agenda.plan(kek.expiry, Event::ExpireKek { member });
         }
         self.members[member].re_registers = first.map(|(at, _)| at);
         if let Some((at, reason)) = first {
@@ -217,9 +221,10 @@ impl Simulation {
         }
     }
 
-    pub(super) fn expire_kek(&mut self, member: usize, generation: u64) {
+    /// A KEK that the member had ends, and it still has it: rekeys may have brought another since.
+    pub(super) fn expire_kek(&mut self, member: usize) {
         let row = &mut self.members[member];
-        if row.generation != generation || row.kek.is_none_or(|kek| kek.expiry > self.now) {
+        if row.kek.is_none_or(|kek| kek.expiry > self.now) {
             return;
         }
         row.kek = None;
@@ -230,6 +235,9 @@ impl Simulation {
     pub(super) fn activate(&mut self, member: usize, spi: u32) {
         let now = self.now;
         let row = &mut self.members[member];
+        if row.outbound.is_some() && row.has(Action::KeepSpi, now, usize::MAX) {
+            return;
+        }
         let Some(tek) = row.teks.iter().find(|tek| tek.spi == spi) else {
             return;
         };
@@ -242,6 +250,7 @@ impl Simulation {
             since: now,
             expiry: tek.expiry,
             sent: 0,
+            stale: false,
         });
         self.note_member(member, None, Kind::SpiRolled { from, to: spi });
     }

@@ -110,13 +110,14 @@ impl Simulation {
         row.plan.teks.push(Tek::new(&config, now, &mut self.random));
         let sequence = row.plan.sequence + 1;
         row.plan.sequence = sequence;
+        row.over_age_told |= over_age;
         if renew_kek {
             row.plan.kek = Kek::new(&config, now, &mut self.random);
             row.plan.sequence = 0;
             row.over_age_told = false;
-        } else if over_age {
-            row.over_age_told = true;
-            let primary = row.primary;
+        }
+        let primary = row.primary;
+        if over_age {
             self.note_group(group, Some(primary), Kind::KekOverAge);
         }
         let recipients = self.recipients(side, &config);
@@ -130,6 +131,7 @@ impl Simulation {
             },
             recipients,
         );
+        self.watch_keys(side, renew_kek);
         self.plan_rekey(side);
     }
 
@@ -138,11 +140,11 @@ impl Simulation {
         if config.is_unicast() {
             return row.registered.keys().copied().collect();
         }
-        // Whoever turned on and is on this side of a split.
+        // Whoever has keys and is on this side of a split.
         self.groups[row.group]
             .members
             .clone()
-            .filter(|member| self.members[*member].powered && self.side_of_member(*member) == side)
+            .filter(|member| self.members[*member].kek.is_some() && self.side_of_member(*member) == side)
             .collect()
     }
 
@@ -294,7 +296,10 @@ impl Simulation {
             return;
         };
         let (sequence, delivers_kek) = (push.sequence, push.delivers_kek);
-        for member in push.recipients.difference(&push.taken) {
+        let answered = |member: &&usize| acknowledged && !push.pending.contains(*member);
+        // Who answers a repeat without taking it got these keys by registering meanwhile.
+        let missed = push.recipients.difference(&push.taken);
+        for member in missed.filter(|member| !answered(member)) {
             self.note_member(
                 *member,
                 Some(push.server),

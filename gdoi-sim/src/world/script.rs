@@ -27,6 +27,7 @@ impl Simulation {
             }
             Action::BlockToMembers
             | Action::BlockToServers
+            | Action::KeepSpi
             | Action::RefuseAuthentication
             | Action::RefuseGroup
             | Action::RefusePolicy => self.trouble(&members, &event),
@@ -45,6 +46,7 @@ impl Simulation {
             }
             Action::Split => self.split(group),
             Action::Merge => self.merge(group),
+            Action::PowerOff => self.power_off_for(&members, event.lasting),
             Action::Reboot => self.reboot(&members, event.lasting),
             Action::Rekey => self.rekey(side, false, true),
             Action::RekeyKek => self.rekey(side, true, true),
@@ -84,6 +86,15 @@ impl Simulation {
                 .retain(|trouble| trouble.until > self.now);
             self.members[*member].troubles.push(trouble);
             self.note_member(*member, None, Kind::Blocked);
+        }
+    }
+
+    fn power_off_for(&mut self, members: &[usize], lasting: Duration) {
+        for member in members {
+            self.power_off(*member);
+            if !lasting.is_zero() {
+                self.after(lasting, Event::PowerOn { member: *member });
+            }
         }
     }
 

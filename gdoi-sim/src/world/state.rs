@@ -179,6 +179,8 @@ pub(super) struct Outbound {
     pub(super) since: Timestamp,
     pub(super) expiry: Timestamp,
     pub(super) sent: u32,
+    /// It was noted that it is sent beyond its end.
+    pub(super) stale: bool,
 }
 
 /// Something the script does to a member for a time.

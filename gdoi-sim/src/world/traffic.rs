@@ -4,6 +4,7 @@ use gdoi_core::Timestamp;
 
 use super::{Event, Simulation};
 use crate::emission::{Emission, EspPackets};
+use crate::scenario::{self, Action};
 use crate::truth::Kind;
 
 impl Simulation {
@@ -32,15 +33,16 @@ impl Simulation {
             (self.members[member].number + 1 + self.random.below(u64::from(members) - 1) as u32) % members;
         let (site, their_site) = (config.site(self.members[member].number), config.site(peer));
         let every = config.traffic_every;
+        if self.members[member]
+            .outbound
+            .is_some_and(|outbound| outbound.expiry <= now)
+        {
+            self.send_expired(member);
+        }
         let row = &mut self.members[member];
         let Some(outbound) = &mut row.outbound else {
             return;
         };
-        if outbound.expiry <= now {
-            row.outbound = None;
-            self.note_member(member, None, Kind::TekExpired);
-            return;
-        }
         let sequence = outbound.sent + 1;
         outbound.sent = outbound.sent.wrapping_add(packets);
         // Several packets were spread over the time since the last turn.
@@ -63,6 +65,32 @@ impl Simulation {
             packets,
             encrypted,
         });
+    }
+
+    /// The TEK that a member sends with ended: it goes over to a newer one, if it has one, or is silent; unless its data
+    /// plane hangs.
+    fn send_expired(&mut self, member: usize) {
+        let now = self.now;
+        let row = &mut self.members[member];
+        let Some(outbound) = &mut row.outbound else {
+            return;
+        };
+        let (spi, told) = (outbound.spi, std::mem::replace(&mut outbound.stale, true));
+        let hangs = row.has(Action::KeepSpi, now, usize::MAX);
+        let newest = row.teks.last().filter(|tek| tek.expiry > now).map(|tek| tek.spi);
+        match newest {
+            _ if hangs => {
+                let site = scenario::site_name(row.number);
+                if !told {
+                    self.note_member(member, None, Kind::SpiStale { spi, site });
+                }
+            }
+            Some(newest) => self.activate(member, newest),
+            None => {
+                row.outbound = None;
+                self.note_member(member, None, Kind::TekExpired);
+            }
+        }
     }
 
     fn emit_esp(&mut self, esp: EspPackets) {
