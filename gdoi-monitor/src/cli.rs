@@ -130,6 +130,9 @@ pub struct Run {
     /// SPIs that each CPU counts on their own, per interface
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub spi_slots: u32,
+    /// Let the kernel count how often and how long programs run: some nanoseconds a packet, and wants `CAP_SYS_ADMIN`
+    #[arg(long)]
+    pub program_stats: bool,
     /// Log of the XDP program itself, fixed while it is loaded; costs time with every packet
     #[arg(long, value_name = "LEVEL", default_value = "off")]
     pub kernel_log: KernelLog,

@@ -146,6 +146,7 @@ fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
             ports: arguments.ports.over(&config.capture.ports)?,
             sites: sites(config),
             buckets: arguments.spi_slots.div_ceil(2),
+            count_runs: arguments.program_stats,
             kernel_log: match arguments.kernel_log {
                 KernelLog::Off => 0,
                 KernelLog::Debug => 4,

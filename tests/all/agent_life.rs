@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use gdoi_lab::{Agent, Injector, Network};
+use gdoi_lab::{Agent, Injector, Metrics, Network};
 use gdoi_wire::craft::Generator;
 
 use crate::{kernel, program};
@@ -114,6 +114,29 @@ fn started_again_it_knows_what_it_knew() {
         );
         // It says that it was blind in between.
         assert!(second.page("/api/v1/events").unwrap().contains("capture_loss"));
+    });
+}
+
+#[test]
+fn runs_of_its_program_are_counted_where_that_is_wanted() {
+    in_network("runs_of_its_program_are_counted_where_that_is_wanted", |_| {
+        let runs = |more: &[&str]| {
+            let agent = Agent::start(&[&QUIET, more].concat()).unwrap();
+            let injector = Injector::open(Network::INJECT).unwrap();
+            for frame in Generator::new(3).take(500) {
+                injector.send_frame(&frame).unwrap();
+            }
+            let page = agent.until_counted(500).unwrap();
+            let metrics = Metrics::parse(&page);
+            let sum = |name| metrics.sum(name, &[("interface", Network::WATCH)]);
+            (
+                sum("gdoi_program_runs_total"),
+                sum("gdoi_program_run_seconds_total"),
+            )
+        };
+        assert_eq!(runs(&[]), (0.0, 0.0));
+        let (count, seconds) = runs(&["--program-stats"]);
+        assert!(count >= 500.0 && seconds > 0.0, "{count} runs in {seconds} s");
     });
 }
 

@@ -3,5 +3,6 @@
 mod access;
 mod agent;
 mod limits;
+mod metrics;
 mod place;
 mod tls;

@@ -85,6 +85,7 @@ impl Gateway {
                     passed_over: None,
                 }),
                 counters: self.counters,
+                runs: None,
                 ring_octets: 0,
                 slots: (0, SLOTS),
             }],

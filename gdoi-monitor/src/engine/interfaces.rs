@@ -7,7 +7,7 @@ use gdoi_core::observation::{Loss, LossKind};
 
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
-use crate::source::xdp::{Direction, Error, Watch};
+use crate::source::xdp::{CountRuns, Direction, Error, Watch};
 
 /// An interface in one direction.
 type Key = (String, Direction);
@@ -15,6 +15,8 @@ type Key = (String, Direction);
 /// The interfaces of a plan.
 pub struct Interfaces {
     plan: Plan,
+    /// The kernel counts runs of programs.
+    counting: Option<CountRuns>,
     watches: BTreeMap<Key, Watch>,
     /// When interfaces that are gone were last known to be watched.
     gone: BTreeMap<Key, Timestamp>,
@@ -38,6 +40,7 @@ impl Interfaces {
             }
         }
         let mut interfaces = Self {
+            counting: counting(&plan),
             plan,
             watches: BTreeMap::new(),
             gone: BTreeMap::new(),
@@ -121,6 +124,7 @@ impl Interfaces {
             direction: watch.direction(),
             attached: watch.attached().cloned(),
             counters: *watch.counters(),
+            runs: self.counting.as_ref().map(|_| watch.runs()),
             ring_octets: watch.pending_octets(),
             slots: watch.occupancy(),
         };
@@ -151,6 +155,16 @@ impl Interfaces {
         }
         Ok(())
     }
+}
+
+/// Makes the kernel count runs of programs, where that is wanted and can be had.
+fn counting(plan: &Plan) -> Option<CountRuns> {
+    if !plan.settings.count_runs {
+        return None;
+    }
+    CountRuns::begin()
+        .inspect_err(|error| tracing::warn!(%error, "the kernel does not count runs; it wants CAP_SYS_ADMIN"))
+        .ok()
 }
 
 fn window(from: Timestamp, until: Timestamp) -> Loss {

@@ -6,7 +6,7 @@ use gdoi_core::{Snapshot, Timestamp};
 use gdoi_wire::record::Counters;
 
 use crate::sink::{EventCounts, Tally};
-use crate::source::xdp::{Attached, Direction};
+use crate::source::xdp::{Attached, Direction, Runs};
 use crate::time::Calendar;
 
 /// What the engine knows at one moment.
@@ -41,6 +41,8 @@ pub struct CaptureState {
     pub attached: Option<Attached>,
     /// What was counted.
     pub counters: Counters,
+    /// How often and how long its programs ran, where the kernel counts it.
+    pub runs: Option<Runs>,
     /// Octets that waited in its ring.
     pub ring_octets: u64,
     /// Slots of its SPI table that are taken, and how many there are.

@@ -8,6 +8,7 @@ pub mod interface;
 mod memory;
 pub mod netlink;
 mod probe;
+mod runs;
 mod table;
 mod watch;
 
@@ -16,5 +17,6 @@ pub use clock::Clock;
 pub use error::Error;
 pub use holder::Holder;
 pub use probe::{Hook, Probe, Settings, SiteRoute};
+pub use runs::{CountRuns, Runs};
 pub use table::{Count, Table};
 pub use watch::{Look, Watch};

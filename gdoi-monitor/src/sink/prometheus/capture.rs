@@ -11,6 +11,7 @@ use crate::engine::{CaptureState, State};
 
 pub(super) fn write(page: &mut Page, state: &State) {
     directions(page, &state.captures);
+    programs(page, &state.captures);
     interfaces(page, &Interface::sums(&state.captures));
 }
 
@@ -42,6 +43,26 @@ fn directions(page: &mut Page, captures: &[CaptureState]) {
                     count,
                 );
             }
+        }
+    });
+}
+
+/// What programs cost, where that is counted.
+fn programs(page: &mut Page, captures: &[CaptureState]) {
+    let counted = || {
+        captures
+            .iter()
+            .filter_map(|capture| Some((capture, capture.runs?)))
+    };
+    page.family(&c::PROGRAM_SECONDS, |samples| {
+        for (capture, runs) in counted() {
+            let labels = [capture.interface.as_str(), capture.direction.name()];
+            samples.value(&labels, runs.time.as_secs_f64());
+        }
+    });
+    page.family(&c::PROGRAM_RUNS, |samples| {
+        for (capture, runs) in counted() {
+            samples.count(&[&capture.interface, capture.direction.name()], runs.count);
         }
     });
 }

@@ -69,7 +69,6 @@ pub static ALL: &[&Family] = &[
     &TABLE_ENTRIES,
     &TABLE_CAPACITY,
     &TABLE_EVICTIONS,
-    &LABEL_OVERFLOW,
     &CLOCK_STEPS,
     &LOSS_LAST,
     &HTTP_CONNECTIONS,
@@ -83,6 +82,8 @@ pub static ALL: &[&Family] = &[
     &MISSES,
     &FRAGMENTS,
     &RING_PENDING,
+    &PROGRAM_SECONDS,
+    &PROGRAM_RUNS,
     &SPI_SLOTS_USED,
     &SPI_SLOTS,
     &GROUPS,
@@ -127,6 +128,7 @@ pub static ALL: &[&Family] = &[
     &SPI_ROLLOVER,
     &SPI_STALE,
     &SPI_LAGGING,
+    &LABEL_OVERFLOW,
 ];
 
 pub(super) static BUILD: Family = gauge(
@@ -162,7 +164,7 @@ pub(super) static TABLE_EVICTIONS: Family = counter(
 pub(super) static LABEL_OVERFLOW: Family = counter(
     "gdoi_label_overflow_total",
     &["kind"],
-    "Counts that went to a common series because there were too many of their kind.",
+    "Counts that went to a common series because there were too many of their kind, and samples left out of the page.",
 );
 pub(super) static CLOCK_STEPS: Family = counter(
     "gdoi_clock_steps_total",
@@ -229,6 +231,16 @@ pub(super) static RING_PENDING: Family = gauge(
     &["interface"],
     "Octets that waited in the ring buffer when the counters were read.",
 );
+pub(super) static PROGRAM_SECONDS: Family = counter(
+    "gdoi_program_run_seconds_total",
+    &["interface", "direction"],
+    "How long the programs in the kernel ran; with --program-stats.",
+);
+pub(super) static PROGRAM_RUNS: Family = counter(
+    "gdoi_program_runs_total",
+    &["interface", "direction"],
+    "How often the programs in the kernel ran; with --program-stats.",
+);
 pub(super) static SPI_SLOTS_USED: Family = gauge(
     "gdoi_spi_table_entries",
     &["interface"],
@@ -239,7 +251,11 @@ pub(super) static SPI_SLOTS: Family = gauge(
     &["interface"],
     "Slots of the kernel's SPI table.",
 );
-pub(super) static GROUPS: Family = gauge("gdoi_groups", &[], "Groups that are known.");
+pub(super) static GROUPS: Family = gauge(
+    "gdoi_groups",
+    &[],
+    "Groups that are known, configured or learned.",
+);
 pub(super) static MESSAGES: Family = counter(
     "gdoi_messages_total",
     &["group", "key_server", "exchange"],

@@ -6,25 +6,46 @@ use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily,
 use super::catalogue::{Family, Kind};
 
 /// Families in the order they were written.
-#[derive(Default)]
 pub(super) struct Page {
     families: Vec<MetricFamily>,
+    /// Samples that a family may have.
+    most: usize,
+    left_out: u64,
 }
 
 /// The samples of one family.
 pub(super) struct Samples {
     family: &'static Family,
     metrics: Vec<Metric>,
+    most: usize,
+    left_out: u64,
 }
 
 impl Page {
+    /// An empty page, whose families have `most` samples each, and no more.
+    pub(super) const fn new(most: usize) -> Self {
+        Self {
+            families: Vec::new(),
+            most,
+            left_out: 0,
+        }
+    }
+
+    /// Samples that had no room.
+    pub(super) const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// Adds one family with what `fill` puts in it; a family without samples is left out.
     pub(super) fn family(&mut self, family: &'static Family, fill: impl FnOnce(&mut Samples)) {
         let mut samples = Samples {
             family,
             metrics: Vec::new(),
+            most: self.most,
+            left_out: 0,
         };
         fill(&mut samples);
+        self.left_out += samples.left_out;
         if samples.metrics.is_empty() {
             return;
         }
@@ -58,6 +79,9 @@ impl Samples {
 
     /// As [`Self::count`], for what is not a count.
     pub(super) fn value(&mut self, labels: &[&str], value: f64) {
+        if !self.has_room() {
+            return;
+        }
         let mut metric = self.labelled(labels);
         match self.family.kind {
             Kind::Counter => {
@@ -76,6 +100,9 @@ impl Samples {
 
     /// A histogram.
     pub(super) fn histogram(&mut self, labels: &[&str], histogram: &Histogram) {
+        if !self.has_room() {
+            return;
+        }
         let mut cumulative = 0;
         let buckets = Histogram::BOUNDS
             .iter()
@@ -94,6 +121,13 @@ impl Samples {
         let mut metric = self.labelled(labels);
         metric.set_histogram(written);
         self.metrics.push(metric);
+    }
+
+    /// Whether the family may have one more; counts the one that is not let in.
+    fn has_room(&mut self) -> bool {
+        let has = self.metrics.len() < self.most;
+        self.left_out += u64::from(!has);
+        has
     }
 
     fn labelled(&self, labels: &[&str]) -> Metric {

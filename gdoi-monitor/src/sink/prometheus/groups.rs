@@ -3,61 +3,95 @@
 mod keys;
 mod registration;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use gdoi_core::Timestamp;
-use gdoi_core::snapshot::{GroupState, KeyServerState};
-use gdoi_core::transition::Severity;
+use gdoi_core::snapshot::{GroupState, KeyServerState, UNATTRIBUTED};
+use gdoi_core::transition::{Anomaly, Severity};
+use gdoi_wire::Exchange;
 
 use super::catalogue as c;
 use super::family::{Page, Samples};
 use crate::engine::State;
 
-pub(super) fn write(page: &mut Page, state: &State) {
-    let snapshot = &state.snapshot;
+pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
+    let snapshot = &groups.state.snapshot;
     page.family(&c::GROUPS, |samples| {
-        samples.count(&[], snapshot.groups.len() as u64);
+        let named = snapshot.groups.keys().filter(|name| *name != UNATTRIBUTED);
+        samples.count(&[], named.count() as u64);
     });
-    page.family(&c::MESSAGES, |samples| {
-        for ((group, key_server, exchange), count) in &snapshot.messages {
-            samples.count(&[group, &key_server.to_string(), exchange.name()], *count);
-        }
-    });
-    page.family(&c::ANOMALIES, |samples| {
-        for ((group, anomaly), count) in &snapshot.anomalies {
-            samples.count(&[group, anomaly.name(), anomaly.severity().name()], *count);
-        }
-    });
-    events(page, state);
+    messages(page, groups);
+    anomalies(page, groups);
+    events(page, groups);
     page.family(&c::ESP_PACKETS, |samples| {
-        for (group, total) in &snapshot.esp {
-            samples.count(&[group], total.packets);
-        }
+        groups.each(|name, _| {
+            let total = snapshot.esp.get(name).copied().unwrap_or_default();
+            samples.count(&[name], total.packets);
+        });
     });
     page.family(&c::ESP_BYTES, |samples| {
-        for (group, total) in &snapshot.esp {
-            samples.count(&[group], total.octets);
+        groups.each(|name, _| {
+            let total = snapshot.esp.get(name).copied().unwrap_or_default();
+            samples.count(&[name], total.octets);
+        });
+    });
+    groups.servers(page);
+    registration::write(page, groups);
+    keys::write(page, groups);
+}
+
+/// Messages. Those that every group lives by exist from the beginning: a series that begins at 1 has not increased.
+fn messages(page: &mut Page, groups: &Groups<'_>) {
+    let counted = &groups.state.snapshot.messages;
+    page.family(&c::MESSAGES, |samples| {
+        groups.each(|name, group| {
+            for address in group.key_servers.keys() {
+                for exchange in [Exchange::GroupkeyPull, Exchange::GroupkeyPush] {
+                    if !counted.contains_key(&(name.to_owned(), *address, exchange)) {
+                        samples.count(&[name, &address.to_string(), exchange.name()], 0);
+                    }
+                }
+            }
+        });
+        for ((group, key_server, exchange), count) in counted {
+            if groups.shows(group) {
+                samples.count(&[group, &key_server.to_string(), exchange.name()], *count);
+            }
         }
     });
-    let groups = Groups { state };
-    groups.servers(page);
-    registration::write(page, &groups);
-    keys::write(page, &groups);
+}
+
+fn anomalies(page: &mut Page, groups: &Groups<'_>) {
+    let counted = &groups.state.snapshot.anomalies;
+    page.family(&c::ANOMALIES, |samples| {
+        groups.each(|name, _| {
+            for anomaly in Anomaly::ALL {
+                let count = counted.get(&(name.to_owned(), anomaly)).copied();
+                samples.count(
+                    &[name, anomaly.name(), anomaly.severity().name()],
+                    count.unwrap_or_default(),
+                );
+            }
+        });
+    });
 }
 
 /// Events by group. Those that alerts count exist from the beginning: a series that begins at 1 has not increased.
-fn events(page: &mut Page, state: &State) {
+fn events(page: &mut Page, groups: &Groups<'_>) {
+    let told = &groups.state.tally.events;
     page.family(&c::GROUP_EVENTS, |samples| {
-        let told = &state.tally.events;
-        for group in state.snapshot.groups.keys() {
+        groups.each(|group, _| {
             for (kind, severity) in COUNTED_FROM_ZERO {
-                if !told.contains_key(&(group.clone(), kind, severity)) {
+                if !told.contains_key(&(group.to_owned(), kind, severity)) {
                     samples.count(&[group, kind, severity.name()], 0);
                 }
             }
-        }
+        });
         for ((group, kind, severity), count) in told {
-            samples.count(&[group, kind, severity.name()], *count);
+            if groups.shows(group) {
+                samples.count(&[group, kind, severity.name()], *count);
+            }
         }
     });
 }
@@ -76,20 +110,42 @@ const COUNTED_FROM_ZERO: [(&str, Severity); 10] = [
     ("rekey_overdue", Severity::Warning),
 ];
 
-/// The groups of a state, for families with one sample a group or a key server.
-struct Groups<'a> {
+/// The groups that are shown, for families with one sample a group or a key server.
+pub(super) struct Groups<'a> {
     state: &'a State,
+    /// What was configured comes first: it has room whatever was learned.
+    shown: Vec<(&'a str, &'a GroupState)>,
+    over: BTreeSet<&'a str>,
 }
 
-impl Groups<'_> {
+impl<'a> Groups<'a> {
+    /// All but those that are `over`.
+    pub(super) fn new(state: &'a State, over: &BTreeSet<&'a str>) -> Self {
+        let groups = state.snapshot.groups.iter();
+        let mut shown: Vec<_> = groups
+            .map(|(name, group)| (name.as_str(), group))
+            .filter(|(name, _)| !over.contains(name))
+            .collect();
+        shown.sort_by_key(|(name, group)| !(group.configured || *name == UNATTRIBUTED));
+        Self {
+            state,
+            shown,
+            over: over.clone(),
+        }
+    }
+
+    fn shows(&self, name: &str) -> bool {
+        !self.over.contains(name)
+    }
+
     fn each(&self, mut one: impl FnMut(&str, &GroupState)) {
-        for (name, group) in &self.state.snapshot.groups {
+        for (name, group) in &self.shown {
             one(name, group);
         }
     }
 
     fn each_server(&self, mut one: impl FnMut(&str, &str, &KeyServerState)) {
-        for (name, group) in &self.state.snapshot.groups {
+        for (name, group) in &self.shown {
             for (address, server) in &group.key_servers {
                 one(name, &IpAddr::to_string(address), server);
             }

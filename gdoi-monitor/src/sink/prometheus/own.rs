@@ -41,11 +41,6 @@ pub(super) fn write(page: &mut Page, state: &State) {
             samples.count(&[table.kind], table.evictions);
         }
     });
-    page.family(&c::LABEL_OVERFLOW, |samples| {
-        for (kind, count) in &state.snapshot.overflow {
-            samples.count(&[kind], *count);
-        }
-    });
     page.family(&c::CLOCK_STEPS, |samples| {
         samples.count(&[], state.snapshot.clock_steps);
     });
@@ -54,5 +49,15 @@ pub(super) fn write(page: &mut Page, state: &State) {
             let last = state.tally.losses.get(&kind);
             samples.value(&[kind.name()], last.map_or(0.0, |&at| state.calendar.seconds(at)));
         }
+    });
+}
+
+/// Last, when it is known how many samples had no room.
+pub(super) fn write_overflow(page: &mut Page, state: &State, left_out: u64) {
+    page.family(&c::LABEL_OVERFLOW, |samples| {
+        for (kind, count) in &state.snapshot.overflow {
+            samples.count(&[kind], *count);
+        }
+        samples.count(&["series"], left_out);
     });
 }

@@ -19,6 +19,7 @@ use super::attach::{self, Attached, Direction, Mode, Place};
 use super::clock::Clock;
 use super::error::{Error, PERMISSION, errno, refused};
 use super::interface::Interface;
+use super::runs::Runs;
 use super::table::{Count, Table};
 
 /// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub spi_idle: Duration,
     /// Octets of the ring; rounded up to a power of two of pages.
     pub ring_octets: u32,
+    /// Whether the kernel is to count runs of programs.
+    pub count_runs: bool,
     /// Level of the program's own log: 0 is none and costs nothing, 4 is debug.
     pub kernel_log: u8,
 }
@@ -46,6 +49,7 @@ impl Default for Settings {
             buckets: DEFAULT_BUCKETS,
             spi_idle: Duration::from_mins(10),
             ring_octets: 4 << 20,
+            count_runs: false,
             kernel_log: 0,
         }
     }
@@ -177,6 +181,11 @@ impl Probe {
     /// How many slots of the SPI table are taken, and how many there are.
     pub fn occupancy(&self) -> (usize, usize) {
         self.table.occupancy()
+    }
+
+    /// How often and how long the program ran, where the kernel counts it.
+    pub fn runs(&self) -> Runs {
+        Runs::of(&self.ebpf)
     }
 
     /// Octets that waited in the ring at the last reading of the clock.

@@ -9,6 +9,7 @@ use super::attach::{Attached, Direction, Mode};
 use super::error::Error;
 use super::interface::Interface;
 use super::probe::{Probe, Settings};
+use super::runs::Runs;
 use super::table::Count;
 
 /// One interface that is, was or will be watched, in one direction.
@@ -18,6 +19,7 @@ pub struct Watch {
     active: Option<Active>,
     /// What programs counted that are gone with their interface.
     past: Counters,
+    past_runs: Runs,
     latest: Counters,
 }
 
@@ -44,6 +46,7 @@ impl Watch {
             direction,
             active: None,
             past: Counters::default(),
+            past_runs: Runs::default(),
             latest: Counters::default(),
         }
     }
@@ -141,6 +144,12 @@ impl Watch {
         &self.latest
     }
 
+    /// How often and how long its programs ran, those that are gone included.
+    pub fn runs(&self) -> Runs {
+        let active = self.active.as_ref().map(|active| active.probe.runs());
+        self.past_runs.plus(active.unwrap_or_default())
+    }
+
     /// Stops counting, so that the next look finds whole and final numbers.
     pub fn detach(&mut self) {
         if let Some(active) = &mut self.active {
@@ -150,6 +159,7 @@ impl Watch {
 
     /// Forgets a program whose interface is gone; its counts stay.
     pub fn leave(&mut self) {
+        self.past_runs = self.runs();
         self.active = None;
         self.past = self.latest;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gdoi_core::transition::Verdict;
+use gdoi_core::transition::{RekeyKind, Transport, Verdict};
 
 use super::{Groups, c};
 use crate::sink::prometheus::family::Page;
@@ -18,6 +18,17 @@ fn rekeys(page: &mut Page, groups: &Groups<'_>) {
         groups.each_server(|group, address, server| {
             for ((kind, transport), count) in &server.rekeys {
                 samples.count(&[group, address, kind.name(), transport.name()], *count);
+            }
+        });
+        // A series that begins at 1 has not increased.
+        groups.each(|name, group| {
+            let transport = group.transport.unwrap_or(Transport::Unicast);
+            for (address, server) in &group.key_servers {
+                for kind in RekeyKind::ALL {
+                    if !server.rekeys.contains_key(&(kind, transport)) {
+                        samples.count(&[name, &address.to_string(), kind.name(), transport.name()], 0);
+                    }
+                }
             }
         });
     });

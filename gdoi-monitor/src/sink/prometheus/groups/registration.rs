@@ -1,5 +1,7 @@
 //! Registrations of each group.
 
+use gdoi_core::transition::Stage;
+
 use super::{Groups, c};
 use crate::sink::prometheus::family::Page;
 
@@ -16,8 +18,9 @@ pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
     });
     page.family(&c::REGISTRATION_FAILURES, |samples| {
         groups.each_server(|group, address, server| {
-            for (stage, count) in &server.failed_at {
-                samples.count(&[group, address, stage.name()], *count);
+            for stage in Stage::ALL {
+                let count = server.failed_at.get(&stage).copied();
+                samples.count(&[group, address, stage.name()], count.unwrap_or_default());
             }
         });
     });

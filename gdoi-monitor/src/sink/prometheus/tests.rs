@@ -1,0 +1,118 @@
+//! What is configured is shown from the beginning, what is over is not, and there is never too much.
+
+use std::time::Duration;
+
+use gdoi_core::config::GroupConfig;
+use gdoi_core::snapshot::{EspTotal, GroupState, Snapshot};
+use gdoi_core::{Config, Limits, Timestamp, Tracker};
+
+use super::*;
+use crate::sink::{EventCounts, Tally};
+use crate::time::Calendar;
+
+fn state(now: Duration, snapshot: Snapshot) -> State {
+    State {
+        now: at(now),
+        calendar: Calendar::EPOCH,
+        captures: Vec::new(),
+        unread_records: 0,
+        events: EventCounts::default(),
+        tally: Tally::default(),
+        recent: Vec::new(),
+        snapshot,
+    }
+}
+
+fn at(since_boot: Duration) -> Timestamp {
+    Timestamp::from_nanos(u64::try_from(since_boot.as_nanos()).unwrap())
+}
+
+fn page(exposition: &Exposition, state: &State) -> String {
+    String::from_utf8(exposition.page(state, &Status::default()).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_configured_is_there_from_the_beginning() {
+    let group = GroupConfig {
+        name: "G1".to_owned(),
+        key_servers: vec!["10.0.0.1".parse().unwrap()],
+        ..GroupConfig::default()
+    };
+    let config = Config { groups: vec![group] };
+    let tracker = Tracker::new(config, Limits::default());
+    let page = page(&Exposition::default(), &state(Duration::ZERO, tracker.summary()));
+    for series in [
+        "gdoi_groups 1",
+        "gdoi_members{group=\"G1\"} 0",
+        "gdoi_esp_packets_total{group=\"G1\"} 0",
+        "gdoi_esp_packets_total{group=\"unattributed\"} 0",
+        "gdoi_messages_total{group=\"G1\",key_server=\"10.0.0.1\",exchange=\"groupkey_push\"} 0",
+        "gdoi_rekeys_total{group=\"G1\",key_server=\"10.0.0.1\",kind=\"kek\",transport=\"unicast\"} 0",
+        "gdoi_registrations_total{group=\"G1\",key_server=\"10.0.0.1\",kind=\"initial\",result=\"failed\"} 0",
+        "gdoi_registration_failures_total{group=\"G1\",key_server=\"10.0.0.1\",stage=\"auth\"} 0",
+        "gdoi_registration_duration_seconds_count{group=\"G1\"} 0",
+        "gdoi_anomalies_total{group=\"G1\",kind=\"cookies_zero\",severity=\"info\"} 0",
+        "gdoi_label_overflow_total{kind=\"series\"} 0",
+    ] {
+        assert!(page.lines().any(|line| line == series), "{series}");
+    }
+}
+
+#[test]
+fn a_learned_group_that_is_over_is_not_shown_and_comes_back() {
+    let hours = |hours| Duration::from_hours(hours);
+    let exposition = Exposition::default();
+    let check = |now: Duration, packets: u64, next: Duration, expect: [bool; 2]| {
+        let mut snapshot = Snapshot::default();
+        for (name, configured) in [("kept", true), ("learned", false)] {
+            let mut group = GroupState {
+                configured,
+                ..GroupState::default()
+            };
+            group.rekey.last = Some(at(Duration::ZERO));
+            group.rekey.next_expected = Some(at(next));
+            let total = EspTotal { packets, octets: 0 };
+            snapshot.groups.insert(name.to_owned(), group);
+            snapshot.esp.insert(name.to_owned(), total);
+        }
+        let page = page(&exposition, &state(now, snapshot));
+        let shown = ["kept", "learned"].map(|name| page.contains(&format!("group=\"{name}\"")));
+        assert_eq!(shown, expect, "after {now:?}");
+    };
+    check(hours(1), 7, hours(1), [true, true]);
+    check(hours(25), 7, hours(1), [true, true]);
+    check(hours(26), 7, hours(1), [true, false]);
+    // It is rekeyed each day: for three of them its silence says nothing.
+    check(hours(26), 7, hours(24), [true, true]);
+    check(hours(74), 7, hours(24), [true, false]);
+    check(hours(75), 8, hours(1), [true, true]);
+}
+
+#[test]
+fn more_than_the_most_is_left_out_and_counted() {
+    let mut snapshot = Snapshot::default();
+    for number in 0..9 {
+        let group = GroupState {
+            configured: number == 8,
+            ..GroupState::default()
+        };
+        snapshot.groups.insert(format!("g{number}"), group);
+    }
+    let exposition = Exposition::new(4);
+    let state = state(Duration::ZERO, snapshot);
+    let families = |page: &str, name: &str| page.lines().filter(|line| line.starts_with(name)).count();
+    let first = page(&exposition, &state);
+    assert_eq!(families(&first, "gdoi_members{"), 4);
+    assert!(
+        first.contains("gdoi_members{group=\"g8\"}"),
+        "what is configured has room"
+    );
+    let left_out = |page: &str| -> u64 {
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix("gdoi_label_overflow_total{kind=\"series\"} "));
+        line.unwrap().parse().unwrap()
+    };
+    assert!(left_out(&first) > 5);
+    assert_eq!(left_out(&page(&exposition, &state)), 2 * left_out(&first));
+}
