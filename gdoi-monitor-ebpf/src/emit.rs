@@ -78,7 +78,7 @@ fn hint_record(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
 ///
 /// There must be room for a record at `at`.
 #[inline(always)]
-unsafe fn blank<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
+pub(crate) unsafe fn blank<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
     let words = at.cast::<u64>();
     for index in 0..RECORD_WORDS {
         // SAFETY: the caller gives the room.
@@ -95,7 +95,7 @@ unsafe fn blank<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
 }
 
 #[inline(always)]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     // SAFETY: the helper only reads a clock.
     unsafe { bpf_ktime_get_boot_ns() }
 }

@@ -1,8 +1,11 @@
 //! The fast way: what nearly all frames are, decided in a few instructions.
 //!
 //! It knows IPv4 without options and IPv6 without extension headers, untagged or with one VLAN tag, whole in the
-//! first buffer, and takes three decisions: not ours (neither UDP, ESP nor AH), UDP between other ports, and whole ESP
-//! packets. Whatever it is not sure of it leaves, untouched and uncounted, to the dissector.
+//! first buffer, and takes four decisions: not ours (neither UDP, ESP nor AH), UDP between other ports, whole ESP
+//! packets, and ([`message`]) the most common ISAKMP messages. Whatever it is not sure of it leaves, untouched and
+//! uncounted, to the dissector.
+
+mod message;
 
 use gdoi_wire::record::site_address_v4;
 use gdoi_wire::{Class, Esp};
@@ -25,14 +28,14 @@ pub(crate) fn is_left(ctx: &impl Hook) -> bool {
         beside: ctx.octets_beside(),
     };
     match frame.word::<u16>(ETHERTYPE) {
-        ETHERTYPE_IPV4 => frame.ipv4::<UNTAGGED>(),
+        ETHERTYPE_IPV4 => frame.ipv4::<UNTAGGED>(ctx),
         ETHERTYPE_IPV6 => frame.ipv6::<UNTAGGED>(),
         ETHERTYPE_VLAN => {
             if start + TAGGED + IPV4_READ > end {
                 return true;
             }
             match frame.word::<u16>(TAGGED - 2) {
-                ETHERTYPE_IPV4 => frame.ipv4::<TAGGED>(),
+                ETHERTYPE_IPV4 => frame.ipv4::<TAGGED>(ctx),
                 ETHERTYPE_IPV6 => frame.ipv6::<TAGGED>(),
                 _ => true,
             }
@@ -72,7 +75,7 @@ impl Frame {
     }
 
     #[inline(always)]
-    fn ipv4<const AT: usize>(self) -> bool {
+    fn ipv4<const AT: usize>(self, ctx: &impl Hook) -> bool {
         let total = usize::from(self.be16(AT + 2));
         if self.word::<u8>(AT) != VERSION_4_NO_OPTIONS || !self.is_whole(AT + total) {
             return true;
@@ -86,7 +89,7 @@ impl Frame {
                 return true;
             }
             if protocol == UDP && self.is_port_of_ours(AT + 20) {
-                return true;
+                return message::is_left::<_, AT>(ctx);
             }
             return self.count_other();
         }

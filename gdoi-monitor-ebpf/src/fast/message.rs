@@ -1,0 +1,78 @@
+//! Encrypted messages of version 1.0 in IPv4, on an ISAKMP port and whole: nearly all that a key server sends in a
+//! storm. Every offset is a constant, and nothing but the record is written.
+
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use gdoi_wire::Class;
+use gdoi_wire::isakmp::{FLAG_ENCRYPTION, HEADER_OCTETS};
+use gdoi_wire::record::{FINGERPRINT_OCTETS, KIND_MESSAGE, Record, site_address_v4};
+
+use super::{Frame, TAGGED};
+use crate::count::Counts;
+use crate::emit::{blank, now};
+use crate::maps::{RING, ports};
+use crate::reader::Hook;
+
+/// Decides a message that stands behind 20 octets of IPv4 at `AT`, or leaves it. The caller knows that the packet is
+/// whole, no fragment, and that one of the ports is ours.
+///
+/// Out of line, or the registers it needs are saved for every frame.
+#[inline(never)]
+pub(super) fn is_left<H: Hook, const AT: usize>(ctx: &H) -> bool {
+    let (start, end) = ctx.first_buffer();
+    let frame = Frame {
+        start,
+        end,
+        octets: ctx.octets(),
+        beside: ctx.octets_beside(),
+    };
+    // A tag that the kernel took off is a tag of the message.
+    if start + AT + SHORTEST > end || frame.beside != 0 {
+        return true;
+    }
+    let udp = AT + 20;
+    let (source, destination) = (frame.be16(udp), frame.be16(udp + 2));
+    let length = frame.be16(udp + 4);
+    // A marker is four zero octets; the dissector tells it from a cookie.
+    let plain = frame.word::<u32>(udp + 8) != 0 && !ports().is_nat_t(source, destination);
+    let encrypted = frame.word::<u8>(udp + 8 + VERSION) == VERSION_1
+        && frame.word::<u8>(udp + 8 + FLAGS) & FLAG_ENCRYPTION != 0;
+    let whole = usize::from(frame.be16(AT + 2));
+    let exact = whole == 20 + usize::from(length) && whole >= SHORTEST;
+    if !plain || !encrypted || !exact {
+        return true;
+    }
+    let Some(mut counts) = Counts::new() else {
+        return true;
+    };
+    counts.packet(Class::Isakmp, frame.wire_octets());
+    let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) else {
+        counts.lost_message();
+        return false;
+    };
+    // SAFETY: the entry has room for a record.
+    let record = unsafe { blank(entry.as_mut_ptr(), KIND_MESSAGE) };
+    if AT == TAGGED {
+        record.vlan_depth = 1;
+        record.vlan_tci = [frame.be16(AT - 4), 0];
+    }
+    record.interface = ctx.interface();
+    record.at_ns = now();
+    record.source = site_address_v4(frame.word(AT + 12));
+    record.destination = site_address_v4(frame.word(AT + 16));
+    record.source_port = source;
+    record.destination_port = destination;
+    record.frame_octets = frame.octets as u32;
+    record.datagram_octets = length - 8;
+    record.header = frame.word::<[u8; HEADER_OCTETS]>(udp + 8);
+    record.fingerprint = frame.word::<[u8; FINGERPRINT_OCTETS]>(udp + 8 + HEADER_OCTETS);
+    record.fingerprint_octets = FINGERPRINT_OCTETS as u8;
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    false
+}
+
+/// From the IP header to the end of the fingerprint.
+const SHORTEST: usize = 20 + 8 + HEADER_OCTETS + FINGERPRINT_OCTETS;
+/// Offsets in the ISAKMP header (RFC 2408 §3.1).
+const VERSION: usize = 17;
+const FLAGS: usize = 19;
+const VERSION_1: u8 = 0x10;
