@@ -3,8 +3,10 @@
 mod esp;
 mod findings;
 mod pipeline;
+mod sight;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,9 +24,11 @@ use crate::progress::Progress;
 use crate::report::{Ending, Format, Report};
 use crate::source::link::{Link, Refused};
 use crate::source::pcap::{self, Reader};
-pub(crate) use findings::Findings;
+pub(crate) use findings::{Evidence, Finding, Findings, file_of};
 use pipeline::Pipeline;
 pub(crate) use pipeline::Totals;
+pub(crate) use sight::{FrameId, Sight};
+use trail::Trail;
 
 /// Runs the command: the report to standard output or a file, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Analyze) -> anyhow::Result<Exit> {
@@ -45,11 +49,12 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
     let mut analysis = Analysis {
         pipeline: Pipeline::new(config.groups, config.limits, ports),
         report: Report::begin(arguments.format, BufWriter::with_capacity(BUFFER_OCTETS, out))?,
+        trail: Trail::new(),
         errors: Vec::new(),
         progress: Progress::new(!io::stdout().is_terminal() || is_written_at_the_end(arguments.format)),
     };
-    for path in &arguments.files {
-        analysis.file(path)?;
+    for (file, path) in (0..).zip(&arguments.files) {
+        analysis.file(file, path)?;
     }
     let failed = !analysis.errors.is_empty();
     let files: Vec<String> = arguments
@@ -93,15 +98,17 @@ enum Error {
 struct Analysis<W> {
     pipeline: Pipeline,
     report: Report<W>,
+    trail: Trail,
     errors: Vec<String>,
     progress: Progress,
 }
 
 impl<W: Write> Analysis<W> {
     /// Reads a capture. What is wrong with it is said, and does not keep the next from being read.
-    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
+    fn file(&mut self, file: u32, path: &Path) -> anyhow::Result<()> {
         self.progress.begin(path);
-        let read = self.read(path);
+        self.pipeline.turn_to(file);
+        let read = self.read(file, path);
         self.progress.clear();
         match read {
             Ok(()) => Ok(()),
@@ -114,7 +121,7 @@ impl<W: Write> Analysis<W> {
         }
     }
 
-    fn read(&mut self, path: &Path) -> Result<(), Error> {
+    fn read(&mut self, file: u32, path: &Path) -> Result<(), Error> {
         let mut reader = Reader::open(path)?;
         let mut links = BTreeMap::new();
         let mut before = self.pipeline.totals().span;
@@ -127,7 +134,9 @@ impl<W: Write> Analysis<W> {
             }
             let number = frame.number;
             self.pipeline.frame(frame);
-            self.tell()?;
+            if self.pipeline.has_news() {
+                self.tell(Some(FrameId { file, number }))?;
+            }
             self.progress.step(number, reader.octets());
         }
         if links.is_empty() {
@@ -149,17 +158,28 @@ impl<W: Write> Analysis<W> {
         Ok(())
     }
 
-    /// Reports what has happened.
-    fn tell(&mut self) -> io::Result<()> {
-        for transition in self.pipeline.drain() {
-            self.report.event(transition)?;
+    /// Reports what has happened at this frame, or because of the time that passed before it.
+    fn tell(&mut self, frame: Option<FrameId>) -> io::Result<()> {
+        let (transitions, mut sight) = self.pipeline.drain();
+        for transition in transitions {
+            if let Some(seen) = sight.take_if(|seen| transition.at >= seen.at) {
+                self.trail.see(&seen);
+                self.report.see(&seen);
+            }
+            let now = frame.filter(|_| sight.is_none());
+            let frames = self.trail.prove(&transition, now);
+            self.report.event(transition, frames, now)?;
+        }
+        if let Some(seen) = sight {
+            self.trail.see(&seen);
+            self.report.see(&seen);
         }
         Ok(())
     }
 
     fn end(mut self, files: &[String]) -> io::Result<Findings> {
         self.pipeline.finish();
-        self.tell()?;
+        self.tell(None)?;
         self.report.end(&Ending {
             files,
             errors: &self.errors,

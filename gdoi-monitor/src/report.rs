@@ -1,9 +1,14 @@
 //! What `analyze` says, in the form that was asked for.
 
+pub(crate) mod assets;
+mod escape;
 mod html;
 mod json;
+mod lanes;
 mod meaning;
 mod text;
+pub(crate) mod timeline;
+mod verdict;
 
 use std::io::{self, Write};
 
@@ -11,9 +16,11 @@ use gdoi_core::{Snapshot, Transition};
 
 pub(crate) use meaning::meaning;
 
-use crate::analyze::{Findings, Totals};
+use crate::analyze::{Findings, FrameId, Sight, Totals};
 use crate::event::Event;
 use crate::time::Calendar;
+use timeline::Timeline;
+use verdict::Behaviors;
 
 /// In what form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +41,15 @@ pub(crate) struct Report<W> {
     out: W,
     format: Format,
     findings: Findings,
+    gathered: Gathered,
+}
+
+/// What is gathered for the end of a report, all of it bounded.
+#[derive(Default)]
+struct Gathered {
     kept: Kept,
+    timeline: Timeline,
+    behaviors: Behaviors,
 }
 
 /// Events for the end of a report.
@@ -66,13 +81,27 @@ impl<W: Write> Report<W> {
             out,
             format,
             findings: Findings::default(),
-            kept: Kept::default(),
+            gathered: Gathered::default(),
         })
     }
 
-    pub(crate) fn event(&mut self, transition: Transition) -> io::Result<()> {
+    /// A message was seen.
+    pub(crate) fn see(&mut self, sight: &Sight) {
+        if self.is_for_people() {
+            self.gathered.timeline.see(sight);
+        }
+    }
+
+    /// Something happened, which these frames prove; `now` is the frame at which it was said.
+    pub(crate) fn event(
+        &mut self,
+        transition: Transition,
+        frames: Vec<FrameId>,
+        now: Option<FrameId>,
+    ) -> io::Result<()> {
         let first = self.findings.worst().is_none();
-        self.findings.take(&transition, Calendar::EPOCH);
+        self.findings.take(&transition, Calendar::EPOCH, frames);
+        self.gathered.behaviors.take(&transition);
         let event = Event::new(&transition, Calendar::EPOCH);
         match self.format {
             Format::Json => json::event(&mut self.out, first, &event)?,
@@ -81,11 +110,8 @@ impl<W: Write> Report<W> {
                 self.out.write_all(b"\n")?;
             }
             Format::Text | Format::Html => {
-                if self.kept.events.len() < MOST_EVENTS {
-                    self.kept.events.push(transition);
-                } else {
-                    self.kept.beyond += 1;
-                }
+                self.gathered.timeline.take(&transition, now);
+                self.gathered.kept.take(transition);
             }
         }
         Ok(())
@@ -93,14 +119,29 @@ impl<W: Write> Report<W> {
 
     /// Writes what is left, and hands back what deserves attention.
     pub(crate) fn end(mut self, ending: &Ending<'_>) -> io::Result<Findings> {
+        let (out, gathered) = (&mut self.out, &self.gathered);
         match self.format {
-            Format::Json => json::end(&mut self.out, ending, &self.findings)?,
+            Format::Json => json::end(out, ending, &self.findings, &gathered.behaviors)?,
             Format::Jsonl => {}
-            Format::Text => text::write(&mut self.out, ending, &self.findings, &self.kept)?,
-            Format::Html => html::write(&mut self.out, ending, &self.findings, &self.kept)?,
+            Format::Text => text::write(out, ending, &self.findings, gathered)?,
+            Format::Html => html::write(out, ending, &self.findings, gathered)?,
         }
         self.out.flush()?;
         Ok(self.findings)
+    }
+
+    const fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Text | Format::Html)
+    }
+}
+
+impl Kept {
+    fn take(&mut self, transition: Transition) {
+        if self.events.len() < MOST_EVENTS {
+            self.events.push(transition);
+        } else {
+            self.beyond += 1;
+        }
     }
 }
 

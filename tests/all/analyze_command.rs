@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{captures, program};
 
 /// What `analyze` writes, and how it ends.
-fn analyzed(arguments: &[&str]) -> (String, Exit) {
+pub(crate) fn analyzed(arguments: &[&str]) -> (String, Exit) {
     let typed = ["gdoi-monitor", "analyze"].iter().chain(arguments);
     let Command::Analyze(arguments) = Cli::try_parse_from(typed).unwrap().command else {
         panic!("analyze was typed");
@@ -24,7 +24,7 @@ fn analyzed(arguments: &[&str]) -> (String, Exit) {
     (String::from_utf8(out).unwrap(), exit)
 }
 
-fn document(arguments: &[&str]) -> Value {
+pub(crate) fn document(arguments: &[&str]) -> Value {
     let (text, _) = analyzed(&[&["--format", "json"], arguments].concat());
     serde_json::from_str(&text).unwrap()
 }
@@ -110,7 +110,8 @@ fn every_form_tells_the_same_events() {
             "{kind}"
         );
     }
-    assert_eq!(html.matches("<tr class=").count(), events.len());
+    let (_, table) = html.split_once("<table id=events>").unwrap();
+    assert_eq!(table.matches("<tr class=").count(), events.len());
 }
 
 #[test]
@@ -144,9 +145,7 @@ fn a_configuration_names_what_it_knows() {
         (27, Some(975))
     );
     let spis = report["spis"].as_array().unwrap();
-    for site in [1, 2] {
-        assert!(spis.iter().any(|spi| spi["site"] == site), "site {site}");
-    }
+    assert!(spis.iter().any(|spi| spi["site"] == "one"), "{spis:?}");
     // What is typed goes before what is configured.
     let elsewhere = document(&["--config", file, "--isakmp-port", "849", path]);
     assert_eq!(elsewhere["capture"]["packets"]["isakmp"], 0);

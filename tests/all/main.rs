@@ -16,5 +16,6 @@ mod oracle;
 mod parity;
 mod program;
 mod replay;
+mod report_page;
 mod simulation;
 mod truth;

@@ -131,9 +131,10 @@ const CAPABILITIES: [(&str, u32); 4] = [
     ("CAP_BPF", 39),
 ];
 
-const WANTED: [(&str, &str, &str); 4] = [
+const WANTED: [(&str, &str, &str); 5] = [
     ("bpftool", "version", "only people use it"),
     ("tshark", "--version", "its answers are stored with the captures"),
     ("promtool", "--version", "checks rules and metrics"),
+    ("chromium", "--version", "opens reports in a test"),
     ("git", "--version", "only people use it"),
 ];

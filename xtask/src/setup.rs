@@ -133,7 +133,12 @@ const INSTALLS: [(&str, Install); 2] = [
 const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
 
 /// A program that tests start, and the package that has it.
-const PROGRAMS: [(&str, &str); 3] = [("curl", "curl"), ("ip", "iproute2"), ("tshark", "tshark")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("chromium", "chromium"),
+    ("curl", "curl"),
+    ("ip", "iproute2"),
+    ("tshark", "tshark"),
+];
 
 const ADVICE: &str = "\
 no toolchain on this machine compiles for BPF, and none could be installed. One of these is needed:

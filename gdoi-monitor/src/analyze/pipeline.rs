@@ -9,6 +9,7 @@ use gdoi_wire::record::{Counters, Record};
 use gdoi_wire::{Body, Class, Fragment, Miss, Packet, Ports, Seen};
 
 use super::esp::{Counted, Counts};
+use super::sight::{FrameId, Sight};
 use crate::sites::Sites;
 use crate::source::link::Link;
 use crate::source::pcap::Frame;
@@ -24,6 +25,10 @@ pub(super) struct Pipeline {
     cut: Cut,
     totals: Totals,
     transitions: Vec<Transition>,
+    /// The message in the latest frame, if there was one.
+    sight: Option<Sight>,
+    /// The capture that frames come from.
+    file: u32,
 }
 
 /// What there was in the captures.
@@ -57,7 +62,14 @@ impl Pipeline {
             cut: Cut::default(),
             totals: Totals::default(),
             transitions: Vec::new(),
+            sight: None,
+            file: 0,
         }
+    }
+
+    /// Frames come from this capture from here on.
+    pub(super) const fn turn_to(&mut self, file: u32) {
+        self.file = file;
     }
 
     /// Takes the next frame.
@@ -108,9 +120,21 @@ impl Pipeline {
         self.tracker.finish(now, &mut self.transitions);
     }
 
-    /// What happened since this was last asked.
-    pub(super) fn drain(&mut self) -> std::vec::Drain<'_, Transition> {
-        self.transitions.drain(..)
+    /// Whether there is anything to tell since this was last asked.
+    pub(super) const fn has_news(&self) -> bool {
+        self.sight.is_some() || !self.transitions.is_empty()
+    }
+
+    /// What happened since this was last asked, and the message that was seen.
+    pub(super) fn drain(&mut self) -> (std::vec::Drain<'_, Transition>, Option<Sight>) {
+        (self.transitions.drain(..), self.sight.take())
+    }
+
+    const fn id(&self, frame: &Frame<'_>) -> FrameId {
+        FrameId {
+            file: self.file,
+            number: frame.number,
+        }
     }
 
     /// What is known now.
@@ -218,6 +242,7 @@ impl Pipeline {
         record.snapshot_octets = u16::try_from(snapshot.len()).unwrap_or(u16::MAX);
         record.at_ns = frame.at.as_nanos();
         if let Some(message) = Message::from_record(&record, snapshot) {
+            self.sight = Some(Sight::new(frame.at, self.id(frame), &message));
             self.observe(frame.at, &Observation::Message(message));
         }
     }

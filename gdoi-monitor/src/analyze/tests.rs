@@ -113,6 +113,7 @@ fn a_message_cut_by_the_capture_is_a_loss_and_one_that_lies_is_not() {
     pipeline.finish();
     let losses: Vec<_> = pipeline
         .drain()
+        .0
         .filter_map(|transition| match transition.what {
             What::CaptureLoss(loss) => Some((loss.kind, loss.count, loss.from, loss.until)),
             _ => None,
@@ -145,6 +146,7 @@ fn frames_a_little_out_of_order_are_no_step_of_the_clock() {
     pipeline.finish();
     let steps = pipeline
         .drain()
+        .0
         .filter(|transition| matches!(transition.what, What::ClockStep(_)));
     assert_eq!(steps.count(), 0);
     assert_eq!(pipeline.totals().span, Some((at(5 * SECOND), at(6 * SECOND))));

@@ -7,6 +7,7 @@ use gdoi_wire::{Class, Miss};
 use serde::Serialize;
 
 use super::Ending;
+use super::verdict::Behaviors;
 use crate::analyze::{Findings, Totals};
 use crate::event::Event;
 use crate::state;
@@ -23,7 +24,12 @@ pub(super) fn event(out: &mut impl Write, first: bool, event: &Event<'_>) -> io:
     Ok(serde_json::to_writer(out, event)?)
 }
 
-pub(super) fn end(out: &mut impl Write, ending: &Ending<'_>, findings: &Findings) -> io::Result<()> {
+pub(super) fn end(
+    out: &mut impl Write,
+    ending: &Ending<'_>,
+    findings: &Findings,
+    behaviors: &Behaviors,
+) -> io::Result<()> {
     let calendar = Calendar::EPOCH;
     let snapshot = ending.snapshot;
     out.write_all(b"]")?;
@@ -39,7 +45,8 @@ pub(super) fn end(out: &mut impl Write, ending: &Ending<'_>, findings: &Findings
         &state::members(snapshot, calendar).collect::<Vec<_>>(),
     )?;
     field(out, "spis", &state::spis(snapshot, calendar).collect::<Vec<_>>())?;
-    field(out, "findings", &findings.iter().collect::<Vec<_>>())?;
+    field(out, "verdicts", &behaviors.opinions(snapshot))?;
+    field(out, "findings", &findings.objects(ending.files))?;
     out.write_all(b"}\n")
 }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use gdoi_core::Transition;
 use jiff::SignedDuration;
 
+use super::escape::Plain;
 use super::json::Capture;
-use super::{Ending, Kept};
-use crate::analyze::Findings;
+use super::verdict::Opinion;
+use super::{Ending, Gathered, Kept, lanes};
+use crate::analyze::{Finding, Findings, FrameId, file_of};
 use crate::event::Event;
 use crate::state::{self, DataPlane, Group, Kek, KeyServer, Rekey, Spread};
 use crate::time::Calendar;
@@ -17,24 +19,30 @@ pub(super) fn write(
     out: &mut impl Write,
     ending: &Ending<'_>,
     findings: &Findings,
-    kept: &Kept,
+    gathered: &Gathered,
 ) -> io::Result<()> {
     capture(out, &Capture::new(ending))?;
     writeln!(out, "\nGROUPS")?;
+    let opinions = gathered.behaviors.opinions(ending.snapshot);
     for group in state::groups(ending.snapshot, Calendar::EPOCH) {
         self::group(out, &group)?;
+        for opinion in opinions.iter().filter(|opinion| opinion.group == group.name) {
+            self::opinion(out, opinion)?;
+        }
     }
+    let span = ending.totals.span;
+    lanes::write(out, &gathered.timeline.model(ending.snapshot, ending.files, span))?;
     writeln!(out, "\nFINDINGS")?;
     if findings.iter().next().is_none() {
         writeln!(out, "  none")?;
     }
     for finding in findings.iter() {
-        let group = finding.group.as_deref().unwrap_or("-");
-        let (severity, name, count) = (finding.severity.name(), finding.name, finding.count);
-        writeln!(out, "  {severity:<8}  {name}  {group}  {count} x")?;
-        writeln!(out, "            {}", finding.meaning)?;
-        writeln!(out, "            {:.3} to {:.3}", finding.first, finding.last)?;
+        self::finding(out, finding, ending.files)?;
     }
+    events(out, &gathered.kept)
+}
+
+fn events(out: &mut impl Write, kept: &Kept) -> io::Result<()> {
     writeln!(out, "\nEVENTS")?;
     for transition in &kept.events {
         event(out, transition)?;
@@ -45,8 +53,66 @@ pub(super) fn write(
     Ok(())
 }
 
+fn opinion(out: &mut impl Write, opinion: &Opinion<'_>) -> io::Result<()> {
+    write!(out, "      KEK behaviour")?;
+    if let Some(key_server) = opinion.key_server {
+        write!(out, " of {key_server}")?;
+    }
+    writeln!(out)?;
+    for words in &opinion.words {
+        writeln!(out, "                     {words}")?;
+    }
+    Ok(())
+}
+
+fn finding(out: &mut impl Write, finding: &Finding, files: &[String]) -> io::Result<()> {
+    let group = Plain(finding.group.as_deref().unwrap_or("-"));
+    let (severity, name, count) = (finding.severity.name(), finding.name, finding.count);
+    writeln!(out, "  {severity:<8}  {name}  {group}  {count} x")?;
+    writeln!(out, "            {}", finding.meaning)?;
+    writeln!(out, "            {:.3} to {:.3}", finding.first, finding.last)?;
+    for evidence in finding.evidence.iter().take(MOST_EVIDENCE) {
+        let date = Calendar::EPOCH.date(evidence.event.at);
+        write!(out, "            {date:.3}")?;
+        for who in [
+            evidence.event.key_server.map(|address| address.to_string()),
+            evidence.event.member.map(|address| address.ip().to_string()),
+        ] {
+            write!(out, "{}", who.map_or_else(String::new, |who| format!("  {who}")))?;
+        }
+        frames(out, &evidence.frames, files)?;
+    }
+    let more = finding.count.saturating_sub(MOST_EVIDENCE as u64);
+    if more > 0 {
+        writeln!(out, "            and {more} more")?;
+    }
+    Ok(())
+}
+
+/// The frames that prove something, capture by capture.
+fn frames(out: &mut impl Write, frames: &[FrameId], files: &[String]) -> io::Result<()> {
+    for of_file in frames.chunk_by(|one, other| one.file == other.file) {
+        write!(out, "  frames {}", numbers(of_file, " "))?;
+        if let (Some(frame), true) = (of_file.first(), files.len() > 1) {
+            write!(out, " of {}", Plain(file_of(*frame, files)))?;
+        }
+    }
+    writeln!(out)
+}
+
+/// The numbers of frames, with something between them.
+pub(super) fn numbers(frames: &[FrameId], between: &str) -> String {
+    let numbers: Vec<_> = frames.iter().map(|frame| frame.number.to_string()).collect();
+    numbers.join(between)
+}
+
+/// A word of events as people write it.
+pub(super) fn spaced(word: &str) -> String {
+    word.replace('_', " ")
+}
+
 fn capture(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
-    writeln!(out, "CAPTURE  {}", capture.files.join(", "))?;
+    writeln!(out, "CAPTURE  {}", Plain(&capture.files.join(", ")))?;
     if let (Some(start), Some(end)) = (capture.start, capture.end) {
         let lasted = length(end.0.since(start.0));
         writeln!(
@@ -68,7 +134,7 @@ fn capture(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
         writeln!(out)?;
     }
     for error in capture.errors {
-        writeln!(out, "  incomplete: {error}")?;
+        writeln!(out, "  incomplete: {}", Plain(error))?;
     }
     Ok(())
 }
@@ -77,10 +143,16 @@ fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
     let transport = group
         .transport
         .map_or("transport unknown", |transport| transport.name());
-    writeln!(out, "  {}  ({transport}, {} members)", group.name, group.members)?;
+    let name = Plain(group.name);
+    writeln!(out, "  {name}  ({transport}, {} members)", group.members)?;
     for key_server in &group.key_servers {
         self::key_server(out, key_server)?;
     }
+    group_lines(out, group)
+}
+
+/// What there is to say of a group as a whole, a line for each subject.
+pub(super) fn group_lines(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
     if !group.messages.is_empty() {
         write!(out, "      messages      ")?;
         for (exchange, count) in &group.messages {
@@ -176,7 +248,7 @@ fn event(out: &mut impl Write, transition: &Transition) -> io::Result<()> {
     let severity = transition.what.severity().name();
     write!(out, "  {date:.6}  {severity:<8}  {}", transition.what.name())?;
     for (name, value) in fields(transition) {
-        write!(out, "  {name}={value}")?;
+        write!(out, "  {name}={}", Plain(&value))?;
     }
     writeln!(out)
 }
@@ -199,6 +271,8 @@ pub(super) fn fields(transition: &Transition) -> Vec<(String, String)> {
     fields
 }
 
+/// Events of a finding that are named; the pages and the forms for programs have more.
+const MOST_EVIDENCE: usize = 4;
 const WHO: [&str; 3] = ["group", "key_server", "member"];
 
 pub(super) fn length(duration: Duration) -> String {

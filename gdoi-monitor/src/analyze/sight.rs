@@ -1,0 +1,75 @@
+//! What a report remembers of a message: who sent what to whom, and in which frame it stands.
+
+use std::net::SocketAddr;
+
+use gdoi_core::Timestamp;
+use gdoi_core::observation::Message;
+use gdoi_core::transition::Cookies;
+use gdoi_wire::Exchange;
+
+/// Where a frame stands: in which capture of those that were named, and its number there, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FrameId {
+    pub(crate) file: u32,
+    pub(crate) number: u64,
+}
+
+/// A message that was seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight {
+    pub(crate) at: Timestamp,
+    pub(crate) frame: FrameId,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) exchange: Exchange,
+    /// A response of version 2 (RFC 7296 §3.1).
+    pub(crate) is_response: bool,
+    pub(crate) cookies: Cookies,
+    pub(crate) fingerprint: Option<[u8; 16]>,
+}
+
+impl Sight {
+    pub(crate) fn new(at: Timestamp, frame: FrameId, message: &Message<'_>) -> Self {
+        let exchange = message.header.exchange();
+        Self {
+            at,
+            frame,
+            source: without_well_known(message.source),
+            destination: without_well_known(message.destination),
+            exchange,
+            is_response: message.header.version().0 == 2 && message.header.is_response(),
+            cookies: Cookies::from(&message.header),
+            fingerprint: message.fingerprint,
+        }
+    }
+
+    /// Whether it delivers keys, or deletes them.
+    pub(crate) const fn is_rekey(&self) -> bool {
+        match self.exchange {
+            Exchange::GroupkeyPush | Exchange::GsaRekey => true,
+            Exchange::GsaInbandRekey => !self.is_response,
+            _ => false,
+        }
+    }
+
+    /// Whether it may be the answer to a rekey: by its exchange, or because it is of none that registers.
+    pub(crate) const fn may_acknowledge(&self) -> bool {
+        match self.exchange {
+            Exchange::GroupkeyPushAck | Exchange::Unregistered34 | Exchange::Unknown(_) => true,
+            Exchange::GsaInbandRekey => self.is_response,
+            _ => false,
+        }
+    }
+}
+
+/// A member's address as the tracker has it: the port is kept only where address translation chose it.
+fn without_well_known(mut socket: SocketAddr) -> SocketAddr {
+    if WELL_KNOWN.contains(&socket.port()) {
+        socket.set_port(0);
+    }
+    socket.set_ip(socket.ip().to_canonical());
+    socket
+}
+
+/// Ports that say nothing about who is meant: GDOI, and IKE with and without the non-ESP marker.
+const WELL_KNOWN: [u16; 3] = [848, 500, 4500];

@@ -1,0 +1,84 @@
+//! The timeline on a terminal: a line for each lane, a column for each stretch of time.
+
+use std::io::{self, Write};
+
+use super::escape::Plain;
+use super::timeline::{GroupModel, LaneModel, MEMBER, MarkModel, Model};
+
+pub(super) fn write(out: &mut impl Write, model: &Model<'_>) -> io::Result<()> {
+    if model.length <= 0.0 {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nTIMELINE  (R registration, x failed, ^ rekey, ~ sent again, a acknowledgement, ! warning or worse, . other)"
+    )?;
+    for group in &model.groups {
+        self::group(out, group, model.length)?;
+    }
+    Ok(())
+}
+
+fn group(out: &mut impl Write, group: &GroupModel<'_>, length: f64) -> io::Result<()> {
+    writeln!(out, "  {}", Plain(group.name))?;
+    let (mut members, others): (Vec<_>, Vec<_>) = group.lanes.iter().partition(|lane| lane.role == MEMBER);
+    for lane in others {
+        line(out, &format!("key server {}", lane.address), &lane.marks, length)?;
+    }
+    // Those with problems first, where there is no room for all.
+    let beyond = members.len().saturating_sub(MOST_MEMBERS);
+    if beyond > 0 {
+        members.sort_by_key(|lane| std::cmp::Reverse(troubles(lane)));
+        members.truncate(MOST_MEMBERS);
+    }
+    for lane in members {
+        line(out, &lane.address, &lane.marks, length)?;
+    }
+    if beyond > 0 {
+        writeln!(
+            out,
+            "    and {beyond} more members with no more problems than these"
+        )?;
+    }
+    Ok(())
+}
+
+fn troubles(lane: &LaneModel<'_>) -> usize {
+    lane.marks.iter().filter(|mark| rank(mark) >= TROUBLE).count()
+}
+
+fn line(out: &mut impl Write, name: &str, marks: &[MarkModel<'_>], length: f64) -> io::Result<()> {
+    let mut columns = [b' '; COLUMNS];
+    let mut ranks = [0; COLUMNS];
+    for mark in marks {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a part of one, times the width of a terminal"
+        )]
+        let at = ((mark.at / length) * COLUMNS as f64).clamp(0.0, (COLUMNS - 1) as f64) as usize;
+        let rank = rank(mark);
+        if let (Some(column), Some(before)) = (columns.get_mut(at), ranks.get_mut(at))
+            && rank > *before
+        {
+            *column = SIGNS.get(usize::from(mark.kind())).copied().unwrap_or(b'.');
+            *before = rank;
+        }
+    }
+    writeln!(out, "    {name:<27.27} |{}|", String::from_utf8_lossy(&columns))
+}
+
+/// What is shown of several marks in one column: the one with the highest rank.
+fn rank(mark: &MarkModel<'_>) -> u8 {
+    RANKS.get(usize::from(mark.kind())).copied().unwrap_or(1)
+}
+
+/// By kind, in the order of the timeline's kinds.
+const SIGNS: [u8; 10] = *b"Rx^~a...!!";
+const RANKS: [u8; 10] = [5, 7, 4, 3, 2, 1, 1, 1, 6, 8];
+/// From this rank on it is a problem.
+const TROUBLE: u8 = 6;
+/// With the names, what fits on a terminal of a hundred columns.
+const COLUMNS: usize = 66;
+const MOST_MEMBERS: usize = 24;

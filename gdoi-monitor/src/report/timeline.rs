@@ -1,0 +1,269 @@
+//! What happened, laid out in time: a lane for each key server and member, epochs of keys and bursts above them.
+//!
+//! [`Timeline`] takes events, and messages where they are at hand, in bounded memory: when there are too many marks,
+//! those of one lane that are of one kind and near each other become one that counts them. [`Timeline::model`] is what
+//! `assets/timeline.js` draws.
+
+mod epochs;
+mod marks;
+mod model;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use gdoi_core::snapshot::UNATTRIBUTED;
+use gdoi_core::transition::{Cookies, RekeyClassified, Severity, Transition, What};
+use gdoi_core::{Snapshot, Timestamp};
+
+use crate::analyze::{FrameId, Sight};
+use epochs::Epochs;
+use marks::{Kind, Mark};
+pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, Model};
+
+/// What happened so far.
+#[derive(Default)]
+pub(crate) struct Timeline {
+    members: BTreeMap<SocketAddr, Member>,
+    key_servers: BTreeMap<(String, IpAddr), Vec<Mark>>,
+    groups: BTreeMap<String, OfGroup>,
+    losses: Vec<Mark>,
+    /// Marks of members that found no lane.
+    beyond: Vec<Mark>,
+    /// Marks in all lanes, and how many there may be before they are merged.
+    count: usize,
+    ceiling: usize,
+    /// How near marks are that became one; 0 while each stands alone.
+    bucket: u64,
+    last: Timestamp,
+}
+
+/// A member's lane.
+#[derive(Default)]
+struct Member {
+    group: Option<String>,
+    marks: Vec<Mark>,
+    /// The latest rekey it was sent, and by whom.
+    rekey: Option<(IpAddr, Cookies, Option<[u8; 16]>)>,
+}
+
+/// What concerns a group as a whole.
+#[derive(Default)]
+struct OfGroup {
+    epochs: Epochs,
+    bursts: Vec<Mark>,
+    notices: Vec<Mark>,
+}
+
+impl Timeline {
+    /// A message was seen: what only messages tell is which member was sent a rekey when, and answered it.
+    pub(crate) fn see(&mut self, sight: &Sight) {
+        self.last = self.last.max(sight.at);
+        let (source, destination) = (sight.source, sight.destination);
+        if sight.is_rekey() {
+            if destination.ip().is_multicast() {
+                return;
+            }
+            let rekey = Some((source.ip(), sight.cookies, sight.fingerprint));
+            let Some(member) = self.member(destination) else {
+                return self.put_beyond(Mark::of_message(Kind::Rekey, sight));
+            };
+            let again = sight.fingerprint.is_some() && member.rekey == rekey;
+            member.rekey = rekey;
+            let kind = if again { Kind::Repeat } else { Kind::Rekey };
+            member.marks.push(Mark::of_message(kind, sight));
+        } else if sight.may_acknowledge() {
+            let known = self.members.get_mut(&source);
+            let Some(member) = known.filter(|member| member.was_sent_a_rekey_by(destination.ip())) else {
+                return;
+            };
+            member.marks.push(Mark::of_message(Kind::Acknowledgement, sight));
+        } else {
+            return;
+        }
+        self.grown();
+    }
+
+    /// An event happened, said at this frame.
+    pub(crate) fn take(&mut self, transition: &Transition, frame: Option<FrameId>) {
+        self.last = self.last.max(transition.at);
+        match &transition.what {
+            What::CaptureLoss(loss) => {
+                let lasted = loss.until.since(loss.from);
+                push(
+                    &mut self.losses,
+                    Mark::span(Kind::Loss, loss.from, lasted, loss.kind.name()),
+                );
+            }
+            What::RegistrationBurstStarted(burst) | What::RegistrationBurstEnded(burst) => {
+                let from = transition.at.before(burst.duration);
+                let mark = Mark::span(Kind::Burst, from, burst.duration, burst.character.name())
+                    .counting(burst.members)
+                    .noted(format!(
+                        "{} members, at most {:.1} a second; {} begun, {} completed, {} failed",
+                        burst.members, burst.peak_rate, burst.started, burst.completed, burst.failed
+                    ));
+                if let Some(group) = self.group(transition) {
+                    group.bursts.retain(|other| other.at != from);
+                    push(&mut group.bursts, mark);
+                }
+            }
+            What::RekeyClassified(classified) => self.classify(transition, classified),
+            _ => self.place(transition, frame),
+        }
+        if let Some(group) = self.group(transition) {
+            group.epochs.take(transition);
+        }
+    }
+
+    /// An earlier rekey is shown as what it turned out to be.
+    fn classify(&mut self, transition: &Transition, classified: &RekeyClassified) {
+        let begun = transition.at.before(classified.began);
+        let Some(key) = transition.group.clone().zip(transition.key_server) else {
+            return;
+        };
+        let marks = self.key_servers.get_mut(&key).into_iter().flatten();
+        let mut rekeys = marks.filter(|mark| mark.kind == Kind::Rekey && mark.at == begun);
+        if let Some(mark) = rekeys.next() {
+            mark.label = classified.kind.name();
+        }
+    }
+
+    /// Puts the mark of an event into its lane.
+    fn place(&mut self, transition: &Transition, frame: Option<FrameId>) {
+        let Some(mark) = Mark::of_event(transition, frame) else {
+            return self.follow(transition);
+        };
+        if let Some(address) = transition.member {
+            match self.member(address) {
+                Some(member) => {
+                    member.marks.push(mark);
+                    member.join(transition.group.as_deref());
+                }
+                None => return self.put_beyond(mark),
+            }
+        } else if let (Some(group), Some(key_server)) = (&transition.group, transition.key_server) {
+            let lane = self.key_servers.entry((group.clone(), key_server)).or_default();
+            lane.push(mark);
+        } else if let Some(group) = self.group(transition) {
+            group.notices.push(mark);
+        } else {
+            push(&mut self.losses, mark);
+            return;
+        }
+        self.grown();
+    }
+
+    /// An event without a mark still tells who belongs where.
+    fn follow(&mut self, transition: &Transition) {
+        // No lane for who only begins: address translation may move it to another port before it ends.
+        let known = transition
+            .member
+            .and_then(|address| self.members.get_mut(&address));
+        if let Some(member) = known {
+            member.join(transition.group.as_deref());
+        } else if let (Some(group), Some(key_server)) = (&transition.group, transition.key_server) {
+            self.key_servers.entry((group.clone(), key_server)).or_default();
+        }
+    }
+
+    /// What an event says of a group as a whole; a burst may be of members whose group nothing tells yet.
+    fn group(&mut self, transition: &Transition) -> Option<&mut OfGroup> {
+        let concerns_one = transition.group.is_some()
+            || matches!(
+                transition.what,
+                What::RegistrationBurstStarted(_) | What::RegistrationBurstEnded(_)
+            );
+        let name = transition.group.as_deref().unwrap_or(UNATTRIBUTED);
+        concerns_one.then(|| self.groups.entry(name.to_owned()).or_default())
+    }
+
+    /// The lane of a member, unless there is no room for one more.
+    fn member(&mut self, address: SocketAddr) -> Option<&mut Member> {
+        if self.members.len() >= MOST_LANES && !self.members.contains_key(&address) {
+            return None;
+        }
+        Some(self.members.entry(address).or_default())
+    }
+
+    fn put_beyond(&mut self, mark: Mark) {
+        self.beyond.push(mark);
+        self.grown();
+    }
+
+    /// There is one mark more.
+    fn grown(&mut self) {
+        self.count += 1;
+        if self.count <= self.ceiling.max(MOST_MARKS) {
+            return;
+        }
+        loop {
+            self.bucket = self.bucket.saturating_mul(2).max(FIRST_BUCKET);
+            self.count = self.merge();
+            if self.count <= MOST_MARKS / 4 * 3 || self.bucket > self.last.as_nanos() {
+                break;
+            }
+        }
+        // Where every lane has one mark of each kind already, merging again at once would be in vain.
+        let in_vain = self.count > MOST_MARKS / 4 * 3;
+        self.ceiling = if in_vain { self.count * 2 } else { MOST_MARKS };
+    }
+
+    fn merge(&mut self) -> usize {
+        let bucket = self.bucket;
+        let members = self.members.values_mut().map(|member| &mut member.marks);
+        let groups = self.groups.values_mut().map(|group| &mut group.notices);
+        let lanes = members.chain(self.key_servers.values_mut()).chain(groups);
+        lanes
+            .chain([&mut self.beyond])
+            .map(|marks| marks::merge(marks, bucket))
+            .sum()
+    }
+
+    /// What is to be drawn.
+    pub(crate) fn model<'a>(&'a self, snapshot: &'a Snapshot, files: &'a [String], span: Span) -> Model<'a> {
+        model::Builder::new(self, snapshot, span).build(files)
+    }
+}
+
+impl Member {
+    fn was_sent_a_rekey_by(&self, key_server: IpAddr) -> bool {
+        self.rekey.is_some_and(|(by, ..)| by == key_server)
+    }
+
+    fn join(&mut self, group: Option<&str>) {
+        if group.is_some() && self.group.as_deref() != group {
+            self.group = group.map(str::to_owned);
+        }
+    }
+}
+
+/// The first and the last moment.
+pub(crate) type Span = Option<(Timestamp, Timestamp)>;
+
+/// Whether an event is shown as something that deserves attention, or only as something that happened.
+const fn notice(severity: Severity) -> Kind {
+    match severity {
+        Severity::Info => Kind::Notice,
+        Severity::Warning => Kind::Warning,
+        Severity::Critical => Kind::Critical,
+    }
+}
+
+/// Adds to a short list; of what is too much the oldest goes.
+fn push(marks: &mut Vec<Mark>, mark: Mark) {
+    if marks.len() >= MOST_SPANS {
+        marks.remove(0);
+    }
+    marks.push(mark);
+}
+
+/// Lanes of members, and marks in all lanes: a page that a browser opens at once, some 10 MB.
+const MOST_LANES: usize = 10_000;
+const MOST_MARKS: usize = 120_000;
+/// Bursts of a group, or losses.
+const MOST_SPANS: usize = 1_000;
+/// Marks that are nearer than this are told apart by nobody.
+const FIRST_BUCKET: u64 = 1_000_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! One thing in a lane.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+use gdoi_core::transition::{Rekey, Transition, What};
+
+use super::notice;
+use crate::analyze::{FrameId, Sight};
+
+/// What a mark stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// A registration, from its first message to its last.
+    Registration,
+    /// One that failed.
+    RegistrationFailed,
+    /// A rekey: sent to a member, or by a key server to all of them.
+    Rekey,
+    /// The same rekey again.
+    Repeat,
+    /// The answer to one.
+    Acknowledgement,
+    /// Many registrations at once.
+    Burst,
+    /// Something was not seen.
+    Loss,
+    /// An event of ordinary life.
+    Notice,
+    /// An event that a person should look at.
+    Warning,
+    /// An event that affects traffic.
+    Critical,
+}
+
+impl Kind {
+    /// The words for them, in the order of the enum; `timeline.js` knows them by these.
+    pub(super) const NAMES: [&'static str; 10] = [
+        "registration",
+        "registration_failed",
+        "rekey",
+        "repeat",
+        "acknowledgement",
+        "burst",
+        "loss",
+        "notice",
+        "warning",
+        "critical",
+    ];
+}
+
+/// One thing in a lane, or several of one kind that are near each other.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub(super) at: Timestamp,
+    pub(super) lasted: Duration,
+    pub(super) kind: Kind,
+    /// The stage of a registration, the kind of a rekey, the type of an event.
+    pub(super) label: &'static str,
+    pub(super) count: u32,
+    pub(super) frame: Option<FrameId>,
+    pub(super) note: Option<Box<str>>,
+}
+
+impl Mark {
+    pub(super) const fn span(kind: Kind, at: Timestamp, lasted: Duration, label: &'static str) -> Self {
+        Self {
+            at,
+            lasted,
+            kind,
+            label,
+            count: 1,
+            frame: None,
+            note: None,
+        }
+    }
+
+    pub(super) const fn counting(mut self, count: u32) -> Self {
+        self.count = count;
+        self
+    }
+
+    pub(super) fn noted(mut self, note: String) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// The mark of a message in its member's lane.
+    pub(super) fn of_message(kind: Kind, sight: &Sight) -> Self {
+        let mut mark = Self::span(kind, sight.at, Duration::ZERO, sight.exchange.name());
+        mark.frame = Some(sight.frame);
+        mark
+    }
+
+    /// The mark of an event; `None` for one that other marks already show.
+    pub(super) fn of_event(transition: &Transition, frame: Option<FrameId>) -> Option<Self> {
+        let at = transition.at;
+        let mark = match &transition.what {
+            // Their ends show them.
+            What::RegistrationStarted(_) | What::RekeyClassified(_) | What::SpiFirstSeen(_) => return None,
+            What::RegistrationCompleted(end) => Self::span(
+                Kind::Registration,
+                at.before(end.duration),
+                end.duration,
+                end.kind.name(),
+            ),
+            What::RegistrationFailed(end) => Self::span(
+                Kind::RegistrationFailed,
+                at.before(end.duration),
+                end.duration,
+                end.stage.name(),
+            ),
+            What::Rekey(rekey) => Self::span(
+                Kind::Rekey,
+                at.before(rekey.began),
+                rekey.duration,
+                rekey.kind.name(),
+            )
+            .noted(sent(rekey)),
+            what => Self::span(notice(what.severity()), at, Duration::ZERO, what.name()),
+        };
+        Some(Self { frame, ..mark })
+    }
+}
+
+/// What a rekey was, in words.
+fn sent(rekey: &Rekey) -> String {
+    let again =
+        (rekey.retransmissions > 0).then(|| format!(", {} messages sent again", rekey.retransmissions));
+    let acknowledged = rekey.acknowledged.map(|count| format!(", {count} acknowledged"));
+    format!(
+        "{}, {} recipients{}{}",
+        rekey.transport.name(),
+        rekey.recipients,
+        again.unwrap_or_default(),
+        acknowledged.unwrap_or_default()
+    )
+}
+
+/// Makes one of marks that are of one kind and label and begin in the same `bucket`. How many are left.
+pub(super) fn merge(marks: &mut Vec<Mark>, bucket: u64) -> usize {
+    let mut merged: BTreeMap<(u64, Kind, &'static str), Mark> = BTreeMap::new();
+    for mark in marks.drain(..) {
+        let key = (mark.at.as_nanos() / bucket.max(1), mark.kind, mark.label);
+        match merged.get_mut(&key) {
+            None => {
+                merged.insert(key, mark);
+            }
+            Some(first) => {
+                let end = mark.at.after(mark.lasted).max(first.at.after(first.lasted));
+                first.at = first.at.min(mark.at);
+                first.lasted = end.since(first.at);
+                first.count = first.count.saturating_add(mark.count);
+                first.note = None;
+            }
+        }
+    }
+    marks.extend(merged.into_values());
+    marks.shrink_to_fit();
+    marks.len()
+}
