@@ -20,5 +20,5 @@ pub use agent::Agent;
 pub use capture::{Frame, Frames};
 pub use inject::{Injector, Pace};
 pub use metrics::Metrics;
-pub use network::Network;
+pub use network::{Network, ip};
 pub use test_run::test_run;

@@ -62,7 +62,7 @@ impl Network {
 }
 
 /// What the `ip` command says in the namespace of the calling thread.
-fn ip(arguments: &[&str]) -> Result<String> {
+pub fn ip(arguments: &[&str]) -> Result<String> {
     let output = Command::new("ip")
         .args(arguments)
         .output()

@@ -22,7 +22,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::sink::Events;
 use crate::sink::saved::Saved;
-use crate::source::xdp::{Count, Direction, Error, Mode, Settings, Watch};
+use crate::source::xdp::netlink::Changes;
+use crate::source::xdp::{Count, Direction, Error, Mode, Settings, Watch, interface};
 use crate::time::Calendar;
 use batch::Batch;
 pub use interfaces::Interfaces;
@@ -59,6 +60,15 @@ pub struct Plan {
     pub settings: Settings,
 }
 
+impl Plan {
+    /// Whether an interface of this name is to be watched.
+    fn matches(&self, name: &str) -> bool {
+        self.interfaces
+            .iter()
+            .any(|pattern| interface::matches(pattern, name))
+    }
+}
+
 /// Owns everything that changes.
 pub struct Engine {
     interfaces: Interfaces,
@@ -73,6 +83,9 @@ pub struct Engine {
     now: Timestamp,
     /// When the counters were last read.
     looked: Timestamp,
+    /// Tells that interfaces change, and when it was last asked. Without it they are found by the look of each second.
+    changes: Option<Changes>,
+    asked: Timestamp,
     /// An SPI was seen for the first time: the table should be read soon.
     hinted: bool,
     unread_records: u64,
@@ -91,6 +104,10 @@ impl Engine {
         saved: Option<Saved>,
         events: Events,
     ) -> Result<Self, Error> {
+        // Before the interfaces are listed: none can come unheard in between.
+        let changes = Changes::listen()
+            .inspect_err(|error| tracing::warn!(%error, "cannot listen for interfaces that come and go"))
+            .ok();
         let interfaces = Interfaces::attach(plan)?;
         let now = boot_time();
         let mut engine = Self {
@@ -102,6 +119,8 @@ impl Engine {
             out: Vec::new(),
             now,
             looked: now,
+            changes,
+            asked: now,
             saved_at: now,
             hinted: false,
             unread_records: 0,
@@ -136,19 +155,41 @@ impl Engine {
                 () = &mut shutdown => break,
                 _ = look.tick() => self.tick(),
                 Some(request) = requests.recv() => self.answer(request),
-                _ = drain.tick() => self.drain(),
+                _ = drain.tick() => {
+                    self.drain();
+                    self.follow_changes();
+                }
             }
         }
         self.stop()
+    }
+
+    /// Interfaces change by the hundred when a switch restarts: they are looked at together.
+    fn follow_changes(&mut self) {
+        let now = boot_time();
+        if now.since(self.asked) < CHANGES_EVERY {
+            return;
+        }
+        self.asked = now;
+        let any = self.changes.as_ref().map_or(Ok(false), Changes::take);
+        if any.unwrap_or(true) {
+            self.follow();
+            self.interfaces.note_blind_spots();
+        }
+    }
+
+    fn follow(&mut self) {
+        for window in self.interfaces.follow(self.looked, boot_time()) {
+            self.state = None;
+            self.blind(window);
+        }
     }
 
     fn tick(&mut self) {
         self.events.set_calendar(calendar());
         // A rekey is told before the SPIs that it brought.
         self.drain();
-        for window in self.interfaces.follow(self.looked, boot_time()) {
-            self.blind(window);
-        }
+        self.follow();
         self.look();
         if self.now.since(self.saved_at) >= SAVE_EVERY {
             self.save();
@@ -354,6 +395,8 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 const DRAIN_AT_MOST: usize = 1 << 14;
 /// A ring of 4 MiB is full with 6,472 records that have a snapshot.
 const FLOOD: usize = 4_096;
+/// What an interface that comes waits at most before it is watched.
+const CHANGES_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What is learned in less is learned again.
 const SAVE_EVERY: Duration = Duration::from_secs(30);

@@ -11,7 +11,8 @@ use std::time::Duration;
 use gdoi_lab::{Agent, Injector, Metrics, Network};
 use gdoi_wire::craft::Generator;
 
-use crate::{kernel, program};
+use crate::kernel::in_network;
+use crate::program;
 
 #[test]
 fn killed_it_leaves_no_program() {
@@ -241,17 +242,6 @@ fn refused(arguments: &[&str], code: i32, line: &str) -> String {
     assert!(said.contains(line), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     said
-}
-
-/// Runs `test` on a thread of its own, which stays in the namespace that it enters.
-fn in_network(name: &str, test: impl FnOnce(&Network) + Send + 'static) {
-    if !kernel::is_usable(name) || program::path(name).is_none() {
-        return;
-    }
-    let run = thread::spawn(|| test(&Network::enter().unwrap()));
-    if let Err(panic) = run.join() {
-        std::panic::resume_unwind(panic);
-    }
 }
 
 fn last_line(log: &mut File) -> serde_json::Value {

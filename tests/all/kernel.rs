@@ -1,9 +1,13 @@
 //! What tests need of the kernel, and how they say that they cannot have it.
 
 use std::sync::{Mutex, MutexGuard};
+use std::thread;
 
+use gdoi_lab::Network;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, geteuid};
+
+use crate::program;
 
 /// Whether the kernel can be used; says why not, loudly, in a form that is counted.
 pub(crate) fn is_usable(test: &str) -> bool {
@@ -12,6 +16,17 @@ pub(crate) fn is_usable(test: &str) -> bool {
     }
     eprintln!("SKIP {test}: loading BPF needs root");
     false
+}
+
+/// Runs `test` on a thread of its own, which stays in the namespace that it enters.
+pub(crate) fn in_network(name: &str, test: impl FnOnce(&Network) + Send + 'static) {
+    if !is_usable(name) || program::path(name).is_none() {
+        return;
+    }
+    let run = thread::spawn(|| test(&Network::enter().unwrap()));
+    if let Err(panic) = run.join() {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// Keeps the thread on one CPU, and other pinned threads off it.

@@ -7,6 +7,7 @@ mod captures;
 mod check_config_command;
 mod decode_command;
 mod fuzz_corpus;
+mod gateway;
 mod house;
 mod http;
 mod kernel;

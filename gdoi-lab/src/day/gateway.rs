@@ -1,5 +1,6 @@
 //! The agent without a kernel: what passes is counted as the program counts it, and told to the tracker.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -84,6 +85,7 @@ impl Gateway {
                     attachment: Attachment::Native,
                     passed_over: None,
                 }),
+                blind_spots: BTreeSet::new(),
                 counters: self.counters,
                 runs: None,
                 ring_octets: 0,

@@ -1,13 +1,14 @@
 //! Which interfaces are watched: those of the plan that are there, as they come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gdoi_core::Timestamp;
 use gdoi_core::observation::{Loss, LossKind};
 
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
-use crate::source::xdp::{CountRuns, Direction, Error, Watch};
+use crate::source::xdp::netlink::{self, Link};
+use crate::source::xdp::{BlindSpot, CountRuns, Direction, Error, Watch, blind_spots, seen_below};
 
 /// An interface in one direction.
 type Key = (String, Direction);
@@ -18,21 +19,21 @@ pub struct Interfaces {
     /// The kernel counts runs of programs.
     counting: Option<CountRuns>,
     watches: BTreeMap<Key, Watch>,
+    /// What cannot be seen on those that are watched.
+    blind: BTreeMap<Key, BTreeSet<BlindSpot>>,
     /// When interfaces that are gone were last known to be watched.
     gone: BTreeMap<Key, Timestamp>,
-    /// Why interfaces that are there cannot be watched.
-    failed: BTreeMap<Key, String>,
+    /// Why interfaces that are there are not watched: said once.
+    said: BTreeMap<String, String>,
 }
 
 impl Interfaces {
-    /// Attaches to every interface of the plan. A plain name that is not there is an error; so is a plan that matches
-    /// nothing at all.
+    /// Attaches to every interface of the plan. A name or pattern that nothing matches is an error.
     pub(super) fn attach(plan: Plan) -> Result<Self, Error> {
-        let present = interface::all().map_err(Error::Interfaces)?;
+        let links = netlink::links().map_err(Error::Interfaces)?;
         for pattern in &plan.interfaces {
-            let found = present.iter().any(|have| interface::matches(pattern, &have.name));
-            if !found {
-                let have: Vec<&str> = present.iter().map(|have| have.name.as_str()).collect();
+            if !links.iter().any(|link| interface::matches(pattern, &link.name)) {
+                let have: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
                 return Err(Error::UnknownInterface {
                     pattern: pattern.clone(),
                     have: have.join(", "),
@@ -43,16 +44,16 @@ impl Interfaces {
             counting: counting(&plan),
             plan,
             watches: BTreeMap::new(),
+            blind: BTreeMap::new(),
             gone: BTreeMap::new(),
-            failed: BTreeMap::new(),
+            said: BTreeMap::new(),
         };
-        for found in present {
-            if interfaces.is_wanted(&found.name) {
-                for direction in interfaces.plan.directions.clone() {
-                    interfaces.begin(&found, direction)?;
-                }
+        for found in interfaces.wanted(&links) {
+            for direction in interfaces.plan.directions.clone() {
+                interfaces.begin(&found, direction)?;
             }
         }
+        interfaces.note_blind_spots();
         Ok(interfaces)
     }
 
@@ -65,8 +66,8 @@ impl Interfaces {
     ///
     /// Gives the windows in which something may have passed unseen: from `looked`, when all was well, to `now`.
     pub(super) fn follow(&mut self, looked: Timestamp, now: Timestamp) -> Vec<Loss> {
-        let present = match interface::all() {
-            Ok(present) => present,
+        let links = match netlink::links() {
+            Ok(links) => links,
             Err(error) => {
                 tracing::error!(%error, "cannot list the interfaces");
                 return Vec::new();
@@ -74,16 +75,16 @@ impl Interfaces {
         };
         let mut blind = Vec::new();
         for (key, watch) in &mut self.watches {
-            let is_there = present.iter().any(|found| watch.is_on(found));
+            let is_there = links.iter().any(|link| watch.is_on(&link.interface()));
             if watch.attached().is_some() && !is_there {
                 tracing::warn!(interface = watch.name(), "the interface is gone");
-                watch.leave();
+                watch.leave(now);
                 self.gone.insert(key.clone(), looked);
                 blind.push(window(looked, now));
             }
+            watch.give_up(now);
         }
-        let wanted = present.into_iter().filter(|found| self.is_wanted(&found.name));
-        for found in wanted.collect::<Vec<_>>() {
+        for found in self.wanted(&links) {
             for direction in self.plan.directions.clone() {
                 blind.extend(self.take_up(&found, direction).map(|since| window(since, now)));
             }
@@ -91,51 +92,82 @@ impl Interfaces {
         blind
     }
 
-    /// Watches an interface that is not watched; says since when it was not.
-    fn take_up(&mut self, found: &Interface, direction: Direction) -> Option<Timestamp> {
-        let key = (found.name.clone(), direction);
-        if self
-            .watches
-            .get(&key)
-            .is_some_and(|watch| watch.attached().is_some())
-        {
-            return None;
-        }
-        if let Err(error) = self.begin(found, direction) {
-            self.complain(key, &error);
-            return None;
-        }
-        self.failed.remove(&key);
-        self.gone.remove(&key)
-    }
-
-    /// Logs why an interface cannot be watched, unless the log says so already.
-    fn complain(&mut self, key: Key, error: &Error) {
-        let text = chain(error);
-        if self.failed.get(&key) != Some(&text) {
-            tracing::warn!(interface = key.0, error = text, "cannot watch the interface");
-            self.failed.insert(key, text);
+    /// Looks at what cannot be seen, and says what is new of it.
+    pub(super) fn note_blind_spots(&mut self) {
+        let Ok(links) = netlink::links() else {
+            return;
+        };
+        for (key, watch) in &self.watches {
+            let link = links.iter().find(|link| watch.is_on(&link.interface()));
+            let (Some(link), Some(attached)) = (link, watch.attached()) else {
+                self.blind.remove(key);
+                continue;
+            };
+            let master = links.iter().find(|other| Some(other.index) == link.master);
+            let spots = blind_spots(link, master, attached, &self.plan.directions);
+            let before = self.blind.insert(key.clone(), spots.clone()).unwrap_or_default();
+            for spot in spots.difference(&before) {
+                let (reason, meaning) = (spot.name(), spot.meaning());
+                tracing::info!(interface = watch.name(), reason, meaning, "a blind spot");
+            }
         }
     }
 
     pub(super) fn states(&self) -> Vec<CaptureState> {
-        let state = |watch: &Watch| CaptureState {
+        let state = |(key, watch): (&Key, &Watch)| CaptureState {
             interface: watch.name().to_owned(),
             direction: watch.direction(),
             attached: watch.attached().cloned(),
+            blind_spots: self.blind.get(key).cloned().unwrap_or_default(),
             counters: *watch.counters(),
             runs: self.counting.as_ref().map(|_| watch.runs()),
             ring_octets: watch.pending_octets(),
             slots: watch.occupancy(),
         };
-        self.watches.values().map(state).collect()
+        self.watches.iter().map(state).collect()
     }
 
-    fn is_wanted(&self, name: &str) -> bool {
-        self.plan
-            .interfaces
-            .iter()
-            .any(|pattern| interface::matches(pattern, name))
+    /// The interfaces to watch: those of the plan that have Ethernet frames, and are not on top of another of them.
+    fn wanted(&mut self, links: &[Link]) -> Vec<Interface> {
+        let of_plan = |link: &Link| self.plan.matches(&link.name);
+        let mut wanted = Vec::new();
+        let mut unwanted = Vec::new();
+        for link in links.iter().filter(|link| of_plan(link)) {
+            if !link.is_ethernet {
+                unwanted.push((link, "its packets have no Ethernet header".to_owned()));
+            } else if let Some(below) = seen_below(link, links, |link| link.is_ethernet && of_plan(link)) {
+                unwanted.push((link, format!("its packets are seen on {}", below.name)));
+            } else {
+                wanted.push(link.interface());
+            }
+        }
+        for (link, why) in unwanted {
+            self.say(&link.name, why);
+        }
+        wanted
+    }
+
+    /// Watches an interface that is not watched; says since when it was not.
+    fn take_up(&mut self, found: &Interface, direction: Direction) -> Option<Timestamp> {
+        let key = (found.name.clone(), direction);
+        let is_on = |watch: &Watch| watch.attached().is_some();
+        if self.watches.get(&key).is_some_and(is_on) {
+            return None;
+        }
+        if let Err(error) = self.begin(found, direction) {
+            self.say(&found.name, chain(&error));
+            return None;
+        }
+        self.said.remove(&found.name);
+        self.gone.remove(&key)
+    }
+
+    /// Logs why an interface is not watched, unless the log says so already.
+    fn say(&mut self, name: &str, why: String) {
+        if self.said.get(name) != Some(&why) {
+            tracing::warn!(interface = name, why, "not watching the interface");
+            self.said.insert(name.to_owned(), why);
+        }
     }
 
     fn begin(&mut self, found: &Interface, direction: Direction) -> Result<(), Error> {

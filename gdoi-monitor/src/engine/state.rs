@@ -1,12 +1,13 @@
 //! What the engine knows at one moment, for whoever asks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gdoi_core::{Snapshot, Timestamp};
 use gdoi_wire::record::Counters;
 
 use crate::sink::{EventCounts, Tally};
-use crate::source::xdp::{Attached, Direction, Runs};
+use crate::source::xdp::{Attached, BlindSpot, Direction, Runs};
 use crate::time::Calendar;
 
 /// What the engine knows at one moment.
@@ -39,6 +40,8 @@ pub struct CaptureState {
     pub direction: Direction,
     /// Where the program sits; `None` while it is not watched.
     pub attached: Option<Attached>,
+    /// What cannot be seen there.
+    pub blind_spots: BTreeSet<BlindSpot>,
     /// What was counted.
     pub counters: Counters,
     /// How often and how long its programs ran, where the kernel counts it.

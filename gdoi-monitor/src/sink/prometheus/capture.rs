@@ -1,6 +1,6 @@
 //! What each interface saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gdoi_wire::record::Counters;
 use gdoi_wire::{Class, Miss};
@@ -8,6 +8,7 @@ use gdoi_wire::{Class, Miss};
 use super::catalogue as c;
 use super::family::Page;
 use crate::engine::{CaptureState, State};
+use crate::source::xdp::BlindSpot;
 
 pub(super) fn write(page: &mut Page, state: &State) {
     directions(page, &state.captures);
@@ -71,6 +72,7 @@ fn programs(page: &mut Page, captures: &[CaptureState]) {
 #[derive(Default)]
 struct Interface {
     is_down: bool,
+    blind_spots: BTreeSet<BlindSpot>,
     counters: Counters,
     ring_octets: u64,
     slots: (u64, u64),
@@ -82,6 +84,7 @@ impl Interface {
         for capture in captures {
             let sum = sums.entry(&capture.interface).or_default();
             sum.is_down |= capture.attached.is_none();
+            sum.blind_spots.extend(&capture.blind_spots);
             sum.counters.add(&capture.counters);
             sum.ring_octets += capture.ring_octets;
             sum.slots.0 += capture.slots.0 as u64;
@@ -96,6 +99,13 @@ fn interfaces(page: &mut Page, interfaces: &BTreeMap<&str, Interface>) {
     page.family(&c::CAPTURE_UP, |samples| {
         for (name, interface) in interfaces {
             samples.count(&[name], u64::from(!interface.is_down));
+        }
+    });
+    page.family(&c::BLIND_SPOT, |samples| {
+        for (name, interface) in interfaces {
+            for spot in &interface.blind_spots {
+                samples.count(&[name, spot.name()], 1);
+            }
         }
     });
     page.family(&c::MISSES, |samples| {

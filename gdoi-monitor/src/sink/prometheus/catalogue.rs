@@ -77,6 +77,7 @@ pub static ALL: &[&Family] = &[
     &WEB_RELOAD_AT,
     &CAPTURE_UP,
     &CAPTURE_INFO,
+    &BLIND_SPOT,
     &PACKETS,
     &BYTES,
     &MISSES,
@@ -205,6 +206,11 @@ pub(super) static CAPTURE_INFO: Family = gauge(
     "gdoi_capture_info",
     &["interface", "mode", "direction"],
     "Always 1: where in the kernel the interface is watched, and which way packets go.",
+);
+pub(super) static BLIND_SPOT: Family = gauge(
+    "gdoi_capture_blind_spot",
+    &["interface", "reason"],
+    "Always 1: why something on the interface is not seen, or not as it was on the wire.",
 );
 pub(super) static PACKETS: Family = counter(
     "gdoi_packets_total",

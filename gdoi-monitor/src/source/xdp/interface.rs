@@ -1,9 +1,5 @@
 //! Interfaces by name or by pattern.
 
-use std::io;
-
-use nix::net::if_::if_nameindex;
-
 /// An interface of this host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interface {
@@ -11,21 +7,6 @@ pub struct Interface {
     pub name: String,
     /// Its index.
     pub index: u32,
-}
-
-/// Every interface of this network namespace, by name.
-///
-/// Asked of the kernel: `/sys/class/net` shows the namespace that it was mounted in, which may be another.
-pub fn all() -> io::Result<Vec<Interface>> {
-    let mut found: Vec<Interface> = if_nameindex()?
-        .iter()
-        .map(|interface| Interface {
-            name: interface.name().to_string_lossy().into_owned(),
-            index: interface.index(),
-        })
-        .collect();
-    found.sort();
-    Ok(found)
 }
 
 /// Whether `name` matches: `*` stands for any characters, `?` for one.

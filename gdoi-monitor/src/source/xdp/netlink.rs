@@ -1,7 +1,7 @@
 //! What the kernel says of the interfaces of this network namespace, and that they change.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, socket,
 };
+
+use super::interface::Interface;
 
 /// An interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,19 @@ pub struct Link {
     pub xdp_program: Option<u32>,
 }
 
-/// Every interface, by index.
+impl Link {
+    /// What it is known by.
+    pub fn interface(&self) -> Interface {
+        Interface {
+            name: self.name.clone(),
+            index: self.index,
+        }
+    }
+}
+
+/// Every interface of this network namespace, by index.
+///
+/// Asked of the kernel: `/sys/class/net` shows the namespace that it was mounted in, which may be another.
 pub fn links() -> io::Result<Vec<Link>> {
     let socket = open(0)?;
     let mut message = NetlinkMessage::from(RouteNetlinkMessage::GetLink(LinkMessage::default()));
@@ -42,7 +56,7 @@ pub fn links() -> io::Result<Vec<Link>> {
     Ok(links)
 }
 
-/// Becomes readable when an interface comes, goes or changes.
+/// Hears when an interface comes, goes or changes.
 #[derive(Debug)]
 pub struct Changes {
     socket: OwnedFd,
@@ -69,12 +83,6 @@ impl Changes {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-}
-
-impl AsFd for Changes {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }
 

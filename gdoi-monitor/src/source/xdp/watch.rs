@@ -1,6 +1,7 @@
 //! One interface, in one direction, over its life: it may be there or not, go and come back, and its counts go on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gdoi_core::Timestamp;
 use gdoi_wire::record::Counters;
@@ -13,19 +14,24 @@ use super::runs::Runs;
 use super::table::Count;
 
 /// One interface that is, was or will be watched, in one direction.
+///
+/// A loaded program outlives its interface for a while: one that is put back is then watched again at once.
 pub struct Watch {
     name: String,
     direction: Direction,
-    active: Option<Active>,
-    /// What programs counted that are gone with their interface.
+    probe: Option<Probe>,
+    place: Option<Place>,
+    /// When the interface went.
+    left: Option<Timestamp>,
+    /// What programs counted that are no longer loaded.
     past: Counters,
     past_runs: Runs,
     latest: Counters,
 }
 
-struct Active {
+/// Where the program is attached.
+struct Place {
     interface: Interface,
-    probe: Probe,
     attached: Attached,
 }
 
@@ -44,7 +50,9 @@ impl Watch {
         Self {
             name,
             direction,
-            active: None,
+            probe: None,
+            place: None,
+            left: None,
             past: Counters::default(),
             past_runs: Runs::default(),
             latest: Counters::default(),
@@ -68,53 +76,58 @@ impl Watch {
         settings: &Settings,
         mode: Mode,
     ) -> Result<&Attached, Error> {
-        let mut probe = Probe::load(settings, self.direction)?;
-        let attached = probe.attach(&interface, mode)?;
-        let active = self.active.insert(Active {
-            interface,
-            probe,
-            attached,
-        });
-        Ok(&active.attached)
+        // A program that is loaded for nothing does not stay: not every interface can be attached to.
+        let mut probe = match self.probe.take() {
+            Some(probe) => probe,
+            None => Probe::load(settings, self.direction)?,
+        };
+        let attached = match probe.attach(&interface, mode) {
+            Ok(attached) => attached,
+            Err(error) => {
+                self.past = self.latest;
+                self.past_runs = self.past_runs.plus(probe.runs());
+                return Err(error);
+            }
+        };
+        self.probe = Some(probe);
+        self.left = None;
+        let place = self.place.insert(Place { interface, attached });
+        Ok(&place.attached)
     }
 
     /// Where the program sits; `None` while the interface is not watched.
     pub fn attached(&self) -> Option<&Attached> {
-        self.active.as_ref().map(|active| &active.attached)
+        self.place.as_ref().map(|place| &place.attached)
     }
 
-    /// The loaded program; `None` while the interface is not watched.
+    /// The loaded program.
     pub fn probe(&mut self) -> Option<&mut Probe> {
-        self.active.as_mut().map(|active| &mut active.probe)
+        self.probe.as_mut()
     }
 
     /// Whether it is watched as the interface that now has this index.
     pub fn is_on(&self, interface: &Interface) -> bool {
-        self.active
+        self.place
             .as_ref()
-            .is_some_and(|active| active.interface == *interface)
+            .is_some_and(|place| place.interface == *interface)
     }
 
     /// Whether records wait in the ring.
     pub fn has_records(&mut self) -> bool {
         // A ring that cannot be asked is taken as empty: this decides when to stop.
-        self.active
+        self.probe
             .as_mut()
-            .is_some_and(|active| active.probe.read_clock().is_ok() && active.probe.pending_octets() > 0)
+            .is_some_and(|probe| probe.read_clock().is_ok() && probe.pending_octets() > 0)
     }
 
     /// How many octets waited in the ring at the last look.
     pub fn pending_octets(&self) -> u64 {
-        self.active
-            .as_ref()
-            .map_or(0, |active| active.probe.pending_octets())
+        self.probe.as_ref().map_or(0, Probe::pending_octets)
     }
 
     /// How many slots of the SPI table are taken, and how many there are.
     pub fn occupancy(&self) -> (usize, usize) {
-        self.active
-            .as_ref()
-            .map_or((0, 0), |active| active.probe.occupancy())
+        self.probe.as_ref().map_or((0, 0), Probe::occupancy)
     }
 
     /// Reads counters and SPI table; adds ESP counts to `counts` and says the time of the look.
@@ -122,7 +135,7 @@ impl Watch {
         &mut self,
         counts: &mut BTreeMap<(u32, u32), Count>,
     ) -> Result<Option<(Timestamp, Look)>, Error> {
-        let Some(Active { probe, .. }) = &mut self.active else {
+        let Some(probe) = &mut self.probe else {
             return Ok(None);
         };
         // Counters first: an ESP packet between the two readings is in the table now and in the counters next time.
@@ -146,21 +159,35 @@ impl Watch {
 
     /// How often and how long its programs ran, those that are gone included.
     pub fn runs(&self) -> Runs {
-        let active = self.active.as_ref().map(|active| active.probe.runs());
-        self.past_runs.plus(active.unwrap_or_default())
+        let loaded = self.probe.as_ref().map(Probe::runs);
+        self.past_runs.plus(loaded.unwrap_or_default())
     }
 
     /// Stops counting, so that the next look finds whole and final numbers.
     pub fn detach(&mut self) {
-        if let Some(active) = &mut self.active {
-            active.probe.detach();
+        self.place = None;
+        if let Some(probe) = &mut self.probe {
+            probe.detach();
         }
     }
 
-    /// Forgets a program whose interface is gone; its counts stay.
-    pub fn leave(&mut self) {
-        self.past_runs = self.runs();
-        self.active = None;
-        self.past = self.latest;
+    /// The interface is gone.
+    pub fn leave(&mut self, now: Timestamp) {
+        self.detach();
+        self.left = Some(now);
+    }
+
+    /// Unloads a program whose interface has not come back for a while. Its counts stay.
+    pub fn give_up(&mut self, now: Timestamp) {
+        if self.left.is_some_and(|left| now.since(left) >= PUT_BACK) {
+            self.left = None;
+            self.past_runs = self.runs();
+            self.probe = None;
+            self.past = self.latest;
+        }
     }
 }
+
+/// How long an interface may be gone and be watched again at once. A loaded program holds its ring and tables, some
+/// megabytes.
+const PUT_BACK: Duration = Duration::from_secs(10);

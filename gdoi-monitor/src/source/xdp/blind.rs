@@ -1,0 +1,94 @@
+//! What cannot be seen on an interface, however well everything works.
+
+use std::collections::BTreeSet;
+
+use super::attach::{Attached, Attachment, Direction, PassedOver};
+use super::features;
+use super::netlink::Link;
+
+/// A reason why something on an interface is not seen, or not as it was on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BlindSpot {
+    /// It is one of several that carry the same traffic.
+    BondMember,
+    /// What the host itself sends is not watched.
+    EgressOff,
+    /// The kernel merges received packets before traffic control sees them.
+    Gro,
+    /// The card merges received packets.
+    Lro,
+    /// Another program at XDP comes first, and may drop or redirect.
+    OtherXdpProgram,
+    /// The card takes the outer VLAN tag off.
+    VlanOffload,
+}
+
+impl BlindSpot {
+    /// The word for it in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BondMember => "bond_member",
+            Self::EgressOff => "egress_off",
+            Self::Gro => "gro",
+            Self::Lro => "lro",
+            Self::OtherXdpProgram => "other_xdp_program",
+            Self::VlanOffload => "vlan_offload",
+        }
+    }
+
+    /// What it hides, and what to do about it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::BondMember => {
+                "what comes over the other members of the bond is seen only where they are watched too"
+            }
+            Self::EgressOff => "what this host itself sends is not seen; --egress watches it",
+            Self::Gro => {
+                "the kernel merges received TCP and UDP streams first: class other counts fewer, longer packets"
+            }
+            Self::Lro => "the card merges received packets; `ethtool -K IF lro off rx-gro-hw off` stops it",
+            Self::OtherXdpProgram => "what the other program at XDP drops or redirects is not seen",
+            Self::VlanOffload => {
+                "the card takes the outer VLAN tag off before XDP: its number is not seen; \
+                 `ethtool -K IF rxvlan off` keeps it on"
+            }
+        }
+    }
+}
+
+/// What cannot be seen on `link`, which is watched as `attached` says.
+pub fn blind_spots(
+    link: &Link,
+    master: Option<&Link>,
+    attached: &Attached,
+    directions: &[Direction],
+) -> BTreeSet<BlindSpot> {
+    // An interface that cannot be asked has no card that does such things: tunnels, some virtual ones.
+    let features = features::active(link.index).unwrap_or_default();
+    let is_on = |name: &str| features.contains(name);
+    let Attached {
+        attachment,
+        passed_over,
+    } = attached;
+    let is_at_tc = attachment.is_at_tc();
+    let is_bond = master.is_some_and(|master| master.kind.as_deref() == Some("bond"));
+    let is_taken = matches!(passed_over, Some(PassedOver::Taken(_)));
+    [
+        (BlindSpot::BondMember, is_bond),
+        (BlindSpot::EgressOff, !directions.contains(&Direction::Egress)),
+        (BlindSpot::Gro, is_at_tc && is_on("rx-gro")),
+        (BlindSpot::Lro, is_on("rx-lro") || is_on("rx-gro-hw")),
+        (
+            BlindSpot::OtherXdpProgram,
+            is_taken || (is_at_tc && link.xdp_program.is_some()),
+        ),
+        // At traffic control the tag is read where the kernel keeps it. In generic mode the kernel puts it back.
+        (
+            BlindSpot::VlanOffload,
+            *attachment == Attachment::Native && is_on("rx-vlan-hw-parse"),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(spot, is_there)| is_there.then_some(spot))
+    .collect()
+}

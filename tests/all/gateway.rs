@@ -1,0 +1,326 @@
+//! The agent on a Linux gateway: next to other programs, on interfaces of all kinds, each packet counted once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gdoi_lab::{Agent, Injector, Metrics, Network, ip};
+use gdoi_monitor::source::xdp::interface::Interface;
+use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings, netlink};
+use gdoi_wire::craft::{self, ESP, Ethernet, Generator, Tag};
+
+use crate::kernel::in_network;
+
+#[test]
+fn next_to_another_program_it_counts_the_same() {
+    in_network("next_to_another_program_it_counts_the_same", |network| {
+        let alone = Counted::of(&["--mode", "xdp"], "xdp");
+        let mut other = Probe::load(&Settings::default(), Direction::Ingress).unwrap();
+        other.attach(&watched(), Mode::Native).unwrap();
+        let beside = Counted::of(&[], "tcx");
+        assert_eq!(beside, alone);
+        assert!(network.has_program().unwrap(), "the other program was replaced");
+        let agent = Agent::start(&quiet(&[])).unwrap();
+        let blind = agent.metrics().unwrap().by("gdoi_capture_blind_spot", "reason");
+        assert!(blind.contains_key("other_xdp_program"), "{blind:?}");
+    });
+}
+
+#[test]
+fn what_is_forwarded_is_counted_once_and_what_is_sent_is_seen() {
+    in_network("what_is_forwarded_is_counted_once", |_| {
+        forwarding_gateway();
+        let agent = Agent::start(&["--interface", "lan,wan", "--egress", "--log.level", "error"]).unwrap();
+        let there = esp("10.1.0.9", "10.2.0.9", GATEWAY_LAN);
+        let back = esp("10.2.0.9", "10.1.0.9", GATEWAY_WAN);
+        let (lan, wan) = (
+            Injector::open("lan-far").unwrap(),
+            Injector::open("wan-far").unwrap(),
+        );
+        for _ in 0..300 {
+            lan.send_frame(&there).unwrap();
+        }
+        for _ in 0..200 {
+            wan.send_frame(&back).unwrap();
+        }
+        let socket = UdpSocket::bind("10.2.0.1:848").unwrap();
+        for _ in 0..100 {
+            socket.send_to(&[7; 60], "10.2.0.9:848").unwrap();
+        }
+        agent.until_counted(600).unwrap();
+        let metrics = agent.metrics().unwrap();
+        let count = |class, interface, direction| {
+            metrics.sum(
+                "gdoi_packets_total",
+                &[
+                    ("class", class),
+                    ("interface", interface),
+                    ("direction", direction),
+                ],
+            )
+        };
+        let got = [
+            count("esp", "lan", "ingress"),
+            count("esp", "wan", "ingress"),
+            count("esp", "lan", "egress"),
+            count("esp", "wan", "egress"),
+            count("isakmp", "wan", "egress"),
+        ];
+        for (got, expect) in got.into_iter().zip([300.0, 200.0, 0.0, 0.0, 100.0]) {
+            assert_number(got, expect);
+        }
+        // They did go through.
+        assert!(sent("wan") >= 400 && sent("lan") >= 200);
+        assert_number(metrics.sum("gdoi_esp_packets_total", &[]), 500.0);
+    });
+}
+
+#[test]
+fn a_packet_of_a_vlan_is_counted_once() {
+    in_network("a_packet_of_a_vlan_is_counted_once", |_| {
+        let tagged = Ethernet::tagged(&[Tag {
+            tpid: 0x8100,
+            tci: 100,
+        }]);
+        let frame = craft::packet(
+            &tagged,
+            "10.1.0.9".parse().unwrap(),
+            "10.2.0.9".parse().unwrap(),
+            ESP,
+            &craft::esp(0x1234, 1, &[0; 40]),
+        );
+        let made = ip(&[
+            "link",
+            "add",
+            "link",
+            Network::WATCH,
+            "name",
+            "watch.100",
+            "type",
+            "vlan",
+            "id",
+            "100",
+        ]);
+        if let Err(error) = made {
+            assert!(error.to_string().contains("Unknown device type"), "{error}");
+            eprintln!("SKIP a_packet_of_a_vlan_is_counted_once: this kernel has no VLAN interfaces");
+            return;
+        }
+
+        ip(&["link", "set", "watch.100", "up"]).unwrap();
+        let both = ["--interface", "watch*", "--log.level", "error"];
+        assert_eq!(counted_of(&both, &frame), [("watch".to_owned(), 500.0)].into());
+        let above = ["--interface", "watch.100", "--log.level", "error"];
+        assert_eq!(
+            counted_of(&above, &frame),
+            [("watch.100".to_owned(), 500.0)].into()
+        );
+    });
+}
+
+#[test]
+fn a_packet_of_a_bridge_is_counted_once() {
+    in_network("a_packet_of_a_bridge_is_counted_once", |_| {
+        let frame = esp("10.1.0.9", "10.2.0.9", GATEWAY_LAN);
+        ip(&["link", "add", "br0", "type", "bridge"]).unwrap();
+        ip(&["link", "set", Network::WATCH, "master", "br0"]).unwrap();
+        ip(&["link", "set", "br0", "up"]).unwrap();
+        let both = ["--interface", "watch,br0", "--log.level", "error"];
+        assert_eq!(counted_of(&both, &frame), [("watch".to_owned(), 500.0)].into());
+    });
+}
+
+#[test]
+fn a_hundred_times_taken_away_and_put_back_nothing_leaks() {
+    in_network(
+        "a_hundred_times_taken_away_and_put_back_nothing_leaks",
+        |network| {
+            let agent = Agent::start(&["--interface", "wat*", "--log.level", "error"]).unwrap();
+            let loaded = AtomicBool::new(true);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let frames: Vec<_> = Generator::new(0xc0de).take(200).collect();
+                    while loaded.load(Ordering::Relaxed) {
+                        // Between two lives of the interface there is nothing to send on.
+                        let Ok(injector) = Injector::open(Network::INJECT) else {
+                            continue;
+                        };
+                        for frame in &frames {
+                            if injector.send_frame(frame).is_err() {
+                                break;
+                            }
+                        }
+                    }
+                });
+                let mut slowest = Duration::ZERO;
+                // By then the agent's buffers and tables are as large as such traffic makes them.
+                let mut half = None;
+                for time in 1..=100 {
+                    network.remove_pair().unwrap();
+                    agent.until(|metrics| up(metrics) < 1.0).unwrap();
+                    network.add_pair().unwrap();
+                    let added = Instant::now();
+                    agent.until(|metrics| up(metrics) >= 1.0).unwrap();
+                    slowest = slowest.max(added.elapsed());
+                    if time == 50 {
+                        half = Some(Resources::of(&agent));
+                    }
+                }
+                loaded.store(false, Ordering::Relaxed);
+                let (before, after) = (half.unwrap(), Resources::of(&agent));
+                eprintln!("watched again after at most {slowest:?}; {before:?}, then {after:?}");
+                assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+                assert_eq!(after.descriptors, before.descriptors);
+                assert!(
+                    after.resident_kib < before.resident_kib + 16 * 1024,
+                    "{before:?} {after:?}"
+                );
+            });
+            assert!(agent.stop().unwrap().success());
+        },
+    );
+}
+
+fn up(metrics: &Metrics) -> f64 {
+    metrics.sum("gdoi_capture_up", &[])
+}
+
+/// What the agent holds: maps, programs and links are descriptors.
+#[derive(Debug)]
+struct Resources {
+    descriptors: usize,
+    resident_kib: u64,
+}
+
+impl Resources {
+    fn of(agent: &Agent) -> Self {
+        let folder = format!("/proc/{}", agent.id());
+        let status = fs::read_to_string(format!("{folder}/status")).unwrap();
+        let resident = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        // Connections are descriptors too, and come and go with each question.
+        let is_kernel_object = |path: &std::path::Path| path.to_string_lossy().contains("bpf");
+        Self {
+            descriptors: fs::read_dir(format!("{folder}/fd"))
+                .unwrap()
+                .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+                .filter(|target| is_kernel_object(target))
+                .count(),
+            resident_kib: resident.trim().trim_end_matches(" kB").trim().parse().unwrap(),
+        }
+    }
+}
+
+/// What the agent counted of generated frames.
+#[derive(Debug, PartialEq)]
+struct Counted {
+    packets: BTreeMap<String, f64>,
+    octets: BTreeMap<String, f64>,
+    misses: BTreeMap<String, f64>,
+    messages: BTreeMap<String, f64>,
+    esp: f64,
+}
+
+impl Counted {
+    fn of(arguments: &[&str], mode: &str) -> Self {
+        let agent = Agent::start(&quiet(arguments)).unwrap();
+        let reached = agent.metrics().unwrap().by("gdoi_capture_info", "mode");
+        assert!(reached.contains_key(mode), "{reached:?}");
+        let injector = Injector::open(Network::INJECT).unwrap();
+        // The kernel takes a tag off with two octets more than it has, and drops a frame that ends before, where
+        // traffic control does not see it.
+        let is_whole = |frame: &Vec<u8>| {
+            let is_tagged = matches!(frame[12..14], [0x81, 0x00] | [0x88, 0xa8]);
+            !is_tagged || frame.len() >= 20
+        };
+        let frames = Generator::new(0x9a7e).filter(is_whole).take(20_000);
+        for frame in frames {
+            injector.send_frame(&frame).unwrap();
+        }
+        agent.until_counted(20_000).unwrap();
+        let metrics = agent.metrics().unwrap();
+        Self {
+            packets: metrics.by("gdoi_packets_total", "class"),
+            octets: metrics.by("gdoi_bytes_total", "class"),
+            misses: metrics.by("gdoi_misses_total", "reason"),
+            messages: metrics.by("gdoi_messages_total", "exchange"),
+            esp: metrics.sum("gdoi_esp_packets_total", &[]),
+        }
+    }
+}
+
+/// What is counted, by interface, when `frame` comes five hundred times.
+fn counted_of(arguments: &[&str], frame: &[u8]) -> BTreeMap<String, f64> {
+    let agent = Agent::start(arguments).unwrap();
+    let injector = Injector::open(Network::INJECT).unwrap();
+    for _ in 0..500 {
+        injector.send_frame(frame).unwrap();
+    }
+    agent.until_counted(500).unwrap();
+    let metrics = agent.metrics().unwrap();
+    assert_number(metrics.sum("gdoi_esp_packets_total", &[]), 500.0);
+    metrics.by("gdoi_packets_total", "interface")
+}
+
+/// Two veth pairs and a gateway between their near ends; the far ends are where the wires lead.
+fn forwarding_gateway() {
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+    for all in ["all", "default"] {
+        fs::write(format!("/proc/sys/net/ipv4/conf/{all}/rp_filter"), "0").unwrap();
+    }
+    for (near, far, address, mac, peer) in [
+        ("lan", "lan-far", "10.1.0.1/24", GATEWAY_LAN, "10.1.0.9"),
+        ("wan", "wan-far", "10.2.0.1/24", GATEWAY_WAN, "10.2.0.9"),
+    ] {
+        let mac = mac.map(|octet| format!("{octet:02x}")).join(":");
+        ip(&["link", "add", near, "type", "veth", "peer", "name", far]).unwrap();
+        ip(&["link", "set", near, "address", &mac]).unwrap();
+        ip(&["link", "set", near, "up"]).unwrap();
+        ip(&["link", "set", far, "arp", "off", "up"]).unwrap();
+        ip(&["addr", "add", address, "dev", near]).unwrap();
+        ip(&["neigh", "add", peer, "lladdr", "02:00:00:00:00:99", "dev", near]).unwrap();
+    }
+}
+
+fn esp(source: &str, destination: &str, mac: [u8; 6]) -> Vec<u8> {
+    let mut frame = craft::packet(
+        &Ethernet::default(),
+        source.parse().unwrap(),
+        destination.parse().unwrap(),
+        ESP,
+        &craft::esp(0xabcd_0001, 1, &[0; 40]),
+    );
+    frame[..6].copy_from_slice(&mac);
+    frame
+}
+
+/// Packets that an interface sent.
+fn sent(name: &str) -> u64 {
+    let said = ip(&["-json", "-stats", "link", "show", name]).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    said[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
+}
+
+fn watched() -> Interface {
+    let links = netlink::links().unwrap();
+    let link = links.iter().find(|link| link.name == Network::WATCH).unwrap();
+    link.interface()
+}
+
+fn quiet<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec!["--interface", Network::WATCH, "--log.level", "error"];
+    all.extend(arguments);
+    all
+}
+
+fn assert_number(got: f64, expect: f64) {
+    assert!((got - expect).abs() < f64::EPSILON, "{got}, not {expect}");
+}
+
+const GATEWAY_LAN: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const GATEWAY_WAN: [u8; 6] = [2, 0, 0, 0, 0, 2];
