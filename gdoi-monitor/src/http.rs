@@ -1,8 +1,11 @@
 //! The agent's pages: metrics, health, readiness and what is known, over HTTP and HTTPS.
 
 mod answer;
+mod api;
 mod connection;
 mod counts;
+mod landing;
+mod ready;
 mod room;
 mod route;
 pub mod web;
@@ -13,11 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::engine::Request;
+use crate::engine::{Request, State};
 use crate::sink::prometheus::Exposition;
 use answer::Bodies;
 use counts::Counts;
@@ -31,6 +34,8 @@ pub use counts::Refusal;
 pub struct Server {
     engine: mpsc::Sender<Request>,
     exposition: Exposition,
+    /// All that was known when it was last asked for, and when that was.
+    everything: Mutex<Option<(Instant, Arc<State>)>>,
     web: Arc<Web>,
     limits: Limits,
     room: Arc<Room>,
@@ -82,6 +87,7 @@ impl Server {
         Self {
             engine,
             exposition: Exposition::default(),
+            everything: Mutex::new(None),
             web,
             limits,
             room: Arc::new(Room::new(limits.connections, limits.per_peer)),

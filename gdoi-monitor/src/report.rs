@@ -1,7 +1,7 @@
 //! What `analyze` says, in the form that was asked for.
 
 pub(crate) mod assets;
-mod escape;
+pub(crate) mod escape;
 mod html;
 mod json;
 mod lanes;

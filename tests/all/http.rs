@@ -4,5 +4,6 @@ mod access;
 mod agent;
 mod limits;
 mod metrics;
+mod pages;
 mod place;
 mod tls;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -89,15 +89,21 @@ pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {
 pub(super) fn page(kind: &'static str, status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if kind == HTML {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NO_SCRIPTS));
+    }
     answer
 }
 
 /// Of each kind. A list of 100,000 members is some 30 MB.
 const MAX_BODIES: usize = 4;
 const BODY_WAIT: Duration = Duration::from_secs(3);
+const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// The content type of pages for people.
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 /// The content type of JSON.
 pub(super) const JSON: &str = "application/json";

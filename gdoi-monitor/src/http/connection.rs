@@ -146,10 +146,9 @@ async fn guard(server: &Server, request: Request<Incoming>) -> Result<Answer, In
     } else {
         refuse(server, Refusal::Rate)
     };
-    let headers = settings.headers.iter();
-    answer
-        .headers_mut()
-        .extend(headers.map(|(name, value)| (name.clone(), value.clone())));
+    for (name, value) in &settings.headers {
+        answer.headers_mut().insert(name, value.clone());
+    }
     Ok(answer)
 }
 

@@ -1,20 +1,20 @@
 //! Which page a request is for.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use serde::Serialize;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::task::block_in_place;
+use tokio::time::{Instant, timeout};
 
-use super::Server;
-use super::answer::{self, Answer, Bound, JSON, page, text};
+use super::answer::{self, Answer, Bound, HTML, page, text};
+use super::{Refusal, Server, api, connection, landing, ready};
 use crate::engine::{self, Extent, State};
 use crate::sink::prometheus;
-use crate::state;
 
 /// Answers one request.
 pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answer {
@@ -26,52 +26,37 @@ pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answe
         return refusal;
     }
     match request.uri().path() {
-        "/" => page(HTML, StatusCode::OK, LANDING),
+        "/" => landing(server).await,
         "/metrics" => metrics(server).await,
         "/-/healthy" => text(StatusCode::OK, "healthy\n"),
         "/-/ready" => ready(server).await,
-        "/api/v1/groups" => {
-            api(server, |state| {
-                serde_json::to_vec(&state::groups(&state.snapshot, state.calendar).collect::<Vec<_>>())
-            })
-            .await
-        }
-        "/api/v1/members" => {
-            api(server, |state| {
-                serde_json::to_vec(&state::members(&state.snapshot, state.calendar).collect::<Vec<_>>())
-            })
-            .await
-        }
-        "/api/v1/spis" => {
-            api(server, |state| {
-                serde_json::to_vec(&state::spis(&state.snapshot, state.calendar).collect::<Vec<_>>())
-            })
-            .await
-        }
-        "/api/v1/events" => {
-            api(server, |state| {
-                Ok(format!("[{}]", state.recent.join(",")).into_bytes())
-            })
-            .await
-        }
-        _ => text(StatusCode::NOT_FOUND, "no such page; see /\n"),
+        path => match path.strip_prefix("/api/v1/").and_then(api::List::named) {
+            Some(list) => api::answer(server, list, request.uri().query().unwrap_or_default()).await,
+            None => text(StatusCode::NOT_FOUND, "no such page; see /\n"),
+        },
     }
+}
+
+async fn landing(server: &Server) -> Answer {
+    let make = |state: &State| Ok::<_, serde_json::Error>(landing::page(state, &server.status()));
+    long(server, &server.bodies.lists, Extent::Summary, HTML, make).await
 }
 
 async fn metrics(server: &Server) -> Answer {
     let make = |state: &State| server.exposition.page(state, &server.status());
-    long(
-        server,
-        &server.bodies.metrics,
-        Extent::Summary,
-        prometheus::CONTENT_TYPE,
-        make,
-    )
-    .await
+    let kind = prometheus::CONTENT_TYPE;
+    long(server, &server.bodies.metrics, Extent::Summary, kind, make).await
+}
+
+async fn ready(server: &Server) -> Answer {
+    match now(server, Extent::Summary).await {
+        Some(state) => ready::answer(&state, &server.status()),
+        None => stopping(),
+    }
 }
 
 /// An answer that may be long, made from what the engine knows.
-async fn long<E: std::fmt::Display>(
+pub(super) async fn long<E: Display>(
     server: &Server,
     bound: &Bound,
     extent: Extent,
@@ -79,12 +64,17 @@ async fn long<E: std::fmt::Display>(
     make: impl FnOnce(&State) -> Result<Vec<u8>, E>,
 ) -> Answer {
     let Some(permit) = bound.permit().await else {
-        return super::connection::refuse(server, super::Refusal::Busy);
+        return connection::refuse(server, Refusal::Busy);
     };
-    let Some(state) = now(server, extent).await else {
+    let state = match extent {
+        Extent::Everything => everything(server).await,
+        Extent::Summary => now(server, extent).await,
+    };
+    let Some(state) = state else {
         return stopping();
     };
-    match make(&state) {
+    // Tens of milliseconds, in which this thread serves nobody else.
+    match block_in_place(|| make(&state)) {
         Ok(body) => page(kind, StatusCode::OK, answer::held(body, permit)),
         Err(error) => {
             tracing::error!(%error, "cannot write an answer");
@@ -96,52 +86,19 @@ async fn long<E: std::fmt::Display>(
     }
 }
 
-/// Whether the agent does its work, and what it is checked by.
-#[derive(Serialize)]
-struct Readiness<'a> {
-    ready: bool,
-    interfaces: Vec<Interface<'a>>,
-}
-
-#[derive(Serialize)]
-struct Interface<'a> {
-    name: &'a str,
-    direction: &'static str,
-    watched: bool,
-    mode: Option<&'static str>,
-}
-
-async fn ready(server: &Server) -> Answer {
-    let Some(state) = now(server, Extent::Summary).await else {
-        return stopping();
-    };
-    let interfaces: Vec<_> = state
-        .captures
-        .iter()
-        .map(|capture| Interface {
-            name: &capture.interface,
-            direction: capture.direction.name(),
-            watched: capture.attached.is_some(),
-            mode: capture
-                .attached
-                .as_ref()
-                .map(|attached| attached.attachment.name()),
-        })
-        .collect();
-    let readiness = Readiness {
-        ready: !interfaces.is_empty() && interfaces.iter().all(|interface| interface.watched),
-        interfaces,
-    };
-    let status = if readiness.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    answer::json(status, &readiness)
-}
-
-async fn api(server: &Server, make: impl FnOnce(&State) -> serde_json::Result<Vec<u8>>) -> Answer {
-    long(server, &server.bodies.lists, Extent::Everything, JSON, make).await
+/// All that the engine knows, at most [`YOUNG`] old: to list it takes the engine's time, whoever asks and however often.
+async fn everything(server: &Server) -> Option<Arc<State>> {
+    let mut latest = server.everything.lock().await;
+    if let Some((at, state)) = latest.as_ref()
+        && at.elapsed() < YOUNG
+    {
+        return Some(Arc::clone(state));
+    }
+    // The old one is not kept while the new one is made.
+    *latest = None;
+    let state = now(server, Extent::Everything).await?;
+    *latest = Some((Instant::now(), Arc::clone(&state)));
+    Some(state)
 }
 
 fn stopping() -> Answer {
@@ -160,9 +117,4 @@ async fn now(server: &Server, extent: Extent) -> Option<Arc<State>> {
 
 /// The engine answers in milliseconds; it is at its end when it does not.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
-const HTML: &str = "text/html; charset=utf-8";
-const LANDING: &str = "<!doctype html><html lang=\"en\"><head><title>gdoi-monitor</title></head><body>\
-    <h1>gdoi-monitor</h1><ul><li><a href=\"/metrics\">metrics</a></li>\
-    <li><a href=\"/-/ready\">readiness</a></li>\
-    <li>what is known: <a href=\"/api/v1/groups\">groups</a>, <a href=\"/api/v1/members\">members</a>,\
-    <a href=\"/api/v1/spis\">SPIs</a>, <a href=\"/api/v1/events\">events</a></li></ul></body></html>\n";
+const YOUNG: Duration = Duration::from_millis(200);

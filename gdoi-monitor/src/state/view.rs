@@ -8,13 +8,13 @@ use super::{
 
 /// The groups of a snapshot, by name.
 pub fn groups(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = Group<'_>> {
+    let mut by_group: BTreeMap<&str, BTreeMap<&'static str, u64>> = BTreeMap::new();
+    for ((group, _, exchange), count) in &snapshot.messages {
+        let messages = by_group.entry(group).or_default();
+        *messages.entry(exchange.name()).or_default() += *count;
+    }
     snapshot.groups.iter().map(move |(name, state)| {
-        let mut messages = BTreeMap::new();
-        for ((group, _, exchange), count) in &snapshot.messages {
-            if group == name {
-                *messages.entry(exchange.name()).or_default() += *count;
-            }
-        }
+        let messages = by_group.remove(name.as_str()).unwrap_or_default();
         let total = snapshot.esp.get(name).copied().unwrap_or_default();
         group(name, state, messages, total, calendar)
     })

@@ -1,0 +1,116 @@
+//! What is known, as JSON for programs. Its schema is documented in `docs/api.md`; names in it stay.
+
+mod query;
+
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+use serde::Serialize;
+use serde_json::Result;
+
+use super::Server;
+use super::answer::{self, Answer, JSON};
+use super::route::long;
+use crate::engine::{Extent, State};
+use crate::state;
+use query::Query;
+
+/// A list that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    Events,
+    Groups,
+    Members,
+    Spis,
+}
+
+impl List {
+    /// The list with this name in the path.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "events" => Self::Events,
+            "groups" => Self::Groups,
+            "members" => Self::Members,
+            "spis" => Self::Spis,
+            _ => return None,
+        })
+    }
+
+    /// What it can be asked by.
+    const fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Events => &["group", "type", "severity", "limit", "offset"],
+            Self::Groups => &["group", "limit", "offset"],
+            Self::Members => &["group", "key_server", "limit", "offset"],
+            Self::Spis => &["group", "spi", "limit", "offset"],
+        }
+    }
+
+    /// How much the engine has to tell for it.
+    const fn extent(self) -> Extent {
+        match self {
+            Self::Events | Self::Groups => Extent::Summary,
+            Self::Members | Self::Spis => Extent::Everything,
+        }
+    }
+
+    /// The wanted part of the list, and how long it would be without limit and offset.
+    fn part(self, state: &State, query: &Query) -> Result<(Vec<u8>, usize)> {
+        let snapshot = &state.snapshot;
+        match self {
+            Self::Events => {
+                // Limits are for the latest.
+                let events = state.recent.iter().filter(|event| query.wants_event(event));
+                let all: Vec<&str> = events.map(|event| &**event).collect();
+                let end = all.len().saturating_sub(query.offset);
+                let begin = end.saturating_sub(query.limit);
+                let part = all.get(begin..end).unwrap_or_default().join(",");
+                Ok((format!("[{part}]").into_bytes(), all.len()))
+            }
+            Self::Groups => {
+                let groups = state::groups(snapshot, state.calendar);
+                query.part(groups.filter(|group| query.wants_group(Some(group.name))))
+            }
+            Self::Members => {
+                let members = state::members(snapshot, state.calendar);
+                query.part(members.filter(|member| {
+                    query.wants_group(member.group) && query.wants_key_server(member.key_server)
+                }))
+            }
+            Self::Spis => {
+                let spis = state::spis(snapshot, state.calendar);
+                query.part(spis.filter(|one| query.wants_group(one.group) && query.wants_spi(one.spi)))
+            }
+        }
+    }
+}
+
+/// Answers a request for a list.
+pub(super) async fn answer(server: &Server, list: List, query: &str) -> Answer {
+    let query = match Query::read(query, list.parameters()) {
+        Ok(query) => query,
+        Err(error) => {
+            let error = error.to_string();
+            return answer::json(StatusCode::BAD_REQUEST, &Refused { error });
+        }
+    };
+    let mut length = 0;
+    let make = |state: &State| {
+        list.part(state, &query).map(|(body, all)| {
+            length = all;
+            body
+        })
+    };
+    let mut answer = long(server, &server.bodies.lists, list.extent(), JSON, make).await;
+    if answer.status() == StatusCode::OK {
+        answer
+            .headers_mut()
+            .insert("x-total-count", HeaderValue::from(length));
+    }
+    answer
+}
+
+/// Why a request has no answer.
+#[derive(Serialize)]
+struct Refused {
+    error: String,
+}

@@ -1,0 +1,82 @@
+//! Whether the agent does its work, and what it is checked by.
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::Status;
+use super::answer::{self, Answer};
+use crate::engine::{CaptureState, State};
+
+#[derive(Serialize)]
+struct Readiness<'a> {
+    ready: bool,
+    interfaces: Vec<Interface<'a>>,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Interface<'a> {
+    name: &'a str,
+    direction: &'static str,
+    watched: bool,
+    mode: Option<&'static str>,
+    reason: Option<String>,
+}
+
+/// What does not keep the agent from its work, and should be looked at.
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    reason: Option<&'static str>,
+}
+
+/// Ready once every wanted interface is watched.
+pub(super) fn answer(state: &State, server: &Status) -> Answer {
+    let interfaces: Vec<_> = state.captures.iter().map(interface).collect();
+    let ready = !interfaces.is_empty() && interfaces.iter().all(|interface| interface.watched);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let readiness = Readiness {
+        ready,
+        interfaces,
+        checks: checks(state, server),
+    };
+    answer::json(status, &readiness)
+}
+
+fn interface(capture: &CaptureState) -> Interface<'_> {
+    let attached = capture.attached.as_ref();
+    Interface {
+        name: &capture.interface,
+        direction: capture.direction.name(),
+        watched: attached.is_some(),
+        mode: attached.map(|attached| attached.attachment.name()),
+        reason: reason(capture),
+    }
+}
+
+/// Why an interface is not watched, or not as well as could be.
+pub(super) fn reason(capture: &CaptureState) -> Option<String> {
+    match &capture.attached {
+        Some(attached) => attached.passed_over.as_ref().map(ToString::to_string),
+        None => Some("it is not there".to_owned()),
+    }
+}
+
+fn checks(_state: &State, server: &Status) -> Vec<Check> {
+    let check = |name, ok: bool, reason| Check {
+        name,
+        ok,
+        reason: (!ok).then_some(reason),
+    };
+    let web = server.reload.is_none_or(|reload| reload.is_good);
+    vec![check(
+        "web_config",
+        web,
+        "the file cannot be used; what was there before is in force; see the log",
+    )]
+}

@@ -1,0 +1,220 @@
+//! Pages for people and for programs: what they say, and that it is what is documented.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use gdoi_core::snapshot::GroupState;
+use gdoi_core::{Limits as Bounds, Tracker};
+use gdoi_monitor::engine::State;
+use gdoi_monitor::http::Limits;
+use gdoi_monitor::http::web::Web;
+use gdoi_monitor::sink::Events;
+use gdoi_monitor::time::Calendar;
+use gdoi_sim::{Observer, Simulation, scenario};
+use serde_json::Value;
+
+use super::place::{Got, Place, curl, nothing};
+
+const TEST: &str = "pages";
+
+fn serve(state: State) -> Place {
+    Place::serve(Arc::new(Web::plain()), Limits::default(), state)
+}
+
+fn ask(place: &Place, path: &str) -> Option<Got> {
+    curl(TEST, &[&format!("http://{}{path}", place.address)])
+}
+
+/// What an agent knows after a scenario.
+fn after(name: &str) -> State {
+    let scenario = scenario::named(name).unwrap();
+    let mut tracker = Tracker::new(scenario.config(), Bounds::default());
+    let mut simulation = Simulation::new(&scenario, Some(4)).unwrap();
+    let mut out = Vec::new();
+    let minute = std::time::Duration::from_mins(1);
+    Observer::new(minute, true).watch(&mut simulation, &mut tracker, &mut out);
+    let mut events = Events::nowhere(Calendar::EPOCH);
+    events.write(&mut out);
+    State {
+        recent: events.recent(),
+        snapshot: tracker.snapshot(),
+        ..nothing()
+    }
+}
+
+#[test]
+fn the_first_page_shows_the_groups_and_runs_no_script_of_theirs() {
+    let mut state = nothing();
+    let hostile = "<script>alert(\"&'\")</script>";
+    state
+        .snapshot
+        .groups
+        .insert(hostile.to_owned(), GroupState::default());
+    for number in 0..300 {
+        let name = format!("group-{number:03}");
+        state.snapshot.groups.insert(name, GroupState::default());
+    }
+    state.recent = vec![Arc::from(
+        r#"{"time":"2026-01-02T03:04:05.678Z","type":"kek_split","severity":"critical","group":"<b>"}"#,
+    )];
+    let Some(got) = ask(&serve(state), "/") else {
+        return;
+    };
+    assert_eq!(got.status, 200);
+    assert!(!got.body.contains("<script"), "{}", got.body);
+    for text in [
+        "&lt;script&gt;alert(&quot;&amp;&#39;&quot;)&lt;/script&gt;",
+        "group-000",
+        "And 101 more",
+        "kek_split",
+        "&lt;b&gt;",
+        "2026-01-02T03:04:05<",
+    ] {
+        assert!(got.body.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn without_an_interface_the_agent_is_not_ready() {
+    let place = serve(nothing());
+    let Some(got) = ask(&place, "/-/ready") else {
+        return;
+    };
+    assert_eq!(got.status, 503);
+    let said: Value = serde_json::from_str(&got.body).unwrap();
+    assert_eq!(said["ready"], false);
+    assert_eq!(said["checks"][0]["name"], "web_config");
+}
+
+#[test]
+fn lists_are_asked_for_in_parts() {
+    let place = serve(after("demo"));
+    let rows = |query: &str| -> Option<Vec<Value>> {
+        let got = ask(&place, &format!("/api/v1/{query}"))?;
+        assert_eq!(got.status, 200, "{query}: {}", got.body);
+        Some(serde_json::from_str(&got.body).unwrap())
+    };
+    let Some(members) = rows("members") else { return };
+    assert!(members.len() > 2);
+    assert_eq!(rows("members?limit=2").unwrap(), members[..2]);
+    assert_eq!(rows("members?limit=1&offset=1").unwrap(), members[1..2]);
+    let group = members[0]["group"].as_str().unwrap();
+    let of_group = rows(&format!("members?group={group}")).unwrap();
+    assert!(!of_group.is_empty() && of_group.iter().all(|member| member["group"] == group));
+    assert!(rows("members?group=nobody").unwrap().is_empty());
+    let events = rows("events").unwrap();
+    assert_eq!(
+        rows("events?limit=3").unwrap(),
+        events[events.len() - 3..],
+        "the latest"
+    );
+    let rekeys = rows("events?type=rekey").unwrap();
+    assert!(!rekeys.is_empty() && rekeys.iter().all(|event| event["type"] == "rekey"));
+    for (query, status) in [
+        ("members?colour=red", 400),
+        ("nonsense", 404),
+        ("spis?spi=x", 400),
+    ] {
+        assert_eq!(
+            ask(&place, &format!("/api/v1/{query}")).unwrap().status,
+            status,
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn the_documented_fields_are_those_that_are_there() {
+    let place = serve(after("demo"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    for list in ["groups", "members", "spis"] {
+        let Some(got) = ask(&place, &format!("/api/v1/{list}")) else {
+            return;
+        };
+        let rows: Vec<Value> = serde_json::from_str(&got.body).unwrap();
+        let mut have = BTreeMap::new();
+        for row in &rows {
+            fields("", row, &mut have);
+        }
+        let documented = documented(&document, list);
+        let names = |fields: &BTreeMap<String, String>| fields.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&have), names(&documented), "{list}");
+        for (name, kind) in have {
+            let said = &documented[&name];
+            assert!(
+                kind.is_empty() || said.contains(&kind),
+                "{list} {name}: {kind}, not {said}"
+            );
+        }
+    }
+}
+
+/// The fields of a list as the document has them: name and type.
+fn documented(document: &str, list: &str) -> BTreeMap<String, String> {
+    let heading = format!("`/api/v1/{list}`");
+    let section = document
+        .split("\n## ")
+        .find(|section| section.lines().next() == Some(&heading));
+    let rows = section
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| {
+        let (name, rest) = row.split_once("` | ")?;
+        Some((name.to_owned(), rest.split_once(" |")?.0.to_owned()))
+    })
+    .collect()
+}
+
+/// Names of fields and their types; empty where only `null` was seen.
+fn fields(at: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+    let kind = match value {
+        Value::Null => "",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
+    };
+    if !at.is_empty() {
+        let entry = found.entry(at.to_owned()).or_default();
+        if entry.is_empty() {
+            kind.clone_into(entry);
+        }
+    }
+    match value {
+        // Their keys are words of the protocol.
+        Value::Object(_) if COUNTS.contains(&at.rsplit('.').next().unwrap()) => {}
+        Value::Object(object) => {
+            for (name, value) in object {
+                let name = if at.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{at}.{name}")
+                };
+                fields(&name, value, found);
+            }
+        }
+        Value::Array(list) => {
+            for value in list.iter().filter(|value| value.is_object()) {
+                if let Value::Object(object) = value {
+                    for (name, value) in object {
+                        fields(&format!("{at}[].{name}"), value, found);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+const COUNTS: [&str; 6] = [
+    "messages",
+    "retransmissions",
+    "completed",
+    "failed",
+    "failed_at",
+    "rekeys",
+];
