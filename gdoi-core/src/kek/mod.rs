@@ -3,15 +3,17 @@
 //! A rekey that delivers a new KEK still carries the old cookies (RFC 6407 §4.3): the new pair is first seen one rekey
 //! later, and the delivery is, in retrospect, the last rekey under the old pair.
 
+mod belonging;
 mod double;
 mod formula;
 mod life;
+mod split;
 mod verdict;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +22,11 @@ pub(crate) use life::KekLine;
 use crate::deadlines::{Armed, Timer};
 use crate::group::{Attribution, GroupId};
 use crate::observation::host;
-use crate::peer::Peer;
 use crate::rekey::{Event, transport_of};
 use crate::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Seen, Subject, Tracker};
-use crate::transition::{
-    Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, KekSplit, Transition, Transport, What,
-};
+use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transition, Transport, What};
 
 /// A KEK, named by the cookie pair of its rekeys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -106,84 +105,6 @@ impl Tracker {
                 self.discover(seen, id, server, out)
             }
         }
-    }
-
-    /// The group whose rekeys a new KEK continues.
-    fn belongs(&self, seen: Seen<'_>, id: Id, server: Id) -> Attribution {
-        let destination = host(seen.message.destination);
-        let Some(kek) = self.keks.get(id) else {
-            return Attribution::Nothing;
-        };
-        match kek.transport {
-            Transport::Multicast => self.by_rekey_address(seen.now, destination, server),
-            Transport::Unicast => self.by_member(seen.now, Peer::new(seen.message.destination), server),
-        }
-    }
-
-    /// Multicast: the group of that address, when this key server serves it, or its own has gone silent.
-    fn by_rekey_address(&self, now: Timestamp, address: IpAddr, server: Id) -> Attribution {
-        let mut found = Attribution::Nothing;
-        for (id, group) in self.groups.iter() {
-            if group.rekey_address != Some(address) {
-                continue;
-            }
-            let ours = group.servers.contains(&server) || group.config.is_some();
-            let silent = group
-                .rekeys
-                .last
-                .is_none_or(|last| now.since(last) > self.window(id) * 3);
-            if ours {
-                return Attribution::One(id);
-            }
-            if silent
-                && self
-                    .rekey_interval(id)
-                    .is_none_or(|interval| group_is_late(group, now, interval))
-            {
-                found = Attribution::One(id);
-            }
-        }
-        found
-    }
-
-    /// Unicast: the group of the member, told by the configuration, or by the rekeys it got before and their schedule.
-    fn by_member(&self, now: Timestamp, peer: Peer, server: Id) -> Attribution {
-        let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
-        let is_unicast = |id: &GroupId| {
-            let known = self.groups.config(*id, &self.config);
-            known.is_some_and(|known| known.rekey_address.is_none())
-        };
-        let fitting = self.groups.fitting(groups, peer.ip(), &self.config);
-        let configured: Vec<GroupId> = fitting.filter(is_unicast).collect();
-        if let [only] = configured[..] {
-            return Attribution::One(only);
-        }
-        let member = self.members.find(&peer).and_then(|id| self.members.get(id));
-        let before: Vec<GroupId> = member.map_or_else(Vec::new, |member| {
-            member.groups.into_iter().filter_map(GroupId::known).collect()
-        });
-        let due: Vec<GroupId> = before
-            .iter()
-            .copied()
-            .filter(|&id| self.is_due(now, id) == Some(true))
-            .collect();
-        let possible = |id: &&GroupId| self.is_due(now, **id) != Some(false);
-        match (due.as_slice(), before.iter().filter(possible).count()) {
-            ([only], _) => Attribution::One(*only),
-            // Nothing but one group is known of the member, and its schedule does not speak against it.
-            ([], 1) if configured.is_empty() && before.len() == 1 => before
-                .first()
-                .map_or(Attribution::Nothing, |&only| Attribution::One(only)),
-            ([], 0) if configured.is_empty() => Attribution::Nothing,
-            _ => Attribution::Several,
-        }
-    }
-
-    /// Whether a rekey of this group is due now. `None` when its schedule is not known.
-    fn is_due(&self, now: Timestamp, id: GroupId) -> Option<bool> {
-        let expected = self.next_expected(id)?;
-        let slack = self.window(id) + self.rekey_interval(id)? / 50;
-        Some(expected.before(slack) <= now)
     }
 
     /// A KEK belongs to a group, and may take the place of another.
@@ -284,103 +205,6 @@ impl Tracker {
         let what = What::GroupAmbiguous(GroupAmbiguous { candidates, cookies });
         self.emit(seen.now, Subject::server(GroupId::NONE, server), what, out);
     }
-
-    /// A rekey came under a KEK that another one had taken the place of: both are in use.
-    pub(crate) fn used_again(&mut self, now: Timestamp, id: Id, group: GroupId, out: &mut Vec<Transition>) {
-        self.check_age(now, id, group, out);
-        let Some(kek) = self.keks.get(id) else {
-            return;
-        };
-        if !kek.replaced {
-            return;
-        }
-        let (cookies, server) = (kek.cookies, kek.server);
-        let Some(state) = self.groups.get_mut(group) else {
-            return;
-        };
-        let Some(other) = state.kek.current else {
-            return;
-        };
-        if other == cookies || state.kek.split == Some(cookies) {
-            return;
-        }
-        let other_server = self
-            .keks
-            .find(&other)
-            .and_then(|id| self.keks.get(id))
-            .and_then(|kek| kek.server);
-        if other_server == server {
-            self.split_off(now, group, id, &other, out);
-            return;
-        }
-        let Some(state) = self.groups.get_mut(group) else {
-            return;
-        };
-        state.kek.split = Some(cookies);
-        let address = |id: Option<Id>| id.and_then(|id| self.servers.address(id));
-        let (Some(first), Some(second)) = (address(server), address(other_server)) else {
-            return;
-        };
-        let what = What::KekSplit(KekSplit {
-            first: cookies,
-            first_key_server: first,
-            second: other,
-            second_key_server: second,
-            merged: false,
-        });
-        self.emit(now, Subject::group(group), what, out);
-    }
-
-    /// A KEK that was taken for replaced is used on by the same key server: the other one is another group's.
-    fn split_off(
-        &mut self,
-        now: Timestamp,
-        group: GroupId,
-        id: Id,
-        other: &Cookies,
-        out: &mut Vec<Transition>,
-    ) {
-        let (Some(other_id), Some(kek)) = (self.keks.find(other), self.keks.get_mut(id)) else {
-            return;
-        };
-        kek.replaced = false;
-        let (cookies, server) = (kek.cookies, kek.server);
-        let Some(server) = server else {
-            return;
-        };
-        let Some(address) = self.servers.address(server) else {
-            return;
-        };
-        let Some(found) = self.groups.discover(&format!("{address}/{}", short(*other))) else {
-            return;
-        };
-        self.groups.join(found, server, &mut self.servers);
-        if let Some(kek) = self.keks.get_mut(other_id) {
-            kek.group = found;
-            kek.parent = None;
-        }
-        if let Some(state) = self.groups.get_mut(group) {
-            state.kek.resume(cookies);
-        }
-        let transport = self
-            .keks
-            .get(other_id)
-            .map_or(Transport::Unicast, |kek| kek.transport);
-        if let Some(state) = self.groups.get_mut(found) {
-            state.transport = Some(transport);
-            state.kek.begin(*other);
-        }
-        let what = What::GroupDiscovered(GroupDiscovered {
-            transport,
-            rekey_address: None,
-            cookies: *other,
-        });
-        self.emit(now, Subject::server(found, server), what, out);
-    }
-}
-
-fn group_is_late(group: &crate::group::Group, now: Timestamp, interval: core::time::Duration) -> bool {
-    group.rekeys.last.is_none_or(|last| now.since(last) > interval)
 }
 
 /// The first four octets of a pair, which is how key servers print it too.
