@@ -1,7 +1,8 @@
 //! How a key server renews its KEK, told from timing alone.
 //!
 //! Each cycle, from one delivery to the next, is one vote: renewed well before the end of the lifetime, at the end,
-//! after it, or neither. Three that agree make a verdict; one makes a provisional one.
+//! after it, or neither. Three that agree make a verdict; one makes a provisional one. The latest three that agree make
+//! one whatever was before: the key server got other software.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -118,12 +119,10 @@ impl Tracker {
         now: Timestamp,
         out: &mut Vec<Transition>,
     ) -> Option<()> {
-        let votes = &self.groups.get(id)?.kek.votes;
+        let votes = self.votes(id, server, lifetime)?;
         let mut tally = [0_u32; Verdict::ALL.len()];
-        for cycle in votes.cycles.iter().filter(|cycle| cycle.server == server) {
-            if let Vote::For(verdict) = self.vote(id, lifetime, cycle.period)
-                && let Some(count) = tally.get_mut(verdict as usize)
-            {
+        for verdict in votes {
+            if let Some(count) = tally.get_mut(verdict as usize) {
                 *count += 1;
             }
         }
@@ -157,6 +156,24 @@ impl Tracker {
         });
         self.emit(now, Subject::server(id, server), what, out);
         Some(())
+    }
+
+    /// What the cycles of a key server say, the latest first, as far as they count.
+    fn votes(&self, id: GroupId, server: Id, lifetime: Duration) -> Option<Vec<Verdict>> {
+        let cycles = self.groups.get(id)?.kek.votes.cycles.iter().rev();
+        let own = cycles.filter(|cycle| cycle.server == server);
+        let mut votes: Vec<Verdict> = own
+            .filter_map(|cycle| match self.vote(id, lifetime, cycle.period) {
+                Vote::For(verdict) => Some(verdict),
+                Vote::Forced => None,
+            })
+            .collect();
+        let latest = votes.first().copied();
+        let agree = votes.iter().take_while(|vote| Some(**vote) == latest).count();
+        if agree >= QUORUM as usize {
+            votes.truncate(agree);
+        }
+        Some(votes)
     }
 
     fn vote(&self, id: GroupId, lifetime: Duration, period: Duration) -> Vote {

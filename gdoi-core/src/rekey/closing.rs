@@ -90,6 +90,7 @@ impl Tracker {
         if event.retransmissions > 0 {
             let what = RekeyRetransmitted {
                 cookies,
+                transport,
                 retransmissions: event.retransmissions,
                 recipients: event.recipients,
                 identical: event.identical,

@@ -315,6 +315,8 @@ pub struct RekeyOverdue {
 pub struct RekeyRetransmitted {
     /// The KEK it was sent under.
     pub cookies: Cookies,
+    /// How it travelled: multicast is always repeated, for nobody acknowledges it.
+    pub transport: Transport,
     /// Messages sent again.
     pub retransmissions: u32,
     /// Different destinations they went to.

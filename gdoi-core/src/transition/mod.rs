@@ -154,13 +154,16 @@ impl What {
             | Self::Malformed(_)
             | Self::MemberLost(_)
             | Self::RegistrationFailed(_)
-            | Self::RekeyRetransmitted(_)
             | Self::RekeyUnacknowledged(_)
             | Self::SpiStale(_) => Severity::Warning,
             Self::KekBehavior(behavior) => behavior.verdict.severity(),
             Self::RegistrationBurstStarted(burst) => match burst.character {
                 BurstCharacter::Wave => Severity::Info,
                 BurstCharacter::Storm => Severity::Warning,
+            },
+            Self::RekeyRetransmitted(repeat) => match repeat.transport {
+                Transport::Multicast => Severity::Info,
+                Transport::Unicast => Severity::Warning,
             },
             Self::KekSplit(split) if split.merged => Severity::Info,
             Self::KekExpired(_) | Self::KekSplit(_) | Self::KekOverAge(_) => Severity::Critical,
