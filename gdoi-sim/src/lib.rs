@@ -13,11 +13,13 @@
 
 mod agenda;
 mod capture;
+pub mod demonstration;
 mod emission;
 mod message;
 mod observe;
 pub mod scenario;
 pub mod score;
+mod story;
 mod syslog;
 mod table;
 mod truth;
@@ -27,6 +29,7 @@ pub use capture::PcapWriter;
 pub use emission::{Emission, EspPackets, Sent};
 pub use observe::Observer;
 pub use scenario::{Scenario, ScenarioError};
+pub use story::{StoryError, story};
 pub use truth::{Happened, Kind, Reason, Truth};
 pub use world::Simulation;
 

@@ -1,6 +1,7 @@
 //! One file per subject.
 
 mod demo;
+mod demonstrations;
 mod library;
 mod matrix;
 mod message;

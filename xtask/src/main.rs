@@ -7,6 +7,7 @@
 )]
 
 mod compiler;
+mod demonstrate;
 mod doctor;
 mod drift;
 mod ebpf;
@@ -56,6 +57,8 @@ enum Task {
     },
     /// Show the main job: a capture, over a veth pair, through the real agent
     Demo,
+    /// Compare what the tracker says of the demonstrations with what is expected
+    Demonstrate(demonstrate::Demonstrate),
     /// Write the documents that are made from the code
     Docs,
     /// Say the version of everything that is needed, and what is missing
@@ -98,6 +101,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Bench { arguments } => lab::bench(&places, arguments),
         Task::Demo => lab::demo(&places),
+        Task::Demonstrate(args) => demonstrate::run(&places, args),
         Task::Docs => lab::docs(&places),
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),

@@ -1,0 +1,102 @@
+//! The demonstrations: the tracker says what it is expected to say.
+
+use super::library;
+use crate::demonstration::{DEMONSTRATIONS, Demonstration};
+use crate::scenario::parse_duration;
+use crate::story;
+
+#[test]
+fn every_demonstration_tells_its_story() {
+    for Demonstration { name, expected } in DEMONSTRATIONS {
+        let told = story(&library(name), None).unwrap();
+        let different = told
+            .lines()
+            .zip(expected.lines())
+            .find(|(told, line)| told != line);
+        assert!(
+            told == expected,
+            "{name}: {different:?}; when it is right: cargo xtask demonstrate --write"
+        );
+    }
+}
+
+/// What each is there to show is in its story, and nothing that alarms without need.
+#[test]
+fn the_stories_are_the_right_ones() {
+    let rows: [(&str, &[&str], &[&str]); 5] = [
+        ("healthy_day", &[], &["registration_burst_started"]),
+        (
+            "lost_rekey",
+            &[
+                "reason=missed_rekey member=10.1.19.2",
+                "reason=missed_rekey member:12",
+            ],
+            &["registration_burst_started", "registration_failed"],
+        ),
+        (
+            "power_cut",
+            &[
+                "2000 info     registration_started       G1 exchange=main_mode key_server=10.1.11.2 kind=re_registration",
+            ],
+            &["registration_burst_started"],
+        ),
+        (
+            "coop_split",
+            &[
+                "coop_silent",
+                "kek_split",
+                "merged=false",
+                "merged=true",
+                "key_server_changed",
+            ],
+            &[
+                "coop_silent",
+                "kek_split",
+                "key_server_changed",
+                "registration_burst_started",
+            ],
+        ),
+        (
+            "mixed_upgrade",
+            &["verdict=legacy", "verdict=new", "double_reregistration"],
+            &[
+                "double_reregistration",
+                "kek_behavior",
+                "rekey_retransmitted",
+                "rekey_unacknowledged",
+                "registration_burst_started",
+            ],
+        ),
+    ];
+    for (name, told, alarms) in rows {
+        let story = story(&library(name), None).unwrap();
+        for words in told {
+            assert!(story.contains(words), "{words} is not in {name}:\n{story}");
+        }
+        for line in story.lines().skip(2) {
+            let severity = line.split_whitespace().nth(3).unwrap();
+            let kind = line.split_whitespace().nth(4).unwrap();
+            assert!(severity == "info" || alarms.contains(&kind), "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn events_are_one_line_until_a_pause_or_another_word() {
+    let mut scenario = library("late_joiner");
+    scenario.duration = parse_duration("75m").unwrap();
+    let story = story(&scenario, Some(3)).unwrap();
+    let started: Vec<&str> = story
+        .lines()
+        .filter(|line| line.contains("registration_started"))
+        .collect();
+    assert_eq!(started.len(), 2, "{started:#?}");
+    assert!(
+        started[0].contains("    6 info") && started[0].contains("member:6"),
+        "{started:#?}"
+    );
+    assert!(
+        started[1].starts_with("01:1") && started[1].contains("member:2"),
+        "{started:#?}"
+    );
+}

@@ -1,0 +1,51 @@
+//! `cargo xtask demonstrate`: what the tracker says of the scenarios that show what it is for, and whether that is what
+//! is expected of it.
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use gdoi_sim::demonstration::{DEMONSTRATIONS, Demonstration, FOLDER};
+use gdoi_sim::{scenario, story};
+
+use crate::place::Places;
+
+/// Which demonstrations.
+#[derive(Args)]
+pub(crate) struct Demonstrate {
+    /// Print the story of this one; all are only compared when left out
+    name: Option<String>,
+    /// Expect from now on what is said now
+    #[arg(long)]
+    write: bool,
+}
+
+pub(crate) fn run(places: &Places, args: &Demonstrate) -> Result<()> {
+    let wanted = |one: &&Demonstration| args.name.as_ref().is_none_or(|name| name == one.name);
+    let mut different = Vec::new();
+    let mut found = false;
+    for Demonstration { name, expected } in DEMONSTRATIONS.iter().filter(wanted) {
+        found = true;
+        let told = story(&scenario::named(name)?, None)?;
+        if args.name.is_some() {
+            print!("{told}");
+        }
+        if args.write {
+            let path = places.root.join(FOLDER).join(format!("{name}.txt"));
+            std::fs::write(&path, &told).with_context(|| format!("write {}", path.display()))?;
+        } else if told == *expected {
+            println!("{name}: {} lines, as expected", told.lines().count());
+        } else {
+            different.push(*name);
+        }
+    }
+    if !found {
+        let names: Vec<&str> = DEMONSTRATIONS.iter().map(|one| one.name).collect();
+        bail!("a demonstration is one of: {}", names.join(", "));
+    }
+    if !different.is_empty() {
+        bail!(
+            "{} differ from {FOLDER}; when that is right: cargo xtask demonstrate --write",
+            different.join(", ")
+        );
+    }
+    Ok(())
+}
