@@ -1,5 +1,6 @@
 //! Registrations: the IKE SAs they run in, how far each came, and how it ended.
 
+mod failure;
 mod ikev2;
 mod isakmp;
 mod outcome;
