@@ -180,6 +180,8 @@ pub struct DataPlaneState {
     pub stale_packets: u64,
     /// Sites that still send a replaced SPI.
     pub lagging_sites: u64,
+    /// Lifetime of the TEKs, where configured: headers do not tell it.
+    pub tek_lifetime: Option<Duration>,
 }
 
 /// One member.

@@ -98,6 +98,10 @@ impl Tracker {
                 rollover: group.data.rollover.clone(),
                 stale_packets: group.data.stale_packets,
                 lagging_sites: 0,
+                tek_lifetime: self
+                    .groups
+                    .config(id, &self.config)
+                    .and_then(|known| known.tek_lifetime),
             },
         }
     }
