@@ -10,6 +10,8 @@ use gdoi_wire::Ports;
 
 use crate::config::Mode;
 use crate::report::Format;
+use crate::show::Show;
+use crate::top::Top;
 
 /// Tells what every GDOI group does, from headers alone.
 #[derive(Debug, Parser)]
@@ -31,6 +33,10 @@ pub enum Command {
     Decode(Decode),
     /// Watch interfaces and serve what is found
     Run(Run),
+    /// Ask a running agent what it knows
+    Show(Show),
+    /// Watch what a running agent knows, on the whole terminal
+    Top(Top),
 }
 
 /// The arguments of `analyze`.

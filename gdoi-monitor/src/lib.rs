@@ -3,6 +3,7 @@
 
 pub mod analyze;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod decode;
 pub mod engine;
@@ -13,8 +14,10 @@ pub mod http;
 mod progress;
 pub mod report;
 pub mod run;
+pub mod show;
 pub mod sink;
 pub mod sites;
 pub mod source;
 pub mod state;
 pub mod time;
+pub mod top;

@@ -8,7 +8,7 @@ use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
 use gdoi_monitor::source::xdp;
-use gdoi_monitor::{analyze, config, decode, http, run};
+use gdoi_monitor::{analyze, config, decode, http, run, show, top};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
@@ -17,6 +17,8 @@ fn main() -> ExitCode {
             Command::CheckConfig(arguments) => config::command(&arguments),
             Command::Decode(arguments) => decode::command(&arguments),
             Command::Run(arguments) => run::command(&arguments),
+            Command::Show(arguments) => show::command(&arguments),
+            Command::Top(arguments) => top::command(&arguments),
         },
         Err(error) => Err(error.into()),
     };

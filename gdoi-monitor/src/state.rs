@@ -156,6 +156,8 @@ pub struct DataPlane {
     pub stale_packets: u64,
     /// Sites that still send a replaced SPI.
     pub lagging_sites: u64,
+    /// Lifetime of the TEKs in seconds, where configured.
+    pub tek_lifetime_seconds: Option<f64>,
 }
 
 /// Durations: how many, and how long on average.

@@ -5,5 +5,5 @@ mod agent;
 mod limits;
 mod metrics;
 mod pages;
-mod place;
+pub(crate) mod place;
 mod tls;

@@ -18,5 +18,7 @@ mod parity;
 mod program;
 mod replay;
 mod report_page;
+mod show;
 mod simulation;
+mod top;
 mod truth;

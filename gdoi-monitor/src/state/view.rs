@@ -188,6 +188,7 @@ fn data_plane(state: &DataPlaneState, total: EspTotal) -> DataPlane {
         rollover,
         stale_packets,
         lagging_sites,
+        tek_lifetime,
     } = state;
     let EspTotal { packets, octets } = total;
     DataPlane {
@@ -198,6 +199,7 @@ fn data_plane(state: &DataPlaneState, total: EspTotal) -> DataPlane {
         rollover: rollover.into(),
         stale_packets: *stale_packets,
         lagging_sites: *lagging_sites,
+        tek_lifetime_seconds: tek_lifetime.as_ref().map(Duration::as_secs_f64),
     }
 }
 

@@ -1,0 +1,155 @@
+//! Asks a running agent over HTTP, and believes nothing of what it answers.
+//!
+//! The agent may be of another version, be overloaded, or be no agent at all: each answer has a limit of time and of
+//! size, and everything textual in it is made harmless before it reaches a terminal ([`Text`]).
+
+mod address;
+mod arguments;
+mod connection;
+mod error;
+mod health;
+mod objects;
+#[cfg(test)]
+pub(crate) mod samples;
+mod span;
+mod text;
+mod tls;
+mod window;
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+pub use address::{Address, AddressError};
+pub use arguments::AgentArgs;
+pub use error::Error;
+pub use health::Complaint;
+pub use objects::{
+    Date, Event, Group, Kek, KeyServer, Member, Registration, Rekey, SpiUse, Spread, Traffic, Window,
+};
+pub use span::{compact, counted, seconds};
+pub use text::{Text, escape_json};
+pub use window::News;
+pub(crate) use window::texts;
+
+use connection::Connection;
+use tls::Trust;
+
+/// A person's way to one agent. The connection stays open between questions.
+#[derive(Debug)]
+pub struct Client {
+    address: Address,
+    /// `Authorization` header, where one is wanted.
+    authorization: Option<String>,
+    trust: Trust,
+    limit: Duration,
+    connection: Option<Connection>,
+}
+
+/// What the agent answered, and when.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// The agent's time, in whole seconds; ours where it does not tell.
+    pub now: Date,
+    /// What it said.
+    pub body: T,
+}
+
+impl Client {
+    /// A client of the agent at `address`, whose certificate is signed by one in `ca_file` where one is given. Each
+    /// answer has to come within `limit`.
+    pub fn new(
+        mut address: Address,
+        ca_file: Option<&Path>,
+        auth_file: Option<&Path>,
+        limit: Duration,
+    ) -> Result<Self, Error> {
+        let typed = address.take_credentials();
+        let credentials = match auth_file {
+            Some(path) => Some(address::credentials_from(path)?),
+            None => typed,
+        };
+        Ok(Self {
+            trust: Trust::new(&address, ca_file)?,
+            authorization: credentials.map(|credentials| credentials.header()),
+            address,
+            limit,
+            connection: None,
+        })
+    }
+
+    /// Where the agent is, without credentials.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The page at `path`, as it came; whether it is JSON is not looked at.
+    pub async fn page(&mut self, path: &str) -> Result<Answer<Vec<u8>>, Error> {
+        if let Ok(answer) = tokio::time::timeout(self.limit, self.ask(path)).await {
+            return answer;
+        }
+        self.connection = None;
+        Err(Error::Silent {
+            address: self.address.clone(),
+            limit: self.limit,
+        })
+    }
+
+    /// The page at `path`, read as what it should be.
+    pub async fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<Answer<T>, Error> {
+        let Answer { now, body } = self.page(path).await?;
+        Ok(Answer {
+            now,
+            body: self.parse(path, &body)?,
+        })
+    }
+
+    /// Reads what came from `path` as what it should be.
+    pub fn parse<'a, T: serde::Deserialize<'a>>(&self, path: &str, body: &'a [u8]) -> Result<T, Error> {
+        serde_json::from_slice(body).map_err(|cause| Error::Nonsense {
+            address: self.address.clone(),
+            path: path.to_owned(),
+            cause,
+        })
+    }
+
+    async fn ask(&mut self, path: &str) -> Result<Answer<Vec<u8>>, Error> {
+        let kept = self.connection.take().filter(Connection::is_open);
+        let reused = kept.is_some();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let mut answer = connection
+            .ask(&self.address, self.authorization.as_deref(), path)
+            .await;
+        // A server may close a connection that was idle, just when it is used again.
+        if reused && matches!(answer, Err(Error::Broken { .. })) {
+            connection = self.connect().await?;
+            answer = connection
+                .ask(&self.address, self.authorization.as_deref(), path)
+                .await;
+        }
+        if answer.is_ok() {
+            self.connection = Some(connection);
+        }
+        answer
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        Connection::open(&self.address, &self.trust).await
+    }
+}
+
+/// What is asked for, by those who ask.
+pub mod path {
+    /// The groups.
+    pub const GROUPS: &str = "/api/v1/groups";
+    /// The members.
+    pub const MEMBERS: &str = "/api/v1/members";
+    /// The ESP SPIs.
+    pub const SPIS: &str = "/api/v1/spis";
+    /// The latest events.
+    pub const EVENTS: &str = "/api/v1/events";
+}

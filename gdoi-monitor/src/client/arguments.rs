@@ -1,0 +1,47 @@
+//! How an agent is named on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::SignedDuration;
+
+use super::{Address, Client, Error};
+
+/// Which agent to ask.
+#[derive(Clone, Debug, Args)]
+pub struct AgentArgs {
+    /// The agent; https, a user and a password (better in a file), and a path are possible
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:11848")]
+    url: Address,
+    /// Certificates in PEM that may have signed the agent's [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// File with USER:PASSWORD in its first line
+    #[arg(long, value_name = "FILE")]
+    auth_file: Option<PathBuf>,
+    /// How long an answer may take, like 500ms or 1m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = limit)]
+    timeout: Duration,
+}
+
+impl AgentArgs {
+    /// A client of that agent.
+    pub fn client(&self) -> Result<Client, Error> {
+        Client::new(
+            self.url.clone(),
+            self.ca_file.as_deref(),
+            self.auth_file.as_deref(),
+            self.timeout,
+        )
+    }
+}
+
+fn limit(typed: &str) -> Result<Duration, &'static str> {
+    typed
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|limit| Duration::try_from(limit).ok())
+        .filter(|limit| !limit.is_zero())
+        .ok_or("write it like 10s, 500ms or 1m")
+}

@@ -1,0 +1,117 @@
+//! Words of others, made harmless for a terminal.
+
+use std::borrow::{Borrow, Cow};
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Deserializer};
+
+/// Text in which every character takes its place and does nothing else: control characters are shown as symbols, and
+/// what would turn the direction of reading or not be seen at all as a replacement character.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(String);
+
+impl Text {
+    /// Makes `text` harmless.
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().map(symbol).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Ok(Self::new(&text))
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+fn symbol(character: char) -> char {
+    match character {
+        // The Unicode block "Control Pictures" has them in the same order.
+        '\0'..='\u{1f}' => {
+            char::from_u32(0x2400 + u32::from(character)).unwrap_or(char::REPLACEMENT_CHARACTER)
+        }
+        '\u{7f}' => '\u{2421}',
+        other if is_treacherous(other) => char::REPLACEMENT_CHARACTER,
+        other => other,
+    }
+}
+
+/// Whether a character acts on a terminal, or on the reading of others, and is no ASCII.
+fn is_treacherous(character: char) -> bool {
+    matches!(character,
+        '\u{80}'..='\u{9f}' // C1 controls: some terminals obey them
+        | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON whose strings are harmless on a terminal and mean the same: JSON itself allows all but the C0 controls.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    let acts = |character: char| character == '\u{7f}' || is_treacherous(character);
+    if !json.contains(acts) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for character in json.chars() {
+        if acts(character) {
+            // Such a character can stand in a string only, so that an escape is always possible.
+            let units = character.encode_utf16(&mut [0; 2]).to_vec();
+            escaped.extend(units.into_iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(character);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Text, escape_json};
+
+    #[test]
+    fn nothing_acts_on_the_terminal() {
+        for (hostile, shown) in [
+            ("G1", "G1"),
+            ("Zürich 東京", "Zürich 東京"),
+            ("\x1b[2J\x07", "␛[2J␇"),
+            ("a\r\nb\tc\x7f", "a␍␊b␉c␡"),
+            ("\u{9b}31m", "\u{fffd}31m"),
+            ("\u{202e}evil\u{200b}", "\u{fffd}evil\u{fffd}"),
+        ] {
+            assert_eq!(&*Text::new(hostile), shown);
+            let json = serde_json::to_string(hostile).unwrap();
+            let read: Text = serde_json::from_str(&json).unwrap();
+            assert_eq!(&*read, shown);
+        }
+    }
+
+    #[test]
+    fn json_means_the_same_without_acting() {
+        for hostile in ["plain", "\u{9b}31m \u{7f} \u{202e} \u{e0041}", "\x1b]0;x\x07"] {
+            let json = serde_json::to_string(hostile).unwrap();
+            let escaped = escape_json(&json);
+            assert!(!escaped.chars().any(|one| one.is_control() || one == '\u{202e}'));
+            assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), hostile);
+        }
+    }
+}

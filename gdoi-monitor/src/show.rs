@@ -1,0 +1,144 @@
+//! `gdoi-monitor show`: asks a running agent, and says it in the words of `show crypto gdoi`.
+
+mod events;
+mod group;
+mod groups;
+mod members;
+mod table;
+
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::client::{AgentArgs, Text, escape_json};
+use crate::exit::Exit;
+
+/// The arguments of `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// What to show.
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// What to show.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Every group in one line
+    Groups(Groups),
+    /// All that is known of one group
+    Group(OneGroup),
+    /// Every member in one line
+    Members(Members),
+    /// The latest events, and those to come
+    Events(Events),
+}
+
+/// The arguments of `show groups`.
+#[derive(Debug, Args)]
+pub struct Groups {
+    /// For programs: the agent's JSON
+    #[arg(long)]
+    json: bool,
+    /// Which agent.
+    #[command(flatten)]
+    agent: AgentArgs,
+}
+
+/// The arguments of `show group`.
+#[derive(Debug, Args)]
+pub struct OneGroup {
+    /// Its name
+    name: String,
+    /// For programs: a JSON object of `group`, its `members` and its `spis`
+    #[arg(long)]
+    json: bool,
+    /// Which agent.
+    #[command(flatten)]
+    agent: AgentArgs,
+}
+
+/// The arguments of `show members`.
+#[derive(Debug, Args)]
+pub struct Members {
+    /// Only those of this group
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// For programs: the agent's JSON
+    #[arg(long)]
+    json: bool,
+    /// Which agent.
+    #[command(flatten)]
+    agent: AgentArgs,
+}
+
+/// The arguments of `show events`.
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Go on with events as they happen, also over a restart of the agent
+    #[arg(short, long)]
+    follow: bool,
+    /// Only the latest so many of those that happened already
+    #[arg(short = 'n', long, value_name = "N")]
+    lines: Option<usize>,
+    /// Only those of this group
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// For programs: the agent's JSON, one event a line
+    #[arg(long)]
+    json: bool,
+    /// Which agent.
+    #[command(flatten)]
+    agent: AgentArgs,
+}
+
+/// Shows what was asked for.
+pub fn command(arguments: &Show) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(async {
+        match &arguments.what {
+            What::Groups(arguments) => groups::show(arguments).await,
+            What::Group(arguments) => group::show(arguments).await,
+            What::Members(arguments) => members::show(arguments).await,
+            What::Events(arguments) => events::show(arguments).await,
+        }
+    })?;
+    Ok(Exit::Fine)
+}
+
+/// Prints JSON as it came, but for what could act on a terminal.
+fn print_json(json: &str) -> io::Result<()> {
+    print(&format!("{}\n", escape_json(json)))
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The group that an object of the agent belongs to.
+#[derive(Deserialize)]
+struct Belonging {
+    group: Option<Text>,
+}
+
+/// Whether an object belongs to the group that was asked for, if one was.
+fn belongs(object: &str, wanted: Option<&Text>) -> bool {
+    wanted.is_none_or(|wanted| {
+        serde_json::from_str::<Belonging>(object)
+            .is_ok_and(|belonging| belonging.group.as_ref() == Some(wanted))
+    })
+}
+
+/// A JSON array of objects as they came.
+fn array(objects: &[&RawValue]) -> String {
+    let texts: Vec<_> = objects.iter().map(|object| object.get()).collect();
+    format!("[{}]", texts.join(","))
+}

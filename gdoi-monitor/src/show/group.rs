@@ -1,0 +1,170 @@
+//! `show group`: all that is known of one group, laid out like `show crypto gdoi`.
+
+mod keys;
+mod servers;
+
+use std::fmt::{self, Write as _};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{OneGroup, array, belongs, members, print, print_json};
+use crate::client::{Client, Date, Group, Member, SpiUse, Text, path, seconds};
+
+pub(super) async fn show(arguments: &OneGroup) -> anyhow::Result<()> {
+    let mut client = arguments.agent.client()?;
+    let wanted = Text::new(&arguments.name);
+    let groups = client.page(path::GROUPS).await?;
+    let objects: Vec<&RawValue> = client.parse(path::GROUPS, &groups.body)?;
+    let names: Vec<Named> = client.parse(path::GROUPS, &groups.body)?;
+    let found = names
+        .iter()
+        .zip(objects)
+        .find(|(Named { name }, _)| *name == wanted);
+    let Some((_, object)) = found else {
+        return Err(Unknown::new(&wanted, names, &client).into());
+    };
+    let members = client.page(path::MEMBERS).await?;
+    let members = only(&client, path::MEMBERS, &members.body, &wanted)?;
+    let spis = client.page(path::SPIS).await?;
+    let spis = only(&client, path::SPIS, &spis.body, &wanted)?;
+    if arguments.json {
+        let group = object.get();
+        return Ok(print_json(&format!(
+            "{{\"group\":{group},\"members\":{members},\"spis\":{spis}}}"
+        ))?);
+    }
+    let whole = Whole {
+        group: client.parse(path::GROUPS, object.get().as_bytes())?,
+        members: client.parse(path::MEMBERS, members.as_bytes())?,
+        spis: client.parse(path::SPIS, spis.as_bytes())?,
+        now: groups.now,
+    };
+    Ok(print(&whole.text()?)?)
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: Text,
+}
+
+/// The objects of a list that belong to a group, as a JSON array.
+fn only(client: &Client, path: &str, body: &[u8], wanted: &Text) -> anyhow::Result<String> {
+    let mut objects: Vec<&RawValue> = client.parse(path, body)?;
+    objects.retain(|object| belongs(object.get(), Some(wanted)));
+    Ok(array(&objects))
+}
+
+/// The agent knows no such group.
+#[derive(Debug, thiserror::Error)]
+#[error("no group {wanted:?} at {address}; it knows {known}")]
+struct Unknown {
+    wanted: String,
+    address: String,
+    known: String,
+}
+
+impl Unknown {
+    fn new(wanted: &Text, mut names: Vec<Named>, client: &Client) -> Self {
+        let more = names.len().saturating_sub(NAMED);
+        names.truncate(NAMED);
+        let mut known: Vec<_> = names
+            .iter()
+            .map(|Named { name }| format!("{:?}", &**name))
+            .collect();
+        if more > 0 {
+            known.push(format!("{more} more"));
+        }
+        Self {
+            wanted: wanted.to_string(),
+            address: client.address().to_string(),
+            known: known.join(", "),
+        }
+    }
+}
+
+/// All that is known of a group at a moment.
+struct Whole {
+    group: Group,
+    members: Vec<Member>,
+    spis: Vec<SpiUse>,
+    now: Date,
+}
+
+impl Whole {
+    /// For people.
+    fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        self.information(&mut text)?;
+        self.servers(&mut text)?;
+        self.rekeys(&mut text)?;
+        self.kek(&mut text)?;
+        self.teks(&mut text)?;
+        if !self.members.is_empty() {
+            writeln!(text, "\nMEMBERS\n")?;
+            for line in members::text(&self.members, self.now).lines() {
+                writeln!(text, "    {line}")?;
+            }
+        }
+        Ok(text)
+    }
+
+    fn information(&self, to: &mut String) -> fmt::Result {
+        let group = &self.group;
+        writeln!(to, "GROUP INFORMATION\n")?;
+        let origin = if group.configured {
+            "configured"
+        } else {
+            "discovered"
+        };
+        line(to, "Group Name", &format!("{} ({origin})", group.name))?;
+        let transport = match (group.transport.as_deref(), group.rekey_address) {
+            (Some("multicast"), Some(address)) => format!("Multicast to {address}"),
+            (Some("multicast"), None) => "Multicast".to_owned(),
+            (Some("unicast"), _) => "Unicast".to_owned(),
+            (Some(other), _) => other.to_owned(),
+            (None, _) => "unknown: no rekey seen yet".to_owned(),
+        };
+        line(to, "Rekey Transport Type", &transport)?;
+        line(to, "Members known", &group.members.to_string())?;
+        let complaints = group.complaints();
+        if complaints.is_empty() {
+            return line(to, "State", &group.state());
+        }
+        for (place, complaint) in complaints.iter().enumerate() {
+            let label = if place == 0 { "State" } else { "" };
+            line(
+                to,
+                label,
+                &format!("{}: {}", complaint.severity.name(), complaint.what),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// From a moment until now, or from now until a moment.
+    fn ago(&self, date: Date) -> String {
+        format!("{} ago", seconds(self.now.since(date)))
+    }
+
+    fn left(&self, date: Date) -> String {
+        let left = date.since(self.now);
+        if left < 0.0 {
+            format!("0 sec, {} ago", seconds(-left))
+        } else {
+            seconds(left)
+        }
+    }
+}
+
+/// A line with its label, the colons below each other.
+fn line(to: &mut String, label: &str, value: &str) -> fmt::Result {
+    let colon = if label.is_empty() { ' ' } else { ':' };
+    writeln!(to, "    {label:<25}{colon} {value}")
+}
+
+/// More names than these do not help to find the one that was meant.
+const NAMED: usize = 10;
+
+#[cfg(test)]
+mod tests;

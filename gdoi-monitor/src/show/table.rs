@@ -1,0 +1,49 @@
+//! Columns that are as wide as what is in them.
+
+use unicode_width::UnicodeWidthStr as _;
+
+/// Lines of columns, the first line its headings.
+pub(super) struct Table<const N: usize> {
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    pub(super) fn new(headings: [&str; N]) -> Self {
+        Self {
+            rows: Vec::from([headings.map(str::to_owned)]),
+        }
+    }
+
+    pub(super) fn push(&mut self, row: [String; N]) {
+        self.rows.push(row);
+    }
+
+    /// The lines, two spaces between columns and none at their ends.
+    pub(super) fn text(&self) -> String {
+        let mut widths = [0; N];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.width().max(*width);
+            }
+        }
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (width, cell) in widths.iter().zip(row) {
+                line.push_str(cell);
+                line.push_str(&" ".repeat(width - cell.width().min(*width) + 2));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// What is not known, or does not apply.
+pub(super) const NOTHING: &str = "-";
+
+/// A cell of what may not be known.
+pub(super) fn cell(known: Option<impl ToString>) -> String {
+    known.map_or_else(|| NOTHING.to_owned(), |known| known.to_string())
+}

@@ -1,0 +1,145 @@
+//! What happened in one group and what is due, along time.
+
+mod lanes;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use lanes::{Axis, Lane, Mark};
+
+use super::rows::NOTHING;
+use crate::client::{Date, Event, Group, Window, compact, counted};
+use crate::top::model::{Model, SPANS};
+use crate::top::palette::Palette;
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
+    let (Some(now), Some(group)) = (model.now(), model.chosen()) else {
+        frame.render_widget(
+            Line::styled("no group is selected: 1 shows them", palette.quiet()),
+            area,
+        );
+        return;
+    };
+    let (length, name) = SPANS.get(model.zoom).copied().unwrap_or((600.0, "10 min"));
+    let axis = Axis {
+        now,
+        length,
+        columns: usize::from(area.width.saturating_sub(LABEL)),
+    };
+    let events = model.events_of_group();
+    let mut lines = vec![title(group, name, palette), forecast(group, now, palette)];
+    lines.extend(
+        lanes::past(&axis, &events)
+            .iter()
+            .map(|lane| drawn(lane, palette)),
+    );
+    lines.push(drawn(&lanes::ahead(&axis, &due(group)), palette));
+    lines.extend(self::axis(&axis, palette));
+    lines.push(Line::styled(LEGEND, palette.quiet()));
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    let [above, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(area);
+    frame.render_widget(Paragraph::new(lines), above);
+    latest(frame, below, &events, palette);
+}
+
+fn title(group: &Group, span: &str, palette: Palette) -> Line<'static> {
+    let transport = group
+        .transport
+        .as_deref()
+        .unwrap_or("transport unknown")
+        .to_owned();
+    Line::from(vec![
+        Span::styled(group.name.to_string(), palette.heading()),
+        Span::raw(format!(
+            "  {transport}, {}, {}, the last {span}",
+            counted(group.members, "member"),
+            counted(group.rekeys(), "rekey")
+        )),
+    ])
+}
+
+/// What is due, in words.
+fn forecast(group: &Group, now: Date, palette: Palette) -> Line<'static> {
+    let left =
+        |date: Option<Date>| date.map_or_else(|| "unknown".to_owned(), |date| compact(date.since(now)));
+    let window = group.kek.re_registration_window;
+    Line::styled(
+        format!(
+            "rekey in {}, KEK left {}, reregisters in {}",
+            left(group.rekey.next_expected),
+            left(group.kek.expiry),
+            left(window.map(|Window(earliest, _)| earliest)),
+        ),
+        palette.quiet(),
+    )
+}
+
+fn due(group: &Group) -> Vec<(Date, char)> {
+    let window = group.kek.re_registration_window;
+    let due = [
+        (group.rekey.next_expected, 'n'),
+        (window.map(|Window(earliest, _)| earliest), 'w'),
+        (group.kek.expiry, 'E'),
+    ];
+    due.into_iter()
+        .filter_map(|(date, mark)| Some((date?, mark)))
+        .collect()
+}
+
+fn drawn(lane: &Lane, palette: Palette) -> Line<'static> {
+    let width = usize::from(LABEL);
+    let mut spans = vec![Span::styled(format!("{:<width$}", lane.label), palette.quiet())];
+    spans.extend(lane.marks.iter().map(|mark| match mark {
+        None => Span::styled("·", palette.quiet()),
+        Some(Mark { sign, severity }) => Span::styled(sign.to_string(), palette.severity(*severity)),
+    }));
+    Line::from(spans)
+}
+
+/// The axis: where it is now, and how long ago its beginning is.
+fn axis(axis: &Axis, palette: Palette) -> [Line<'static>; 2] {
+    let width = usize::from(LABEL);
+    let mut line = format!("{:<width$}", "");
+    let mut words = line.clone();
+    let here = axis.now_column();
+    for column in 0..axis.columns {
+        line.push(if column == here { '|' } else { '-' });
+    }
+    let (began, now) = (axis.beginning(), axis.now);
+    let date = |date: Date| date.0.strftime("%m-%d %H:%M:%S").to_string();
+    words.push_str(&date(began));
+    let gap = (here + width).saturating_sub(words.chars().count() + NOW.len());
+    words.push_str(&" ".repeat(gap));
+    words.push_str(NOW);
+    words.push_str(&now.0.strftime("%H:%M:%S").to_string());
+    [
+        Line::styled(line, palette.quiet()),
+        Line::styled(words, palette.quiet()),
+    ]
+}
+
+fn latest(frame: &mut Frame<'_>, area: Rect, events: &[&Event], palette: Palette) {
+    let lines: Vec<_> = events
+        .iter()
+        .take(usize::from(area.height))
+        .map(|event| {
+            let who = event.member.as_ref().or(event.key_server.as_ref());
+            Line::from(vec![
+                Span::raw(format!("{}  ", event.time.0.strftime("%H:%M:%S"))),
+                Span::styled(
+                    format!("{:<24}", event.what),
+                    palette.severity_word(&event.severity),
+                ),
+                Span::raw(format!("  {}", who.map_or(NOTHING, |who| who))),
+            ])
+        })
+        .collect();
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// Columns of the names in front.
+const LABEL: u16 = 12;
+const NOW: &str = "now ";
+const LEGEND: &str = "T tek K kek D delete r again u unacked | registered x failed C new KEK s new SPI";

@@ -1,0 +1,66 @@
+//! Asks the agent again and again.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::client::{Client, Date, Error, Event, Group, Member, path};
+
+/// What the agent knew at a moment.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// The agent's time.
+    pub(super) now: Date,
+    pub(super) groups: Vec<Group>,
+    pub(super) members: Vec<Member>,
+    /// The latest first.
+    pub(super) events: Vec<Event>,
+    /// When it answered, on the clock that never steps.
+    pub(super) at: Instant,
+}
+
+/// What came of asking.
+#[derive(Clone, Debug)]
+pub(super) enum News {
+    /// An answer.
+    Answer(Box<Seen>),
+    /// None, and why.
+    Nothing(String),
+}
+
+/// Asks once.
+pub(super) async fn fetch(client: &mut Client) -> Result<Seen, Error> {
+    let groups = client.read(path::GROUPS).await?;
+    let members = client.read(path::MEMBERS).await?;
+    let mut events: Vec<Event> = client.read(path::EVENTS).await?.body;
+    events.reverse();
+    Ok(Seen {
+        now: groups.now,
+        groups: groups.body,
+        members: members.body,
+        events,
+        at: Instant::now(),
+    })
+}
+
+/// Asks until nobody listens. What is not answered is asked again.
+pub(super) async fn keep_fetching(mut client: Client, to: mpsc::Sender<News>) {
+    let mut clock = tokio::time::interval(EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first answer is there already.
+    clock.tick().await;
+    loop {
+        clock.tick().await;
+        let news = match fetch(&mut client).await {
+            Ok(seen) => News::Answer(Box::new(seen)),
+            Err(error) => News::Nothing(error.to_string()),
+        };
+        if to.send(news).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// How often a person wants to know.
+const EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,102 @@
+//! How fast counters grow, and how fast they grew a while ago.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::client::{Group, Text};
+
+/// What is counted of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    messages: u64,
+    packets: u64,
+}
+
+/// How fast a group's counters grew, the latest last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rates {
+    last: Counts,
+    /// Messages a second.
+    pub(super) messages: VecDeque<f64>,
+    /// ESP packets a second.
+    pub(super) packets: VecDeque<f64>,
+}
+
+/// The rates of every group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    groups: BTreeMap<Text, Rates>,
+}
+
+impl History {
+    /// Takes the counters of now; `elapsed` seconds after those before.
+    pub(super) fn take(&mut self, groups: &[Group], elapsed: Option<f64>) {
+        let mut before = std::mem::take(&mut self.groups);
+        for group in groups {
+            let counts = Counts {
+                messages: group.messages.values().sum(),
+                packets: group.esp.packets,
+            };
+            let known = before.remove(&group.name);
+            let mut rates = known.clone().unwrap_or_default();
+            if let (Some(elapsed), Some(_)) = (elapsed.filter(|elapsed| *elapsed > 0.0), known) {
+                push(&mut rates.messages, rates.last.messages, counts.messages, elapsed);
+                push(&mut rates.packets, rates.last.packets, counts.packets, elapsed);
+            }
+            rates.last = counts;
+            self.groups.insert(group.name.clone(), rates);
+        }
+    }
+
+    /// The rates of a group.
+    pub(super) fn of(&self, group: &str) -> Option<&Rates> {
+        self.groups.get(group)
+    }
+}
+
+fn push(rates: &mut VecDeque<f64>, before: u64, now: u64, elapsed: f64) {
+    if rates.len() == KEPT {
+        rates.pop_front();
+    }
+    // An agent that was started anew counts from zero: what it counted came since.
+    let grown = now.checked_sub(before).unwrap_or(now);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate of 2^53 a second needs no last digit"
+    )]
+    let grown = grown as f64;
+    rates.push_back(grown / elapsed);
+}
+
+/// As many as the widest terminal has columns.
+const KEPT: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::History;
+    use crate::client::Group;
+    use crate::client::samples::GROUPS;
+
+    #[test]
+    fn rates_survive_a_restart_and_forget_what_is_gone() {
+        let groups: Vec<Group> = serde_json::from_str(GROUPS).unwrap();
+        let mut history = History::default();
+        let mut take = |packets: u64, elapsed| {
+            let mut groups = groups.clone();
+            groups[0].esp.packets = packets;
+            history.take(&groups, elapsed);
+            history
+                .of("G1")
+                .unwrap()
+                .packets
+                .iter()
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(take(1_000, None), [0.0; 0]);
+        assert_eq!(take(1_100, Some(2.0)), [50.0]);
+        assert_eq!(take(30, Some(1.0)), [50.0, 30.0]);
+        assert_eq!(take(30, Some(0.0)), [50.0, 30.0]);
+        history.take(&[], Some(1.0));
+        assert!(history.of("G1").is_none());
+    }
+}
