@@ -1,26 +1,30 @@
 //! A simulated day as Prometheus would have scraped it: the agent's own metrics page, in virtual time.
 
+mod blocks;
 mod gateway;
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gdoi_core::Timestamp;
 use gdoi_sim::{Emission, Scenario, Simulation};
 
+pub use blocks::Blocks;
 use gateway::Gateway;
 
 /// How a day is scraped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Day<'a> {
     /// Time between scrapes.
     pub interval: Duration,
+    /// The label `job` of every sample.
+    pub job: &'a str,
     /// The label `instance` of every sample.
     pub instance: &'a str,
 }
 
-/// What was written of a day.
+/// What was scraped of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scrapes {
     /// When it began and ended.
@@ -30,16 +34,22 @@ pub struct Scrapes {
 }
 
 impl Day<'_> {
-    /// Lets the scenario happen before the tracker and the metrics sink of the agent, and writes what each scrape
-    /// would have got: `OpenMetrics` samples with times, for `promtool tsdb create-blocks-from openmetrics`.
-    pub fn write(&self, scenario: &Scenario, seed: Option<u64>, out: &mut impl Write) -> Result<Scrapes> {
+    /// Lets the scenario happen before the tracker and the metrics sink of the agent, and gives what each scrape would
+    /// have got to `take`: lines with a time each, as `promtool tsdb create-blocks-from openmetrics` wants them.
+    pub fn scrape(
+        &self,
+        scenario: &Scenario,
+        seed: Option<u64>,
+        take: &mut impl FnMut(Timestamp, &str) -> Result<()>,
+    ) -> Result<Scrapes> {
         let mut simulation = Simulation::new(scenario, seed)?;
         let mut scraper = Scraper {
-            day: self,
+            day: *self,
             gateway: Gateway::new(scenario),
             due: scenario.start,
             count: 0,
-            out,
+            lines: String::new(),
+            take,
         };
         for emission in simulation.by_ref() {
             if let Emission::Loss(_, loss) = &emission {
@@ -61,20 +71,16 @@ impl Day<'_> {
     }
 }
 
-/// Ends what [`Day::write`] has written, once.
-pub fn finish(out: &mut impl Write) -> io::Result<()> {
-    out.write_all(b"# EOF\n")
-}
-
-struct Scraper<'a, W> {
-    day: &'a Day<'a>,
+struct Scraper<'a, T> {
+    day: Day<'a>,
     gateway: Gateway,
     due: Timestamp,
     count: u64,
-    out: &'a mut W,
+    lines: String,
+    take: &'a mut T,
 }
 
-impl<W: Write> Scraper<'_, W> {
+impl<T: FnMut(Timestamp, &str) -> Result<()>> Scraper<'_, T> {
     /// Scrapes as often as is due before `until`.
     fn until(&mut self, until: Timestamp) -> Result<()> {
         while self.due < until {
@@ -83,7 +89,7 @@ impl<W: Write> Scraper<'_, W> {
             for line in page.lines().filter(|line| is_simulated(line)) {
                 self.sample(line)?;
             }
-            self.scraped();
+            self.scraped()?;
         }
         Ok(())
     }
@@ -92,14 +98,17 @@ impl<W: Write> Scraper<'_, W> {
     fn unanswered_until(&mut self, until: Timestamp) -> Result<()> {
         while self.due < until {
             self.sample("up 0")?;
-            self.scraped();
+            self.scraped()?;
         }
         Ok(())
     }
 
-    fn scraped(&mut self) {
+    fn scraped(&mut self) -> Result<()> {
+        (self.take)(self.due, &self.lines)?;
+        self.lines.clear();
         self.due = self.due.after(self.day.interval);
         self.count += 1;
+        Ok(())
     }
 
     /// A line of a metrics page, with the labels that Prometheus adds and the time of the scrape.
@@ -107,11 +116,11 @@ impl<W: Write> Scraper<'_, W> {
         let (series, value) = line.rsplit_once(' ').context("a sample without a value")?;
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         let comma = if labels == "}" { "" } else { "," };
-        let instance = self.day.instance;
+        let Day { job, instance, .. } = self.day;
         let seconds = self.due.since(Timestamp::ZERO).as_secs_f64();
         writeln!(
-            self.out,
-            "{name}{{job=\"{JOB}\",instance=\"{instance}\"{comma}{labels} {value} {seconds:.3}"
+            self.lines,
+            "{name}{{job=\"{job}\",instance=\"{instance}\"{comma}{labels} {value} {seconds:.3}"
         )
         .context("write a sample")
     }
@@ -121,6 +130,9 @@ impl<W: Write> Scraper<'_, W> {
 fn is_simulated(line: &str) -> bool {
     !line.starts_with('#') && !line.starts_with("process_")
 }
+
+/// What ends a file of samples.
+pub const END: &str = "# EOF\n";
 
 /// The job of the scrape configuration that ships.
 pub const JOB: &str = "gdoi-monitor";

@@ -63,10 +63,13 @@ struct Scraping {
     /// Time between scrapes, such as 30s
     #[arg(long, default_value = "30s", value_parser = scenario::parse_duration)]
     interval: Duration,
-    /// Label of the gateway
+    /// Label `job` of every sample
+    #[arg(long, default_value = day::JOB)]
+    job: String,
+    /// Label `instance` of every sample
     #[arg(long, default_value = "gateway:11848")]
     instance: String,
-    /// Metrics file, for `promtool tsdb create-blocks-from openmetrics`
+    /// Samples with times, for `promtool tsdb create-blocks-from openmetrics`
     #[arg(long, value_name = "FILE")]
     metrics: PathBuf,
 }
@@ -149,6 +152,7 @@ fn scraped(arguments: &Scraping) -> Result<String> {
         scenario,
         seed,
         interval,
+        job,
         instance,
         metrics,
     } = arguments;
@@ -157,12 +161,16 @@ fn scraped(arguments: &Scraping) -> Result<String> {
     let mut out = BufWriter::new(file);
     let day = Day {
         interval: *interval,
+        job,
         instance,
     };
-    let scrapes = day.write(&scenario, *seed, &mut out)?;
-    day::finish(&mut out)
+    let written = || format!("write {}", metrics.display());
+    let scrapes = day.scrape(&scenario, *seed, &mut |_, lines| {
+        out.write_all(lines.as_bytes()).with_context(written)
+    })?;
+    out.write_all(day::END.as_bytes())
         .and_then(|()| out.flush())
-        .with_context(|| format!("write {}", metrics.display()))?;
+        .with_context(written)?;
     Ok(format!(
         "{}: {} scrapes in {}\n",
         scenario.title,

@@ -1,8 +1,9 @@
 //! The distribution's packages, where it is one with apt.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use nix::unistd::geteuid;
 
 use crate::process;
@@ -22,6 +23,29 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     // The lists may be absent, or older than the archive.
     process::output(apt().arg("update"))?;
     install_known(packages)
+}
+
+/// Unpacks a package below `folder`, and installs nothing: no service starts, no user is made.
+pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+    if !has_apt() {
+        bail!("this distribution has no apt");
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    let download = || process::output(apt().args(["download", package]).current_dir(folder));
+    if download().is_err() {
+        // As in `install`; only root can renew the lists.
+        process::output(apt().arg("update"))?;
+        download()?;
+    }
+    let is_archive = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let entries = std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    let archive = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(is_archive)
+        .with_context(|| format!("{package} was not downloaded"))?;
+    process::output(Command::new("dpkg").arg("-x").arg(&archive).arg(folder))?;
+    std::fs::remove_file(&archive).with_context(|| format!("remove {}", archive.display()))
 }
 
 /// The command that a person would type.

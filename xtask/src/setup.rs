@@ -15,6 +15,7 @@ use crate::toolchain::{CHOICE, PINNED, Toolchain, candidates, without_outer_tool
 /// `cargo xtask setup`.
 pub(crate) fn run(places: &Places) -> Result<()> {
     programs();
+    prometheus(places);
     let compiler = compiler(places)?;
     println!("BPF toolchain: {}", compiler.toolchain.describe());
     println!("BPF linker: {}", compiler.linker.display());
@@ -31,6 +32,21 @@ pub(crate) fn programs() {
         match packages::install(&[package]) {
             Ok(()) => println!("{program}: installed"),
             Err(error) => println!("{program}: missing, {error:#}"),
+        }
+    }
+}
+
+/// Brings Prometheus, which tests of rules and dashboards ask; unpacked for this checkout alone, so that no service runs.
+fn prometheus(places: &Places) {
+    let folder = places.tools().join("prometheus");
+    if process::on_path("prometheus").is_some() && process::on_path("promtool").is_some() {
+        println!("prometheus: found");
+    } else if folder.join("usr/bin/promtool").is_file() {
+        println!("prometheus: unpacked");
+    } else {
+        match packages::unpack("prometheus", &folder) {
+            Ok(()) => println!("prometheus: unpacked"),
+            Err(error) => println!("prometheus: missing, {error:#}"),
         }
     }
 }
