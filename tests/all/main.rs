@@ -16,6 +16,7 @@ mod live_events;
 mod oracle;
 mod parity;
 mod program;
+mod prometheus;
 mod replay;
 mod report_page;
 mod show;

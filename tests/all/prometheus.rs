@@ -1,0 +1,29 @@
+//! Rules, alerts and dashboards: they name what there is, each alert has its page, and a real Prometheus gives answers.
+
+mod dashboards;
+mod days;
+mod expression;
+mod promtool;
+mod rules;
+
+use std::path::{Path, PathBuf};
+
+use gdoi_lab::prometheus::program;
+
+/// Whether there is a Prometheus; says loudly, in a form that is counted, when there is none.
+fn is_installed(test: &str) -> bool {
+    let has = program("prometheus").is_some() && program("promtool").is_some();
+    if !has {
+        eprintln!("SKIP {test}: prometheus is not installed");
+    }
+    has
+}
+
+/// What is deployed.
+fn deploy() -> PathBuf {
+    root().join("deploy")
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
