@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 pub struct Agent {
     child: Child,
+    port: u16,
 }
 
 impl Agent {
@@ -25,6 +26,18 @@ impl Agent {
 
     /// Starts the agent of this build, its log to `log`, and waits until it is ready.
     pub fn start_logging_to(arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
+        Self::spawn(arguments, log, PORT)
+    }
+
+    /// Starts another agent next to the first, with its pages on another port of loopback.
+    pub fn start_on(port: u16, arguments: &[&str]) -> Result<Self> {
+        let address = format!("127.0.0.1:{port}");
+        let mut all = vec!["--web.listen-address", &address];
+        all.extend(arguments);
+        Self::spawn(&all, Stdio::inherit(), port)
+    }
+
+    fn spawn(arguments: &[&str], log: impl Into<Stdio>, port: u16) -> Result<Self> {
         let program = program()?;
         // Whatever happens to us, the agent ends with us.
         let child = Command::new("setpriv")
@@ -36,7 +49,7 @@ impl Agent {
             .stderr(log)
             .spawn()
             .context("start the agent (through setpriv of util-linux)")?;
-        let mut agent = Self { child };
+        let mut agent = Self { child, port };
         agent.until_ready()?;
         Ok(agent)
     }
@@ -48,7 +61,7 @@ impl Agent {
 
     /// The body of one of its pages.
     pub fn page(&self, path: &str) -> Result<String> {
-        let (status, body) = get(path)?;
+        let (status, body) = get(self.port, path)?;
         if status != 200 {
             bail!("{path} answered {status}: {body}");
         }
@@ -112,7 +125,7 @@ impl Agent {
             if let Some(status) = self.child.try_wait().context("look after the agent")? {
                 bail!("the agent ended with {status}");
             }
-            if get("/-/ready").is_ok_and(|(status, _)| status == 200) {
+            if get(self.port, "/-/ready").is_ok_and(|(status, _)| status == 200) {
                 return Ok(());
             }
             if since.elapsed() > PATIENCE {
@@ -144,8 +157,8 @@ fn program() -> Result<PathBuf> {
         .context("gdoi-monitor is not built: run `cargo build`")
 }
 
-fn get(path: &str) -> Result<(u16, String)> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+fn get(port: u16, path: &str) -> Result<(u16, String)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect(address).context("connect to the agent")?;
     stream
         .set_read_timeout(Some(PATIENCE))

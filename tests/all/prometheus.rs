@@ -3,6 +3,7 @@
 mod dashboards;
 mod days;
 mod expression;
+mod fleet;
 mod promtool;
 mod rules;
 

@@ -98,6 +98,16 @@ pub(super) fn have_answers(ask: impl Fn(&str) -> Vec<Series>) {
     assert_eq!(empty, rightly);
 }
 
+/// The expressions of panels that show the process of an agent.
+pub(super) fn of_the_process() -> Vec<String> {
+    let all = all().into_iter().flat_map(|dashboard| dashboard.expressions());
+    let of_process =
+        all.filter(|(_, expression)| expression.contains("process_") || expression.contains("scrape_"));
+    of_process
+        .map(|(_, expression)| with_everything(&expression))
+        .collect()
+}
+
 /// The expression that Grafana asks when everything is chosen.
 fn with_everything(expression: &str) -> String {
     expression
@@ -132,7 +142,8 @@ fn dashboards_name_what_there_is() {
 
 /// What a simulated gateway does not have: a process that is scraped over the network, and a program in the kernel
 /// that is timed.
-const RIGHTLY_EMPTY: [&str; 7] = [
+const RIGHTLY_EMPTY: [&str; 8] = [
+    "gdoi-monitor: Blind spots A",
     "gdoi-monitor: CPU A",
     "gdoi-monitor: Memory A",
     "gdoi-monitor: Program A",
