@@ -142,14 +142,14 @@ impl Client {
     }
 }
 
-/// What is asked for, by those who ask.
+/// What is asked for, by those who ask: whole lists, which an agent otherwise cuts off.
 pub mod path {
     /// The groups.
-    pub const GROUPS: &str = "/api/v1/groups";
+    pub const GROUPS: &str = "/api/v1/groups?limit=100000";
     /// The members.
-    pub const MEMBERS: &str = "/api/v1/members";
+    pub const MEMBERS: &str = "/api/v1/members?limit=100000";
     /// The ESP SPIs.
-    pub const SPIS: &str = "/api/v1/spis";
+    pub const SPIS: &str = "/api/v1/spis?limit=100000";
     /// The latest events.
     pub const EVENTS: &str = "/api/v1/events";
 }
