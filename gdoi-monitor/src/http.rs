@@ -5,6 +5,7 @@ mod api;
 mod connection;
 mod counts;
 mod landing;
+mod page;
 mod ready;
 mod room;
 mod route;

@@ -4,6 +4,6 @@ mod access;
 mod agent;
 mod limits;
 mod metrics;
-mod pages;
+pub(crate) mod pages;
 pub(crate) mod place;
 mod tls;

@@ -13,6 +13,7 @@ mod http;
 mod kernel;
 mod live;
 mod live_events;
+mod live_page;
 mod oracle;
 mod parity;
 mod program;

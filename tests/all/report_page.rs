@@ -321,7 +321,7 @@ fn opened<'a>(browser: &'a Path, profile: &'a Path, work: &'a Path) -> impl Fn(&
 }
 
 /// A browser, or `None` after saying on standard error that `what` is skipped.
-fn browser(what: &str) -> Option<PathBuf> {
+pub(crate) fn browser(what: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = env::split_paths(&path).flat_map(|folder| BROWSERS.map(|name| folder.join(name)));
     let found = places.into_iter().find(|place| place.is_file());

@@ -1,6 +1,7 @@
 //! The page for people: what is watched, how the groups are, and where to read more.
 //!
-//! It needs no script and nothing from elsewhere. What may have come from the wire is escaped.
+//! It says what is known at that moment without a script; with one, it lives (`page/`). It asks for nothing from
+//! elsewhere, and what may have come from the wire is escaped.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -27,7 +28,8 @@ fn write(out: &mut String, state: &State, server: &Status) -> fmt::Result {
     write!(
         out,
         "<!doctype html><html lang=en><head><meta charset=utf-8><title>gdoi-monitor</title>\
-         <meta name=viewport content=\"width=device-width,initial-scale=1\"><style>{STYLE}</style></head><body>\
+         <meta name=viewport content=\"width=device-width,initial-scale=1\"><link rel=icon href=\"data:,\">\
+         <link rel=stylesheet href=ui/page.css><script src=ui/page.js defer></script></head><body>\
          <header><h1>gdoi-monitor</h1><p>version {version}</p></header><main>"
     )?;
     if server.reload.is_some_and(|reload| !reload.is_good) {
@@ -37,7 +39,9 @@ fn write(out: &mut String, state: &State, server: &Status) -> fmt::Result {
         )?;
     }
     interfaces(out, state)?;
+    write!(out, "<section id=groups>")?;
     groups(out, state)?;
+    write!(out, "</section>")?;
     events(out, state)?;
     writeln!(out, "</main><footer>{LINKS}</footer></body></html>")
 }
@@ -45,7 +49,7 @@ fn write(out: &mut String, state: &State, server: &Status) -> fmt::Result {
 fn interfaces(out: &mut String, state: &State) -> fmt::Result {
     write!(
         out,
-        "<h2>Interfaces</h2><table><thead><tr><th scope=col>Interface<th scope=col>Direction<th scope=col>Watched\
+        "<section id=interfaces><h2>Interfaces</h2><table><thead><tr><th scope=col>Interface<th scope=col>Direction<th scope=col>Watched\
          <th scope=col>Remark</thead><tbody>"
     )?;
     for capture in &state.captures {
@@ -62,7 +66,7 @@ fn interfaces(out: &mut String, state: &State) -> fmt::Result {
             Html(&remark)
         )?;
     }
-    write!(out, "</tbody></table>")
+    write!(out, "</tbody></table></section>")
 }
 
 fn groups(out: &mut String, state: &State) -> fmt::Result {
@@ -88,7 +92,7 @@ fn groups(out: &mut String, state: &State) -> fmt::Result {
         None | Some(0) => Ok(()),
         Some(more) => write!(
             out,
-            "<p>And {more} more: <a href=\"/api/v1/groups\">all of them</a>.</p>"
+            "<p>And {more} more: <a href=\"api/v1/groups\">all of them</a>.</p>"
         ),
     }
 }
@@ -165,7 +169,7 @@ struct Shown {
 fn events(out: &mut String, state: &State) -> fmt::Result {
     write!(
         out,
-        "<h2>Latest warnings</h2><table><thead><tr><th scope=col>Time<th scope=col>Severity<th scope=col>Event\
+        "<section id=events><h2>Latest warnings</h2><table><thead><tr><th scope=col>Time<th scope=col>Severity<th scope=col>Event\
          <th scope=col>Group</thead><tbody>"
     )?;
     let events = state.recent.iter().rev();
@@ -185,7 +189,7 @@ fn events(out: &mut String, state: &State) -> fmt::Result {
             Html(event.group.as_deref().unwrap_or_default())
         )?;
     }
-    write!(out, "</tbody></table>")
+    write!(out, "</tbody></table></section>")
 }
 
 /// A moment as seen from another: `3 min ago`, `in 2 h`.
@@ -222,16 +226,7 @@ const SHOWN_GROUPS: usize = 200;
 const SHOWN_EVENTS: usize = 10;
 /// `2026-01-02T03:04:05`.
 const SECONDS: usize = 19;
-const LINKS: &str = "<nav aria-label=\"More\"><ul><li><a href=\"/metrics\">Metrics</a><li><a href=\"/-/ready\">Readiness</a>\
-    <li><a href=\"/-/healthy\">Health</a><li>As JSON: <a href=\"/api/v1/groups\">groups</a>, \
-    <a href=\"/api/v1/members\">members</a>, <a href=\"/api/v1/spis\">SPIs</a>, \
-    <a href=\"/api/v1/events\">events</a></ul></nav>";
-const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;\
-    margin:0 auto;padding:1rem;background:#fff;color:#1a1a1a}header{display:flex;gap:1rem;align-items:baseline}\
-    h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:1.5rem 0 .25rem}table{border-collapse:collapse;width:100%}\
-    th,td{border-bottom:1px solid #ccc;padding:.3rem .8rem .3rem 0;text-align:left;vertical-align:top;\
-    overflow-wrap:anywhere}thead th{font-weight:600;color:#444}tbody th{font-weight:600}ul{list-style:none;padding:0;\
-    display:flex;flex-wrap:wrap;gap:.3rem 1.5rem}a{color:#0b57d0}.good{color:#17692d}.warning{color:#8a4b00}\
-    .critical{color:#b3141b;font-weight:600}.unknown{color:#555}footer{margin-top:2rem;border-top:1px solid #ccc}\
-    @media(prefers-color-scheme:dark){body{background:#161616;color:#e4e4e4}th,td,footer{border-color:#444}\
-    thead th,.unknown{color:#b0b0b0}a{color:#8ab4f8}.good{color:#6fcf87}.warning{color:#f0b429}.critical{color:#ff8a80}}";
+const LINKS: &str = "<nav aria-label=\"More\"><ul><li><a href=\"metrics\">Metrics</a><li><a href=\"-/ready\">Readiness</a>\
+    <li><a href=\"-/healthy\">Health</a><li>As JSON: <a href=\"api/v1/groups\">groups</a>, \
+    <a href=\"api/v1/members\">members</a>, <a href=\"api/v1/spis\">SPIs</a>, \
+    <a href=\"api/v1/events\">events</a></ul></nav>";

@@ -28,6 +28,8 @@ pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answe
     match request.uri().path() {
         "/" => landing(server).await,
         "/metrics" => metrics(server).await,
+        "/ui/page.css" => super::page::style(),
+        "/ui/page.js" => super::page::script(),
         "/-/healthy" => text(StatusCode::OK, "healthy\n"),
         "/-/ready" => ready(server).await,
         path => match path.strip_prefix("/api/v1/").and_then(api::List::named) {
@@ -39,7 +41,8 @@ pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answe
 
 async fn landing(server: &Server) -> Answer {
     let make = |state: &State| Ok::<_, serde_json::Error>(landing::page(state, &server.status()));
-    long(server, &server.bodies.lists, Extent::Summary, HTML, make).await
+    let answer = long(server, &server.bodies.lists, Extent::Summary, HTML, make).await;
+    super::page::guarded(answer)
 }
 
 async fn metrics(server: &Server) -> Answer {
