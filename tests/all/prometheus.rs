@@ -2,6 +2,7 @@
 
 mod dashboards;
 mod days;
+mod documents;
 mod expression;
 mod fleet;
 mod promtool;

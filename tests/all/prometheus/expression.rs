@@ -40,6 +40,11 @@ impl Known {
         self.0.insert(name.to_owned(), labels.collect());
     }
 
+    /// Whether there is such a series, or such a family.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name) || self.0.contains_key(&format!("{name}_bucket"))
+    }
+
     /// Metrics of the agent that are not among these.
     pub(super) fn not_among(&self, shown: &BTreeSet<String>) -> Vec<&String> {
         let is_ours = |name: &&String| {
