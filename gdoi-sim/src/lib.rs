@@ -25,7 +25,7 @@ mod table;
 mod truth;
 mod world;
 
-pub use capture::PcapWriter;
+pub use capture::{Format, PcapWriter};
 pub use emission::{Emission, EspPackets, Sent};
 pub use observe::Observer;
 pub use scenario::{Scenario, ScenarioError};

@@ -1,21 +1,26 @@
 //! What the devices would log.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
+use crate::scenario::{Group, Scenario};
 use crate::truth::{Happened, Kind, Reason, Truth};
 
 impl Truth {
-    /// The messages that the devices would log, in the order of time.
-    pub fn syslog(&self) -> String {
+    /// The messages that the devices of a scenario would log, in the order of time, each with its device.
+    pub fn syslog(&self, scenario: &Scenario) -> String {
         let mut log = String::new();
         for happened in self.happened() {
+            let Some(device) = device(happened) else {
+                continue;
+            };
             let time = jiff::Timestamp::from_nanosecond(i128::from(happened.at.as_nanos())).map_or_else(
                 |_| String::new(),
                 |time| time.strftime("%b %e %H:%M:%S%.3f").to_string(),
             );
-            for message in messages(happened) {
+            for message in messages(scenario, happened) {
                 // Writing to a string cannot fail.
-                if writeln!(log, "{time}: {message}").is_err() {
+                if writeln!(log, "{time} {device}: {message}").is_err() {
                     return log;
                 }
             }
@@ -24,8 +29,13 @@ impl Truth {
     }
 }
 
+/// Where it is logged: at the member, when one is meant.
+fn device(happened: &Happened) -> Option<IpAddr> {
+    happened.member.map(|member| member.ip()).or(happened.key_server)
+}
+
 /// What the device it happened to would log, in its order (TAC note 116737).
-fn messages(happened: &Happened) -> Vec<String> {
+fn messages(scenario: &Scenario, happened: &Happened) -> Vec<String> {
     let Happened {
         group,
         key_server,
@@ -33,6 +43,11 @@ fn messages(happened: &Happened) -> Vec<String> {
         kind,
         at: _,
     } = happened;
+    let known = scenario.groups.iter().find(|known| known.name == *group);
+    let (short, long) = match known.is_some_and(Group::is_unicast) {
+        true => ("UNI", "Unicast"),
+        false => ("MULTI", "Multicast"),
+    };
     let server = key_server.map(|server| server.to_string()).unwrap_or_default();
     let member = member.map(|member| member.ip().to_string()).unwrap_or_default();
     match kind {
@@ -50,6 +65,7 @@ fn messages(happened: &Happened) -> Vec<String> {
             log
         }
         Kind::RegistrationCompleted { .. } => Vec::from([
+            format!("%GDOI-5-GM_REKEY_TRANS_2_{short}: Group {group} transitioned to {long} Rekey."),
             format!("%GDOI-5-SA_KEK_UPDATED: SA KEK was updated for group {group} on {member}"),
             format!("%GDOI-5-SA_TEK_UPDATED: SA TEK was updated for group {group} on {member}"),
             format!(

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use gdoi_monitor::decode;
 use gdoi_sim::scenario::{self, Scenario};
-use gdoi_sim::{PcapWriter, Simulation};
+use gdoi_sim::{Format, PcapWriter, Simulation};
 use gdoi_wire::Ports;
 use serde_json::Value;
 
@@ -29,6 +29,35 @@ fn tshark_reads_every_scenario_and_agrees_with_decode() {
         let (theirs, ours) = (tshark_messages(&path), decoded_messages(&path));
         assert!(!ours.is_empty(), "{name}");
         assert_eq!(theirs, ours, "{name}");
+    }
+}
+
+/// The same messages at the same nanoseconds, in either form, by `decode` and by tshark.
+#[test]
+fn either_form_of_a_capture_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = scenario::named("demo").unwrap();
+    let paths = ["demo.pcap", "demo.pcapng"].map(|name| folder.path().join(name));
+    for path in &paths {
+        write(&demo, path, None);
+    }
+    let [classic, blocks] = &paths;
+    let lines = |path: &Path| {
+        let mut lines = Vec::new();
+        decode::decode(path, None, &Ports::DEFAULT, &mut lines).unwrap();
+        String::from_utf8(lines).unwrap()
+    };
+    assert!(lines(classic).lines().count() > 500);
+    assert_eq!(lines(classic), lines(blocks));
+    if has_tshark("the simulated capture in blocks") {
+        let times = |path| {
+            tshark(
+                path,
+                ["-T", "fields", "-e", "frame.time_epoch", "-e", "isakmp.ispi"],
+            )
+        };
+        assert_eq!(complaints(blocks), "");
+        assert_eq!(times(classic), times(blocks));
     }
 }
 
@@ -59,7 +88,8 @@ fn has_tshark(what: &str) -> bool {
 }
 
 fn write(scenario: &Scenario, path: &Path, lie: Option<(usize, &[u8])>) {
-    let mut capture = PcapWriter::new(BufWriter::new(File::create(path).unwrap())).unwrap();
+    let format = Format::of_name(path.to_str().unwrap());
+    let mut capture = PcapWriter::of(format, BufWriter::new(File::create(path).unwrap())).unwrap();
     let mut lie = lie;
     for emission in Simulation::new(scenario, Some(4)).unwrap().take(EMISSIONS) {
         for mut frame in emission.frames(&scenario.vlan) {

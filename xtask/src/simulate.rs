@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use gdoi_core::{Limits, Tracker};
 use gdoi_sim::scenario::{self, Scenario};
-use gdoi_sim::{Observer, PcapWriter, Simulation};
+use gdoi_sim::{Format, Observer, PcapWriter, Simulation};
 
 use crate::lab;
 use crate::place::Places;
@@ -28,7 +28,7 @@ pub(crate) struct Simulate {
     /// Members of every group in the place of the scenario's own
     #[arg(long)]
     members: Option<u32>,
-    /// Write what passed the gateway to this pcap file
+    /// Write what passed the gateway to this capture file: pcapng when its name says so, else pcap
     #[arg(long)]
     out: Option<PathBuf>,
     /// Write what really happened to this file, one JSON object a line
@@ -91,7 +91,7 @@ pub(crate) fn run(places: &Places, args: &Simulate) -> Result<()> {
             shown.with_context(|| format!("there is no member {member}"))?
         );
     } else if args.syslog {
-        print!("{}", truth.syslog());
+        print!("{}", truth.syslog(&scenario));
     } else {
         println!(
             "{}: {frames} frames, {} things happened",
@@ -136,7 +136,8 @@ fn find(name: &str) -> Result<Scenario> {
 
 fn write(scenario: &Scenario, simulation: &mut Simulation, path: &Path) -> Result<usize> {
     let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-    let mut capture = PcapWriter::new(BufWriter::new(file))?;
+    let format = Format::of_name(&path.to_string_lossy());
+    let mut capture = PcapWriter::of(format, BufWriter::new(file))?;
     let mut count = 0;
     for emission in simulation {
         for frame in emission.frames(&scenario.vlan) {

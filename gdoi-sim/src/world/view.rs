@@ -1,11 +1,22 @@
 //! `show crypto gdoi` on a member, in the terms of Cisco TAC note 116737.
 
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use gdoi_core::Timestamp;
 
 use super::Simulation;
+use crate::truth::Kind;
+
+/// What a member counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    attempted: u32,
+    succeeded: u32,
+    rekeys: u32,
+    last_rekey_from: Option<IpAddr>,
+}
 
 impl Simulation {
     /// What `show crypto gdoi` would print now on a member of a group, both numbered from 1. `None` when there is no
@@ -30,26 +41,60 @@ impl Simulation {
             (None, true) => "Registered",
             (None, false) => "Not Registered",
         };
+        let counted = self.counted(member);
+        let last = counted
+            .last_rekey_from
+            .map_or_else(|| "-".to_owned(), |last| last.to_string());
+        let path = if row.address.is_ipv4() { "ipv4" } else { "ipv6" };
         writeln!(to, "GROUP INFORMATION\n")?;
         writeln!(to, "    Group Name               : {}", config.name)?;
         writeln!(to, "    Group Identity           : {}", group + 1)?;
-        writeln!(to, "    Group Member             : {}", row.address.ip())?;
-        writeln!(to, "    Registration status      : {status}")?;
+        writeln!(to, "    Key Management Path      : {path}")?;
+        writeln!(to, "    Rekeys received          : {}", counted.rekeys)?;
+        writeln!(to, "    IPSec SA Direction       : Both\n")?;
         for (place, server) in servers.iter().enumerate() {
             let label = if place == 0 {
                 "Group Server list        :"
             } else {
                 "                          "
             };
-            let mark = if place == active { " (active)" } else { "" };
-            writeln!(to, "    {label} {server}{mark}")?;
+            writeln!(to, "    {label} {server}")?;
+        }
+        writeln!(to, "\n    Group Member             : {}", row.address.ip())?;
+        writeln!(to, "    Registration status      : {status}")?;
+        if let Some(server) = servers.get(active) {
+            writeln!(to, "    Registered with          : {server}")?;
         }
         match row.re_registers {
             Some(at) => writeln!(to, "    Reregisters in           : {} sec", self.remaining(at))?,
             None => writeln!(to, "    Reregisters in           : -")?,
         }
+        writeln!(to, "    Succeeded registration   : {}", counted.succeeded)?;
+        writeln!(to, "    Attempted registration   : {}", counted.attempted)?;
+        writeln!(to, "    Last rekey from          : {last}")?;
         writeln!(to, "    Last rekey seq num       : {}\n", row.sequence)?;
         self.show_keys(member, to)
+    }
+
+    /// What a member counted since the beginning.
+    fn counted(&self, member: usize) -> Counted {
+        let row = &self.members[member];
+        let own = row.nat_t.unwrap_or(row.address);
+        let mut counted = Counted::default();
+        let name = &self.groups[row.group].config.name;
+        let happened = self.truth.happened().iter();
+        for one in happened.filter(|one| one.member == Some(own) && one.group == *name) {
+            match one.kind {
+                Kind::RegistrationStarted { .. } => counted.attempted += 1,
+                Kind::RegistrationCompleted { .. } => counted.succeeded += 1,
+                Kind::RekeyReceived { .. } => {
+                    counted.rekeys += 1;
+                    counted.last_rekey_from = one.key_server;
+                }
+                _ => {}
+            }
+        }
+        counted
     }
 
     fn show_keys(&self, member: usize, to: &mut String) -> fmt::Result {
