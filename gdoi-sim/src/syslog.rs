@@ -44,9 +44,10 @@ fn messages(scenario: &Scenario, happened: &Happened) -> Vec<String> {
         at: _,
     } = happened;
     let known = scenario.groups.iter().find(|known| known.name == *group);
-    let (short, long) = match known.is_some_and(Group::is_unicast) {
-        true => ("UNI", "Unicast"),
-        false => ("MULTI", "Multicast"),
+    let (to, transport) = if known.is_some_and(Group::is_unicast) {
+        ("UNI", "Unicast")
+    } else {
+        ("MULTI", "Multicast")
     };
     let server = key_server.map(|server| server.to_string()).unwrap_or_default();
     let member = member.map(|member| member.ip().to_string()).unwrap_or_default();
@@ -65,7 +66,7 @@ fn messages(scenario: &Scenario, happened: &Happened) -> Vec<String> {
             log
         }
         Kind::RegistrationCompleted { .. } => Vec::from([
-            format!("%GDOI-5-GM_REKEY_TRANS_2_{short}: Group {group} transitioned to {long} Rekey."),
+            format!("%GDOI-5-GM_REKEY_TRANS_2_{to}: Group {group} transitioned to {transport} Rekey."),
             format!("%GDOI-5-SA_KEK_UPDATED: SA KEK was updated for group {group} on {member}"),
             format!("%GDOI-5-SA_TEK_UPDATED: SA TEK was updated for group {group} on {member}"),
             format!(

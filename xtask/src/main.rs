@@ -106,7 +106,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),
         Task::Replay { arguments } => lab::replay(&places, arguments),
-        Task::Score(args) => score::run(args),
+        Task::Score(args) => score::run(&places, args),
         Task::Setup => setup::run(&places),
         Task::Simulate(args) => simulate::run(&places, args),
         Task::Test => test::run(&places),

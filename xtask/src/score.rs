@@ -1,9 +1,14 @@
 //! `cargo xtask score`: what the tracker said of every scenario, against what really happened.
 
-use anyhow::Result;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use gdoi_sim::scenario;
 use gdoi_sim::score::Score;
+
+use crate::place::Places;
 
 /// Which scenarios, and how often.
 #[derive(Args)]
@@ -16,9 +21,33 @@ pub(crate) struct Scoring {
     /// Print what was invented or missed
     #[arg(long)]
     examples: bool,
+    /// Write the tables, and the list of scenarios, into the document that holds them
+    #[arg(long, conflicts_with = "scenarios")]
+    write: bool,
 }
 
-pub(crate) fn run(args: &Scoring) -> Result<()> {
+pub(crate) fn run(places: &Places, args: &Scoring) -> Result<()> {
+    let (clean, lossy) = score(args)?;
+    let tables = format!(
+        "Without loss, {} seeds of each scenario:\n\n{clean}\n\
+         With 5 % of datagrams lost, 1 % doubled and 2 % late, {0} seeds:\n\n{lossy}",
+        args.seeds
+    );
+    print!("{tables}");
+    if args.examples {
+        for example in clean.examples.iter().chain(&lossy.examples) {
+            println!("{example}");
+        }
+    }
+    if args.write {
+        let path = places.root.join(DOCUMENT);
+        write(&path, &[("score", &tables), ("scenarios", &titles()?)])?;
+    }
+    Ok(())
+}
+
+/// Without loss and with it.
+fn score(args: &Scoring) -> Result<(Score, Score)> {
     let mut clean = Score::default();
     let mut lossy = Score::default();
     for name in scenario::names() {
@@ -39,14 +68,31 @@ pub(crate) fn run(args: &Scoring) -> Result<()> {
             sum.add(&score);
         }
     }
-    println!(
-        "{} seeds, no loss:\n\n{clean}\n{0} seeds, 5 % loss:\n\n{lossy}",
-        args.seeds
-    );
-    if args.examples {
-        for example in clean.examples.iter().chain(&lossy.examples) {
-            println!("{example}");
-        }
-    }
-    Ok(())
+    Ok((clean, lossy))
 }
+
+fn titles() -> Result<String> {
+    let mut table = String::from("| scenario | what it shows |\n|---|---|\n");
+    for name in scenario::names() {
+        writeln!(table, "| `{name}` | {} |", scenario::named(name)?.title)?;
+    }
+    Ok(table)
+}
+
+/// Replaces what stands between the marks of each part.
+fn write(path: &Path, parts: &[(&str, &str)]) -> Result<()> {
+    let mut text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    for (part, new) in parts {
+        let (begin, end) = (format!("<!-- {part} -->\n"), format!("<!-- end of {part} -->\n"));
+        let Some((before, rest)) = text.split_once(&begin) else {
+            bail!("{} has no mark {begin:?}", path.display());
+        };
+        let Some((_, after)) = rest.split_once(&end) else {
+            bail!("{} has no mark {end:?}", path.display());
+        };
+        text = format!("{before}{begin}\n{new}\n{end}{after}");
+    }
+    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+const DOCUMENT: &str = "docs/simulation.md";
