@@ -42,7 +42,7 @@ pub enum Command {
 /// The arguments of `analyze`.
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// Captures in the order of time, pcap or pcapng; - is standard input
+    /// Captures, pcap or pcapng, also in gzip or Zstandard; several are read in the order of time; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Configuration file

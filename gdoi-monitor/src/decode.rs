@@ -23,7 +23,7 @@ pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
     let mut exit = Exit::Fine;
     for path in &arguments.files {
         let named = (arguments.files.len() > 1).then_some(path.as_path());
-        progress.begin(path);
+        progress.expect(std::slice::from_ref(path));
         let decoded = lines(path, named, &ports, &mut out, &mut progress);
         progress.clear();
         out.flush()?;
@@ -79,8 +79,7 @@ fn lines(
             Some(Seen::Miss(miss)) => write_line(&Line::miss(named, &frame, miss), out)?,
             None => *links.entry(frame.link).or_default() += 1,
         }
-        let number = frame.number;
-        progress.step(number, reader.octets());
+        progress.step(|| reader.octets());
     }
     if links.is_empty() {
         return Ok(());

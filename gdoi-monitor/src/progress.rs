@@ -9,9 +9,13 @@ use std::time::{Duration, Instant};
 pub(crate) struct Progress {
     /// Where it is said; `None`: nowhere.
     terminal: Option<Box<dyn Write>>,
-    path: String,
-    /// Octets of the capture, where that is known.
+    what: String,
+    /// Octets of all captures, where that is known.
     total: Option<u64>,
+    /// Octets of those that have ended.
+    ended: u64,
+    frames: u64,
+    begun: Option<Instant>,
     last: Option<Instant>,
 }
 
@@ -25,46 +29,69 @@ impl Progress {
     fn to(terminal: Option<Box<dyn Write>>) -> Self {
         Self {
             terminal,
-            path: String::new(),
+            what: String::new(),
             total: None,
+            ended: 0,
+            frames: 0,
+            begun: None,
             last: None,
         }
     }
 
-    /// Another capture is being read.
-    pub(crate) fn begin(&mut self, path: &Path) {
-        if self.terminal.is_some() {
-            self.path = path.display().to_string();
-            self.total = fs::metadata(path)
-                .ok()
-                .filter(fs::Metadata::is_file)
-                .map(|file| file.len());
-            self.last = Some(Instant::now());
+    /// These captures are being read.
+    pub(crate) fn expect(&mut self, paths: &[impl AsRef<Path>]) {
+        if self.terminal.is_none() {
+            return;
         }
+        self.what = match paths {
+            [only] => only.as_ref().display().to_string(),
+            many => format!("{} captures", many.len()),
+        };
+        self.total = paths.iter().map(octets).sum();
+        (self.ended, self.frames) = (0, 0);
+        self.begun = Some(Instant::now());
+        self.last = self.begun;
     }
 
-    /// So many frames and octets of the capture have been read.
-    pub(crate) fn step(&mut self, frames: u64, octets: u64) {
-        if !frames.is_multiple_of(FRAMES) || self.terminal.is_none() {
+    /// A capture of so many octets has been read.
+    pub(crate) const fn ended(&mut self, octets: u64) {
+        self.ended += octets;
+    }
+
+    /// Another frame has been read, and so many octets of its capture.
+    pub(crate) fn step(&mut self, octets: impl FnOnce() -> u64) {
+        self.frames += 1;
+        if !self.frames.is_multiple_of(FRAMES) || self.terminal.is_none() {
             return;
         }
         if self.last.is_some_and(|last| last.elapsed() >= INTERVAL) {
             self.last = Some(Instant::now());
-            self.draw(frames, octets);
+            self.draw(self.ended + octets());
         }
     }
 
-    fn draw(&mut self, frames: u64, octets: u64) {
+    fn draw(&mut self, octets: u64) {
+        let part = self
+            .total
+            .filter(|total| *total > 0)
+            .map(|total| part(octets, total));
         let Some(terminal) = &mut self.terminal else {
             return;
         };
-        let percent = self.total.filter(|total| *total > 0);
-        let percent = percent.map(|total| format!(" {} %,", u128::from(octets) * 100 / u128::from(total)));
+        let bar = part.map_or_else(String::new, |part| {
+            let full = "#".repeat(part * BAR / 100);
+            format!(" [{full:-<BAR$}] {part} %,")
+        });
+        let left = self
+            .begun
+            .zip(part)
+            .and_then(|(begun, part)| left(begun.elapsed(), part));
         let drawn = write!(
             terminal,
-            "{CLEAR}{}:{} {frames} frames",
-            self.path,
-            percent.unwrap_or_default()
+            "{CLEAR}{}:{bar} {} frames{}",
+            self.what,
+            self.frames,
+            left.unwrap_or_default()
         );
         // A terminal that has gone is no reason to stop reading.
         if drawn.and_then(|()| terminal.flush()).is_err() {
@@ -82,11 +109,34 @@ impl Progress {
     }
 }
 
+/// The octets of a file; `None` for what has no end yet.
+fn octets(path: &impl AsRef<Path>) -> Option<u64> {
+    let file = fs::metadata(path).ok()?;
+    file.is_file().then_some(file.len())
+}
+
+/// Hundredths.
+fn part(octets: u64, total: u64) -> usize {
+    let hundredths = u128::from(octets) * 100 / u128::from(total.max(1));
+    usize::try_from(hundredths.min(100)).unwrap_or(100)
+}
+
+/// How long it will still take, once that can be told.
+fn left(elapsed: Duration, part: usize) -> Option<String> {
+    let part = u32::try_from(part).ok().filter(|part| *part > 0)?;
+    let left = elapsed.saturating_mul(100 - part) / part;
+    (elapsed > SETTLED).then(|| format!(", {} s left", left.as_secs()))
+}
+
 /// To the first column, and nothing to the right of it.
 const CLEAR: &str = "\r\x1b[K";
 /// Often enough to be smooth, seldom enough to cost nothing.
 const FRAMES: u64 = 65_536;
 const INTERVAL: Duration = Duration::from_millis(200);
+/// Before this, what is left is a guess.
+const SETTLED: Duration = Duration::from_secs(2);
+/// Characters of the bar.
+const BAR: usize = 30;
 
 #[cfg(test)]
 mod tests {
@@ -112,23 +162,30 @@ mod tests {
     fn it_says_how_far_it_is_and_leaves_nothing_behind() {
         let screen = Screen::default();
         let mut progress = Progress::to(Some(Box::new(screen.clone())));
-        progress.begin(Path::new("-"));
+        progress.expect(&["-"]);
+        assert_eq!(progress.total, None);
         // Too soon.
-        progress.step(FRAMES, 10);
+        progress.frames = FRAMES - 1;
+        progress.step(|| 10);
         assert_eq!(*screen.0.lock().unwrap(), b"");
-        progress.draw(7, 10);
+        progress.draw(10);
         progress.total = Some(40);
-        progress.draw(9, 10);
+        progress.ended(10);
+        progress.draw(progress.ended + 10);
         progress.clear();
         let said = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(said, format!("{CLEAR}-: 7 frames{CLEAR}-: 25 %, 9 frames{CLEAR}"));
+        let bar = "[###############---------------] 50 %,";
+        assert_eq!(
+            said,
+            format!("{CLEAR}-: 65536 frames{CLEAR}-: {bar} 65536 frames{CLEAR}")
+        );
     }
 
     #[test]
     fn nothing_is_said_where_nobody_looks() {
         let mut progress = Progress::to(None);
-        progress.begin(Path::new("-"));
-        progress.draw(1, 1);
+        progress.expect(&["-"]);
+        progress.draw(1);
         progress.clear();
         assert!(progress.last.is_none());
     }

@@ -151,49 +151,167 @@ fn a_configuration_names_what_it_knows() {
     assert_eq!(elsewhere["capture"]["packets"]["isakmp"], 0);
 }
 
+/// A little-endian pcap capture in pieces: its header, and each of its records.
+fn records(path: &Path) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let octets = fs::read(path).unwrap();
+    let (header, mut rest) = octets.split_at(24);
+    let mut records = Vec::new();
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[8..12].try_into().unwrap());
+        let (record, behind) = rest.split_at(16 + length as usize);
+        records.push(record.to_vec());
+        rest = behind;
+    }
+    (header.to_vec(), records)
+}
+
+/// Writes captures of some of the records, and has them analysed with the whole.
+struct Pieces {
+    work: tempfile::TempDir,
+    header: Vec<u8>,
+    records: Vec<Vec<u8>>,
+    alone: Value,
+}
+
+impl Pieces {
+    fn new(what: &str) -> Option<Self> {
+        let whole = captures::folder(what)?.join("pcap/gdoid_live_cbc.pcap");
+        let (header, records) = records(&whole);
+        Some(Self {
+            work: tempfile::tempdir().unwrap(),
+            header,
+            records,
+            alone: document(&[whole.to_str().unwrap()]),
+        })
+    }
+
+    fn file(&self, name: &str, records: &[Vec<u8>]) -> String {
+        self.octets(name, &[self.header.clone(), records.concat()].concat())
+    }
+
+    fn octets(&self, name: &str, octets: &[u8]) -> String {
+        let path = self.work.path().join(name);
+        fs::write(&path, octets).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// These captures say what the whole one says.
+    fn check(&self, files: &[&str]) {
+        let together = document(files);
+        for field in ["events", "groups", "members", "spis", "verdicts"] {
+            assert_eq!(together[field], self.alone[field], "{field} of {files:?}");
+        }
+        assert_eq!(together["capture"]["frames"], self.alone["capture"]["frames"]);
+        assert_eq!(together["capture"]["errors"], Value::Array(Vec::new()));
+    }
+}
+
 #[test]
-fn a_capture_in_two_files_is_one() {
-    let Some(folder) = captures::folder("a capture in two files") else {
+fn captures_in_pieces_are_one() {
+    let Some(pieces) = Pieces::new("captures in pieces") else {
         return;
     };
-    let whole = folder.join("pcap/gdoid_live_cbc.pcap");
-    let octets = fs::read(&whole).unwrap();
-    let work = tempfile::tempdir().unwrap();
-    let file = |name: &str, pieces: &[&[u8]]| {
-        let path = work.path().join(name);
-        fs::write(&path, pieces.concat()).unwrap();
-        path.to_str().unwrap().to_owned()
+    let (one, other) = pieces.records.split_at(600);
+    let (first, second) = (pieces.file("first", one), pieces.file("second", other));
+    pieces.check(&[&first, &second]);
+    // Whatever the order they are named in.
+    pieces.check(&[&second, &first]);
+    // Two that run side by side, as from two interfaces, and a third that begins in their midst.
+    let of = |turn: usize| -> Vec<Vec<u8>> {
+        let some = one.iter().enumerate().filter(|(at, _)| at % 2 == turn);
+        some.map(|(_, record)| record.clone()).collect()
     };
-    // The 600th of its 1,022 records begins here.
-    let mut middle = 24;
-    for _ in 1..600 {
-        let length: [u8; 4] = octets[middle + 8..middle + 12].try_into().unwrap();
-        middle += 16 + u32::from_le_bytes(length) as usize;
-    }
-    let first = file("first", &[&octets[..middle]]);
-    let second = file("second", &[&octets[..24], &octets[middle..]]);
+    let (even, odd) = (pieces.file("even", &of(0)), pieces.file("odd", &of(1)));
+    pieces.check(&[&second, &odd, &even]);
+    let nothing = pieces.file("nothing", &[]);
+    pieces.check(&[&nothing, &second, &first, &nothing]);
+}
+
+#[test]
+fn frames_that_prove_something_are_named_by_their_capture() {
+    let Some(pieces) = Pieces::new("frames by capture") else {
+        return;
+    };
+    let (one, other) = pieces.records.split_at(600);
+    let (first, second) = (pieces.file("first", one), pieces.file("second", other));
     let together = document(&[&first, &second]);
-    let alone = document(&[whole.to_str().unwrap()]);
-    for field in ["events", "groups", "members", "spis", "findings"] {
-        assert_eq!(together[field], alone[field], "{field}");
-    }
-    // The other way round the second cannot be put in its place.
-    let (text, exit) = analyzed(&[&second, &first]);
+    // A frame of the second capture is the same as one of the whole, 600 later.
+    let numbers = |report: &Value| -> Vec<u64> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let evidence = findings.flat_map(|finding| finding["evidence"].as_array().unwrap());
+        let frames = evidence.flat_map(|evidence| evidence["frames"].as_array().unwrap());
+        frames
+            .map(|frame| {
+                let later = if frame["file"] == second { 600 } else { 0 };
+                frame["frame"].as_u64().unwrap() + later
+            })
+            .collect()
+    };
+    assert_eq!(numbers(&together), numbers(&pieces.alone));
+}
+
+#[test]
+fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
+    let Some(pieces) = Pieces::new("what is wrong with one capture") else {
+        return;
+    };
+    let (one, other) = pieces.records.split_at(600);
+    let second = pieces.file("second", other);
+    // After a capture that was cut nobody knows what happened.
+    let whole = [pieces.header.clone(), one.concat()].concat();
+    let cut = pieces.octets("cut", &whole[..whole.len() - 1]);
+    let report = document(&[&cut, &second]);
+    let events = report["events"].as_array().unwrap();
+    let losses = events.iter().filter(|event| event["type"] == "capture_loss");
+    let kinds: Vec<_> = losses.map(|loss| loss["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["blind"]);
+    // One frame with a time of a year later does not carry the clock along.
+    let mut leaping = pieces.records.clone();
+    let seconds = u32::from_le_bytes(leaping[500][..4].try_into().unwrap());
+    leaping[500][..4].copy_from_slice(&(seconds + 31_536_000).to_le_bytes());
+    let report = document(&[&pieces.file("leaping", &leaping)]);
+    assert_eq!(report["events"], pieces.alone["events"]);
+    assert_eq!(report["capture"]["end"], pieces.alone["capture"]["end"]);
+    let errors = report["capture"]["errors"].as_array().unwrap();
     assert!(
-        text.contains("begins before the capture in front of it ends"),
+        errors[0]
+            .as_str()
+            .unwrap()
+            .contains("1 frames with times far ahead"),
+        "{errors:?}"
+    );
+    // Wireless frames are refused by their name.
+    let mut wireless = pieces.header.clone();
+    wireless[20] = 105;
+    let wireless = pieces.octets("wireless", &[wireless, one.concat()].concat());
+    let (text, exit) = analyzed(&[&wireless]);
+    assert!(
+        text.contains("600 frames of IEEE 802.11 (link type 105) not read"),
         "{text}"
     );
     assert_eq!(exit, Exit::Failed);
-    // After a capture that was cut nobody knows what happened.
-    let cut = file("cut", &[&octets[..middle - 1]]);
-    let events = document(&[&cut, &second])["events"].as_array().unwrap().clone();
-    let losses = events.iter().filter(|event| event["type"] == "capture_loss");
-    assert_eq!(
-        losses
-            .map(|loss| loss["kind"].as_str().unwrap())
-            .collect::<Vec<_>>(),
-        ["blind"]
-    );
+}
+
+#[test]
+fn compressed_captures_and_standard_input_are_read() {
+    let name = "compressed captures and standard input";
+    let (Some(pieces), Some(program)) = (Pieces::new(name), program::path(name)) else {
+        return;
+    };
+    let whole = [pieces.header.clone(), pieces.records.concat()].concat();
+    let plain = pieces.octets("plain", &whole);
+    for (tool, extension) in [("gzip", "gz"), ("zstd", "zst")] {
+        match std::process::Command::new(tool)
+            .args(["--keep", "--quiet", &plain])
+            .status()
+        {
+            Ok(status) if status.success() => pieces.check(&[&format!("{plain}.{extension}")]),
+            _ => eprintln!("SKIP {name}: there is no {tool}"),
+        }
+    }
+    let said = program::run(&program, &["analyze", "--format", "json", "-"], &whole);
+    let report: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(report["events"], pieces.alone["events"]);
 }
 
 #[test]

@@ -149,12 +149,13 @@ const INSTALLS: [(&str, Install); 2] = [
 const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
 
 /// A program that tests start, and the package that has it.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("ip", "iproute2"),
     ("tmux", "tmux"),
     ("tshark", "tshark"),
+    ("zstd", "zstd"),
 ];
 
 const ADVICE: &str = "\

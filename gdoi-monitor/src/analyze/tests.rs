@@ -12,6 +12,7 @@ use gdoi_wire::{Exchange, Ports};
 use super::esp::{Counted, Counts};
 use super::*;
 use crate::sites::Sites;
+use crate::source::link::Link;
 use crate::source::pcap::Frame;
 
 const SECOND: u64 = 1_000_000_000;

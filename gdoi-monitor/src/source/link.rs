@@ -83,7 +83,10 @@ impl fmt::Display for Link {
             Self::Raw => write!(f, "raw IP"),
             Self::Sll => write!(f, "Linux cooked capture"),
             Self::Sll2 => write!(f, "Linux cooked capture v2"),
-            Self::Unknown(number) => write!(f, "link type {number}"),
+            Self::Unknown(number) => match KNOWN.iter().find(|(known, _)| known == number) {
+                Some((_, name)) => write!(f, "{name} (link type {number})"),
+                None => write!(f, "link type {number}"),
+            },
         }
     }
 }
@@ -120,3 +123,23 @@ const fn version([first]: [u8; 1]) -> u16 {
         _ => ETHERTYPE_IPV4,
     }
 }
+
+/// Link layers that people capture and that are not read.
+const KNOWN: [(u32, &str); 16] = [
+    (6, "Token Ring"),
+    (9, "PPP"),
+    (50, "PPP in HDLC framing"),
+    (51, "PPPoE"),
+    (105, "IEEE 802.11"),
+    (107, "Frame Relay"),
+    (117, "OpenBSD pflog"),
+    (119, "IEEE 802.11 with Prism header"),
+    (127, "IEEE 802.11 with radiotap header"),
+    (163, "IEEE 802.11 with AVS header"),
+    (187, "Bluetooth"),
+    (189, "USB"),
+    (192, "PPI"),
+    (220, "USB"),
+    (239, "NFLOG"),
+    (253, "Netlink"),
+];

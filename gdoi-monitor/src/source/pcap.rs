@@ -2,6 +2,7 @@
 
 mod error;
 mod next_generation;
+mod packed;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -10,6 +11,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gdoi_core::Timestamp;
 use gdoi_wire::{Capture, Ports, Seen};
@@ -31,6 +34,10 @@ pub struct Reader {
     window: Window,
     format: Format,
     frames: u64,
+    /// The next frame, when somebody asked for its time.
+    next: Option<Found>,
+    /// Octets of the file that were read, which are fewer than those of the capture where it is compressed.
+    position: Arc<AtomicU64>,
 }
 
 /// A frame of a capture.
@@ -100,52 +107,69 @@ impl Reader {
         }
     }
 
-    /// Reads a capture from a stream. `path` is what errors call it.
-    pub fn new(path: &Path, stream: Box<dyn io::Read + Send>) -> Result<Self, Error> {
-        let mut window = Window::new(stream);
-        match begin(&mut window) {
-            Ok(format) => Ok(Self {
-                path: path.to_owned(),
-                window,
-                format,
-                frames: 0,
-            }),
-            Err(what) => Err(Error {
-                path: path.to_owned(),
-                what,
-            }),
+    /// When the next frame was captured; `None` at the end.
+    pub fn peek(&mut self) -> Result<Option<Timestamp>, Error> {
+        if self.next.is_none() {
+            self.next = self.find()?;
         }
+        Ok(self.next.as_ref().map(|found| Timestamp::from_nanos(found.at_ns)))
     }
 
-    /// Octets of the capture that have been read.
-    pub const fn octets(&self) -> u64 {
-        self.window.consumed()
+    /// Reads a capture from a stream. `path` is what errors call it.
+    pub fn new(path: &Path, stream: Box<dyn io::Read + Send>) -> Result<Self, Error> {
+        let error = |what| Error {
+            path: path.to_owned(),
+            what,
+        };
+        let position = Arc::default();
+        let counted = packed::Counted::new(stream, Arc::clone(&position));
+        let mut window = Window::new(packed::unpack(counted).map_err(error)?);
+        let format = begin(&mut window).map_err(error)?;
+        Ok(Self {
+            path: path.to_owned(),
+            window,
+            format,
+            frames: 0,
+            next: None,
+            position,
+        })
+    }
+
+    /// Octets of the file that have been read.
+    pub fn octets(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
     }
 
     /// The next frame, or `None` at the end. After an error there is nothing more to read.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
+        let found = match self.next.take() {
+            Some(found) => found,
+            None => match self.find()? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
+        self.frames += 1;
+        Ok(Some(Frame {
+            number: self.frames,
+            at: Timestamp::from_nanos(found.at_ns),
+            kept: self.window.take(found.record, found.kept),
+            wire_octets: found.wire_octets,
+            link: found.link,
+        }))
+    }
+
+    /// Finds the next frame in the window.
+    fn find(&mut self) -> Result<Option<Found>, Error> {
         let number = self.frames + 1;
         let found = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.window, number),
             Format::NextGeneration(section) => section.next(&mut self.window, number),
         };
-        match found {
-            Ok(Some(found)) => {
-                self.frames = number;
-                Ok(Some(Frame {
-                    number,
-                    at: Timestamp::from_nanos(found.at_ns),
-                    kept: self.window.take(found.record, found.kept),
-                    wire_octets: found.wire_octets,
-                    link: found.link,
-                }))
-            }
-            Ok(None) => Ok(None),
-            Err(what) => Err(Error {
-                path: self.path.clone(),
-                what,
-            }),
-        }
+        found.map_err(|what| Error {
+            path: self.path.clone(),
+            what,
+        })
     }
 }
 
@@ -221,7 +245,11 @@ fn fill(window: &mut Window, wanted: usize, frame: u64) -> Result<bool, What> {
         let damage = Damage::Length(wanted);
         return Err(What::Damaged { frame, damage });
     }
-    window.fill(wanted).map_err(|error| What::Read { frame, error })
+    window.fill(wanted).map_err(|error| match error.kind() {
+        // Compressed data that end before their own end.
+        io::ErrorKind::UnexpectedEof => What::Truncated { frame },
+        _ => What::Read { frame, error },
+    })
 }
 
 const NANOS: u64 = 1_000_000_000;

@@ -30,6 +30,11 @@ pub enum What {
     /// It has no octets.
     #[error("is empty")]
     Empty,
+    /// It is compressed in a way that is not read.
+    #[error(
+        "is compressed with {0}, which is not read: unpack it first, or pipe it: {0} -dc FILE | gdoi-monitor analyze -"
+    )]
+    Packed(&'static str),
     /// It begins neither as pcap nor as pcapng does.
     #[error("is neither a pcap nor a pcapng capture")]
     NotACapture,

@@ -262,3 +262,79 @@ fn no_octet_makes_it_panic_or_run_on() {
         }
     }
 }
+
+/// A capture of ten frames, and what there is in it.
+fn ten() -> (Vec<u8>, Vec<Told>) {
+    let frames: Vec<Vec<u8>> = (0..10_u8).map(|number| vec![number; 100]).collect();
+    let records: Vec<_> = (1..)
+        .zip(&frames)
+        .map(|(at, frame)| (at, 0, frame.as_slice(), 100))
+        .collect();
+    let capture = pcap(0xa1b2_c3d4, Order::Little, 1, &records);
+    let (told, error) = read(&capture);
+    assert_eq!((told.len(), error), (10, None));
+    (capture, told)
+}
+
+fn gzip(octets: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    io::Write::write_all(&mut writer, octets).unwrap();
+    writer.finish().unwrap()
+}
+
+fn zstd(octets: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(octets, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+#[test]
+fn a_compressed_capture_is_the_capture() {
+    let (capture, told) = ten();
+    let (one, other) = capture.split_at(700);
+    let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+    for packed in [
+        gzip(&capture),
+        // Pieces that were compressed apart.
+        [gzip(one), gzip(other)].concat(),
+        zstd(&capture),
+        [&skipped, zstd(one).as_slice(), &skipped, &zstd(other), &skipped].concat(),
+    ] {
+        assert_eq!(read(&packed), (told.clone(), None));
+        // Cut anywhere, what is left is read, and it is said that there was more.
+        for end in (8..packed.len() - 12).step_by(7) {
+            let (some, error) = read(&packed[..end]);
+            assert_eq!(some, told[..some.len()]);
+            assert!(error.is_some(), "{end} of {}", packed.len());
+        }
+    }
+    let cut = gzip(&capture);
+    let (_, error) = read(&cut[..cut.len() / 2]);
+    assert!(error.as_ref().unwrap().contains("ends inside frame"), "{error:?}");
+}
+
+#[test]
+fn other_compressions_are_refused_by_name() {
+    for (magic, name) in [
+        (&b"\xfd7zXZ\0rest"[..], "xz"),
+        (b"BZh91AY", "bzip2"),
+        (b"\x04\x22\x4d\x18rest", "lz4"),
+    ] {
+        let (_, error) = read(magic);
+        let expect = format!("x: is compressed with {name}, which is not read");
+        assert!(error.unwrap().starts_with(&expect));
+    }
+}
+
+#[test]
+fn to_ask_for_the_time_reads_nothing() {
+    let (capture, told) = ten();
+    let mut reader = Reader::new(Path::new("x"), Box::new(io::Cursor::new(capture))).unwrap();
+    for (number, at, ..) in told {
+        let next = Some(Timestamp::from_nanos(at));
+        assert_eq!(reader.peek().unwrap(), next);
+        assert_eq!(reader.peek().unwrap(), next);
+        let frame = reader.next_frame().unwrap().unwrap();
+        assert_eq!((frame.number, Some(frame.at)), (number, next));
+    }
+    assert_eq!(reader.peek().unwrap(), None);
+    assert!(reader.next_frame().unwrap().is_none());
+}

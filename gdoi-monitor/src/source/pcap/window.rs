@@ -8,8 +8,6 @@ pub(super) struct Window {
     octets: Vec<u8>,
     start: usize,
     end: usize,
-    /// Octets given up so far.
-    consumed: u64,
 }
 
 impl Window {
@@ -19,7 +17,6 @@ impl Window {
             octets: vec![0; FIRST_OCTETS],
             start: 0,
             end: 0,
-            consumed: 0,
         }
     }
 
@@ -54,12 +51,6 @@ impl Window {
     /// Gives up the first `octets` of what is held.
     pub(super) fn consume(&mut self, octets: usize) {
         self.start = (self.start + octets).min(self.end);
-        self.consumed += octets as u64;
-    }
-
-    /// Octets given up so far.
-    pub(super) const fn consumed(&self) -> u64 {
-        self.consumed
     }
 
     /// Gives up the first `octets` of what is held, and shows some of them until the next call.

@@ -1,0 +1,130 @@
+//! Captures that are compressed, unpacked as a stream: gzip (RFC 1952) and Zstandard (RFC 8878).
+
+use std::io::{self, BufRead as _, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+use super::What;
+
+type Stream = Box<dyn Read + Send>;
+
+/// A stream that says how much of it was read.
+pub(super) struct Counted {
+    stream: Stream,
+    position: Arc<AtomicU64>,
+}
+
+impl Counted {
+    pub(super) const fn new(stream: Stream, position: Arc<AtomicU64>) -> Self {
+        Self { stream, position }
+    }
+}
+
+impl Read for Counted {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let octets = self.stream.read(space)?;
+        self.position.fetch_add(octets as u64, Ordering::Relaxed);
+        Ok(octets)
+    }
+}
+
+/// What a stream holds: itself, or what is compressed in it.
+pub(super) fn unpack(mut stream: Counted) -> Result<Stream, What> {
+    let mut begin = Vec::new();
+    let few = stream.by_ref().take(MAGIC_OCTETS).read_to_end(&mut begin);
+    few.map_err(|error| What::Read { frame: 1, error })?;
+    let packed = PACKED.iter().find(|(magic, _)| begin.starts_with(magic));
+    let is_skippable = matches!(*begin, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
+    let whole = Cursor::new(begin).chain(stream);
+    match packed {
+        Some((_, "gzip")) => Ok(Box::new(MultiGzDecoder::new(buffered(whole)))),
+        Some((_, "zstd")) => Ok(Box::new(Frames::new(buffered(whole)))),
+        None if is_skippable => Ok(Box::new(Frames::new(buffered(whole)))),
+        Some((_, name)) => Err(What::Packed(name)),
+        None => Ok(Box::new(whole)),
+    }
+}
+
+fn buffered<R: Read>(stream: R) -> BufReader<R> {
+    BufReader::with_capacity(BUFFER_OCTETS, stream)
+}
+
+/// The frames of a Zstandard stream, one after the other. Memory is bounded by the decoder's limit of the window, 128 MiB.
+struct Frames<R: Read> {
+    stream: BufReader<R>,
+    decoder: FrameDecoder,
+    /// Whether the decoder is inside a frame.
+    inside: bool,
+}
+
+impl<R: Read> Frames<R> {
+    fn new(stream: BufReader<R>) -> Self {
+        Self {
+            stream,
+            decoder: FrameDecoder::new(),
+            inside: false,
+        }
+    }
+
+    /// Enters the next frame, behind those that are to be skipped. `false` when there is none.
+    fn enter(&mut self) -> io::Result<bool> {
+        use ReadFrameHeaderError::SkipFrame;
+        while !self.inside {
+            if self.stream.fill_buf()?.is_empty() {
+                return Ok(false);
+            }
+            match self.decoder.init(&mut self.stream) {
+                Ok(()) => self.inside = true,
+                Err(FrameDecoderError::ReadFrameHeaderError(SkipFrame { length, .. })) => {
+                    io::copy(&mut self.stream.by_ref().take(length.into()), &mut io::sink())?;
+                }
+                Err(error) => return Err(self.damaged(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// An error of the decoder; that of an early end where nothing is left to decode.
+    fn damaged(&mut self, error: FrameDecoderError) -> io::Error {
+        match self.stream.fill_buf() {
+            Ok([]) => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+            Ok(_) => io::Error::other(error),
+            Err(error) => error,
+        }
+    }
+}
+
+impl<R: Read> Read for Frames<R> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        while self.enter()? {
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                if let Err(error) = self.decoder.decode_blocks(&mut self.stream, one) {
+                    return Err(self.damaged(error));
+                }
+            }
+            let octets = self.decoder.read(space)?;
+            if octets > 0 || space.is_empty() {
+                return Ok(octets);
+            }
+            self.inside = false;
+        }
+        Ok(0)
+    }
+}
+
+/// How compressed streams begin, and what with.
+const PACKED: [(&[u8], &str); 6] = [
+    (&[0x1f, 0x8b], "gzip"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
+    (b"BZh", "bzip2"),
+    (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
+    (b"PK\x03\x04", "unzip"),
+];
+const MAGIC_OCTETS: u64 = 6;
+const BUFFER_OCTETS: usize = 128 * 1024;
