@@ -3,6 +3,7 @@
 //! Times in it are the kernel's since boot, so it is of use until the machine is started again and no longer.
 
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -75,7 +76,13 @@ impl Saved {
     pub fn save(&self, tracker: &Tracker, now: Timestamp) -> Result<(), Error> {
         let mut next = self.path.clone().into_os_string();
         next.push(".new");
-        let mut file = fs::File::create(&next)?;
+        // Who is a member of what is for its owner alone.
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(OWNER_ONLY)
+            .open(&next)?;
         file.write_all(boot()?.as_bytes())?;
         file.write_all(&now.as_nanos().to_be_bytes())?;
         file.write_all(&tracker.save()?)?;
@@ -85,6 +92,8 @@ impl Saved {
     }
 }
 
+const OWNER_ONLY: u32 = 0o600;
+
 /// What names this run of the machine: 36 characters and a line end.
 fn boot() -> io::Result<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -92,6 +101,8 @@ fn boot() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn check(octets: Option<&[u8]>, expect: &str) {
@@ -125,5 +136,7 @@ mod tests {
         let tracker = Tracker::new(Config::default(), Limits::default());
         saved.save(&tracker, Timestamp::from_nanos(77)).unwrap();
         check(Some(&fs::read(saved.path()).unwrap()), "since 77");
+        let mode = fs::metadata(saved.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, OWNER_ONLY);
     }
 }
