@@ -124,9 +124,18 @@ pub struct Run {
     /// Watch what this host sends, too; what it forwards is counted where it came in
     #[arg(long)]
     pub egress: bool,
-    /// File that events are appended to, one JSON object a line
+    /// File that events are appended to, one JSON object a line; - is standard output
     #[arg(long, value_name = "FILE")]
     pub event_file: Option<PathBuf>,
+    /// Octets that the event file may have before it is renamed to FILE.1; with K, M or G for powers of 1024
+    #[arg(long, value_name = "SIZE", default_value = "100M", value_parser = octets)]
+    pub event_file_size: u64,
+    /// Renamed event files that are kept
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub event_file_keep: u32,
+    /// Send events to the journal of systemd, too
+    #[arg(long)]
+    pub event_journal: bool,
     /// File that keeps what was learned, so that a restart of the agent does not forget it
     #[arg(long, value_name = "FILE")]
     pub state_file: Option<PathBuf>,
@@ -194,6 +203,21 @@ impl PortArgs {
             None => Ok(ports),
         }
     }
+}
+
+/// A number of octets: `4096`, `64K`, `100M`, `2G`.
+fn octets(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (text.get(..text.len() - 1), 10),
+        Some(b'M' | b'm') => (text.get(..text.len() - 1), 20),
+        Some(b'G' | b'g') => (text.get(..text.len() - 1), 30),
+        _ => (Some(text), 0),
+    };
+    number
+        .and_then(|number| number.parse::<u64>().ok())
+        .and_then(|number| number.checked_mul(1 << shift))
+        .filter(|octets| *octets > 0)
+        .ok_or_else(|| "a number of octets, like 65536, 64K, 100M or 2G".to_owned())
 }
 
 type Slots = [u16; Ports::SLOTS];

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -21,6 +22,10 @@ use crate::exit::Exit;
 use crate::http::web::Web;
 use crate::http::{self, Limits, Server};
 use crate::sink::Events;
+use crate::sink::output::Output;
+use crate::sink::output::file::{EventFile, Rotation};
+use crate::sink::output::journal::{self, Journal};
+use crate::sink::output::stream::Stream;
 use crate::sink::saved::{Restored, Saved};
 use crate::sites::Sites;
 use crate::source::xdp::{Direction, Mode, Settings, SiteRoute};
@@ -61,11 +66,7 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
         None => Web::plain(),
     };
     let web = Arc::new(web);
-    let events = match &arguments.event_file {
-        Some(path) => Events::to_file(path, engine::calendar())
-            .with_context(|| format!("cannot open the event file {}", path.display()))?,
-        None => Events::nowhere(engine::calendar()),
-    };
+    let events = Events::to(outputs(arguments)?, engine::calendar());
     let saved = arguments.state_file.as_deref().map(Saved::at);
     let (tracker, restored) = tracker(saved.as_ref(), config);
     let engine = Engine::start(plan, tracker, restored, saved, events)?;
@@ -86,6 +87,34 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
     stop.send_replace(true);
     while servers.join_next().await.is_some() {}
     Ok(Exit::Fine)
+}
+
+/// Where events are written.
+fn outputs(arguments: &Run) -> anyhow::Result<Vec<Output>> {
+    let mut outputs = Vec::new();
+    match arguments.event_file.as_deref() {
+        Some(path) if path == Path::new("-") => outputs.push(Output::start("stdout", Stream(io::stdout()))?),
+        Some(path) => {
+            let rotation = Rotation {
+                size: arguments.event_file_size,
+                keep: arguments.event_file_keep,
+            };
+            let file = EventFile::open(path, rotation)
+                .with_context(|| format!("cannot open the event file {}", path.display()))?;
+            outputs.push(Output::start("event_file", file)?);
+        }
+        None => {}
+    }
+    if arguments.event_journal {
+        let journal = Journal::open(Path::new(journal::SOCKET)).with_context(|| {
+            format!(
+                "cannot open the journal at {}; is this a host with systemd?",
+                journal::SOCKET
+            )
+        })?;
+        outputs.push(Output::start("journal", journal)?);
+    }
+    Ok(outputs)
 }
 
 /// The tracker that was saved, and when; a new one where there is none that can be taken up.

@@ -28,7 +28,7 @@ struct Interface<'a> {
 struct Check {
     name: &'static str,
     ok: bool,
-    reason: Option<&'static str>,
+    reason: Option<String>,
 }
 
 /// Ready once every wanted interface is watched.
@@ -67,16 +67,17 @@ pub(super) fn reason(capture: &CaptureState) -> Option<String> {
     }
 }
 
-fn checks(_state: &State, server: &Status) -> Vec<Check> {
-    let check = |name, ok: bool, reason| Check {
+fn checks(state: &State, server: &Status) -> Vec<Check> {
+    let check = |name, reason: Option<String>| Check {
         name,
-        ok,
-        reason: (!ok).then_some(reason),
+        ok: reason.is_none(),
+        reason,
     };
-    let web = server.reload.is_none_or(|reload| reload.is_good);
-    vec![check(
-        "web_config",
-        web,
-        "the file cannot be used; what was there before is in force; see the log",
-    )]
+    let is_old = server.reload.is_some_and(|reload| !reload.is_good);
+    let web = is_old.then(|| "the file cannot be used; the one before is in force; see the log".to_owned());
+    let troubles = state.events.troubles.iter();
+    [check("web_config", web)]
+        .into_iter()
+        .chain(troubles.map(|(output, trouble)| check(output, Some(trouble.clone()))))
+        .collect()
 }

@@ -1,9 +1,6 @@
-//! The event file: one JSON object a line, as it happens.
+//! What becomes of events: they are counted, the latest are kept, and outputs write them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 
 use gdoi_core::observation::LossKind;
@@ -11,27 +8,30 @@ use gdoi_core::snapshot::UNATTRIBUTED;
 use gdoi_core::transition::{Severity, What};
 use gdoi_core::{Timestamp, Transition};
 
+use super::output::{EventLoss, Line, Output};
 use crate::event::Event;
 use crate::time::Calendar;
 
-/// Writes events, or counts that it could not.
+/// Takes events as they happen.
 #[derive(Debug)]
 pub struct Events {
-    file: Option<BufWriter<File>>,
+    outputs: Vec<Output>,
     calendar: Calendar,
-    counts: EventCounts,
+    told: u64,
     tally: Tally,
     /// The latest events, each as it was or would have been written.
     recent: VecDeque<Arc<str>>,
 }
 
 /// What became of the events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    /// Written, or wanted by nobody.
+    /// All there were.
     pub told: u64,
-    /// Lost because the file could not be written.
-    pub lost: u64,
+    /// Those that an output could not write, by why, each output for itself.
+    pub lost: [u64; EventLoss::ALL.len()],
+    /// Outputs that cannot write now, and why.
+    pub troubles: Vec<(&'static str, String)>,
 }
 
 /// How often there was what, and when something was last missed.
@@ -59,24 +59,20 @@ impl Tally {
 }
 
 impl Events {
-    /// Events that nobody wants to have in a file.
+    /// Events that nobody writes.
     pub fn nowhere(calendar: Calendar) -> Self {
+        Self::to(Vec::new(), calendar)
+    }
+
+    /// Events that `outputs` write.
+    pub fn to(outputs: Vec<Output>, calendar: Calendar) -> Self {
         Self {
-            file: None,
+            outputs,
             calendar,
-            counts: EventCounts::default(),
+            told: 0,
             tally: Tally::default(),
             recent: VecDeque::new(),
         }
-    }
-
-    /// Appends to the file at `path`.
-    pub fn to_file(path: &Path, calendar: Calendar) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self {
-            file: Some(BufWriter::new(file)),
-            ..Self::nowhere(calendar)
-        })
     }
 
     /// From here on, moments have other dates: the wall clock was set, or has drifted.
@@ -89,33 +85,46 @@ impl Events {
         self.calendar
     }
 
-    /// Writes every transition and leaves none; each drain ends on a whole line in the file.
+    /// Takes every transition and leaves none.
     pub fn write(&mut self, transitions: &mut Vec<Transition>) {
         if transitions.is_empty() {
             return;
         }
+        let mut lines = Vec::new();
         for transition in transitions.drain(..) {
             self.tally.add(&transition);
-            let written = serde_json::to_string(&Event::new(&transition, self.calendar))
-                .map_err(io::Error::from)
-                .and_then(|event| self.tell(event));
-            self.count(1, &written);
+            self.told += 1;
+            let event = Event::new(&transition, self.calendar);
+            match serde_json::to_string(&event) {
+                Ok(json) => lines.push(self.line(transition, json.into())),
+                Err(error) => tracing::error!(%error, "cannot write an event as JSON"),
+            }
         }
-        self.flush();
+        if let Some((last, others)) = self.outputs.split_last() {
+            for output in others {
+                output.take(lines.clone());
+            }
+            last.take(lines);
+        }
     }
 
-    /// Brings what is buffered to the file.
+    /// Waits a while until all outputs have written what they took.
     pub fn flush(&mut self) {
-        if let Some(file) = &mut self.file
-            && let Err(error) = file.flush()
-        {
-            self.count(0, &Err(error));
+        for output in &self.outputs {
+            output.flush();
         }
     }
 
     /// What became of the events so far.
     pub fn counts(&self) -> EventCounts {
-        self.counts
+        let outputs = || self.outputs.iter();
+        EventCounts {
+            told: self.told,
+            lost: EventLoss::ALL.map(|why| outputs().map(|output| output.lost(why)).sum()),
+            troubles: outputs()
+                .filter_map(|output| Some((output.name(), output.trouble()?)))
+                .collect(),
+        }
     }
 
     /// How often there was what.
@@ -128,30 +137,18 @@ impl Events {
         self.recent.iter().cloned().collect()
     }
 
-    fn tell(&mut self, event: String) -> io::Result<()> {
-        let event: Arc<str> = event.into();
+    /// Keeps an event among the latest, and makes it ready to be written.
+    fn line(&mut self, transition: Transition, json: Arc<str>) -> Line {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back(Arc::clone(&event));
-        match &mut self.file {
-            Some(file) => file
-                .write_all(event.as_bytes())
-                .and_then(|()| file.write_all(b"\n")),
-            None => Ok(()),
-        }
-    }
-
-    fn count(&mut self, events: u64, written: &io::Result<()>) {
-        match written {
-            Ok(()) => self.counts.told += events,
-            Err(error) => {
-                // Once, or a full disk fills the log as well.
-                if self.counts.lost == 0 {
-                    tracing::error!(%error, "cannot write the event file; lost events are counted from here on");
-                }
-                self.counts.lost += events.max(1);
-            }
+        self.recent.push_back(Arc::clone(&json));
+        Line {
+            json,
+            kind: transition.what.name(),
+            severity: transition.what.severity(),
+            group: transition.group,
+            key_server: transition.key_server,
         }
     }
 }

@@ -137,11 +137,7 @@ pub(super) static BUILD: Family = gauge(
     &["version", "target"],
     "Always 1: what this agent was built from.",
 );
-pub(super) static EVENTS: Family = counter(
-    "gdoi_events_total",
-    &[],
-    "Events told to the event file, or wanted by nobody.",
-);
+pub(super) static EVENTS: Family = counter("gdoi_events_total", &[], "Events, whatever became of them.");
 pub(super) static EVENTS_LOST: Family = counter(
     "gdoi_events_lost_total",
     &["kind", "reason"],

@@ -5,6 +5,7 @@ use gdoi_core::observation::LossKind;
 use super::catalogue as c;
 use super::family::Page;
 use crate::engine::State;
+use crate::sink::output::EventLoss;
 
 pub(super) fn write(page: &mut Page, state: &State) {
     page.family(&c::BUILD, |samples| {
@@ -23,7 +24,9 @@ pub(super) fn write(page: &mut Page, state: &State) {
         samples.count(&["message", "unreadable"], state.unread_records);
         samples.count(&["spi_hint", "ring_full"], sum(|counters| counters.lost_hints));
         samples.count(&["spi", "table_full"], sum(|counters| counters.overflow_packets));
-        samples.count(&["event", "write_failed"], state.events.lost);
+        for (why, lost) in EventLoss::ALL.iter().zip(state.events.lost) {
+            samples.count(&["event", why.name()], lost);
+        }
     });
     let tables = &state.snapshot.tables;
     page.family(&c::TABLE_ENTRIES, |samples| {

@@ -1,0 +1,204 @@
+//! Where events are written: each place has a thread of its own, so that one that does not take them stops nobody.
+
+pub mod file;
+pub mod journal;
+pub mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use gdoi_core::transition::Severity;
+
+/// An event, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// As JSON, without an end of line.
+    pub json: Arc<str>,
+    /// Its type.
+    pub kind: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Its group, where one is meant.
+    pub group: Option<String>,
+    /// Its key server, where one is meant.
+    pub key_server: Option<IpAddr>,
+}
+
+/// A place for events.
+pub trait Target: Send + 'static {
+    /// Writes all of them, or says why it could not, and how many it did.
+    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)>;
+}
+
+/// Why an event was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventLoss {
+    /// There is no room on the disk.
+    DiskFull,
+    /// The place takes events more slowly than they come.
+    QueueFull,
+    /// It takes none.
+    WriteFailed,
+}
+
+impl EventLoss {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::DiskFull, Self::QueueFull, Self::WriteFailed];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk_full",
+            Self::QueueFull => "queue_full",
+            Self::WriteFailed => "write_failed",
+        }
+    }
+
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ => Self::WriteFailed,
+        }
+    }
+}
+
+/// A place for events, with its thread and what waits for it.
+#[derive(Debug)]
+pub struct Output {
+    queue: SyncSender<Parcel>,
+    shared: Arc<Shared>,
+}
+
+enum Parcel {
+    Lines(Vec<Line>),
+    /// Everything before it was written.
+    Mark(SyncSender<()>),
+}
+
+/// What both sides of the queue know.
+#[derive(Debug)]
+struct Shared {
+    name: &'static str,
+    waiting: AtomicUsize,
+    lost: [AtomicU64; EventLoss::ALL.len()],
+    /// Why the last attempt failed; `None` when it did not.
+    trouble: RwLock<Option<String>>,
+}
+
+impl Output {
+    /// Starts to write to `target`, which logs and pages call `name`.
+    pub fn start(name: &'static str, target: impl Target) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            name,
+            waiting: AtomicUsize::new(0),
+            lost: Default::default(),
+            trouble: RwLock::new(None),
+        });
+        let (queue, parcels) = sync_channel(MAX_PARCELS);
+        let theirs = Arc::clone(&shared);
+        // It ends with the queue; nobody waits for one that hangs.
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || write_all(&theirs, target, &parcels))?;
+        Ok(Self { queue, shared })
+    }
+
+    /// Hands over events. They are counted as lost when too many wait already.
+    pub fn take(&self, lines: Vec<Line>) {
+        let count = lines.len();
+        let waiting = self.shared.waiting.fetch_add(count, Ordering::Relaxed);
+        let is_full = waiting + count > MAX_WAITING;
+        if is_full || self.queue.try_send(Parcel::Lines(lines)).is_err() {
+            self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
+            self.shared.lose(EventLoss::QueueFull, count);
+        }
+    }
+
+    /// Waits a while until everything handed over was written.
+    pub fn flush(&self) {
+        let (mark, reached) = sync_channel(1);
+        match self.queue.try_send(Parcel::Mark(mark)) {
+            Ok(()) => {
+                if reached.recv_timeout(LAST_WRITES).is_err() {
+                    tracing::error!(output = self.shared.name, "events were not written in time");
+                }
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    /// How many were lost for this reason.
+    pub fn lost(&self, why: EventLoss) -> u64 {
+        let count = self.shared.lost.get(why as usize);
+        count.map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    /// Why the last attempt to write failed; `None` when it did not.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.shared.trouble.read();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Shared {
+    fn lose(&self, why: EventLoss, count: usize) {
+        if let Some(lost) = self.lost.get(why as usize) {
+            lost.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Says that writing began to fail, or goes on; once each, or a full disk fills the log as well.
+    fn note(&self, failed: Option<&io::Error>) {
+        let mut trouble = self.trouble.write().unwrap_or_else(PoisonError::into_inner);
+        let output = self.name;
+        match (failed, trouble.is_some()) {
+            (Some(error), false) => {
+                tracing::error!(output, %error, "cannot write events; what is lost is counted from here on");
+                *trouble = Some(error.to_string());
+            }
+            (None, true) => {
+                tracing::warn!(output, "events are written again");
+                *trouble = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Writes what comes until nobody can send any more.
+fn write_all(shared: &Shared, mut target: impl Target, parcels: &Receiver<Parcel>) {
+    for parcel in parcels {
+        match parcel {
+            Parcel::Lines(lines) => {
+                match target.write(&lines) {
+                    Ok(()) => shared.note(None),
+                    Err((written, error)) => {
+                        shared.lose(EventLoss::of(&error), lines.len().saturating_sub(written));
+                        shared.note(Some(&error));
+                    }
+                }
+                shared.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
+            }
+            // Whoever waited may have given up.
+            Parcel::Mark(mark) => drop(mark.try_send(())),
+        }
+    }
+}
+
+/// Some 30 MB of events.
+const MAX_WAITING: usize = 1 << 16;
+/// One parcel each drain: five seconds of drains that all have events.
+const MAX_PARCELS: usize = 1_024;
+const LAST_WRITES: Duration = Duration::from_secs(2);

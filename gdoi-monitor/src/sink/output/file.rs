@@ -1,0 +1,149 @@
+//! Events to a file that does not grow beyond its size: a full one is renamed, and the oldest is deleted.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Line, Target};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Octets that a file may have.
+    pub size: u64,
+    /// Full files that are kept, as `NAME.1`, the youngest, to `NAME.N`.
+    pub keep: u32,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            size: 100 << 20,
+            keep: 3,
+        }
+    }
+}
+
+/// A file of events, one JSON object a line.
+#[derive(Debug)]
+pub struct EventFile {
+    path: PathBuf,
+    rotation: Rotation,
+    file: File,
+    /// Octets of whole lines in it.
+    size: u64,
+}
+
+impl EventFile {
+    /// Appends to the file at `path`.
+    pub fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
+        let (file, size) = append(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            rotation,
+            file,
+            size,
+        })
+    }
+
+    /// Follows whoever took the file away, as `logrotate` does.
+    fn follow(&mut self) -> io::Result<()> {
+        let ours = self.file.metadata()?;
+        let is_there = fs::metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino()));
+        if is_there {
+            // Somebody may have emptied it.
+            self.size = ours.len();
+        } else {
+            (self.file, self.size) = append(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Renames the full file, and those before it.
+    fn rotate(&mut self) -> io::Result<()> {
+        if self.rotation.keep == 0 {
+            fs::remove_file(&self.path)?;
+        } else {
+            for number in (1..self.rotation.keep).rev() {
+                rename(&self.numbered(number), &self.numbered(number + 1))?;
+            }
+            rename(&self.path, &self.numbered(1))?;
+        }
+        (self.file, self.size) = append(&self.path)?;
+        Ok(())
+    }
+
+    fn numbered(&self, number: u32) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(format!(".{number}"));
+        name.into()
+    }
+
+    /// Writes whole lines: what was written of them when the disk is full is taken back.
+    fn append(&mut self, octets: &[u8]) -> io::Result<()> {
+        match self.file.write_all(octets) {
+            Ok(()) => {
+                self.size += octets.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // What cannot be taken back is no file, and has no lines to spoil.
+                match self.file.set_len(self.size) {
+                    Ok(()) | Err(_) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+impl Target for EventFile {
+    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+        self.follow().map_err(|error| (0, error))?;
+        let mut octets = Vec::new();
+        let mut written = 0;
+        for (index, line) in lines.iter().enumerate() {
+            let length = line.json.len() as u64 + 1;
+            let size = self.size + octets.len() as u64;
+            if size > 0 && size + length > self.rotation.size {
+                self.append(&octets).map_err(|error| (written, error))?;
+                octets.clear();
+                written = index;
+                self.rotate().map_err(|error| (written, error))?;
+            }
+            octets.extend_from_slice(line.json.as_bytes());
+            octets.push(b'\n');
+        }
+        self.append(&octets).map_err(|error| (written, error))
+    }
+}
+
+/// Opens a file to append to. A line that was cut short, as by a loss of power, is ended first.
+fn append(path: &Path) -> io::Result<(File, u64)> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .open(path)?;
+    let mut size = file.metadata()?.len();
+    if size > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+            size += 1;
+        }
+    }
+    Ok((file, size))
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        // Fewer were written so far than may be kept.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,19 @@
+//! Events to a stream: standard output.
+
+use std::io::{self, Write};
+
+use super::{Line, Target};
+
+/// Writes one line for each event.
+#[derive(Debug)]
+pub struct Stream<W>(pub W);
+
+impl<W: Write + Send + 'static> Target for Stream<W> {
+    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+        for (written, line) in lines.iter().enumerate() {
+            let line = [line.json.as_bytes(), b"\n"].concat();
+            self.0.write_all(&line).map_err(|error| (written, error))?;
+        }
+        self.0.flush().map_err(|error| (lines.len(), error))
+    }
+}
