@@ -3,9 +3,12 @@
 mod coop;
 mod member;
 mod network;
+mod push;
 mod registration;
 mod rekey;
+mod schedule;
 mod script;
+mod service;
 mod silence;
 mod state;
 mod traffic;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use gdoi_core::Timestamp;
 use gdoi_wire::craft::Random;
 
-use super::registration::{Attempt, Served};
+use super::registration::Attempt;
+use super::service::Served;
 use crate::message::Session;
 use crate::scenario::{self, Action, Behavior};
 

@@ -1,0 +1,187 @@
+//! A group of a scenario: its key servers, its members, how they behave.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use gdoi_core::config::{GroupConfig, Prefix, Profile, Retransmit, SiteConfig};
+use serde::Deserialize;
+
+use super::value;
+
+/// How a key server or a member treats the KEK (Cisco TAC note 116737).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behavior {
+    /// Key server: renews the KEK when it expires. Member: keeps it until a rekey replaces it.
+    Legacy,
+    /// Key server: renews the KEK early. Member: has a timer for it and deletes it when it expires.
+    #[default]
+    New,
+}
+
+/// How rekeys are acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acknowledgement {
+    /// Encrypted, of an unregistered exchange type, under the KEK that the member holds afterwards.
+    Cisco,
+    /// Not at all.
+    None,
+    /// GROUPKEY-PUSH-ACK in clear (RFC 8263).
+    #[default]
+    Rfc8263,
+}
+
+/// The protocol of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// RFC 6407.
+    #[default]
+    Gdoi,
+    /// RFC 9838.
+    GIkev2,
+}
+
+/// Whose timers a group has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timers {
+    /// Cisco GETVPN.
+    #[default]
+    Cisco,
+    /// Juniper Group VPN: everything in multiples of the activation delay of 15 s.
+    Juniper,
+}
+
+/// One group.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its key servers, the primary first.
+    pub key_servers: Vec<IpAddr>,
+    /// Where its rekeys go when they are multicast.
+    #[serde(default)]
+    pub rekey_address: Option<IpAddr>,
+    /// How many members it has.
+    pub members: u32,
+    /// Address of the first member; each next is in the next /24, or /64.
+    #[serde(default = "value::first_member")]
+    pub first_member: IpAddr,
+    /// Prefix of the first member's site, a /24; each next member has the next.
+    #[serde(default = "value::first_site")]
+    pub first_site: Ipv4Addr,
+    /// The address that all members are hidden behind by NAT.
+    #[serde(default)]
+    pub nat: Option<IpAddr>,
+    /// GDOI or G-IKEv2.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Whose timers.
+    #[serde(default)]
+    pub timers: Timers,
+    /// How the key servers behave.
+    #[serde(default)]
+    pub server: Behavior,
+    /// How the members behave.
+    #[serde(default)]
+    pub member: Behavior,
+    /// How rekeys are acknowledged, when unicast.
+    #[serde(default)]
+    pub acknowledgement: Acknowledgement,
+    /// KEK lifetime.
+    #[serde(default = "value::kek_lifetime", with = "value::duration")]
+    pub kek_lifetime: Duration,
+    /// TEK lifetime.
+    #[serde(default = "value::tek_lifetime", with = "value::duration")]
+    pub tek_lifetime: Duration,
+    /// Time between repeats of a rekey.
+    #[serde(default = "value::retransmit_interval", with = "value::duration")]
+    pub retransmit_interval: Duration,
+    /// Repeats of a rekey after the first.
+    #[serde(default = "value::retransmit_count")]
+    pub retransmit_count: u32,
+    /// Whether a repeat has a sequence number of its own, instead of being the same octets.
+    #[serde(default)]
+    pub retransmit_renumbered: bool,
+    /// Access list entries: each is a SAT payload in a rekey.
+    #[serde(default = "value::policy_entries")]
+    pub policy_entries: u32,
+    /// Octets of the key server's RSA signature.
+    #[serde(default = "value::signature_octets")]
+    pub signature_octets: u32,
+    /// Members start within this time.
+    #[serde(default = "value::boot_within", with = "value::duration")]
+    pub boot_within: Duration,
+    /// From a rekey to the first packet with its SPI.
+    #[serde(default = "value::activation", with = "value::duration")]
+    pub activation: Duration,
+    /// What a registration costs the key server.
+    #[serde(default = "value::registration_cost", with = "value::duration")]
+    pub registration_cost: Duration,
+    /// Time between ESP packets of one member; zero for no traffic.
+    #[serde(default, with = "value::duration")]
+    pub traffic_every: Duration,
+    /// ESP packets of a member each time.
+    #[serde(default = "value::traffic_packets")]
+    pub traffic_packets: u32,
+}
+
+impl Group {
+    /// Whether rekeys go to each member by itself.
+    pub const fn is_unicast(&self) -> bool {
+        self.rekey_address.is_none()
+    }
+
+    /// Prefix of the site behind the member of this number, from 0.
+    pub fn site(&self, member: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.first_site.to_bits().wrapping_add(member << 8))
+    }
+
+    /// Address of the member of this number, from 0, before any NAT.
+    pub fn member_address(&self, member: u32) -> IpAddr {
+        match self.first_member {
+            IpAddr::V4(first) => Ipv4Addr::from_bits(first.to_bits().wrapping_add(member << 8)).into(),
+            IpAddr::V6(first) => {
+                let next = first.to_bits().wrapping_add(u128::from(member) << 64);
+                std::net::Ipv6Addr::from_bits(next).into()
+            }
+        }
+    }
+
+    pub(super) fn config(&self) -> GroupConfig {
+        let member = |number| self.nat.unwrap_or_else(|| self.member_address(number));
+        let sites = (0..self.members).map(|number| SiteConfig {
+            name: site_name(number),
+            member: Some(member(number)),
+            prefixes: Prefix::new(self.site(number).into(), 24).into_iter().collect(),
+        });
+        GroupConfig {
+            name: self.name.clone(),
+            key_servers: self.key_servers.clone(),
+            rekey_address: self.rekey_address,
+            members: (0..self.members)
+                .map(|number| Prefix::host(member(number)))
+                .collect(),
+            protected: Vec::new(),
+            kek_lifetime: Some(self.kek_lifetime),
+            tek_lifetime: Some(self.tek_lifetime),
+            retransmit: Some(Retransmit {
+                interval: self.retransmit_interval,
+                count: self.retransmit_count,
+            }),
+            profile: match self.timers {
+                Timers::Cisco => Profile::Cisco,
+                Timers::Juniper => Profile::Juniper,
+            },
+            sites: sites.collect(),
+        }
+    }
+}
+
+/// Name of the site behind the member of this number, from 0.
+pub(crate) fn site_name(member: u32) -> String {
+    format!("site-{}", member + 1)
+}

@@ -1,0 +1,40 @@
+//! The network of a scenario.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::value;
+
+/// The network between key servers and members. A gateway next to the key servers watches it.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// One way, at least.
+    #[serde(with = "value::duration")]
+    pub delay: Duration,
+    /// Up to this much more.
+    #[serde(with = "value::duration")]
+    pub jitter: Duration,
+    /// How many of a thousand datagrams are lost, behind the gateway.
+    pub lost_per_mille: u32,
+    /// How many of a thousand datagrams come twice.
+    pub doubled_per_mille: u32,
+    /// How many of a thousand datagrams are late by ten times the delay.
+    pub late_per_mille: u32,
+    /// Largest IP packet, in octets.
+    pub mtu: usize,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_millis(9),
+            jitter: Duration::from_millis(4),
+            lost_per_mille: 0,
+            doubled_per_mille: 0,
+            late_per_mille: 0,
+            mtu: 1_500,
+        }
+    }
+}

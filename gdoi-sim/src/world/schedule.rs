@@ -1,0 +1,73 @@
+//! When a rekey is due (TAC note 116737, as far as it is known).
+
+use std::time::Duration;
+
+use super::member::JUNIPER_ACTIVATION;
+use super::rekey::{BATCH, BATCH_TIME};
+use super::state::Kek;
+use super::{Event, Simulation};
+use crate::scenario::{Behavior, Timers};
+
+impl Simulation {
+    /// How long before expiry a key is renewed (TAC note 116737, as reconstructed): at least 5 % of its lifetime and at
+    /// least `least`, and for unicast the time that repeats and batches take.
+    fn lead(&self, side: usize, lifetime: Duration, least: Duration) -> Duration {
+        let row = &self.sides[side];
+        let config = &self.groups[row.group].config;
+        if config.timers == Timers::Juniper {
+            return 4 * JUNIPER_ACTIVATION;
+        }
+        let mut lead = least.max(lifetime / 20);
+        if config.is_unicast() {
+            let batches = 1 + row.registered.len() as u32 / BATCH;
+            lead += config.retransmit_interval * config.retransmit_count + BATCH_TIME * batches;
+        }
+        lead.min(lifetime * 3 / 4)
+    }
+
+    fn kek_due(&self, side: usize) -> gdoi_core::Timestamp {
+        let row = &self.sides[side];
+        let Kek { expiry, lifetime, .. } = row.plan.kek;
+        let due = match self.servers[row.primary].behavior {
+            Behavior::New => expiry.before(self.lead(side, lifetime, LEAST_KEK_LEAD)),
+            Behavior::Legacy => expiry,
+        };
+        due.max(row.keeps_kek_until)
+    }
+
+    /// Plans the next rekey, and forgets what was planned.
+    pub(super) fn plan_rekey(&mut self, side: usize) {
+        let tek = self.sides[side].plan.newest();
+        let tek_due = tek.map_or(self.now, |tek| {
+            tek.expiry.before(self.lead(side, tek.lifetime, LEAST_TEK_LEAD))
+        });
+        let due = tek_due.min(self.kek_due(side)).max(self.now);
+        let row = &mut self.sides[side];
+        row.generation += 1;
+        let generation = row.generation;
+        self.agenda.plan(due, Event::Rekey { side, generation });
+    }
+
+    pub(super) fn rekey_due(&mut self, side: usize) {
+        let row = &self.sides[side];
+        if row.merged {
+            return;
+        }
+        if self.servers[row.primary].down_since.is_some() {
+            self.sides[side].overdue = true;
+            return;
+        }
+        let due = self.kek_due(side);
+        // A KEK that is due shortly after a TEK goes with it.
+        let together = match self.servers[row.primary].behavior {
+            Behavior::New => self.now.after(TOGETHER),
+            Behavior::Legacy => self.now,
+        };
+        self.rekey(side, due <= together, false);
+    }
+}
+
+const LEAST_KEK_LEAD: Duration = Duration::from_secs(200);
+const LEAST_TEK_LEAD: Duration = Duration::from_secs(90);
+/// A KEK goes with a TEK that is due at most this much earlier.
+const TOGETHER: Duration = Duration::from_mins(1);
