@@ -3,6 +3,7 @@
 use gdoi_wire::{Capture, Miss, Ports, Seen, dissect};
 
 use super::{count, library, play};
+use crate::emission::Emission;
 use crate::scenario::{self, Scenario, ScenarioError};
 use crate::truth::{Happened, Kind};
 
@@ -187,4 +188,29 @@ fn what_cannot_be_played_is_refused() {
         scenario::named("nothing"),
         Err(ScenarioError::Unknown(_))
     ));
+}
+
+#[test]
+fn unicast_rekeys_go_out_in_batches_and_begin_earlier() {
+    let mut scenario = library("late_joiner");
+    scenario.events.clear();
+    scenario.duration = std::time::Duration::from_mins(40);
+    scenario.groups[0].members = 120;
+    let (emissions, happened) = play(&scenario, 1);
+    let rekey = happened
+        .iter()
+        .find(|one| matches!(one.kind, Kind::Rekey { .. }))
+        .unwrap();
+    // A TEK of 30 minutes: 90 s, two repeats of 10 s, and 5 s for each of three batches.
+    let since = rekey.at.since(scenario.start);
+    assert_eq!(since.as_secs(), 1_800 - 90 - 20 - 15);
+    let mut batches = [0; 3];
+    for emission in emissions {
+        if let Emission::Sent(sent) = emission
+            && sent.datagram.get(18) == Some(&33)
+        {
+            batches[(sent.at.since(rekey.at).as_secs() / 5) as usize] += 1;
+        }
+    }
+    assert_eq!(batches, [50, 50, 20]);
 }

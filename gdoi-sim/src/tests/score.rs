@@ -147,3 +147,24 @@ fn a_claim_is_paired_with_one_truth_only_and_within_its_time() {
             < 1e-9
     );
 }
+
+/// The site of the fifth branch, while its data plane hangs and after.
+#[test]
+fn a_site_that_stays_behind_lags_until_it_goes_over() {
+    let lagging = |until: Duration| {
+        let mut scenario = library("stale_spi");
+        scenario.duration = until;
+        let mut simulation = crate::Simulation::new(&scenario, Some(7)).unwrap();
+        let mut tracker = gdoi_core::Tracker::new(scenario.config(), gdoi_core::Limits::default());
+        crate::Observer::new(Duration::from_secs(10), true).watch(
+            &mut simulation,
+            &mut tracker,
+            &mut Vec::new(),
+        );
+        let esp = tracker.snapshot().groups["G1"].esp.clone();
+        (esp.lagging_sites, esp.stale_packets > 0)
+    };
+    assert_eq!(lagging(Duration::from_mins(100)), (0, false));
+    assert_eq!(lagging(Duration::from_mins(160)), (1, true));
+    assert_eq!(lagging(Duration::from_mins(240)), (0, true));
+}
