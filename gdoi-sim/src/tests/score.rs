@@ -166,5 +166,5 @@ fn a_site_that_stays_behind_lags_until_it_goes_over() {
     };
     assert_eq!(lagging(Duration::from_mins(100)), (0, false));
     assert_eq!(lagging(Duration::from_mins(160)), (1, true));
-    assert_eq!(lagging(Duration::from_mins(240)), (0, true));
+    assert_eq!(lagging(Duration::from_hours(4)), (0, true));
 }
