@@ -68,6 +68,17 @@ impl Agent {
         Ok(body)
     }
 
+    /// Asks it for something by POST: the status and the body of the answer.
+    pub fn post(&self, path: &str) -> Result<(u16, String)> {
+        ask(self.port, "POST", path)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) -> Result<()> {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).context("process id")?);
+        nix::sys::signal::kill(id, signal).with_context(|| format!("send {signal} to the agent"))
+    }
+
     /// Its metrics.
     pub fn metrics(&self) -> Result<Metrics> {
         Ok(Metrics::parse(&self.page("/metrics")?))
@@ -107,8 +118,7 @@ impl Agent {
 
     /// Asks it to stop, as systemd does, and waits for its end.
     pub fn stop(mut self) -> Result<ExitStatus> {
-        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).context("process id")?);
-        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).context("send SIGTERM to the agent")?;
+        self.signal(nix::sys::signal::Signal::SIGTERM)?;
         self.child.wait().context("wait for the agent")
     }
 
@@ -158,6 +168,10 @@ fn program() -> Result<PathBuf> {
 }
 
 fn get(port: u16, path: &str) -> Result<(u16, String)> {
+    ask(port, "GET", path)
+}
+
+fn ask(port: u16, method: &str, path: &str) -> Result<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect(address).context("connect to the agent")?;
     stream
@@ -165,7 +179,7 @@ fn get(port: u16, path: &str) -> Result<(u16, String)> {
         .context("set a time limit")?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
     )
     .context("ask the agent")?;
     let mut answer = String::new();

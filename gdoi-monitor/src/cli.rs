@@ -29,8 +29,14 @@ pub enum Command {
     Analyze(Analyze),
     /// Say whether a configuration file can be used
     CheckConfig(CheckConfig),
+    /// Print the completions of a shell
+    Completions(Completions),
     /// Print one JSON line per GDOI, ESP and AH packet of captures
     Decode(Decode),
+    /// Say whether this host can do it, and what gives it what is missing
+    Doctor(Doctor),
+    /// Print the manual page
+    Man,
     /// Watch interfaces and serve what is found
     Run(Run),
     /// Ask a running agent what it knows
@@ -91,6 +97,22 @@ pub struct CheckConfig {
     pub file: PathBuf,
 }
 
+/// The arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// The arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Interface to look at, or a pattern with * and ?; all of them when none is named
+    #[arg(short, long, value_name = "IF", value_delimiter = ',')]
+    pub interface: Vec<String>,
+}
+
 /// The arguments of `decode`.
 #[derive(Debug, Args)]
 pub struct Decode {
@@ -103,7 +125,7 @@ pub struct Decode {
 }
 
 /// The arguments of `run`. Of an option that is typed twice the last counts: wrappers add theirs in front.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Run {
     /// Interface to watch, or a pattern with * and ?; repeated or separated by commas

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gdoi_core::observation::{Esp, Loss, LossKind, Message};
-use gdoi_core::{Observation, Timestamp, Tracker, Transition};
+use gdoi_core::{Limits, Observation, Timestamp, Tracker, Transition};
 use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
@@ -45,6 +45,33 @@ pub enum Extent {
     Summary,
     /// Each member and each SPI as well, of which there can be 100,000.
     Everything,
+}
+
+/// Another configuration for a running engine.
+#[derive(Debug)]
+pub struct Change {
+    /// How to watch.
+    pub plan: Plan,
+    /// What is known of the groups.
+    pub groups: gdoi_core::Config,
+    /// How much is remembered.
+    pub limits: Limits,
+    /// Where is told how it went; on an error everything is as it was.
+    pub reply: oneshot::Sender<Result<(), ChangeError>>,
+}
+
+/// Why an engine cannot go on with another configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// Programs cannot be loaded.
+    #[error(transparent)]
+    Source(#[from] Error),
+    /// What the tracker knows cannot be taken along.
+    #[error(transparent)]
+    Save(#[from] gdoi_core::SaveError),
+    /// As above.
+    #[error(transparent)]
+    Restore(#[from] gdoi_core::RestoreError),
 }
 
 /// How the agent watches.
@@ -142,6 +169,7 @@ impl Engine {
     pub async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
+        mut changes: mpsc::Receiver<Change>,
         shutdown: impl Future<Output = ()>,
     ) -> Arc<State> {
         let mut shutdown = pin!(shutdown);
@@ -155,6 +183,11 @@ impl Engine {
                 () = &mut shutdown => break,
                 _ = look.tick() => self.tick(),
                 Some(request) = requests.recv() => self.answer(request),
+                Some(change) = changes.recv() => {
+                    let Change { plan, groups, limits, reply } = change;
+                    // Whoever asked may have gone.
+                    drop(reply.send(self.change(plan, groups, limits)));
+                }
                 _ = drain.tick() => {
                     self.drain();
                     self.follow_changes();
@@ -162,6 +195,25 @@ impl Engine {
             }
         }
         self.stop()
+    }
+
+    /// Goes on with another configuration; everything that was counted and learned stays.
+    fn change(&mut self, plan: Plan, groups: gdoi_core::Config, limits: Limits) -> Result<(), ChangeError> {
+        self.drain();
+        self.look();
+        // What was seen until here belongs to the sites and groups as they were.
+        let windows = self.interfaces.change(plan, self.looked, boot_time())?;
+        self.drain();
+        self.look();
+        self.interfaces.retire();
+        self.tracker = Tracker::restore(groups, limits, &self.tracker.save()?)?;
+        for window in windows {
+            self.blind(window);
+        }
+        self.follow();
+        self.interfaces.note_blind_spots();
+        self.state = None;
+        Ok(())
     }
 
     /// Interfaces change by the hundred when a switch restarts: they are looked at together.
@@ -254,7 +306,7 @@ impl Engine {
         // The clock first: what happens while we drain is not yet known to be all there.
         let until = boot_time();
         for watch in self.interfaces.watches() {
-            if let Some(probe) = watch.probe() {
+            for probe in watch.probes() {
                 probe.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
             }
         }
@@ -364,6 +416,16 @@ fn losses(news: &Counters, from: Timestamp, until: Timestamp) -> impl Iterator<I
             count: Some(count),
         })
     })
+}
+
+/// Whether the engine at the other end still works.
+pub async fn answers(engine: &mpsc::Sender<Request>) -> bool {
+    let (reply, answer) = oneshot::channel();
+    let request = Request {
+        extent: Extent::Summary,
+        reply,
+    };
+    engine.send(request).await.is_ok() && answer.await.is_ok()
 }
 
 /// The clock of the kernel's records: nanoseconds since boot, suspend included.

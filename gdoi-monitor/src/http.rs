@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::engine::{Request, State};
+use crate::reload::Reloads;
 use crate::sink::prometheus::Exposition;
 use answer::Bodies;
 use counts::Counts;
@@ -38,6 +39,7 @@ pub struct Server {
     /// All that was known when it was last asked for, and when that was.
     everything: Mutex<Option<(Instant, Arc<State>)>>,
     web: Arc<Web>,
+    reloads: Option<Arc<Reloads>>,
     limits: Limits,
     room: Arc<Room>,
     bodies: Bodies,
@@ -76,6 +78,8 @@ impl Default for Limits {
 pub struct Status {
     /// How the last attempt to take up the web configuration went; `None` where there is none.
     pub reload: Option<Reload>,
+    /// How the last reading of the configuration went; `None` without a file.
+    pub config_reload: Option<Reload>,
     /// Connections that are open.
     pub connections: u64,
     /// Who was not served, by why.
@@ -90,6 +94,7 @@ impl Server {
             exposition: Exposition::default(),
             everything: Mutex::new(None),
             web,
+            reloads: None,
             limits,
             room: Arc::new(Room::new(limits.connections, limits.per_peer)),
             bodies: Bodies::default(),
@@ -97,10 +102,20 @@ impl Server {
         }
     }
 
+    /// Also lets the configuration be read again.
+    #[must_use]
+    pub(crate) fn with_reloads(self, reloads: Arc<Reloads>) -> Self {
+        Self {
+            reloads: Some(reloads),
+            ..self
+        }
+    }
+
     /// What it says of itself now.
     pub fn status(&self) -> Status {
         Status {
             reload: self.web.reload(),
+            config_reload: self.reloads.as_ref().map(|reloads| reloads.last()),
             connections: self.room.taken(),
             refused: self.counts.all(),
         }

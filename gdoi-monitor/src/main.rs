@@ -8,14 +8,17 @@ use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
 use gdoi_monitor::source::xdp;
-use gdoi_monitor::{analyze, config, decode, http, run, show, top};
+use gdoi_monitor::{analyze, config, decode, doctor, http, manual, run, show, top};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(Cli { command }) => match command {
             Command::Analyze(arguments) => analyze::command(&arguments),
             Command::CheckConfig(arguments) => config::command(&arguments),
+            Command::Completions(arguments) => manual::completions(&arguments),
             Command::Decode(arguments) => decode::command(&arguments),
+            Command::Doctor(arguments) => doctor::command(&arguments),
+            Command::Man => manual::man(),
             Command::Run(arguments) => run::command(&arguments),
             Command::Show(arguments) => show::command(&arguments),
             Command::Top(arguments) => top::command(&arguments),

@@ -21,6 +21,8 @@ use crate::engine::{self, Engine, Plan, State};
 use crate::exit::Exit;
 use crate::http::web::Web;
 use crate::http::{self, Limits, Server};
+use crate::notify;
+use crate::reload::{self, Reader, Reloads};
 use crate::sink::Events;
 use crate::sink::output::Output;
 use crate::sink::output::file::{EventFile, Rotation};
@@ -52,6 +54,7 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
 async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Exit> {
     // First what can fail without having touched an interface.
     let shutdown = shutdown()?;
+    let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     let addresses = if arguments.listen.is_empty() {
         vec![config.listen]
     } else {
@@ -68,21 +71,44 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
     let web = Arc::new(web);
     let events = Events::to(outputs(arguments)?, engine::calendar());
     let saved = arguments.state_file.as_deref().map(Saved::at);
-    let (tracker, restored) = tracker(saved.as_ref(), config);
+    let (tracker, restored) = tracker(saved.as_ref(), config.clone());
     let engine = Engine::start(plan, tracker, restored, saved, events)?;
 
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopping) = watch::channel(false);
-    let server = Arc::new(Server::new(requests, Arc::clone(&web), Limits::default()));
+    let (to_engine, changes) = mpsc::channel(1);
+    let (reloads, asked_again) = Reloads::new();
+    let reloads = Arc::new(reloads);
+    let reader = Reader {
+        arguments: arguments.clone(),
+        config,
+        engine: to_engine,
+    };
     let mut servers = JoinSet::new();
+    let alive = notify::keep_alive(requests.clone(), stopping.clone());
+    servers.spawn(alive);
+    let server = Server::new(requests, Arc::clone(&web), Limits::default());
+    let server = Arc::new(match &arguments.config {
+        Some(_) => server.with_reloads(Arc::clone(&reloads)),
+        None => server,
+    });
     servers.spawn(web.keep_up(stopping.clone()));
+    servers.spawn(reload::keep_up(
+        reloads,
+        asked_again,
+        hangup,
+        reader,
+        stopping.clone(),
+    ));
     for listener in listeners {
         let address: SocketAddr = listener.local_addr().context("read the address of a listener")?;
         tracing::info!(%address, "serving");
         servers.spawn(http::serve(listener, Arc::clone(&server), stopping.clone()));
     }
     drop(server);
-    let last = engine.run(asked, shutdown).await;
+    notify::ready();
+    let last = engine.run(asked, changes, shutdown).await;
+    notify::stopping();
     farewell(&last);
     stop.send_replace(true);
     while servers.join_next().await.is_some() {}
@@ -148,7 +174,8 @@ fn farewell(last: &State) {
     );
 }
 
-fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
+/// How to watch, as the file says and the command line says above it.
+pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
     let interfaces = if arguments.interface.is_empty() {
         config.capture.interfaces.clone()
     } else {

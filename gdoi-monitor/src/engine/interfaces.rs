@@ -8,7 +8,7 @@ use gdoi_core::observation::{Loss, LossKind};
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
 use crate::source::xdp::netlink::{self, Link};
-use crate::source::xdp::{BlindSpot, CountRuns, Direction, Error, Watch, blind_spots, seen_below};
+use crate::source::xdp::{BlindSpot, CountRuns, Direction, Error, Probe, Watch, blind_spots, seen_below};
 
 /// An interface in one direction.
 type Key = (String, Direction);
@@ -90,6 +90,57 @@ impl Interfaces {
             }
         }
         blind
+    }
+
+    /// Follows another plan. Programs that are set up otherwise take the place of those that are attached, without a
+    /// gap; on an error nothing has changed.
+    ///
+    /// What was replaced is there until [`Self::retire`]: its last counts are to be read.
+    pub(super) fn change(
+        &mut self,
+        plan: Plan,
+        looked: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Loss>, Error> {
+        let mut next = Vec::new();
+        if plan.settings != self.plan.settings {
+            for key in self.watches.keys() {
+                next.push((key.clone(), Probe::load(&plan.settings, key.1)?));
+            }
+        }
+        let is_elsewhere = plan.mode != self.plan.mode;
+        self.plan = plan;
+        for (key, probe) in next {
+            if let Some(watch) = self.watches.get_mut(&key)
+                && let Err(error) = watch.replace(probe)
+            {
+                self.say(&key.0, chain(&error));
+            }
+        }
+        let mut blind = Vec::new();
+        for (key, watch) in &mut self.watches {
+            let is_wanted = self.plan.matches(&key.0) && self.plan.directions.contains(&key.1);
+            if watch.attached().is_some() && (is_elsewhere || !is_wanted) {
+                watch.leave(now);
+                self.gone.insert(key.clone(), looked);
+                blind.push(window(looked, now));
+            }
+        }
+        Ok(blind)
+    }
+
+    /// Forgets what a change has left: programs that were replaced, and interfaces that are no longer wanted.
+    pub(super) fn retire(&mut self) {
+        for watch in self.watches.values_mut() {
+            if let Err(error) = watch.retire() {
+                tracing::error!(interface = watch.name(), %error, "cannot read the last counts");
+            }
+        }
+        let plan = &self.plan;
+        self.watches
+            .retain(|(name, direction), _| plan.matches(name) && plan.directions.contains(direction));
+        let watches = &self.watches;
+        self.blind.retain(|key, _| watches.contains_key(key));
     }
 
     /// Looks at what cannot be seen, and says what is new of it.

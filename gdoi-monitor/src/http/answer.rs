@@ -102,7 +102,8 @@ pub(super) fn page(kind: &'static str, status: StatusCode, body: impl Into<Bytes
 const MAX_BODIES: usize = 4;
 const BODY_WAIT: Duration = Duration::from_secs(3);
 const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'";
-const TEXT: &str = "text/plain; charset=utf-8";
+/// The content type of plain text.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// The content type of pages for people.
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 /// The content type of JSON.

@@ -11,13 +11,16 @@ use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout};
 
-use super::answer::{self, Answer, Bound, HTML, page, text};
+use super::answer::{self, Answer, Bound, HTML, TEXT, page, text};
 use super::{Refusal, Server, api, connection, landing, ready};
 use crate::engine::{self, Extent, State};
 use crate::sink::prometheus;
 
 /// Answers one request.
 pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answer {
+    if request.uri().path() == "/-/reload" {
+        return reload(server, request.method()).await;
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         refusal
@@ -43,6 +46,24 @@ async fn landing(server: &Server) -> Answer {
     let make = |state: &State| Ok::<_, serde_json::Error>(landing::page(state, &server.status()));
     let answer = long(server, &server.bodies.lists, Extent::Summary, HTML, make).await;
     super::page::guarded(answer)
+}
+
+/// Reads the configuration again; the answer says how that went.
+async fn reload(server: &Server, method: &Method) -> Answer {
+    if method != Method::POST {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only POST\n");
+        refusal
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+        return refusal;
+    }
+    let Some(reloads) = &server.reloads else {
+        return text(StatusCode::CONFLICT, "the agent was started without --config\n");
+    };
+    match reloads.ask().await {
+        Ok(()) => text(StatusCode::OK, "the configuration was read again\n"),
+        Err(error) => page(TEXT, StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
 }
 
 async fn metrics(server: &Server) -> Answer {

@@ -73,6 +73,8 @@ pub static ALL: &[&Family] = &[
     &LOSS_LAST,
     &HTTP_CONNECTIONS,
     &HTTP_REFUSED,
+    &CONFIG_RELOAD,
+    &CONFIG_RELOAD_AT,
     &WEB_RELOAD,
     &WEB_RELOAD_AT,
     &CAPTURE_UP,
@@ -182,6 +184,16 @@ pub(super) static HTTP_REFUSED: Family = counter(
     "gdoi_http_refused_total",
     &["reason"],
     "Connections and requests that were not served, by why.",
+);
+pub(super) static CONFIG_RELOAD: Family = gauge(
+    "gdoi_config_last_reload_successful",
+    &[],
+    "Whether the configuration file, when it was last read, could be taken up.",
+);
+pub(super) static CONFIG_RELOAD_AT: Family = gauge(
+    "gdoi_config_last_reload_success_timestamp_seconds",
+    &[],
+    "When the configuration in force was taken up.",
 );
 pub(super) static WEB_RELOAD: Family = gauge(
     "gdoi_web_config_last_reload_successful",

@@ -7,6 +7,7 @@ use crate::http::Status;
 pub(super) fn write(page: &mut Page, server: &Status) {
     let Status {
         reload,
+        config_reload,
         connections,
         refused,
     } = server;
@@ -16,6 +17,14 @@ pub(super) fn write(page: &mut Page, server: &Status) {
             samples.count(&[why.name()], *count);
         }
     });
+    if let Some(reload) = config_reload {
+        page.family(&c::CONFIG_RELOAD, |samples| {
+            samples.count(&[], u64::from(reload.is_good));
+        });
+        page.family(&c::CONFIG_RELOAD_AT, |samples| {
+            samples.value(&[], reload.good_at.as_secs_f64());
+        });
+    }
     if let Some(reload) = reload {
         page.family(&c::WEB_RELOAD, |samples| {
             samples.count(&[], u64::from(reload.is_good));

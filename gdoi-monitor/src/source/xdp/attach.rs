@@ -104,7 +104,6 @@ pub struct Attached {
 
 /// An attached program; it is detached when this is dropped.
 #[derive(Debug)]
-#[expect(dead_code, reason = "held for what happens when it is dropped")]
 pub(super) enum Place {
     Xdp(FdLink),
     Tc(SchedClassifierLink),
@@ -212,6 +211,23 @@ fn at_clsact(
     }
     let options = TcAttachOptions::Netlink(NlOptions::default());
     program.attach_with_options(&interface.name, direction.at_tc(), options)
+}
+
+/// Puts the program in the place of the one that is attached there, in one piece: no packet passes unseen.
+pub(super) fn replace(ebpf: &mut Ebpf, place: Place) -> Result<Place, Error> {
+    Ok(match place {
+        Place::Xdp(link) => {
+            let program = xdp(ebpf)?;
+            let id = program.attach_to_link(link.try_into().map_err(Error::Link)?)?;
+            let link = program.take_link(id)?;
+            Place::Xdp(link.try_into().map_err(Error::Link)?)
+        }
+        Place::Tc(link) => {
+            let program = tc(ebpf)?;
+            let id = program.attach_to_link(link)?;
+            Place::Tc(program.take_link(id)?)
+        }
+    })
 }
 
 /// The program at XDP, loaded.

@@ -3,6 +3,7 @@
 use std::{fs, io};
 
 use aya::programs::ProgramError;
+use aya::programs::links::LinkError;
 
 use super::holder::Holder;
 use super::interface::Interface;
@@ -62,6 +63,9 @@ pub enum Error {
         #[source]
         source: ProgramError,
     },
+    /// A link is not what it should be.
+    #[error("cannot replace the attached program")]
+    Link(#[source] LinkError),
     /// Loading the object failed otherwise.
     #[error("cannot load the eBPF object")]
     Load(#[from] aya::EbpfError),

@@ -1,6 +1,7 @@
-//! What a network card does to frames before anybody sees them, as ethtool's netlink tells it.
+//! What a network card does to frames before anybody sees them, as generic netlink tells it.
 //!
-//! The messages are those of `Documentation/networking/ethtool-netlink.rst` (since v5.6).
+//! The messages are those of `Documentation/networking/ethtool-netlink.rst` (since v5.6) and
+//! `Documentation/netlink/specs/netdev.yaml` (since v6.3).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,19 +14,7 @@ use nix::sys::socket::{
 
 /// The names of the features that are on, as `ethtool -k` without its aliases calls them.
 pub fn active(index: u32) -> io::Result<BTreeSet<String>> {
-    let socket = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkGeneric,
-    )?;
-    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-    let name = attribute(CTRL_ATTR_FAMILY_NAME, b"ethtool\0");
-    let answer = ask(&socket, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, &name)?;
-    let family = find(&answer, CTRL_ATTR_FAMILY_ID)
-        .and_then(|value| value.first_chunk().copied())
-        .map(u16::from_ne_bytes)
-        .ok_or(io::ErrorKind::Unsupported)?;
+    let (socket, family) = open("ethtool")?;
     let device = attribute(ETHTOOL_A_HEADER_DEV_INDEX, &index.to_ne_bytes());
     let header = attribute(ETHTOOL_A_FEATURES_HEADER | NESTED, &device);
     let answer = ask(&socket, family, ETHTOOL_MSG_FEATURES_GET, &header)?;
@@ -37,6 +26,39 @@ pub fn active(index: u32) -> io::Result<BTreeSet<String>> {
         .filter_map(|bit| find(bit.1, ETHTOOL_A_BITSET_BIT_NAME))
         .map(|name| String::from_utf8_lossy(name).trim_end_matches('\0').to_owned())
         .collect())
+}
+
+/// Whether the driver has XDP, as it says itself (since v6.3): nothing is tried, which could restart the card.
+pub fn has_native_xdp(index: u32) -> io::Result<bool> {
+    let (socket, family) = open("netdev")?;
+    let device = attribute(NETDEV_A_DEV_IFINDEX, &index.to_ne_bytes());
+    let answer = ask(&socket, family, NETDEV_CMD_DEV_GET, &device)?;
+    let features = find(&answer, NETDEV_A_DEV_XDP_FEATURES).and_then(|value| value.first_chunk().copied());
+    Ok(features.is_some_and(|[low, ..]: [u8; 8]| low & NETDEV_XDP_ACT_BASIC != 0))
+}
+
+/// A socket, and the number of a family of generic netlink.
+fn open(family: &str) -> io::Result<(OwnedFd, u16)> {
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkGeneric,
+    )?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+    let mut name = family.as_bytes().to_vec();
+    name.push(0);
+    let answer = ask(
+        &socket,
+        GENL_ID_CTRL,
+        CTRL_CMD_GETFAMILY,
+        &attribute(CTRL_ATTR_FAMILY_NAME, &name),
+    )?;
+    let family = find(&answer, CTRL_ATTR_FAMILY_ID)
+        .and_then(|value| value.first_chunk().copied())
+        .map(u16::from_ne_bytes)
+        .ok_or(io::ErrorKind::Unsupported)?;
+    Ok((socket, family))
 }
 
 /// Sends one request; gives the attributes of the answer.
@@ -120,6 +142,11 @@ const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
 const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
 const ETHTOOL_A_BITSET_BITS: u16 = 3;
 const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
+/// Of `include/uapi/linux/netdev.h`; its numbers are in the machine's order, and the first octet of ours is the low one.
+const NETDEV_CMD_DEV_GET: u8 = 1;
+const NETDEV_A_DEV_IFINDEX: u16 = 1;
+const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
+const NETDEV_XDP_ACT_BASIC: u8 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -129,6 +156,8 @@ mod tests {
     fn loopback_has_features() {
         let on = active(1).unwrap();
         assert!(on.contains("loopback") && !on.contains("rx-lro"), "{on:?}");
+        // A kernel before v6.3 does not know the question.
+        assert!(!has_native_xdp(1).unwrap_or(false));
     }
 
     #[test]

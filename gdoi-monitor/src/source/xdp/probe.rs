@@ -23,7 +23,7 @@ use super::runs::Runs;
 use super::table::{Count, Table};
 
 /// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Ports to watch.
     pub ports: Ports,
@@ -138,6 +138,14 @@ impl Probe {
         let (place, attached) = attach::attach(&mut self.ebpf, interface, mode, self.direction)?;
         self.place = Some(place);
         Ok(attached)
+    }
+
+    /// Takes the place of `old`, without a moment in which nobody is there.
+    pub fn replace(&mut self, old: &mut Self) -> Result<(), Error> {
+        if let Some(place) = old.place.take() {
+            self.place = Some(attach::replace(&mut self.ebpf, place)?);
+        }
+        Ok(())
     }
 
     /// Detaches: no packet is counted from here on, so that a last look finds whole numbers.

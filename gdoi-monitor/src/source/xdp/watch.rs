@@ -20,6 +20,8 @@ pub struct Watch {
     name: String,
     direction: Direction,
     probe: Option<Probe>,
+    /// One that was replaced, and whose last counts were not read.
+    old: Option<Probe>,
     place: Option<Place>,
     /// When the interface went.
     left: Option<Timestamp>,
@@ -51,6 +53,7 @@ impl Watch {
             name,
             direction,
             probe: None,
+            old: None,
             place: None,
             left: None,
             past: Counters::default(),
@@ -100,9 +103,29 @@ impl Watch {
         self.place.as_ref().map(|place| &place.attached)
     }
 
-    /// The loaded program.
-    pub fn probe(&mut self) -> Option<&mut Probe> {
-        self.probe.as_mut()
+    /// The loaded programs: two of them while one is being replaced.
+    pub fn probes(&mut self) -> impl Iterator<Item = &mut Probe> {
+        self.old.iter_mut().chain(&mut self.probe)
+    }
+
+    /// Puts `next` in the place of the loaded program, whose last counts are told by the next look.
+    pub fn replace(&mut self, mut next: Probe) -> Result<(), Error> {
+        if let Some(mut old) = self.probe.take() {
+            let replaced = next.replace(&mut old);
+            self.old = Some(old);
+            replaced.inspect_err(|_| self.place = None)?;
+        }
+        self.probe = Some(next);
+        Ok(())
+    }
+
+    /// Unloads the program that was replaced, once its last counts were read.
+    pub fn retire(&mut self) -> Result<(), Error> {
+        if let Some(old) = self.old.take() {
+            self.past.add(&old.counters()?);
+            self.past_runs = self.past_runs.plus(old.runs());
+        }
+        Ok(())
     }
 
     /// Whether it is watched as the interface that now has this index.
@@ -143,6 +166,11 @@ impl Watch {
         let clock = probe.read_clock()?;
         probe.read_table(counts);
         probe.flush_log();
+        if let Some(old) = &mut self.old {
+            counters.add(&old.counters()?);
+            old.read_clock()?;
+            old.read_table(counts);
+        }
         counters.add(&self.past);
         let look = Look {
             counters,
@@ -159,8 +187,8 @@ impl Watch {
 
     /// How often and how long its programs ran, those that are gone included.
     pub fn runs(&self) -> Runs {
-        let loaded = self.probe.as_ref().map(Probe::runs);
-        self.past_runs.plus(loaded.unwrap_or_default())
+        let loaded = self.old.iter().chain(&self.probe);
+        loaded.fold(self.past_runs, |runs, probe| runs.plus(probe.runs()))
     }
 
     /// Stops counting, so that the next look finds whole and final numbers.

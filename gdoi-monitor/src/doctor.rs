@@ -1,0 +1,205 @@
+//! `doctor`: whether this host can do it, and the line that gives what is missing.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::Doctor;
+use crate::exit::Exit;
+use crate::source::xdp::netlink::{self, Link};
+use crate::source::xdp::{Direction, Holder, Hook, Probe, Settings, features, interface};
+
+/// Looks at the kernel, at what we may do, and at interfaces. Nothing is attached.
+pub fn command(arguments: &Doctor) -> Result<Exit> {
+    let mut report = Report::default();
+    kernel(&mut report);
+    capabilities(&mut report);
+    programs(&mut report);
+    let links = netlink::links().context("list the interfaces")?;
+    for link in chosen(&arguments.interface, &links, &mut report) {
+        look_at(link, &links, &mut report);
+    }
+    io::stdout()
+        .lock()
+        .write_all(report.lines.concat().as_bytes())
+        .context("write the report")?;
+    Ok(if report.missing == 0 {
+        Exit::Fine
+    } else {
+        Exit::Failed
+    })
+}
+
+#[derive(Default)]
+struct Report {
+    lines: Vec<String>,
+    missing: usize,
+}
+
+impl Report {
+    fn say(&mut self, what: &str, said: &str) {
+        self.lines.push(format!("{what:<16} {said}\n"));
+    }
+
+    /// Without it the agent does not work.
+    fn lacks(&mut self, what: &str, fix: &str) {
+        self.missing += 1;
+        self.say(what, &format!("MISSING: {fix}"));
+    }
+}
+
+fn kernel(report: &mut Report) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release.trim();
+    let mut numbers = release
+        .split(|character: char| !character.is_ascii_digit())
+        .map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version < OLDEST {
+        let (major, minor) = OLDEST;
+        report.lacks(
+            "kernel",
+            &format!("Linux {major}.{minor} or newer; this is {release}"),
+        );
+    } else if version < TCX {
+        report.say(
+            "kernel",
+            &format!("{release}; traffic control by clsact, whose filter a killed agent leaves"),
+        );
+    } else {
+        report.say("kernel", release);
+    }
+    let has_btf = Path::new("/sys/kernel/btf/vmlinux").is_file();
+    report.say(
+        "kernel BTF",
+        if has_btf {
+            "there"
+        } else {
+            "absent; nothing here needs it"
+        },
+    );
+}
+
+fn capabilities(report: &mut Report) {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    for (name, bit) in CAPABILITIES {
+        if effective >> bit & 1 == 1 || effective >> CAP_SYS_ADMIN & 1 == 1 && bit != CAP_NET_ADMIN {
+            report.say(name, "there");
+        } else {
+            let fix = format!(
+                "run as root, or AmbientCapabilities={name} in the unit, or `setcap {}+ep` on the program",
+                name.to_lowercase()
+            );
+            report.lacks(name, &fix);
+        }
+    }
+}
+
+fn programs(report: &mut Report) {
+    let loaded = Probe::load(&Settings::default(), Direction::Ingress).and_then(|mut probe| {
+        probe.test_run(Hook::Xdp, &FRAME, 1)?;
+        probe.test_run(Hook::Tc, &FRAME, 1)
+    });
+    match loaded {
+        Ok(_) => report.say("programs", "load and run"),
+        Err(error) => report.lacks("programs", &format!("{:#}", anyhow::Error::new(error))),
+    }
+}
+
+/// Those that were named; every one with Ethernet frames when none was.
+fn chosen<'a>(patterns: &[String], links: &'a [Link], report: &mut Report) -> Vec<&'a Link> {
+    if patterns.is_empty() {
+        let is_real = |link: &&Link| link.is_ethernet && link.name != "lo";
+        return links.iter().filter(is_real).collect();
+    }
+    for pattern in patterns {
+        if !links.iter().any(|link| interface::matches(pattern, &link.name)) {
+            let have: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+            report.lacks(
+                pattern,
+                &format!("no such interface; this host has: {}", have.join(", ")),
+            );
+        }
+    }
+    let is_named = |link: &&Link| {
+        patterns
+            .iter()
+            .any(|pattern| interface::matches(pattern, &link.name))
+    };
+    links.iter().filter(is_named).collect()
+}
+
+fn look_at(link: &Link, links: &[Link], report: &mut Report) {
+    let name = &link.name;
+    if !link.is_ethernet {
+        return report.lacks(
+            name,
+            "its packets have no Ethernet header: watch the interface that carries them",
+        );
+    }
+    let driver = fs::read_link(format!("/sys/class/net/{name}/device/driver")).ok();
+    let driver = driver.as_deref().and_then(Path::file_name);
+    let what = match (driver, &link.kind) {
+        (Some(driver), _) => format!("driver {}", driver.to_string_lossy()),
+        (None, Some(kind)) => kind.clone(),
+        (None, None) => "of unknown kind".to_owned(),
+    };
+    let native = match features::has_native_xdp(link.index) {
+        Ok(true) => "has native XDP",
+        Ok(false) => "no native XDP: auto watches at traffic control",
+        Err(_) => "this kernel cannot say whether it has native XDP",
+    };
+    report.say(name, &format!("{what}; {native}"));
+    if let Some(id) = link.xdp_program {
+        let holder = Holder::new(id);
+        report.say(
+            name,
+            &format!("{holder} is attached at XDP: auto watches at traffic control"),
+        );
+    }
+    let on = features::active(link.index).unwrap_or_default();
+    for (feature, meaning) in HIDING {
+        if on.contains(feature) {
+            report.say(name, &meaning.replace("IF", name));
+        }
+    }
+    if let Some(master) = links.iter().find(|other| Some(other.index) == link.master) {
+        report.say(
+            name,
+            &format!("is part of {}: watch all of its members", master.name),
+        );
+    }
+}
+
+/// What hides something, and the line that ends it.
+const HIDING: [(&str, &str); 3] = [
+    (
+        "rx-vlan-hw-parse",
+        "takes the outer VLAN tag off before XDP: `ethtool -K IF rxvlan off`",
+    ),
+    ("rx-lro", "merges received packets: `ethtool -K IF lro off`"),
+    (
+        "rx-gro-hw",
+        "merges received packets: `ethtool -K IF rx-gro-hw off`",
+    ),
+];
+/// The multi-buffer flag of XDP programs came with it.
+const OLDEST: (u32, u32) = (5, 18);
+const TCX: (u32, u32) = (6, 6);
+/// Bits of `include/uapi/linux/capability.h`.
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_SYS_ADMIN: u32 = 21;
+const CAPABILITIES: [(&str, u32); 3] = [
+    ("CAP_BPF", 39),
+    ("CAP_NET_ADMIN", CAP_NET_ADMIN),
+    ("CAP_PERFMON", 38),
+];
+/// As long as the shortest that both hooks can be tried with.
+const FRAME: [u8; 60] = [0; 60];

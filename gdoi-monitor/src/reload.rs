@@ -1,0 +1,130 @@
+//! The configuration file, read again while the agent watches.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::cli::Run;
+use crate::config::Config;
+use crate::engine::Change;
+use crate::http::web::Reload;
+use crate::run;
+
+/// Lets others ask for the file to be read again, and knows how it last went.
+#[derive(Debug)]
+pub(crate) struct Reloads {
+    ask: mpsc::Sender<Ask>,
+    last: Mutex<Reload>,
+}
+
+/// Where somebody waits for how it went.
+type Ask = oneshot::Sender<Result<(), String>>;
+
+impl Reloads {
+    /// The configuration was read just now. The other end is for [`keep_up`].
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Ask>) {
+        let (ask, asked) = mpsc::channel(1);
+        let last = Mutex::new(Reload {
+            is_good: true,
+            good_at: now(),
+        });
+        (Self { ask, last }, asked)
+    }
+
+    /// Reads the file again. The error says why the old configuration is still used.
+    pub(crate) async fn ask(&self) -> Result<(), String> {
+        let stopping = || "the agent is stopping".to_owned();
+        let (reply, answer) = oneshot::channel();
+        self.ask.send(reply).await.map_err(|_closed| stopping())?;
+        answer.await.map_err(|_closed| stopping())?
+    }
+
+    /// How it last went.
+    pub(crate) fn last(&self) -> Reload {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, is_good: bool) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_good = is_good;
+        if is_good {
+            last.good_at = now();
+        }
+    }
+}
+
+/// What the agent was started with, for the next time.
+pub(crate) struct Reader {
+    /// The command line stands above the file.
+    pub(crate) arguments: Run,
+    /// What the agent uses now.
+    pub(crate) config: Config,
+    /// To the engine.
+    pub(crate) engine: mpsc::Sender<Change>,
+}
+
+/// Reads the file again at each SIGHUP, and when somebody asks, until `stop` changes.
+pub(crate) async fn keep_up(
+    reloads: Arc<Reloads>,
+    mut asked: mpsc::Receiver<Ask>,
+    mut hangup: Signal,
+    mut reader: Reader,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let reply = tokio::select! {
+            Some(()) = hangup.recv() => None,
+            Some(reply) = asked.recv() => Some(reply),
+            _ = stop.changed() => return,
+        };
+        crate::notify::reloading();
+        let outcome = reader.read_again().await;
+        crate::notify::ready();
+        match &outcome {
+            Ok(()) => tracing::info!("the configuration was read again"),
+            Err(error) => tracing::error!(error, "the old configuration is still used"),
+        }
+        reloads.note(outcome.is_ok());
+        if let Some(reply) = reply {
+            // Whoever asked may have gone.
+            drop(reply.send(outcome));
+        }
+    }
+}
+
+impl Reader {
+    async fn read_again(&mut self) -> Result<(), String> {
+        let Some(path) = &self.arguments.config else {
+            return Err("the agent was started without --config".to_owned());
+        };
+        let mut config = Config::load(path).map_err(|error| error.to_string())?;
+        config.limits.hash_seed = self.config.limits.hash_seed;
+        let plan = run::plan(&self.arguments, &config).map_err(|error| format!("{error:#}"))?;
+        let (reply, answer) = oneshot::channel();
+        let change = Change {
+            plan,
+            groups: config.groups.clone(),
+            limits: config.limits,
+            reply,
+        };
+        self.engine
+            .send(change)
+            .await
+            .map_err(|_closed| "the agent is stopping".to_owned())?;
+        answer
+            .await
+            .map_err(|_closed| "the agent is stopping".to_owned())?
+            .map_err(|error| error.to_string())?;
+        if config.listen != self.config.listen && self.arguments.listen.is_empty() {
+            tracing::warn!(listen = %config.listen, "the agent listens there after its next start");
+        }
+        self.config = config;
+        Ok(())
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
