@@ -66,7 +66,7 @@ fn every_view_at_every_size() {
             terminal.keys(&["3"]);
             terminal.until(&["SEVERITY", events.last().unwrap()]);
             terminal.keys(&["4", "+", "+"]);
-            terminal.until(&["the last 2 min", "rekey in", "now ", "T tek K kek"]);
+            terminal.until(&["the last 2 min", "rekey ", "now ", "T tek K kek"]);
             terminal.keys(&["?"]);
             terminal.until(&["timeline of the selected group", "times are the agent's"]);
             terminal.keys(&["Escape", "Escape", "q"]);

@@ -92,7 +92,7 @@ class Builder {
     if (type === "registration_started") return;
     const kind = type in OF_TYPE ? OF_TYPE[type] : OF_SEVERITY[event.severity];
     if (kind === undefined) return;
-    const lasted = kind <= 2 || kind === 5 || kind === 6 ? Math.max(moment(event.time) - at, 0) : 0;
+    const lasted = 1000 * (Number(event.duration_seconds) || 0);
     const label = visible(kind === 2 ? event.kind : kind <= 1 ? event.stage : type);
     const mark = [this.at(at), lasted, kind, label, kind === 5 ? event.members : 1];
     const name = group || NO_GROUP;
@@ -104,8 +104,8 @@ class Builder {
   }
 }
 
-// When what an event tells began: rekeys and registrations are told when they are over.
+// When what an event tells began: rekeys, registrations and losses are told when they are over.
 function began(event) {
-  const seconds = event.type === "rekey" ? event.began_seconds_ago : OF_TYPE[event.type] <= 5 ? event.duration_seconds : 0;
+  const seconds = event.type === "rekey" ? event.began_seconds_ago : event.type in OF_TYPE ? event.duration_seconds : 0;
   return moment(event.time) - 1000 * (Number(seconds) || 0);
 }
