@@ -126,7 +126,7 @@ fn the_timeline_of_a_group() {
             &[Input::Open, Input::Zoom(1)],
             &[
                 &["G1", "multicast, 2 members, 5 rekeys, the last 1 h"],
-                &["rekey in 8m40s, KEK left 18m29s, reregisters in 16m53s"],
+                &["rekey in 8m40s, KEK expires in 18m29s, reregisters in 16m53s"],
                 &["rekeys", "K", "T"],
                 &["members", "x"],
                 &["due", "n"],
@@ -186,4 +186,32 @@ fn two_thousand_members_scroll_and_the_selection_stays_in_sight() {
     assert!(up[3].starts_with("10.2.7.219 "), "{}", up.join("\n"));
     let first = screen(&mut model, SMALL, &[Input::First]);
     assert!(first[3].starts_with("10.2.0.0 "), "{}", first.join("\n"));
+}
+
+#[test]
+fn without_colours_the_severities_still_differ() {
+    use ratatui::style::{Color, Modifier};
+
+    let looks = |coloured| {
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        let mut model = self::model();
+        model.react(Input::Show(View::Events));
+        model.react(Input::Last);
+        terminal
+            .draw(|frame| draw(frame, &mut model, Palette::new(coloured)))
+            .unwrap();
+        let buffer = terminal.backend().buffer().clone();
+        let plain = buffer
+            .content
+            .iter()
+            .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset);
+        // The severities of a critical event, an ordinary one and a warning.
+        let severities = [3, 4, 5].map(|row| buffer[(9, row)].modifier - Modifier::DIM);
+        (plain, severities)
+    };
+    let (plain, [critical, info, warning]) = looks(false);
+    assert!(plain);
+    assert_eq!(critical, Modifier::REVERSED | Modifier::BOLD);
+    assert_eq!((info, warning), (Modifier::empty(), Modifier::UNDERLINED));
+    assert!(!looks(true).0);
 }

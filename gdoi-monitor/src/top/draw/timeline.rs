@@ -62,18 +62,18 @@ fn title(group: &Group, span: &str, palette: Palette) -> Line<'static> {
 
 /// What is due, in words.
 fn forecast(group: &Group, now: Date, palette: Palette) -> Line<'static> {
-    let left =
-        |date: Option<Date>| date.map_or_else(|| "unknown".to_owned(), |date| compact(date.since(now)));
     let window = group.kek.re_registration_window;
-    Line::styled(
-        format!(
-            "rekey in {}, KEK left {}, reregisters in {}",
-            left(group.rekey.next_expected),
-            left(group.kek.expiry),
-            left(window.map(|Window(earliest, _)| earliest)),
-        ),
-        palette.quiet(),
-    )
+    let dates = [
+        ("rekey", group.rekey.next_expected),
+        ("KEK expires", group.kek.expiry),
+        ("reregisters", window.map(|Window(earliest, _)| earliest)),
+    ];
+    let words = dates.map(|(what, date)| match date.map(|date| date.since(now)) {
+        None => format!("{what} unknown"),
+        Some(left) if left < 0.0 => format!("{what} due {} ago", compact(-left)),
+        Some(left) => format!("{what} in {}", compact(left)),
+    });
+    Line::styled(words.join(", "), palette.quiet())
 }
 
 fn due(group: &Group) -> Vec<(Date, char)> {
