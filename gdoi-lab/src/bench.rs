@@ -5,6 +5,7 @@
 
 mod frames;
 mod objects;
+pub mod scrape;
 
 use std::fmt;
 use std::path::Path;
@@ -39,6 +40,7 @@ pub struct Line {
 pub struct Report {
     lines: Vec<Line>,
     facts: Vec<objects::Fact>,
+    scrapes: Vec<scrape::Cost>,
 }
 
 /// Measures every case with the programs in `object`.
@@ -67,6 +69,7 @@ pub fn run(object: &Path, effort: Effort) -> Result<Report> {
     Ok(Report {
         lines,
         facts: Loaded::new(&object, 1)?.facts()?,
+        scrapes: scrape::run()?,
     })
 }
 
@@ -114,6 +117,8 @@ impl fmt::Display for Report {
             )?;
         }
         writeln!(f)?;
-        self.facts.iter().try_for_each(|fact| writeln!(f, "{fact}"))
+        self.facts.iter().try_for_each(|fact| writeln!(f, "{fact}"))?;
+        writeln!(f, "\n{}", scrape::HEADING)?;
+        self.scrapes.iter().try_for_each(|cost| writeln!(f, "{cost}"))
     }
 }

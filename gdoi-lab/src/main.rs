@@ -27,8 +27,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Measure what a packet costs
+    /// Measure what a packet costs, and a scrape
     Bench(Measurement),
+    /// Measure what a scrape costs
+    BenchScrape,
     /// Write the documents that are made from the code
     Docs {
         /// Folder of the documents
@@ -111,6 +113,14 @@ fn run(task: Task) -> Result<()> {
             rounds,
             repeat,
         }) => bench::run(&object, Effort { rounds, repeat })?.to_string(),
+        Task::BenchScrape => {
+            let costs = bench::scrape::run()?;
+            let mut text = format!("{}\n", bench::scrape::HEADING);
+            for cost in costs {
+                writeln!(text, "{cost}")?;
+            }
+            text
+        }
         Task::Docs { folder } => {
             let path = folder.join("metrics.md");
             fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;

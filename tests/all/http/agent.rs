@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use gdoi_lab::Network;
+use gdoi_lab::{self as lab, Injector, Metrics, Network};
+use gdoi_wire::craft::Generator;
 
 use super::place::{Folder, Got, curl, text};
 use crate::{kernel, program};
@@ -71,6 +73,72 @@ fn it_renews_its_certificate_by_itself() {
     });
     test.join().unwrap();
 }
+
+#[test]
+fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
+    let name = "nothing_is_lost_while_it_is_scraped_ten_times_a_second";
+    if program::path(name).is_none() || !kernel::is_usable(name) {
+        return;
+    }
+    let test = thread::spawn(|| {
+        let _network = Network::enter().unwrap();
+        let folder = Folder::new();
+        let groups: String = (0..100)
+            .map(|group| format!("[[group]]\nname = \"G{group}\"\nkey_servers = [\"10.9.{group}.1\"]\n"))
+            .collect();
+        let config = folder.write("gdoi.toml", &groups);
+        let agent = lab::Agent::start(&[
+            "--interface",
+            Network::WATCH,
+            "--log.level",
+            "error",
+            "--config",
+            text(&config),
+        ])
+        .unwrap();
+        let frames: Vec<_> = Generator::new(0x5c4a).take(2_000).collect();
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let scrapes = scope.spawn(|| {
+                (0..ROUNDS)
+                    .map(|round| {
+                        until(start, round);
+                        agent.page("/metrics").unwrap().len()
+                    })
+                    .filter(|octets| *octets > 100_000)
+                    .count()
+            });
+            let injector = Injector::open(Network::INJECT).unwrap();
+            for round in 0..ROUNDS {
+                until(start, round);
+                for frame in &frames {
+                    injector.send_frame(frame).unwrap();
+                }
+            }
+            assert_eq!(scrapes.join().unwrap(), ROUNDS as usize);
+        });
+        let sent = frames.len() as u64 * u64::from(ROUNDS);
+        let metrics = Metrics::parse(&agent.until_counted(sent).unwrap());
+        let sum = |name: &str, labels: &[(&str, &str)]| metrics.sum(name, labels);
+        let lost = sum("gdoi_events_lost_total", &[("kind", "message")]);
+        assert!(lost.abs() < f64::EPSILON, "{lost} messages lost");
+        let counted = sum("gdoi_packets_total", &[("class", "isakmp")]);
+        let tracked = sum("gdoi_messages_total", &[]);
+        assert!(
+            counted > 0.0 && (counted - tracked).abs() < f64::EPSILON,
+            "{counted} {tracked}"
+        );
+    });
+    test.join().unwrap();
+}
+
+/// Waits for the beginning of a round: there are ten a second.
+fn until(start: Instant, round: u32) {
+    let begin = start + Duration::from_millis(100) * round;
+    thread::sleep(begin.saturating_duration_since(Instant::now()));
+}
+
+const ROUNDS: u32 = 30;
 
 #[test]
 fn a_web_configuration_that_cannot_be_used_is_refused() {
