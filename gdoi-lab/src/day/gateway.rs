@@ -86,6 +86,7 @@ impl Gateway {
                     passed_over: None,
                 }),
                 blind_spots: BTreeSet::new(),
+                why_not: None,
                 counters: self.counters,
                 runs: None,
                 ring_octets: 0,

@@ -79,6 +79,8 @@ impl Interfaces {
             if watch.attached().is_some() && !is_there {
                 tracing::warn!(interface = watch.name(), "the interface is gone");
                 watch.leave(now);
+                // Whatever was wrong with it is wrong no more.
+                self.said.remove(&key.0);
                 self.gone.insert(key.clone(), looked);
                 blind.push(window(looked, now));
             }
@@ -169,6 +171,10 @@ impl Interfaces {
             interface: watch.name().to_owned(),
             direction: watch.direction(),
             attached: watch.attached().cloned(),
+            why_not: match watch.attached() {
+                Some(_) => None,
+                None => self.said.get(watch.name()).cloned(),
+            },
             blind_spots: self.blind.get(key).cloned().unwrap_or_default(),
             counters: *watch.counters(),
             runs: self.counting.as_ref().map(|_| watch.runs()),

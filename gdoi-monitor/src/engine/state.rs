@@ -40,6 +40,8 @@ pub struct CaptureState {
     pub direction: Direction,
     /// Where the program sits; `None` while it is not watched.
     pub attached: Option<Attached>,
+    /// Why it is not watched, where that is known.
+    pub why_not: Option<String>,
     /// What cannot be seen there.
     pub blind_spots: BTreeSet<BlindSpot>,
     /// What was counted.

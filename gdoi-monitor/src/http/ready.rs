@@ -21,6 +21,7 @@ struct Interface<'a> {
     watched: bool,
     mode: Option<&'static str>,
     reason: Option<String>,
+    blind_spots: Vec<&'static str>,
 }
 
 /// What does not keep the agent from its work, and should be looked at.
@@ -56,6 +57,7 @@ fn interface(capture: &CaptureState) -> Interface<'_> {
         watched: attached.is_some(),
         mode: attached.map(|attached| attached.attachment.name()),
         reason: reason(capture),
+        blind_spots: capture.blind_spots.iter().map(|spot| spot.name()).collect(),
     }
 }
 
@@ -63,7 +65,12 @@ fn interface(capture: &CaptureState) -> Interface<'_> {
 pub(super) fn reason(capture: &CaptureState) -> Option<String> {
     match &capture.attached {
         Some(attached) => attached.passed_over.as_ref().map(ToString::to_string),
-        None => Some("it is not there".to_owned()),
+        None => Some(
+            capture
+                .why_not
+                .clone()
+                .unwrap_or_else(|| "it is not there".to_owned()),
+        ),
     }
 }
 

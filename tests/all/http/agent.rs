@@ -83,10 +83,10 @@ fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
     let test = thread::spawn(|| {
         let _network = Network::enter().unwrap();
         let folder = Folder::new();
-        let groups: String = (0..100)
+        let groups: Vec<_> = (0..100)
             .map(|group| format!("[[group]]\nname = \"G{group}\"\nkey_servers = [\"10.9.{group}.1\"]\n"))
             .collect();
-        let config = folder.write("gdoi.toml", &groups);
+        let config = folder.write("gdoi.toml", &groups.concat());
         let agent = lab::Agent::start(&[
             "--interface",
             Network::WATCH,

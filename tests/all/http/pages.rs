@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use gdoi_core::snapshot::GroupState;
 use gdoi_core::{Limits as Bounds, Tracker};
-use gdoi_monitor::engine::State;
+use gdoi_monitor::engine::{CaptureState, State};
 use gdoi_monitor::http::Limits;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::sink::Events;
+use gdoi_monitor::source::xdp::{Attached, Attachment, BlindSpot, Direction};
 use gdoi_monitor::time::Calendar;
 use gdoi_sim::{Observer, Simulation, scenario};
+use gdoi_wire::record::Counters;
 use serde_json::Value;
 
 use super::place::{Got, Place, curl, nothing};
@@ -85,6 +87,52 @@ fn without_an_interface_the_agent_is_not_ready() {
     let said: Value = serde_json::from_str(&got.body).unwrap();
     assert_eq!(said["ready"], false);
     assert_eq!(said["checks"][0]["name"], "web_config");
+}
+
+#[test]
+fn an_interface_that_is_not_watched_is_named_with_the_reason() {
+    let capture = |interface: &str, attachment: Option<Attachment>, why_not: Option<&str>| CaptureState {
+        interface: interface.to_owned(),
+        direction: Direction::Ingress,
+        attached: attachment.map(|attachment| Attached {
+            attachment,
+            passed_over: None,
+        }),
+        why_not: why_not.map(str::to_owned),
+        blind_spots: [BlindSpot::Lro].into(),
+        counters: Counters::default(),
+        runs: None,
+        ring_octets: 0,
+        slots: (0, 0),
+    };
+    let check = |captures: Vec<CaptureState>, status: u16, reasons: &[Value]| {
+        let place = serve(State {
+            captures,
+            ..nothing()
+        });
+        let Some(got) = ask(&place, "/-/ready") else {
+            return;
+        };
+        assert_eq!(got.status, status, "{}", got.body);
+        let said: Value = serde_json::from_str(&got.body).unwrap();
+        let interfaces = said["interfaces"].as_array().unwrap();
+        let have: Vec<_> = interfaces.iter().map(|one| one["reason"].clone()).collect();
+        assert_eq!(have, reasons);
+        assert_eq!(interfaces[0]["blind_spots"][0], "lro");
+    };
+    let good = capture("eth0", Some(Attachment::Native), None);
+    check(vec![good.clone()], 200, &[Value::Null]);
+    let busy = capture("eth1", None, Some("eth1 is busy: xdp_other is attached"));
+    let gone = capture("eth2", None, None);
+    check(
+        vec![good, busy, gone],
+        503,
+        &[
+            Value::Null,
+            "eth1 is busy: xdp_other is attached".into(),
+            "it is not there".into(),
+        ],
+    );
 }
 
 #[test]
