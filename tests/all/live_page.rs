@@ -192,3 +192,19 @@ fn two_thousand_members_in_the_live_page() {
     opened.check();
     assert_eq!(opened.rows("member").len(), 2_000);
 }
+
+#[test]
+fn an_answer_that_makes_no_sense_is_told_in_the_live_page() {
+    let mut state = after("demo");
+    state.recent.push("nonsense".into());
+    let Some(opened) = Opened::of("an_answer_that_makes_no_sense_is_told_in_the_live_page", state) else {
+        return;
+    };
+    assert!(!opened.said.contains(":CONSOLE"), "{}", opened.said);
+    let told = opened.dom.split("role=\"alert\">").nth(1).unwrap();
+    assert!(told.starts_with("no answer since "), "{told}");
+    assert!(
+        told.split('<').next().unwrap().ends_with("; trying again"),
+        "{told}"
+    );
+}
