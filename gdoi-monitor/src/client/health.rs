@@ -50,8 +50,8 @@ impl Group {
     pub fn state(&self) -> String {
         let words: Vec<_> = self.complaints().into_iter().map(|one| one.what).collect();
         match (self.is_unattributed(), words.is_empty(), self.messages.is_empty()) {
-            (true, ..) => "-".to_owned(),
-            (false, false, _) => words.join(", "),
+            (_, false, _) => words.join(", "),
+            (true, true, _) => "-".to_owned(),
             (false, true, true) => "nothing seen".to_owned(),
             (false, true, false) => "ok".to_owned(),
         }

@@ -1,5 +1,7 @@
 //! What is on the screen: the agent's latest answer, and what the person looks at.
 
+use gdoi_core::snapshot::UNATTRIBUTED;
+
 use crate::client::{Date, Event, Group, Member, Text};
 
 use super::fetch::{News, Seen};
@@ -174,11 +176,19 @@ impl Model {
     /// The events of the group that is looked at, the latest first.
     pub(super) fn events_of_group(&self) -> Vec<&Event> {
         let events = self.seen.iter().flat_map(|seen| &seen.events);
-        events.filter(|event| event.group == self.group).collect()
+        events
+            .filter(|event| self.is_chosen(event.group.as_ref()))
+            .collect()
     }
 
     fn wants(&self, group: Option<&Text>) -> bool {
-        !self.filtered || group == self.group.as_ref()
+        !self.filtered || self.is_chosen(group)
+    }
+
+    /// Whether this group is looked at; what belongs to none is together.
+    fn is_chosen(&self, group: Option<&Text>) -> bool {
+        let group = group.map_or(UNATTRIBUTED, |group| group);
+        self.group.as_deref() == Some(group)
     }
 
     pub(super) fn place(&mut self) -> &mut Place {

@@ -7,6 +7,8 @@ const OF_TYPE = { registration_completed: 0, registration_failed: 1, rekey: 2, r
 const OF_SEVERITY = { info: 7, warning: 8, critical: 9 };
 const NO_GROUP = "unattributed";
 const MOST_SPIS = 200;
+// 10.1.9.1 before 10.1.10.1: neighbours are in one band.
+const BY_NUMBER = new Intl.Collator("en", { numeric: true });
 
 class Builder {
   constructor({ groups, members, spis, events }, now) {
@@ -39,7 +41,8 @@ class Builder {
 
   finished({ name, keks, spis, bursts, notices, lanes }) {
     const all = [...spis.values()].sort((one, other) => one.from - other.from);
-    const byRole = [...lanes.values()].sort((one, other) => (one.role === "member") - (other.role === "member"));
+    const byRole = [...lanes.values()].sort((one, other) =>
+      (one.role === "member") - (other.role === "member") || BY_NUMBER.compare(one.address, other.address));
     return { name: visible(name), keks, spis: all.slice(-MOST_SPIS), more_spis: Math.max(all.length - MOST_SPIS, 0), bursts,
       notices, lanes: byRole };
   }

@@ -194,7 +194,7 @@ fn without_colours_the_severities_still_differ() {
 
     let looks = |coloured| {
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-        let mut model = self::model();
+        let mut model = model();
         model.react(Input::Show(View::Events));
         model.react(Input::Last);
         terminal
