@@ -56,7 +56,7 @@ fn promtool_finds_nothing_to_say() {
 }
 
 /// The one that set-up unpacked for this checkout, or that of the machine.
-fn promtool() -> PathBuf {
+pub(super) fn promtool() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     // target/PROFILE/deps/all-HASH
     let unpacked = this.ancestors().nth(3).unwrap();

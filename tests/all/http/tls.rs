@@ -1,11 +1,13 @@
 //! TLS: with whom it is spoken, and with what certificate.
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{Limits, Refusal};
 
+use super::metrics::promtool;
 use super::place::{Folder, Got, Place, curl, nothing, text};
 
 /// A server with the certificate of `server.crt`, and `more` in its configuration.
@@ -39,6 +41,45 @@ fn plain_http_is_told_to_speak_tls() {
     assert!(plain.body.contains("https://"), "{}", plain.body);
     place.until_empty();
     assert_eq!(place.refused(Refusal::Handshake), 1);
+}
+
+#[test]
+fn promtool_takes_the_file_that_the_agent_takes() {
+    let folder = Folder::new();
+    folder.certify("server", "monitor.example");
+    let hash = bcrypt::hash("sesame", 4).unwrap();
+    let config = format!(
+        "tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: server.ca
+  min_version: TLS12
+  max_version: TLS13
+  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]
+  curve_preferences: [X25519, CurveP256]
+  prefer_server_cipher_suites: true
+http_server_config:
+  http2: false
+  headers:
+    X-Frame-Options: deny
+    X-Content-Type-Options: nosniff
+    Strict-Transport-Security: max-age=60
+basic_auth_users:
+  alice: {hash}
+"
+    );
+    let path = folder.write("web.yml", &config);
+    assert!(Web::load(&path).is_ok());
+    let checked = Command::new(promtool())
+        .args(["check", "web-config", text(&path)])
+        .output();
+    let Ok(output) = checked else {
+        eprintln!("SKIP promtool_takes_the_file_that_the_agent_takes: promtool is not installed");
+        return;
+    };
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
 #[test]
