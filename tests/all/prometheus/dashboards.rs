@@ -140,15 +140,17 @@ fn dashboards_name_what_there_is() {
     assert!(orphans.is_empty(), "show {orphans:?} on a dashboard or in a rule");
 }
 
-/// What a simulated gateway does not have: a process that is scraped over the network, and a program in the kernel
+/// What a simulated gateway does not have: files of configuration, a process that is scraped over the network, a program in the kernel
 /// that is timed.
-const RIGHTLY_EMPTY: [&str; 8] = [
+const RIGHTLY_EMPTY: [&str; 10] = [
     "gdoi-monitor: Blind spots A",
     "gdoi-monitor: CPU A",
+    "gdoi-monitor: Configuration A",
+    "gdoi-monitor: Configuration B",
+    "gdoi-monitor: Configuration C",
+    "gdoi-monitor: Configuration D",
     "gdoi-monitor: Memory A",
     "gdoi-monitor: Program A",
     "gdoi-monitor: Scrape duration A",
-    "gdoi-monitor: Web configuration A",
-    "gdoi-monitor: Web configuration B",
     "gdoi-monitor: Web connections B",
 ];
