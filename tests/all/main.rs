@@ -22,6 +22,7 @@ mod prometheus;
 mod reload;
 mod replay;
 mod report_page;
+mod service;
 mod show;
 mod simulation;
 mod top;

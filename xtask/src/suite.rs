@@ -77,7 +77,8 @@ fn is_excused(skip: &str) -> bool {
 
 /// Where root need not have it: what is not in the checkout, what only compares or judges, a browser, which some
 /// distributions do not have as a package, and what a kernel was built without.
-const EXCUSES: [&str; 5] = [
+const EXCUSES: [&str; 6] = [
+    "there is no systemd-analyze",
     "there are no captures at",
     "prometheus is not installed",
     "tshark is not installed",

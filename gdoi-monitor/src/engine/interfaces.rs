@@ -28,17 +28,22 @@ pub struct Interfaces {
 }
 
 impl Interfaces {
-    /// Attaches to every interface of the plan. A name or pattern that nothing matches is an error.
+    /// Attaches to every interface of the plan. A name that is not there is an error; what a pattern is for may come.
     pub(super) fn attach(plan: Plan) -> Result<Self, Error> {
         let links = netlink::links().map_err(Error::Interfaces)?;
         for pattern in &plan.interfaces {
-            if !links.iter().any(|link| interface::matches(pattern, &link.name)) {
-                let have: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
-                return Err(Error::UnknownInterface {
-                    pattern: pattern.clone(),
-                    have: have.join(", "),
-                });
+            if links.iter().any(|link| interface::matches(pattern, &link.name)) {
+                continue;
             }
+            if interface::is_pattern(pattern) {
+                tracing::warn!(pattern, "no interface matches yet");
+                continue;
+            }
+            let have: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+            return Err(Error::UnknownInterface {
+                pattern: pattern.clone(),
+                have: have.join(", "),
+            });
         }
         let mut interfaces = Self {
             counting: counting(&plan),

@@ -9,6 +9,11 @@ pub struct Interface {
     pub index: u32,
 }
 
+/// Whether this stands for several names, or perhaps none.
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
 /// Whether `name` matches: `*` stands for any characters, `?` for one.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
