@@ -140,8 +140,8 @@ fn dashboards_name_what_there_is() {
     assert!(orphans.is_empty(), "show {orphans:?} on a dashboard or in a rule");
 }
 
-/// What a simulated gateway does not have: files of configuration, a process that is scraped over the network, a program in the kernel
-/// that is timed.
+/// What a simulated gateway does not have: files of configuration, a process that is scraped over the
+/// network, and a program in the kernel that is timed.
 const RIGHTLY_EMPTY: [&str; 10] = [
     "gdoi-monitor: Blind spots A",
     "gdoi-monitor: CPU A",
