@@ -13,6 +13,7 @@ pub mod hostile;
 mod inject;
 mod metrics;
 mod network;
+pub mod offline;
 pub mod prometheus;
 pub mod replay;
 mod test_run;

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use gdoi_lab::bench::{self, Effort};
 use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
+use gdoi_lab::offline::Offline;
 use gdoi_lab::replay::Replay;
 use gdoi_lab::{Frames, Pace, test_run};
 use gdoi_monitor::source::xdp::Settings;
@@ -36,6 +37,8 @@ enum Task {
         /// Folder of the documents
         folder: PathBuf,
     },
+    /// Measure what analysing a capture costs
+    Offline(Analysing),
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
     /// Write the metrics of a scenario as Prometheus would have scraped them
@@ -53,6 +56,22 @@ struct Measurement {
     /// Runs in each round
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     repeat: u32,
+}
+
+#[derive(Args)]
+struct Analysing {
+    /// Octets of the capture, such as 700MiB or 4GiB
+    #[arg(long, default_value = "700MiB", value_parser = octets)]
+    size: u64,
+    /// Turns of reading and analysing
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// Leave tshark out, which takes minutes for each gigabyte
+    #[arg(long)]
+    no_tshark: bool,
+    /// Folder for the capture, which is deleted afterwards
+    #[arg(long, value_name = "DIR", default_value = "/tmp")]
+    folder: PathBuf,
 }
 
 #[derive(Args)]
@@ -126,11 +145,28 @@ fn run(task: Task) -> Result<()> {
             fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;
             format!("{}\n", path.display())
         }
+        Task::Offline(arguments) => measured(arguments)?,
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
         Task::Scrape(arguments) => scraped(&arguments)?,
     };
     stdout().write_all(text.as_bytes()).context("print the summary")
+}
+
+fn measured(arguments: Analysing) -> Result<String> {
+    let Analysing {
+        size: octets,
+        rounds,
+        no_tshark,
+        folder,
+    } = arguments;
+    let offline = Offline {
+        octets,
+        rounds,
+        tshark: !no_tshark,
+        folder,
+    };
+    Ok(offline.run()?.to_string())
 }
 
 fn replayed(arguments: Arguments) -> Result<String> {
@@ -212,6 +248,16 @@ fn tested(arguments: &Arguments) -> Result<String> {
         writeln!(text, "spi {spi:08x} {count}")?;
     }
     Ok(text)
+}
+
+fn octets(text: &str) -> Result<u64, String> {
+    let unit = |name: &str, shift: u32| {
+        let number: u64 = text.strip_suffix(name)?.trim().parse().ok()?;
+        number.checked_shl(shift)
+    };
+    unit("GiB", 30)
+        .or_else(|| unit("MiB", 20))
+        .ok_or_else(|| "a whole number of MiB or GiB".to_owned())
 }
 
 fn pace(text: &str) -> Result<Pace, String> {

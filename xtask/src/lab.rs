@@ -33,8 +33,15 @@ pub(crate) fn scrape(
     process::run(&mut lab)
 }
 
-/// `cargo xtask bench`: measures the program and the way behind it, as they are shipped.
+/// `cargo xtask bench`: measures the program and the way behind it, as they are shipped; `bench offline` what it costs to
+/// analyse a capture.
 pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
+    if let [first, others @ ..] = arguments
+        && first == "offline"
+    {
+        let mut lab = program(places, Build::Release, "gdoi-lab")?;
+        return process::run(lab.arg("offline").args(others));
+    }
     let compiler = setup::compiler(places)?;
     let object = compiler.build(&places.root, "gdoi-monitor-ebpf", &places.target.join("ebpf"))?;
     let mut lab = program(places, Build::Release, "gdoi-lab")?;

@@ -1,0 +1,86 @@
+//! A capture as it comes from a busy gateway: a group's messages among millions of packets of ESP and other traffic.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use gdoi_core::Timestamp;
+use gdoi_sim::scenario;
+use gdoi_sim::{PcapWriter, Simulation};
+use gdoi_wire::craft::{self, ESP, Ethernet};
+
+/// Writes a capture of about so many octets. Its frames.
+pub(super) fn write(file: File, octets: u64) -> Result<u64> {
+    let scenario = scenario::named(SCENARIO)?;
+    let mut messages = Vec::new();
+    for emission in Simulation::new(&scenario, None)? {
+        let frames = emission.frames(&scenario.vlan);
+        messages.extend(frames.into_iter().map(|frame| (emission.at(), frame)));
+    }
+    let traffic = others();
+    let mean = traffic
+        .iter()
+        .map(|frame| frame.len() as u64 + RECORD_OCTETS)
+        .sum::<u64>()
+        / traffic.len() as u64;
+    let between = octets / mean / (messages.len() as u64).max(1);
+    let mut writer = PcapWriter::new(BufWriter::with_capacity(1 << 20, file))?;
+    let (mut turn, mut count) = (traffic.iter().cycle(), 0);
+    let mut before: Option<Timestamp> = None;
+    for (at, message) in messages {
+        // Spread over the time since the message before.
+        let since = before.map_or(Duration::ZERO, |before| at.since(before));
+        let step = since / u32::try_from(between + 1).unwrap_or(u32::MAX);
+        let mut now = before.unwrap_or(at);
+        for frame in turn.by_ref().take(usize::try_from(between)?) {
+            now = now.after(step);
+            writer.frame(now, frame)?;
+        }
+        writer.frame(at, &message)?;
+        count += between + 1;
+        before = Some(at);
+    }
+    writer.finish()?.flush()?;
+    Ok(count)
+}
+
+/// Frames of the sizes of the Internet mix, 7 of 40 octets to 4 of 576 to 1 of 1,500 behind the Ethernet header: three
+/// fifths ESP of sixteen SPIs, the others TCP.
+fn others() -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for turn in 0..240_u32 {
+        let octets = match turn % 12 {
+            0..7 => 60,
+            7..11 => 576,
+            _ => 1500,
+        };
+        frames.push(if turn % 5 < 3 {
+            between(
+                turn,
+                ESP,
+                &craft::esp(0x1000_0000 + turn % 16, turn, &vec![0x5a; octets - 28]),
+            )
+        } else {
+            between(turn, TCP, &vec![0; octets - 20])
+        });
+    }
+    frames
+}
+
+fn between(turn: u32, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let host = |site: u32| IpAddr::from((0xc0a8_0001_u32 + (site << 8)).to_be_bytes());
+    craft::packet(
+        &Ethernet::default(),
+        host(10 + turn % 6),
+        host(10 + (turn + 1) % 6),
+        protocol,
+        payload,
+    )
+}
+
+const SCENARIO: &str = "demo";
+const TCP: u8 = 6;
+/// Octets in front of each frame in the file.
+const RECORD_OCTETS: u64 = 16;
