@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser as _;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, value_parser};
 use gdoi_core::transition::Severity;
@@ -161,6 +162,12 @@ pub struct Run {
     /// File that keeps what was learned, so that a restart of the agent does not forget it
     #[arg(long, value_name = "FILE")]
     pub state_file: Option<PathBuf>,
+    /// Folder that the latest GDOI messages are written to, as captures, around critical events and on SIGUSR1
+    #[arg(long, value_name = "DIR")]
+    pub flight_folder: Option<PathBuf>,
+    /// MiB of the latest messages that are kept for it
+    #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = value_parser!(u16).range(1..=1024).map(usize::from))]
+    pub flight_size: usize,
     /// Ports.
     #[command(flatten)]
     pub ports: PortArgs,

@@ -17,10 +17,12 @@ use gdoi_core::observation::{Esp, Loss, LossKind, Message};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker, Transition};
 use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
 use nix::time::{ClockId, clock_gettime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::sink::Events;
+use crate::sink::flight::Recorder;
 use crate::sink::saved::Saved;
 use crate::source::xdp::netlink::Changes;
 use crate::source::xdp::{Count, Direction, Error, Mode, Settings, Watch, interface};
@@ -113,6 +115,8 @@ pub struct Engine {
     /// Tells that interfaces change, and when it was last asked. Without it they are found by the look of each second.
     changes: Option<Changes>,
     asked: Timestamp,
+    /// Keeps the latest messages, where that is wanted.
+    recorder: Option<Recorder>,
     /// An SPI was seen for the first time: the table should be read soon.
     hinted: bool,
     unread_records: u64,
@@ -149,6 +153,7 @@ impl Engine {
             changes,
             asked: now,
             saved_at: now,
+            recorder: None,
             hinted: false,
             unread_records: 0,
             state: None,
@@ -165,6 +170,13 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Keeps the latest messages from here on.
+    #[must_use]
+    pub fn recording(mut self, recorder: Option<Recorder>) -> Self {
+        self.recorder = recorder;
+        self
+    }
+
     /// Watches until `shutdown`, then stops the sources, drains what is left and writes what is open.
     pub async fn run(
         mut self,
@@ -173,6 +185,8 @@ impl Engine {
         shutdown: impl Future<Output = ()>,
     ) -> Arc<State> {
         let mut shutdown = pin!(shutdown);
+        // Without the signal the recorder still writes around critical events.
+        let mut wanted = signal(SignalKind::user_defined1()).ok();
         let mut drain = interval(DRAIN_EVERY);
         let mut look = interval(LOOK_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,6 +202,7 @@ impl Engine {
                     // Whoever asked may have gone.
                     drop(reply.send(self.change(plan, groups, limits)));
                 }
+                Some(()) = next(wanted.as_mut()) => self.write_record(),
                 _ = drain.tick() => {
                     self.drain();
                     self.follow_changes();
@@ -324,6 +339,9 @@ impl Engine {
                 continue;
             };
             if let Some(message) = Message::from_record(record, payloads) {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.keep(&octets);
+                }
                 self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
                 self.tracker
                     .observe(self.now, &Observation::Message(message), &mut self.out);
@@ -333,9 +351,26 @@ impl Engine {
         }
         self.now = self.now.max(until);
         self.tracker.advance(self.now, &mut self.out);
+        self.record();
         self.events.write(&mut self.out);
         if self.hinted && self.now.since(self.looked) >= FRESH {
             self.look();
+        }
+    }
+
+    /// Shows the recorder what has happened, and lets it write what is due.
+    fn record(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.watch(&self.out);
+            recorder.advance(self.now, self.events.calendar());
+        }
+    }
+
+    /// Somebody wants to have what the recorder keeps.
+    fn write_record(&mut self) {
+        self.drain();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(self.now, self.events.calendar(), "somebody asked");
         }
     }
 
@@ -366,6 +401,7 @@ impl Engine {
         {
             self.tracker.observe(self.now, &observation, &mut self.out);
         }
+        self.record();
         self.events.write(&mut self.out);
         self.state = None;
     }
@@ -385,6 +421,14 @@ impl Engine {
         self.events.write(&mut self.out);
         self.events.flush();
         self.state(Extent::Summary)
+    }
+}
+
+/// The next of these signals; none, for ever, where they cannot be listened for.
+async fn next(signal: Option<&mut Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
     }
 }
 

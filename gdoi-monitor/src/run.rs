@@ -24,6 +24,7 @@ use crate::http::{self, Limits, Server};
 use crate::notify;
 use crate::reload::{self, Reader, Reloads};
 use crate::sink::Events;
+use crate::sink::flight::Recorder;
 use crate::sink::output::Output;
 use crate::sink::output::file::{EventFile, Rotation};
 use crate::sink::output::journal::{self, Journal};
@@ -72,7 +73,9 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
     let events = Events::to(outputs(arguments)?, engine::calendar());
     let saved = arguments.state_file.as_deref().map(Saved::at);
     let (tracker, restored) = tracker(saved.as_ref(), config.clone());
-    let engine = Engine::start(plan, tracker, restored, saved, events)?;
+    let recorder = arguments.flight_folder.as_deref();
+    let recorder = recorder.map(|folder| Recorder::new(folder, arguments.flight_size << 20));
+    let engine = Engine::start(plan, tracker, restored, saved, events)?.recording(recorder);
 
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopping) = watch::channel(false);

@@ -1,6 +1,7 @@
 //! Where findings go.
 
 mod events;
+pub mod flight;
 pub mod output;
 pub mod prometheus;
 pub mod saved;

@@ -1,0 +1,161 @@
+//! The flight recorder: the latest GDOI messages, as far as they were kept, written as a capture when something is
+//! critical or somebody asks. Never ESP, and of an encrypted message never more than sixteen octets of its body.
+
+mod capture;
+mod frame;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gdoi_core::Timestamp;
+use gdoi_core::transition::{Severity, Transition};
+use gdoi_wire::record::Record;
+
+use crate::time::Calendar;
+
+/// Keeps the latest messages, and writes them.
+#[derive(Debug)]
+pub struct Recorder {
+    folder: PathBuf,
+    /// Records with their snapshots, oldest first, and their octets together.
+    records: VecDeque<Bytes>,
+    octets: usize,
+    capacity: usize,
+    /// Messages that had to make room.
+    forgotten: u64,
+    /// When what is kept is to be written, and why.
+    due: Option<(Timestamp, &'static str)>,
+    /// When it was last written because something was critical.
+    written: Option<Timestamp>,
+    files: u32,
+}
+
+impl Recorder {
+    /// Keeps so many octets of messages, and writes captures into a folder.
+    pub fn new(folder: &Path, capacity: usize) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            records: VecDeque::new(),
+            octets: 0,
+            capacity,
+            forgotten: 0,
+            due: None,
+            written: None,
+            files: 0,
+        }
+    }
+
+    /// A message was seen. `record` is the record of the kernel, with the snapshot behind it.
+    pub fn keep(&mut self, record: &Bytes) {
+        // A copy: the record is a piece of all that was drained with it.
+        let record = Bytes::copy_from_slice(record);
+        self.octets += cost(&record);
+        self.records.push_back(record);
+        while self.octets > self.capacity
+            && let Some(oldest) = self.records.pop_front()
+        {
+            self.octets -= cost(&oldest);
+            self.forgotten += 1;
+        }
+    }
+
+    /// Things happened. When one of them is critical, what led to it and a little of what follows are to be written.
+    pub fn watch(&mut self, transitions: &[Transition]) {
+        let critical = transitions
+            .iter()
+            .find(|transition| transition.what.severity() == Severity::Critical);
+        let Some(transition) = critical else {
+            return;
+        };
+        let lately = self
+            .written
+            .is_some_and(|written| transition.at.since(written) < AT_MOST_EVERY);
+        if self.due.is_none() && !lately {
+            self.due = Some((transition.at.after(AFTERMATH), transition.what.name()));
+        }
+    }
+
+    /// Time has come to `now`: writes what is due.
+    pub fn advance(&mut self, now: Timestamp, calendar: Calendar) {
+        if let Some((_, why)) = self.due.take_if(|(at, _)| *at <= now) {
+            self.written = Some(now);
+            self.write(now, calendar, why);
+        }
+    }
+
+    /// Writes what is kept, and says in the log where to.
+    pub fn write(&mut self, now: Timestamp, calendar: Calendar, why: &str) {
+        match self.try_write(now, calendar, why) {
+            Ok(path) => {
+                let messages = self.records.len();
+                tracing::info!(path = %path.display(), messages, why, "wrote the flight recorder");
+            }
+            Err(error) => {
+                let folder = self.folder.display();
+                tracing::error!(%error, %folder, "cannot write the flight recorder");
+            }
+        }
+    }
+
+    fn try_write(&mut self, now: Timestamp, calendar: Calendar, why: &str) -> io::Result<PathBuf> {
+        // Files take turns: what is written around critical events must not fill the disk.
+        let path = self
+            .folder
+            .join(format!("gdoi-flight-{}.pcapng", self.files % MOST_FILES));
+        let unfinished = path.with_extension("pcapng.new");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(OWNER_ONLY)
+            .open(&unfinished)?;
+        let mut file = BufWriter::new(file);
+        let comment = format!(
+            "Written at {} because of: {why}. {COMMENT} {} older messages had been forgotten.",
+            calendar.date(now),
+            self.forgotten
+        );
+        self.write_to(&mut file, calendar, &comment)?;
+        file.flush()?;
+        std::fs::rename(&unfinished, &path)?;
+        self.files += 1;
+        Ok(path)
+    }
+
+    fn write_to(&self, out: &mut impl io::Write, calendar: Calendar, comment: &str) -> io::Result<()> {
+        capture::begin(out, comment)?;
+        for octets in &self.records {
+            let Some((record, snapshot)) = Record::parse(octets) else {
+                continue;
+            };
+            let at = calendar.date(Timestamp::from_nanos(record.at_ns)).0;
+            capture::packet(out, at, &frame::of(record, snapshot), record.frame_octets)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a record takes of the room: itself, and where it is kept.
+fn cost(record: &Bytes) -> usize {
+    record.len() + size_of::<Bytes>()
+}
+
+/// What whoever opens a capture must know of its frames.
+const COMMENT: &str = "These frames were put together from records: the addresses, ports, VLAN tags, lengths, times, \
+ISAKMP headers and the octets behind them are as they were seen; Ethernet addresses, IP options, identifiers and \
+checksums were not kept and are zero, the time to live is always 64. Frames are cut where no more was kept: 16 octets behind the header of an \
+encrypted message, 512 of one in clear.";
+/// What follows a critical event belongs to it.
+const AFTERMATH: Duration = Duration::from_secs(10);
+/// One capture shows a whole series of critical events.
+const AT_MOST_EVERY: Duration = Duration::from_mins(5);
+/// The oldest is written over.
+const MOST_FILES: u32 = 16;
+const OWNER_ONLY: u32 = 0o600;
