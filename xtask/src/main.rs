@@ -8,6 +8,7 @@
 
 mod compiler;
 mod demonstrate;
+mod dist;
 mod doctor;
 mod drift;
 mod ebpf;
@@ -59,6 +60,8 @@ enum Task {
     Demo,
     /// Compare what the tracker says of the demonstrations with what is expected
     Demonstrate(demonstrate::Demonstrate),
+    /// Build a static program and the Debian package around it
+    Dist(dist::Dist),
     /// Write the documents that are made from the code
     Docs,
     /// Say the version of everything that is needed, and what is missing
@@ -102,6 +105,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Bench { arguments } => lab::bench(&places, arguments),
         Task::Demo => lab::demo(&places),
         Task::Demonstrate(args) => demonstrate::run(&places, args),
+        Task::Dist(arguments) => dist::run(&places, arguments),
         Task::Docs => lab::docs(&places),
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),

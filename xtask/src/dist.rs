@@ -1,0 +1,160 @@
+//! `cargo xtask dist`: the program as people install it, a Debian package around a static binary.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::place::Places;
+use crate::process;
+
+/// What `dist` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Dist {
+    /// Build a second time in another folder, and fail unless both programs are the same, octet for octet
+    #[arg(long)]
+    reproduce: bool,
+    /// Package this program instead of building one
+    #[arg(long, value_name = "FILE", conflicts_with = "reproduce")]
+    program: Option<PathBuf>,
+    /// Where the package goes
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Builds the program and packages it.
+pub(crate) fn run(places: &Places, arguments: &Dist) -> Result<()> {
+    let program = match &arguments.program {
+        Some(program) => program.clone(),
+        None => build(places, &places.target)?,
+    };
+    if arguments.reproduce {
+        let again = build(places, &places.target.join("again"))?;
+        let is_same = fs::read(&program).context("read the program")?
+            == fs::read(&again).context("read the second program")?;
+        if !is_same {
+            bail!("{} and {} differ", program.display(), again.display());
+        }
+        println!("built twice: the same, octet for octet");
+    }
+    let out = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| places.target.join("dist"));
+    let package = package(places, &program, &out)?;
+    println!("{}", package.display());
+    Ok(())
+}
+
+/// A static program: it runs whatever C library a gateway has.
+fn build(places: &Places, target: &Path) -> Result<PathBuf> {
+    let mut cargo = places.cargo();
+    // The folders it was built in are not to be found in it.
+    let root = places.root.display();
+    let home = crate::place::cargo_home().context("find cargo's home")?;
+    let flags = format!(
+        "-C target-feature=+crt-static --remap-path-prefix={root}=/gdoi-monitor \
+         --remap-path-prefix={home}=/cargo",
+        home = home.display()
+    );
+    cargo
+        .args(["build", "--release", "--locked", "--package", "gdoi-monitor"])
+        .args(["--target", TARGET])
+        .env("CARGO_TARGET_DIR", target)
+        .env("RUSTFLAGS", flags);
+    process::run(&mut cargo)?;
+    Ok(target.join(TARGET).join("release/gdoi-monitor"))
+}
+
+/// Puts everything where Debian wants it, and packs it.
+fn package(places: &Places, program: &Path, out: &Path) -> Result<PathBuf> {
+    let tree = out.join("tree");
+    if tree.exists() {
+        fs::remove_dir_all(&tree).with_context(|| format!("empty {}", tree.display()))?;
+    }
+    let deploy = places.root.join("deploy");
+    let text = |path: &str| fs::read(deploy.join(path)).with_context(|| format!("read deploy/{path}"));
+    let said =
+        |arguments: &[&str]| process::output(Command::new(program).args(arguments)).map(String::into_bytes);
+    let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
+    let files: [(&str, u32, Vec<u8>); 11] = [
+        ("usr/bin/gdoi-monitor", 0o755, read(program)?),
+        (
+            "lib/systemd/system/gdoi-monitor.service",
+            0o644,
+            text("systemd/gdoi-monitor.service")?,
+        ),
+        (
+            "usr/lib/sysusers.d/gdoi-monitor.conf",
+            0o644,
+            text("systemd/gdoi-monitor.sysusers")?,
+        ),
+        ("etc/gdoi-monitor/gdoi.toml", 0o644, text("systemd/gdoi.toml")?),
+        ("usr/share/man/man1/gdoi-monitor.1", 0o644, said(&["man"])?),
+        (
+            "usr/share/bash-completion/completions/gdoi-monitor",
+            0o644,
+            said(&["completions", "bash"])?,
+        ),
+        (
+            "usr/share/zsh/vendor-completions/_gdoi-monitor",
+            0o644,
+            said(&["completions", "zsh"])?,
+        ),
+        (
+            "DEBIAN/conffiles",
+            0o644,
+            b"/etc/gdoi-monitor/gdoi.toml\n".to_vec(),
+        ),
+        ("DEBIAN/postinst", 0o755, text("debian/postinst")?),
+        ("DEBIAN/prerm", 0o755, text("debian/prerm")?),
+        ("DEBIAN/postrm", 0o755, text("debian/postrm")?),
+    ];
+    let mut octets = 0;
+    for (path, mode, content) in &files {
+        octets += content.len();
+        write(&tree.join(path), *mode, content)?;
+    }
+    let control = control(octets);
+    write(&tree.join("DEBIAN/control"), 0o644, control.as_bytes())?;
+    let package = out.join(format!("gdoi-monitor_{VERSION}_{ARCHITECTURE}.deb"));
+    let mut dpkg = Command::new("dpkg-deb");
+    // The same content makes the same package, whenever it is made.
+    dpkg.args(["--root-owner-group", "--build"])
+        .arg(&tree)
+        .arg(&package)
+        .env("SOURCE_DATE_EPOCH", "0");
+    process::run_quietly(&mut dpkg)?;
+    Ok(package)
+}
+
+fn write(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
+    let folder = path.parent().context("a file is in a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    fs::write(path, content).with_context(|| format!("write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .with_context(|| format!("set the mode of {}", path.display()))
+}
+
+fn control(octets: usize) -> String {
+    format!(
+        "Package: gdoi-monitor\n\
+         Version: {VERSION}\n\
+         Architecture: {ARCHITECTURE}\n\
+         Maintainer: gdoi-monitor <gdoi-monitor@localhost>\n\
+         Installed-Size: {}\n\
+         Recommends: systemd\n\
+         Section: net\n\
+         Priority: optional\n\
+         Description: watches the key management of GDOI groups, from headers alone\n \
+         An eBPF program picks ISAKMP, ESP and AH out of traffic and passes every packet on; an agent\n \
+         serves Prometheus metrics and writes events about registrations, rekeys and keys.\n",
+        octets.div_ceil(1024)
+    )
+}
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+const ARCHITECTURE: &str = "amd64";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
