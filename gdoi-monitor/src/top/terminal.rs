@@ -23,8 +23,11 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
-        drop(ratatui::try_restore());
+        // After a panic the hook has done it; twice would put the cursor back over what the panic said.
+        if !std::thread::panicking() {
+            // A terminal that is gone needs nothing.
+            drop(ratatui::try_restore());
+        }
     }
 }
 
