@@ -1,6 +1,7 @@
 //! ESP of a capture, counted by SPI and site as the kernel counts it, and said once a tick.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use gdoi_core::Timestamp;
 use gdoi_core::observation::{Esp, Site};
@@ -8,7 +9,7 @@ use gdoi_wire::record::slot_key;
 
 /// What was counted since the last tick, and which SPIs were ever seen.
 pub(super) struct Counts {
-    places: HashMap<u64, usize>,
+    places: HashMap<u64, usize, Mixing>,
     slots: Vec<Slot>,
     /// Places of the slots that were counted in since the last tick.
     touched: Vec<usize>,
@@ -40,7 +41,7 @@ pub(super) enum Counted {
 impl Counts {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            places: HashMap::new(),
+            places: HashMap::with_hasher(Mixing::new()),
             slots: Vec::new(),
             touched: Vec::new(),
             last: None,
@@ -125,3 +126,48 @@ impl Slot {
         }
     }
 }
+
+/// Hashes a key in a few instructions, secretly enough that no capture can be made to collide for everybody.
+#[derive(Clone, Copy)]
+struct Mixing {
+    seed: u64,
+}
+
+impl Mixing {
+    fn new() -> Self {
+        Self {
+            seed: RandomState::new().hash_one(0),
+        }
+    }
+}
+
+impl BuildHasher for Mixing {
+    type Hasher = Mixed;
+
+    fn build_hasher(&self) -> Mixed {
+        Mixed(self.seed)
+    }
+}
+
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.write_u64((*octet).into());
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        // The table takes its place from the low bits and its tag from the high ones: both must depend on all of the key.
+        let product = (self.0 ^ key).wrapping_mul(MIX);
+        self.0 = (product ^ (product >> 32)).wrapping_mul(MIX);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// 2^64 divided by the golden ratio.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
