@@ -124,7 +124,7 @@ fn what_is_no_capture_is_said_to_be_none() {
     scene.check(&["-"], b"", 1, 0, "gdoi-monitor: -: is empty\n");
     let errors = "gdoi-monitor: @text: is neither a pcap nor a pcapng capture\n";
     scene.check(&["@text"], b"", 1, 0, errors);
-    let errors = "gdoi-monitor: @usb: 3 frames of link type 220 not read\n";
+    let errors = "gdoi-monitor: @usb: 3 frames of USB (link type 220) not read\n";
     scene.check(&["@usb"], b"", 1, 0, errors);
 }
 
