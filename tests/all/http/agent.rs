@@ -1,12 +1,14 @@
 //! The agent itself, with a web configuration.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gdoi_lab::{self as lab, Injector, Metrics, Network};
-use gdoi_wire::craft::Generator;
+use gdoi_wire::Exchange;
+use gdoi_wire::craft::{self, Ethernet, Generator, Message};
 
 use super::place::{Folder, Got, curl, text};
 use crate::{kernel, program};
@@ -83,10 +85,14 @@ fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
     let test = thread::spawn(|| {
         let _network = Network::enter().unwrap();
         let folder = Folder::new();
-        let groups: Vec<_> = (0..100)
-            .map(|group| format!("[[group]]\nname = \"G{group}\"\nkey_servers = [\"10.9.{group}.1\"]\n"))
+        let groups: Vec<_> = (0..GROUPS)
+            .map(|group| {
+                let server = key_server(group);
+                format!("[[group]]\nname = \"G{group}\"\nkey_servers = [\"{server}\"]\n")
+            })
             .collect();
-        let config = folder.write("gdoi.toml", &groups.concat());
+        let limits = "[limits]\nmembers = 200_000\n";
+        let config = folder.write("gdoi.toml", &(limits.to_owned() + &groups.concat()));
         let agent = lab::Agent::start(&[
             "--interface",
             Network::WATCH,
@@ -97,6 +103,15 @@ fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
         ])
         .unwrap();
         let frames: Vec<_> = Generator::new(0x5c4a).take(2_000).collect();
+        let injector = Injector::open(Network::INJECT).unwrap();
+        let start = Instant::now();
+        for (round, group) in (0..GROUPS).enumerate() {
+            for member in 0..MEMBERS {
+                injector.send_frame(&rekey(group, member)).unwrap();
+            }
+            let begin = start + Duration::from_millis(2) * u32::try_from(round).unwrap();
+            thread::sleep(begin.saturating_duration_since(Instant::now()));
+        }
         let start = Instant::now();
         thread::scope(|scope| {
             let scrapes = scope.spawn(|| {
@@ -105,10 +120,9 @@ fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
                         until(start, round);
                         agent.page("/metrics").unwrap().len()
                     })
-                    .filter(|octets| *octets > 100_000)
+                    .filter(|octets| *octets > 1_000_000)
                     .count()
             });
-            let injector = Injector::open(Network::INJECT).unwrap();
             for round in 0..ROUNDS {
                 until(start, round);
                 for frame in &frames {
@@ -117,9 +131,10 @@ fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
             }
             assert_eq!(scrapes.join().unwrap(), ROUNDS as usize);
         });
-        let sent = frames.len() as u64 * u64::from(ROUNDS);
+        let sent = frames.len() as u64 * u64::from(ROUNDS) + u64::from(GROUPS * MEMBERS);
         let metrics = Metrics::parse(&agent.until_counted(sent).unwrap());
         let sum = |name: &str, labels: &[(&str, &str)]| metrics.sum(name, labels);
+        assert!(sum("gdoi_members", &[]) >= f64::from(GROUPS * MEMBERS));
         let lost = sum("gdoi_events_lost_total", &[("kind", "message")]);
         assert!(lost.abs() < f64::EPSILON, "{lost} messages lost");
         let counted = sum("gdoi_packets_total", &[("class", "isakmp")]);
@@ -138,6 +153,23 @@ fn until(start: Instant, round: u32) {
     thread::sleep(begin.saturating_duration_since(Instant::now()));
 }
 
+fn key_server(group: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a09_0000 + group)
+}
+
+/// The rekey of a group to one of its members.
+fn rekey(group: u32, member: u32) -> Vec<u8> {
+    let [a, b, c, d] = group.to_be_bytes();
+    let cookie = [1, 2, 3, 4, a, b, c, d];
+    let push = Message::new(Exchange::GroupkeyPush, cookie, cookie).octets(18, &[7; 100]);
+    let member = Ipv4Addr::from_bits(0x0b00_0000 + group * MEMBERS + member);
+    let between = [key_server(group), member].map(|address| SocketAddr::new(address.into(), 848));
+    craft::frame(&Ethernet::default(), between[0], between[1], &push)
+}
+
+const GROUPS: u32 = 1_000;
+/// Of each group.
+const MEMBERS: u32 = 100;
 const ROUNDS: u32 = 30;
 
 #[test]
