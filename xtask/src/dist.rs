@@ -63,6 +63,7 @@ fn build(places: &Places, target: &Path) -> Result<PathBuf> {
         .args(["build", "--release", "--locked", "--package", "gdoi-monitor"])
         .args(["--target", TARGET])
         .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .env("RUSTFLAGS", flags);
     process::run(&mut cargo)?;
     Ok(target.join(TARGET).join("release/gdoi-monitor"))
