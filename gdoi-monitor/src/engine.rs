@@ -4,99 +4,34 @@
 //! when somebody asks. A deadline of the tracker passes only after everything that happened before it was drained.
 
 mod batch;
+mod clock;
 mod interfaces;
+mod reading;
+mod request;
 mod state;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gdoi_core::observation::{Esp, Loss, LossKind, Message};
+use gdoi_core::observation::{Loss, LossKind};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker, Transition};
-use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
-use nix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::sink::Events;
 use crate::sink::flight::Recorder;
 use crate::sink::saved::Saved;
 use crate::source::xdp::netlink::Changes;
-use crate::source::xdp::{Count, Direction, Error, Mode, Settings, Watch, interface};
-use crate::time::Calendar;
+use crate::source::xdp::{Error, Watch};
 use batch::Batch;
+use clock::boot_time;
+pub use clock::calendar;
 pub use interfaces::Interfaces;
+pub use request::{Change, ChangeError, Extent, Plan, Request, answers};
 pub use state::{CaptureState, State};
-
-/// Asks the engine for what it knows.
-#[derive(Debug)]
-pub struct Request {
-    /// How much of it.
-    pub extent: Extent,
-    /// Where the answer goes.
-    pub reply: oneshot::Sender<Arc<State>>,
-}
-
-/// How much is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Groups and totals.
-    Summary,
-    /// Each member and each SPI as well, of which there can be 100,000.
-    Everything,
-}
-
-/// Another configuration for a running engine.
-#[derive(Debug)]
-pub struct Change {
-    /// How to watch.
-    pub plan: Plan,
-    /// What is known of the groups.
-    pub groups: gdoi_core::Config,
-    /// How much is remembered.
-    pub limits: Limits,
-    /// Where is told how it went; on an error everything is as it was.
-    pub reply: oneshot::Sender<Result<(), ChangeError>>,
-}
-
-/// Why an engine cannot go on with another configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// Programs cannot be loaded.
-    #[error(transparent)]
-    Source(#[from] Error),
-    /// What the tracker knows cannot be taken along.
-    #[error(transparent)]
-    Save(#[from] gdoi_core::SaveError),
-    /// As above.
-    #[error(transparent)]
-    Restore(#[from] gdoi_core::RestoreError),
-}
-
-/// How the agent watches.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Names of interfaces, or patterns.
-    pub interfaces: Vec<String>,
-    /// Where programs are attached.
-    pub mode: Mode,
-    /// Which frames of an interface.
-    pub directions: Vec<Direction>,
-    /// How programs are set up.
-    pub settings: Settings,
-}
-
-impl Plan {
-    /// Whether an interface of this name is to be watched.
-    fn matches(&self, name: &str) -> bool {
-        self.interfaces
-            .iter()
-            .any(|pattern| interface::matches(pattern, name))
-    }
-}
 
 /// Owns everything that changes.
 pub struct Engine {
@@ -316,48 +251,6 @@ impl Engine {
         state
     }
 
-    /// Brings every waiting record to the tracker, then lets its deadlines pass.
-    fn drain(&mut self) {
-        // The clock first: what happens while we drain is not yet known to be all there.
-        let until = boot_time();
-        for watch in self.interfaces.watches() {
-            for probe in watch.probes() {
-                probe.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
-            }
-        }
-        let records = self.batch.in_order();
-        if records.len() >= FLOOD {
-            // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
-            self.look();
-        }
-        if !records.is_empty() {
-            self.state = None;
-        }
-        for octets in records {
-            let Some((record, payloads)) = Record::parse(&octets) else {
-                self.unread_records += 1;
-                continue;
-            };
-            if let Some(message) = Message::from_record(record, payloads) {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.keep(&octets);
-                }
-                self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
-                self.tracker
-                    .observe(self.now, &Observation::Message(message), &mut self.out);
-            } else {
-                self.hinted |= record.kind == KIND_SPI_SEEN;
-            }
-        }
-        self.now = self.now.max(until);
-        self.tracker.advance(self.now, &mut self.out);
-        self.record();
-        self.events.write(&mut self.out);
-        if self.hinted && self.now.since(self.looked) >= FRESH {
-            self.look();
-        }
-    }
-
     /// Shows the recorder what has happened, and lets it write what is due.
     fn record(&mut self) {
         if let Some(recorder) = &mut self.recorder {
@@ -372,38 +265,6 @@ impl Engine {
         if let Some(recorder) = &mut self.recorder {
             recorder.write(self.now, self.events.calendar(), "somebody asked");
         }
-    }
-
-    /// Reads all counters and tells the tracker what ESP and what losses they show.
-    fn look(&mut self) {
-        self.hinted = false;
-        let since = self.looked;
-        let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
-        let mut news = Counters::default();
-        for watch in self.interfaces.watches() {
-            match watch.look(&mut counts) {
-                Ok(Some((at, look))) => {
-                    self.now = self.now.max(at);
-                    news.add(&look.news);
-                }
-                Ok(None) => {}
-                Err(error) => tracing::error!(interface = watch.name(), %error, "cannot read the counters"),
-            }
-        }
-        self.looked = self.now;
-        for ((spi, site), count) in counts {
-            self.tracker
-                .observe(self.now, &count.observation(spi, site), &mut self.out);
-        }
-        for observation in unnamed_esp(&news, since, self.now)
-            .into_iter()
-            .chain(losses(&news, since, self.now))
-        {
-            self.tracker.observe(self.now, &observation, &mut self.out);
-        }
-        self.record();
-        self.events.write(&mut self.out);
-        self.state = None;
     }
 
     fn stop(mut self) -> Arc<State> {
@@ -432,75 +293,8 @@ async fn next(signal: Option<&mut Signal>) -> Option<()> {
     }
 }
 
-/// ESP that has no slot of its own: counted in total, told under SPI 0, which is nobody's (RFC 4303 §2.1).
-fn unnamed_esp(news: &Counters, first: Timestamp, last: Timestamp) -> Option<Observation<'static>> {
-    let packets = news.overflow_packets + news.reserved_packets;
-    (packets > 0).then_some(Observation::Esp(Esp {
-        spi: 0,
-        site: None,
-        packets,
-        octets: news.overflow_octets + news.reserved_octets,
-        first,
-        last,
-    }))
-}
-
-fn losses(news: &Counters, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Observation<'static>> {
-    [
-        (LossKind::Messages, news.lost_messages),
-        (LossKind::Spis, news.overflow_packets),
-    ]
-    .into_iter()
-    .filter(|(_, count)| *count > 0)
-    .map(move |(kind, count)| {
-        Observation::Loss(Loss {
-            from,
-            until,
-            kind,
-            count: Some(count),
-        })
-    })
-}
-
-/// Whether the engine at the other end still works.
-pub async fn answers(engine: &mpsc::Sender<Request>) -> bool {
-    let (reply, answer) = oneshot::channel();
-    let request = Request {
-        extent: Extent::Summary,
-        reply,
-    };
-    engine.send(request).await.is_ok() && answer.await.is_ok()
-}
-
-/// The clock of the kernel's records: nanoseconds since boot, suspend included.
-fn boot_time() -> Timestamp {
-    read(ClockId::CLOCK_BOOTTIME)
-}
-
-/// How the kernel's clock and the wall clock stand to each other now.
-pub fn calendar() -> Calendar {
-    let boot = read(ClockId::CLOCK_BOOTTIME);
-    Calendar::from_zero(Timestamp::from_nanos(
-        read(ClockId::CLOCK_REALTIME)
-            .as_nanos()
-            .saturating_sub(boot.as_nanos()),
-    ))
-}
-
-fn read(clock: ClockId) -> Timestamp {
-    // Linux has had both since v2.6.39; a failure would leave us at the beginning of time, where nothing is due.
-    clock_gettime(clock).map_or(Timestamp::ZERO, |now| {
-        let now = Duration::from(now);
-        Timestamp::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
-    })
-}
-
 /// A ring of 4 MiB holds 32,768 records: between two drains it takes 6.5 million records a second.
 const DRAIN_EVERY: Duration = Duration::from_millis(5);
-/// Records taken from one interface before the next has its turn.
-const DRAIN_AT_MOST: usize = 1 << 14;
-/// A ring of 4 MiB is full with 6,472 records that have a snapshot.
-const FLOOD: usize = 4_096;
 /// What an interface that comes waits at most before it is watched.
 const CHANGES_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);

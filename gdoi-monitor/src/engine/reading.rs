@@ -1,0 +1,122 @@
+//! Records and counters of the kernel, brought to the tracker.
+
+use std::collections::BTreeMap;
+
+use gdoi_core::observation::{Esp, Loss, LossKind, Message};
+use gdoi_core::{Observation, Timestamp};
+use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
+
+use super::clock::boot_time;
+use super::{Engine, FRESH};
+use crate::source::xdp::Count;
+
+impl Engine {
+    /// Brings every waiting record to the tracker, then lets its deadlines pass.
+    pub(super) fn drain(&mut self) {
+        // The clock first: what happens while we drain is not yet known to be all there.
+        let until = boot_time();
+        for watch in self.interfaces.watches() {
+            for probe in watch.probes() {
+                probe.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
+            }
+        }
+        let records = self.batch.in_order();
+        if records.len() >= FLOOD {
+            // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
+            self.look();
+        }
+        if !records.is_empty() {
+            self.state = None;
+        }
+        for octets in records {
+            let Some((record, payloads)) = Record::parse(&octets) else {
+                self.unread_records += 1;
+                continue;
+            };
+            if let Some(message) = Message::from_record(record, payloads) {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.keep(&octets);
+                }
+                self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
+                self.tracker
+                    .observe(self.now, &Observation::Message(message), &mut self.out);
+            } else {
+                self.hinted |= record.kind == KIND_SPI_SEEN;
+            }
+        }
+        self.now = self.now.max(until);
+        self.tracker.advance(self.now, &mut self.out);
+        self.record();
+        self.events.write(&mut self.out);
+        if self.hinted && self.now.since(self.looked) >= FRESH {
+            self.look();
+        }
+    }
+
+    /// Reads all counters and tells the tracker what ESP and what losses they show.
+    pub(super) fn look(&mut self) {
+        self.hinted = false;
+        let since = self.looked;
+        let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
+        let mut news = Counters::default();
+        for watch in self.interfaces.watches() {
+            match watch.look(&mut counts) {
+                Ok(Some((at, look))) => {
+                    self.now = self.now.max(at);
+                    news.add(&look.news);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(interface = watch.name(), %error, "cannot read the counters"),
+            }
+        }
+        self.looked = self.now;
+        for ((spi, site), count) in counts {
+            self.tracker
+                .observe(self.now, &count.observation(spi, site), &mut self.out);
+        }
+        for observation in unnamed_esp(&news, since, self.now)
+            .into_iter()
+            .chain(losses(&news, since, self.now))
+        {
+            self.tracker.observe(self.now, &observation, &mut self.out);
+        }
+        self.record();
+        self.events.write(&mut self.out);
+        self.state = None;
+    }
+}
+
+/// ESP that has no slot of its own: counted in total, told under SPI 0, which is nobody's (RFC 4303 §2.1).
+fn unnamed_esp(news: &Counters, first: Timestamp, last: Timestamp) -> Option<Observation<'static>> {
+    let packets = news.overflow_packets + news.reserved_packets;
+    (packets > 0).then_some(Observation::Esp(Esp {
+        spi: 0,
+        site: None,
+        packets,
+        octets: news.overflow_octets + news.reserved_octets,
+        first,
+        last,
+    }))
+}
+
+fn losses(news: &Counters, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Observation<'static>> {
+    [
+        (LossKind::Messages, news.lost_messages),
+        (LossKind::Spis, news.overflow_packets),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(move |(kind, count)| {
+        Observation::Loss(Loss {
+            from,
+            until,
+            kind,
+            count: Some(count),
+        })
+    })
+}
+
+/// Records taken from one interface before the next has its turn.
+const DRAIN_AT_MOST: usize = 1 << 14;
+/// A ring of 4 MiB is full with 6,472 records that have a snapshot.
+const FLOOD: usize = 4_096;

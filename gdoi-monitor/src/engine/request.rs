@@ -1,0 +1,86 @@
+//! What others want of the engine.
+
+use std::sync::Arc;
+
+use gdoi_core::Limits;
+use tokio::sync::{mpsc, oneshot};
+
+use super::State;
+use crate::source::xdp::{Direction, Error, Mode, Settings, interface};
+
+/// Asks the engine for what it knows.
+#[derive(Debug)]
+pub struct Request {
+    /// How much of it.
+    pub extent: Extent,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Arc<State>>,
+}
+
+/// How much is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Groups and totals.
+    Summary,
+    /// Each member and each SPI as well, of which there can be 100,000.
+    Everything,
+}
+
+/// Another configuration for a running engine.
+#[derive(Debug)]
+pub struct Change {
+    /// How to watch.
+    pub plan: Plan,
+    /// What is known of the groups.
+    pub groups: gdoi_core::Config,
+    /// How much is remembered.
+    pub limits: Limits,
+    /// Where is told how it went; on an error everything is as it was.
+    pub reply: oneshot::Sender<Result<(), ChangeError>>,
+}
+
+/// Why an engine cannot go on with another configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// Programs cannot be loaded.
+    #[error(transparent)]
+    Source(#[from] Error),
+    /// What the tracker knows cannot be taken along.
+    #[error(transparent)]
+    Save(#[from] gdoi_core::SaveError),
+    /// As above.
+    #[error(transparent)]
+    Restore(#[from] gdoi_core::RestoreError),
+}
+
+/// How the agent watches.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Names of interfaces, or patterns.
+    pub interfaces: Vec<String>,
+    /// Where programs are attached.
+    pub mode: Mode,
+    /// Which frames of an interface.
+    pub directions: Vec<Direction>,
+    /// How programs are set up.
+    pub settings: Settings,
+}
+
+impl Plan {
+    /// Whether an interface of this name is to be watched.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        self.interfaces
+            .iter()
+            .any(|pattern| interface::matches(pattern, name))
+    }
+}
+
+/// Whether the engine at the other end still works.
+pub async fn answers(engine: &mpsc::Sender<Request>) -> bool {
+    let (reply, answer) = oneshot::channel();
+    let request = Request {
+        extent: Extent::Summary,
+        reply,
+    };
+    engine.send(request).await.is_ok() && answer.await.is_ok()
+}
