@@ -76,6 +76,7 @@ fn it_renews_its_certificate_by_itself() {
     test.join().unwrap();
 }
 
+/// A release build answers ten times a second; a development build as often as it can, which is about six times.
 #[test]
 fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
     let name = "nothing_is_lost_while_it_is_scraped_ten_times_a_second";
