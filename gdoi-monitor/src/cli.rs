@@ -10,6 +10,7 @@ use gdoi_core::transition::Severity;
 use gdoi_wire::Ports;
 
 use crate::config::Mode;
+use crate::lockdown::Policy;
 use crate::report::Format;
 use crate::show::Show;
 use crate::top::Top;
@@ -128,6 +129,7 @@ pub struct Decode {
 /// The arguments of `run`. Of an option that is typed twice the last counts: wrappers add theirs in front.
 #[derive(Clone, Debug, Args)]
 #[command(args_override_self = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Run {
     /// Interface to watch, or a pattern with * and ?; repeated or separated by commas
     #[arg(short, long, value_name = "IF", value_delimiter = ',')]
@@ -144,6 +146,12 @@ pub struct Run {
     /// Where in the kernel to watch
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// Watch only interfaces that are there at the start, all named exactly, and give up every capability then
+    #[arg(long)]
+    pub no_hot_plug: bool,
+    /// Give up, once started, capabilities, files, ports and system calls that are not needed
+    #[arg(long, value_name = "POLICY", default_value = "auto")]
+    pub lock_down: Policy,
     /// Watch what this host sends, too; what it forwards is counted where it came in
     #[arg(long)]
     pub egress: bool,

@@ -17,6 +17,8 @@ use gdoi_core::Limits;
 use gdoi_core::config::{GroupConfig, Prefix, SiteConfig};
 use gdoi_wire::Ports;
 
+use crate::source::xdp::interface;
+
 pub use check::command;
 pub use error::{Error, What};
 pub use words::Mode;
@@ -47,6 +49,8 @@ pub struct Capture {
     pub mode: Mode,
     /// Whether what this host sends is watched, too.
     pub egress: bool,
+    /// Whether interfaces are watched that come later; without it the agent gives up every capability once started.
+    pub hot_plug: bool,
     /// On which UDP ports.
     pub ports: Ports,
 }
@@ -59,6 +63,7 @@ impl Default for Config {
                 interfaces: Vec::new(),
                 mode: Mode::Auto,
                 egress: false,
+                hot_plug: true,
                 ports: Ports::DEFAULT,
             },
             groups: gdoi_core::Config::default(),
@@ -115,8 +120,16 @@ fn capture(raw: raw::Capture, default: Capture) -> Result<Capture, Wrong> {
     if let Some(port) = isakmp.iter().find(|port| **port != 0 && nat_t.contains(port)) {
         return Err((What::PortTwice(*port), nat_t_span));
     }
+    let interfaces = raw.interfaces.unwrap_or(default.interfaces);
+    let hot_plug_span = raw.hot_plug.as_ref().map(toml::Spanned::span);
+    let hot_plug = raw.hot_plug.map_or(default.hot_plug, toml::Spanned::into_inner);
+    let pattern = interfaces.iter().find(|name| interface::is_pattern(name));
+    if let Some(pattern) = pattern.filter(|_| !hot_plug) {
+        return Err((What::PatternOfNothing(pattern.clone()), hot_plug_span));
+    }
     Ok(Capture {
-        interfaces: raw.interfaces.unwrap_or(default.interfaces),
+        interfaces,
+        hot_plug,
         mode: raw.mode.unwrap_or(default.mode),
         egress: raw.egress.unwrap_or(default.egress),
         ports: Ports { isakmp, nat_t },

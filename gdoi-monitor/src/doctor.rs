@@ -3,13 +3,15 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 
 use crate::cli::Doctor;
 use crate::exit::Exit;
+use crate::lockdown::{Needs, Rights, lock_down};
 use crate::source::xdp::netlink::{self, Link};
-use crate::source::xdp::{Direction, Holder, Hook, Probe, Settings, features, interface};
+use crate::source::xdp::{self, Direction, Holder, Hook, Probe, Settings, features, interface};
 
 /// Looks at the kernel, at what we may do, and at interfaces. Nothing is attached.
 pub fn command(arguments: &Doctor) -> Result<Exit> {
@@ -17,6 +19,7 @@ pub fn command(arguments: &Doctor) -> Result<Exit> {
     kernel(&mut report);
     capabilities(&mut report);
     programs(&mut report);
+    locks(&mut report);
     let links = netlink::links().context("list the interfaces")?;
     for link in chosen(&arguments.interface, &links, &mut report) {
         look_at(link, &links, &mut report);
@@ -51,12 +54,8 @@ impl Report {
 }
 
 fn kernel(report: &mut Report) {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim();
-    let mut numbers = release
-        .split(|character: char| !character.is_ascii_digit())
-        .map_while(|number| number.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let release = xdp::kernel::release();
+    let version = xdp::kernel::version(&release);
     if version < OLDEST {
         let (major, minor) = OLDEST;
         report.lacks(
@@ -69,7 +68,7 @@ fn kernel(report: &mut Report) {
             &format!("{release}; traffic control by clsact, whose filter a killed agent leaves"),
         );
     } else {
-        report.say("kernel", release);
+        report.say("kernel", &release);
     }
     let has_btf = Path::new("/sys/kernel/btf/vmlinux").is_file();
     report.say(
@@ -110,6 +109,18 @@ fn programs(report: &mut Report) {
     match loaded {
         Ok(_) => report.say("programs", "load and run"),
         Err(error) => report.lacks("programs", &format!("{:#}", anyhow::Error::new(error))),
+    }
+}
+
+/// What an agent gives up once it has started: a thread tries it, and takes it along to its end.
+fn locks(report: &mut Report) {
+    let tried = thread::spawn(|| lock_down(&Needs::kernel(), &Rights::to_attach()).measures).join();
+    for measure in tried.unwrap_or_default() {
+        let said = measure.lacks.map_or_else(
+            || "can be given up".to_owned(),
+            |lacks| format!("not given up: {lacks}"),
+        );
+        report.say(measure.kind.name(), &said);
     }
 }
 

@@ -9,6 +9,7 @@ mod interfaces;
 mod reading;
 mod request;
 mod state;
+mod watching;
 
 use std::future::Future;
 use std::pin::pin;
@@ -24,14 +25,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::sink::Events;
 use crate::sink::flight::Recorder;
 use crate::sink::saved::Saved;
+use crate::source::xdp::Watch;
 use crate::source::xdp::netlink::Changes;
-use crate::source::xdp::{Error, Watch};
 use batch::Batch;
 use clock::boot_time;
 pub use clock::calendar;
 pub use interfaces::Interfaces;
 pub use request::{Change, ChangeError, Extent, Plan, Request, answers};
 pub use state::{CaptureState, State};
+pub use watching::Watching;
 
 /// Owns everything that changes.
 pub struct Engine {
@@ -60,21 +62,15 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Attaches to every interface of the plan that is there.
-    ///
-    /// A tracker that was `restored` is told that nothing was seen since.
+    /// Takes up what is watched. A tracker that was `restored` is told that nothing was seen since.
     pub fn start(
-        plan: Plan,
+        watching: Watching,
         tracker: Tracker,
         restored: Option<Timestamp>,
         saved: Option<Saved>,
         events: Events,
-    ) -> Result<Self, Error> {
-        // Before the interfaces are listed: none can come unheard in between.
-        let changes = Changes::listen()
-            .inspect_err(|error| tracing::warn!(%error, "cannot listen for interfaces that come and go"))
-            .ok();
-        let interfaces = Interfaces::attach(plan)?;
+    ) -> Self {
+        let Watching { interfaces, changes } = watching;
         let now = boot_time();
         let mut engine = Self {
             interfaces,
@@ -102,7 +98,7 @@ impl Engine {
             });
         }
         engine.look();
-        Ok(engine)
+        engine
     }
 
     /// Keeps the latest messages from here on.
@@ -149,6 +145,9 @@ impl Engine {
 
     /// Goes on with another configuration; everything that was counted and learned stays.
     fn change(&mut self, plan: Plan, groups: gdoi_core::Config, limits: Limits) -> Result<(), ChangeError> {
+        if !self.interfaces.can_follow(&plan) {
+            return Err(ChangeError::HotPlugOff);
+        }
         self.drain();
         self.look();
         // What was seen until here belongs to the sites and groups as they were.

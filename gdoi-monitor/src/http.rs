@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::engine::{Request, State};
+use crate::lockdown::Measure;
 use crate::reload::Reloads;
 use crate::sink::prometheus::Exposition;
 use answer::Bodies;
@@ -40,6 +41,7 @@ pub struct Server {
     everything: Mutex<Option<(Instant, Arc<State>)>>,
     web: Arc<Web>,
     reloads: Option<Arc<Reloads>>,
+    measures: Vec<Measure>,
     limits: Limits,
     room: Arc<Room>,
     bodies: Bodies,
@@ -80,6 +82,8 @@ pub struct Status {
     pub reload: Option<Reload>,
     /// How the last reading of the configuration went; `None` without a file.
     pub config_reload: Option<Reload>,
+    /// What the agent has given up; empty where nobody tried.
+    pub measures: Vec<Measure>,
     /// Connections that are open.
     pub connections: u64,
     /// Who was not served, by why.
@@ -95,6 +99,7 @@ impl Server {
             everything: Mutex::new(None),
             web,
             reloads: None,
+            measures: Vec::new(),
             limits,
             room: Arc::new(Room::new(limits.connections, limits.per_peer)),
             bodies: Bodies::default(),
@@ -111,11 +116,18 @@ impl Server {
         }
     }
 
+    /// Also says what the agent has given up.
+    #[must_use]
+    pub fn with_measures(self, measures: Vec<Measure>) -> Self {
+        Self { measures, ..self }
+    }
+
     /// What it says of itself now.
     pub fn status(&self) -> Status {
         Status {
             reload: self.web.reload(),
             config_reload: self.reloads.as_ref().map(|reloads| reloads.last()),
+            measures: self.measures.clone(),
             connections: self.room.taken(),
             refused: self.counts.all(),
         }
@@ -123,9 +135,10 @@ impl Server {
 }
 
 /// Begins to listen. The error says which address it was.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
+pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, Error> {
+    let bound = std::net::TcpListener::bind(address);
+    bound
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|source| Error { address, source })
 }
 

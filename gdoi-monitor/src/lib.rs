@@ -12,6 +12,7 @@ pub mod event;
 pub mod exit;
 mod hex;
 pub mod http;
+pub mod lockdown;
 pub mod manual;
 mod notify;
 mod progress;

@@ -61,6 +61,8 @@ pub(crate) struct Reader {
     pub(crate) arguments: Run,
     /// What the agent uses now.
     pub(crate) config: Config,
+    /// Whether the agent has kept the rights for it.
+    pub(crate) hot_plug: bool,
     /// To the engine.
     pub(crate) engine: mpsc::Sender<Change>,
 }
@@ -101,7 +103,11 @@ impl Reader {
         };
         let mut config = Config::load(path).map_err(|error| error.to_string())?;
         config.limits.hash_seed = self.config.limits.hash_seed;
-        let plan = run::plan(&self.arguments, &config).map_err(|error| format!("{error:#}"))?;
+        let mut plan = run::plan(&self.arguments, &config).map_err(|error| format!("{error:#}"))?;
+        if plan.hot_plug != self.hot_plug {
+            tracing::warn!(hot_plug = plan.hot_plug, "hot plug is switched at the next start");
+            plan.hot_plug = self.hot_plug;
+        }
         let (reply, answer) = oneshot::channel();
         let change = Change {
             plan,

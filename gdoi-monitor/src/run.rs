@@ -1,37 +1,38 @@
 //! The agent: puts sources, engine and pages together, and takes them apart again.
 
+mod open;
+
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use gdoi_core::{Timestamp, Tracker};
 use gdoi_wire::Class;
 use gdoi_wire::record::Counters;
+use nix::sys::signal::{SigSet, Signal};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cli::{KernelLog, LogFormat, Run};
 use crate::config::{self, Config};
-use crate::engine::{self, Engine, Plan, State};
+use crate::engine::{self, Change, Engine, Plan, State};
 use crate::exit::Exit;
-use crate::http::web::Web;
 use crate::http::{self, Limits, Server};
+use crate::lockdown::{self, Locked, Measure, Policy, lock_down};
 use crate::notify;
 use crate::reload::{self, Reader, Reloads};
 use crate::sink::Events;
 use crate::sink::flight::Recorder;
 use crate::sink::output::Output;
-use crate::sink::output::file::{EventFile, Rotation};
-use crate::sink::output::journal::{self, Journal};
-use crate::sink::output::stream::Stream;
 use crate::sink::saved::{Restored, Saved};
 use crate::sites::Sites;
-use crate::source::xdp::{Direction, Mode, Settings, SiteRoute};
+use crate::source::xdp::{Direction, Mode, Settings, SiteRoute, interface};
+use open::Open;
 
 /// Runs until SIGTERM or SIGINT.
 pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
@@ -41,56 +42,84 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
         None => Config::default(),
     };
     let plan = plan(arguments, &config)?;
+    let hot_plug = plan.hot_plug;
     // Nobody outside may know which forged keys would collide in the tracker's tables.
     config.limits.hash_seed = RandomState::new().hash_one(0);
+    // Until somebody listens for them, these signals wait: they would end the agent.
+    let early = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
+    early.thread_block().context("let signals wait")?;
+    let open = Open::all(arguments, &config, plan)?;
+    // Before there are other threads: they would keep what this one gives up.
+    let locked = lock(arguments, &open)?;
     // Two: the engine, and whoever asks it.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(agent(arguments, config, plan))
-}
-
-async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Exit> {
-    // First what can fail without having touched an interface.
-    let shutdown = shutdown()?;
-    let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
-    let addresses = if arguments.listen.is_empty() {
-        vec![config.listen]
-    } else {
-        arguments.listen.clone()
-    };
-    let mut listeners = Vec::new();
-    for address in addresses {
-        listeners.push(http::bind(address).await?);
-    }
-    let web = match &arguments.web_config {
-        Some(path) => Web::load(path)?,
-        None => Web::plain(),
-    };
-    let web = Arc::new(web);
-    let events = Events::to(outputs(arguments)?, engine::calendar());
-    let saved = arguments.state_file.as_deref().map(Saved::at);
-    let (tracker, restored) = tracker(saved.as_ref(), config.clone());
-    let recorder = arguments.flight_folder.as_deref();
-    let recorder = recorder.map(|folder| Recorder::new(folder, arguments.flight_size << 20));
-    let engine = Engine::start(plan, tracker, restored, saved, events)?.recording(recorder);
-
-    let (requests, asked) = mpsc::channel(REQUESTS);
-    let (stop, stopping) = watch::channel(false);
     let (to_engine, changes) = mpsc::channel(1);
-    let (reloads, asked_again) = Reloads::new();
-    let reloads = Arc::new(reloads);
     let reader = Reader {
         arguments: arguments.clone(),
         config,
+        hot_plug,
         engine: to_engine,
     };
+    runtime.block_on(agent(open, &locked.measures, early, reader, changes))
+}
+
+/// Gives up what is not needed any more, as far as that is wanted.
+fn lock(arguments: &Run, open: &Open) -> anyhow::Result<Locked> {
+    let locked = match arguments.lock_down {
+        Policy::Off => return Ok(lockdown::nothing()),
+        Policy::Auto | Policy::Require => lock_down(&open.needs(arguments), &open.rights()),
+    };
+    for measure in locked.measures.iter().filter(|measure| measure.lacks.is_some()) {
+        if arguments.lock_down == Policy::Require {
+            bail!("cannot give up {measure}; --lock-down=auto does without");
+        }
+        tracing::warn!("cannot give up {measure}");
+    }
+    Ok(locked)
+}
+
+async fn agent(
+    open: Open,
+    measures: &[Measure],
+    early: SigSet,
+    reader: Reader,
+    changes: mpsc::Receiver<Change>,
+) -> anyhow::Result<Exit> {
+    let shutdown = shutdown()?;
+    let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+    early.thread_unblock().context("let signals in")?;
+    let Open {
+        listeners,
+        web,
+        targets,
+        watching,
+        ..
+    } = open;
+    let web = Arc::new(web);
+    let mut outputs = Vec::new();
+    for (name, target) in targets {
+        outputs.push(Output::start(name, target)?);
+    }
+    let events = Events::to(outputs, engine::calendar());
+    let arguments = &reader.arguments;
+    let saved = arguments.state_file.as_deref().map(Saved::at);
+    let (tracker, restored) = tracker(saved.as_ref(), reader.config.clone());
+    let recorder = arguments.flight_folder.as_deref();
+    let recorder = recorder.map(|folder| Recorder::new(folder, arguments.flight_size << 20));
+    let engine = Engine::start(watching, tracker, restored, saved, events).recording(recorder);
+
+    let (requests, asked) = mpsc::channel(REQUESTS);
+    let (stop, stopping) = watch::channel(false);
+    let (reloads, asked_again) = Reloads::new();
+    let reloads = Arc::new(reloads);
     let mut servers = JoinSet::new();
     let alive = notify::keep_alive(requests.clone(), stopping.clone());
     servers.spawn(alive);
-    let server = Server::new(requests, Arc::clone(&web), Limits::default());
+    let server = Server::new(requests, Arc::clone(&web), Limits::default()).with_measures(measures.to_vec());
     let server = Arc::new(match &arguments.config {
         Some(_) => server.with_reloads(Arc::clone(&reloads)),
         None => server,
@@ -104,6 +133,7 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
         stopping.clone(),
     ));
     for listener in listeners {
+        let listener = TcpListener::from_std(listener).context("listen")?;
         let address: SocketAddr = listener.local_addr().context("read the address of a listener")?;
         tracing::info!(%address, "serving");
         servers.spawn(http::serve(listener, Arc::clone(&server), stopping.clone()));
@@ -116,34 +146,6 @@ async fn agent(arguments: &Run, config: Config, plan: Plan) -> anyhow::Result<Ex
     stop.send_replace(true);
     while servers.join_next().await.is_some() {}
     Ok(Exit::Fine)
-}
-
-/// Where events are written.
-fn outputs(arguments: &Run) -> anyhow::Result<Vec<Output>> {
-    let mut outputs = Vec::new();
-    match arguments.event_file.as_deref() {
-        Some(path) if path == Path::new("-") => outputs.push(Output::start("stdout", Stream(io::stdout()))?),
-        Some(path) => {
-            let rotation = Rotation {
-                size: arguments.event_file_size,
-                keep: arguments.event_file_keep,
-            };
-            let file = EventFile::open(path, rotation)
-                .with_context(|| format!("cannot open the event file {}", path.display()))?;
-            outputs.push(Output::start("event_file", file)?);
-        }
-        None => {}
-    }
-    if arguments.event_journal {
-        let journal = Journal::open(Path::new(journal::SOCKET)).with_context(|| {
-            format!(
-                "cannot open the journal at {}; is this a host with systemd?",
-                journal::SOCKET
-            )
-        })?;
-        outputs.push(Output::start("journal", journal)?);
-    }
-    Ok(outputs)
 }
 
 /// The tracker that was saved, and when; a new one where there is none that can be taken up.
@@ -193,6 +195,11 @@ pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
     if interfaces.is_empty() {
         return Err(Usage::NoInterface.into());
     }
+    let hot_plug = config.capture.hot_plug && !arguments.no_hot_plug;
+    let pattern = interfaces.iter().find(|name| interface::is_pattern(name));
+    if let Some(pattern) = pattern.filter(|_| !hot_plug) {
+        return Err(Usage::PatternOfNothing(pattern.clone()).into());
+    }
     let mut directions = vec![Direction::Ingress];
     if arguments.egress || config.capture.egress {
         directions.push(Direction::Egress);
@@ -201,6 +208,7 @@ pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
         interfaces,
         mode,
         directions,
+        hot_plug,
         settings: Settings {
             ports: arguments.ports.over(&config.capture.ports)?,
             sites: sites(config),
@@ -221,6 +229,9 @@ pub enum Usage {
     /// There is nothing to watch.
     #[error("nothing to watch: name an interface with --interface, or in the configuration under [capture]")]
     NoInterface,
+    /// A pattern, and nothing that comes later may match it.
+    #[error("without hot plug every interface is named exactly; {0:?} is a pattern")]
+    PatternOfNothing(String),
 }
 
 fn sites(config: &Config) -> Vec<SiteRoute> {

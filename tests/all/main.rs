@@ -15,6 +15,7 @@ mod kernel;
 mod live;
 mod live_events;
 mod live_page;
+mod lockdown;
 mod oracle;
 mod parity;
 mod program;

@@ -149,10 +149,11 @@ const INSTALLS: [(&str, Install); 2] = [
 const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
 
 /// A program that tests start, and the package that has it.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("ip", "iproute2"),
+    ("strace", "strace"),
     ("tmux", "tmux"),
     ("tshark", "tshark"),
     ("zstd", "zstd"),

@@ -27,6 +27,7 @@ pub(super) struct Capture {
     pub(super) interfaces: Option<Vec<String>>,
     pub(super) mode: Option<Mode>,
     pub(super) egress: Option<bool>,
+    pub(super) hot_plug: Option<Spanned<bool>>,
     pub(super) isakmp_ports: Option<Spanned<Vec<Port>>>,
     pub(super) nat_t_ports: Option<Spanned<Vec<Port>>>,
 }

@@ -15,6 +15,7 @@ listen = "127.0.0.1:11848"
 interfaces = ["eth0", "wan*"]
 mode = "xdp-generic"
 egress = true
+hot_plug = true
 isakmp_ports = [848, 1848]
 nat_t_ports = [4500]
 [limits]
@@ -66,6 +67,7 @@ fn every_key_is_read() {
             interfaces: vec!["eth0".to_owned(), "wan*".to_owned()],
             mode: Mode::XdpGeneric,
             egress: true,
+            hot_plug: true,
             ports: Ports {
                 isakmp: [848, 1848, 0, 0],
                 nat_t: [4500, 0, 0, 0],
@@ -181,6 +183,10 @@ fn a_value_that_cannot_be_is_named_with_its_line() {
         (
             "[capture]\nnat_t_ports = [848]",
             "f:2: port 848 cannot be both in isakmp_ports and in nat_t_ports",
+        ),
+        (
+            "[capture]\ninterfaces = [\"eth0\", \"wan*\"]\nhot_plug = false",
+            "f:3: without hot plug every interface is named exactly; \"wan*\" is a pattern",
         ),
         (
             "[limits]\nmembers = -1",

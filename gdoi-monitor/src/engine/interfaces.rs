@@ -86,10 +86,16 @@ impl Interfaces {
                 watch.leave(now);
                 // Whatever was wrong with it is wrong no more.
                 self.said.remove(&key.0);
+                if !self.plan.hot_plug {
+                    self.said.insert(key.0.clone(), STAYS_AWAY.to_owned());
+                }
                 self.gone.insert(key.clone(), looked);
                 blind.push(window(looked, now));
             }
             watch.give_up(now);
+        }
+        if !self.plan.hot_plug {
+            return blind;
         }
         for found in self.wanted(&links) {
             for direction in self.plan.directions.clone() {
@@ -97,6 +103,11 @@ impl Interfaces {
             }
         }
         blind
+    }
+
+    /// Whether another plan can be followed with the rights that are left.
+    pub(super) fn can_follow(&self, plan: &Plan) -> bool {
+        self.plan.hot_plug || *plan == self.plan
     }
 
     /// Follows another plan. Programs that are set up otherwise take the place of those that are attached, without a
@@ -269,6 +280,9 @@ fn window(from: Timestamp, until: Timestamp) -> Loss {
         count: None,
     }
 }
+
+/// What is said of an interface that went.
+const STAYS_AWAY: &str = "it went, and hot plug is off: it is watched again after the next start";
 
 /// An error with its causes, in one line.
 fn chain(error: &Error) -> String {

@@ -42,6 +42,9 @@ pub struct Change {
 /// Why an engine cannot go on with another configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
+    /// It takes rights that were given up.
+    #[error("hot plug is off: other interfaces, modes, ports and sites are taken up by the next start")]
+    HotPlugOff,
     /// Programs cannot be loaded.
     #[error(transparent)]
     Source(#[from] Error),
@@ -54,7 +57,7 @@ pub enum ChangeError {
 }
 
 /// How the agent watches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Names of interfaces, or patterns.
     pub interfaces: Vec<String>,
@@ -62,6 +65,8 @@ pub struct Plan {
     pub mode: Mode,
     /// Which frames of an interface.
     pub directions: Vec<Direction>,
+    /// Whether interfaces are watched that come later, and programs are replaced: for that the agent keeps its rights.
+    pub hot_plug: bool,
     /// How programs are set up.
     pub settings: Settings,
 }

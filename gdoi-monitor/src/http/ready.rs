@@ -83,8 +83,17 @@ fn checks(state: &State, server: &Status) -> Vec<Check> {
     let is_old = server.reload.is_some_and(|reload| !reload.is_good);
     let web = is_old.then(|| "the file cannot be used; the one before is in force; see the log".to_owned());
     let troubles = state.events.troubles.iter();
+    let lacking: Vec<_> = server
+        .measures
+        .iter()
+        .filter(|measure| measure.lacks.is_some())
+        .map(ToString::to_string)
+        .collect();
+    let lacking = (!lacking.is_empty()).then(|| lacking.join("; "));
+    let lock_down = (!server.measures.is_empty()).then(|| check("lock_down", lacking));
     [check("web_config", web)]
         .into_iter()
+        .chain(lock_down)
         .chain(troubles.map(|(output, trouble)| check(output, Some(trouble.clone()))))
         .collect()
 }

@@ -139,6 +139,15 @@ impl Web {
         }
     }
 
+    /// The files that it was read from, as they are named: the configuration and those that it names.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let source = self
+            .file
+            .as_ref()
+            .map(|file| file.lock().unwrap_or_else(PoisonError::into_inner));
+        source.map_or_else(Vec::new, |source| source.read.files())
+    }
+
     /// How the last attempt went; `None` where there is no file.
     pub fn reload(&self) -> Option<Reload> {
         *self.report.borrow()

@@ -37,6 +37,12 @@ pub trait Target: Send + 'static {
     fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)>;
 }
 
+impl Target for Box<dyn Target> {
+    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+        (**self).write(lines)
+    }
+}
+
 /// Why an event was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventLoss {

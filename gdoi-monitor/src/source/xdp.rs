@@ -7,6 +7,7 @@ mod error;
 pub mod features;
 mod holder;
 pub mod interface;
+pub mod kernel;
 mod memory;
 pub mod netlink;
 mod probe;

@@ -14,6 +14,7 @@ use gdoi_monitor::sink::{EventCounts, Tally};
 use gdoi_monitor::time::Calendar;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
@@ -36,10 +37,12 @@ impl Place {
         let (requests, mut asked) = mpsc::channel::<Request>(16);
         let (stop, stopping) = watch::channel(false);
         let server = Arc::new(Server::new(requests, web, limits));
-        let listener = runtime
-            .block_on(http::bind((Ipv4Addr::LOCALHOST, 0).into()))
-            .unwrap();
+        let listener = http::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
+        let listener = {
+            let _inside = runtime.enter();
+            TcpListener::from_std(listener).unwrap()
+        };
         let state = Arc::new(state);
         runtime.spawn(async move {
             while let Some(request) = asked.recv().await {

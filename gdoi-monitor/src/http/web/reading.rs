@@ -39,6 +39,11 @@ impl Reading {
         Ok(octets)
     }
 
+    /// Which they are.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.seen.iter().map(|(path, _)| path.clone()).collect()
+    }
+
     /// Whether any of them is no longer what was read.
     pub(super) fn has_changed(&self) -> bool {
         self.seen

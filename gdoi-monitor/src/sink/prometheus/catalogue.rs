@@ -75,6 +75,7 @@ pub static ALL: &[&Family] = &[
     &HTTP_REFUSED,
     &CONFIG_RELOAD,
     &CONFIG_RELOAD_AT,
+    &LOCK_DOWN,
     &WEB_RELOAD,
     &WEB_RELOAD_AT,
     &CAPTURE_UP,
@@ -194,6 +195,11 @@ pub(super) static CONFIG_RELOAD_AT: Family = gauge(
     "gdoi_config_last_reload_success_timestamp_seconds",
     &[],
     "When the configuration in force was taken up.",
+);
+pub(super) static LOCK_DOWN: Family = gauge(
+    "gdoi_lock_down",
+    &["kind"],
+    "Whether the agent has given up what it does not need; /-/ready says why not.",
 );
 pub(super) static WEB_RELOAD: Family = gauge(
     "gdoi_web_config_last_reload_successful",

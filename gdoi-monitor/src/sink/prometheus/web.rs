@@ -3,11 +3,13 @@
 use super::catalogue as c;
 use super::family::Page;
 use crate::http::Status;
+use crate::lockdown::Measure;
 
 pub(super) fn write(page: &mut Page, server: &Status) {
     let Status {
         reload,
         config_reload,
+        measures,
         connections,
         refused,
     } = server;
@@ -17,6 +19,13 @@ pub(super) fn write(page: &mut Page, server: &Status) {
             samples.count(&[why.name()], *count);
         }
     });
+    if !measures.is_empty() {
+        page.family(&c::LOCK_DOWN, |samples| {
+            for Measure { kind, lacks } in measures {
+                samples.count(&[kind.name()], u64::from(lacks.is_none()));
+            }
+        });
+    }
     if let Some(reload) = config_reload {
         page.family(&c::CONFIG_RELOAD, |samples| {
             samples.count(&[], u64::from(reload.is_good));

@@ -1,0 +1,176 @@
+//! Files and ports, by Landlock (`Documentation/userspace-api/landlock.rst`): what is not named here is refused by the
+//! kernel, whoever owns it.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
+};
+use nix::unistd::{AccessFlags, access};
+
+/// The files that are needed from here on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Folders, with all that is in them, and files.
+    reads: Vec<PathBuf>,
+    writes: Vec<PathBuf>,
+    /// Whether a socket that is no file has to be reached.
+    has_abstract_socket: bool,
+}
+
+impl Needs {
+    /// Those of an agent that reads and writes no file of its user: what the kernel tells of itself.
+    pub fn kernel() -> Self {
+        Self {
+            reads: KERNEL.map(PathBuf::from).to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// A file that is read again, and may be another file by then: its folder, and that of the file behind a link.
+    #[must_use]
+    pub fn reading(mut self, file: &Path) -> Self {
+        self.reads.push(folder(file).to_owned());
+        if let Ok(real) = file.canonicalize() {
+            self.reads.push(folder(&real).to_owned());
+        }
+        self
+    }
+
+    /// A file that is written to, and what it is renamed to and from: its folder. One that is a device or a pipe is
+    /// written to itself.
+    #[must_use]
+    pub fn writing(mut self, file: &Path) -> Self {
+        let is_special = file
+            .metadata()
+            .is_ok_and(|found| !found.is_file() && !found.is_dir());
+        self.writes
+            .push(if is_special { file } else { folder(file) }.to_owned());
+        self
+    }
+
+    /// A folder in which files are made.
+    #[must_use]
+    pub fn writing_in(mut self, folder: &Path) -> Self {
+        self.writes.push(folder.to_owned());
+        self
+    }
+
+    /// The socket that systemd listens at, as `NOTIFY_SOCKET` names it: it may be no file.
+    #[must_use]
+    pub fn telling(mut self, socket: &str) -> Self {
+        self.has_abstract_socket |= socket.starts_with('@');
+        self
+    }
+
+    /// Those that this user may not use, for who owns them.
+    pub(super) fn unreachable(&self) -> impl Iterator<Item = &PathBuf> {
+        let refuses = |path: &&PathBuf, how| path.exists() && access(path.as_path(), how).is_err();
+        let to_write = AccessFlags::R_OK | AccessFlags::W_OK;
+        let unwritable = self.writes.iter().filter(move |path| refuses(path, to_write));
+        let unreadable = self
+            .reads
+            .iter()
+            .filter(move |path| refuses(path, AccessFlags::R_OK));
+        unwritable.chain(unreadable)
+    }
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    /// Why files, or the network, are not given up.
+    pub(super) files: Option<String>,
+    pub(super) network: Option<String>,
+    pub(super) held: Vec<PathFd>,
+}
+
+/// Allows what is needed, and refuses the rest.
+pub(super) fn restrict(needs: &Needs) -> Outcome {
+    let mut held = Vec::new();
+    let (files, network) = match try_restrict(needs, &mut held) {
+        Ok(status) => (lacks(status, TRUNCATES), lacks(status, CONNECTS)),
+        Err(error) => (Some(error.to_string()), Some(error.to_string())),
+    };
+    Outcome { files, network, held }
+}
+
+fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus, RulesetError> {
+    let scopes = if needs.has_abstract_socket {
+        Scope::Signal.into()
+    } else {
+        Scope::from_all(KNOWN)
+    };
+    let mut rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))?
+        // No port is bound any more, nor connected to: there is no rule for one.
+        .handle_access(AccessNet::from_all(KNOWN))?
+        .scope(scopes)?
+        .create()?;
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let write = AccessFs::ReadFile
+        | AccessFs::WriteFile
+        | AccessFs::MakeReg
+        | AccessFs::RemoveFile
+        | AccessFs::Truncate;
+    let reads = needs.reads.iter().map(|path| (path, read));
+    let writes = needs.writes.iter().map(|path| (path, write));
+    for (path, allowed) in reads.chain(writes) {
+        let Ok(opened) = PathFd::new(path) else {
+            // What is not there may be so on this kernel; a folder to write to is missed when it is written to.
+            tracing::debug!(path = %path.display(), "is not there, and cannot be used if it comes");
+            continue;
+        };
+        let allowed = if path.is_dir() {
+            allowed
+        } else {
+            allowed & of_file()
+        };
+        rules = rules.add_rule(PathBeneath::new(&opened, allowed))?;
+        held.push(opened);
+    }
+    Ok(rules.restrict_self()?.landlock)
+}
+
+/// What can be done with a file that is no folder.
+fn of_file() -> BitFlags<AccessFs> {
+    AccessFs::from_file(KNOWN)
+}
+
+/// Why it is not all refused by a kernel of this `status`, where that takes version `wanted` of Landlock.
+fn lacks(status: LandlockStatus, wanted: (ABI, &str)) -> Option<String> {
+    let (abi, meaning) = wanted;
+    match status {
+        LandlockStatus::NotEnabled => Some("Landlock is not on: boot with `lsm=landlock,...`".to_owned()),
+        LandlockStatus::NotImplemented => Some("the kernel is built without Landlock".to_owned()),
+        LandlockStatus::Available { effective_abi, .. } if effective_abi < abi => Some(format!(
+            "Landlock has version {effective_abi} here, and takes {abi} {meaning}"
+        )),
+        LandlockStatus::Available { .. } => None,
+    }
+}
+
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// What the kernel tells of itself: of this process, for its metrics; of the machine, when a program is loaded.
+const KERNEL: [&str; 7] = [
+    "/proc/self",
+    "/proc/stat",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/random/boot_id",
+    "/proc/version_signature",
+    "/sys/devices/system/cpu",
+    "/sys/kernel/btf",
+];
+/// The newest version that this was tried with (Linux 6.12): signals and abstract sockets.
+const KNOWN: ABI = ABI::V6;
+const TRUNCATES: (ABI, &str) = (ABI::V3, "(Linux 6.2) to keep files from being truncated");
+const CONNECTS: (ABI, &str) = (
+    ABI::V4,
+    "(Linux 6.7) to refuse ports; new sockets are refused all the same",
+);

@@ -1,0 +1,112 @@
+//! What the agent opens before it locks itself down: whatever takes rights, or can fail. No thread is started.
+
+use std::io;
+use std::net::TcpListener;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::cli::Run;
+use crate::config::Config;
+use crate::engine::{Plan, Watching};
+use crate::http;
+use crate::http::web::Web;
+use crate::lockdown::{Needs, Rights};
+use crate::sink::output::Target;
+use crate::sink::output::file::{EventFile, Rotation};
+use crate::sink::output::journal::{self, Journal};
+use crate::sink::output::stream::Stream;
+
+/// What is open.
+pub(super) struct Open {
+    pub(super) listeners: Vec<TcpListener>,
+    pub(super) web: Web,
+    /// Where events are written, and what it is called.
+    pub(super) targets: Vec<(&'static str, Box<dyn Target>)>,
+    pub(super) watching: Watching,
+    hot_plug: bool,
+}
+
+impl Open {
+    /// First what can fail without having touched an interface.
+    pub(super) fn all(arguments: &Run, config: &Config, plan: Plan) -> anyhow::Result<Self> {
+        let addresses = if arguments.listen.is_empty() {
+            vec![config.listen]
+        } else {
+            arguments.listen.clone()
+        };
+        let listeners = addresses.into_iter().map(http::bind).collect::<Result<_, _>>()?;
+        let web = match &arguments.web_config {
+            Some(path) => Web::load(path)?,
+            None => Web::plain(),
+        };
+        let targets = targets(arguments)?;
+        Ok(Self {
+            listeners,
+            web,
+            targets,
+            hot_plug: plan.hot_plug,
+            watching: Watching::begin(plan)?,
+        })
+    }
+
+    /// The files that the agent needs from here on. What it writes is named here and nowhere else.
+    pub(super) fn needs(&self, arguments: &Run) -> Needs {
+        let mut needs = Needs::kernel();
+        for file in [&arguments.event_file, &arguments.state_file] {
+            if let Some(file) = file.as_deref().filter(|file| *file != Path::new("-")) {
+                needs = needs.writing(file);
+            }
+        }
+        if let Some(folder) = &arguments.flight_folder {
+            needs = needs.writing_in(folder);
+        }
+        if let Some(file) = &arguments.config {
+            needs = needs.reading(file);
+        }
+        for file in self.web.files() {
+            needs = needs.reading(&file);
+        }
+        match std::env::var("NOTIFY_SOCKET") {
+            Ok(socket) => needs.telling(&socket),
+            Err(_) => needs,
+        }
+    }
+
+    /// What the agent has to be able to do from here on.
+    pub(super) fn rights(&self) -> Rights {
+        if self.hot_plug {
+            Rights::to_attach()
+        } else {
+            Rights::to_read(self.watching.has_filter())
+        }
+    }
+}
+
+/// Where events are written.
+fn targets(arguments: &Run) -> anyhow::Result<Vec<(&'static str, Box<dyn Target>)>> {
+    let mut targets: Vec<(_, Box<dyn Target>)> = Vec::new();
+    match arguments.event_file.as_deref() {
+        Some(path) if path == Path::new("-") => targets.push(("stdout", Box::new(Stream(io::stdout())))),
+        Some(path) => {
+            let rotation = Rotation {
+                size: arguments.event_file_size,
+                keep: arguments.event_file_keep,
+            };
+            let file = EventFile::open(path, rotation)
+                .with_context(|| format!("cannot open the event file {}", path.display()))?;
+            targets.push(("event_file", Box::new(file)));
+        }
+        None => {}
+    }
+    if arguments.event_journal {
+        let journal = Journal::open(Path::new(journal::SOCKET)).with_context(|| {
+            format!(
+                "cannot open the journal at {}; is this a host with systemd?",
+                journal::SOCKET
+            )
+        })?;
+        targets.push(("journal", Box::new(journal)));
+    }
+    Ok(targets)
+}
