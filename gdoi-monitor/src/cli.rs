@@ -35,6 +35,8 @@ pub enum Command {
     Completions(Completions),
     /// Print one JSON line per GDOI, ESP and AH packet of captures
     Decode(Decode),
+    /// Detach the programs that an agent with --pin-folder left in the kernel
+    Detach(Detach),
     /// Say whether this host can do it, and what gives it what is missing
     Doctor(Doctor),
     /// Print the manual page
@@ -126,6 +128,14 @@ pub struct Decode {
     pub ports: PortArgs,
 }
 
+/// The arguments of `detach`.
+#[derive(Debug, Args)]
+pub struct Detach {
+    /// The folder that was given to `run`
+    #[arg(long, value_name = "DIR")]
+    pub pin_folder: PathBuf,
+}
+
 /// The arguments of `run`. Of an option that is typed twice the last counts: wrappers add theirs in front.
 #[derive(Clone, Debug, Args)]
 #[command(args_override_self = true)]
@@ -170,6 +180,10 @@ pub struct Run {
     /// File that keeps what was learned, so that a restart of the agent does not forget it
     #[arg(long, value_name = "FILE")]
     pub state_file: Option<PathBuf>,
+    /// Folder in a BPF file system, such as /sys/fs/bpf/gdoi-monitor, that keeps programs and counters in the kernel
+    /// while no agent runs: a restart or an upgrade then misses nothing. `detach` removes them
+    #[arg(long, value_name = "DIR")]
+    pub pin_folder: Option<PathBuf>,
     /// Folder that the latest GDOI messages are written to, as captures, around critical events and on SIGUSR1
     #[arg(long, value_name = "DIR")]
     pub flight_folder: Option<PathBuf>,

@@ -6,6 +6,7 @@
 mod batch;
 mod clock;
 mod interfaces;
+mod past;
 mod reading;
 mod request;
 mod state;
@@ -16,7 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gdoi_core::observation::{Loss, LossKind};
+use gdoi_core::observation::Loss;
 use gdoi_core::{Limits, Observation, Timestamp, Tracker, Transition};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -31,6 +32,7 @@ use batch::Batch;
 use clock::boot_time;
 pub use clock::calendar;
 pub use interfaces::Interfaces;
+pub use past::Past;
 pub use request::{Change, ChangeError, Extent, Plan, Request, answers};
 pub use state::{CaptureState, State};
 pub use watching::Watching;
@@ -43,6 +45,7 @@ pub struct Engine {
     /// Where the tracker is kept, and when it last was.
     saved: Option<Saved>,
     saved_at: Timestamp,
+    save_every: Duration,
     batch: Batch,
     out: Vec<Transition>,
     /// Nothing is told to the tracker that is older than this: it saw everything up to here.
@@ -62,15 +65,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes up what is watched. A tracker that was `restored` is told that nothing was seen since.
-    pub fn start(
-        watching: Watching,
-        tracker: Tracker,
-        restored: Option<Timestamp>,
-        saved: Option<Saved>,
-        events: Events,
-    ) -> Self {
+    /// Takes up what is watched, and goes on where an agent before this one ended.
+    pub fn start(watching: Watching, past: Past, events: Events) -> Self {
         let Watching { interfaces, changes } = watching;
+        let Past { tracker, saved, left } = past;
         let now = boot_time();
         let mut engine = Self {
             interfaces,
@@ -84,20 +82,19 @@ impl Engine {
             changes,
             asked: now,
             saved_at: now,
+            save_every: LOOK_EVERY,
             recorder: None,
             hinted: false,
             unread_records: 0,
             state: None,
         };
-        if let Some(since) = restored {
-            engine.blind(Loss {
-                from: since,
-                until: now,
-                kind: LossKind::Blind,
-                count: None,
-            });
+        match left {
+            Some(left) => engine.go_on(left),
+            None => engine.look(),
         }
-        engine.look();
+        engine.interfaces.retire();
+        // From here on messages are written down behind it.
+        engine.save();
         engine
     }
 
@@ -192,7 +189,7 @@ impl Engine {
         self.drain();
         self.follow();
         self.look();
-        if self.now.since(self.saved_at) >= SAVE_EVERY {
+        if self.now.since(self.saved_at) >= self.save_every {
             self.save();
         }
     }
@@ -207,11 +204,16 @@ impl Engine {
     /// Keeps the tracker for the next start.
     fn save(&mut self) {
         self.saved_at = self.now;
-        if let Some(saved) = &self.saved
-            && let Err(error) = saved.save(&self.tracker, self.now)
-        {
+        let Some(saved) = &mut self.saved else {
+            return;
+        };
+        let start = boot_time();
+        if let Err(error) = saved.save(&self.tracker, self.now, self.interfaces.keep()) {
             tracing::error!(%error, path = %saved.path().display(), "cannot save the state");
         }
+        // The more there is to save, the less often: it must not take time from watching.
+        let took = Duration::from_nanos(boot_time().as_nanos().saturating_sub(start.as_nanos()));
+        self.save_every = (took * SAVE_SHARE).clamp(LOOK_EVERY, SAVE_EVERY_AT_LEAST);
     }
 
     fn answer(&mut self, request: Request) {
@@ -267,18 +269,28 @@ impl Engine {
     }
 
     fn stop(mut self) -> Arc<State> {
-        for watch in self.interfaces.watches() {
-            watch.detach();
-        }
-        // Nothing is counted any more: this is all there is.
-        while self.interfaces.watches().any(Watch::has_records) {
+        let goes_on = self.saved.is_some() && self.interfaces.are_pinned();
+        if goes_on {
+            // What comes from here on waits in the kernel for the next agent.
             self.drain();
+        } else {
+            for watch in self.interfaces.watches() {
+                watch.forget();
+            }
+            // Nothing is counted any more: this is all there is.
+            while self.interfaces.watches().any(Watch::has_records) {
+                self.drain();
+            }
         }
         self.look();
         // Before what is open is told as if it had ended: after a restart it goes on.
         self.save();
-        self.tracker.finish(self.now, &mut self.out);
-        self.events.write(&mut self.out);
+        if goes_on {
+            tracing::info!("the programs stay attached, and count for the next agent");
+        } else {
+            self.tracker.finish(self.now, &mut self.out);
+            self.events.write(&mut self.out);
+        }
         self.events.flush();
         self.state(Extent::Summary)
     }
@@ -297,7 +309,9 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// What an interface that comes waits at most before it is watched.
 const CHANGES_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What is learned in less is learned again.
-const SAVE_EVERY: Duration = Duration::from_secs(30);
+/// What an agent has told since is told again by the next when it is killed.
+const SAVE_EVERY_AT_LEAST: Duration = Duration::from_secs(30);
+/// Saving may take this share of the time: a 200th.
+const SAVE_SHARE: u32 = 200;
 /// Counters this young are not read again.
 const FRESH: Duration = Duration::from_millis(100);

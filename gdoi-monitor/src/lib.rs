@@ -6,6 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod decode;
+pub mod detach;
 pub mod doctor;
 pub mod engine;
 pub mod event;

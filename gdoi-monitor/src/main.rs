@@ -8,7 +8,7 @@ use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
 use gdoi_monitor::source::xdp;
-use gdoi_monitor::{analyze, config, decode, doctor, http, manual, run, show, top};
+use gdoi_monitor::{analyze, config, decode, detach, doctor, http, manual, run, show, top};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             Command::CheckConfig(arguments) => config::command(&arguments),
             Command::Completions(arguments) => manual::completions(&arguments),
             Command::Decode(arguments) => decode::command(&arguments),
+            Command::Detach(arguments) => detach::command(&arguments),
             Command::Doctor(arguments) => doctor::command(&arguments),
             Command::Man => manual::man(),
             Command::Run(arguments) => run::command(&arguments),

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use gdoi_core::{Timestamp, Tracker};
 use gdoi_wire::Class;
 use gdoi_wire::record::Counters;
 use nix::sys::signal::{SigSet, Signal};
@@ -29,7 +28,6 @@ use crate::reload::{self, Reader, Reloads};
 use crate::sink::Events;
 use crate::sink::flight::Recorder;
 use crate::sink::output::Output;
-use crate::sink::saved::{Restored, Saved};
 use crate::sites::Sites;
 use crate::source::xdp::{Direction, Mode, Settings, SiteRoute, interface};
 use open::Open;
@@ -97,6 +95,7 @@ async fn agent(
         web,
         targets,
         watching,
+        past,
         ..
     } = open;
     let web = Arc::new(web);
@@ -106,11 +105,9 @@ async fn agent(
     }
     let events = Events::to(outputs, engine::calendar());
     let arguments = &reader.arguments;
-    let saved = arguments.state_file.as_deref().map(Saved::at);
-    let (tracker, restored) = tracker(saved.as_ref(), reader.config.clone());
     let recorder = arguments.flight_folder.as_deref();
     let recorder = recorder.map(|folder| Recorder::new(folder, arguments.flight_size << 20));
-    let engine = Engine::start(watching, tracker, restored, saved, events).recording(recorder);
+    let engine = Engine::start(watching, past, events).recording(recorder);
 
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopping) = watch::channel(false);
@@ -146,20 +143,6 @@ async fn agent(
     stop.send_replace(true);
     while servers.join_next().await.is_some() {}
     Ok(Exit::Fine)
-}
-
-/// The tracker that was saved, and when; a new one where there is none that can be taken up.
-fn tracker(saved: Option<&Saved>, config: Config) -> (Tracker, Option<Timestamp>) {
-    if let Some(saved) = saved {
-        match saved.restore(config.groups.clone(), config.limits) {
-            Ok(Some(Restored { tracker, at })) => return (tracker, Some(at)),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(%error, path = %saved.path().display(), "the saved state is not taken up");
-            }
-        }
-    }
-    (Tracker::new(config.groups, config.limits), None)
 }
 
 /// Says what was seen: by the programs in the kernel, and by the tracker. The two agree when nothing was lost.

@@ -4,8 +4,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use gdoi_lab::Network;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
 use nix::unistd::{Pid, geteuid};
+use tempfile::TempDir;
 
 use crate::program;
 
@@ -60,4 +62,15 @@ impl Drop for Pinned {
     fn drop(&mut self) {
         sched_setaffinity(SELF, &self.before).unwrap();
     }
+}
+
+/// A folder in a BPF file system of its own, for the calling thread and what it starts: the thread enters a namespace of
+/// mounts for good.
+pub(crate) fn bpf_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("bpf"), folder.path(), Some("bpf"), MsFlags::empty(), none).unwrap();
+    folder
 }

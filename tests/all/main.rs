@@ -18,6 +18,7 @@ mod live_page;
 mod lockdown;
 mod oracle;
 mod parity;
+mod pins;
 mod program;
 mod prometheus;
 mod reload;

@@ -80,12 +80,17 @@ fn package(places: &Places, program: &Path, out: &Path) -> Result<PathBuf> {
     let said =
         |arguments: &[&str]| process::output(Command::new(program).args(arguments)).map(String::into_bytes);
     let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
-    let files: [(&str, u32, Vec<u8>); 11] = [
+    let files: [(&str, u32, Vec<u8>); 12] = [
         ("usr/bin/gdoi-monitor", 0o755, read(program)?),
         (
             "lib/systemd/system/gdoi-monitor.service",
             0o644,
             text("systemd/gdoi-monitor.service")?,
+        ),
+        (
+            r"lib/systemd/system/run-gdoi\x2dmonitor\x2dbpf.mount",
+            0o644,
+            text(r"systemd/run-gdoi\x2dmonitor\x2dbpf.mount")?,
         ),
         (
             "usr/lib/sysusers.d/gdoi-monitor.conf",

@@ -84,6 +84,7 @@ impl Gateway {
                 attached: Some(Attached {
                     attachment: Attachment::Native,
                     passed_over: None,
+                    taken_over: false,
                 }),
                 blind_spots: BTreeSet::new(),
                 why_not: None,

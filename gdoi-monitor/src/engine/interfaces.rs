@@ -8,7 +8,8 @@ use gdoi_core::observation::{Loss, LossKind};
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
 use crate::source::xdp::netlink::{self, Link};
-use crate::source::xdp::{BlindSpot, CountRuns, Direction, Error, Probe, Watch, blind_spots, seen_below};
+use crate::source::xdp::pins::{Pins, Spot};
+use crate::source::xdp::{BlindSpot, CountRuns, Direction, Error, KeptWatch, Watch, blind_spots, seen_below};
 
 /// An interface in one direction.
 type Key = (String, Direction);
@@ -16,6 +17,10 @@ type Key = (String, Direction);
 /// The interfaces of a plan.
 pub struct Interfaces {
     plan: Plan,
+    /// Where programs are pinned, if they are to outlive the agent.
+    pins: Option<Pins>,
+    /// What an agent before this one had counted on interfaces that have not been watched since.
+    kept: BTreeMap<Key, KeptWatch>,
     /// The kernel counts runs of programs.
     counting: Option<CountRuns>,
     watches: BTreeMap<Key, Watch>,
@@ -29,7 +34,9 @@ pub struct Interfaces {
 
 impl Interfaces {
     /// Attaches to every interface of the plan. A name that is not there is an error; what a pattern is for may come.
-    pub(super) fn attach(plan: Plan) -> Result<Self, Error> {
+    ///
+    /// Goes on from what another agent had `kept`, and in the place of programs that it left at `pins`.
+    pub(super) fn attach(plan: Plan, pins: Option<Pins>, kept: Vec<KeptWatch>) -> Result<Self, Error> {
         let links = netlink::links().map_err(Error::Interfaces)?;
         for pattern in &plan.interfaces {
             if links.iter().any(|link| interface::matches(pattern, &link.name)) {
@@ -48,6 +55,11 @@ impl Interfaces {
         let mut interfaces = Self {
             counting: counting(&plan),
             plan,
+            pins,
+            kept: kept
+                .into_iter()
+                .map(|kept| ((kept.interface.clone(), kept.direction), kept))
+                .collect(),
             watches: BTreeMap::new(),
             blind: BTreeMap::new(),
             gone: BTreeMap::new(),
@@ -58,8 +70,49 @@ impl Interfaces {
                 interfaces.begin(&found, direction)?;
             }
         }
+        interfaces.clear_pins()?;
         interfaces.note_blind_spots();
         Ok(interfaces)
+    }
+
+    /// Detaches what is pinned at interfaces that are not watched, or not any more.
+    fn clear_pins(&self) -> Result<(), Error> {
+        let Some(pins) = &self.pins else {
+            return Ok(());
+        };
+        let watched = self
+            .watches
+            .iter()
+            .filter(|(_, watch)| watch.attached().is_some());
+        let own: Vec<Spot> = watched
+            .map(|((name, direction), _)| pins.spot(name, *direction))
+            .collect();
+        for spot in pins.spots()? {
+            if !own.contains(&spot) {
+                tracing::info!(spot = spot.name(), "detaching what an agent before left there");
+                spot.remove();
+            }
+        }
+        Ok(())
+    }
+
+    /// What was counted and read, for an agent that goes on.
+    pub(super) fn keep(&self) -> Vec<KeptWatch> {
+        let watched = self.watches.values().map(Watch::keep);
+        watched.chain(self.kept.values().cloned()).collect()
+    }
+
+    /// Whether every interface is watched in the place of an agent before, so that nothing passed unseen.
+    pub(super) fn went_on(&self) -> bool {
+        let mut watches = self.watches.values().peekable();
+        watches.peek().is_some()
+            && watches.all(|watch| watch.attached().is_some_and(|attached| attached.taken_over))
+    }
+
+    /// Whether all of them go on counting when the agent ends.
+    pub(super) fn are_pinned(&self) -> bool {
+        let mut watches = self.watches.values().peekable();
+        watches.peek().is_some() && watches.all(Watch::is_pinned)
     }
 
     /// All of them, watched or not.
@@ -122,8 +175,8 @@ impl Interfaces {
     ) -> Result<Vec<Loss>, Error> {
         let mut next = Vec::new();
         if plan.settings != self.plan.settings {
-            for key in self.watches.keys() {
-                next.push((key.clone(), Probe::load(&plan.settings, key.1)?));
+            for (key, watch) in &self.watches {
+                next.push((key.clone(), watch.prepare(&plan.settings)?));
             }
         }
         let is_elsewhere = plan.mode != self.plan.mode;
@@ -155,8 +208,13 @@ impl Interfaces {
             }
         }
         let plan = &self.plan;
-        self.watches
-            .retain(|(name, direction), _| plan.matches(name) && plan.directions.contains(direction));
+        self.watches.retain(|(name, direction), watch| {
+            let is_wanted = plan.matches(name) && plan.directions.contains(direction);
+            if !is_wanted {
+                watch.forget();
+            }
+            is_wanted
+        });
         let watches = &self.watches;
         self.blind.retain(|key, _| watches.contains_key(key));
     }
@@ -246,15 +304,25 @@ impl Interfaces {
     fn begin(&mut self, found: &Interface, direction: Direction) -> Result<(), Error> {
         let Plan { mode, settings, .. } = &self.plan;
         let name = found.name.clone();
+        let key = (name.clone(), direction);
+        let kept = self.kept.remove(&key);
+        let spot = self.pins.as_ref().map(|pins| pins.spot(&name, direction));
         let watch = self
             .watches
-            .entry((name.clone(), direction))
-            .or_insert_with(|| Watch::new(name.clone(), direction));
+            .entry(key)
+            .or_insert_with(|| Watch::new(name.clone(), direction, spot, kept));
         let attached = watch.attach(found.clone(), settings, *mode)?;
         let mode = attached.attachment.name();
         let direction = direction.name();
         if let Some(why) = &attached.passed_over {
             tracing::warn!(interface = name, mode, direction, %why, "watching, though not in the driver");
+        } else if attached.taken_over {
+            tracing::info!(
+                interface = name,
+                mode,
+                direction,
+                "watching on, in the place of an agent before"
+            );
         } else {
             tracing::info!(interface = name, mode, direction, "watching");
         }

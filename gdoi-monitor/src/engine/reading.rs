@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use gdoi_core::observation::{Esp, Loss, LossKind, Message};
 use gdoi_core::{Observation, Timestamp};
 use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
 
 use super::clock::boot_time;
+use super::past::message;
 use super::{Engine, FRESH};
 use crate::source::xdp::Count;
 
@@ -15,27 +17,53 @@ impl Engine {
     pub(super) fn drain(&mut self) {
         // The clock first: what happens while we drain is not yet known to be all there.
         let until = boot_time();
-        for watch in self.interfaces.watches() {
-            for probe in watch.probes() {
-                probe.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
-            }
-        }
-        let records = self.batch.in_order();
+        let records = self.gather();
         if records.len() >= FLOOD {
             // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
             self.look();
         }
-        if !records.is_empty() {
-            self.state = None;
+        self.bring(&records);
+        self.now = self.now.max(until);
+        self.tracker.advance(self.now, &mut self.out);
+        self.record();
+        self.events.write(&mut self.out);
+        if self.hinted && self.now.since(self.looked) >= FRESH {
+            self.look();
+        }
+    }
+
+    /// Takes every waiting record, in the order of time.
+    pub(super) fn gather(&mut self) -> Vec<Bytes> {
+        for watch in self.interfaces.watches() {
+            for maps in watch.maps() {
+                maps.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
+            }
+        }
+        self.batch.in_order()
+    }
+
+    /// Brings records to the tracker.
+    pub(super) fn bring(&mut self, records: &[Bytes]) {
+        if records.is_empty() {
+            return;
+        }
+        self.state = None;
+        // First: an agent that is killed here has told nothing of them yet.
+        if let Some(saved) = &mut self.saved {
+            let messages: Vec<_> = records
+                .iter()
+                .filter(|record| message(record).is_some())
+                .collect();
+            saved.note(&messages);
         }
         for octets in records {
-            let Some((record, payloads)) = Record::parse(&octets) else {
+            let Some((record, payloads)) = Record::parse(octets) else {
                 self.unread_records += 1;
                 continue;
             };
             if let Some(message) = Message::from_record(record, payloads) {
                 if let Some(recorder) = &mut self.recorder {
-                    recorder.keep(&octets);
+                    recorder.keep(octets);
                 }
                 self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
                 self.tracker
@@ -43,13 +71,6 @@ impl Engine {
             } else {
                 self.hinted |= record.kind == KIND_SPI_SEEN;
             }
-        }
-        self.now = self.now.max(until);
-        self.tracker.advance(self.now, &mut self.out);
-        self.record();
-        self.events.write(&mut self.out);
-        if self.hinted && self.now.since(self.looked) >= FRESH {
-            self.look();
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Interfaces, Plan};
 use crate::source::xdp::netlink::Changes;
-use crate::source::xdp::{Attachment, Error};
+use crate::source::xdp::pins::Pins;
+use crate::source::xdp::{Attachment, Error, KeptWatch};
 
 /// Interfaces that are watched, and what tells of changes.
 pub struct Watching {
@@ -11,14 +12,15 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Attaches to every interface of the plan that is there.
-    pub fn begin(plan: Plan) -> Result<Self, Error> {
+    /// Attaches to every interface of the plan that is there; goes on from what another agent had `kept`, and in the
+    /// place of programs that it left at `pins`.
+    pub fn begin(plan: Plan, pins: Option<Pins>, kept: Vec<KeptWatch>) -> Result<Self, Error> {
         // Before the interfaces are listed: none can come unheard in between.
         let changes = Changes::listen()
             .inspect_err(|error| tracing::warn!(%error, "cannot listen for interfaces that come and go"))
             .ok();
         Ok(Self {
-            interfaces: Interfaces::attach(plan)?,
+            interfaces: Interfaces::attach(plan, pins, kept)?,
             changes,
         })
     }

@@ -15,6 +15,8 @@ pub struct Needs {
     /// Folders, with all that is in them, and files.
     reads: Vec<PathBuf>,
     writes: Vec<PathBuf>,
+    /// Folders in a BPF file system.
+    pins: Vec<PathBuf>,
     /// Whether a socket that is no file has to be reached.
     has_abstract_socket: bool,
 }
@@ -54,6 +56,13 @@ impl Needs {
     #[must_use]
     pub fn writing_in(mut self, folder: &Path) -> Self {
         self.writes.push(folder.to_owned());
+        self
+    }
+
+    /// A folder in a BPF file system, in which folders and pins are made and removed.
+    #[must_use]
+    pub fn pinning_in(mut self, folder: &Path) -> Self {
+        self.pins.push(folder.to_owned());
         self
     }
 
@@ -115,7 +124,9 @@ fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus,
         | AccessFs::Truncate;
     let reads = needs.reads.iter().map(|path| (path, read));
     let writes = needs.writes.iter().map(|path| (path, write));
-    for (path, allowed) in reads.chain(writes) {
+    let pin = write | AccessFs::MakeDir | AccessFs::RemoveDir;
+    let pins = needs.pins.iter().map(|path| (path, pin));
+    for (path, allowed) in reads.chain(writes).chain(pins) {
         let Ok(opened) = PathFd::new(path) else {
             // What is not there may be so on this kernel; a folder to write to is missed when it is written to.
             tracing::debug!(path = %path.display(), "is not there, and cannot be used if it comes");

@@ -105,6 +105,7 @@ pub const ALLOWED: &[(&str, c_long)] = &[
     ("ftruncate", libc::SYS_ftruncate),
     ("getdents64", libc::SYS_getdents64),
     ("lseek", libc::SYS_lseek),
+    ("mkdirat", libc::SYS_mkdirat),
     ("newfstatat", libc::SYS_newfstatat),
     ("openat", libc::SYS_openat),
     ("pread64", libc::SYS_pread64),
@@ -175,10 +176,12 @@ pub const ALLOWED: &[(&str, c_long)] = &[
 const OLDER: &[(&str, c_long)] = &[
     ("epoll_wait", libc::SYS_epoll_wait),
     ("lstat", libc::SYS_lstat),
+    ("mkdir", libc::SYS_mkdir),
     ("open", libc::SYS_open),
     ("poll", libc::SYS_poll),
     ("readlink", libc::SYS_readlink),
     ("rename", libc::SYS_rename),
+    ("rmdir", libc::SYS_rmdir),
     ("stat", libc::SYS_stat),
     ("unlink", libc::SYS_unlink),
 ];

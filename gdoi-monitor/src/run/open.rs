@@ -5,10 +5,11 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::Context as _;
+use gdoi_core::Tracker;
 
 use crate::cli::Run;
 use crate::config::Config;
-use crate::engine::{Plan, Watching};
+use crate::engine::{Past, Plan, Watching};
 use crate::http;
 use crate::http::web::Web;
 use crate::lockdown::{Needs, Rights};
@@ -16,6 +17,9 @@ use crate::sink::output::Target;
 use crate::sink::output::file::{EventFile, Rotation};
 use crate::sink::output::journal::{self, Journal};
 use crate::sink::output::stream::Stream;
+use crate::sink::saved::Saved;
+use crate::source::xdp::KeptWatch;
+use crate::source::xdp::pins::Pins;
 
 /// What is open.
 pub(super) struct Open {
@@ -24,6 +28,7 @@ pub(super) struct Open {
     /// Where events are written, and what it is called.
     pub(super) targets: Vec<(&'static str, Box<dyn Target>)>,
     pub(super) watching: Watching,
+    pub(super) past: Past,
     hot_plug: bool,
 }
 
@@ -41,12 +46,15 @@ impl Open {
             None => Web::plain(),
         };
         let targets = targets(arguments)?;
+        let (past, kept) = past(arguments, config);
+        let pins = arguments.pin_folder.as_deref().map(Pins::open).transpose()?;
         Ok(Self {
             listeners,
             web,
             targets,
             hot_plug: plan.hot_plug,
-            watching: Watching::begin(plan)?,
+            watching: Watching::begin(plan, pins, kept)?,
+            past,
         })
     }
 
@@ -60,6 +68,9 @@ impl Open {
         }
         if let Some(folder) = &arguments.flight_folder {
             needs = needs.writing_in(folder);
+        }
+        if let Some(folder) = &arguments.pin_folder {
+            needs = needs.pinning_in(folder);
         }
         if let Some(file) = &arguments.config {
             needs = needs.reading(file);
@@ -81,6 +92,23 @@ impl Open {
             Rights::to_read(self.watching.has_filter())
         }
     }
+}
+
+/// What agents before this one left, and what their interfaces go on from; a new tracker where there is none that can be
+/// taken up.
+fn past(arguments: &Run, config: &Config) -> (Past, Vec<KeptWatch>) {
+    let saved = arguments.state_file.as_deref().map(Saved::at);
+    let (groups, limits) = (config.groups.clone(), config.limits);
+    let restored = match saved.as_ref().map(|saved| saved.restore(groups.clone(), limits)) {
+        Some(Ok(restored)) => restored,
+        Some(Err(error)) => {
+            tracing::warn!(%error, "the saved state is not taken up");
+            None
+        }
+        None => None,
+    };
+    let (past, kept) = Past::of(restored, || Tracker::new(groups, limits));
+    (past.kept_in(saved), kept)
 }
 
 /// Where events are written.

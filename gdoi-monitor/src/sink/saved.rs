@@ -1,27 +1,51 @@
-//! The tracker's state in a file, so that what it has learned survives a restart of the agent.
+//! What the agent has learned and read, in a file, so that it survives a restart of the agent.
 //!
-//! Times in it are the kernel's since boot, so it is of use until the machine is started again and no longer.
+//! Times in it are the kernel's since boot, so it is of use until the machine is started again and no longer: nothing is
+//! forced to the disk, and an agent that is killed finds in the page cache what it wrote.
+//!
+//! Beside the state is the log of the messages that were seen since ([`log`]): together they are what the agent knew
+//! when it was killed.
+
+mod log;
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use bytes::Bytes;
 use gdoi_core::{Config, Limits, Timestamp, Tracker};
+use serde::{Deserialize, Serialize};
+
+use crate::source::xdp::KeptWatch;
+use log::MessageLog;
 
 /// Where the state is kept.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Saved {
     path: PathBuf,
+    /// What was seen since the state was kept; none until it was.
+    log: Option<MessageLog>,
 }
 
-/// A tracker that goes on where another stopped.
+/// What another agent left.
 #[derive(Debug)]
 pub struct Restored {
-    /// The tracker.
+    /// Its tracker.
     pub tracker: Tracker,
-    /// When the other stopped: from here on nothing was seen.
+    /// When it was kept.
     pub at: Timestamp,
+    /// What it had counted and read then.
+    pub watches: Vec<KeptWatch>,
+    /// Records of the messages that it saw afterwards, as far as it could write them down.
+    pub messages: Vec<Bytes>,
+}
+
+/// What stands in the file between the name of the boot and the state of the tracker.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    version: u16,
+    at_ns: u64,
+    watches: Vec<KeptWatch>,
 }
 
 /// Why the state could not be taken up, or kept.
@@ -39,6 +63,9 @@ pub enum Error {
     /// The machine was started again since.
     #[error("the machine was started again since it was saved")]
     OtherBoot,
+    /// Another version of the agent wrote it.
+    #[error("another version of the agent saved it")]
+    Version,
 }
 
 impl Saved {
@@ -46,6 +73,7 @@ impl Saved {
     pub fn at(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            log: None,
         }
     }
 
@@ -54,50 +82,88 @@ impl Saved {
         &self.path
     }
 
-    /// The tracker that was kept; `None` when none was.
+    /// What was kept; `None` when nothing was.
     pub fn restore(&self, config: Config, limits: Limits) -> Result<Option<Restored>, Error> {
         let octets = match fs::read(&self.path) {
             Ok(octets) => octets,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let boot = boot()?;
-        let behind = octets.strip_prefix(boot.as_bytes()).ok_or(Error::OtherBoot)?;
-        let (at, state) = behind
-            .split_first_chunk()
-            .ok_or(gdoi_core::RestoreError::Damaged)?;
+        let (head, state) = split(&octets)?;
+        let at = Timestamp::from_nanos(head.at_ns);
         Ok(Some(Restored {
             tracker: Tracker::restore(config, limits, state)?,
-            at: Timestamp::from_nanos(u64::from_be_bytes(*at)),
+            at,
+            watches: head.watches,
+            messages: log::read(&self.log_path(), at)?,
         }))
     }
 
-    /// Keeps the tracker as it is at `now`: the file is the old one or the new one, never a part.
-    pub fn save(&self, tracker: &Tracker, now: Timestamp) -> Result<(), Error> {
-        let mut next = self.path.clone().into_os_string();
-        next.push(".new");
-        // Who is a member of what is for its owner alone.
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(OWNER_ONLY)
-            .open(&next)?;
-        file.write_all(boot()?.as_bytes())?;
-        file.write_all(&now.as_nanos().to_be_bytes())?;
-        file.write_all(&tracker.save()?)?;
-        file.sync_all()?;
+    /// Keeps the tracker and what was read as they are at `now`: the file is the old one or the new one, never a part.
+    pub fn save(&mut self, tracker: &Tracker, now: Timestamp, watches: Vec<KeptWatch>) -> Result<(), Error> {
+        let next = beside(&self.path, ".new");
+        let head = Head {
+            version: VERSION,
+            at_ns: now.as_nanos(),
+            watches,
+        };
+        let mut octets = boot()?.into_bytes();
+        octets.extend(MAGIC);
+        let mut octets = postcard::to_extend(&head, octets).map_err(|_postcard| gdoi_core::SaveError)?;
+        octets.extend(tracker.save()?);
+        log::create(&next)?.write_all(&octets)?;
         fs::rename(&next, &self.path)?;
+        // Whoever is killed here leaves a log of another state, which is not read.
+        if let Some(log) = &mut self.log {
+            log.begin(now)?;
+        } else {
+            self.log = Some(MessageLog::create(&self.log_path(), now)?);
+        }
         Ok(())
+    }
+
+    /// Writes down records of messages that were seen since the state was kept.
+    pub fn note(&mut self, records: &[&Bytes]) {
+        if let Some(log) = &mut self.log {
+            log.append(records);
+        }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        beside(&self.path, ".messages")
     }
 }
 
-const OWNER_ONLY: u32 = 0o600;
+/// What is in the file of a state: what the agent knows, and the state of its tracker.
+///
+/// # Errors
+///
+/// When it is the state of another boot, or not one of this version.
+fn split(octets: &[u8]) -> Result<(Head, &[u8]), Error> {
+    let behind = octets.strip_prefix(boot()?.as_bytes()).ok_or(Error::OtherBoot)?;
+    let behind = behind.strip_prefix(&MAGIC).ok_or(Error::Version)?;
+    let (head, state): (Head, _) =
+        postcard::take_from_bytes(behind).map_err(|_postcard| gdoi_core::RestoreError::Damaged)?;
+    if head.version != VERSION {
+        return Err(Error::Version);
+    }
+    Ok((head, state))
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(ending);
+    beside.into()
+}
 
 /// What names this run of the machine: 36 characters and a line end.
 fn boot() -> io::Result<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
 }
+
+const MAGIC: [u8; 8] = *b"gdoikept";
+/// Layout of [`Head`]. Any change raises it.
+const VERSION: u16 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -124,19 +190,60 @@ mod tests {
         let boot = boot().unwrap();
         check(None, "nothing");
         check(Some(b""), "the machine was started again since it was saved");
-        check(Some(boot.as_bytes()), "the saved state is damaged");
-        let foreign = [boot.as_bytes(), &[0; 8], b"something"].concat();
-        check(Some(&foreign), "this is not a saved state");
+        check(Some(boot.as_bytes()), "another version of the agent saved it");
+        let other = [boot.as_bytes(), &[0; 8], b"something"].concat();
+        check(Some(&other), "another version of the agent saved it");
+        let cut = [boot.as_bytes(), &MAGIC, &[1]].concat();
+        check(Some(&cut), "the saved state is damaged");
+        let head = [boot.as_bytes(), &MAGIC, &[1, 7, 0], b"something"].concat();
+        check(Some(&head), "this is not a saved state");
+        let later = [boot.as_bytes(), &MAGIC, &[2, 7, 0], b"something"].concat();
+        check(Some(&later), "another version of the agent saved it");
     }
 
     #[test]
     fn what_was_saved_is_taken_up() {
         let folder = tempfile::tempdir().unwrap();
-        let saved = Saved::at(&folder.path().join("state"));
+        let mut saved = Saved::at(&folder.path().join("state"));
         let tracker = Tracker::new(Config::default(), Limits::default());
-        saved.save(&tracker, Timestamp::from_nanos(77)).unwrap();
+        saved
+            .save(&tracker, Timestamp::from_nanos(77), Vec::new())
+            .unwrap();
         check(Some(&fs::read(saved.path()).unwrap()), "since 77");
-        let mode = fs::metadata(saved.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, OWNER_ONLY);
+        for path in [saved.path().to_owned(), saved.log_path()] {
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn messages_since_then_are_taken_up_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saved = Saved::at(&folder.path().join("state"));
+        let tracker = Tracker::new(Config::default(), Limits::default());
+        let messages = |saved: &Saved| {
+            let restored = saved.restore(Config::default(), Limits::default()).unwrap();
+            restored.unwrap().messages
+        };
+        let (one, two) = (Bytes::from_static(b"one"), Bytes::from_static(b"a record"));
+        // Nothing is written down before there is a state that it follows.
+        saved.note(&[&one]);
+        saved
+            .save(&tracker, Timestamp::from_nanos(1), Vec::new())
+            .unwrap();
+        assert_eq!(messages(&saved), [""; 0]);
+        saved.note(&[&one]);
+        saved.note(&[&two, &one]);
+        assert_eq!(messages(&saved), [&one, &two, &one]);
+        // A log that ends within a record, and one that belongs to another state.
+        let log = fs::read(saved.log_path()).unwrap();
+        fs::write(saved.log_path(), &log[..log.len() - 1]).unwrap();
+        assert_eq!(messages(&saved), [&one, &two]);
+        saved
+            .save(&tracker, Timestamp::from_nanos(2), Vec::new())
+            .unwrap();
+        assert_eq!(messages(&saved), [""; 0]);
+        fs::write(saved.log_path(), &log).unwrap();
+        assert_eq!(messages(&saved), [""; 0]);
     }
 }

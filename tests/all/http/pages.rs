@@ -97,6 +97,7 @@ fn an_interface_that_is_not_watched_is_named_with_the_reason() {
         attached: attachment.map(|attachment| Attached {
             attachment,
             passed_over: None,
+            taken_over: false,
         }),
         why_not: why_not.map(str::to_owned),
         blind_spots: [BlindSpot::Lro].into(),

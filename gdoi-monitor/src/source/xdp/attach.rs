@@ -2,16 +2,17 @@
 
 use aya::Ebpf;
 use aya::programs::links::FdLink;
-use aya::programs::tc::{
-    NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
-};
+use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program};
 use aya::programs::xdp::XdpMode;
 use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp};
 use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
+use serde::{Deserialize, Serialize};
 
 use super::error::{Error, errno, not_at_xdp, refused, unattached};
 use super::holder::Holder;
 use super::interface::Interface;
+use super::pins::Spot;
+use super::place::{Held, Place};
 
 /// How to attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum Mode {
 }
 
 /// Which frames of an interface are seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Direction {
     /// Those that it receives.
     Ingress,
@@ -44,7 +45,7 @@ impl Direction {
         }
     }
 
-    const fn at_tc(self) -> TcAttachType {
+    pub(super) const fn at_tc(self) -> TcAttachType {
         match self {
             Self::Egress => TcAttachType::Egress,
             Self::Ingress => TcAttachType::Ingress,
@@ -100,17 +101,66 @@ pub struct Attached {
     pub attachment: Attachment,
     /// Why it is not in the driver.
     pub passed_over: Option<PassedOver>,
+    /// Whether a program was there from before, so that nothing passed unseen.
+    pub taken_over: bool,
 }
 
-/// An attached program; it is detached when this is dropped.
-#[derive(Debug)]
-pub(super) enum Place {
-    Xdp(FdLink),
-    Tc(SchedClassifierLink),
-}
-
-/// Attaches in one piece: either every packet is seen from here on, or none.
+/// Attaches in one piece: either every packet is seen from here on, or none. With a `spot` it stays attached when its
+/// agent ends, and takes the place of a program that did.
 pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+    mode: Mode,
+    direction: Direction,
+    spot: Option<&Spot>,
+) -> Result<(Place, Attached), Error> {
+    let Some(spot) = spot else {
+        return attach_anew(ebpf, interface, mode, direction);
+    };
+    if let Some((place, attachment)) = Place::pinned(spot, interface, direction)? {
+        if is_wanted(mode, attachment) {
+            let place = replace(ebpf, place)?;
+            let passed_over = passed_over(mode, direction, attachment, interface)?;
+            let attached = Attached {
+                attachment,
+                passed_over,
+                taken_over: true,
+            };
+            return Ok((place, attached));
+        }
+        place.detach();
+    }
+    let (place, attached) = attach_anew(ebpf, interface, mode, direction)?;
+    Ok((place.pin(spot)?, attached))
+}
+
+/// Whether a program that is there already is where it is wanted.
+const fn is_wanted(mode: Mode, attachment: Attachment) -> bool {
+    match mode {
+        Mode::Auto => matches!(attachment, Attachment::Native | Attachment::Tcx),
+        Mode::Native => matches!(attachment, Attachment::Native),
+        Mode::Generic => matches!(attachment, Attachment::Generic),
+        Mode::Tc => attachment.is_at_tc(),
+    }
+}
+
+/// Why a program that was taken over is not in the driver.
+fn passed_over(
+    mode: Mode,
+    direction: Direction,
+    attachment: Attachment,
+    interface: &Interface,
+) -> Result<Option<PassedOver>, Error> {
+    if mode != Mode::Auto || direction == Direction::Egress || !attachment.is_at_tc() {
+        return Ok(None);
+    }
+    Ok(Some(match Holder::of(interface)? {
+        Some(holder) => PassedOver::Taken(holder),
+        None => PassedOver::Driver,
+    }))
+}
+
+fn attach_anew(
     ebpf: &mut Ebpf,
     interface: &Interface,
     mode: Mode,
@@ -160,8 +210,9 @@ fn at_xdp(ebpf: &mut Ebpf, interface: &Interface, mode: XdpMode) -> Result<(Plac
     let attached = Attached {
         attachment,
         passed_over: None,
+        taken_over: false,
     };
-    Ok((Place::Xdp(link), attached))
+    Ok((Place::at(Held::Xdp(link)), attached))
 }
 
 fn at_tc(
@@ -184,11 +235,16 @@ fn at_tc(
     let link = link
         .and_then(|id| program.take_link(id))
         .map_err(|error| unattached(error, interface))?;
+    let held = match attachment {
+        Attachment::Tcx => Held::Tcx(FdLink::try_from(link).map_err(Error::Link)?),
+        Attachment::Clsact | Attachment::Generic | Attachment::Native => Held::Clsact(link),
+    };
     let attached = Attached {
         attachment,
         passed_over,
+        taken_over: false,
     };
-    Ok((Place::Tc(link), attached))
+    Ok((Place::at(held), attached))
 }
 
 fn at_clsact(
@@ -215,19 +271,25 @@ fn at_clsact(
 
 /// Puts the program in the place of the one that is attached there, in one piece: no packet passes unseen.
 pub(super) fn replace(ebpf: &mut Ebpf, place: Place) -> Result<Place, Error> {
-    Ok(match place {
-        Place::Xdp(link) => {
+    let Place { held, pin } = place;
+    let held = match held {
+        Held::Xdp(link) => {
             let program = xdp(ebpf)?;
             let id = program.attach_to_link(link.try_into().map_err(Error::Link)?)?;
-            let link = program.take_link(id)?;
-            Place::Xdp(link.try_into().map_err(Error::Link)?)
+            Held::Xdp(program.take_link(id)?.try_into().map_err(Error::Link)?)
         }
-        Place::Tc(link) => {
+        Held::Tcx(link) => {
+            let program = tc(ebpf)?;
+            let id = program.attach_to_link(link.try_into().map_err(Error::Link)?)?;
+            Held::Tcx(program.take_link(id)?.try_into().map_err(Error::Link)?)
+        }
+        Held::Clsact(link) => {
             let program = tc(ebpf)?;
             let id = program.attach_to_link(link)?;
-            Place::Tc(program.take_link(id)?)
+            Held::Clsact(program.take_link(id)?)
         }
-    })
+    };
+    Ok(Place { held, pin })
 }
 
 /// The program at XDP, loaded.

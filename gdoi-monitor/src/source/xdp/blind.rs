@@ -69,6 +69,7 @@ pub fn blind_spots(
     let Attached {
         attachment,
         passed_over,
+        taken_over: _,
     } = attached;
     let is_at_tc = attachment.is_at_tc();
     let is_bond = master.is_some_and(|master| master.kind.as_deref() == Some("bond"));

@@ -7,6 +7,7 @@ use aya::programs::links::LinkError;
 
 use super::holder::Holder;
 use super::interface::Interface;
+use super::pins::PinError;
 
 /// Why an interface cannot be watched. Each text is one line that says the fix.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,12 @@ pub enum Error {
     /// A link is not what it should be.
     #[error("cannot replace the attached program")]
     Link(#[source] LinkError),
+    /// The program cannot be made to stay.
+    #[error("cannot pin the attached program")]
+    Pin(#[source] aya::pin::PinError),
+    /// The folder of the pins cannot be used.
+    #[error(transparent)]
+    Pins(#[from] PinError),
     /// Loading the object failed otherwise.
     #[error("cannot load the eBPF object")]
     Load(#[from] aya::EbpfError),

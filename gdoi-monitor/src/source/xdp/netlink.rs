@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoKind, LinkAttribute, LinkHeader, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+    InfoKind, LinkAttribute, LinkHeader, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -32,6 +32,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// Number of the XDP program that is attached.
     pub xdp_program: Option<u32>,
+    /// Whether it is before the network stack, not in the driver.
+    pub is_xdp_generic: bool,
 }
 
 impl Link {
@@ -143,6 +145,7 @@ fn link(message: LinkMessage) -> Option<Link> {
         lower: None,
         master: None,
         xdp_program: None,
+        is_xdp_generic: false,
     };
     for attribute in message.attributes {
         match attribute {
@@ -150,7 +153,10 @@ fn link(message: LinkMessage) -> Option<Link> {
             LinkAttribute::Link(lower) => link.lower = Some(lower),
             LinkAttribute::Controller(master) => link.master = Some(master),
             LinkAttribute::LinkInfo(info) => link.kind = info.iter().find_map(kind),
-            LinkAttribute::Xdp(xdp) => link.xdp_program = xdp.iter().find_map(program),
+            LinkAttribute::Xdp(xdp) => {
+                link.xdp_program = xdp.iter().find_map(program);
+                link.is_xdp_generic = xdp.contains(&LinkXdp::Attached(XdpAttached::SocketBuffer));
+            }
             _ => {}
         }
     }
@@ -199,6 +205,7 @@ mod tests {
                 lower: None,
                 master: None,
                 xdp_program: None,
+                is_xdp_generic: false,
             }
         );
     }

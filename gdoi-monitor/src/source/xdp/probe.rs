@@ -1,26 +1,31 @@
 //! One loaded program: how it is set up, attached, read and test-run.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, LpmTrie, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, LpmTrie, MapData};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
+use gdoi_core::Timestamp;
 use gdoi_core::observation::Site;
 use gdoi_wire::Ports;
 use gdoi_wire::record::{
     Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_EGRESS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS,
-    GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_COUNTERS, MAP_RING, MAP_SITES, MAP_SPIS, PROGRAM_CLOCK,
+    GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_RING, MAP_SITES, MAP_SPIS, PROGRAM_CLOCK,
 };
 
-use super::attach::{self, Attached, Direction, Mode, Place};
+use super::attach::{self, Attached, Direction, Mode};
 use super::clock::Clock;
 use super::error::{Error, PERMISSION, errno, refused};
 use super::interface::Interface;
+use super::maps::{KeptMaps, Maps};
+use super::pins::{Entries, MAPS, Spot};
+use super::place::Place;
 use super::runs::Runs;
-use super::table::{Count, Table};
+use super::table::Count;
 
 /// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,32 +81,41 @@ pub enum Hook {
 /// One loaded program with its maps.
 pub struct Probe {
     ebpf: Ebpf,
-    ring: RingBuf<MapData>,
-    counters: PerCpuArray<MapData, [u64; Counters::WORDS]>,
+    maps: Maps,
+    /// The folder that the maps are pinned in.
+    pinned: Option<PathBuf>,
     clocks: Array<MapData, [u64; CLOCK_WORDS]>,
     clock: Clock,
     pending_octets: u64,
-    table: Table,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     direction: Direction,
     place: Option<Place>,
     // aya writes the numbers of maps into the code at load: they must stay open until the last program is loaded.
     _sites: LpmTrie<MapData, [u8; 16], u32>,
-    _spis: aya::maps::Map,
 }
 
 impl Probe {
     /// Loads the object into the kernel; nothing is attached yet.
     pub fn load(settings: &Settings, direction: Direction) -> Result<Self, Error> {
+        Self::load_at(settings, direction, None)
+    }
+
+    /// Loads the object into the kernel, to count into the maps that are pinned at `spot`, or are from now on.
+    pub(super) fn load_at(
+        settings: &Settings,
+        direction: Direction,
+        spot: Option<&Spot>,
+    ) -> Result<Self, Error> {
         let per_cpu = settings.buckets.clamp(1, MAX_BUCKETS).next_power_of_two();
         let cpus = aya::util::nr_cpus().map_err(|(_, source)| Error::Memory(source))?;
-        let buckets = per_cpu.saturating_mul(u32::try_from(cpus).unwrap_or(u32::MAX));
-        let mut ebpf = load_object(settings, direction, per_cpu, buckets)?;
-        let counters = PerCpuArray::try_from(take(&mut ebpf, MAP_COUNTERS)?)?;
+        let entries = Entries {
+            ring: settings.ring_octets.next_power_of_two().max(PAGE),
+            spis: per_cpu.saturating_mul(u32::try_from(cpus).unwrap_or(u32::MAX)),
+        };
+        let pinned = spot.map(|spot| spot.maps(settings, entries)).transpose()?;
+        let mut ebpf = load_object(settings, direction, per_cpu, entries, pinned.as_deref())?;
         let clocks = Array::try_from(take(&mut ebpf, MAP_CLOCKS)?)?;
-        let ring = RingBuf::try_from(take(&mut ebpf, MAP_RING)?)?;
         let sites = site_trie(take(&mut ebpf, MAP_SITES)?, &settings.sites)?;
-        let spis = take(&mut ebpf, MAP_SPIS)?;
         // Kept even at level 0: the program holds the number of its map.
         let logger = if settings.kernel_log > 0 {
             Some(EbpfLogger::init(&mut ebpf)?)
@@ -109,33 +123,35 @@ impl Probe {
             None
         };
         clock_program(&mut ebpf)?.load().map_err(refused)?;
-        let reading = read_clocks(&mut ebpf, &clocks)?;
-        let clock = Clock::new(reading);
-        let table = match &spis {
-            aya::maps::Map::Array(map) => {
-                Table::new(map.fd(), buckets, settings.spi_idle, clock.now()).map_err(Error::Memory)?
-            }
-            _ => return Err(Error::Object(MAP_SPIS)),
-        };
+        let clock = Clock::new(read_clocks(&mut ebpf, &clocks)?);
+        let maps = Maps::new(|name| take(&mut ebpf, name), settings.spi_idle, clock.now())?;
         Ok(Self {
             ebpf,
-            ring,
-            counters,
+            maps,
+            pinned,
             clocks,
             clock,
             pending_octets: 0,
-            table,
             logger,
             direction,
             place: None,
             _sites: sites,
-            _spis: spis,
         })
     }
 
     /// Attaches to an interface.
     pub fn attach(&mut self, interface: &Interface, mode: Mode) -> Result<Attached, Error> {
-        let (place, attached) = attach::attach(&mut self.ebpf, interface, mode, self.direction)?;
+        self.attach_at(interface, mode, None)
+    }
+
+    /// Attaches to an interface; where a program is pinned at `spot`, in its place.
+    pub(super) fn attach_at(
+        &mut self,
+        interface: &Interface,
+        mode: Mode,
+        spot: Option<&Spot>,
+    ) -> Result<Attached, Error> {
+        let (place, attached) = attach::attach(&mut self.ebpf, interface, mode, self.direction, spot)?;
         self.place = Some(place);
         Ok(attached)
     }
@@ -148,29 +164,51 @@ impl Probe {
         Ok(())
     }
 
-    /// Detaches: no packet is counted from here on, so that a last look finds whole numbers.
+    /// Detaches, also what is pinned: no packet is counted from here on, so that a last look finds whole numbers.
     pub fn detach(&mut self) {
-        self.place = None;
+        if let Some(place) = self.place.take() {
+            place.detach();
+        }
+    }
+
+    /// Whether it goes on counting when this is dropped.
+    pub fn is_pinned(&self) -> bool {
+        self.place.as_ref().is_some_and(Place::is_pinned)
+    }
+
+    /// The maps, for a reader that outlives the program, and the folder that they are pinned in.
+    pub(super) fn into_maps(self) -> (Maps, Option<PathBuf>) {
+        (self.maps, self.pinned)
+    }
+
+    /// The folder that its maps are pinned in.
+    pub(super) fn pinned(&self) -> Option<&Path> {
+        self.pinned.as_deref()
+    }
+
+    /// The moment of the latest reading of the clock.
+    pub(super) const fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the agent reads.
+    pub fn maps(&mut self) -> &mut Maps {
+        &mut self.maps
+    }
+
+    /// What was read so far, if `counters` are those of the last look.
+    pub(super) fn keep(&self, counters: &Counters) -> KeptMaps {
+        self.maps.keep(counters)
     }
 
     /// Hands every waiting record to `each`, at most `limit` of them, and says how many there were.
-    pub fn drain(&mut self, limit: usize, mut each: impl FnMut(&[u8])) -> usize {
-        let mut drained = 0;
-        while drained < limit {
-            let Some(record) = self.ring.next() else { break };
-            each(&record);
-            drained += 1;
-        }
-        drained
+    pub fn drain(&mut self, limit: usize, each: impl FnMut(&[u8])) -> usize {
+        self.maps.drain(limit, each)
     }
 
-    /// What all CPUs counted since the program was loaded.
+    /// What all CPUs counted since the maps were made.
     pub fn counters(&self) -> Result<Counters, Error> {
-        let mut sum = Counters::default();
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            sum.add(zerocopy::transmute_ref!(cpu));
-        }
-        Ok(sum)
+        self.maps.counters()
     }
 
     /// Reads the kernel's clocks, so that moments told by jiffies stay exact.
@@ -183,12 +221,12 @@ impl Probe {
 
     /// Adds to `counts` the ESP counted since the last look, by SPI and site.
     pub fn read_table(&mut self, counts: &mut BTreeMap<(u32, u32), Count>) {
-        self.table.read(&self.clock, counts);
+        self.maps.read_table(&self.clock, counts);
     }
 
     /// How many slots of the SPI table are taken, and how many there are.
     pub fn occupancy(&self) -> (usize, usize) {
-        self.table.occupancy()
+        self.maps.occupancy()
     }
 
     /// How often and how long the program ran, where the kernel counts it.
@@ -222,19 +260,31 @@ impl Probe {
     }
 }
 
-fn load_object(settings: &Settings, direction: Direction, per_cpu: u32, buckets: u32) -> Result<Ebpf, Error> {
+fn load_object(
+    settings: &Settings,
+    direction: Direction,
+    per_cpu: u32,
+    entries: Entries,
+    pinned: Option<&Path>,
+) -> Result<Ebpf, Error> {
     let mask = per_cpu - 1;
     let egress = u8::from(direction == Direction::Egress);
     let sites_on = u8::from(!settings.sites.is_empty());
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    if let Some(folder) = pinned {
+        for name in MAPS {
+            loader.map_pin_path(name, folder.join(name));
+        }
+    }
+    loader
         .override_global(GLOBAL_EGRESS, &egress, true)
         .override_global(GLOBAL_ISAKMP_PORTS, &settings.ports.isakmp, true)
         .override_global(GLOBAL_NAT_T_PORTS, &settings.ports.nat_t, true)
         .override_global(GLOBAL_SPI_MASK, &mask, true)
         .override_global(GLOBAL_SITES_ON, &sites_on, true)
         .override_global(aya_log::LEVEL, &settings.kernel_log, true)
-        .map_max_entries(MAP_SPIS, buckets)
-        .map_max_entries(MAP_RING, settings.ring_octets)
+        .map_max_entries(MAP_SPIS, entries.spis)
+        .map_max_entries(MAP_RING, entries.ring)
         .load(OBJECT)
         .map_err(|error| match errno(&error) {
             Some(number) if PERMISSION.contains(&number) => {
@@ -274,4 +324,6 @@ fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; CLOCK_WORDS]>) -> 
 static OBJECT: &[u8] = include_bytes_aligned!("../../../ebpf/gdoi-monitor.bpf.o");
 /// 1 MiB of table per CPU; beyond that each packet misses the caches.
 const MAX_BUCKETS: u32 = 1 << 14;
+/// The smallest ring that the kernel makes.
+const PAGE: u32 = 4096;
 const CLOCK_WORDS: usize = size_of::<Clocks>() / size_of::<u64>();

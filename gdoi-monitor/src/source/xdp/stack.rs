@@ -33,6 +33,7 @@ mod tests {
             lower,
             master,
             xdp_program: None,
+            is_xdp_generic: false,
         }
     }
 

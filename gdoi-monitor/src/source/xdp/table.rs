@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gdoi_core::observation::{Esp, Site};
 use gdoi_core::{Observation, Timestamp};
-use gdoi_wire::record::{Bucket, Slot};
+use gdoi_wire::record::Slot;
 
 use super::clock::Clock;
 use super::memory::{Memory, halves};
@@ -25,6 +25,9 @@ pub struct Table {
     at: Timestamp,
     idle: Duration,
 }
+
+/// What was seen of a slot that is taken, for an agent that reads on: its index, its packets, octets and key.
+pub(super) type KeptSlot = (u32, u64, u64, u64);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
@@ -47,10 +50,10 @@ pub struct Count {
 }
 
 impl Table {
-    /// Over the map behind `fd`, with `buckets` for all CPUs together. A slot without packets for `idle` is freed.
-    pub(super) fn new(fd: &impl AsFd, buckets: u32, idle: Duration, now: Timestamp) -> io::Result<Self> {
-        let words = buckets as usize * (size_of::<Bucket>() / size_of::<u64>());
-        let memory = Memory::new(fd, words)?;
+    /// Over the map behind `fd`, `octets` long for all CPUs together. A slot without packets for `idle` is freed.
+    pub(super) fn new(fd: &impl AsFd, octets: u64, idle: Duration, now: Timestamp) -> io::Result<Self> {
+        let octets = usize::try_from(octets).map_err(io::Error::other)?;
+        let memory = Memory::new(fd, octets / size_of::<u64>())?;
         let slots = memory.words() / SLOT_WORDS;
         Ok(Self {
             memory,
@@ -93,6 +96,30 @@ impl Table {
             *seen = Seen { packets, octets, key };
         }
         self.at = clock.now();
+    }
+
+    /// When it was last read.
+    pub(super) const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// What was seen of the slots up to the last look.
+    pub(super) fn keep(&self) -> Vec<KeptSlot> {
+        let slots = (0_u32..).zip(&self.seen);
+        slots
+            .filter(|(_, seen)| seen.packets != 0 || seen.key != 0)
+            .map(|(index, seen)| (index, seen.packets, seen.octets, seen.key))
+            .collect()
+    }
+
+    /// Reads on from what another agent had seen at its last look, at `at`.
+    pub(super) fn resume(&mut self, slots: &[KeptSlot], at: Timestamp) {
+        for (index, packets, octets, key) in slots.iter().copied() {
+            if let Some(seen) = self.seen.get_mut(index as usize) {
+                *seen = Seen { packets, octets, key };
+            }
+        }
+        self.at = at;
     }
 
     /// How many slots have a key, and how many there are.

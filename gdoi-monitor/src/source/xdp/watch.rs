@@ -1,14 +1,18 @@
 //! One interface, in one direction, over its life: it may be there or not, go and come back, and its counts go on.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gdoi_core::Timestamp;
 use gdoi_wire::record::Counters;
+use serde::{Deserialize, Serialize};
 
 use super::attach::{Attached, Direction, Mode};
 use super::error::Error;
 use super::interface::Interface;
+use super::maps::{KeptMaps, Maps};
+use super::pins::{self, Spot};
 use super::probe::{Probe, Settings};
 use super::runs::Runs;
 use super::table::Count;
@@ -19,9 +23,11 @@ use super::table::Count;
 pub struct Watch {
     name: String,
     direction: Direction,
+    /// Where it is pinned, if it is to outlive the agent.
+    spot: Option<Spot>,
     probe: Option<Probe>,
-    /// One that was replaced, and whose last counts were not read.
-    old: Option<Probe>,
+    /// Maps of programs that were replaced, and whose last counts were not read, with the folders they are pinned in.
+    old: Vec<(Maps, Option<PathBuf>)>,
     place: Option<Place>,
     /// When the interface went.
     left: Option<Timestamp>,
@@ -29,6 +35,21 @@ pub struct Watch {
     past: Counters,
     past_runs: Runs,
     latest: Counters,
+    /// What an agent before this one had read, until the program is loaded that reads on.
+    kept: Option<KeptWatch>,
+}
+
+/// What a watch had counted and read, for an agent that goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptWatch {
+    /// Name of the interface.
+    pub interface: String,
+    /// Which of its frames.
+    pub direction: Direction,
+    /// What was counted, as words.
+    totals: Vec<u64>,
+    /// What was read of the maps, where they are pinned.
+    maps: Option<KeptMaps>,
 }
 
 /// Where the program is attached.
@@ -47,18 +68,20 @@ pub struct Look {
 }
 
 impl Watch {
-    /// An interface that is not there yet.
-    pub fn new(name: String, direction: Direction) -> Self {
+    /// An interface that is not there yet. Its program is pinned at `spot`; it goes on from what was `kept`.
+    pub fn new(name: String, direction: Direction, spot: Option<Spot>, kept: Option<KeptWatch>) -> Self {
         Self {
             name,
             direction,
+            spot,
             probe: None,
-            old: None,
+            old: Vec::new(),
             place: None,
             left: None,
             past: Counters::default(),
             past_runs: Runs::default(),
             latest: Counters::default(),
+            kept,
         }
     }
 
@@ -82,13 +105,16 @@ impl Watch {
         // A program that is loaded for nothing does not stay: not every interface can be attached to.
         let mut probe = match self.probe.take() {
             Some(probe) => probe,
-            None => Probe::load(settings, self.direction)?,
+            None => self.load(settings)?,
         };
-        let attached = match probe.attach(&interface, mode) {
+        let attached = match probe.attach_at(&interface, mode, self.spot.as_ref()) {
             Ok(attached) => attached,
             Err(error) => {
                 self.past = self.latest;
                 self.past_runs = self.past_runs.plus(probe.runs());
+                if let Some(spot) = &self.spot {
+                    spot.remove();
+                }
                 return Err(error);
             }
         };
@@ -98,32 +124,81 @@ impl Watch {
         Ok(&place.attached)
     }
 
+    /// Loads a program, and takes up the maps that others left at its place.
+    fn load(&mut self, settings: &Settings) -> Result<Probe, Error> {
+        let spot = self.spot.as_ref();
+        let mut probe = Probe::load_at(settings, self.direction, spot)?;
+        if let (Some(spot), Some(own)) = (spot, probe.pinned()) {
+            for folder in spot.others(own) {
+                let maps = Maps::pinned(&folder, settings.spi_idle, probe.now())?;
+                self.old.push((maps, Some(folder)));
+            }
+        }
+        if let Some(KeptWatch { totals, maps, .. }) = self.kept.take()
+            && let Ok(words) = <[u64; Counters::WORDS]>::try_from(totals)
+        {
+            self.latest = zerocopy::transmute!(words);
+            let old = self.old.iter_mut().map(|(maps, _)| maps);
+            let resumed = maps
+                .as_ref()
+                .and_then(|kept| old.chain([probe.maps()]).find_map(|maps| maps.resume(kept)));
+            // Where the maps are gone, all that was counted is past.
+            self.past = self.latest.since(&resumed.unwrap_or_default());
+        }
+        Ok(probe)
+    }
+
+    /// What was counted and read up to the last look.
+    pub fn keep(&self) -> KeptWatch {
+        let words: &[u64; Counters::WORDS] = zerocopy::transmute_ref!(&self.latest);
+        let read = self.latest.since(&self.past);
+        KeptWatch {
+            interface: self.name.clone(),
+            direction: self.direction,
+            totals: words.to_vec(),
+            maps: self
+                .probe
+                .as_ref()
+                .filter(|probe| probe.is_pinned())
+                .map(|probe| probe.keep(&read)),
+        }
+    }
+
     /// Where the program sits; `None` while the interface is not watched.
     pub fn attached(&self) -> Option<&Attached> {
         self.place.as_ref().map(|place| &place.attached)
     }
 
-    /// The loaded programs: two of them while one is being replaced.
-    pub fn probes(&mut self) -> impl Iterator<Item = &mut Probe> {
-        self.old.iter_mut().chain(&mut self.probe)
+    /// What is counted into: maps of two programs while one is being replaced.
+    pub fn maps(&mut self) -> impl Iterator<Item = &mut Maps> {
+        let old = self.old.iter_mut().map(|(maps, _)| maps);
+        old.chain(self.probe.iter_mut().map(Probe::maps))
+    }
+
+    /// Loads a program that is set up otherwise, for [`Self::replace`].
+    pub fn prepare(&self, settings: &Settings) -> Result<Probe, Error> {
+        Probe::load_at(settings, self.direction, self.spot.as_ref())
     }
 
     /// Puts `next` in the place of the loaded program, whose last counts are told by the next look.
     pub fn replace(&mut self, mut next: Probe) -> Result<(), Error> {
         if let Some(mut old) = self.probe.take() {
             let replaced = next.replace(&mut old);
-            self.old = Some(old);
+            self.past_runs = self.past_runs.plus(old.runs());
+            self.old.push(old.into_maps());
             replaced.inspect_err(|_| self.place = None)?;
         }
         self.probe = Some(next);
         Ok(())
     }
 
-    /// Unloads the program that was replaced, once its last counts were read.
+    /// Lets go of what was replaced, once its last counts were read.
     pub fn retire(&mut self) -> Result<(), Error> {
-        if let Some(old) = self.old.take() {
-            self.past.add(&old.counters()?);
-            self.past_runs = self.past_runs.plus(old.runs());
+        for (maps, pinned) in std::mem::take(&mut self.old) {
+            self.past.add(&maps.counters()?);
+            if let Some(folder) = pinned {
+                pins::forget(&folder);
+            }
         }
         Ok(())
     }
@@ -166,10 +241,9 @@ impl Watch {
         let clock = probe.read_clock()?;
         probe.read_table(counts);
         probe.flush_log();
-        if let Some(old) = &mut self.old {
-            counters.add(&old.counters()?);
-            old.read_clock()?;
-            old.read_table(counts);
+        for (maps, _) in &mut self.old {
+            counters.add(&maps.counters()?);
+            maps.read_table(&clock, counts);
         }
         counters.add(&self.past);
         let look = Look {
@@ -180,6 +254,19 @@ impl Watch {
         Ok(Some((clock.now(), look)))
     }
 
+    /// What was counted since the last look, which this is not.
+    pub fn news(&self) -> Result<Counters, Error> {
+        let Some(probe) = &self.probe else {
+            return Ok(Counters::default());
+        };
+        let mut counters = probe.counters()?;
+        for (maps, _) in &self.old {
+            counters.add(&maps.counters()?);
+        }
+        counters.add(&self.past);
+        Ok(counters.since(&self.latest))
+    }
+
     /// What was counted up to the last look.
     pub fn counters(&self) -> &Counters {
         &self.latest
@@ -187,8 +274,21 @@ impl Watch {
 
     /// How often and how long its programs ran, those that are gone included.
     pub fn runs(&self) -> Runs {
-        let loaded = self.old.iter().chain(&self.probe);
+        let loaded = self.probe.iter();
         loaded.fold(self.past_runs, |runs, probe| runs.plus(probe.runs()))
+    }
+
+    /// Whether it goes on counting when the agent ends.
+    pub fn is_pinned(&self) -> bool {
+        self.probe.as_ref().is_some_and(Probe::is_pinned)
+    }
+
+    /// Removes what is pinned: nothing of this watch stays behind.
+    pub fn forget(&mut self) {
+        self.detach();
+        if let Some(spot) = &self.spot {
+            spot.remove();
+        }
     }
 
     /// Stops counting, so that the next look finds whole and final numbers.
@@ -212,6 +312,9 @@ impl Watch {
             self.past_runs = self.runs();
             self.probe = None;
             self.past = self.latest;
+            if let Some(spot) = &self.spot {
+                spot.remove();
+            }
         }
     }
 }

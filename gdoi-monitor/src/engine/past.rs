@@ -1,0 +1,149 @@
+//! What agents before this one left, and how it goes on from there.
+//!
+//! With pins the kernel has counted on, and messages have waited in the ring: nothing was missed, unless the counters
+//! say that there were more messages than the agent before wrote down and the ring still holds. Without pins nothing
+//! was seen between the two agents.
+
+use bytes::Bytes;
+use gdoi_core::observation::{Loss, LossKind, Message};
+use gdoi_core::{Observation, Timestamp, Tracker};
+use gdoi_wire::Class;
+use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
+
+use super::Engine;
+use super::clock::boot_time;
+use crate::sink::saved::{Restored, Saved};
+use crate::source::xdp::KeptWatch;
+
+/// What an engine begins with.
+#[derive(Debug)]
+pub struct Past {
+    /// A new tracker, or that of an agent before.
+    pub(super) tracker: Tracker,
+    /// Where it is kept.
+    pub(super) saved: Option<Saved>,
+    /// What the agent before left besides its tracker.
+    pub(super) left: Option<Left>,
+}
+
+/// What an agent left besides its tracker.
+#[derive(Debug)]
+pub(super) struct Left {
+    at: Timestamp,
+    messages: Vec<Bytes>,
+}
+
+impl Past {
+    /// What was restored, or a new beginning, and what the interfaces go on from.
+    pub fn of(restored: Option<Restored>, new: impl FnOnce() -> Tracker) -> (Self, Vec<KeptWatch>) {
+        let Some(restored) = restored else {
+            let past = Self {
+                tracker: new(),
+                saved: None,
+                left: None,
+            };
+            return (past, Vec::new());
+        };
+        let Restored {
+            tracker,
+            at,
+            watches,
+            messages,
+        } = restored;
+        let past = Self {
+            tracker,
+            saved: None,
+            left: Some(Left { at, messages }),
+        };
+        (past, watches)
+    }
+
+    /// What the engine learns is kept there.
+    #[must_use]
+    pub fn kept_in(self, saved: Option<Saved>) -> Self {
+        Self { saved, ..self }
+    }
+}
+
+impl Engine {
+    /// Goes on from what an agent before left; the interfaces are watched already.
+    pub(super) fn go_on(&mut self, left: Left) {
+        let Left { at, messages } = left;
+        let now = self.now;
+        (self.now, self.looked) = (at, at);
+        let (latest, replayed) = self.replay(&messages);
+        let went_on = self.interfaces.went_on();
+        // Counters, clock and ring, in this order: whatever was counted before the clock is in the ring by then.
+        let counted = self.messages_since_kept();
+        let until = boot_time();
+        let waiting = self.gather();
+        let waits = |record: &&Bytes| message(record).is_some_and(|at| at <= until);
+        let waited = u64::try_from(waiting.iter().filter(waits).count()).unwrap_or(u64::MAX);
+        let missing = counted.saturating_sub(replayed).saturating_sub(waited);
+        if !went_on {
+            self.blind(Loss {
+                from: at,
+                until: now,
+                kind: LossKind::Blind,
+                count: None,
+            });
+        } else if missing > 0 {
+            // Taken from the ring by an agent that was killed before it wrote them down.
+            let loss = Loss {
+                from: latest,
+                until,
+                kind: LossKind::Messages,
+                count: Some(missing),
+            };
+            self.tracker
+                .observe(self.now, &Observation::Loss(loss), &mut self.out);
+        }
+        self.bring(&waiting);
+        self.now = self.now.max(now);
+        self.look();
+    }
+
+    /// Brings the tracker to where the agent before was when it ended, which has told what follows from that. Gives the
+    /// time of the latest message, and how many there were.
+    fn replay(&mut self, messages: &[Bytes]) -> (Timestamp, u64) {
+        let mut told = Vec::new();
+        let mut count = 0;
+        for octets in messages {
+            let Some((record, payloads)) = Record::parse(octets) else {
+                self.unread_records += 1;
+                continue;
+            };
+            if let Some(message) = Message::from_record(record, payloads) {
+                self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
+                let seen = Observation::Message(message);
+                self.tracker.observe(self.now, &seen, &mut told);
+                told.clear();
+                count += 1;
+            }
+        }
+        (self.now, count)
+    }
+
+    /// Messages that have been given to the ring since the agent before last read the counters.
+    fn messages_since_kept(&mut self) -> u64 {
+        let mut news = Counters::default();
+        for watch in self.interfaces.watches() {
+            match watch.news() {
+                Ok(since) => news.add(&since),
+                Err(error) => tracing::error!(interface = watch.name(), %error, "cannot read the counters"),
+            }
+        }
+        let messages = news
+            .packets
+            .get(Class::Isakmp as usize)
+            .copied()
+            .unwrap_or_default();
+        messages.saturating_sub(news.lost_messages)
+    }
+}
+
+/// When a message was seen; `None` for other records.
+pub(super) fn message(octets: &[u8]) -> Option<Timestamp> {
+    let (record, _) = Record::parse(octets)?;
+    (record.kind == KIND_MESSAGE).then(|| Timestamp::from_nanos(record.at_ns))
+}

@@ -1,0 +1,107 @@
+//! The messages that were seen since the state was kept, as the records that the kernel gave.
+//!
+//! ```text
+//! moment of the state | length | record | length | record | …
+//! ```
+//!
+//! Numbers have 8 octets, most significant first, as records have multiples of it: they are read in place, and stand where
+//! their numbers are aligned.
+//!
+//! What cannot be written, because the disk is full or the log has become too long, is not in it: whoever reads it knows
+//! from the kernel's counters how many messages there were.
+
+use std::fs::{self, File};
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use gdoi_core::Timestamp;
+
+/// Writes the log.
+#[derive(Debug)]
+pub(super) struct MessageLog {
+    file: File,
+    octets: usize,
+    /// Nothing more is written until the next state: what follows would not be all.
+    is_full: bool,
+}
+
+impl MessageLog {
+    /// A log of what follows the state that was kept at `at`.
+    pub(super) fn create(path: &Path, at: Timestamp) -> io::Result<Self> {
+        let mut log = Self {
+            file: create(path)?,
+            octets: 0,
+            is_full: false,
+        };
+        log.begin(at)?;
+        Ok(log)
+    }
+
+    /// Begins anew, behind the state that was kept at `at`.
+    pub(super) fn begin(&mut self, at: Timestamp) -> io::Result<()> {
+        // Until the new beginning is there, nothing may follow the old one.
+        self.is_full = true;
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(&at.as_nanos().to_be_bytes())?;
+        self.octets = 0;
+        self.is_full = false;
+        Ok(())
+    }
+
+    /// Writes records, all at once.
+    pub(super) fn append(&mut self, records: &[&Bytes]) {
+        if self.is_full {
+            return;
+        }
+        let mut octets = BytesMut::new();
+        for record in records {
+            octets.put_u64(record.len() as u64);
+            octets.extend_from_slice(record);
+        }
+        if octets.is_empty() {
+            return;
+        }
+        self.octets += octets.len();
+        self.is_full = self.octets > AT_MOST;
+        if !self.is_full
+            && let Err(error) = self.file.write_all(&octets)
+        {
+            tracing::warn!(%error, "cannot write the log of messages; a kill of the agent would be a gap");
+            self.is_full = true;
+        }
+    }
+}
+
+/// The records that follow the state that was kept at `at`, up to one that is not whole.
+pub(super) fn read(path: &Path, at: Timestamp) -> io::Result<Vec<Bytes>> {
+    let mut octets = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => Bytes::from(other?),
+    };
+    let mut records = Vec::new();
+    if octets.try_get_u64() != Ok(at.as_nanos()) {
+        return Ok(records);
+    }
+    while let Ok(length) = octets.try_get_u64() {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > octets.len() {
+            break;
+        }
+        records.push(octets.split_to(length));
+    }
+    Ok(records)
+}
+
+/// An empty file. Who is a member of what is for its owner alone.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(OWNER_ONLY);
+    options.open(path)
+}
+
+const OWNER_ONLY: u32 = 0o600;
+/// Some seconds of the greatest storm; a state is kept more often while little is known.
+const AT_MOST: usize = 16 << 20;

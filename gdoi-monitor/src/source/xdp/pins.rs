@@ -1,0 +1,281 @@
+//! Programs and counters that stay in the kernel while no agent runs: pins in a BPF file system.
+//!
+//! ```text
+//! FOLDER/eth0-ingress/link                      what holds the program at its interface
+//! FOLDER/eth0-ingress/v5-9f3c…/{RING,COUNTERS,SPIS}   what it counts into
+//! ```
+//!
+//! An agent that starts replaces the program at the link, without a gap, and reads on in the maps. The name of their
+//! folder tells the layout of records and everything a program is set up with: maps of another name may be read to their
+//! end, but never become those of a new program. aya takes whatever is pinned for what it expects and would write beyond
+//! it, so each map is looked at before ([`Spot::maps`]).
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use aya::maps::{MapInfo, MapType};
+use gdoi_wire::record::{Bucket, Counters, MAP_COUNTERS, MAP_RING, MAP_SPIS, RECORD_VERSION};
+use nix::sys::statfs::{FsType, statfs};
+
+use super::attach::Direction;
+use super::probe::Settings;
+use crate::hex::Hex;
+
+/// Why pins cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// The folder cannot be made or read.
+    #[error("cannot use {folder} for pins")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not where pins can be.
+    #[error(
+        "{folder} is in no BPF file system: mount one there with `mount -t bpf bpf {folder}`, or name a folder \
+         below /sys/fs/bpf"
+    )]
+    NotBpf {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Another agent is at work there.
+    #[error("another agent uses the pins in {folder}: stop it, or give this one another --pin-folder")]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// The folder of all pins of one agent, for as long as it runs.
+#[derive(Debug)]
+pub struct Pins {
+    folder: PathBuf,
+    /// Locked: two agents at the same pins would take packets from each other.
+    _lock: File,
+}
+
+impl Pins {
+    /// Makes the folder, or takes it up.
+    pub fn open(folder: &Path) -> Result<Self, PinError> {
+        let refused = |source| PinError::Folder {
+            folder: folder.to_owned(),
+            source,
+        };
+        make(folder)?;
+        let is_bpf = statfs(folder)
+            .map_err(|errno| refused(errno.into()))?
+            .filesystem_type()
+            == BPF_FS;
+        if !is_bpf {
+            return Err(PinError::NotBpf {
+                folder: folder.to_owned(),
+            });
+        }
+        let lock = File::open(folder).map_err(refused)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(PinError::InUse {
+                    folder: folder.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(refused(error)),
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where the pins of an interface are.
+    pub(crate) fn spot(&self, interface: &str, direction: Direction) -> Spot {
+        // The kernel allows no dot in the name of a pin, and no colon in the name of an interface.
+        let name = interface.replace('.', ":");
+        Spot {
+            folder: self.folder.join(format!("{name}-{}", direction.name())),
+        }
+    }
+
+    /// Where pins are, of whatever interface.
+    pub fn spots(&self) -> Result<Vec<Spot>, PinError> {
+        let folders = folders(&self.folder).map_err(|source| PinError::Folder {
+            folder: self.folder.clone(),
+            source,
+        })?;
+        Ok(folders.into_iter().map(|folder| Spot { folder }).collect())
+    }
+}
+
+/// The pins of one interface in one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    folder: PathBuf,
+}
+
+impl Spot {
+    /// The interface and the direction.
+    pub fn name(&self) -> String {
+        let name = self.folder.file_name().unwrap_or_default();
+        name.to_string_lossy().replace(':', ".")
+    }
+
+    /// The pin of what holds the program.
+    pub(super) fn link(&self) -> PathBuf {
+        self.folder.join("link")
+    }
+
+    /// The folder for the maps of a program that is set up like this, made if it is not there. Maps in it that a new
+    /// program must not be given are removed.
+    pub(super) fn maps(&self, settings: &Settings, entries: Entries) -> Result<PathBuf, PinError> {
+        let folder = self.folder.join(key(settings));
+        make(&folder)?;
+        for (name, entries) in [
+            (MAP_RING, entries.ring),
+            (MAP_COUNTERS, 1),
+            (MAP_SPIS, entries.spis),
+        ] {
+            let pin = folder.join(name);
+            if fs::exists(&pin).unwrap_or(true) && !is_map(&pin, name, Some(entries)) {
+                tracing::warn!(pin = %pin.display(), "a pinned map is not what it should be: it is not used");
+                forget(&folder);
+                make(&folder)?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Folders of maps that other programs count into, or did; those that can be read no more are removed.
+    pub(super) fn others(&self, but: &Path) -> Vec<PathBuf> {
+        let prefix = format!("v{RECORD_VERSION}-");
+        let mut others = folders(&self.folder).unwrap_or_default();
+        others.retain(|folder| folder != but);
+        others.retain(|folder| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let is_readable =
+                name.starts_with(&prefix) && MAPS.iter().all(|map| is_map(&folder.join(map), map, None));
+            if !is_readable {
+                tracing::warn!(folder = %folder.display(), "what another version counted cannot be read");
+                forget(folder);
+            }
+            is_readable
+        });
+        others
+    }
+
+    /// Removes everything: what is attached by the link is detached.
+    pub fn remove(&self) {
+        unpin(&self.link());
+        for maps in folders(&self.folder).unwrap_or_default() {
+            forget(&maps);
+        }
+        if let Err(error) = fs::remove_dir(&self.folder)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, folder = %self.folder.display(), "cannot remove the pins");
+        }
+    }
+}
+
+/// How many entries the maps have whose size is not fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entries {
+    /// Octets of the ring.
+    pub(super) ring: u32,
+    /// Buckets of the SPI table, of all CPUs together.
+    pub(super) spis: u32,
+}
+
+/// Removes the pins of one program's maps.
+pub(super) fn forget(maps: &Path) {
+    for name in MAPS {
+        unpin(&maps.join(name));
+    }
+    if let Err(error) = fs::remove_dir(maps)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, folder = %maps.display(), "cannot remove the pins");
+    }
+}
+
+/// Removes one pin; what nobody else holds is gone with it.
+pub(super) fn unpin(pin: &Path) {
+    if let Err(error) = fs::remove_file(pin)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, pin = %pin.display(), "cannot remove the pin");
+    }
+}
+
+/// Names what records look like and what a program is set up with.
+fn key(settings: &Settings) -> String {
+    let Settings {
+        ports,
+        sites,
+        buckets,
+        spi_idle: _,
+        ring_octets,
+        count_runs: _,
+        kernel_log,
+    } = settings;
+    let cpus = aya::util::nr_cpus().unwrap_or_default();
+    let layout = (size_of::<Counters>(), size_of::<Bucket>());
+    let text = format!("{layout:?} {ports:?} {sites:?} {buckets} {cpus} {ring_octets} {kernel_log}");
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let start: [u8; 8] = *digest.as_ref().first_chunk().unwrap_or(&[0; 8]);
+    format!("v{RECORD_VERSION}-{}", Hex(start))
+}
+
+/// Whether the pin is a map that this version reads under this name.
+fn is_map(pin: &Path, name: &str, entries: Option<u32>) -> bool {
+    let Ok(info) = MapInfo::from_pin(pin) else {
+        return false;
+    };
+    let (kind, key, value) = match name {
+        MAP_RING => (MapType::RingBuf, 0, 0),
+        MAP_COUNTERS => (MapType::PerCpuArray, size_of::<u32>(), size_of::<Counters>()),
+        _ => (MapType::Array, size_of::<u32>(), size_of::<Bucket>()),
+    };
+    let is = |octets: u32, expected: usize| usize::try_from(octets).is_ok_and(|octets| octets == expected);
+    info.map_type().is_ok_and(|found| found == kind)
+        && is(info.key_size(), key)
+        && is(info.value_size(), value)
+        && entries.is_none_or(|entries| info.max_entries() == entries)
+}
+
+fn make(folder: &Path) -> Result<(), PinError> {
+    // Who may write here could put maps into our hands.
+    let made = DirBuilder::new().mode(OWNER_ONLY).recursive(true).create(folder);
+    made.map_err(|source| PinError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })
+}
+
+/// The folders in a folder; none in one that is not there.
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// The maps that are pinned.
+pub(super) const MAPS: [&str; 3] = [MAP_RING, MAP_COUNTERS, MAP_SPIS];
+const OWNER_ONLY: u32 = 0o700;
+/// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
+const BPF_FS: FsType = FsType(0xcafe_4a11_u32 as libc::__fsword_t);

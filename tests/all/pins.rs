@@ -1,0 +1,379 @@
+//! With pins, an agent that ends, is killed or is set up otherwise misses nothing: the next one goes on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use gdoi_lab::{Agent, Frames, Injector, Metrics, Network};
+use gdoi_monitor::source::xdp::netlink::{self, Changes};
+use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings};
+use gdoi_wire::craft::Generator;
+use tempfile::TempDir;
+
+use crate::kernel::{bpf_folder, in_network};
+use crate::program;
+
+/// An agent with a state and pins, and what it writes.
+struct House {
+    bpf: TempDir,
+    files: TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let files = tempfile::tempdir().unwrap();
+        Self {
+            bpf: bpf_folder(),
+            files,
+        }
+    }
+
+    fn pins(&self) -> PathBuf {
+        self.bpf.path().join("gdoi-monitor")
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.files.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn arguments(&self, mode: &str) -> Vec<String> {
+        let pins = self.pins();
+        [
+            "--interface",
+            Network::WATCH,
+            "--mode",
+            mode,
+            "--log.level",
+            "warn",
+            "--pin-folder",
+            pins.to_str().unwrap(),
+            "--state-file",
+            &self.file("state"),
+            "--event-file",
+            &self.file("events"),
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn start(&self, mode: &str) -> Agent {
+        self.start_with(mode, &[])
+    }
+
+    fn start_with(&self, mode: &str, others: &[&str]) -> Agent {
+        let arguments = self.arguments(mode);
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(String::as_str)
+            .chain(others.iter().copied())
+            .collect();
+        Agent::start(&arguments).unwrap()
+    }
+
+    fn events(&self) -> String {
+        fs::read_to_string(self.file("events")).unwrap_or_default()
+    }
+}
+
+#[test]
+fn what_happens_between_two_agents_is_told_by_the_second() {
+    for mode in ["xdp", "tc"] {
+        in_network(
+            "what_happens_between_two_agents_is_told_by_the_second",
+            move |_| {
+                let frames = Frames::read(&demo()).unwrap().frames;
+                let injector = Injector::open(Network::INJECT).unwrap();
+                let send = |part: &[gdoi_lab::Frame]| {
+                    for frame in part {
+                        injector.send_frame(&frame.octets).unwrap();
+                    }
+                };
+                // In one piece, as a measure.
+                let whole = House::new();
+                let agent = whole.start(mode);
+                send(&frames);
+                let count = u64::try_from(frames.len()).unwrap();
+                let expect = told(&agent.until_counted(count).unwrap());
+                assert!(agent.stop().unwrap().success());
+                program_detach(&whole.pins());
+
+                let house = House::new();
+                let third = frames.len() / 3;
+                let agent = house.start(mode);
+                send(&frames[..third]);
+                agent.until_counted(u64::try_from(third).unwrap()).unwrap();
+                let changes = Changes::listen().unwrap();
+                assert!(agent.stop().unwrap().success());
+                send(&frames[third..2 * third]);
+                let agent = house.start(mode);
+                // The interface has not as much as changed.
+                assert!(!changes.take().unwrap(), "{mode}");
+                send(&frames[2 * third..]);
+                let found = told(&agent.until_counted(count).unwrap());
+                assert_eq!(found, expect, "{mode}");
+                assert!(!house.events().contains("capture_loss"), "{}", house.events());
+            },
+        );
+    }
+}
+
+#[test]
+fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
+    in_network(
+        "killed_in_traffic_again_and_again_it_counts_every_packet_once",
+        |_| {
+            let house = House::new();
+            let (flowing, sent) = (AtomicBool::new(true), AtomicU64::new(0));
+            let mut agent = Some(house.start("xdp"));
+            let changes = Changes::listen().unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let injector = Injector::open(Network::INJECT).unwrap();
+                    let frames: Vec<_> = Generator::new(0x9135)
+                        .filter(|frame| frame.len() >= 60)
+                        .take(500)
+                        .collect();
+                    for frame in frames.iter().cycle() {
+                        if !flowing.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        injector.send_frame(frame).unwrap();
+                        // A pace that leaves time to start an agent before the ring is full.
+                        if sent.fetch_add(1, Ordering::Relaxed) % 16 == 0 {
+                            thread::sleep(std::time::Duration::from_millis(1));
+                        }
+                    }
+                });
+                let mut before = 0.0;
+                for _ in 0..KILLS {
+                    let killed = agent.take().unwrap();
+                    killed.until(|metrics| total(metrics) > before + 2_000.0).unwrap();
+                    before = total(&killed.metrics().unwrap());
+                    killed.kill().unwrap();
+                    let next = agent.insert(house.start("xdp"));
+                    // What was counted stays counted.
+                    assert!(total(&next.metrics().unwrap()) >= before);
+                }
+                flowing.store(false, Ordering::Relaxed);
+            });
+            let sent = sent.load(Ordering::Relaxed);
+            let agent = agent.unwrap();
+            let metrics = Metrics::parse(&agent.until_counted(sent).unwrap());
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+            let sent = sent as f64;
+            let class = |class| metrics.sum("gdoi_packets_total", &[("class", class)]);
+            let is = |left: f64, right: f64, what: &str| {
+                assert!((left - right).abs() < f64::EPSILON, "{what}: {left} and {right}");
+            };
+            is(total(&metrics), sent, "packets and what was sent");
+            is(
+                metrics.sum("gdoi_esp_packets_total", &[]),
+                class("esp") + class("esp_udp"),
+                "ESP tracked and counted",
+            );
+            assert!(class("esp") > 1_000.0);
+            let lost = metrics.sum("gdoi_events_lost_total", &[("kind", "message")]);
+            let tracked = metrics.sum("gdoi_messages_total", &[]);
+            // Those that an agent had taken from the ring when it was killed are missing, and said to be.
+            assert!(tracked + lost <= class("isakmp"), "{tracked} {lost}");
+            if tracked + lost < class("isakmp") {
+                assert!(house.events().contains("capture_loss"));
+            }
+            assert!(!changes.take().unwrap());
+        },
+    );
+}
+
+#[test]
+fn set_up_otherwise_it_goes_on_counting() {
+    in_network("set_up_otherwise_it_goes_on_counting", |_| {
+        let house = House::new();
+        let injector = Injector::open(Network::INJECT).unwrap();
+        let frames: Vec<_> = Generator::new(0x5e7).take(900).collect();
+        let send = |part: &[Vec<u8>]| part.iter().for_each(|frame| injector.send_frame(frame).unwrap());
+        let agent = house.start("xdp");
+        send(&frames[..300]);
+        agent.until_counted(300).unwrap();
+        assert!(agent.stop().unwrap().success());
+        send(&frames[300..600]);
+        let agent = house.start_with("xdp", &["--spi-slots", "512"]);
+        send(&frames[600..]);
+        let metrics = Metrics::parse(&agent.until_counted(900).unwrap());
+        let esp = metrics.sum("gdoi_packets_total", &[("class", "esp")])
+            + metrics.sum("gdoi_packets_total", &[("class", "esp_udp")]);
+        let tracked = metrics.sum("gdoi_esp_packets_total", &[]);
+        assert!(
+            (total(&metrics) - 900.0).abs() < f64::EPSILON,
+            "{}",
+            total(&metrics)
+        );
+        assert!(
+            (esp - tracked).abs() < f64::EPSILON,
+            "{esp} counted, {tracked} tracked"
+        );
+        assert!(!house.events().contains("capture_loss"), "{}", house.events());
+        // One set of maps is left.
+        let spot = house.pins().join("watch-ingress");
+        let folders = fs::read_dir(spot)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().path().is_dir());
+        assert_eq!(folders.count(), 1);
+    });
+}
+
+#[test]
+fn an_interface_that_was_put_back_meanwhile_is_watched_anew() {
+    in_network(
+        "an_interface_that_was_put_back_meanwhile_is_watched_anew",
+        |network| {
+            let house = House::new();
+            let agent = house.start("auto");
+            assert!(agent.stop().unwrap().success());
+            assert!(network.has_program().unwrap());
+            network.remove_pair().unwrap();
+            network.add_pair().unwrap();
+            assert!(!network.has_program().unwrap());
+            let agent = house.start("auto");
+            assert!(network.has_program().unwrap());
+            assert!(
+                house.events().contains("capture_loss"),
+                "it was blind, and says so"
+            );
+            // The same while an agent runs, with what is left of its rights.
+            network.remove_pair().unwrap();
+            agent
+                .until(|metrics| metrics.sum("gdoi_capture_up", &[]) < 1.0)
+                .unwrap();
+            network.add_pair().unwrap();
+            agent
+                .until(|metrics| metrics.sum("gdoi_capture_up", &[]) >= 1.0)
+                .unwrap();
+            agent.kill().unwrap();
+            assert!(network.has_program().unwrap());
+            let agent = house.start("auto");
+            assert!(agent.stop().unwrap().success());
+        },
+    );
+}
+
+#[test]
+fn detach_removes_what_is_ours_and_nothing_else() {
+    in_network("detach_removes_what_is_ours_and_nothing_else", |network| {
+        let house = House::new();
+        let links = netlink::links().unwrap();
+        let other = links
+            .iter()
+            .find(|link| link.name == Network::INJECT)
+            .unwrap()
+            .interface();
+        let mut stranger = Probe::load(&Settings::default(), Direction::Ingress).unwrap();
+        stranger.attach(&other, Mode::Native).unwrap();
+        let agent = house.start("xdp");
+        let (status, said) = detach(&house.pins());
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("another agent uses the pins in"), "{said}");
+        assert!(agent.stop().unwrap().success());
+        assert!(network.has_program().unwrap());
+        assert_eq!(
+            detach(&house.pins()),
+            (Some(0), "detached watch-ingress\n".to_owned())
+        );
+        assert!(!network.has_program().unwrap());
+        let shown = gdoi_lab::ip(&["-details", "link", "show", Network::INJECT]).unwrap();
+        assert!(shown.contains("prog/xdp"), "{shown}");
+        assert_eq!(fs::read_dir(house.pins()).unwrap().count(), 0);
+        let (status, said) = detach(&house.pins());
+        assert!(
+            status == Some(0) && said.starts_with("nothing is pinned in "),
+            "{said}"
+        );
+    });
+}
+
+#[test]
+fn a_folder_that_cannot_hold_pins_is_refused_with_the_way_out() {
+    in_network(
+        "a_folder_that_cannot_hold_pins_is_refused_with_the_way_out",
+        |_| {
+            let folder = tempfile::tempdir().unwrap();
+            let (status, said) = detach(folder.path());
+            assert_eq!(status, Some(1));
+            assert!(
+                said.contains("is in no BPF file system: mount one there with `mount -t bpf bpf "),
+                "{said}"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_strange_map_in_the_place_of_ours_is_not_used() {
+    in_network("a_strange_map_in_the_place_of_ours_is_not_used", |_| {
+        let house = House::new();
+        let agent = house.start("xdp");
+        assert!(agent.stop().unwrap().success());
+        let spot = house.pins().join("watch-ingress");
+        let maps = fs::read_dir(spot)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.is_dir())
+            .unwrap();
+        // A map of another shape under the name: aya would read and write beyond it.
+        fs::remove_file(maps.join("COUNTERS")).unwrap();
+        fs::rename(maps.join("SPIS"), maps.join("COUNTERS")).unwrap();
+        let agent = house.start_with("xdp", &["--log.level", "error"]);
+        let injector = Injector::open(Network::INJECT).unwrap();
+        for frame in Generator::new(3).take(100) {
+            injector.send_frame(&frame).unwrap();
+        }
+        agent.until_counted(100).unwrap();
+        assert!(agent.stop().unwrap().success());
+    });
+}
+
+/// What the tracker counted of groups, apart from times.
+fn told(page: &str) -> BTreeMap<String, BTreeMap<String, f64>> {
+    let metrics = Metrics::parse(page);
+    TOLD.iter()
+        .map(|(name, label)| ((*name).to_owned(), metrics.by(name, label)))
+        .collect()
+}
+
+fn total(metrics: &Metrics) -> f64 {
+    metrics.sum("gdoi_packets_total", &[])
+}
+
+fn program_detach(pins: &Path) {
+    let (status, said) = detach(pins);
+    assert_eq!(status, Some(0), "{said}");
+}
+
+fn detach(pins: &Path) -> (Option<i32>, String) {
+    let program = program::path("detach").unwrap();
+    let output = Command::new(program)
+        .args(["detach", "--pin-folder"])
+        .arg(pins)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo.pcap")
+}
+
+const KILLS: usize = 5;
+const TOLD: [(&str, &str); 8] = [
+    ("gdoi_packets_total", "class"),
+    ("gdoi_esp_packets_total", "group"),
+    ("gdoi_messages_total", "exchange"),
+    ("gdoi_registrations_total", "result"),
+    ("gdoi_rekeys_total", "kind"),
+    ("gdoi_rekey_acks_total", "group"),
+    ("gdoi_kek_changes_total", "group"),
+    ("gdoi_spi_changes_total", "group"),
+];
