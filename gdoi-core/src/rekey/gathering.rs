@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use gdoi_wire::Exchange;
 
-use super::Event;
+use super::{Event, Under};
 use crate::group::GroupId;
 use crate::kek::Kek;
 use crate::peer::Peer;
@@ -73,6 +73,10 @@ impl Tracker {
             .is_some_and(|event| event.has(digest));
         // The network doubled it: no key server repeats so fast.
         if !first_for_member && known && seen.now.since(before) < COPY {
+            // What comes next is compared with the message, not with its copy.
+            if let Some(member) = member.and_then(|id| self.members.get_mut(id)) {
+                member.rekeyed = Some(before);
+            }
             return;
         }
         if !first_for_member {
@@ -184,6 +188,17 @@ impl Tracker {
         }
     }
 
+    /// More rekeys at once than are followed: of the oldest is told what is known.
+    fn make_room(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(kek) = self.keks.get_mut(id).filter(|kek| kek.events.len() >= EVENTS) else {
+            return;
+        };
+        let (oldest, under) = (kek.events.remove(0), Under::from(&*kek));
+        if oldest.told.is_none() {
+            self.tell(now, under, &oldest, out);
+        }
+    }
+
     /// A new rekey begins: what came before under the same cookies delivered no KEK.
     fn open_event(&mut self, seen: Seen<'_>, id: Id, group: GroupId, server: Id, out: &mut Vec<Transition>) {
         self.rekeys = self.rekeys.wrapping_add(1).max(1);
@@ -201,8 +216,9 @@ impl Tracker {
         }
         self.settle_kept(seen.now, id, server, out);
         self.guess(group, &mut event);
+        self.make_room(seen.now, id, out);
         if let Some(kek) = self.keks.get_mut(id) {
-            kek.push(event);
+            kek.events.push(event);
         }
         self.expect_next(group);
     }
@@ -238,12 +254,6 @@ impl Kek {
         digest != 0 && self.digests.contains(&digest)
     }
 
-    fn push(&mut self, event: Event) {
-        if self.events.len() >= EVENTS {
-            self.events.remove(0);
-        }
-        self.events.push(event);
-    }
 }
 
 /// Time between two copies of one message that the network made.

@@ -54,6 +54,26 @@ fn what_the_network_doubles_is_no_repeat() {
 }
 
 #[test]
+fn a_repeat_soon_after_a_copy_is_a_repeat() {
+    let mut script = script([group("G1")]);
+    script.push(KS, &member(1), 1, 1);
+    script.wait(0.1).push(KS, &member(1), 1, 1);
+    script.wait(0.45).push(KS, &member(1), 1, 1);
+    script.wait(100.0).advance();
+    assert_eq!(rekeys(&script)[0].retransmissions, 1, "{:?}", script.out);
+}
+
+#[test]
+fn many_rekeys_at_once_are_all_told() {
+    let mut script = script([multicast()]);
+    for sequence in 0..20 {
+        script.push(KS, MULTICAST, 1, sequence).wait(0.6);
+    }
+    script.wait(100.0).advance();
+    assert_eq!(rekeys(&script).len(), 20, "{:?}", script.out);
+}
+
+#[test]
 fn another_sequence_number_is_another_rekey() {
     let mut script = script([multicast()]);
     script
