@@ -94,12 +94,12 @@ fn payload_network<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize
 }
 
 #[inline(always)]
-const fn is_tag(ethertype: u16) -> bool {
+pub(crate) const fn is_tag(ethertype: u16) -> bool {
     matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200)
 }
 
-const ETHERNET_OCTETS: usize = 14;
-const TAG_OCTETS: usize = 4;
+pub(crate) const ETHERNET_OCTETS: usize = 14;
+pub(crate) const TAG_OCTETS: usize = 4;
 const MAX_TAGS: u8 = 2;
 /// IPv4 (RFC 894).
 pub const ETHERTYPE_IPV4: u16 = 0x0800;

@@ -29,6 +29,7 @@ extern crate std;
 pub mod craft;
 pub mod exchange;
 mod frame;
+mod glance;
 pub mod isakmp;
 mod network;
 mod octets;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use exchange::Exchange;
 pub use frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, dissect, dissect_payload, network, network_behind};
+pub use glance::{Glance, glance, glance_payload};
 pub use network::{Ip, Network};
 pub use octets::{Capture, Octets};
 pub use packet::{Ah, Body, Class, Esp, Fragment, Miss, Packet, Ports, Seen, Vlan};

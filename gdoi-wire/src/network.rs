@@ -212,7 +212,7 @@ const fn fragment(offset: u16, more: bool) -> Result<Fragment, Miss> {
 
 /// Extension headers that are stepped over: hop-by-hop, routing, fragment, destination options, mobility, HIP, shim6.
 #[inline(always)]
-const fn is_followed(protocol: u8) -> bool {
+pub(crate) const fn is_followed(protocol: u8) -> bool {
     matches!(protocol, 0 | 43 | FRAGMENT | 60 | 135 | 139 | 140)
 }
 
@@ -220,8 +220,8 @@ pub(crate) const UDP: u8 = 17;
 pub(crate) const ESP: u8 = 50;
 pub(crate) const AH: u8 = 51;
 const FRAGMENT: u8 = 44;
-const IPV4_OCTETS: usize = 20;
-const IPV6_OCTETS: usize = 40;
+pub(crate) const IPV4_OCTETS: usize = 20;
+pub(crate) const IPV6_OCTETS: usize = 40;
 const AH_OCTETS: usize = 12;
 /// Twelve octets of fixed fields are three words, and the field counts words minus two.
 const AH_MIN_LENGTH: usize = 1;

@@ -3,6 +3,7 @@
 mod exchange;
 mod fields;
 mod generator;
+mod glance;
 mod isakmp;
 mod misses;
 mod prefixes;

@@ -156,9 +156,9 @@ fn esp<O: Octets>(octets: &O, at: usize, length: usize, here: usize, in_udp: boo
     }))
 }
 
-const UDP_OCTETS: usize = 8;
-const ESP_OCTETS: usize = 8;
-const MARKER_OCTETS: usize = 4;
+pub(crate) const UDP_OCTETS: usize = 8;
+pub(crate) const ESP_OCTETS: usize = 8;
+pub(crate) const MARKER_OCTETS: usize = 4;
 /// Offset of the version in an ISAKMP header.
 const VERSION_AT: usize = 17;
 /// From there to where it stands behind a marker.

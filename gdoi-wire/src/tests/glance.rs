@@ -1,0 +1,97 @@
+//! A glance says what the dissector says, or nothing; and of ordinary frames it says something.
+
+use std::net::IpAddr;
+use std::vec::Vec;
+
+use crate::craft::{self, Ethernet, Generator, Random, Tag};
+use crate::{Body, Capture, Fragment, Glance, Ports, Seen, dissect, glance};
+
+/// Frames of each answer.
+#[derive(Debug, Default)]
+struct Answers {
+    esp: u32,
+    other: u32,
+    unsure: u32,
+}
+
+impl Answers {
+    /// Glances at a frame of which `wire` octets were sent, and compares.
+    fn check(&mut self, kept: &[u8], wire: usize) {
+        let capture = Capture::cut(kept, wire);
+        let full = dissect(&capture, &Ports::DEFAULT);
+        match glance(&capture, &Ports::DEFAULT) {
+            Glance::Esp {
+                esp,
+                source,
+                ip_octets,
+            } => {
+                let Seen::Packet(packet) = full else {
+                    panic!("ESP at a glance, {full:?}: {wire} octets, {kept:02x?}");
+                };
+                let seen = (packet.body, packet.source, packet.ip_octets);
+                assert_eq!((Body::Esp(esp), source, ip_octets), seen, "{wire} {kept:02x?}");
+                assert_eq!(packet.fragment, Fragment::Whole);
+                self.esp += 1;
+            }
+            Glance::Other => {
+                assert_eq!(full, Seen::Other, "{wire} octets, {kept:02x?}");
+                self.other += 1;
+            }
+            Glance::Unsure => self.unsure += 1,
+        }
+    }
+}
+
+#[test]
+fn it_agrees_with_the_dissector_on_every_generated_frame() {
+    let seed = 0x61a;
+    std::println!("seed {seed}");
+    let mut random = Random::new(seed);
+    let (mut whole, mut cut) = (Answers::default(), Answers::default());
+    for frame in Generator::new(seed).take(200_000) {
+        whole.check(&frame, frame.len());
+        // As a capture keeps it: too little of it, or more than the frame says of itself.
+        let kept = usize::try_from(random.below(frame.len().min(120) as u64)).unwrap();
+        cut.check(&frame[..kept], frame.len());
+        cut.check(&frame, frame.len() - kept);
+    }
+    std::eprintln!("{whole:?} {cut:?}");
+    for Answers { esp, other, unsure } in [whole, cut] {
+        assert!(esp > 5_000 && other > 5_000 && unsure > 5_000);
+    }
+}
+
+#[test]
+fn it_is_sure_of_ordinary_frames_as_soon_as_their_headers_are_there() {
+    let hosts: [(IpAddr, IpAddr); 2] = [
+        ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()),
+        ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap()),
+    ];
+    let in_udp = |port: u16, octets: &[u8]| -> Vec<u8> {
+        let length = u16::try_from(8 + octets.len()).unwrap();
+        let ports = [port, port, length, 0].map(u16::to_be_bytes);
+        [&ports.concat(), octets].concat()
+    };
+    let esp = craft::esp(0x1234, 7, &[9; 64]);
+    for link in [Ethernet::default(), Ethernet::tagged(&[Tag::vlan(100)])] {
+        for (source, destination) in hosts {
+            let ip = if source.is_ipv4() { 20 } else { 40 };
+            // Protocol, what is behind the IP header, and how much of that must be kept to know.
+            for (protocol, behind, known, is_esp) in [
+                (6, [0; 64].to_vec(), 0, false),
+                (17, in_udp(53, &[1; 40]), 8, false),
+                (17, in_udp(4500, &esp), 16, true),
+                (50, esp.clone(), 8, true),
+            ] {
+                let frame = craft::packet(&link, source, destination, protocol, &behind);
+                let known = 14 + link.tags.len() * 4 + ip + known;
+                for kept in known..=frame.len() {
+                    let seen = glance(&Capture::cut(&frame[..kept], frame.len()), &Ports::DEFAULT);
+                    let right = matches!(seen, Glance::Esp { esp, .. } if is_esp && esp.spi == 0x1234)
+                        || (seen == Glance::Other && !is_esp);
+                    assert!(right, "{kept} octets of protocol {protocol}: {seen:?}");
+                }
+            }
+        }
+    }
+}
