@@ -79,7 +79,7 @@ fn lines(
             Some(Seen::Miss(miss)) => write_line(&Line::miss(named, &frame, miss), out)?,
             None => *links.entry(frame.link).or_default() += 1,
         }
-        progress.step(|| reader.octets());
+        progress.step(1, || reader.octets());
     }
     if links.is_empty() {
         return Ok(());

@@ -58,10 +58,11 @@ impl Progress {
         self.ended += octets;
     }
 
-    /// Another frame has been read, and so many octets of its capture.
-    pub(crate) fn step(&mut self, octets: impl FnOnce() -> u64) {
-        self.frames += 1;
-        if !self.frames.is_multiple_of(FRAMES) || self.terminal.is_none() {
+    /// So many more frames have been read, and so many octets of their capture.
+    pub(crate) fn step(&mut self, frames: u64, octets: impl FnOnce() -> u64) {
+        let before = self.frames / FRAMES;
+        self.frames += frames;
+        if self.frames / FRAMES == before || self.terminal.is_none() {
             return;
         }
         if self.last.is_some_and(|last| last.elapsed() >= INTERVAL) {
@@ -166,7 +167,7 @@ mod tests {
         assert_eq!(progress.total, None);
         // Too soon.
         progress.frames = FRAMES - 1;
-        progress.step(|| 10);
+        progress.step(1, || 10);
         assert_eq!(*screen.0.lock().unwrap(), b"");
         progress.draw(10);
         progress.total = Some(40);

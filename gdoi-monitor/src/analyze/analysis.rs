@@ -171,7 +171,8 @@ impl<W: Write> Analysis<W> {
                 return Ok(true);
             };
             self.frame(file, frame)?;
-            self.progress.step(|| capture.reader.octets());
+            let skimmed = self.pipeline.skim(&mut capture.reader, until);
+            self.progress.step(1 + skimmed, || capture.reader.octets());
         }
         self.progress.ended(capture.reader.octets());
         Ok(true)

@@ -13,8 +13,9 @@ pub(super) struct Counts {
     slots: Vec<Slot>,
     /// Places of the slots that were counted in since the last tick.
     touched: Vec<usize>,
-    /// The slot of the packet before: packets come in trains.
-    last: Option<(u64, usize)>,
+    /// Where the slots of recent packets may be, by [`recent_of`] their keys: a slot holds its key, so that a place that
+    /// is no longer right is only a detour.
+    recent: [usize; RECENT],
     capacity: usize,
 }
 
@@ -44,46 +45,58 @@ impl Counts {
             places: HashMap::with_hasher(Mixing::new()),
             slots: Vec::new(),
             touched: Vec::new(),
-            last: None,
+            recent: [0; RECENT],
             capacity: capacity.max(1),
         }
     }
 
     /// Counts a packet of `octets`, unless there is no room for it.
     pub(super) fn count(&mut self, spi: u32, site: Option<Site>, octets: u64, at: Timestamp) -> Counted {
-        let key = slot_key(spi, site.map_or(0, |Site(number)| number));
-        let (place, counted) = match self.last {
-            Some((last, place)) if last == key => (place, Counted::Known),
-            _ => match self.places.get(&key) {
-                Some(place) => (*place, Counted::Known),
-                None if self.slots.len() >= self.capacity => return Counted::Full,
-                None => (self.admit(key), Counted::First),
-            },
-        };
-        self.last = Some((key, place));
-        if let Some(slot) = self.slots.get_mut(place) {
-            if slot.packets == 0 {
-                slot.first = at;
-                self.touched.push(place);
-            }
-            slot.packets += 1;
-            slot.octets = slot.octets.saturating_add(octets);
-            slot.last = at;
+        if self.count_known(spi, site, octets, at) {
+            return Counted::Known;
         }
-        counted
+        if self.slots.len() >= self.capacity {
+            return Counted::Full;
+        }
+        let place = self.slots.len();
+        let key = key(spi, site);
+        self.slots.push(Slot::new(key));
+        self.places.insert(key, place);
+        self.count_known(spi, site, octets, at);
+        Counted::First
     }
 
-    fn admit(&mut self, key: u64) -> usize {
-        let place = self.slots.len();
-        self.slots.push(Slot {
-            key,
-            packets: 0,
-            octets: 0,
-            first: Timestamp::ZERO,
-            last: Timestamp::ZERO,
-        });
-        self.places.insert(key, place);
-        place
+    /// Counts a packet of an SPI and site that are known; `false` when they are not.
+    #[inline]
+    pub(super) fn count_known(&mut self, spi: u32, site: Option<Site>, octets: u64, at: Timestamp) -> bool {
+        let key = key(spi, site);
+        let Self {
+            places,
+            slots,
+            touched,
+            recent,
+            ..
+        } = self;
+        let Some(recent) = recent.get_mut(recent_of(key)) else {
+            return false;
+        };
+        if slots.get(*recent).is_none_or(|slot| slot.key != key) {
+            match places.get(&key) {
+                Some(place) => *recent = *place,
+                None => return false,
+            }
+        }
+        let Some(slot) = slots.get_mut(*recent) else {
+            return false;
+        };
+        if slot.packets == 0 {
+            slot.first = at;
+            touched.push(*recent);
+        }
+        slot.packets += 1;
+        slot.octets = slot.octets.saturating_add(octets);
+        slot.last = at;
+        true
     }
 
     /// Says what was counted since the last tick, in the order of the first packets.
@@ -101,12 +114,21 @@ impl Counts {
         if self.slots.len() >= self.capacity {
             self.places.clear();
             self.slots.clear();
-            self.last = None;
         }
     }
 }
 
 impl Slot {
+    const fn new(key: u64) -> Self {
+        Self {
+            key,
+            packets: 0,
+            octets: 0,
+            first: Timestamp::ZERO,
+            last: Timestamp::ZERO,
+        }
+    }
+
     const fn observation(&self) -> Esp {
         let Self {
             key,
@@ -125,6 +147,17 @@ impl Slot {
             last,
         }
     }
+}
+
+#[inline]
+fn key(spi: u32, site: Option<Site>) -> u64 {
+    slot_key(spi, site.map_or(0, |Site(number)| number))
+}
+
+/// A place below [`RECENT`], from the bits of the product that depend on all of the key.
+#[inline]
+const fn recent_of(key: u64) -> usize {
+    (key.wrapping_mul(MIX) >> (u64::BITS - RECENT.trailing_zeros())) as usize
 }
 
 /// Hashes a key in a few instructions, secretly enough that no capture can be made to collide for everybody.
@@ -169,5 +202,7 @@ impl Hasher for Mixed {
     }
 }
 
+/// More than a gateway uses at a time, few enough to stay in the nearest cache.
+const RECENT: usize = 256;
 /// 2^64 divided by the golden ratio.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,5 +1,7 @@
 //! The way of a frame to the tracker, the same as the way of a record from the kernel.
 
+mod skim;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,6 +44,19 @@ pub(crate) struct Totals {
     pub(crate) counters: Counters,
     /// Frames of link layers that are not read.
     pub(crate) refused: BTreeMap<Link, u64>,
+}
+
+impl Totals {
+    /// Counts packets of a class, and the octets of their frames.
+    fn count(&mut self, class: Class, packets: u64, octets: u64) {
+        let class = class as usize;
+        if let Some(counted) = self.counters.packets.get_mut(class) {
+            *counted += packets;
+        }
+        if let Some(counted) = self.counters.octets.get_mut(class) {
+            *counted = counted.saturating_add(octets);
+        }
+    }
 }
 
 /// Packets of which too little was kept since the last tick.
@@ -189,13 +204,7 @@ impl Pipeline {
     }
 
     fn class(&mut self, class: Class, frame: &Frame<'_>) {
-        let class = class as usize;
-        if let Some(packets) = self.totals.counters.packets.get_mut(class) {
-            *packets += 1;
-        }
-        if let Some(octets) = self.totals.counters.octets.get_mut(class) {
-            *octets = octets.saturating_add(u64::from(frame.wire_octets));
-        }
+        self.totals.count(class, 1, frame.wire_octets.into());
     }
 
     fn miss(&mut self, miss: Miss, frame: &Frame<'_>) {

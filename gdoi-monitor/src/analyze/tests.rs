@@ -1,5 +1,7 @@
 //! Nothing that a capture holds is lost on its way to the tracker, however small the tables.
 
+mod skim;
+
 use std::net::IpAddr;
 
 use gdoi_core::config::{GroupConfig, Prefix, SiteConfig};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gdoi_wire::{Capture, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Miss, Octets as _, Ports, Seen};
+use gdoi_wire::{Capture, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Glance, Miss, Octets as _, Ports, Seen};
 
 use super::envelope::Envelope;
 
@@ -50,6 +50,18 @@ impl Link {
             (Some(ethertype), at) => gdoi_wire::dissect_payload(frame, ports, ethertype, at),
             (None, _) => Seen::Miss(Miss::EthernetTruncated),
         })
+    }
+
+    /// Says what a frame of this link layer is, if a glance tells.
+    #[inline]
+    pub fn glance(self, frame: &Capture<'_>, ports: &Ports) -> Glance {
+        if self == Self::Ethernet {
+            return gdoi_wire::glance(frame, ports);
+        }
+        match self.payload(frame) {
+            Some((Some(ethertype), at)) => gdoi_wire::glance_payload(frame, ports, ethertype, at),
+            _ => Glance::Unsure,
+        }
     }
 
     /// What stands on the outside of a frame, for one that could not be dissected.

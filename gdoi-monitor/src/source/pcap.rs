@@ -1,5 +1,6 @@
 //! Captures, pcap and pcapng, read as a stream: memory does not grow with them.
 
+mod classic;
 mod error;
 mod next_generation;
 mod packed;
@@ -15,13 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gdoi_core::Timestamp;
-use gdoi_wire::{Capture, Ports, Seen};
-use pcap_parser::nom::{self, Needed};
-use pcap_parser::{
-    LegacyPcapBlock, PcapError, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
-    parse_pcap_header,
-};
+use gdoi_wire::{Capture, Glance, Ports, Seen};
+use pcap_parser::{nom, parse_pcap_header};
 
+use classic::Pcap;
 pub use error::{Damage, Error, What};
 use next_generation::{BLOCK_HEADER_OCTETS, Section};
 use window::Window;
@@ -65,24 +63,18 @@ impl<'a> Frame<'a> {
     pub fn dissect(&self, ports: &Ports) -> Option<Seen> {
         self.link.dissect(&self.capture(), ports)
     }
+
+    /// Says what the frame is, if a glance tells.
+    #[inline]
+    pub fn glance(&self, ports: &Ports) -> Glance {
+        self.link.glance(&self.capture(), ports)
+    }
 }
 
 enum Format {
     Pcap(Pcap),
     NextGeneration(Section),
 }
-
-/// What the header of a pcap capture says of all its records.
-struct Pcap {
-    link: Link,
-    record: Record,
-    /// Neither in the other byte order nor with longer record headers.
-    plain: bool,
-    /// Nanoseconds in one unit of the second half of a timestamp.
-    unit: u64,
-}
-
-type Record = fn(&[u8]) -> nom::IResult<&[u8], LegacyPcapBlock<'_>, PcapError<&[u8]>>;
 
 /// Where a frame stands in the window.
 struct Found {
@@ -161,6 +153,43 @@ impl Reader {
         }))
     }
 
+    /// Hands over the next frames, as many as have been read already, until one is not taken: that one is the next.
+    ///
+    /// This is the way of the millions of frames that have nothing to tell. It makes nothing for a frame but what
+    /// `take` looks at.
+    #[inline]
+    pub fn skim(&mut self, mut take: impl FnMut(&Frame<'_>) -> bool) {
+        if self.next.is_some() {
+            return;
+        }
+        let held = self.window.held();
+        let (mut rest, mut frames) = (held, self.frames);
+        // One call of `take` for both formats, so that it can become a part of this loop.
+        while let Some(found) = match &mut self.format {
+            Format::Pcap(pcap) => pcap.whole(rest),
+            Format::NextGeneration(section) => section.whole(rest),
+        } {
+            let (Some(kept), Some(behind)) = (rest.get(found.kept), rest.get(found.record..)) else {
+                break;
+            };
+            let frame = Frame {
+                number: frames + 1,
+                at: Timestamp::from_nanos(found.at_ns),
+                kept,
+                wire_octets: found.wire_octets,
+                link: found.link,
+            };
+            if !take(&frame) {
+                break;
+            }
+            frames += 1;
+            rest = behind;
+        }
+        self.frames = frames;
+        let octets = held.len() - rest.len();
+        self.window.consume(octets);
+    }
+
     /// Finds the next frame in the window.
     fn find(&mut self) -> Result<Option<Found>, Error> {
         let number = self.frames + 1;
@@ -194,80 +223,6 @@ fn begin(window: &mut Window) -> Result<Format, What> {
     }
 }
 
-impl From<&PcapHeader> for Pcap {
-    fn from(header: &PcapHeader) -> Self {
-        let record = match (header.is_modified_format(), header.is_bigendian()) {
-            (true, _) => parse_pcap_frame_modified,
-            (false, true) => parse_pcap_frame_be,
-            (false, false) => parse_pcap_frame,
-        };
-        Self {
-            link: Link::from_number(header.network.0.cast_unsigned() & LINK_MASK),
-            record,
-            plain: !header.is_modified_format() && !header.is_bigendian(),
-            unit: if header.is_nanosecond_precision() { 1 } else { 1000 },
-        }
-    }
-}
-
-impl Pcap {
-    fn next(&self, window: &mut Window, frame: u64) -> Result<Option<Found>, What> {
-        loop {
-            let held = window.held();
-            if let Some(found) = self.whole(held) {
-                return Ok(Some(found));
-            }
-            let missing = match (self.record)(held) {
-                Ok((rest, block)) => {
-                    let record = held.len() - rest.len();
-                    return Ok(Some(Found {
-                        record,
-                        kept: record - block.data.len()..record,
-                        at_ns: u64::from(block.ts_sec) * NANOS + u64::from(block.ts_usec) * self.unit,
-                        wire_octets: block.origlen,
-                        link: self.link,
-                    }));
-                }
-                Err(nom::Err::Incomplete(Needed::Size(missing))) => missing.get(),
-                Err(_) => {
-                    let damage = Damage::Block;
-                    return Err(What::Damaged { frame, damage });
-                }
-            };
-            if !fill(window, window.held().len() + missing, frame)? {
-                return if window.held().is_empty() {
-                    Ok(None)
-                } else {
-                    Err(What::Truncated { frame })
-                };
-            }
-        }
-    }
-}
-
-impl Pcap {
-    /// The record that `held` begins with, when all of it is there and its header is as nearly all are: 16 octets, the
-    /// least significant first. The parser for any header takes three times as long.
-    fn whole(&self, held: &[u8]) -> Option<Found> {
-        if !self.plain {
-            return None;
-        }
-        let header: &[u8; 16] = held.first_chunk()?;
-        let [seconds, fraction, kept, wire] = *header.as_chunks().0 else {
-            return None;
-        };
-        let [seconds, fraction, kept, wire] = [seconds, fraction, kept, wire].map(u32::from_le_bytes);
-        let record = header.len().checked_add(kept as usize)?;
-        (record <= held.len()).then(|| Found {
-            record,
-            kept: header.len()..record,
-            at_ns: u64::from(seconds) * NANOS + u64::from(fraction) * self.unit,
-            wire_octets: wire,
-            link: self.link,
-        })
-    }
-}
-
 /// Holds `wanted` octets, within reason. `false` when the capture ends before.
 fn fill(window: &mut Window, wanted: usize, frame: u64) -> Result<bool, What> {
     if wanted > MAX_RECORD_OCTETS {
@@ -286,8 +241,6 @@ const PCAP_HEADER_OCTETS: usize = 24;
 const MAGIC_OCTETS: usize = 4;
 /// The type of a section header block: the same in either byte order.
 const SECTION_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
-/// The rest of the field says whether frames end in a check sequence.
-const LINK_MASK: u32 = 0x03ff_ffff;
 /// libpcap keeps at most 262,144 octets of a frame; a block of pcapng may also carry name tables or TLS secrets.
 const MAX_RECORD_OCTETS: usize = 16 << 20;
 const _: () = assert!(BLOCK_HEADER_OCTETS <= PCAP_HEADER_OCTETS);

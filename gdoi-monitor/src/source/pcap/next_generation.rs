@@ -77,6 +77,35 @@ impl Section {
         }
     }
 
+    /// The packet in the block that `held` begins with, when all of it is there and it is as nearly all are: an
+    /// enhanced packet without options, the least significant octets first.
+    #[inline]
+    pub(super) fn whole(&mut self, held: &[u8]) -> Option<Found> {
+        let header: &[u8; ENHANCED_AT] = held.first_chunk()?;
+        let [kind, length, interface, high, low, kept, wire] = *header.as_chunks().0 else {
+            return None;
+        };
+        let [kind, length, interface, high, low, kept, wire] =
+            [kind, length, interface, high, low, kept, wire].map(u32::from_le_bytes);
+        if self.big_endian || kind != ENHANCED || !length.is_multiple_of(4) {
+            return None;
+        }
+        let block = held.get(..length as usize)?;
+        let (body, again) = block.split_last_chunk()?;
+        let padding = body.len().checked_sub(ENHANCED_AT)?.checked_sub(kept as usize)?;
+        if u32::from_le_bytes(*again) != length || padding >= 4 {
+            return None;
+        }
+        let packet = Packet {
+            interface,
+            stamp: Some(u64::from(high) << 32 | u64::from(low)),
+            wire_octets: wire,
+            at: ENHANCED_AT,
+            octets: kept as usize,
+        };
+        self.found(block, &packet).ok()
+    }
+
     /// The length of the block that begins here; a section header decides in what byte order.
     fn enter(&mut self, held: &[u8]) -> usize {
         let [kind, length, mark, ..] = *held.as_chunks().0 else {
@@ -262,6 +291,8 @@ fn obsolete(body: &[u8], big_endian: bool) -> Option<Packet> {
 pub(super) const BLOCK_HEADER_OCTETS: usize = 12;
 /// `0x1a2b3c4d` as a big-endian section has it.
 const BYTE_ORDER_MARK: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
+/// Type of the enhanced packet block.
+const ENHANCED: u32 = 6;
 /// Type of the obsolete packet block.
 const OBSOLETE_PACKET: u32 = 2;
 /// Type and length, then interface, two halves of a timestamp and two lengths; the obsolete block likewise.

@@ -1,0 +1,83 @@
+//! The way of the frames that have nothing to tell: counted at a glance, many at a time.
+
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+use gdoi_wire::{Class, Esp, Glance};
+
+use super::{Pipeline, TICK};
+use crate::source::pcap::Reader;
+
+/// What was counted and is not yet in the totals.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    packets: u64,
+    octets: u64,
+}
+
+impl Sum {
+    #[inline]
+    const fn add(&mut self, octets: u32) {
+        self.packets += 1;
+        // Of what is held at once, which is far below 2^32 frames.
+        self.octets += octets as u64;
+    }
+}
+
+impl Pipeline {
+    /// Takes the next frames of a capture up to `until`, while they are in the tick that has begun and a glance tells that
+    /// they are of others, or ESP of SPIs that are known. What [`Pipeline::frame`] would have done with them is done.
+    ///
+    /// How many they were.
+    pub(in crate::analyze) fn skim(&mut self, reader: &mut Reader, until: Timestamp) -> u64 {
+        let (Some(tick), Some((first, mut now))) = (self.tick, self.totals.span) else {
+            return 0;
+        };
+        let end = tick.min(until.after(Duration::from_nanos(1)));
+        let Self {
+            ports, sites, esp, ..
+        } = self;
+        let (mut others, mut in_ip, mut in_udp) = (Sum::default(), Sum::default(), Sum::default());
+        reader.skim(|frame| {
+            let at = frame.at.max(now);
+            if at >= end || at.since(frame.at) >= TICK {
+                return false;
+            }
+            match frame.glance(ports) {
+                Glance::Esp {
+                    esp: Esp {
+                        spi, in_udp: inside, ..
+                    },
+                    source,
+                    ip_octets,
+                } => {
+                    if !esp.count_known(spi, sites.find(source), ip_octets.into(), at) {
+                        return false;
+                    }
+                    let sum = if inside { &mut in_udp } else { &mut in_ip };
+                    sum.add(frame.wire_octets);
+                }
+                Glance::Other => others.add(frame.wire_octets),
+                Glance::Unsure => return false,
+            }
+            now = at;
+            true
+        });
+        self.totals.span = Some((first, now));
+        self.sums([
+            (Class::Other, others),
+            (Class::Esp, in_ip),
+            (Class::EspUdp, in_udp),
+        ])
+    }
+
+    fn sums(&mut self, sums: [(Class, Sum); 3]) -> u64 {
+        let mut frames = 0;
+        for (class, Sum { packets, octets }) in sums {
+            frames += packets;
+            self.totals.count(class, packets, octets);
+        }
+        self.totals.frames += frames;
+        frames
+    }
+}

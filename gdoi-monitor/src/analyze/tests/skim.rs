@@ -1,0 +1,116 @@
+//! Frames that are counted many at a time count as they do one at a time.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use gdoi_core::Snapshot;
+use gdoi_core::transition::Transition;
+use gdoi_wire::craft::{Generator, Random};
+
+use super::*;
+use crate::source::pcap::Reader;
+
+/// What comes of a capture.
+#[derive(Debug)]
+struct Outcome {
+    transitions: Vec<Transition>,
+    snapshot: Snapshot,
+    totals: Totals,
+    skimmed: u64,
+}
+
+/// Reads a capture as [`Analysis`] does, or each frame for itself.
+fn read(capture: &[u8], spis: usize, config: &Config, skims: bool) -> Outcome {
+    let limits = Limits {
+        spis,
+        ..Limits::default()
+    };
+    let mut pipeline = Pipeline::new(config.clone(), limits, Ports::DEFAULT);
+    let mut reader = Reader::new(Path::new("x"), Box::new(Cursor::new(capture.to_vec()))).unwrap();
+    let (mut transitions, mut skimmed) = (Vec::new(), 0);
+    while let Some(frame) = reader.next_frame().unwrap() {
+        pipeline.frame(frame);
+        transitions.extend(pipeline.drain().0);
+        if skims {
+            skimmed += pipeline.skim(&mut reader, at(u64::MAX));
+        }
+    }
+    pipeline.finish();
+    transitions.extend(pipeline.drain().0);
+    Outcome {
+        transitions,
+        snapshot: pipeline.snapshot(),
+        totals: pipeline.totals().clone(),
+        skimmed,
+    }
+}
+
+/// A capture of generated frames, some of them cut, at times that mostly go on: now and then back, and far ahead.
+fn generated(seed: u64, frames: usize) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let mut capture = Vec::new();
+    for field in [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 262_144, 1] {
+        capture.extend(field.to_le_bytes());
+    }
+    let mut now = 1_700_000_000 * SECOND;
+    for frame in Generator::new(seed).take(frames) {
+        now += random.below(30_000_000);
+        if random.one_in(500) {
+            now += random.below(20) * SECOND;
+        }
+        let when = if random.one_in(10) {
+            now - random.below(2 * SECOND)
+        } else {
+            now
+        };
+        let kept = if random.one_in(4) {
+            frame.len().min(60)
+        } else {
+            frame.len()
+        };
+        let fields = [when / SECOND, when % SECOND, kept as u64, frame.len() as u64];
+        for field in fields {
+            capture.extend(u32::try_from(field).unwrap().to_le_bytes());
+        }
+        capture.extend(&frame[..kept]);
+    }
+    capture
+}
+
+/// Places whose ESP is counted apart.
+fn places() -> Config {
+    let prefix = |text: &str, length| Prefix::new(address(text), length).unwrap();
+    Config {
+        groups: vec![GroupConfig {
+            name: "G".to_owned(),
+            protected: vec![prefix("10.0.0.0", 8), prefix("2001:db8::", 32)],
+            sites: vec![SiteConfig {
+                name: "one".to_owned(),
+                member: None,
+                prefixes: vec![prefix("10.1.0.0", 16)],
+            }],
+            ..GroupConfig::default()
+        }],
+    }
+}
+
+#[test]
+fn one_at_a_time_or_many_the_outcome_is_the_same() {
+    for (seed, spis, config) in [
+        (1, 65_536, Config::default()),
+        (2, 65_536, places()),
+        // A table that is full again and again.
+        (3, 7, Config::default()),
+    ] {
+        println!("seed {seed}");
+        let capture = generated(seed, 30_000);
+        let (full, quick) = (
+            read(&capture, spis, &config, false),
+            read(&capture, spis, &config, true),
+        );
+        assert!(quick.skimmed > 3_000, "{} skimmed", quick.skimmed);
+        assert_eq!(format!("{:?}", quick.totals), format!("{:?}", full.totals));
+        assert_eq!(quick.transitions, full.transitions, "seed {seed}");
+        assert_eq!(format!("{:?}", quick.snapshot), format!("{:?}", full.snapshot));
+    }
+}
