@@ -66,9 +66,9 @@ struct Analysing {
     /// Turns of reading and analysing
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
-    /// Leave tshark out, which takes minutes for each gigabyte
-    #[arg(long)]
-    no_tshark: bool,
+    /// Octets of the capture for tshark, which takes minutes for each gigabyte; 0MiB leaves it out
+    #[arg(long, default_value = "700MiB", value_parser = octets)]
+    tshark_size: u64,
     /// Folder for the capture, which is deleted afterwards
     #[arg(long, value_name = "DIR", default_value = "/tmp")]
     folder: PathBuf,
@@ -157,13 +157,13 @@ fn measured(arguments: Analysing) -> Result<String> {
     let Analysing {
         size: octets,
         rounds,
-        no_tshark,
+        tshark_size: tshark_octets,
         folder,
     } = arguments;
     let offline = Offline {
         octets,
         rounds,
-        tshark: !no_tshark,
+        tshark_octets,
         folder,
     };
     Ok(offline.run()?.to_string())

@@ -1,6 +1,7 @@
-//! What `analyze` costs, against reading the file and against tshark, on one capture of mostly other traffic.
+//! What `analyze` costs, against reading the file, a loop of libpcap and tshark, on captures of mostly other traffic.
 
 mod capture;
+mod rivals;
 mod usage;
 
 use std::fmt;
@@ -10,31 +11,49 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use usage::Usage;
+pub use usage::Usage;
 
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Offline {
     /// Octets of the capture that is made for it.
     pub octets: u64,
-    /// Turns of reading and analysing.
+    /// Turns of reading, analysing and the loop of libpcap.
     pub rounds: usize,
-    /// Whether tshark has its turn too: it takes minutes for each gigabyte.
-    pub tshark: bool,
-    /// Folder for the capture, which is deleted afterwards.
+    /// Octets of the capture that tshark has its turn with, which takes minutes for each gigabyte; 0: no turn.
+    pub tshark_octets: u64,
+    /// Folder for the captures, which are deleted afterwards.
     pub folder: PathBuf,
 }
 
 /// All of the result.
 #[derive(Clone, Debug)]
 pub struct Report {
-    frames: u64,
-    octets: u64,
-    read: Usage,
-    analyze: Usage,
-    /// Of a capture a sixteenth as long.
-    small: Usage,
-    tshark: Option<Usage>,
+    /// Frames of the capture.
+    pub frames: u64,
+    /// Octets of it.
+    pub octets: u64,
+    /// What `cat` takes.
+    pub cat: Usage,
+    /// What `analyze` takes.
+    pub analyze: Usage,
+    /// What `analyze` takes for a capture a sixteenth as long.
+    pub small: Usage,
+    /// What a loop of libpcap takes that filters and counts; `None` where none could be built.
+    pub libpcap: Option<Usage>,
+    /// What tshark takes, where it is installed and wanted.
+    pub tshark: Option<Tshark>,
+}
+
+/// One turn of tshark, with a capture of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Tshark {
+    /// Frames of the capture.
+    pub frames: u64,
+    /// What tshark takes.
+    pub tshark: Usage,
+    /// What `analyze` takes for the same.
+    pub analyze: Usage,
 }
 
 impl Offline {
@@ -44,43 +63,43 @@ impl Offline {
         let (large, small) = (work.path().join("large.pcap"), work.path().join("small.pcap"));
         let frames = make(&large, self.octets)?;
         make(&small, self.octets / 16)?;
-        let agent = agent()?;
-        let analyze = |path: &Path| {
-            let mut command = Command::new(&agent);
-            command.args(["analyze", "--format", "json"]).arg(path);
-            command
-        };
-        let (mut read, mut analyzed) = (Vec::new(), Vec::new());
+        let libpcap = rivals::libpcap(work.path())?;
+        let (mut cats, mut analyzed, mut loops) = (Vec::new(), Vec::new(), Vec::new());
         // The first round brings the file into the page cache, as far as it fits.
         for round in 0..=self.rounds {
-            let one = Usage::of(Command::new("cat").arg(&large))?;
-            let other = Usage::of(&mut analyze(&large))?;
+            let cat = Usage::of(Command::new("cat").arg(&large))?;
+            let analysis = Usage::of(&mut analyze(&large)?)?;
+            let looped = libpcap
+                .as_ref()
+                .map(|program| Usage::of(Command::new(program).arg(&large)));
             if round > 0 || self.rounds == 0 {
-                read.push(one);
-                analyzed.push(other);
+                cats.push(cat);
+                analyzed.push(analysis);
+                loops.extend(looped.transpose()?);
             }
         }
         Ok(Report {
             frames,
             octets: large.metadata().context("measure the capture")?.len(),
-            read: Usage::median(read),
+            cat: Usage::median(cats),
             analyze: Usage::median(analyzed),
-            small: Usage::of(&mut analyze(&small))?,
-            tshark: self.tshark(&large)?,
+            small: Usage::of(&mut analyze(&small)?)?,
+            libpcap: libpcap.map(|_| Usage::median(loops)),
+            tshark: self.tshark(work.path())?,
         })
     }
 
-    /// The question that a person would put to tshark: the ISAKMP messages, with what tells them apart.
-    fn tshark(&self, path: &Path) -> Result<Option<Usage>> {
-        if !self.tshark {
+    fn tshark(&self, folder: &Path) -> Result<Option<Tshark>> {
+        if self.tshark_octets == 0 || !rivals::has_tshark() {
             return Ok(None);
         }
-        let mut tshark = Command::new("tshark");
-        tshark.args(["-n", "-d", "udp.port==848,isakmp", "-Y", "isakmp", "-T", "fields"]);
-        for field in FIELDS {
-            tshark.args(["-e", field]);
-        }
-        Usage::of(tshark.arg("-r").arg(path)).map(Some)
+        let path = folder.join("tshark.pcap");
+        let frames = make(&path, self.tshark_octets)?;
+        Ok(Some(Tshark {
+            frames,
+            tshark: Usage::of(&mut rivals::tshark(&path))?,
+            analyze: Usage::of(&mut analyze(&path)?)?,
+        }))
     }
 }
 
@@ -89,10 +108,29 @@ fn make(path: &Path, octets: u64) -> Result<u64> {
     capture::write(file, octets).with_context(|| format!("write {}", path.display()))
 }
 
-/// The agent that was built together with this program.
-fn agent() -> Result<PathBuf> {
+/// The analysis by the agent that was built together with this program.
+fn analyze(path: &Path) -> Result<Command> {
     let here = std::env::current_exe().context("find this program")?;
-    Ok(here.with_file_name("gdoi-monitor"))
+    let mut command = Command::new(here.with_file_name("gdoi-monitor"));
+    command.args(["analyze", "--format", "json"]).arg(path);
+    Ok(command)
+}
+
+impl Report {
+    /// Processor time of `analyze` to that of `cat`.
+    pub fn to_cat(&self) -> f64 {
+        self.analyze.cpu / self.cat.cpu
+    }
+
+    /// Processor time of a loop of libpcap to that of `analyze`.
+    pub fn libpcap_to_analyze(&self) -> Option<f64> {
+        self.libpcap.map(|libpcap| libpcap.cpu / self.analyze.cpu)
+    }
+
+    /// Processor time of tshark to that of `analyze`.
+    pub fn tshark_to_analyze(&self) -> Option<f64> {
+        self.tshark.map(|turn| turn.tshark.cpu / turn.analyze.cpu)
+    }
 }
 
 impl fmt::Display for Report {
@@ -100,29 +138,46 @@ impl fmt::Display for Report {
         let Self {
             frames,
             octets,
-            read,
+            cat,
             analyze,
             small,
+            libpcap,
             tshark,
         } = self;
         let mebibytes = octets >> 20;
         writeln!(f, "{frames} frames, {mebibytes} MiB")?;
         writeln!(f, "{:<36}{:>12}{:>12}{:>12}", "", "CPU s", "time s", "peak MiB")?;
-        line(f, "cat", read)?;
+        line(f, "cat", cat)?;
         line(f, "gdoi-monitor analyze", analyze)?;
         line(f, "  a sixteenth of the capture", small)?;
-        if let Some(tshark) = tshark {
-            line(f, "tshark -T fields", tshark)?;
+        match libpcap {
+            Some(libpcap) => line(f, "libpcap, filtering and counting", libpcap)?,
+            None => writeln!(f, "libpcap is left out: there is no cc, or no libpcap-dev")?,
         }
-        writeln!(f, "\nCPU of analyze to cat: {:.2}", analyze.cpu / read.cpu)?;
-        if let Some(tshark) = tshark {
-            let (cpu, peak) = (
-                tshark.cpu / analyze.cpu,
-                tshark.peak_octets / analyze.peak_octets.max(1),
-            );
-            writeln!(f, "tshark to analyze: CPU {cpu:.0}, peak memory {peak}")?;
+        writeln!(f, "\nCPU of analyze to cat: {:.2}", self.to_cat())?;
+        if let Some(ratio) = self.libpcap_to_analyze() {
+            writeln!(f, "CPU of libpcap to analyze: {ratio:.1}")?;
         }
-        Ok(())
+        match tshark {
+            Some(turn) => turn.fmt(f),
+            None => writeln!(f, "\ntshark is left out: not wanted, or not installed"),
+        }
+    }
+}
+
+impl fmt::Display for Tshark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            frames,
+            tshark,
+            analyze,
+        } = self;
+        writeln!(f, "\n{frames} frames")?;
+        line(f, "tshark -T fields", tshark)?;
+        line(f, "gdoi-monitor analyze", analyze)?;
+        let peak = tshark.peak_octets / analyze.peak_octets.max(1);
+        let cpu = tshark.cpu / analyze.cpu;
+        writeln!(f, "tshark to analyze: CPU {cpu:.0}, peak memory {peak}")
     }
 }
 
@@ -133,14 +188,5 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, usage: &Usage) -> fmt::Result {
         peak_octets,
     } = usage;
     let peak = peak_octets >> 20;
-    writeln!(f, "{name:<36}{cpu:>12.2}{time:>12.2}{peak:>12}")
+    writeln!(f, "{name:<36}{cpu:>12.3}{time:>12.3}{peak:>12}")
 }
-
-const FIELDS: [&str; 6] = [
-    "frame.number",
-    "frame.time_epoch",
-    "ip.src",
-    "ip.dst",
-    "isakmp.ispi",
-    "isakmp.exchangetype",
-];

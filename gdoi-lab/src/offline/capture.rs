@@ -19,7 +19,7 @@ pub(super) fn write(file: File, octets: u64) -> Result<u64> {
         let frames = emission.frames(&scenario.vlan);
         messages.extend(frames.into_iter().map(|frame| (emission.at(), frame)));
     }
-    let traffic = others();
+    let mut traffic = others();
     let mean = traffic
         .iter()
         .map(|frame| frame.len() as u64 + RECORD_OCTETS)
@@ -27,16 +27,21 @@ pub(super) fn write(file: File, octets: u64) -> Result<u64> {
         / traffic.len() as u64;
     let between = octets / mean / (messages.len() as u64).max(1);
     let mut writer = PcapWriter::new(BufWriter::with_capacity(1 << 20, file))?;
-    let (mut turn, mut count) = (traffic.iter().cycle(), 0);
+    let (mut turn, mut count) = (0, 0);
     let mut before: Option<Timestamp> = None;
     for (at, message) in messages {
         // Spread over the time since the message before.
         let since = before.map_or(Duration::ZERO, |before| at.since(before));
         let step = since / u32::try_from(between + 1).unwrap_or(u32::MAX);
         let mut now = before.unwrap_or(at);
-        for frame in turn.by_ref().take(usize::try_from(between)?) {
+        for _ in 0..between {
             now = now.after(step);
-            writer.frame(now, frame)?;
+            let frames = traffic.len();
+            if let Some(frame) = traffic.get_mut(turn % frames) {
+                go_on(frame);
+                writer.frame(now, frame)?;
+            }
+            turn += 1;
         }
         writer.frame(at, &message)?;
         count += between + 1;
@@ -63,10 +68,34 @@ fn others() -> Vec<Vec<u8>> {
                 &craft::esp(0x1000_0000 + turn % 16, turn, &vec![0x5a; octets - 28]),
             )
         } else {
-            between(turn, TCP, &vec![0; octets - 20])
+            between(turn, TCP, &tcp(turn, octets - 40))
         });
     }
     frames
+}
+
+/// A segment of a connection of its own with so many octets.
+fn tcp(turn: u32, octets: usize) -> Vec<u8> {
+    let port = u16::try_from(49_152 + turn).unwrap_or(u16::MAX);
+    let mut segment = Vec::with_capacity(TCP_OCTETS + octets);
+    segment.extend(port.to_be_bytes());
+    segment.extend(HTTPS.to_be_bytes());
+    // Sequence and acknowledgement, a header of five words, the flag of an acknowledgement, a window.
+    segment.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
+    segment.resize(TCP_OCTETS + octets, 0x17);
+    segment
+}
+
+/// Raises the sequence number, by one packet of ESP, by its octets for TCP: a reader that follows connections would
+/// otherwise look for what was lost, or sent again, with every frame.
+fn go_on(frame: &mut [u8]) {
+    let by = match frame.get(PROTOCOL_AT) {
+        Some(&ESP) => 1,
+        _ => u32::try_from(frame.len()).unwrap_or_default() - (ETHERNET_OCTETS + 40),
+    };
+    if let Some(sequence) = frame.get_mut(SEQUENCE_AT..).and_then(<[u8]>::first_chunk_mut) {
+        *sequence = u32::from_be_bytes(*sequence).wrapping_add(by).to_be_bytes();
+    }
 }
 
 fn between(turn: u32, protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -82,5 +111,11 @@ fn between(turn: u32, protocol: u8, payload: &[u8]) -> Vec<u8> {
 
 const SCENARIO: &str = "demo";
 const TCP: u8 = 6;
+const HTTPS: u16 = 443;
+const TCP_OCTETS: usize = 20;
+const ETHERNET_OCTETS: u32 = 14;
+/// Of the protocol in the IPv4 header, and of the sequence number in ESP and in TCP.
+const PROTOCOL_AT: usize = 14 + 9;
+const SEQUENCE_AT: usize = 14 + 20 + 4;
 /// Octets in front of each frame in the file.
 const RECORD_OCTETS: u64 = 16;

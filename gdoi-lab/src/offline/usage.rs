@@ -5,22 +5,24 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 /// What a program took.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Usage {
+pub struct Usage {
     /// Seconds on a processor, its own and the kernel's for it.
-    pub(super) cpu: f64,
+    pub cpu: f64,
     /// Seconds.
-    pub(super) time: f64,
+    pub time: f64,
     /// The most memory it had at once.
-    pub(super) peak_octets: u64,
+    pub peak_octets: u64,
 }
 
 impl Usage {
     /// Runs a program, whose output nobody wants.
     pub(super) fn of(command: &mut Command) -> Result<Self> {
-        let before = children_ticks()?;
+        let before = children()?;
         let begun = Instant::now();
         let mut child = command
             .stdin(Stdio::null())
@@ -30,8 +32,7 @@ impl Usage {
             .with_context(|| format!("start {}", command.get_program().display()))?;
         let peak_octets = watch(&mut child)?;
         let time = begun.elapsed().as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "hundredths of seconds")]
-        let cpu = (children_ticks()? - before) as f64 / TICKS_PER_SECOND;
+        let cpu = (children()? - before).as_secs_f64();
         Ok(Self {
             cpu,
             time,
@@ -75,22 +76,16 @@ fn high_water(status: &str) -> Option<u64> {
     Some(kibibytes << 10)
 }
 
-/// Ticks of processor time that all programs took that were waited for: fields 16 and 17 of `proc_pid_stat(5)`.
-fn children_ticks() -> Result<u64> {
-    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    // The second field is a name in parentheses, which may hold anything.
-    let (_, behind) = stat.rsplit_once(')').context("understand /proc/self/stat")?;
-    let fields: Vec<u64> = behind
-        .split_whitespace()
-        .skip(16 - 3)
-        .take(2)
-        .filter_map(|field| field.parse().ok())
-        .collect();
-    Ok(fields.iter().sum())
+/// Processor time that all programs took that were waited for.
+fn children() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("ask for the processor time")?;
+    let times = [usage.user_time(), usage.system_time()];
+    Ok(times
+        .into_iter()
+        .map(|time| Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or_default()))
+        .sum())
 }
 
-/// `USER_HZ`, the same on every Linux for a long time.
-const TICKS_PER_SECOND: f64 = 100.0;
 const INTERVAL: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
