@@ -55,3 +55,81 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set where this test runs once more, on a terminal: the folder for what it finds there.
+    const ON_A_TERMINAL: &str = "GDOI_TEST_ON_A_TERMINAL";
+    const WORDS: &str = "a panic in the middle of a picture";
+
+    /// What `stty` says of the terminal.
+    fn settings(file: &Path) -> String {
+        fs::read_to_string(file).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if let Some(folder) = std::env::var_os(ON_A_TERMINAL) {
+            panic_on_the_screen(Path::new(&folder));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let [before, during, after] = ["before", "during", "after"].map(|name| folder.path().join(name));
+        let script = format!(
+            "stty -a > {}; {} --exact top::terminal::tests::a_panic_gives_the_terminal_back --nocapture; stty -a > {}",
+            before.display(),
+            std::env::current_exe().unwrap().display(),
+            after.display()
+        );
+        // `script` of util-linux runs it on a terminal of its own, and copies to its output what would be seen there.
+        let output = Command::new("script")
+            .args(["--quiet", "--return", "--command", &script, "/dev/null"])
+            .env(ON_A_TERMINAL, folder.path())
+            .output();
+        let Ok(output) = output else {
+            eprintln!(
+                "SKIP a_panic_gives_the_terminal_back: script, of the package bsdutils, is not installed"
+            );
+            return;
+        };
+        let seen = String::from_utf8_lossy(&output.stdout);
+        let [before, during, after] = [before, during, after].map(|file| settings(&file));
+        assert!(
+            before.contains(" icanon") && during.contains("-icanon"),
+            "{before} {during} {seen}"
+        );
+        assert_eq!(before, after, "{seen}");
+        // What the panic says is said where it stays.
+        let (taken, left) = (seen.find(ALTERNATE_SCREEN), seen.find(MAIN_SCREEN));
+        let said = seen.find(WORDS);
+        assert!(
+            taken.is_some() && taken < left && left < said,
+            "{taken:?} {left:?} {said:?} {seen}"
+        );
+        assert_eq!(seen.matches(MAIN_SCREEN).count(), 1, "{seen}");
+    }
+
+    fn panic_on_the_screen(folder: &Path) -> ! {
+        let mut screen = Screen::take().unwrap();
+        screen.draw(|_| {}).unwrap();
+        let during = fs::File::create(folder.join("during")).unwrap();
+        assert!(
+            Command::new("stty")
+                .arg("-a")
+                .stdout(during)
+                .status()
+                .unwrap()
+                .success()
+        );
+        screen.draw(|_| panic!("{WORDS}")).unwrap();
+        unreachable!("it has panicked");
+    }
+
+    const ALTERNATE_SCREEN: &str = "\u{1b}[?1049h";
+    const MAIN_SCREEN: &str = "\u{1b}[?1049l";
+}
