@@ -1,6 +1,6 @@
 //! `top` in a real terminal, fed by the real agent.
 
-mod terminal;
+pub(crate) mod terminal;
 
 use std::thread;
 

@@ -64,6 +64,11 @@ impl Terminal {
         )
     }
 
+    /// What the screen shows.
+    pub(crate) fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
     /// Waits until the screen shows the words no more.
     pub(crate) fn until_gone(&mut self, words: &str) {
         self.wait(|screen| !screen.contains(words), &format!("no {words:?}"));
@@ -113,7 +118,7 @@ impl Terminal {
     fn wait(&mut self, wanted: impl Fn(&str) -> bool, what: &str) -> String {
         let since = Instant::now();
         loop {
-            let screen = self.tmux(&["capture-pane", "-p"]);
+            let screen = self.screen();
             if wanted(&screen) {
                 return screen;
             }
