@@ -32,7 +32,7 @@ impl Usage {
             .with_context(|| format!("start {}", command.get_program().display()))?;
         let peak_octets = watch(&mut child)?;
         let time = begun.elapsed().as_secs_f64();
-        let cpu = (children()? - before).as_secs_f64();
+        let cpu = children()?.saturating_sub(before).as_secs_f64();
         Ok(Self {
             cpu,
             time,

@@ -156,6 +156,7 @@ fn key(spi: u32, site: Option<Site>) -> u64 {
 
 /// A place below [`RECENT`], from the bits of the product that depend on all of the key.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "far below 2^32")]
 const fn recent_of(key: u64) -> usize {
     (key.wrapping_mul(MIX) >> (u64::BITS - RECENT.trailing_zeros())) as usize
 }
