@@ -2,6 +2,7 @@
 
 mod events;
 pub mod flight;
+mod fresh;
 pub mod output;
 pub mod prometheus;
 pub mod saved;

@@ -2,8 +2,10 @@
 
 mod access;
 mod agent;
+mod hostile;
 mod limits;
 mod metrics;
 pub(crate) mod pages;
 pub(crate) mod place;
+mod secrets;
 mod tls;

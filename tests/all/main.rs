@@ -5,6 +5,7 @@ mod agent_life;
 mod analyze_command;
 mod captures;
 mod check_config_command;
+mod company;
 mod decode_command;
 mod doctor_command;
 mod flight;

@@ -7,9 +7,7 @@ mod frame;
 mod tests;
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +16,7 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::{Severity, Transition};
 use gdoi_wire::record::Record;
 
+use super::fresh;
 use crate::time::Calendar;
 
 /// Keeps the latest messages, and writes them.
@@ -110,13 +109,7 @@ impl Recorder {
             .folder
             .join(format!("gdoi-flight-{}.pcapng", self.files % MOST_FILES));
         let unfinished = path.with_extension("pcapng.new");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(OWNER_ONLY)
-            .open(&unfinished)?;
-        let mut file = BufWriter::new(file);
+        let mut file = BufWriter::new(fresh::file(&unfinished)?);
         let comment = format!(
             "Written at {} because of: {why}. {COMMENT} {} older messages had been forgotten.",
             calendar.date(now),
@@ -158,4 +151,3 @@ const AFTERMATH: Duration = Duration::from_secs(10);
 const AT_MOST_EVERY: Duration = Duration::from_mins(5);
 /// The oldest is written over.
 const MOST_FILES: u32 = 16;
-const OWNER_ONLY: u32 = 0o600;

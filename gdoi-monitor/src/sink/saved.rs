@@ -16,6 +16,7 @@ use bytes::Bytes;
 use gdoi_core::{Config, Limits, Timestamp, Tracker};
 use serde::{Deserialize, Serialize};
 
+use super::fresh;
 use crate::source::xdp::KeptWatch;
 use log::MessageLog;
 
@@ -111,7 +112,7 @@ impl Saved {
         octets.extend(MAGIC);
         let mut octets = postcard::to_extend(&head, octets).map_err(|_postcard| gdoi_core::SaveError)?;
         octets.extend(tracker.save()?);
-        log::create(&next)?.write_all(&octets)?;
+        fresh::file(&next)?.write_all(&octets)?;
         fs::rename(&next, &self.path)?;
         // Whoever is killed here leaves a log of another state, which is not read.
         if let Some(log) = &mut self.log {

@@ -12,7 +12,7 @@ use gdoi_monitor::http::{Limits, Refusal};
 use super::place::{Place, nothing};
 
 /// Little patience, so that tests need little.
-const SHORT: Limits = Limits {
+pub(super) const SHORT: Limits = Limits {
     connections: 8,
     per_peer: 8,
     request_wait: Duration::from_millis(300),
@@ -20,13 +20,13 @@ const SHORT: Limits = Limits {
     age: Duration::from_mins(1),
 };
 
-fn connect(place: &Place) -> TcpStream {
+pub(super) fn connect(place: &Place) -> TcpStream {
     let stream = TcpStream::connect(place.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
 }
 
-fn ask(place: &Place, path: &str) -> String {
+pub(super) fn ask(place: &Place, path: &str) -> String {
     let mut stream = connect(place);
     write!(
         stream,
@@ -39,7 +39,7 @@ fn ask(place: &Place, path: &str) -> String {
 }
 
 /// Reads until the server ends the connection.
-fn until_end(mut stream: TcpStream) -> String {
+pub(super) fn until_end(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     // The server may end it with what we sent unread, which resets it.
     match stream.read_to_end(&mut answer) {

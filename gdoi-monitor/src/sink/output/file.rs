@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Line, Target};
@@ -39,7 +39,8 @@ pub struct EventFile {
 impl EventFile {
     /// Appends to the file at `path`.
     pub fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
-        let (file, size) = append(path)?;
+        // Whoever starts the agent may name a link. Later nobody may put one there.
+        let (file, size) = append(path, 0)?;
         Ok(Self {
             path: path.to_owned(),
             rotation,
@@ -57,7 +58,7 @@ impl EventFile {
             // Somebody may have emptied it.
             self.size = ours.len();
         } else {
-            (self.file, self.size) = append(&self.path)?;
+            (self.file, self.size) = append(&self.path, libc::O_NOFOLLOW)?;
         }
         Ok(())
     }
@@ -72,7 +73,7 @@ impl EventFile {
             }
             rename(&self.path, &self.numbered(1))?;
         }
-        (self.file, self.size) = append(&self.path)?;
+        (self.file, self.size) = append(&self.path, libc::O_NOFOLLOW)?;
         Ok(())
     }
 
@@ -121,11 +122,13 @@ impl Target for EventFile {
 }
 
 /// Opens a file to append to. A line that was cut short, as by a loss of power, is ended first.
-fn append(path: &Path) -> io::Result<(File, u64)> {
+fn append(path: &Path, flags: i32) -> io::Result<(File, u64)> {
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
         .read(true)
+        .custom_flags(flags)
+        .mode(NOT_FOR_OTHERS)
         .open(path)?;
     let mut size = file.metadata()?.len();
     if size > 0 {
@@ -147,3 +150,6 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
         other => other,
     }
 }
+
+/// Its group reads it too: that of whoever brings events elsewhere.
+const NOT_FOR_OTHERS: u32 = 0o640;

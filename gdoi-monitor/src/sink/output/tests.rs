@@ -1,6 +1,7 @@
 //! Places for events that are small, slow, full, gone, and come back.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -75,6 +76,34 @@ fn who_takes_the_file_away_gets_no_more() {
     fs::rename(&path, folder.path().join("taken")).unwrap();
     file.write(&lines(1..2)).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":001}\n");
+}
+
+#[test]
+fn a_link_that_somebody_puts_there_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("events"), folder.path().join("other"));
+    fs::write(&other, "kept\n").unwrap();
+    let rotation = Rotation {
+        size: 4 * LENGTH,
+        keep: 1,
+    };
+    let mut file = EventFile::open(&path, rotation).unwrap();
+    file.write(&lines(0..5)).unwrap();
+    for name in ["events", "events.1"] {
+        let mode = fs::metadata(folder.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o007, 0, "{name} is for no others");
+    }
+    fs::remove_file(&path).unwrap();
+    symlink(&other, &path).unwrap();
+    let (written, error) = file.write(&lines(5..6)).unwrap_err();
+    assert_eq!((written, error.raw_os_error()), (0, Some(libc::ELOOP)));
+    assert_eq!(fs::read_to_string(&other).unwrap(), "kept\n");
+    fs::remove_file(&path).unwrap();
+    file.write(&lines(6..7)).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":006}\n");
 }
 
 #[test]

@@ -12,11 +12,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use gdoi_core::Timestamp;
+
+use crate::sink::fresh;
 
 /// Writes the log.
 #[derive(Debug)]
@@ -31,7 +32,8 @@ impl MessageLog {
     /// A log of what follows the state that was kept at `at`.
     pub(super) fn create(path: &Path, at: Timestamp) -> io::Result<Self> {
         let mut log = Self {
-            file: create(path)?,
+            // Who is a member of what is for its owner alone.
+            file: fresh::file(path)?,
             octets: 0,
             is_full: false,
         };
@@ -95,13 +97,5 @@ pub(super) fn read(path: &Path, at: Timestamp) -> io::Result<Vec<Bytes>> {
     Ok(records)
 }
 
-/// An empty file. Who is a member of what is for its owner alone.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(OWNER_ONLY);
-    options.open(path)
-}
-
-const OWNER_ONLY: u32 = 0o600;
 /// Some seconds of the greatest storm; a state is kept more often while little is known.
 const AT_MOST: usize = 16 << 20;

@@ -1,0 +1,209 @@
+//! Requests that are meant to confuse.
+
+use std::io::{Read as _, Write as _};
+use std::thread::sleep;
+use std::time::Duration;
+
+use gdoi_monitor::http::Refusal;
+
+use super::limits::{SHORT, ask, connect, until_end};
+use super::place::Place;
+
+/// Sends octets, and nothing after them; gives all that is answered until the server has waited long enough.
+fn say(place: &Place, octets: &[u8]) -> String {
+    let mut stream = connect(place);
+    // It may be refused before it is all sent.
+    match stream.write_all(octets) {
+        Ok(()) | Err(_) => {}
+    }
+    until_end(stream)
+}
+
+fn statuses(answer: &str) -> Vec<&str> {
+    let lines = answer.split("HTTP/1.1 ").skip(1);
+    lines.filter_map(|line| line.get(..3)).collect()
+}
+
+#[test]
+fn a_path_is_that_of_a_page_or_of_none() {
+    let place = Place::plain(SHORT);
+    let check = |path: &str, expect: &str| {
+        let said = ask(&place, path);
+        assert_eq!(statuses(&said), [expect], "{path:.40}: {said:.200}");
+    };
+    check("/-/healthy", "200");
+    check("/-/healthy?a=b", "200");
+    // What a client asks of a proxy is a page of ours, or none.
+    check("http://elsewhere/-/healthy", "200");
+    let no_pages = [
+        "//",
+        "//metrics",
+        "/metrics/",
+        "/./metrics",
+        "/a/../metrics",
+        "/../../../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/ui/../../../etc/passwd",
+        "/ui/%2e%2e%2fpage.css",
+        "/metrics%00",
+        "/%6detrics",
+        "/METRICS",
+        "/metrics;a=b",
+        "/api/v1/",
+        "/api/v1/../v1/groups",
+        "/api/v1/groups/",
+        "/api/v1/groups%2f",
+        "/-/",
+        "/.git/config",
+    ];
+    for path in no_pages {
+        check(path, "404");
+    }
+    for path in ["metrics", "*", "\\metrics", "/a\u{7f}", "/a\0", "/\u{1b}[2J"] {
+        let said = ask(&place, path);
+        assert_ne!(statuses(&said), ["200"], "{path:?}: {said}");
+    }
+    check(&format!("/{}", "a".repeat(8_000)), "404");
+    let long = ask(&place, &format!("/{}", "a".repeat(15_000)));
+    assert!(["404", "414", "431"].contains(&statuses(&long)[0]), "{long:.200}");
+    // Terminals and browsers are shown none of it.
+    let said = ask(&place, "/<script>alert(1)</script>");
+    assert!(!said.contains("script>"), "{said}");
+}
+
+#[test]
+fn what_only_looks_like_a_page_of_one_method_is_none() {
+    let place = Place::plain(SHORT);
+    for method in [
+        "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get",
+    ] {
+        let request = format!("{method} /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let said = say(&place, request.as_bytes());
+        assert_eq!(statuses(&said), ["405"], "{method}: {said}");
+    }
+    let said = say(
+        &place,
+        b"CONNECT elsewhere:80 HTTP/1.1\r\nHost: elsewhere\r\n\r\n",
+    );
+    assert_ne!(statuses(&said), ["200"], "{said}");
+    let said = say(
+        &place,
+        b"HEAD /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    );
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{said}");
+}
+
+#[test]
+fn requests_in_one_piece_are_answered_in_turn() {
+    let place = Place::plain(SHORT);
+    let healthy = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
+    let nowhere = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n";
+    let said = say(&place, [healthy, nowhere].concat().repeat(50).as_bytes());
+    assert_eq!(statuses(&said), ["200", "404"].repeat(50));
+}
+
+/// What is behind a request is the next one exactly where its length says so.
+#[test]
+fn a_body_is_no_request() {
+    let place = Place::plain(SHORT);
+    let hidden = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
+    let check = |head: &str, body: &str, expect: &[&str]| {
+        let said = say(&place, format!("{head}\r\nHost: a\r\n\r\n{body}").as_bytes());
+        let got = statuses(&said);
+        // It may be the last that is answered.
+        assert!(!got.is_empty() && expect.starts_with(&got), "{head}: {said}");
+    };
+    let length = hidden.len();
+    check(
+        &format!("GET /nowhere HTTP/1.1\r\nContent-Length: {length}"),
+        hidden,
+        &["404"],
+    );
+    let chunk = format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n");
+    check(
+        "GET /nowhere HTTP/1.1\r\nTransfer-Encoding: chunked",
+        &chunk,
+        &["404"],
+    );
+    check(
+        "GET /nowhere HTTP/1.1\r\nContent-Length: 0",
+        hidden,
+        &["404", "200"],
+    );
+    // Two lengths, or one that is none: nobody knows where the next request begins.
+    let unclear = [
+        "Content-Length: 1\r\nContent-Length: 2",
+        "Content-Length: -1",
+        "Content-Length: 99999999999999999999",
+        "Transfer-Encoding: gzip",
+    ];
+    for lengths in unclear {
+        check(&format!("GET /nowhere HTTP/1.1\r\n{lengths}"), hidden, &["400"]);
+    }
+    // With both the length does not count (RFC 9112 §6.1): the answer is the last of its connection, or it is refused.
+    let both = format!(
+        "GET /nowhere HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nHost: a\r\n\r\n0\r\n\r\n{hidden}"
+    );
+    let said = say(&place, both.as_bytes());
+    let got = statuses(&said);
+    assert!(
+        got == ["400"] || got == ["404"] || got == ["404", "200"],
+        "{said}"
+    );
+    // Nobody waits for a body that does not come.
+    let said = say(
+        &place,
+        b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nContent-Length: 1099511627776\r\n\r\n",
+    );
+    assert_eq!(statuses(&said), ["200"], "{said}");
+    place.until_empty();
+}
+
+#[test]
+fn an_octet_now_and_then_does_not_buy_time() {
+    let place = Place::plain(SHORT);
+    let mut stream = connect(&place);
+    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
+    // Each of them well within the time that a whole request may take.
+    let mut sent = 0;
+    let mut answer = [0; 256];
+    loop {
+        let is_over = stream.write_all(b"x").is_err()
+            || match stream.read(&mut answer) {
+                Ok(length) => length == 0,
+                Err(error) => !matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ),
+            };
+        if is_over {
+            break;
+        }
+        sent += 1;
+        assert!(sent < 1_000, "it is still listened to");
+        sleep(Duration::from_millis(20));
+    }
+    place.until_empty();
+    assert_eq!(place.refused(Refusal::Request), 1);
+}
+
+#[test]
+fn who_only_asks_and_never_reads_is_left() {
+    let place = Place::plain(SHORT);
+    let mut stream = connect(&place);
+    let asked = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
+    let (mut rounds, mut failed) = (0, false);
+    while !failed && rounds < 1_000 {
+        // Blocks while nobody takes it; ends when the connection does.
+        failed = stream.write_all(asked.as_bytes()).is_err();
+        rounds += 1;
+        if rounds % 4 == 0 {
+            assert_eq!(statuses(&ask(&place, "/-/healthy")), ["200"]);
+        }
+    }
+    assert!(failed, "a million questions were taken");
+    place.until_empty();
+    assert_eq!(place.refused(Refusal::Unread), 1);
+}
