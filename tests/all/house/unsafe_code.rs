@@ -1,5 +1,7 @@
 //! Where `unsafe` is: in the programs of the kernel, and in one file besides.
 
+#![expect(clippy::string_slice, reason = "each place is behind a whole character")]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
