@@ -253,7 +253,6 @@ impl Kek {
     fn remembers(&self, digest: u64) -> bool {
         digest != 0 && self.digests.contains(&digest)
     }
-
 }
 
 /// Time between two copies of one message that the network made.
