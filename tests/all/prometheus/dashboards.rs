@@ -140,15 +140,16 @@ fn dashboards_name_what_there_is() {
     assert!(orphans.is_empty(), "show {orphans:?} on a dashboard or in a rule");
 }
 
-/// What a simulated gateway does not have: files of configuration, a process that is scraped over the
+/// What a simulated gateway does not have: files of configuration, rights to give up, a process that is scraped over the
 /// network, and a program in the kernel that is timed.
-const RIGHTLY_EMPTY: [&str; 10] = [
+const RIGHTLY_EMPTY: [&str; 11] = [
     "gdoi-monitor: Blind spots A",
     "gdoi-monitor: CPU A",
     "gdoi-monitor: Configuration A",
     "gdoi-monitor: Configuration B",
     "gdoi-monitor: Configuration C",
     "gdoi-monitor: Configuration D",
+    "gdoi-monitor: Given up A",
     "gdoi-monitor: Memory A",
     "gdoi-monitor: Program A",
     "gdoi-monitor: Scrape duration A",
