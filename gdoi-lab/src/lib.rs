@@ -16,6 +16,7 @@ mod network;
 pub mod offline;
 pub mod prometheus;
 pub mod replay;
+mod stranger;
 mod test_run;
 
 pub use agent::Agent;
@@ -23,4 +24,5 @@ pub use capture::{Frame, Frames};
 pub use inject::{Injector, Pace};
 pub use metrics::Metrics;
 pub use network::{Network, ip};
+pub use stranger::Stranger;
 pub use test_run::test_run;

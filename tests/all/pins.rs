@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use gdoi_lab::{Agent, Frames, Injector, Metrics, Network};
+use gdoi_lab::{Agent, Frames, Injector, Metrics, Network, Stranger};
 use gdoi_monitor::source::xdp::netlink::{self, Changes};
 use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings};
 use gdoi_wire::craft::Generator;
@@ -257,6 +257,30 @@ fn an_interface_that_was_put_back_meanwhile_is_watched_anew() {
             assert!(agent.stop().unwrap().success());
         },
     );
+}
+
+#[test]
+fn somebody_who_takes_its_place_is_noticed() {
+    in_network("somebody_who_takes_its_place_is_noticed", |_| {
+        let house = House::new();
+        let agent = house.start_with("auto", &["--log.level", "off"]);
+        let stranger = Stranger::take(&house.pins().join("watch-ingress/link")).unwrap();
+        // It watches where there is room, and says since when it did not.
+        agent
+            .until(|metrics| metrics.sum("gdoi_capture_info", &[("mode", "tcx")]) >= 1.0)
+            .unwrap();
+        assert!(agent.page("/api/v1/events").unwrap().contains("capture_loss"));
+        let injector = Injector::open(Network::INJECT).unwrap();
+        let frames: Vec<_> = Generator::new(4)
+            .filter(|frame| frame.len() >= 20)
+            .take(200)
+            .collect();
+        for frame in &frames {
+            injector.send_frame(frame).unwrap();
+        }
+        agent.until_counted(200).unwrap();
+        drop(stranger);
+    });
 }
 
 #[test]

@@ -133,9 +133,10 @@ impl Interfaces {
         };
         let mut blind = Vec::new();
         for (key, watch) in &mut self.watches {
-            let is_there = links.iter().any(|link| watch.is_on(&link.interface()));
-            if watch.attached().is_some() && !is_there {
-                tracing::warn!(interface = watch.name(), "the interface is gone");
+            let link = links.iter().find(|link| watch.is_on(&link.interface()));
+            if watch.attached().is_some() && !link.is_some_and(|link| watch.is_held(link)) {
+                let what = link.map_or("the interface is gone", |_| "somebody has detached the program");
+                tracing::warn!(interface = watch.name(), "{what}");
                 watch.leave(now);
                 // Whatever was wrong with it is wrong no more.
                 self.said.remove(&key.0);

@@ -124,7 +124,7 @@ fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus,
         | AccessFs::Truncate;
     let reads = needs.reads.iter().map(|path| (path, read));
     let writes = needs.writes.iter().map(|path| (path, write));
-    let pin = write | AccessFs::MakeDir | AccessFs::RemoveDir;
+    let pin = write | AccessFs::ReadDir | AccessFs::MakeDir | AccessFs::RemoveDir;
     let pins = needs.pins.iter().map(|path| (path, pin));
     for (path, allowed) in reads.chain(writes).chain(pins) {
         let Ok(opened) = PathFd::new(path) else {

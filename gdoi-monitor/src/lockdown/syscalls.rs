@@ -192,7 +192,7 @@ const OLDER: &[(&str, c_long)] = &[];
 pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
     // Threads, and no processes.
     ("clone", libc::SYS_clone, 0, Guard::Has(libc::CLONE_THREAD as u64)),
-    ("ioctl", libc::SYS_ioctl, 1, Guard::Is(&[FIONBIO])),
+    ("ioctl", libc::SYS_ioctl, 1, Guard::Is(&[FIONBIO, SIOCGIFINDEX])),
     // What is written cannot be executed.
     ("mmap", libc::SYS_mmap, 2, Guard::HasNot(libc::PROT_EXEC as u64)),
     (
@@ -245,3 +245,5 @@ pub const DEADLY: &[(&str, c_long)] = &[
 
 /// Of `include/uapi/asm-generic/ioctls.h`: whether to wait at a socket.
 const FIONBIO: u64 = 0x5421;
+/// Of `include/uapi/linux/sockios.h`: the number of an interface of this name. Attaching at traffic control asks for it.
+const SIOCGIFINDEX: u64 = 0x8933;

@@ -153,7 +153,7 @@ impl Spot {
     /// Folders of maps that other programs count into, or did; those that can be read no more are removed.
     pub(super) fn others(&self, but: &Path) -> Vec<PathBuf> {
         let prefix = format!("v{RECORD_VERSION}-");
-        let mut others = folders(&self.folder).unwrap_or_default();
+        let mut others = self.folders();
         others.retain(|folder| folder != but);
         others.retain(|folder| {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -168,10 +168,18 @@ impl Spot {
         others
     }
 
+    /// Folders of maps.
+    fn folders(&self) -> Vec<PathBuf> {
+        folders(&self.folder).unwrap_or_else(|error| {
+            tracing::warn!(%error, folder = %self.folder.display(), "cannot read the pins");
+            Vec::new()
+        })
+    }
+
     /// Removes everything: what is attached by the link is detached.
     pub fn remove(&self) {
         unpin(&self.link());
-        for maps in folders(&self.folder).unwrap_or_default() {
+        for maps in self.folders() {
             forget(&maps);
         }
         if let Err(error) = fs::remove_dir(&self.folder)

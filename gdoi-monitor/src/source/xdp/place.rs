@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use aya::programs::SchedClassifier;
 use aya::programs::links::{FdLink, LinkType, PinnedLink};
 use aya::programs::tc::SchedClassifierLink;
+use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
 
 use super::attach::{Attachment, Direction};
 use super::error::Error;
 use super::interface::Interface;
-use super::netlink;
+use super::netlink::{self, Link};
 use super::pins::{Spot, unpin};
 
 /// An attached program. When this is dropped it is detached, unless it is pinned.
@@ -84,6 +85,27 @@ impl Place {
     /// Whether it stays attached after the agent.
     pub(super) const fn is_pinned(&self) -> bool {
         self.pin.is_some()
+    }
+
+    /// Whether the program, whose number is `program`, is still at the interface: somebody may have detached it, or put
+    /// another in its place. What cannot be asked is taken as still there.
+    pub(super) fn holds(&self, program: u32, link: &Link, direction: Direction) -> bool {
+        match self.held {
+            Held::Xdp(_) => link.xdp_program == Some(program),
+            Held::Tcx(_) => SchedClassifier::query_tcx(&link.name, direction.at_tc())
+                .map_or(true, |(_, programs)| {
+                    programs.iter().any(|there| there.id() == program)
+                }),
+            Held::Clsact(_) => true,
+        }
+    }
+
+    /// The program that is held: that at XDP, or that at traffic control.
+    pub(super) const fn program(&self) -> &'static str {
+        match self.held {
+            Held::Xdp(_) => PROGRAM_XDP,
+            Held::Clsact(_) | Held::Tcx(_) => PROGRAM_TC,
+        }
     }
 
     /// Detaches it, pinned or not.

@@ -22,6 +22,7 @@ use super::clock::Clock;
 use super::error::{Error, PERMISSION, errno, refused};
 use super::interface::Interface;
 use super::maps::{KeptMaps, Maps};
+use super::netlink::Link;
 use super::pins::{Entries, MAPS, Spot};
 use super::place::Place;
 use super::runs::Runs;
@@ -169,6 +170,18 @@ impl Probe {
         if let Some(place) = self.place.take() {
             place.detach();
         }
+    }
+
+    /// Whether it is still where it was attached.
+    pub(super) fn is_held(&self, link: &Link) -> bool {
+        let Some(place) = &self.place else {
+            return false;
+        };
+        let about = self
+            .ebpf
+            .program(place.program())
+            .map(aya::programs::Program::info);
+        about.is_none_or(|about| about.map_or(true, |about| place.holds(about.id(), link, self.direction)))
     }
 
     /// Whether it goes on counting when this is dropped.

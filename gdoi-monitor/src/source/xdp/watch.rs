@@ -12,6 +12,7 @@ use super::attach::{Attached, Direction, Mode};
 use super::error::Error;
 use super::interface::Interface;
 use super::maps::{KeptMaps, Maps};
+use super::netlink::Link;
 use super::pins::{self, Spot};
 use super::probe::{Probe, Settings};
 use super::runs::Runs;
@@ -208,6 +209,11 @@ impl Watch {
         self.place
             .as_ref()
             .is_some_and(|place| place.interface == *interface)
+    }
+
+    /// Whether its program is still at the interface.
+    pub fn is_held(&self, link: &Link) -> bool {
+        self.probe.as_ref().is_some_and(|probe| probe.is_held(link))
     }
 
     /// Whether records wait in the ring.

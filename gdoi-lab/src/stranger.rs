@@ -1,0 +1,32 @@
+//! Somebody else, who puts a program in the place of the agent's.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use aya::Ebpf;
+use aya::programs::Xdp;
+use aya::programs::links::{FdLink, PinnedLink};
+use gdoi_wire::record::PROGRAM_XDP;
+
+/// A program of another, at XDP of an interface; it goes when this is dropped and nobody else holds its link.
+pub struct Stranger {
+    _ebpf: Ebpf,
+}
+
+impl Stranger {
+    /// Replaces the program whose link is pinned at `link` by one that counts for itself.
+    pub fn take(link: &Path) -> Result<Self> {
+        let object = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../gdoi-monitor/ebpf/gdoi-monitor.bpf.o"
+        );
+        let mut ebpf = Ebpf::load_file(object).context("load the object")?;
+        let program: &mut Xdp = ebpf.program_mut(PROGRAM_XDP).context("a program")?.try_into()?;
+        program.load().context("load the program")?;
+        let link = FdLink::from(PinnedLink::from_pin(link).context("take the link")?);
+        program
+            .attach_to_link(link.try_into().context("a link of XDP")?)
+            .context("replace the program")?;
+        Ok(Self { _ebpf: ebpf })
+    }
+}
