@@ -1,124 +1,108 @@
-//! What a packet costs in the program, as a ratio to a program that does nothing, in the same run.
-//!
-//! Rounds of the program and of its baseline take turns on one CPU; the medians are compared. The kernel's own timer
-//! around `BPF_PROG_TEST_RUN` gives whole nanoseconds, so that the ratio of two short programs is as fine as that.
+//! Measurements of the program, of the way behind it, and of the agent: as rows, each against its goal.
 
+mod analyze;
+mod document;
 mod frames;
+mod kernel;
+mod memory;
 mod objects;
-pub mod scrape;
+mod ring;
+mod row;
+mod scrape;
+mod start;
 
-use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use anyhow::Result;
 
-use frames::{Case, cases};
-use objects::Loaded;
+pub use document::{Measured, document};
+pub use row::{Row, Unit, Wanted};
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Effort {
-    /// Turns of program and baseline.
+    /// Turns of program and baseline
+    #[arg(long, value_name = "N", default_value_t = 101)]
     pub rounds: usize,
-    /// Runs in each round.
-    pub repeat: u32,
+    /// Take what a busy machine gives, whatever the control says
+    #[arg(long)]
+    pub hurried: bool,
+    /// Seconds that a storm of messages lasts
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub storm: u64,
 }
 
-/// One line of the result.
-#[derive(Clone, Debug)]
-pub struct Line {
-    name: &'static str,
-    baseline: f64,
-    program: f64,
+/// A part of the measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Section {
+    /// What members and SPIs take of memory
+    Memory,
+    /// What it takes to start
+    Start,
+    /// What a packet costs in the program
+    Kernel,
+    /// Messages through the ring
+    Ring,
+    /// What a scrape costs
+    Scrape,
+    /// What analysing a capture costs
+    Analyze,
 }
 
-/// All of the result.
-#[derive(Clone, Debug)]
-pub struct Report {
-    lines: Vec<Line>,
-    facts: Vec<objects::Fact>,
-    scrapes: Vec<scrape::Cost>,
-}
+impl Section {
+    /// All of them, in the order that they disturb each other least in.
+    pub const ALL: [Self; 6] = [
+        Self::Memory,
+        Self::Start,
+        Self::Kernel,
+        Self::Ring,
+        Self::Scrape,
+        Self::Analyze,
+    ];
 
-/// Measures every case with the programs in `object`.
-pub fn run(object: &Path, effort: Effort) -> Result<Report> {
-    let object = std::fs::read(object)?;
-    let mut lines = Vec::new();
-    for case in cases() {
-        let mut loaded = Loaded::new(&object, case.spis)?;
-        let draining = AtomicBool::new(true);
-        let mut ring = loaded.take_ring()?;
-        let line = thread::scope(|scope| {
-            if case.reader {
-                scope.spawn(|| {
-                    while draining.load(Ordering::Relaxed) {
-                        while ring.next().is_some() {}
-                        thread::sleep(Duration::from_millis(1));
-                    }
-                });
-            }
-            let line = measure(&mut loaded, &case, effort);
-            draining.store(false, Ordering::Relaxed);
-            line
-        })?;
-        lines.push(line);
-    }
-    Ok(Report {
-        lines,
-        facts: Loaded::new(&object, 1)?.facts()?,
-        scrapes: scrape::run()?,
-    })
-}
-
-fn measure(loaded: &mut Loaded, case: &Case, effort: Effort) -> Result<Line> {
-    let (mut baseline, mut program) = (Vec::new(), Vec::new());
-    // The first round warms caches and table.
-    for round in 0..=effort.rounds {
-        let one = loaded.run(case.baseline, &case.frame, effort.repeat)?;
-        let other = loaded.run(case.program, &case.frame, effort.repeat)?;
-        if round > 0 {
-            baseline.push(one);
-            program.push(other);
+    /// What the rows are about, and how they are measured.
+    pub const fn heading(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Analyze => (
+                "A capture",
+                "A made capture of 256 MiB, read by `analyze`, `cat` and a C loop of libpcap in turns; medians of five, in \
+                 CPU time of the process. `cargo xtask bench offline` measures larger ones, and tshark.",
+            ),
+            Self::Memory => (
+                "Memory",
+                "Resident memory of the process around a tracker that is filled.",
+            ),
+            Self::Start => (
+                "Start",
+                "Medians of seven: the load of one program; a start of the agent on a veth interface until it tells \
+                 systemd that it is ready, attached and listening.",
+            ),
+            Self::Kernel => (
+                "A packet in the program",
+                "`BPF_PROG_TEST_RUN`, in CPU time of the thread; rounds of the program and of one that does nothing (for \
+                 SPIs in turn: that only changes the SPI) take turns; the median of the pairs' ratios.",
+            ),
+            Self::Ring => (
+                "Messages through the ring",
+                "A thousand messages each millisecond from one thread; another empties the ring every 5 ms and decodes \
+                 each record, in CPU time of that thread.",
+            ),
+            Self::Scrape => (
+                "A scrape",
+                "Medians of eleven pages of an agent with 170 groups and 10,000 members.",
+            ),
         }
     }
-    Ok(Line {
-        name: case.name,
-        baseline: median(&mut baseline),
-        program: median(&mut program),
-    })
-}
 
-fn median(values: &mut [Duration]) -> f64 {
-    values.sort();
-    let middle = values.get(values.len() / 2).copied().unwrap_or_default();
-    middle.as_secs_f64() * 1e9
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:<44}{:>10}{:>10}{:>8}{:>8}",
-            "nanoseconds a packet", "baseline", "program", "ratio", "added"
-        )?;
-        for Line {
-            name,
-            baseline,
-            program,
-        } in &self.lines
-        {
-            let (ratio, added) = (program / baseline, program - baseline);
-            writeln!(
-                f,
-                "{name:<44}{baseline:>10.0}{program:>10.0}{ratio:>8.2}{added:>8.0}"
-            )?;
+    /// Measures it with the programs in `object`.
+    pub fn measure(self, object: &Path, effort: Effort) -> Result<Vec<Row>> {
+        match self {
+            Self::Analyze => analyze::run(),
+            Self::Kernel => kernel::run(&std::fs::read(object)?, effort),
+            Self::Memory => memory::run(),
+            Self::Ring => ring::run(&std::fs::read(object)?, effort.storm),
+            Self::Scrape => scrape::rows(),
+            Self::Start => start::run(&std::fs::read(object)?),
         }
-        writeln!(f)?;
-        self.facts.iter().try_for_each(|fact| writeln!(f, "{fact}"))?;
-        writeln!(f, "\n{}", scrape::HEADING)?;
-        self.scrapes.iter().try_for_each(|cost| writeln!(f, "{cost}"))
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use gdoi_lab::bench::{self, Effort};
+use gdoi_lab::bench::{self, Effort, Measured, Section};
 use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
 use gdoi_lab::offline::Offline;
@@ -28,10 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Measure what a packet costs, and a scrape
+    /// Measure what packets, messages, starts and scrapes cost
     Bench(Measurement),
-    /// Measure what a scrape costs
-    BenchScrape,
     /// Write the documents that are made from the code
     Docs {
         /// Folder of the documents
@@ -47,15 +45,20 @@ enum Task {
 
 #[derive(Args)]
 struct Measurement {
+    /// What is measured; all when none is named
+    #[arg(value_enum)]
+    sections: Vec<Section>,
     /// The object with the programs
     #[arg(long, value_name = "FILE")]
     object: PathBuf,
-    /// Turns of program and baseline
-    #[arg(long, value_name = "N", default_value_t = 15)]
-    rounds: usize,
-    /// Runs in each round
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    repeat: u32,
+    #[command(flatten)]
+    effort: Effort,
+    /// How often everything is measured
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    runs: usize,
+    /// Write the document too
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -127,19 +130,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<()> {
     let text = match task {
-        Task::Bench(Measurement {
-            object,
-            rounds,
-            repeat,
-        }) => bench::run(&object, Effort { rounds, repeat })?.to_string(),
-        Task::BenchScrape => {
-            let costs = bench::scrape::run()?;
-            let mut text = format!("{}\n", bench::scrape::HEADING);
-            for cost in costs {
-                writeln!(text, "{cost}")?;
-            }
-            text
-        }
+        Task::Bench(arguments) => benchmarks(arguments)?,
         Task::Docs { folder } => {
             let path = folder.join("metrics.md");
             fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;
@@ -151,6 +142,40 @@ fn run(task: Task) -> Result<()> {
         Task::Scrape(arguments) => scraped(&arguments)?,
     };
     stdout().write_all(text.as_bytes()).context("print the summary")
+}
+
+fn benchmarks(arguments: Measurement) -> Result<String> {
+    let Measurement {
+        sections,
+        object,
+        effort,
+        runs,
+        document,
+    } = arguments;
+    let wanted = Section::ALL
+        .into_iter()
+        .filter(|section| sections.is_empty() || sections.contains(section));
+    let mut measured: Vec<Measured> = wanted
+        .map(|section| Measured {
+            section,
+            runs: Vec::new(),
+        })
+        .collect();
+    for _ in 0..runs.max(1) {
+        for part in &mut measured {
+            let rows = part.section.measure(&object, effort)?;
+            for row in &rows {
+                writeln!(stdout(), "{row}").context("print a row")?;
+            }
+            part.runs.push(rows);
+        }
+    }
+    let Some(path) = document else {
+        return Ok(String::new());
+    };
+    let text = bench::document(&measured, effort).context("write the document")?;
+    fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    Ok(format!("{}\n", path.display()))
 }
 
 fn measured(arguments: Analysing) -> Result<String> {

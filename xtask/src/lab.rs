@@ -33,8 +33,8 @@ pub(crate) fn scrape(
     process::run(&mut lab)
 }
 
-/// `cargo xtask bench`: measures the program and the way behind it, as they are shipped; `bench offline` what it costs to
-/// analyse a capture.
+/// `cargo xtask bench`: measures the program and the way behind it, as they are shipped; with `--write` for the document;
+/// `bench offline` what it costs to analyse a capture.
 pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
     if let [first, others @ ..] = arguments
         && first == "offline"
@@ -46,7 +46,17 @@ pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
     let object = compiler.build(&places.root, "gdoi-monitor-ebpf", &places.target.join("ebpf"))?;
     let mut lab = program(places, Build::Release, "gdoi-lab")?;
     let object = object.with_file_name("gdoi-bench-ebpf");
-    process::run(lab.arg("bench").arg("--object").arg(object).args(arguments))
+    lab.arg("bench").arg("--object").arg(object);
+    // The document of the repository is that of three runs.
+    for argument in arguments {
+        if argument == "--write" {
+            lab.args(["--runs", "3", "--document"])
+                .arg(places.root.join("docs/benchmarks.md"));
+        } else {
+            lab.arg(argument);
+        }
+    }
+    process::run(&mut lab)
 }
 
 /// `cargo xtask demo`: the main job on a capture of six branches, one of which misses a rekey.

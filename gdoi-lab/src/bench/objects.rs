@@ -1,122 +1,121 @@
 //! The programs that are measured.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{MapData, RingBuf};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use gdoi_wire::record::{DEFAULT_BUCKETS, MAP_RING, MAP_SPIS};
+use gdoi_wire::record::{DEFAULT_BUCKETS, GLOBAL_SITES_ON, MAP_RING, MAP_SPIS};
+use nix::time::{ClockId, clock_gettime};
 
 /// All programs, loaded.
 pub(super) struct Loaded {
     ebpf: Ebpf,
-    load_times: Vec<(&'static str, Duration)>,
+    ring: RingBuf<MapData>,
 }
 
-/// What does not depend on the moment.
-#[derive(Clone, Debug)]
+/// What does not depend on the moment, of one program.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Fact {
-    program: &'static str,
-    verified: u32,
-    translated_octets: u32,
-    jited_octets: u32,
-    load: Duration,
+    pub(super) verified: u32,
+    pub(super) translated_octets: u32,
+    pub(super) jited_octets: u32,
 }
 
 impl Loaded {
     /// Loads all programs of `object`, for `spis` SPIs in turn.
-    pub(super) fn new(object: &[u8], spis: u32) -> Result<Self> {
+    pub(super) fn new(object: &[u8], spis: u32, sites: bool) -> Result<Self> {
         let mask = spis - 1;
         let cpus = aya::util::nr_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?;
+        let cpus = u32::try_from(cpus)?;
         let mut ebpf = EbpfLoader::new()
             .override_global("TURN_MASK", &mask, true)
+            .override_global(GLOBAL_SITES_ON, &u8::from(sites), true)
             .override_global(aya_log::LEVEL, &0_u8, true)
-            .map_max_entries(MAP_SPIS, DEFAULT_BUCKETS * u32::try_from(cpus)?)
-            .map_max_entries(MAP_RING, 4 << 20)
+            .map_max_entries(MAP_SPIS, DEFAULT_BUCKETS * cpus)
+            .map_max_entries(MAP_RING, RING_OCTETS)
             .load(object)
             .context("load the object")?;
-        let mut load_times = Vec::new();
-        for name in PROGRAMS {
-            let start = Instant::now();
-            program(&mut ebpf, name)?
+        let names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            program(&mut ebpf, &name)?
                 .load()
                 .with_context(|| format!("load {name}"))?;
-            load_times.push((name, start.elapsed()));
         }
-        Ok(Self { ebpf, load_times })
+        let ring = RingBuf::try_from(ebpf.take_map(MAP_RING).context("no ring")?)?;
+        Ok(Self { ebpf, ring })
     }
 
-    /// The ring, for a reader.
-    pub(super) fn take_ring(&mut self) -> Result<RingBuf<MapData>> {
-        let map = self.ebpf.take_map(MAP_RING).context("no ring")?;
-        Ok(RingBuf::try_from(map)?)
+    /// The programs and the ring, for a thread each.
+    pub(super) fn split(self) -> (Ebpf, RingBuf<MapData>) {
+        (self.ebpf, self.ring)
     }
 
-    /// Mean time of one of `repeat` runs of a program.
-    pub(super) fn run(&mut self, name: &'static str, frame: &[u8], repeat: u32) -> Result<Duration> {
+    /// Nanoseconds of CPU time of one of `repeat` runs of a program, by the clock of this thread: what others did on
+    /// the machine meanwhile is not in it. The kernel's own timer gives whole nanoseconds, which is too coarse for a
+    /// ratio.
+    pub(super) fn run(&mut self, name: &'static str, frame: &[u8], repeat: u32) -> Result<f64> {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.repeat = repeat;
-        let result = program(&mut self.ebpf, name)?
-            .test_run(options)
-            .with_context(|| format!("run {name}"))?;
+        let program = program(&mut self.ebpf, name)?;
+        let before = cpu_time()?;
+        let result = program.test_run(options).with_context(|| format!("run {name}"))?;
+        let took = cpu_time()?.saturating_sub(before);
         ensure!(
             result.return_value == XDP_PASS,
             "{name} answered {}",
             result.return_value
         );
-        Ok(result.duration)
+        Ok(took.as_secs_f64() * 1e9 / f64::from(repeat))
     }
 
-    /// What does not depend on the moment, of each program.
-    pub(super) fn facts(&mut self) -> Result<Vec<Fact>> {
-        let mut facts = Vec::new();
-        for (name, load) in self.load_times.clone() {
-            let about = program(&mut self.ebpf, name)?.info()?;
-            facts.push(Fact {
-                program: name,
-                verified: about.verified_instruction_count().unwrap_or_default(),
-                translated_octets: about.size_translated().unwrap_or_default(),
-                jited_octets: about.size_jitted(),
-                load,
-            });
+    /// Empties the ring, and says how many records there were.
+    pub(super) fn drain(&mut self) -> u32 {
+        let mut records = 0;
+        while self.ring.next().is_some() {
+            records += 1;
         }
-        Ok(facts)
+        records
+    }
+
+    /// What does not depend on the moment, of a program.
+    pub(super) fn fact(&mut self, name: &str) -> Result<Fact> {
+        let about = program(&mut self.ebpf, name)?.info()?;
+        Ok(Fact {
+            verified: about.verified_instruction_count().unwrap_or_default(),
+            translated_octets: about.size_translated().unwrap_or_default(),
+            jited_octets: about.size_jitted(),
+        })
     }
 }
 
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            program,
-            verified,
-            translated_octets,
-            jited_octets,
-            load,
-        } = self;
-        write!(
-            f,
-            "{program}: {verified} instructions verified, {translated_octets} octets translated, {jited_octets} JITed, \
-             loaded in {load:.1?}"
-        )
-    }
+/// How long one program takes from its instructions to machine code, all others left out.
+pub(super) fn time_to_load(object: &[u8], name: &str) -> Result<Duration> {
+    let mut ebpf = EbpfLoader::new()
+        .override_global(aya_log::LEVEL, &0_u8, true)
+        .load(object)
+        .context("load the object")?;
+    let program = program(&mut ebpf, name)?;
+    let start = Instant::now();
+    program.load().with_context(|| format!("load {name}"))?;
+    Ok(start.elapsed())
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
     Ok(ebpf
         .program_mut(name)
         .with_context(|| format!("no program {name}"))?
         .try_into()?)
 }
 
-const PROGRAMS: [&str; 5] = [
-    "bench_pass",
-    "bench_xdp",
-    "bench_turn",
-    "bench_turn_xdp",
-    "bench_turn_lru",
-];
+/// CPU time of this thread so far.
+pub(super) fn cpu_time() -> Result<Duration> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the clock of this thread")?;
+    Ok(time.into())
+}
+
+const RING_OCTETS: u32 = 4 << 20;
 /// Every frame goes on (`enum xdp_action`).
 const XDP_PASS: u32 = 2;

@@ -1,7 +1,6 @@
 //! What a scrape costs, with as many groups and members as anybody has: the engine, which looks at no packet meanwhile,
 //! and whoever writes the page, while the engine works on.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -13,34 +12,15 @@ use gdoi_monitor::engine::State;
 use gdoi_monitor::http::Status;
 use gdoi_monitor::sink::prometheus::Exposition;
 use gdoi_monitor::sink::{EventCounts, Tally};
-use gdoi_monitor::state;
 use gdoi_monitor::time::Calendar;
 use gdoi_wire::isakmp::Header;
 
-/// What scrapes of one size cost.
-#[derive(Clone, Debug)]
-pub struct Cost {
-    groups: u32,
-    members: u32,
-    series: usize,
-    octets: usize,
-    engine: Duration,
-    page: Duration,
-    list_engine: Duration,
-    list: Duration,
-    list_octets: usize,
-}
+use super::kernel::median;
+use super::row::{Row, Unit, Wanted};
 
-/// Measures agents of growing size.
-pub fn run() -> Result<Vec<Cost>> {
-    [(1, 100), (100, 10_000), (1_000, 100_000)]
-        .into_iter()
-        .map(|(groups, members)| measure(groups, members))
-        .collect()
-}
-
-fn measure(groups: u32, members: u32) -> Result<Cost> {
-    let tracker = registered(groups, members)?;
+/// What a scrape with ten thousand series costs.
+pub(super) fn rows() -> Result<Vec<Row>> {
+    let tracker = registered(GROUPS, MEMBERS)?;
     let exposition = Exposition::default();
     let (mut engine, mut page) = (Vec::new(), Vec::new());
     let mut text = Vec::new();
@@ -52,37 +32,27 @@ fn measure(groups: u32, members: u32) -> Result<Cost> {
         page.push(took);
         text = written.context("write the metrics page")?;
     }
-    let (list_engine, snapshot) = timed(|| tracker.snapshot());
-    let members_seen = u32::try_from(snapshot.members.len())?;
-    let (list, json) = timed(|| {
-        let members: Vec<_> = state::members(&snapshot, Calendar::EPOCH).collect();
-        serde_json::to_vec(&members)
-    });
     let lines = text.split(|octet| *octet == b'\n');
-    Ok(Cost {
-        groups,
-        members: members_seen,
-        series: lines
-            .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
-            .count(),
-        octets: text.len(),
-        engine: median(&mut engine),
-        page: median(&mut page),
-        list_engine,
-        list,
-        list_octets: json.context("write the list of members")?.len(),
-    })
+    let series = lines
+        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        .count();
+    Ok(vec![
+        Row::new(
+            format!("a page of {series} series"),
+            median(&mut page),
+            Unit::Milliseconds,
+        )
+        .goal("P12", Wanted::AtMost(10.0))
+        .aside(format!("{} octets", text.len())),
+        Row::new("the engine, meanwhile", median(&mut engine), Unit::Milliseconds),
+    ])
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+/// What was done, and the milliseconds that it took.
+fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
     let done = work();
-    (start.elapsed(), done)
-}
-
-fn median(values: &mut [Duration]) -> Duration {
-    values.sort();
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    (start.elapsed().as_secs_f64() * 1e3, done)
 }
 
 fn known(snapshot: Snapshot) -> State {
@@ -99,7 +69,7 @@ fn known(snapshot: Snapshot) -> State {
 }
 
 /// A tracker of configured groups with two key servers each, whose members have all registered.
-fn registered(groups: u32, members: u32) -> Result<Tracker> {
+pub(super) fn registered(groups: u32, members: u32) -> Result<Tracker> {
     let group = |group| GroupConfig {
         name: format!("G{group:04}"),
         key_servers: [0, 1].map(|which| server(group, which).ip()).into(),
@@ -112,6 +82,7 @@ fn registered(groups: u32, members: u32) -> Result<Tracker> {
         members: members as usize,
         groups: groups as usize + 1,
         key_servers: 2 * groups as usize,
+        spis: members as usize,
         ..Limits::default()
     };
     let mut tracker = Tracker::new(config, limits);
@@ -177,34 +148,8 @@ fn server(group: u32, which: u32) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(address), 848)
 }
 
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            groups,
-            members,
-            series,
-            octets,
-            engine,
-            page,
-            list_engine,
-            list,
-            list_octets,
-        } = self;
-        let milliseconds = |duration: &Duration| duration.as_secs_f64() * 1e3;
-        write!(
-            f,
-            "{groups:>6}{members:>9}{series:>9}{octets:>12}{:>10.1}{:>10.1}{:>12.1}{:>10.1}{list_octets:>12}",
-            milliseconds(engine),
-            milliseconds(page),
-            milliseconds(list_engine),
-            milliseconds(list),
-        )
-    }
-}
-
-/// The heading of the lines that costs are shown as.
-pub const HEADING: &str = "what a scrape costs, in milliseconds, and what a list of all members does\n\
-groups  members   series      octets    engine      page list: engine      JSON      octets";
 const ROUNDS: usize = 11;
+const GROUPS: u32 = 170;
+const MEMBERS: u32 = 10_000;
 const MAIN_MODE: u8 = 2;
 const GROUPKEY_PULL: u8 = 32;

@@ -1,0 +1,128 @@
+//! The result of several runs as a document.
+
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::process::Command;
+
+use super::kernel::median;
+use super::row::{Row, Wanted};
+use super::{Effort, Section};
+
+/// What the runs of one section gave.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Which.
+    pub section: Section,
+    /// The same rows of each run.
+    pub runs: Vec<Vec<Row>>,
+}
+
+/// The document: a table for each section, and for every goal that was missed what stands in the way.
+pub fn document(measured: &[Measured], effort: Effort) -> Result<String, fmt::Error> {
+    let runs = measured
+        .iter()
+        .map(|part| part.runs.len())
+        .max()
+        .unwrap_or_default();
+    let mut text = format!(
+        "# Benchmarks\n\nWritten by `cargo xtask bench --write`. Each number is the median of {runs} runs, and in brackets \
+         the lowest and the highest of them. A ratio is to a program that does nothing, in the same run.\n\n\
+         Machine: {}. {} rounds of each program, a storm of {} seconds.\n",
+        machine(),
+        effort.rounds,
+        effort.storm,
+    );
+    for Measured { section, runs } in measured {
+        let (title, method) = section.heading();
+        write!(
+            text,
+            "\n## {title}\n\n{method}\n\n| goal | what | wanted | reached | | |\n|---|---|---|---|---|---|\n"
+        )?;
+        let mut whys: Vec<(&str, String)> = Vec::new();
+        for row in medians(runs) {
+            line(&mut text, &row)?;
+            if row.of.is_reached() == Some(false) && !row.of.why.is_empty() {
+                match whys.iter_mut().find(|(why, _)| *why == row.of.why) {
+                    Some((_, names)) => write!(names, ", {}", row.of.what)?,
+                    None => whys.push((row.of.why, format!("{} {}", row.of.goal, row.of.what))),
+                }
+            }
+        }
+        for (why, names) in whys {
+            write!(text, "\n{names}: {why}.\n")?;
+        }
+    }
+    Ok(text)
+}
+
+/// A row whose number is the median, and the lowest and highest.
+struct Median {
+    of: Row,
+    from: f64,
+    to: f64,
+}
+
+fn medians(runs: &[Vec<Row>]) -> Vec<Median> {
+    let first = runs.first().map(Vec::as_slice).unwrap_or_default();
+    first
+        .iter()
+        .enumerate()
+        .filter_map(|(index, _)| {
+            let same: Vec<&Row> = runs.iter().filter_map(|run| run.get(index)).collect();
+            let mut values: Vec<f64> = same.iter().map(|row| row.reached).collect();
+            let middle = median(&mut values);
+            // The numbers behind it are those of the run that it is from.
+            let of = same.iter().find(|row| row.reached.total_cmp(&middle).is_eq())?;
+            Some(Median {
+                of: (*of).clone(),
+                from: values.first().copied()?,
+                to: values.last().copied()?,
+            })
+        })
+        .collect()
+}
+
+fn line(text: &mut String, Median { of, from, to }: &Median) -> fmt::Result {
+    let show = |number: f64| of.unit.show(number);
+    let wanted = match of.wanted {
+        Wanted::AtLeast(least) => format!("at least {}", show(least)),
+        Wanted::AtMost(most) => format!("at most {}", show(most)),
+        Wanted::Nothing => String::new(),
+    };
+    let verdict = match of.is_reached() {
+        Some(true) => "reached",
+        Some(false) => "missed",
+        None => "",
+    };
+    writeln!(
+        text,
+        "| {} | {} | {wanted} | {} ({} to {}) | {verdict} | {} |",
+        of.goal,
+        of.what,
+        show(of.reached),
+        show(*from),
+        show(*to),
+        of.aside,
+    )
+}
+
+fn machine() -> String {
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processor
+        .lines()
+        .find_map(|line| {
+            Some(
+                line.strip_prefix("model name")?
+                    .trim_start_matches([' ', '\t', ':'])
+                    .to_owned(),
+            )
+        })
+        .unwrap_or_else(|| "unknown processor".to_owned());
+    let kernel = Command::new("uname")
+        .args(["-sr"])
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{model}, {cpus} CPUs, {kernel}")
+}

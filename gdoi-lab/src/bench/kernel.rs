@@ -1,0 +1,117 @@
+//! What a packet costs in the program, as a ratio to a program that does nothing.
+//!
+//! Rounds of `BPF_PROG_TEST_RUN` of the program and of its baseline take turns on one CPU; the ratio of each pair is
+//! taken, then the median of the ratios. Between rounds the ring is emptied, so that none of them finds it full.
+
+use anyhow::Result;
+
+use super::Effort;
+use super::frames::{Case, ONE_SPI, cases};
+use super::objects::Loaded;
+use super::row::{Row, Unit, Wanted};
+
+/// Measures every case with the programs in `object`.
+pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
+    let mut measured = Vec::new();
+    for case in cases() {
+        let mut loaded = Loaded::new(object, case.spis, case.sites)?;
+        let pair = measure(&mut loaded, &case, effort)?;
+        measured.push((case, pair));
+    }
+    let rows = measured.iter().map(|(case, pair)| pair.row(case));
+    Ok(rows.chain(added_by_sites(&measured)).collect())
+}
+
+/// What the lookup of a site adds to a packet of ESP.
+fn added_by_sites(measured: &[(Case, Pair)]) -> Option<Row> {
+    let sites = measured.iter().find(|(case, _)| case.sites)?;
+    let (_, without) = measured.iter().find(|(case, _)| case.name == ONE_SPI)?;
+    let added = sites.1.program - without.program;
+    Some(Row::new("added to ESP by sites", added, Unit::Nanoseconds).goal("P4", Wanted::AtMost(35.0)))
+}
+
+/// The medians of a case.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    baseline: f64,
+    program: f64,
+    ratio: f64,
+    /// The program against itself, where that says that the machine was not quiet.
+    control: Option<f64>,
+}
+
+impl Pair {
+    fn row(self, case: &Case) -> Row {
+        let Self {
+            baseline,
+            program,
+            ratio,
+            control,
+        } = self;
+        let noise = control.map_or(String::new(), |control| {
+            format!(", not quiet: control {control:.3}")
+        });
+        Row::new(case.name, ratio, Unit::Ratio)
+            .goal(case.goal, case.wanted)
+            .aside(format!(
+                "{baseline:.1} -> {program:.1} ns, added {:.1}{noise}",
+                program - baseline
+            ))
+            .why(case.why)
+    }
+}
+
+/// Measures one case, again when the control beside it says that the machine was not quiet; a row says so when it never
+/// was.
+fn measure(loaded: &mut Loaded, case: &Case, effort: Effort) -> Result<Pair> {
+    let mut attempt = 1;
+    loop {
+        let control = turns(loaded, case.baseline, case.baseline, case, effort.rounds / 3)?;
+        let pair = turns(loaded, case.baseline, case.program, case, effort.rounds)?;
+        let is_quiet = QUIET.contains(&control.ratio);
+        if is_quiet || effort.hurried || attempt == ATTEMPTS {
+            let control = (!is_quiet).then_some(control.ratio);
+            return Ok(Pair { control, ..pair });
+        }
+        attempt += 1;
+    }
+}
+
+fn turns(
+    loaded: &mut Loaded,
+    baseline: &'static str,
+    program: &'static str,
+    case: &Case,
+    rounds: usize,
+) -> Result<Pair> {
+    let (mut before, mut after, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    // The first round warms caches and table.
+    for round in 0..=rounds.max(1) {
+        let one = loaded.run(baseline, &case.frame, case.repeat)?;
+        let other = loaded.run(program, &case.frame, case.repeat)?;
+        if !case.ring_full {
+            loaded.drain();
+        }
+        if round > 0 {
+            before.push(one);
+            after.push(other);
+            ratios.push(other / one);
+        }
+    }
+    Ok(Pair {
+        baseline: median(&mut before),
+        program: median(&mut after),
+        ratio: median(&mut ratios),
+        control: None,
+    })
+}
+
+/// The one in the middle.
+pub(super) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// What the ratio of a program to itself may be on a quiet machine.
+const QUIET: std::ops::RangeInclusive<f64> = 0.98..=1.02;
+const ATTEMPTS: usize = 5;

@@ -1,0 +1,72 @@
+//! What members, groups and SPIs take of memory.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use gdoi_core::observation::Esp;
+use gdoi_core::{Observation, Timestamp};
+
+use super::row::{Row, Unit, Wanted};
+use super::scrape::registered;
+
+/// Fills a tracker. Before all other sections: what those gave back the allocator would use again.
+pub(super) fn run() -> Result<Vec<Row>> {
+    let before = resident_mebibytes("self")?;
+    let mut tracker = registered(GROUPS, MEMBERS)?;
+    let with_members = resident_mebibytes("self")?;
+    let mut out = Vec::new();
+    let mut now = Timestamp::from_nanos(2_000_000_000_000);
+    for spi in 0..SPIS {
+        now = now.after(Duration::from_micros(10));
+        let esp = Esp {
+            spi: 0x1000 + spi,
+            site: None,
+            packets: 1,
+            octets: 100,
+            first: now,
+            last: now,
+        };
+        tracker.observe(now, &Observation::Esp(esp), &mut out);
+        out.clear();
+    }
+    let with_all = resident_mebibytes("self")?;
+    drop(tracker);
+    let octets_each = (with_members - before) * f64::from(1 << 20) / f64::from(MEMBERS);
+    Ok(vec![
+        Row::new(
+            "memory of a member, its share of 1,000 groups in it",
+            octets_each,
+            Unit::Octets,
+        )
+        .goal("P10", Wanted::AtMost(400.0)),
+        Row::new(
+            "memory of 100,000 members, 1,000 groups, 100,000 SPIs",
+            with_all - before,
+            Unit::Mebibytes,
+        )
+        .goal("P10", Wanted::AtMost(96.0))
+        .aside("in the tracker, above that of the program"),
+    ])
+}
+
+/// Memory of a process, as far as it is not swapped out.
+pub(super) fn resident_mebibytes(process: &str) -> Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let kibibytes: f64 = status
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        })
+        .with_context(|| format!("no VmRSS in {path}"))?;
+    Ok(kibibytes / 1024.0)
+}
+
+const MEMBERS: u32 = 100_000;
+const GROUPS: u32 = 1_000;
+const SPIS: u32 = 100_000;

@@ -1,0 +1,121 @@
+//! The ring under a storm of messages: whether any is lost, and what it costs the agent to take them out.
+//!
+//! One thread test-runs the program a thousand times each millisecond, as a card would call it; the other empties the
+//! ring every 5 ms, as the agent does, and decodes each record.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use aya::Ebpf;
+use aya::maps::{MapData, RingBuf};
+use aya::programs::{TestRun as _, TestRunOptions};
+use gdoi_core::observation::Message;
+use gdoi_wire::record::Record;
+
+use super::frames;
+use super::objects::{Loaded, cpu_time, program};
+use super::row::{Row, Unit, Wanted};
+
+/// Storms for so long.
+pub(super) fn run(object: &[u8], seconds: u64) -> Result<Vec<Row>> {
+    let (mut ebpf, mut ring) = Loaded::new(object, 1, false)?.split();
+    let frame = frames::push();
+    let storming = AtomicBool::new(true);
+    let (sent, taken) = thread::scope(|scope| {
+        let reader = scope.spawn(|| read(&mut ring, &storming));
+        let sent = storm(&mut ebpf, &frame, Duration::from_secs(seconds));
+        storming.store(false, Ordering::Release);
+        let taken = reader.join().ok().context("the reader of the ring ended")?;
+        Ok::<_, anyhow::Error>((sent?, taken?))
+    })?;
+    let Sent { messages, took } = sent;
+    let Taken { records, cpu } = taken;
+    let rate = number(messages) / took.as_secs_f64() / 1e6;
+    let each = cpu.as_secs_f64() * 1e9 / number(records.max(1));
+    let lost = Row::new(
+        "messages lost in a storm",
+        number(messages.saturating_sub(records)),
+        Unit::Count,
+    )
+    .goal("P5", Wanted::AtMost(0.0))
+    .aside(format!("{messages} messages in {:.1} s", took.as_secs_f64()));
+    Ok(vec![
+        Row::new("messages in the storm", rate, Unit::MillionsPerSecond).goal("P5", Wanted::AtLeast(RATE)),
+        lost,
+        Row::new("ring to decoded message, each", each, Unit::Nanoseconds)
+            .goal("P8", Wanted::AtMost(15.0))
+            .aside(format!("{:.1} million/s of one CPU", 1e3 / each))
+            .why(
+                "the reading of the ring, by aya, and the decoding are in it together; what each of them costs was not \
+                 measured",
+            ),
+    ])
+}
+
+struct Sent {
+    messages: u64,
+    took: Duration,
+}
+
+struct Taken {
+    records: u64,
+    cpu: Duration,
+}
+
+/// A thousand messages each millisecond; what a turn is late, the next ones make up for.
+fn storm(ebpf: &mut Ebpf, frame: &[u8], length: Duration) -> Result<Sent> {
+    let program = program(ebpf, "bench_xdp")?;
+    let start = Instant::now();
+    let mut messages = 0;
+    while start.elapsed() < length {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.repeat = TURN;
+        program.test_run(options).context("run the program")?;
+        messages += u64::from(TURN);
+        let due = start + Duration::from_micros(messages);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    Ok(Sent {
+        messages,
+        took: start.elapsed(),
+    })
+}
+
+fn read(ring: &mut RingBuf<MapData>, storming: &AtomicBool) -> Result<Taken> {
+    let (mut records, mut ports) = (0, 0_u64);
+    let mut cpu = Duration::ZERO;
+    loop {
+        let is_last = !storming.load(Ordering::Acquire);
+        let before = cpu_time()?;
+        while let Some(octets) = ring.next() {
+            if let Some((record, payloads)) = Record::parse(&octets)
+                && let Some(message) = Message::from_record(record, payloads)
+            {
+                records += 1;
+                // So that the compiler does not leave the decoding out.
+                ports += u64::from(std::hint::black_box(message).source.port());
+            }
+        }
+        cpu += cpu_time()?.saturating_sub(before);
+        if is_last {
+            std::hint::black_box(ports);
+            return Ok(Taken { records, cpu });
+        }
+        thread::sleep(DRAIN_EVERY);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+/// Messages in a turn.
+const TURN: u32 = 1_000;
+/// Millions a second: what was reached must round to one.
+const RATE: f64 = 0.99;
+/// As the agent does.
+const DRAIN_EVERY: Duration = Duration::from_millis(5);

@@ -1,0 +1,138 @@
+//! One line of the result: what was wanted, what was reached, and how far runs differ.
+
+use std::fmt;
+
+/// One number that was measured, and the goal it is held against.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The goal's name, such as P1; empty for a number that others are compared with.
+    pub goal: &'static str,
+    /// What was measured.
+    pub what: String,
+    /// The goal.
+    pub wanted: Wanted,
+    /// What was reached.
+    pub reached: f64,
+    /// What it is.
+    pub unit: Unit,
+    /// The numbers behind it.
+    pub aside: String,
+    /// What stands in the way, for when the goal is not reached.
+    pub why: &'static str,
+}
+
+/// A goal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Wanted {
+    /// Not less.
+    AtLeast(f64),
+    /// Not more.
+    AtMost(f64),
+    /// Nothing: it is there to be compared with.
+    Nothing,
+}
+
+/// What a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// Instructions.
+    Instructions,
+    /// Mebibytes.
+    Mebibytes,
+    /// Millions in a second.
+    MillionsPerSecond,
+    /// Milliseconds.
+    Milliseconds,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Octets.
+    Octets,
+    /// How many times another number.
+    Ratio,
+}
+
+impl Row {
+    /// A number without a goal.
+    pub fn new(what: impl Into<String>, reached: f64, unit: Unit) -> Self {
+        Self {
+            goal: "",
+            what: what.into(),
+            wanted: Wanted::Nothing,
+            reached,
+            unit,
+            aside: String::new(),
+            why: "",
+        }
+    }
+
+    /// With a goal.
+    #[must_use]
+    pub fn goal(mut self, goal: &'static str, wanted: Wanted) -> Self {
+        self.goal = goal;
+        self.wanted = wanted;
+        self
+    }
+
+    /// With the numbers behind it.
+    #[must_use]
+    pub fn aside(mut self, aside: impl Into<String>) -> Self {
+        self.aside = aside.into();
+        self
+    }
+
+    /// With what stands in the way of the goal.
+    #[must_use]
+    pub const fn why(mut self, why: &'static str) -> Self {
+        self.why = why;
+        self
+    }
+
+    /// Whether the goal is reached, where there is one.
+    pub fn is_reached(&self) -> Option<bool> {
+        match self.wanted {
+            Wanted::AtLeast(least) => Some(self.reached >= least),
+            Wanted::AtMost(most) => Some(self.reached <= most),
+            Wanted::Nothing => None,
+        }
+    }
+}
+
+impl Unit {
+    /// A number of it.
+    pub fn show(self, number: f64) -> String {
+        match self {
+            Self::Count => format!("{number:.0}"),
+            Self::Instructions => format!("{number:.0} instructions"),
+            Self::Mebibytes => format!("{number:.1} MiB"),
+            Self::MillionsPerSecond => format!("{number:.2} million/s"),
+            Self::Milliseconds => format!("{number:.2} ms"),
+            Self::Nanoseconds => format!("{number:.1} ns"),
+            Self::Octets => format!("{number:.0} octets"),
+            Self::Ratio if number < 0.1 => format!("1/{:.0}", 1.0 / number),
+            Self::Ratio => format!("{number:.3}"),
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.is_reached() {
+            Some(true) => "reached",
+            Some(false) => "missed",
+            None => "",
+        };
+        let wanted = match self.wanted {
+            Wanted::AtLeast(least) => format!(">= {}", self.unit.show(least)),
+            Wanted::AtMost(most) => format!("<= {}", self.unit.show(most)),
+            Wanted::Nothing => String::new(),
+        };
+        let (goal, what, reached) = (self.goal, &self.what, self.unit.show(self.reached));
+        write!(
+            f,
+            "{goal:<4}{what:<58}{reached:>20}{wanted:>22} {mark:<8} {}",
+            self.aside
+        )
+    }
+}

@@ -1,0 +1,147 @@
+//! What it takes to start: the kernel's verifier and compiler, the agent up to the moment it says that it is ready, its
+//! memory then, and its file.
+
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::kernel::median;
+use super::memory::resident_mebibytes;
+use super::objects::{Loaded, time_to_load};
+use super::row::{Row, Unit, Wanted};
+use crate::Network;
+
+/// Starts the agent of this build several times.
+pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
+    let mut loads = Vec::new();
+    for _ in 0..TIMES {
+        loads.push(milliseconds(time_to_load(object, "bench_xdp")?));
+    }
+    let fact = Loaded::new(object, 1, false)?.fact("bench_xdp")?;
+    // In a thread: a namespace is entered for good.
+    let started = thread::spawn(starts)
+        .join()
+        .ok()
+        .context("the thread of the agent ended")??;
+    let (mut ready, mut resident) = (Vec::new(), Vec::new());
+    for (time, mebibytes) in started {
+        ready.push(milliseconds(time));
+        resident.push(mebibytes);
+    }
+    Ok(vec![
+        Row::new(
+            "verifier and compiler of the kernel",
+            median(&mut loads),
+            Unit::Milliseconds,
+        )
+        .goal("P14", Wanted::AtMost(2.0))
+        .aside(format!(
+            "{} instructions followed, {} octets translated",
+            fact.verified, fact.translated_octets
+        )),
+        Row::new(
+            "machine code, the slow way in it",
+            f64::from(fact.jited_octets),
+            Unit::Octets,
+        ),
+        Row::new(
+            "from its start until the agent is ready",
+            median(&mut ready),
+            Unit::Milliseconds,
+        )
+        .goal("P14", Wanted::AtMost(60.0)),
+        Row::new("memory of an idle agent", median(&mut resident), Unit::Mebibytes)
+            .goal("P10", Wanted::AtMost(24.0)),
+        Row::new("the agent's file, stripped", stripped()?, Unit::Mebibytes).goal("P14", Wanted::AtMost(8.0)),
+    ])
+}
+
+/// How long the agent took to say that it is ready, and its memory then, a few times.
+fn starts() -> Result<Vec<(Duration, f64)>> {
+    let _network = Network::enter()?;
+    (0..TIMES).map(|_| start()).collect()
+}
+
+fn start() -> Result<(Duration, f64)> {
+    let folder = tempfile::tempdir().context("make a folder")?;
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).context("listen for the agent")?;
+    socket
+        .set_read_timeout(Some(PATIENCE))
+        .context("set a time limit")?;
+    let begin = Instant::now();
+    let child = Command::new(agent()?)
+        .args(["run", "--interface", Network::WATCH])
+        .env("NOTIFY_SOCKET", &path)
+        .stderr(Stdio::null())
+        .spawn()
+        .context("start the agent")?;
+    let running = Running(child);
+    let mut said = [0; 256];
+    let length = socket.recv(&mut said).context("wait for the agent")?;
+    let took = begin.elapsed();
+    let said = String::from_utf8_lossy(said.get(..length).unwrap_or_default()).into_owned();
+    anyhow::ensure!(said.contains("READY=1"), "the agent said {said:?}");
+    thread::sleep(SETTLED);
+    let resident = resident_mebibytes(&running.0.id().to_string())?;
+    running.stop().context("stop the agent")?;
+    Ok((took, resident))
+}
+
+struct Running(Child);
+
+impl Running {
+    fn stop(mut self) -> io::Result<()> {
+        self.0.kill()?;
+        self.0.wait().map(drop)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already: that is what is wanted.
+        if self.0.kill().is_ok() {
+            drop(self.0.wait());
+        }
+    }
+}
+
+/// Mebibytes of the agent's file without what debuggers read.
+fn stripped() -> Result<f64> {
+    let folder = tempfile::tempdir().context("make a folder")?;
+    let path = folder.path().join("stripped");
+    let status = Command::new("strip")
+        .arg("-o")
+        .arg(&path)
+        .arg(agent()?)
+        .status()
+        .context("start `strip` of binutils")?;
+    anyhow::ensure!(status.success(), "`strip` ended with {status}");
+    mebibytes_of(&path)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn mebibytes_of(path: &Path) -> Result<f64> {
+    let octets = path.metadata().context("measure the file")?.len();
+    Ok(octets as f64 / f64::from(1 << 20))
+}
+
+/// The agent that was built together with this program.
+fn agent() -> Result<PathBuf> {
+    let here = std::env::current_exe().context("find this program")?;
+    Ok(here.with_file_name("gdoi-monitor"))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+const TIMES: usize = 7;
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The first reading of all tables is behind it then.
+const SETTLED: Duration = Duration::from_millis(300);
