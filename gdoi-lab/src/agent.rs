@@ -193,6 +193,6 @@ fn ask(port: u16, method: &str, path: &str) -> Result<(u16, String)> {
 
 /// Default port of the agent; each laboratory has it for itself.
 const PORT: u16 = 11848;
-/// How long nothing may happen.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long nothing may happen: an emulated machine takes ten seconds to verify the program.
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);

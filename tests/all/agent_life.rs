@@ -11,7 +11,7 @@ use std::time::Duration;
 use gdoi_lab::{Agent, Injector, Metrics, Network};
 use gdoi_wire::craft::Generator;
 
-use crate::kernel::in_network;
+use crate::kernel::{in_network, traffic_control};
 use crate::program;
 
 #[test]
@@ -200,7 +200,7 @@ fn native_mode_is_refused_where_there_is_none() {
             let metrics = agent.metrics().unwrap();
             assert!(metrics.sum("gdoi_capture_info", &labels) > 0.0, "{mode}");
         };
-        reached(&[], "tcx");
+        reached(&[], traffic_control());
         reached(&["--mode", "xdp-generic"], "xdp-generic");
     });
 }

@@ -12,7 +12,7 @@ use gdoi_monitor::source::xdp::interface::Interface;
 use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings, netlink};
 use gdoi_wire::craft::{self, ESP, Ethernet, Generator, Tag};
 
-use crate::kernel::in_network;
+use crate::kernel::{in_network, traffic_control};
 
 #[test]
 fn next_to_another_program_it_counts_the_same() {
@@ -20,7 +20,7 @@ fn next_to_another_program_it_counts_the_same() {
         let alone = Counted::of(&["--mode", "xdp"], "xdp");
         let mut other = Probe::load(&Settings::default(), Direction::Ingress).unwrap();
         other.attach(&watched(), Mode::Native).unwrap();
-        let beside = Counted::of(&[], "tcx");
+        let beside = Counted::of(&[], traffic_control());
         assert_eq!(beside, alone);
         assert!(network.has_program().unwrap(), "the other program was replaced");
         let agent = Agent::start(&quiet(&[])).unwrap();

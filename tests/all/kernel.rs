@@ -31,6 +31,20 @@ pub(crate) fn in_network(name: &str, test: impl FnOnce(&Network) + Send + 'stati
     }
 }
 
+/// The hook of traffic control that this kernel has: TCX since v6.6.
+pub(crate) fn traffic_control() -> &'static str {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let numbers: Vec<u32> = release
+        .splitn(3, '.')
+        .map_while(|part| part.parse().ok())
+        .collect();
+    if numbers[..2] >= [6, 6][..] {
+        "tcx"
+    } else {
+        "clsact"
+    }
+}
+
 /// Keeps the thread on one CPU, and other pinned threads off it.
 pub(crate) struct Pinned {
     before: CpuSet,

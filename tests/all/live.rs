@@ -18,6 +18,32 @@ fn a_key_server_and_its_members() {
 }
 
 #[test]
+fn the_demonstration_is_counted_as_it_was_sent() {
+    let name = "the_demonstration_is_counted_as_it_was_sent";
+    if !kernel::is_usable(name) {
+        return;
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo.pcap");
+    let offline = crate::replay::replay(&file, gdoi_core::Config::default());
+    let out = tempfile::tempdir().unwrap();
+    let replay = Replay {
+        file,
+        pace: Pace::Max,
+        times: 1,
+        out: out.path().to_owned(),
+        agent: Vec::new(),
+    };
+    // A thread of its own: it stays in the namespace it enters.
+    let outcome = std::thread::spawn(move || replay.run()).join().unwrap().unwrap();
+    let counted = |name| format!("{}", outcome.metrics.sum(name, &[]));
+    assert!(offline.messages > 0 && offline.esp > 0);
+    assert_eq!(counted("gdoi_packets_total"), outcome.sent.to_string());
+    assert_eq!(counted("gdoi_messages_total"), offline.messages.to_string());
+    assert_eq!(counted("gdoi_esp_packets_total"), offline.esp.to_string());
+    assert_eq!(counted("gdoi_events_lost_total"), "0");
+}
+
+#[test]
 fn behind_a_vlan_tag() {
     check("der_live_cbc_vlan100.pcap", 1, &[]);
 }
