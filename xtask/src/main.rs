@@ -12,6 +12,7 @@ mod dist;
 mod doctor;
 mod drift;
 mod ebpf;
+mod kernels;
 mod lab;
 mod linker;
 mod llvm;
@@ -72,6 +73,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Run tests of this repository on kernels of distributions, in emulated machines
+    Kernels(kernels::Kernels),
     /// Send a capture over a veth pair to the real agent; --help says what can be chosen
     #[command(disable_help_flag = true)]
     Replay {
@@ -109,6 +112,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Docs => lab::docs(&places),
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),
+        Task::Kernels(arguments) => kernels::run(&places, arguments),
         Task::Replay { arguments } => lab::replay(&places, arguments),
         Task::Score(args) => score::run(&places, args),
         Task::Setup => setup::run(&places),

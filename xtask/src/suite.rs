@@ -51,6 +51,28 @@ impl Suite {
         Ok(reader.suite)
     }
 
+    /// What tests said that ran elsewhere, and what a person should see of it.
+    pub(crate) fn of_output(output: &str, is_success: bool) -> (Self, String) {
+        let mut reader = Reader::default();
+        let shown: Vec<&str> = output.lines().filter_map(|line| reader.read(line)).collect();
+        reader.suite.is_success = is_success;
+        (reader.suite, shown.join("\n"))
+    }
+
+    /// Whether a test failed or was skipped, or none passed.
+    pub(crate) fn is_faulty(&self) -> bool {
+        !self.is_success || self.failed > 0 || self.passed == 0 || !self.skips.is_empty()
+    }
+
+    /// How many passed, of how many, in a few words.
+    pub(crate) fn short(&self) -> String {
+        let skipped = match self.skips.len() {
+            0 => String::new(),
+            skipped => format!(", {skipped} skipped"),
+        };
+        format!("{} of {}{skipped}", self.passed, self.passed + self.failed)
+    }
+
     /// Why the whole has failed, if it has.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

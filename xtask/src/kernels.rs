@@ -1,0 +1,210 @@
+//! `cargo xtask kernels`: the project's own tests on kernels of distributions, each in an emulated machine.
+
+pub(crate) mod archive;
+mod guest;
+pub(crate) mod kernel;
+pub(crate) mod machine;
+mod report;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use self::kernel::{Kernel, Source};
+use self::machine::{Boot, Machine};
+use self::report::{Outcome, Row};
+use crate::place::Places;
+
+/// What `kernels` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Kernels {
+    /// Only the kernel of this suite of Debian, such as bookworm
+    #[arg(long, value_name = "SUITE")]
+    only: Option<String>,
+    /// Only this area of tests, such as gateway
+    #[arg(long, value_name = "AREA", conflicts_with = "write")]
+    area: Option<String>,
+    /// Write the table to docs/kernels.md
+    #[arg(long, conflicts_with = "only")]
+    write: bool,
+    /// Keep what each guest said, as SUITE.log in this folder
+    #[arg(long, value_name = "DIR")]
+    logs: Option<PathBuf>,
+}
+
+/// Boots each kernel, runs the tests there, and says what came of it.
+pub(crate) fn run(places: &Places, arguments: &Kernels) -> Result<()> {
+    let sources: Vec<&Source> = SOURCES
+        .iter()
+        .filter(|source| is_wanted(source, arguments))
+        .collect();
+    if sources.is_empty() {
+        bail!("there is no such suite; there are {}", names().join(", "));
+    }
+    let areas: Vec<&Area> = AREAS
+        .iter()
+        .filter(|area| {
+            arguments
+                .area
+                .as_deref()
+                .is_none_or(|wanted| wanted == area.title)
+        })
+        .collect();
+    if areas.is_empty() {
+        bail!("there is no such area; there are {}", report::titles().join(", "));
+    }
+    let line = |area: &&Area| format!("{} {}\n", area.title, area.filters);
+    let list = areas.iter().map(line).collect::<Vec<_>>().concat();
+    let machine = Machine::prepare(places)?;
+    let guest = guest::build(places, &machine, &list)?;
+    let titles: Vec<&str> = areas.iter().map(|area| area.title).collect();
+    let mut rows = Vec::new();
+    for source in sources {
+        let row = one(places, arguments, (&machine, &guest), &titles, source);
+        println!("{row}");
+        rows.push(row);
+    }
+    println!("\n{}", report::table(&rows));
+    if arguments.write {
+        let path = places.root.join("docs/kernels.md");
+        fs::write(&path, report::document(&rows)).with_context(|| format!("write {}", path.display()))?;
+    }
+    let failed = rows.iter().filter(|row| !row.is_well()).count();
+    let skipped = rows.iter().filter(|row| row.is_skipped()).count();
+    println!("{} kernels, {failed} failed, {skipped} skipped", rows.len());
+    if failed > 0 {
+        bail!("{failed} kernels failed");
+    }
+    if skipped == rows.len() {
+        bail!("no kernel was booted");
+    }
+    Ok(())
+}
+
+fn is_wanted(source: &Source, arguments: &Kernels) -> bool {
+    let Some(only) = &arguments.only else {
+        return true;
+    };
+    source.suites.first().is_some_and(|suite| suite == only)
+}
+
+fn names() -> Vec<&'static str> {
+    SOURCES
+        .iter()
+        .filter_map(|source| source.suites.first().copied())
+        .collect()
+}
+
+fn one(
+    places: &Places,
+    arguments: &Kernels,
+    (machine, guest): (&Machine, &Path),
+    areas: &[&str],
+    source: &Source,
+) -> Row {
+    let row = |release: &str, seconds, outcome| Row {
+        name: source.name,
+        release: release.to_owned(),
+        seconds,
+        outcome,
+    };
+    let kernel = match Kernel::fetch(places, machine, source) {
+        Ok(kernel) => kernel,
+        Err(error) => return row("", 0.0, Outcome::Skipped(format!("{error:#}"))),
+    };
+    let start = Instant::now();
+    let said = machine.boot(&Boot {
+        name: "tests",
+        kernel: &kernel.image,
+        archives: &[guest.to_owned(), kernel.modules.clone()],
+        words: if source.is_too_old { "gdoi.refusal" } else { "" },
+        memory_mib: "1024",
+        seconds: 1200,
+    });
+    let seconds = start.elapsed().as_secs_f32();
+    let outcome = said.and_then(|said| {
+        if let (Some(folder), Some(suite)) = (&arguments.logs, source.suites.first()) {
+            fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+            fs::write(folder.join(format!("{suite}.log")), &said).context("keep what the guest said")?;
+        }
+        let expected = if source.is_too_old { &[] } else { areas };
+        Outcome::read(&said, expected, &kernel.release)
+    });
+    row(
+        &kernel.release,
+        seconds,
+        outcome.unwrap_or_else(|error| Outcome::Broken(format!("{error:#}"))),
+    )
+}
+
+/// Tests that run together.
+struct Area {
+    title: &'static str,
+    /// Parts of the names of its tests.
+    filters: &'static str,
+    /// What they show.
+    meaning: &'static str,
+}
+
+const AREAS: [Area; 6] = [
+    Area {
+        title: "parity",
+        filters: "parity::generated",
+        meaning: "both programs load, and say of 440,000 generated frames, by `BPF_PROG_TEST_RUN`, what user space \
+                  says: records, counters, SPI table",
+    },
+    Area {
+        title: "attach",
+        filters: "agent_life::native_mode agent_life::a_busy agent_life::a_missing agent_life::killed",
+        meaning: "native XDP on veth, generic XDP, traffic control (TCX, or clsact before Linux 6.6); refusals name \
+                  the fix; an agent that is killed leaves no program",
+    },
+    Area {
+        title: "replay",
+        filters: "live::the_demonstration",
+        meaning: "`tests/data/demo.pcap` over veth to the agent: messages and ESP packets equal what was sent, \
+                  nothing lost",
+    },
+    Area {
+        title: "gateway",
+        filters: "gateway::",
+        meaning: "next to another XDP program it counts the same; a forwarding gateway in both directions with what \
+                  it sends itself, a VLAN, a bridge port: each packet counted once",
+    },
+    Area {
+        title: "pins",
+        filters: "pins::",
+        meaning: "programs and counters stay in the kernel while agents end, are killed and are set up otherwise: \
+                  each packet is counted once",
+    },
+    Area {
+        title: "service",
+        filters: "service::as_nobody",
+        meaning: "without root, with the capabilities of the unit; systemd is told of start, reload and stop",
+    },
+];
+
+const SOURCES: [Source; 4] = [
+    Source {
+        name: "Debian 11",
+        suites: &["bullseye", "bullseye-security"],
+        is_too_old: true,
+    },
+    Source {
+        name: "Debian 12",
+        suites: &["bookworm", "bookworm-security"],
+        is_too_old: false,
+    },
+    Source {
+        name: "Debian 13",
+        suites: &["trixie", "trixie-security"],
+        is_too_old: false,
+    },
+    Source {
+        name: "Debian 13, backports",
+        suites: &["trixie-backports"],
+        is_too_old: false,
+    },
+];

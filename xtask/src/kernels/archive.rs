@@ -1,0 +1,129 @@
+//! Debian's archive, read with settings of our own: the packages of this machine are neither asked nor changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
+
+/// The packages of some suites.
+pub(crate) struct Archive {
+    folder: PathBuf,
+}
+
+impl Archive {
+    /// Reads the lists of `suites`, and keeps them and what is downloaded below `folder`.
+    pub(crate) fn open(folder: &Path, suites: &[&str]) -> Result<Self> {
+        if process::on_path("apt-get").is_none() || !Path::new(KEYRING).is_file() {
+            bail!("this machine has no apt with Debian's keys ({KEYRING})");
+        }
+        let archive = Self {
+            folder: folder.to_owned(),
+        };
+        if archive.settings().is_file() {
+            return Ok(archive);
+        }
+        for part in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(folder.join(part)).with_context(|| format!("make {}", folder.display()))?;
+        }
+        let line = |suite: &&str| {
+            let part = if suite.ends_with("-security") {
+                "debian-security"
+            } else {
+                "debian"
+            };
+            format!("deb [signed-by={KEYRING}] http://deb.debian.org/{part} {suite} main\n")
+        };
+        let sources = suites.iter().map(line).collect::<Vec<_>>().concat();
+        archive.write("sources.list", &sources)?;
+        archive.write("status", "")?;
+        let at = folder.display();
+        let settings = format!(
+            "Dir::State \"{at}\";\nDir::State::status \"{at}/status\";\nDir::State::Lists \"{at}/lists\";\n\
+             Dir::Cache \"{at}/cache\";\nDir::Etc::sourcelist \"{at}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
+             Acquire::Languages \"none\";\nAPT::Sandbox::User \"root\";\nAPT::Architecture \"amd64\";\n"
+        );
+        archive.write("new.conf", &settings)?;
+        let new = folder.join("new.conf");
+        process::output(
+            Command::new("apt-get")
+                .arg("-qq")
+                .arg("-c")
+                .arg(&new)
+                .arg("update"),
+        )?;
+        // Only once the lists are there: a run that was cut short begins again.
+        fs::rename(&new, archive.settings()).context("keep apt's settings")?;
+        Ok(archive)
+    }
+
+    /// What `package` depends on, directly.
+    pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>> {
+        let said = process::output(self.apt("apt-cache").args(["depends", package]))?;
+        let name = |line: &str| line.trim().strip_prefix("Depends: ").map(str::to_owned);
+        Ok(said.lines().filter_map(name).collect())
+    }
+
+    /// Downloads `package` alone, and says where it is.
+    pub(crate) fn download(&self, package: &str) -> Result<PathBuf> {
+        let folder = self.folder.join("alone").join(package);
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        process::output(
+            self.apt("apt-get")
+                .args(["download", package])
+                .current_dir(&folder),
+        )?;
+        debs(&folder)?
+            .pop()
+            .with_context(|| format!("{package} was not downloaded"))
+    }
+
+    /// Downloads packages and all that they depend on, and says where they are.
+    pub(crate) fn download_all(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+        let install = [
+            "install",
+            "--yes",
+            "--quiet",
+            "--download-only",
+            "--no-install-recommends",
+        ];
+        process::output(self.apt("apt-get").args(install).args(packages))?;
+        debs(&self.folder.join("cache/archives"))
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        let mut apt = Command::new(program);
+        apt.arg("-c").arg(self.settings());
+        apt
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.folder.join("apt.conf")
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+    }
+}
+
+/// Unpacks packages below `folder`, and runs none of their scripts.
+pub(crate) fn unpack(packages: &[PathBuf], folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    for package in packages {
+        process::output(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder))?;
+    }
+    Ok(())
+}
+
+fn debs(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    Ok(paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .collect())
+}
+
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -1,0 +1,124 @@
+//! What a guest is made of: our tests and the agent as this machine built them, and the libraries that they need here.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::machine::{Machine, copy};
+use crate::place::Places;
+use crate::process;
+
+/// Makes the file system of a guest that runs tests, packed.
+pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<PathBuf> {
+    let at = "/guest";
+    let root = machine.path(at);
+    if root.exists() {
+        fs::remove_dir_all(&root).context("empty the guest")?;
+    }
+    for folder in ["bin", "sbin", "proc", "sys", "dev", "tmp", "run", "root", "etc"] {
+        fs::create_dir_all(root.join(folder)).context("make a folder of the guest")?;
+    }
+    shell(machine, &root)?;
+    let (tests, agent) = programs(places)?;
+    for (program, is_ours) in [
+        (&tests, true),
+        (&agent, true),
+        (&host("ip")?, false),
+        (&host("setpriv")?, false),
+    ] {
+        add(program, &root, is_ours)?;
+    }
+    // Where they were when the tests were compiled.
+    let checkout = places.root.display().to_string();
+    for part in ["tests/data", "deploy/systemd"] {
+        let to = root.join(
+            places
+                .root
+                .join(part)
+                .strip_prefix("/")
+                .context("a path from the root")?,
+        );
+        fs::create_dir_all(&to).context("make a folder of the guest")?;
+        for entry in fs::read_dir(places.root.join(part)).with_context(|| format!("read {part}"))? {
+            let from = entry.context("read a folder")?.path();
+            copy(&from, &to.join(from.file_name().context("a name")?))?;
+        }
+    }
+    let paths = format!(
+        "CHECKOUT={checkout}\nTESTS={}\nAGENT={}\n",
+        tests.display(),
+        agent.display()
+    );
+    fs::write(root.join("paths"), paths).context("tell the guest its paths")?;
+    fs::write(root.join("areas"), areas).context("tell the guest its work")?;
+    let init = root.join("init");
+    copy(&places.root.join("xtask/guest/init"), &init)?;
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).context("make init executable")?;
+    machine.pack(at, "/guest.cpio")?;
+    Ok(machine.path("/guest.cpio"))
+}
+
+/// One static program under all its names, but for those that we bring.
+fn shell(machine: &Machine, root: &Path) -> Result<()> {
+    copy(&machine.path("/bin/busybox"), &root.join("bin/busybox"))?;
+    let names = process::output(machine.command("busybox").arg("--list"))?;
+    for name in names
+        .lines()
+        .filter(|name| !["busybox", "ip", "setpriv"].contains(name))
+    {
+        symlink("busybox", root.join("bin").join(name)).with_context(|| format!("link {name}"))?;
+    }
+    symlink("/bin/busybox", root.join("sbin/modprobe")).context("link modprobe")
+}
+
+/// The test program and the agent, built.
+fn programs(places: &Places) -> Result<(PathBuf, PathBuf)> {
+    process::run(
+        places
+            .cargo()
+            .args(["build", "--quiet", "--package", "gdoi-monitor"]),
+    )?;
+    let mut cargo = places.cargo();
+    cargo.args(["test", "--package", "gdoi-tests", "--test", "all", "--no-run"]);
+    let said = process::output(cargo.args(["--message-format", "json"]))?;
+    let tests = said
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|message| {
+            let is_tests = message.pointer("/target/name")? == "all";
+            let path = message.get("executable")?.as_str()?;
+            is_tests.then(|| PathBuf::from(path))
+        })
+        .context("cargo built no tests")?;
+    // The tests look for it beside them.
+    let agent = tests
+        .ancestors()
+        .nth(2)
+        .context("the folder of the profile")?
+        .join("gdoi-monitor");
+    Ok((tests, agent))
+}
+
+fn host(program: &str) -> Result<PathBuf> {
+    process::on_path(program).with_context(|| format!("there is no {program}: cargo xtask setup"))
+}
+
+/// A program at its own path, with the libraries that it needs.
+fn add(program: &Path, root: &Path, strip: bool) -> Result<()> {
+    let in_root = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+    let to = in_root(program);
+    copy(program, &to)?;
+    if strip && process::on_path("strip").is_some() {
+        process::output(Command::new("strip").arg(&to))?;
+    }
+    let said = process::output(Command::new("ldd").arg(program))?;
+    for library in said.split_whitespace().filter(|word| word.starts_with('/')) {
+        let library = Path::new(library);
+        copy(library, &in_root(library))?;
+    }
+    Ok(())
+}

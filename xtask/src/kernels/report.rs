@@ -1,0 +1,225 @@
+//! What guests said, and the table of it.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::AREAS;
+use crate::suite::Suite;
+
+/// What came of one kernel.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// As the kernel says it; empty where there is none.
+    pub(super) release: String,
+    /// From the emulator's start to its end.
+    pub(super) seconds: f32,
+    pub(super) outcome: Outcome,
+}
+
+/// What a guest came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It did not come to an end, or not to the one that was expected.
+    Broken(String),
+    /// The agent refused the kernel, as it is to.
+    Refused(String),
+    /// There was nothing to boot.
+    Skipped(String),
+    /// The tests of each area.
+    Tested(BTreeMap<String, Suite>),
+}
+
+impl Outcome {
+    /// Reads the serial line of a guest that was to run the areas `expected`, or none: then it is to refuse its kernel.
+    pub(super) fn read(said: &str, expected: &[&str], release: &str) -> Result<Self> {
+        if expected.is_empty() {
+            let refusal = said.lines().find(|line| line.contains(REFUSAL));
+            let refusal = refusal.context("the agent did not name the Linux that it takes")?;
+            if !said.contains("REFUSAL 1\n") || !refusal.contains(release) {
+                bail!("the agent was to end with 1 and to name this kernel: {refusal}");
+            }
+            return Ok(Self::Refused(
+                refusal.trim_start_matches("gdoi-monitor: ").to_owned(),
+            ));
+        }
+        let mut areas = BTreeMap::new();
+        for part in said.split("AREA ").skip(1) {
+            let (title, rest) = part.split_once('\n').context("an area without a title")?;
+            let code = rest.split(&format!("END {title} ")).nth(1);
+            let code = code.and_then(|rest| rest.split_whitespace().next());
+            let code = code.with_context(|| format!("{title} did not end"))?;
+            let (suite, shown) = Suite::of_output(rest, code == "0");
+            if suite.is_faulty() {
+                eprintln!("{title}:\n{shown}");
+            }
+            areas.insert(title.to_owned(), suite);
+        }
+        let missing: Vec<&str> = expected
+            .iter()
+            .copied()
+            .filter(|title| !areas.contains_key(*title))
+            .collect();
+        if !missing.is_empty() {
+            bail!("the guest did not come to {}", missing.join(", "));
+        }
+        Ok(Self::Tested(areas))
+    }
+}
+
+impl Row {
+    /// Whether everything that ran went as it should.
+    pub(super) fn is_well(&self) -> bool {
+        match &self.outcome {
+            Outcome::Broken(_) => false,
+            Outcome::Refused(_) | Outcome::Skipped(_) => true,
+            // A guest has all that these tests need: what is skipped there was not tested.
+            Outcome::Tested(areas) => !areas.values().any(Suite::is_faulty),
+        }
+    }
+
+    pub(super) fn is_skipped(&self) -> bool {
+        matches!(self.outcome, Outcome::Skipped(_))
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = vec![self.name.to_owned(), self.release.clone()];
+        match &self.outcome {
+            Outcome::Broken(why) | Outcome::Skipped(why) | Outcome::Refused(why) => {
+                let word = match &self.outcome {
+                    Outcome::Broken(_) => "FAILED",
+                    Outcome::Refused(_) => "refused, as it should be",
+                    _ => "SKIP",
+                };
+                let why = why.lines().next().unwrap_or_default();
+                cells.push(format!("{word}: {why}"));
+                cells.extend(AREAS.iter().skip(1).map(|_| String::new()));
+            }
+            Outcome::Tested(areas) => {
+                let cell = |title: &str| {
+                    areas
+                        .get(title)
+                        .map_or_else(|| "not run".to_owned(), Suite::short)
+                };
+                cells.extend(AREAS.iter().map(|area| cell(area.title)));
+            }
+        }
+        cells.push(format!("{:.0}", self.seconds));
+        cells
+    }
+}
+
+impl Display for Row {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            release,
+            seconds,
+            outcome,
+        } = self;
+        match outcome {
+            Outcome::Skipped(why) => write!(f, "SKIP kernel of {name}: {why}"),
+            Outcome::Broken(why) => write!(f, "FAILED {name} {release} after {seconds:.0} s: {why}"),
+            Outcome::Refused(why) => write!(f, "{name} {release}: refused in {seconds:.0} s: {why}"),
+            Outcome::Tested(areas) => {
+                write!(f, "{name} {release}:")?;
+                for (title, suite) in areas {
+                    write!(f, " {title} {},", suite.short())?;
+                }
+                write!(f, " {seconds:.0} s")
+            }
+        }
+    }
+}
+
+/// The names of the areas.
+pub(super) fn titles() -> Vec<&'static str> {
+    AREAS.iter().map(|area| area.title).collect()
+}
+
+/// A row for each kernel, a column for each area.
+pub(super) fn table(rows: &[Row]) -> String {
+    let mut heading = vec!["distribution", "kernel"];
+    heading.extend(titles());
+    heading.push("seconds");
+    let mut text = format!("| {} |\n|{}\n", heading.join(" | "), "---|".repeat(heading.len()));
+    for row in rows {
+        // Writing to a string does not fail.
+        writeln!(text, "| {} |", row.cells().join(" | ")).unwrap_or_default();
+    }
+    text
+}
+
+/// The page about it.
+pub(super) fn document(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "# Kernels\n\n`cargo xtask kernels --write` wrote this page. It boots kernels as distributions built them, each in an \
+         emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout.\n\n",
+    );
+    text.push_str(&table(rows));
+    text.push_str("\nNumbers are tests that passed, of those that ran. An emulated machine is slow: seconds are the whole, from \
+                   its start to its\nend, and say nothing about the agent.\n\n");
+    for area in &AREAS {
+        writeln!(text, "- **{}**: {}.", area.title, area.meaning).unwrap_or_default();
+    }
+    text
+}
+
+const REFUSAL: &str = "it takes Linux ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSED: &str = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out";
+
+    fn read(said: &str, expected: &[&str]) -> Outcome {
+        Outcome::read(said, expected, "6.1").unwrap()
+    }
+
+    #[test]
+    fn areas_are_read_apart() {
+        let said = format!(
+            "noise\nAREA a\nrunning 3 tests\n{PASSED}\nEND a 0\nAREA b\nrunning 1 test\n\
+             test result: FAILED. 0 passed; 1 failed\nEND b 101\n"
+        );
+        let Outcome::Tested(areas) = read(&said, &["a", "b"]) else {
+            panic!("tests ran");
+        };
+        assert!(!areas["a"].is_faulty() && areas["b"].is_faulty());
+        assert_eq!(areas["a"].short(), "3 of 3");
+        assert_eq!(areas["b"].short(), "0 of 1");
+    }
+
+    #[test]
+    fn nothing_and_half_of_it_are_no_success() {
+        assert!(Outcome::read("panic", &["a"], "6.1").is_err());
+        assert!(Outcome::read(&format!("AREA a\n{PASSED}\n"), &["a"], "6.1").is_err());
+        let nothing = "AREA a\nrunning 0 tests\ntest result: ok. 0 passed; 0 failed\nEND a 0\n";
+        let Outcome::Tested(areas) = read(nothing, &["a"]) else {
+            panic!("an area ended");
+        };
+        assert!(areas["a"].is_faulty());
+        let skipped = format!("AREA a\nSKIP x: this kernel has no y\n{PASSED}\nEND a 0\n");
+        let Outcome::Tested(areas) = read(&skipped, &["a"]) else {
+            panic!("an area ended");
+        };
+        assert!(areas["a"].is_faulty());
+    }
+
+    #[test]
+    fn an_area_that_is_missing_is_a_fault() {
+        let said = format!("AREA a\n{PASSED}\nEND a 0\nDOWN 9.1\n");
+        let error = Outcome::read(&said, &["a", "b", "c"], "6.1").unwrap_err();
+        assert_eq!(error.to_string(), "the guest did not come to b, c");
+    }
+
+    #[test]
+    fn a_refusal_names_the_kernel() {
+        let said = "gdoi-monitor: the kernel cannot load the program: it takes Linux 5.18 or newer; this is 5.10\nREFUSAL 1\n";
+        assert!(Outcome::read(said, &[], "5.10").is_ok());
+        assert!(Outcome::read(said, &[], "5.9").is_err());
+        assert!(Outcome::read("REFUSAL 1\n", &[], "5.10").is_err());
+    }
+}
