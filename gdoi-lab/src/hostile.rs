@@ -1,53 +1,40 @@
 //! What hostile input meets, one function for each place it comes in: the targets of `fuzz/`, whose corpus a test
 //! replays. Each takes any octets and must come back.
 
-use std::io::Cursor;
-use std::path::Path;
+mod files;
+mod kernel;
+mod pages;
+mod wire;
 
-use gdoi_core::{Limits, Observation, Timestamp, Tracker, observation::Message};
-use gdoi_monitor::config::Config;
-use gdoi_monitor::source::pcap::Reader;
-use gdoi_wire::isakmp::Payloads;
-use gdoi_wire::record::Record;
-use gdoi_wire::{Capture, Ports, Seen};
+pub use files::{capture, config, scenario, state, web};
+pub use kernel::kernel;
+pub use pages::{client, pages};
+pub use wire::{dissect, payloads, records};
 
-/// A frame from the wire, all the way to the tracker.
+/// A target: takes any octets, and panics when they found something.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name in `fuzz/`.
+pub const TARGETS: [(&str, Target); 12] = [
+    ("capture", capture),
+    ("client", client),
+    ("config", config),
+    ("dissect", dissect),
+    ("kernel", kernel),
+    ("pages", pages),
+    ("payloads", payloads),
+    ("records", records),
+    ("scenario", scenario),
+    ("state", state),
+    ("tracker", tracker),
+    ("web", web),
+];
+
+/// What passes and what an observer says of it: the tracker against the reference model.
 ///
 /// # Panics
 ///
-/// When a payload is longer than what holds it: that is what is looked for.
-pub fn dissect(octets: &[u8]) {
-    let frame = Capture::whole(octets);
-    let mut tracker = Tracker::new(gdoi_core::Config::default(), Limits::default());
-    let mut out = Vec::new();
-    if let Seen::Packet(packet) = gdoi_wire::dissect(&frame, &Ports::DEFAULT)
-        && let Some((record, behind)) = Record::message(&packet, &frame)
-    {
-        let payloads = frame.up_to(behind, usize::from(record.snapshot_octets));
-        let first = record.isakmp().next_payload();
-        assert!(Payloads::new(first, payloads).all(|payload| payload.body.len() <= payloads.len()));
-        if let Some(message) = Message::from_record(&record, payloads) {
-            tracker.observe(Timestamp::from_nanos(1), &Observation::Message(message), &mut out);
-        }
-    }
-    tracker.finish(Timestamp::from_nanos(2), &mut out);
-}
-
-/// A capture file.
-pub fn capture(octets: &[u8]) {
-    let stream = Box::new(Cursor::new(octets.to_vec()));
-    let Ok(mut reader) = Reader::new(Path::new("hostile"), stream) else {
-        return;
-    };
-    while let Ok(Some(frame)) = reader.next_frame() {
-        frame.dissect(&Ports::DEFAULT);
-    }
-}
-
-/// A configuration file.
-pub fn config(octets: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(octets) {
-        // Refused or not: an error is an answer.
-        drop(Config::parse(Path::new("hostile"), text));
-    }
+/// When they disagree.
+pub fn tracker(octets: &[u8]) {
+    gdoi_sim::reference::check(octets);
 }

@@ -14,8 +14,11 @@ mod inject;
 mod metrics;
 mod network;
 pub mod offline;
+mod parity;
 pub mod prometheus;
+pub mod reliability;
 pub mod replay;
+pub mod searched;
 mod stranger;
 mod test_run;
 
@@ -24,5 +27,6 @@ pub use capture::{Frame, Frames};
 pub use inject::{Injector, Pace};
 pub use metrics::Metrics;
 pub use network::{Network, ip};
+pub use parity::Parity;
 pub use stranger::Stranger;
 pub use test_run::test_run;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
 use gdoi_lab::offline::Offline;
 use gdoi_lab::replay::Replay;
-use gdoi_lab::{Frames, Pace, test_run};
+use gdoi_lab::{Frames, Pace, reliability, searched, test_run};
 use gdoi_monitor::source::xdp::Settings;
 use gdoi_sim::scenario::{self, Scenario};
 use gdoi_wire::Class;
@@ -35,6 +35,10 @@ enum Task {
         /// Folder of the documents
         folder: PathBuf,
     },
+    /// Write what the logs in a folder say of fuzzing
+    Fuzzed(Searched),
+    /// Write what became of the mutants in folders
+    Mutated(Searched),
     /// Measure what analysing a capture costs
     Offline(Analysing),
     /// Send a capture over a veth pair to the agent
@@ -59,6 +63,16 @@ struct Measurement {
     /// Write the document too
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Searched {
+    /// The document with a section for it
+    #[arg(long, value_name = "FILE")]
+    document: PathBuf,
+    /// Where it was left
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -136,6 +150,13 @@ fn run(task: Task) -> Result<()> {
             fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;
             format!("{}\n", path.display())
         }
+        Task::Fuzzed(Searched { document, folders }) => {
+            let text: Result<Vec<_>> = folders.iter().map(|logs| searched::fuzzed(logs)).collect();
+            written(&document, "fuzz", text?.concat())?
+        }
+        Task::Mutated(Searched { document, folders }) => {
+            written(&document, "mutants", searched::mutated(&folders)?)?
+        }
         Task::Offline(arguments) => measured(arguments)?,
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
@@ -176,6 +197,12 @@ fn benchmarks(arguments: Measurement) -> Result<String> {
     let text = bench::document(&measured, effort).context("write the document")?;
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     Ok(format!("{}\n", path.display()))
+}
+
+/// Writes a section of a document, and says it.
+fn written(document: &Path, section: &str, text: String) -> Result<String> {
+    reliability::write(document, section, &text)?;
+    Ok(text)
 }
 
 fn measured(arguments: Analysing) -> Result<String> {

@@ -17,6 +17,7 @@ pub mod demonstration;
 mod emission;
 mod message;
 mod observe;
+pub mod reference;
 pub mod scenario;
 pub mod score;
 mod story;

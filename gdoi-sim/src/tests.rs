@@ -5,6 +5,7 @@ mod demonstrations;
 mod library;
 mod matrix;
 mod message;
+mod reference;
 mod score;
 mod tac_note;
 

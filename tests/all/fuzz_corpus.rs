@@ -3,16 +3,58 @@
 use std::fs;
 use std::path::Path;
 
-use gdoi_lab::hostile;
+use gdoi_lab::hostile::{self, TARGETS, Target};
+
+use crate::kernel;
 
 #[test]
 fn every_file_comes_back() {
-    check("capture", hostile::capture);
-    check("config", hostile::config);
-    check("dissect", hostile::dissect);
+    for (name, target) in TARGETS {
+        match name {
+            "kernel" => {
+                if kernel::is_usable("the corpus of the kernel") {
+                    let _pinned = kernel::Pinned::new();
+                    check(name, target);
+                }
+            }
+            _ => check(name, target),
+        }
+    }
 }
 
-fn check(name: &str, target: fn(&[u8])) {
+/// Each target is one that can be built, and each that can be built is here.
+#[test]
+fn every_target_has_its_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
+    let mut files: Vec<String> = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    files.sort();
+    let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(files, names);
+}
+
+/// A capture of the wrong kind, a state of another version and the like are no findings; a panic is.
+#[test]
+fn an_octet_alone_comes_back() {
+    for octet in 0..=u8::MAX {
+        hostile::payloads(&[octet]);
+        hostile::tracker(&[octet, octet, octet]);
+    }
+}
+
+fn check(name: &str, target: Target) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../fuzz/corpus")
         .join(name);
@@ -21,10 +63,12 @@ fn check(name: &str, target: fn(&[u8])) {
         let octets = fs::read(entry.unwrap().path()).unwrap();
         target(&octets);
         // And cut short anywhere.
-        for end in 0..octets.len().min(600) {
+        for end in 0..octets.len().min(SHORT) {
             target(&octets[..end]);
         }
         files += 1;
     }
     assert!(files > 0, "no corpus for {name}");
 }
+
+const SHORT: usize = 600;

@@ -1,7 +1,7 @@
 //! Work with the real kernel: done by the laboratory, which is built when it is first wanted.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -57,6 +57,13 @@ pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
         }
     }
     process::run(&mut lab)
+}
+
+/// A section of `docs/reliability.md` from what a search left behind.
+pub(crate) fn write_document(places: &Places, command: &str, found: &[PathBuf]) -> Result<()> {
+    let mut lab = program(places, Build::Development, "gdoi-lab")?;
+    let document = places.root.join("docs/reliability.md");
+    process::run(lab.arg(command).arg("--document").arg(document).args(found))
 }
 
 /// `cargo xtask demo`: the main job on a capture of six branches, one of which misses a rekey.

@@ -22,6 +22,7 @@ mod place;
 mod probe;
 mod process;
 mod score;
+mod search;
 mod setup;
 mod simulate;
 mod suite;
@@ -75,6 +76,10 @@ enum Task {
     },
     /// Run tests of this repository on kernels of distributions, in emulated machines
     Kernels(kernels::Kernels),
+    /// Give hostile input to everything that takes input, for minutes or hours
+    Fuzz(search::Fuzz),
+    /// Break the code in many places, and see which breakages the tests catch
+    Mutants(search::Mutants),
     /// Send a capture over a veth pair to the real agent; --help says what can be chosen
     #[command(disable_help_flag = true)]
     Replay {
@@ -113,6 +118,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Doctor => doctor::run(&places),
         Task::Ebpf { check } => ebpf::run(&places, *check),
         Task::Kernels(arguments) => kernels::run(&places, arguments),
+        Task::Fuzz(arguments) => search::fuzz(&places, arguments),
+        Task::Mutants(arguments) => search::mutants(&places, arguments),
         Task::Replay { arguments } => lab::replay(&places, arguments),
         Task::Score(args) => score::run(&places, args),
         Task::Setup => setup::run(&places),

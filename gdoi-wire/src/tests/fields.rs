@@ -6,7 +6,7 @@ use std::vec::Vec;
 use super::{packet, socket};
 use crate::craft::{self, ESP, Ethernet, Message, Tag};
 use crate::isakmp::LengthCheck;
-use crate::{Body, Exchange, Vlan};
+use crate::{Body, Exchange, Ports, Vlan};
 
 #[test]
 fn tags_at_their_largest() {
@@ -161,4 +161,20 @@ fn the_header_at_its_largest_and_smallest() {
         };
         assert_eq!(header.length_check(28), expected);
     }
+}
+
+#[test]
+fn every_port_counts_at_either_end_and_no_other_does() {
+    let ports = Ports {
+        isakmp: [1, 2, 3, 4],
+        nat_t: [0; Ports::SLOTS],
+    };
+    for port in 1..=4 {
+        assert!(ports.is_isakmp(port, 9) && ports.is_isakmp(9, port), "{port}");
+    }
+    assert!(!ports.is_isakmp(9, 8) && !ports.is_isakmp(0, 0));
+    assert!(
+        !ports.is_nat_t(0, 9) && !ports.is_nat_t(9, 0),
+        "zero marks an unused entry"
+    );
 }

@@ -9,7 +9,7 @@ use crate::craft::{self, Ethernet, Generator, Message, Tag, chain};
 use crate::isakmp::Payloads;
 use crate::record::{
     Counters, FIRST_SPI, FLAG_FIRST_FRAGMENT, FLAG_MARKED, KIND_MESSAGE, KIND_SPI_SEEN, RECORD_VERSION,
-    Record, SNAPSHOT_OCTETS, bucket_of, site_key, slot_key,
+    Record, SNAPSHOT_OCTETS, bucket_of, site_address_v4, site_key, slot_key,
 };
 use crate::{Capture, Esp, Exchange, Ports, Seen, dissect};
 
@@ -205,6 +205,12 @@ fn keys_of_the_maps() {
     assert_eq!((bits, &key[10..]), (120, &[0xff, 0xff, 192, 168, 13, 0][..]));
     let (bits, key) = site_key("2001:db8::".parse().unwrap(), 32);
     assert_eq!((bits, &key[..4]), (32, &[0x20, 0x01, 0x0d, 0xb8][..]));
+    let (_, key) = site_key("192.0.2.1".parse().unwrap(), 32);
+    assert_eq!(
+        site_address_v4([192, 0, 2, 1]),
+        key,
+        "what is looked up is what was put in"
+    );
     assert_eq!(slot_key(u32::MAX, 1), 0x1_ffff_ffff);
     for mask in [0, 1, 2_047, u32::MAX] {
         for spi in [FIRST_SPI, FIRST_SPI + 1, 0x8000_0000, u32::MAX] {

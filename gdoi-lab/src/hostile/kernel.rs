@@ -1,0 +1,66 @@
+//! Frames through the programs in the kernel, compared with user space.
+
+use std::cell::RefCell;
+
+use anyhow::Result;
+use gdoi_core::observation::Site;
+use gdoi_monitor::source::xdp::{Hook, SiteRoute};
+use gdoi_wire::record::site_key;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::{Pid, geteuid};
+
+use crate::Parity;
+
+thread_local! {
+    static HOOKS: RefCell<Option<Vec<Parity>>> = RefCell::new(hooks().ok());
+}
+
+/// A frame through the program at each hook. Without root nothing happens.
+///
+/// # Panics
+///
+/// When the kernel does something else with it than user space says.
+pub fn kernel(frame: &[u8]) {
+    if !geteuid().is_root() || frame.len() < ETHERNET_OCTETS || frame.len() > MOST_OCTETS {
+        return;
+    }
+    HOOKS.with_borrow_mut(|hooks| {
+        let hooks = hooks.as_mut();
+        assert!(hooks.is_some(), "the programs cannot be loaded");
+        for parity in hooks.into_iter().flatten() {
+            let ran = parity.check(frame, &"this");
+            assert!(ran.is_ok(), "{ran:?}: {frame:02x?}");
+        }
+    });
+}
+
+/// The program at each hook, with sites, for a thread that stays on its CPU.
+fn hooks() -> Result<Vec<Parity>> {
+    pin()?;
+    let route = |prefix: [u8; 4], length, site| SiteRoute {
+        prefix: site_key(prefix.into(), length),
+        site: Site(site),
+    };
+    let sites = vec![route([0, 0, 0, 0], 1, 1), route([10, 0, 0, 0], 8, 2)];
+    [Hook::Xdp, Hook::Tc]
+        .into_iter()
+        .map(|hook| Parity::load(hook, sites.clone()))
+        .collect()
+}
+
+/// The SPI table is per CPU.
+fn pin() -> Result<()> {
+    let here = Pid::from_raw(0);
+    let may = sched_getaffinity(here)?;
+    if let Some(first) = (0..CpuSet::count()).find(|cpu| may.is_set(*cpu).unwrap_or(false)) {
+        let mut one = CpuSet::new();
+        one.set(first)?;
+        sched_setaffinity(here, &one)?;
+    }
+    Ok(())
+}
+
+/// The kernel test-runs no frame without a whole Ethernet header.
+const ETHERNET_OCTETS: usize = 14;
+/// Nor one that does not fit a page, with what it keeps beside it.
+const MOST_OCTETS: usize = 3_000;

@@ -1,0 +1,115 @@
+//! What comes from the wire: frames, payloads, and records as the kernel hands them over.
+
+use std::time::Duration;
+
+use gdoi_core::observation::{Esp, Message, Site};
+use gdoi_core::{Limits, Observation, Timestamp, Tracker};
+use gdoi_wire::isakmp::{MAX_PAYLOADS, Payloads};
+use gdoi_wire::record::Record;
+use gdoi_wire::{Capture, Ports, Seen};
+
+/// A frame from the wire, all the way to the tracker.
+///
+/// # Panics
+///
+/// When a payload is longer than what holds it: that is what is looked for.
+pub fn dissect(octets: &[u8]) {
+    let frame = Capture::whole(octets);
+    let mut tracker = Tracker::new(gdoi_core::Config::default(), Limits::default());
+    let mut out = Vec::new();
+    if let Seen::Packet(packet) = gdoi_wire::dissect(&frame, &Ports::DEFAULT)
+        && let Some((record, behind)) = Record::message(&packet, &frame)
+    {
+        let kept = frame.up_to(behind, usize::from(record.snapshot_octets));
+        let first = record.isakmp().next_payload();
+        walk(first, kept);
+        if let Some(message) = Message::from_record(&record, kept) {
+            tracker.observe(Timestamp::from_nanos(1), &Observation::Message(message), &mut out);
+        }
+    }
+    tracker.finish(Timestamp::from_nanos(2), &mut out);
+}
+
+/// The type of the first payload, and the payloads.
+///
+/// # Panics
+///
+/// As [`dissect`].
+pub fn payloads(octets: &[u8]) {
+    if let [first, rest @ ..] = octets {
+        walk(*first, rest);
+    }
+}
+
+/// Payloads take no more octets than there are, and are no more than are followed.
+fn walk(first: u8, octets: &[u8]) {
+    let (mut taken, mut count) = (0, 0);
+    for payload in Payloads::new(first, octets) {
+        taken += 4 + payload.body.len();
+        count += 1;
+    }
+    assert!(taken <= octets.len(), "{taken} octets of {}", octets.len());
+    assert!(count <= usize::from(MAX_PAYLOADS), "{count} payloads");
+}
+
+/// Records as from the ring, each behind an octet that says how long after the one before it, to a tracker with little
+/// room, which is saved and restored.
+///
+/// # Panics
+///
+/// When a table outgrows its bound, a counter shrinks, or what was restored knows something else.
+pub fn records(octets: &[u8]) {
+    let mut tracker = Tracker::new(gdoi_core::Config::default(), LITTLE_ROOM);
+    let (mut out, mut now, mut rest) = (Vec::new(), Timestamp::from_nanos(1_000_000_000), octets);
+    let mut messages = 0;
+    while let [wait, record @ ..] = rest {
+        let Some((record, snapshot)) = Record::parse(record) else {
+            break;
+        };
+        now = now.after(Duration::from_millis(u64::from(*wait).pow(2) * 20));
+        match Message::from_record(record, snapshot) {
+            Some(message) => {
+                messages += 1;
+                tracker.observe(now, &Observation::Message(message), &mut out);
+            }
+            None => tracker.observe(now, &Observation::Esp(esp(record, now)), &mut out),
+        }
+        rest = rest
+            .get(1 + size_of::<Record>() + snapshot.len()..)
+            .unwrap_or_default();
+    }
+    let known = tracker.snapshot();
+    let counted: u64 = known.messages.values().sum();
+    assert_eq!(counted, messages, "every message is counted once");
+    for table in &known.tables {
+        assert!(table.entries <= table.capacity, "{table:?}");
+    }
+    if let Ok(saved) = tracker.save() {
+        let restored = Tracker::restore(gdoi_core::Config::default(), LITTLE_ROOM, &saved);
+        let restored = restored.map(|tracker| tracker.snapshot());
+        assert_eq!(restored.as_ref(), Ok(&known), "restored as it was saved");
+    }
+    tracker.finish(now, &mut out);
+}
+
+/// ESP with what a record says of it.
+fn esp(record: &Record, now: Timestamp) -> Esp {
+    Esp {
+        spi: record.spi,
+        site: (record.site > 0).then_some(Site(record.site)),
+        packets: u64::from(record.frame_octets),
+        octets: record.at_ns,
+        first: now.before(Duration::from_nanos(u64::from(record.sequence))),
+        last: now,
+    }
+}
+
+const LITTLE_ROOM: Limits = Limits {
+    members: 5,
+    groups: 4,
+    spis: 6,
+    key_servers: 4,
+    associations: 5,
+    keks: 4,
+    hash_seed: 7,
+};

@@ -1,0 +1,213 @@
+//! The programs in the kernel and the dissector in user space say the same of every frame.
+//!
+//! Each frame goes through `BPF_PROG_TEST_RUN`, and what the kernel did is compared with what user space says: the
+//! record, every counter, and the SPI table, which is modelled slot by slot.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use anyhow::{Context as _, Result};
+use gdoi_monitor::source::xdp::{Count, Direction, Hook, Probe, Settings, SiteRoute};
+use gdoi_wire::record::{Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Record, bucket_of, slot_key};
+use gdoi_wire::{Body, Capture, Class, Esp, Fragment, Octets as _, Packet, Seen};
+
+/// The program at a hook, and what it should have done so far. The table is per CPU: the thread has to stay on one.
+pub struct Parity {
+    probe: Probe,
+    hook: Hook,
+    sites: Vec<SiteRoute>,
+    expect: Counters,
+    table: Vec<[u64; 2]>,
+    counts: BTreeMap<(u32, u32), (u64, u64)>,
+    messages: u64,
+}
+
+impl Parity {
+    /// Loads the program, with these sites.
+    pub fn load(hook: Hook, sites: Vec<SiteRoute>) -> Result<Self> {
+        let settings = Settings {
+            sites: sites.clone(),
+            buckets: BUCKETS,
+            ..Settings::default()
+        };
+        Ok(Self {
+            probe: Probe::load(&settings, Direction::Ingress)?,
+            hook,
+            sites,
+            expect: Counters::default(),
+            table: vec![[0; 2]; BUCKETS as usize],
+            counts: BTreeMap::new(),
+            messages: 0,
+        })
+    }
+
+    /// What the program should have counted, and did.
+    pub fn counters(&self) -> &Counters {
+        &self.expect
+    }
+
+    /// Messages among the frames so far.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Runs a frame through the program.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot run it.
+    ///
+    /// # Panics
+    ///
+    /// When the program does something else with it than user space says.
+    pub fn check(&mut self, frame: &[u8], which: &dyn Display) -> Result<()> {
+        let (verdict, _) = match self.probe.test_run(self.hook, frame, 1) {
+            Err(_) if self.hook == Hook::Tc && !TC_TEST_RUN.contains(&frame.len()) => return Ok(()),
+            ran => ran?,
+        };
+        let goes_on = match self.hook {
+            Hook::Tc => TC_ACT_UNSPEC,
+            Hook::Xdp => XDP_PASS,
+        };
+        assert_eq!(verdict, goes_on, "{which}: {frame:02x?}");
+        let mut got = Vec::new();
+        self.probe.drain(usize::MAX, |record| got.push(record.to_vec()));
+        let expected = self.expect(frame);
+        assert_eq!(got.len(), expected.len(), "{which}: records of {frame:02x?}");
+        for (octets, (expected, payloads)) in got.iter().zip(&expected) {
+            let (record, snapshot) = Record::parse(octets).context("read a record")?;
+            assert!(record.at_ns > 0, "{which}: no time");
+            // Who received it and when are not in the frame.
+            let record = Record {
+                at_ns: 0,
+                interface: 0,
+                ..*record
+            };
+            assert_eq!(record, *expected, "{which}: {frame:02x?}");
+            assert_eq!(snapshot, payloads, "{which}: {frame:02x?}");
+        }
+        assert_eq!(self.probe.counters()?, self.expect, "{which}: {frame:02x?}");
+        Ok(())
+    }
+
+    /// What the kernel should do with a frame, said by user space.
+    fn expect(&mut self, frame: &[u8]) -> Vec<(Record, Vec<u8>)> {
+        let capture = Capture::whole(frame);
+        let octets = capture.wire_length() as u64;
+        let seen = gdoi_wire::dissect(&capture, &Settings::default().ports);
+        let class = match &seen {
+            Seen::Packet(packet) => packet.class(),
+            Seen::Miss(_) | Seen::Other => Class::Other,
+        };
+        add(&mut self.expect.packets, class as usize, 1);
+        add(&mut self.expect.octets, class as usize, octets);
+        match seen {
+            Seen::Other => Vec::new(),
+            Seen::Miss(miss) => {
+                add(&mut self.expect.misses, miss as usize, 1);
+                Vec::new()
+            }
+            Seen::Packet(packet) => {
+                self.expect.first_fragments += u64::from(packet.fragment == Fragment::First);
+                match packet.body {
+                    Body::Isakmp { .. } => {
+                        self.messages += 1;
+                        let message = Record::message(&packet, &capture);
+                        let with_payloads = message.map(|(record, behind)| {
+                            let payloads = capture.up_to(behind, usize::from(record.snapshot_octets));
+                            (record, payloads.to_vec())
+                        });
+                        with_payloads.into_iter().collect()
+                    }
+                    Body::Esp(esp) => self.expect_esp(esp, &packet),
+                    Body::Ah | Body::NatKeepalive => Vec::new(),
+                }
+            }
+        }
+    }
+
+    fn expect_esp(&mut self, esp: Esp, packet: &Packet) -> Vec<(Record, Vec<u8>)> {
+        let octets = u64::from(packet.ip_octets);
+        if esp.spi < FIRST_SPI {
+            self.expect.reserved_packets += 1;
+            self.expect.reserved_octets += octets;
+            return Vec::new();
+        }
+        let site = self.site_of(packet);
+        let key = slot_key(esp.spi, site);
+        let bucket = self.table.get_mut(bucket_of(key, BUCKETS - 1) as usize);
+        let bucket = bucket.map_or(&mut [][..], |slots| slots.as_mut_slice());
+        let hint = if bucket.contains(&key) {
+            None
+        } else if let Some(free) = bucket.iter_mut().find(|slot| **slot == 0) {
+            *free = key;
+            Some(KIND_SPI_SEEN)
+        } else {
+            let before = self.expect.overflow_packets;
+            self.expect.overflow_packets += 1;
+            self.expect.overflow_octets += octets;
+            return if before.is_multiple_of(OVERFLOW_SAMPLE) {
+                vec![hint(KIND_SPI_OVERFLOW, esp, site)]
+            } else {
+                Vec::new()
+            };
+        };
+        let (packets, total) = self.counts.entry((esp.spi, site)).or_default();
+        *packets += 1;
+        *total += octets;
+        hint.map(|kind| self::hint(kind, esp, site)).into_iter().collect()
+    }
+
+    /// The longest prefix, by looking at all of them.
+    fn site_of(&self, packet: &Packet) -> u32 {
+        let source = u128::from_be_bytes(packet.source);
+        self.sites
+            .iter()
+            .map(|route| (route.prefix, route.site.0))
+            .filter(|((bits, prefix), _)| {
+                let differ = source ^ u128::from_be_bytes(*prefix);
+                *bits == 0 || differ.leading_zeros() >= *bits
+            })
+            .max_by_key(|((bits, _), _)| *bits)
+            .map_or(0, |(_, site)| site)
+    }
+
+    /// Compares the SPI table.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel's clock cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// When it is not as it should be.
+    pub fn check_table(&mut self) -> Result<()> {
+        let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
+        self.probe.read_clock()?;
+        self.probe.read_table(&mut counts);
+        let got: BTreeMap<_, _> = counts
+            .iter()
+            .map(|(key, count)| (*key, (count.packets, count.octets)))
+            .collect();
+        assert_eq!(got, self.counts);
+        assert!(counts.values().all(|count| count.first <= count.last));
+        Ok(())
+    }
+}
+
+fn hint(kind: u8, esp: Esp, site: u32) -> (Record, Vec<u8>) {
+    (Record::spi(kind, esp, site), Vec::new())
+}
+
+fn add(counts: &mut [u64], at: usize, more: u64) {
+    if let Some(count) = counts.get_mut(at) {
+        *count += more;
+    }
+}
+
+const BUCKETS: u32 = 64;
+const XDP_PASS: u32 = 2;
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+/// At traffic control the kernel test-runs only frames with whole IP headers that fit a page.
+const TC_TEST_RUN: std::ops::Range<usize> = 14 + 40..3_700;
+const OVERFLOW_SAMPLE: u64 = 1024;

@@ -1,0 +1,49 @@
+//! `docs/reliability.md`: what commands of the laboratory measured, each in a section of its own.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+/// Puts `text` into the section `name` of the document at `path`, in the place of what was there. A section that is
+/// not there yet is put at the end.
+pub fn write(path: &Path, name: &str, text: &str) -> Result<()> {
+    let before = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+    };
+    fs::write(path, with_section(&before, name, text)?).with_context(|| format!("write {}", path.display()))
+}
+
+fn with_section(document: &str, name: &str, text: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
+    let section = format!("{begin}{}\n{end}", text.trim_end());
+    let Some((before, rest)) = document.split_once(&begin) else {
+        let gap = if document.is_empty() { "" } else { "\n" };
+        return Ok(format!("{document}{gap}{section}"));
+    };
+    let Some((_, behind)) = rest.split_once(&end) else {
+        bail!("the section {name} does not end");
+    };
+    Ok(format!("{before}{section}{behind}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_takes_the_place_of_what_was_there() {
+        let one = with_section("# Title\n", "floods", "a\n").unwrap();
+        assert_eq!(one, "# Title\n\n<!-- floods -->\na\n<!-- /floods -->\n");
+        let two = with_section(&one, "soak", "b").unwrap();
+        let again = with_section(&two, "floods", "c").unwrap();
+        assert_eq!(
+            again,
+            "# Title\n\n<!-- floods -->\nc\n<!-- /floods -->\n\n<!-- soak -->\nb\n<!-- /soak -->\n"
+        );
+        assert!(with_section("<!-- floods -->\n", "floods", "c").is_err());
+    }
+}

@@ -1,0 +1,17 @@
+//! The tracker says what a slow and obvious model says, of scripts made at random.
+
+use gdoi_wire::craft::Random;
+
+use crate::reference;
+
+#[test]
+fn the_tracker_agrees_with_the_model() {
+    let mut random = Random::new(0x6d0d);
+    for number in 0..SCRIPTS {
+        let octets = random.octets(1 + 2 * (number % 60));
+        let agreed = std::panic::catch_unwind(|| reference::check(&octets));
+        assert!(agreed.is_ok(), "script {number}: {octets:02x?}");
+    }
+}
+
+const SCRIPTS: usize = 3_000;

@@ -1,0 +1,120 @@
+//! Searching for faults: fuzzing, and mutants that the tests should catch.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+
+use crate::lab;
+use crate::place::Places;
+use crate::process;
+
+/// The arguments of `cargo xtask fuzz`.
+#[derive(Args)]
+pub(crate) struct Fuzz {
+    /// One of the targets in fuzz/; all of them, one after the other, when none is given
+    target: Option<String>,
+    /// How long for each target
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    minutes: u32,
+}
+
+/// The arguments of `cargo xtask mutants`.
+#[derive(Args)]
+pub(crate) struct Mutants {
+    /// Every which mutant is tried
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    every: u32,
+}
+
+/// `cargo xtask fuzz`: goes on after a finding, and fails at the end.
+pub(crate) fn fuzz(places: &Places, arguments: &Fuzz) -> Result<()> {
+    let root = &places.root;
+    let fuzz = |task: &str| {
+        let mut cargo = Command::new("cargo");
+        // Ours have no unsafe code: what a sanitizer would look at is not there, and it halves the speed.
+        cargo.args(["+nightly", "fuzz", task]).current_dir(root);
+        cargo
+    };
+    let list = process::output(&mut fuzz("list"))
+        .context("install cargo-fuzz: cargo install cargo-fuzz --locked")?;
+    let wanted = |name: &&str| arguments.target.as_deref().is_none_or(|target| target == *name);
+    let targets: Vec<&str> = list.lines().filter(wanted).collect();
+    ensure!(!targets.is_empty(), "no such target; there are:\n{list}");
+    process::run(fuzz("build").args(["--sanitizer", "none"]))?;
+    let mut found = Vec::new();
+    for target in targets {
+        if !search(places, target, arguments.minutes)? {
+            found.push(target);
+        }
+    }
+    let logs = root.join("fuzz/target/logs");
+    lab::write_document(places, "fuzzed", &[logs])?;
+    if !found.is_empty() {
+        bail!("found something: {}; see fuzz/target/artifacts", found.join(", "));
+    }
+    Ok(())
+}
+
+/// Runs one target; false when it found something.
+fn search(places: &Places, target: &str, minutes: u32) -> Result<bool> {
+    let work = places.root.join("fuzz/target");
+    let (grown, artifacts, logs) = (
+        work.join("grown").join(target),
+        work.join("artifacts").join(target),
+        work.join("logs"),
+    );
+    for folder in [&grown, &artifacts, &logs] {
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    let log = File::create(logs.join(target).with_extension("log")).context("begin the log")?;
+    println!("{target}: {minutes} minutes");
+    let status = Command::new("nice")
+        .args(["-n", "19"])
+        .arg(work.join(TRIPLE).join("release").join(target))
+        .arg(grown)
+        .arg(places.root.join("fuzz/corpus").join(target))
+        .arg(format!("-max_total_time={}", minutes * 60))
+        .args([
+            "-rss_limit_mb=2048",
+            "-timeout=25",
+            "-max_len=4096",
+            "-print_final_stats=1",
+        ])
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .stdin(Stdio::null())
+        .stderr(log)
+        .status()
+        .with_context(|| format!("start {target}"))?;
+    Ok(status.success())
+}
+
+/// `cargo xtask mutants`: of the two crates that everything rests on.
+pub(crate) fn mutants(places: &Places, arguments: &Mutants) -> Result<()> {
+    let folders: Vec<PathBuf> = ["gdoi-core", "gdoi-wire"]
+        .map(|name| places.target.join("mutants").join(name))
+        .into();
+    for folder in &folders {
+        let name = folder.file_name().unwrap_or_default();
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+        let mut cargo = Command::new("nice");
+        cargo.args(["cargo", "mutants", "--package"]).arg(name);
+        cargo.args([
+            "--shard",
+            &format!("0/{}", arguments.every),
+            "--sharding",
+            "round-robin",
+        ]);
+        cargo
+            .args(["-j1", "--baseline", "skip", "--timeout", "180", "--output"])
+            .arg(folder);
+        // Its code tells of missed mutants, too; there are always some.
+        let ran = cargo.current_dir(&places.root).status();
+        ran.context("install cargo-mutants: cargo install cargo-mutants --locked")?;
+    }
+    lab::write_document(places, "mutated", &folders)
+}
+
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
