@@ -1,5 +1,6 @@
 //! Who is there and what happens: scenarios, and the files they are read from.
 
+mod bounds;
 mod event;
 mod group;
 mod library;
@@ -68,6 +69,27 @@ pub enum ScenarioError {
     /// An event for a group, a member or a key server that does not exist.
     #[error("event {0} names what does not exist")]
     Event(usize),
+    /// A time beyond the clock.
+    #[error("{name} is {time:?}, and can be ten years at most")]
+    TooLong {
+        /// Its key in the file.
+        name: &'static str,
+        /// What it is.
+        time: Duration,
+    },
+    /// What repeats so soon that there is no end.
+    #[error("{name} is {time:?}, and has to be at least {least:?} in a scenario this long")]
+    TooShort {
+        /// Its key in the file.
+        name: &'static str,
+        /// What it is.
+        time: Duration,
+        /// What it has to be.
+        least: Duration,
+    },
+    /// More repeats of a rekey, or more policy in it, than there can be.
+    #[error("group {0:?} repeats a rekey more than 1000 times, or has a policy that fits into no datagram")]
+    TooMuch(String),
 }
 
 impl Scenario {
@@ -80,6 +102,7 @@ impl Scenario {
 
     /// Whether it can be played.
     pub fn check(&self) -> Result<(), ScenarioError> {
+        self.check_bounds()?;
         for group in &self.groups {
             let Some(first) = group.key_servers.first() else {
                 return Err(ScenarioError::Empty(group.name.clone()));

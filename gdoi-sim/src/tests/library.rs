@@ -181,6 +181,9 @@ fn what_cannot_be_played_is_refused() {
             ScenarioError::Empty(_) => "Empty",
             ScenarioError::Mixed(_) => "Mixed",
             ScenarioError::Event(_) => "Event",
+            ScenarioError::TooLong { .. } => "TooLong",
+            ScenarioError::TooShort { .. } => "TooShort",
+            ScenarioError::TooMuch(_) => "TooMuch",
         };
         assert_eq!(name, expected, "{group}");
     }

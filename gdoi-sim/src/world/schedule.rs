@@ -15,7 +15,7 @@ impl Simulation {
         let row = &self.sides[side];
         let config = &self.groups[row.group].config;
         if config.timers == Timers::Juniper {
-            return 4 * JUNIPER_ACTIVATION;
+            return (4 * JUNIPER_ACTIVATION).min(lifetime * 3 / 4);
         }
         let mut lead = least.max(lifetime / 20);
         if config.is_unicast() {
