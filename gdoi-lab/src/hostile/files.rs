@@ -11,7 +11,7 @@ use gdoi_monitor::config::Config;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::sink::saved::Saved;
 use gdoi_monitor::source::pcap::Reader;
-use gdoi_sim::{Scenario, Simulation};
+use gdoi_sim::{Scenario, Simulation, scenario::Group};
 use gdoi_wire::Ports;
 use tempfile::TempDir;
 
@@ -42,31 +42,38 @@ pub fn web(octets: &[u8]) {
     }
 }
 
-/// The file with the state of an agent: eight octets of time, then what the tracker saved. In front of them comes what
-/// names this run of the machine.
+/// The state of an agent: what its file has behind the name of this run of the machine, with a log of messages beside
+/// it that has the same octets; or what a tracker saved, alone.
 ///
 /// # Panics
 ///
 /// When a tracker that was taken up cannot go on, or be saved and taken up again.
 pub fn state(octets: &[u8]) {
-    let (Ok(boot), place) = (fs::read("/proc/sys/kernel/random/boot_id"), file("state")) else {
+    let configuration = gdoi_core::Config::default;
+    if let Ok(tracker) = Tracker::restore(configuration(), Limits::default(), octets) {
+        go_on(tracker, Timestamp::ZERO);
+    }
+    let Ok(boot) = fs::read("/proc/sys/kernel/random/boot_id") else {
         return;
     };
-    if fs::write(&place, [&boot, octets].concat()).is_err() {
+    let (place, log) = (file("state"), file("state").with_added_extension("messages"));
+    if fs::write(&place, [&boot, octets].concat()).is_err() || fs::write(&log, octets).is_err() {
         return;
     }
-    let saved = Saved::at(&place);
-    let configuration = gdoi_core::Config::default;
-    let Ok(Some(mut restored)) = saved.restore(configuration(), Limits::default()) else {
-        return;
-    };
+    if let Ok(Some(restored)) = Saved::at(&place).restore(configuration(), Limits::default()) {
+        go_on(restored.tracker, restored.at);
+    }
+}
+
+/// An hour of what a tracker does, and what it keeps then.
+fn go_on(mut tracker: Tracker, at: Timestamp) {
     let mut out = Vec::new();
-    let later = restored.at.after(Duration::from_hours(1));
-    restored.tracker.advance(later, &mut out);
-    let known = restored.tracker.snapshot();
-    restored.tracker.finish(later, &mut out);
-    if let Ok(kept) = restored.tracker.save() {
-        let again = Tracker::restore(configuration(), Limits::default(), &kept);
+    let later = at.after(Duration::from_hours(1));
+    tracker.advance(later, &mut out);
+    let known = tracker.snapshot();
+    tracker.finish(later, &mut out);
+    if let Ok(kept) = tracker.save() {
+        let again = Tracker::restore(gdoi_core::Config::default(), Limits::default(), &kept);
         assert!(again.is_ok(), "saved, and not taken up: {known:?}");
     }
 }
@@ -83,8 +90,7 @@ pub fn scenario(octets: &[u8]) {
     let Ok(scenario) = Scenario::parse(text) else {
         return;
     };
-    // A user may ask for a million members; a fuzzer need not wait for them.
-    if scenario.groups.len() > 4 || scenario.groups.iter().any(|group| group.members > 64) {
+    if takes_long(&scenario) {
         return;
     }
     if let Ok(mut simulation) = Simulation::new(&scenario, Some(1)) {
@@ -94,6 +100,20 @@ pub fn scenario(octets: &[u8]) {
             now = emission.at();
         }
     }
+}
+
+/// A user may ask for a year of a million members; a fuzzer need not wait for them.
+fn takes_long(scenario: &Scenario) -> bool {
+    let is_busy = |group: &Group| {
+        let turn = group.traffic_every;
+        group.members > 64
+            || group.retransmit_count > 8
+            || group.kek_lifetime.min(group.tek_lifetime) < Duration::from_mins(1)
+            || (!turn.is_zero() && turn < Duration::from_secs(1))
+    };
+    scenario.groups.len() > 4
+        || scenario.duration > Duration::from_hours(24)
+        || scenario.groups.iter().any(is_busy)
 }
 
 /// A file in a folder of this process alone.
