@@ -24,6 +24,7 @@ mod losses;
 mod member;
 pub mod observation;
 mod peer;
+mod ration;
 mod registration;
 mod rekey;
 mod saving;

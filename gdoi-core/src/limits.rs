@@ -14,7 +14,7 @@ pub struct Limits {
     pub key_servers: usize,
     /// IKE SAs that a registration may be running in.
     pub associations: usize,
-    /// KEKs.
+    /// KEKs; as many cookie pairs beside them that nothing but one message speaks for.
     pub keks: usize,
     /// Seed of the tables' hash function. It changes nothing that can be seen; a secret one keeps a sender of forged
     /// messages from choosing keys that collide.

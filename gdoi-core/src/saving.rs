@@ -14,7 +14,7 @@ use crate::tracker::Tracker;
 const MAGIC: [u8; 8] = *b"gdoistat";
 
 /// Layout version of a saved state. Any change of what is saved raises it.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 /// Why a saved state cannot be taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +85,7 @@ impl Tracker {
         self.associations.reindex(associations, seed);
         self.attempts.reindex(associations, seed);
         self.keks.reindex(keks, seed);
+        self.unconfirmed.reindex(keks, seed);
     }
 
     /// Deadlines follow from the rest of the state.

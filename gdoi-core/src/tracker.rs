@@ -13,13 +13,14 @@ use crate::config::{Config, Place};
 use crate::coop::Announcements;
 use crate::deadlines::{Deadlines, Timer};
 use crate::group::{Attribution, GroupId, Groups};
-use crate::kek::Kek;
+use crate::kek::{Kek, Unconfirmed};
 use crate::key_server::Servers;
 use crate::limits::Limits;
 use crate::losses::Losses;
 use crate::member::Member;
 use crate::observation::{Message, Observation, host};
 use crate::peer::Peer;
+use crate::ration::Ration;
 use crate::registration::{Association, Attempts};
 use crate::table::{Id, Table};
 use crate::tek::{Sent, SpiKey};
@@ -46,11 +47,15 @@ pub struct Tracker {
     pub(crate) associations: Table<[u8; 8], Association>,
     pub(crate) attempts: Table<(Peer, IpAddr), Attempts>,
     pub(crate) keks: Table<Cookies, Kek>,
+    pub(crate) unconfirmed: Table<Cookies, Unconfirmed>,
     pub(crate) spis: Table<SpiKey, Sent>,
     pub(crate) coop: Announcements,
     pub(crate) anomalies: BTreeMap<(GroupId, Anomaly), u64>,
-    /// New SPIs reported in the present ten seconds.
-    pub(crate) reported: (u64, u32),
+    /// New SPIs that were reported.
+    pub(crate) reported: Ration,
+    /// Registrations of strangers that were announced, and those that were not.
+    pub(crate) announced: Ration,
+    pub(crate) unannounced: u64,
     /// Number of the latest rekey of any group.
     pub(crate) rekeys: u32,
     #[serde(skip)]
@@ -130,10 +135,13 @@ impl Tracker {
             associations: Table::new(limits.associations, seed),
             attempts: Table::new(limits.associations, seed),
             keks: Table::new(limits.keks, seed),
+            unconfirmed: Table::new(limits.keks, seed),
             spis: Table::new(limits.spis, seed),
             coop: Announcements::new(),
             anomalies: BTreeMap::new(),
-            reported: (0, 0),
+            reported: Ration::default(),
+            announced: Ration::default(),
+            unannounced: 0,
             rekeys: 0,
             deadlines: Deadlines::default(),
             config,

@@ -13,13 +13,9 @@ use crate::transition::Transport;
 
 impl Tracker {
     /// The group whose rekeys a new KEK continues.
-    pub(super) fn belongs(&self, seen: Seen<'_>, id: Id, server: Id) -> Attribution {
-        let destination = host(seen.message.destination);
-        let Some(kek) = self.keks.get(id) else {
-            return Attribution::Nothing;
-        };
-        match kek.transport {
-            Transport::Multicast => self.by_rekey_address(seen.now, destination, server),
+    pub(super) fn belongs(&self, seen: Seen<'_>, transport: Transport, server: Id) -> Attribution {
+        match transport {
+            Transport::Multicast => self.by_rekey_address(seen.now, host(seen.message.destination), server),
             Transport::Unicast => self.by_member(seen.now, Peer::new(seen.message.destination), server),
         }
     }
@@ -31,7 +27,10 @@ impl Tracker {
             if group.rekey_address != Some(address) {
                 continue;
             }
-            let ours = group.servers.contains(&server) || group.config.is_some();
+            let known = self.groups.config(id, &self.config);
+            // Where its key servers are configured, nobody else is one while they speak.
+            let is_open = known.is_some_and(|known| known.key_servers.is_empty());
+            let ours = group.servers.contains(&server) || is_open;
             let silent = group
                 .rekeys
                 .last

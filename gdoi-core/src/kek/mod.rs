@@ -8,16 +8,16 @@ mod double;
 mod formula;
 mod life;
 mod split;
+mod unconfirmed;
 mod verdict;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 pub(crate) use life::KekLine;
+pub(crate) use unconfirmed::Unconfirmed;
 
 use crate::deadlines::{Armed, Timer};
 use crate::group::{Attribution, GroupId};
@@ -32,14 +32,12 @@ use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Trans
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Kek {
     pub(crate) cookies: Cookies,
-    /// Its group; none until something other than one message vouches for it.
+    /// Its group.
     pub(crate) group: GroupId,
     /// The key server that last used it.
     pub(crate) server: Option<Id>,
     pub(crate) transport: Transport,
     pub(crate) first: Timestamp,
-    /// Where its first rekey went.
-    destination: SocketAddr,
     pub(crate) events: Vec<Event>,
     /// What tells repeats of rekeys that are over.
     pub(crate) digests: [u64; 8],
@@ -51,60 +49,64 @@ pub(crate) struct Kek {
     pub(crate) armed: Armed,
 }
 
-impl Tracker {
-    /// The first message under a cookie pair.
-    pub(crate) fn open_kek(&mut self, seen: Seen<'_>, cookies: Cookies) -> Id {
-        let destination = seen.message.destination;
-        let kek = Kek {
+impl Kek {
+    const fn new(cookies: Cookies, group: GroupId, transport: Transport, first: Timestamp) -> Self {
+        Self {
             cookies,
-            group: GroupId::NONE,
+            group,
             server: None,
-            transport: transport_of(host(destination)),
-            first: seen.now,
-            destination,
+            transport,
+            first,
             events: Vec::new(),
             digests: [0; 8],
             parent: None,
             replaced: false,
-            armed: Armed::default(),
-        };
-        let inserted = self.keks.insert(cookies, kek);
-        if let Some((_, mut evicted)) = inserted.evicted {
-            self.deadlines.disarm(&mut evicted.armed, Timer::Kek(inserted.id));
+            armed: Armed::new(),
         }
-        inserted.id
     }
+}
 
-    /// Whether a KEK is more than one message says, and belongs to a group. If so for the first time, to which.
-    pub(crate) fn confirm(&mut self, seen: Seen<'_>, id: Id, out: &mut Vec<Transition>) -> bool {
-        let Some(kek) = self.keks.get(id) else {
-            return false;
-        };
-        if kek.group != GroupId::NONE {
-            return true;
-        }
-        // One unicast message from nowhere makes no group: a known key server, a second destination or a repeat does.
-        let vouched = kek.transport == Transport::Multicast
-            || self.is_proven(host(seen.message.source))
-            || kek.destination != seen.message.destination
-            || kek.first < seen.now;
-        if !vouched {
+impl Tracker {
+    /// A message under cookies that are no group's yet: if more than this message speaks for them, they are those of
+    /// a KEK, and belong to a group.
+    pub(crate) fn confirm(
+        &mut self,
+        seen: Seen<'_>,
+        cookies: Cookies,
+        out: &mut Vec<Transition>,
+    ) -> Option<Id> {
+        let transport = transport_of(host(seen.message.destination));
+        let Some(first) = self.vouched(seen, cookies, transport) else {
             self.anomaly(seen, Anomaly::PushUnconfirmed, out);
-            return false;
-        }
+            return None;
+        };
         let server = self.servers.admit(host(seen.message.source));
-        match self.belongs(seen, id, server) {
-            Attribution::One(group) => {
-                self.adopt(seen, id, group, server, out);
-                true
-            }
-            Attribution::Nothing => self.discover(seen, id, server, out),
+        let (group, is_new) = match self.belongs(seen, transport, server) {
+            Attribution::One(group) => (group, false),
+            Attribution::Nothing => (self.discover(seen, cookies, transport)?, true),
             Attribution::Several => {
                 // It is followed under a name of its own: no group is claimed that it may not belong to.
-                self.ambiguous(seen, id, server, out);
-                self.discover(seen, id, server, out)
+                self.ambiguous(seen.now, cookies, server, out);
+                (self.discover(seen, cookies, transport)?, true)
             }
+        };
+        self.forget_unconfirmed(cookies);
+        let id = self.open_kek(seen.now, Kek::new(cookies, group, transport, first), out);
+        self.adopt(seen, id, group, server, out);
+        if is_new {
+            self.discovered(seen, (group, cookies, transport), server, out);
         }
+        Some(id)
+    }
+
+    /// Makes room for a KEK. The rekeys of the one that has to go for it are told first.
+    fn open_kek(&mut self, now: Timestamp, kek: Kek, out: &mut Vec<Transition>) -> Id {
+        let inserted = self.keks.insert(kek.cookies, kek);
+        if let Some((_, mut evicted)) = inserted.evicted {
+            self.deadlines.disarm(&mut evicted.armed, Timer::Kek(inserted.id));
+            self.tell_evicted(now, &evicted, out);
+        }
+        inserted.id
     }
 
     /// A KEK belongs to a group, and may take the place of another.
@@ -127,7 +129,6 @@ impl Tracker {
         });
         let before = own.or(line.and_then(|line| line.current));
         if let Some(kek) = self.keks.get_mut(id) {
-            kek.group = group;
             kek.parent = before;
         }
         match before {
@@ -140,22 +141,26 @@ impl Tracker {
         }
     }
 
-    /// A KEK of a group nobody had named.
-    fn discover(&mut self, seen: Seen<'_>, id: Id, server: Id, out: &mut Vec<Transition>) -> bool {
-        let Some(kek) = self.keks.get(id) else {
-            return false;
-        };
-        let (cookies, transport) = (kek.cookies, kek.transport);
+    /// The group of a KEK that nobody had named. `None` when there is no room for one more.
+    fn discover(&mut self, seen: Seen<'_>, cookies: Cookies, transport: Transport) -> Option<GroupId> {
         let source = host(seen.message.source);
         let destination = host(seen.message.destination);
         let name = match transport {
             Transport::Multicast => format!("{source}/{destination}"),
             Transport::Unicast => format!("{source}/{}", short(cookies)),
         };
-        let Some(group) = self.groups.discover(&name) else {
-            return false;
-        };
-        self.adopt(seen, id, group, server, out);
+        self.groups.discover(&name)
+    }
+
+    /// Tells of a group that nobody had named.
+    fn discovered(
+        &mut self,
+        seen: Seen<'_>,
+        (group, cookies, transport): (GroupId, Cookies, Transport),
+        server: Id,
+        out: &mut Vec<Transition>,
+    ) {
+        let destination = host(seen.message.destination);
         let what = What::GroupDiscovered(GroupDiscovered {
             transport,
             rekey_address: (transport == Transport::Multicast).then_some(destination),
@@ -163,7 +168,6 @@ impl Tracker {
         });
         self.emit(seen.now, Subject::server(group, server), what, out);
         self.one_of_several(seen.now, server, out);
-        true
     }
 
     /// A key server turned out to serve several groups that its members' addresses do not tell apart.
@@ -195,15 +199,14 @@ impl Tracker {
         self.emit(now, Subject::server(GroupId::NONE, server), what, out);
     }
 
-    fn ambiguous(&mut self, seen: Seen<'_>, id: Id, server: Id, out: &mut Vec<Transition>) {
-        let Some(kek) = self.keks.get(id) else {
-            return;
-        };
-        let cookies = Some(kek.cookies);
+    fn ambiguous(&self, now: Timestamp, cookies: Cookies, server: Id, out: &mut Vec<Transition>) {
         let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
         let candidates = groups.iter().filter_map(|&id| self.groups.name(id)).collect();
-        let what = What::GroupAmbiguous(GroupAmbiguous { candidates, cookies });
-        self.emit(seen.now, Subject::server(GroupId::NONE, server), what, out);
+        let what = What::GroupAmbiguous(GroupAmbiguous {
+            candidates,
+            cookies: Some(cookies),
+        });
+        self.emit(now, Subject::server(GroupId::NONE, server), what, out);
     }
 }
 

@@ -152,7 +152,7 @@ impl Tracker {
         if changed {
             self.anomaly(seen, Anomaly::ResponderCookieChanged, out);
         }
-        if bit == step::FIRST && !repeated {
+        if matches!(bit, step::FIRST | step::SECOND) && !repeated {
             self.announce(seen.now, id, booking, false, out);
         }
     }

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use gdoi_wire::Exchange;
 
-use super::{Association, Attempts, Mode};
+use super::{Association, Attempts, Mode, step};
 use crate::counts::count;
 use crate::member::Member;
 use crate::peer::Peer;
@@ -21,6 +21,8 @@ use crate::transition::{
 const DOI_GROUP: u32 = 2;
 /// Silence between two attempts after which they are not for the same cause.
 const PAUSE: Duration = Duration::from_mins(5);
+/// Unanswered registrations of strangers that are announced in ten seconds.
+const STRANGERS: u32 = 256;
 
 impl Tracker {
     /// Says that a registration begins, where it is clear that this is one.
@@ -41,6 +43,13 @@ impl Tracker {
         if association.announced || !(proof || self.is_registration(association)) {
             return;
         }
+        let is_answered = proof || association.saw(step::SECOND);
+        if !is_answered && !self.may_announce(now, id) {
+            return;
+        }
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
         let (member, server, mode) = (association.member, association.server, association.mode);
         let kind = self.kind_of(member, server);
         self.supersede(now, id, out);
@@ -56,6 +65,16 @@ impl Tracker {
         let what = What::RegistrationStarted(RegistrationStarted { exchange, kind });
         self.emit(now, Subject::member(booking.group, server, member), what, out);
         self.burst_started(now, booking.group, member, out);
+    }
+
+    /// Whether a registration that nobody has answered yet may be announced: that of a member always, those of
+    /// strangers as long as they are few. The rest are announced when they are answered.
+    fn may_announce(&mut self, now: Timestamp, id: Id) -> bool {
+        let member = self.associations.get(id).map(|association| association.member);
+        let is_known = member.is_some_and(|member| self.members.find(&member).is_some());
+        let may = is_known || self.announced.take(now, STRANGERS);
+        self.unannounced += u64::from(!may);
+        may
     }
 
     /// Whether an IKE SA is for a registration.

@@ -97,12 +97,9 @@ impl Tracker {
         }
         let id = match self.keks.find(&cookies) {
             Some(id) => id,
-            None => self.open_kek(seen, cookies),
+            None => self.confirm(seen, cookies, out)?,
         };
         self.keks.touch(id);
-        if !self.confirm(seen, id, out) {
-            return None;
-        }
         let server = self.servers.admit(host(seen.message.source));
         if let Some(server) = self.servers.get_mut(server) {
             server.proven = true;

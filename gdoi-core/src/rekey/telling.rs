@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Event, Under};
 use crate::counts::count;
+use crate::kek::Kek;
 use crate::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
@@ -101,6 +102,13 @@ impl Tracker {
         }
         for id in self.groups.ids() {
             self.finish_inband(now, id, out);
+        }
+    }
+
+    /// Tells the rekeys of a KEK that had to make room: a rekey that was seen is never silently absent.
+    pub(crate) fn tell_evicted(&mut self, now: Timestamp, kek: &Kek, out: &mut Vec<Transition>) {
+        for event in kek.events.iter().filter(|event| event.told.is_none()) {
+            self.tell(now, Under::from(kek), event, out);
         }
     }
 

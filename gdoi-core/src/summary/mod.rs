@@ -47,6 +47,7 @@ impl Tracker {
                 ("group", self.groups.overflow),
                 ("key_server", self.servers.overflow),
                 ("recipient", self.groups.unlisted),
+                ("registration", self.unannounced),
             ]),
         };
         for (_, group) in self.groups.iter() {
@@ -204,6 +205,7 @@ impl Tracker {
             of("key_server", self.servers.table()),
             of("member", &self.members),
             of("spi", &self.spis),
+            of("unconfirmed_kek", &self.unconfirmed),
         ]
     }
 }

@@ -203,7 +203,7 @@ impl Tracker {
             stale: false,
         };
         let id = self.spis.insert(key, sent).id;
-        if self.may_report(now) {
+        if self.reported.take(now, REPORTED) {
             let what = What::SpiFirstSeen(SpiFirstSeen {
                 spi: Spi(key.0),
                 site: self.config.site_name(key.1),
@@ -214,16 +214,6 @@ impl Tracker {
             self.rolled(now, placed, key, follows.only, esp.first, out);
         }
         id
-    }
-
-    /// Whether one more new SPI may be reported.
-    fn may_report(&mut self, now: Timestamp) -> bool {
-        let window = now.as_nanos() / 10_000_000_000;
-        if self.reported.0 != window {
-            self.reported = (window, 0);
-        }
-        self.reported.1 = self.reported.1.saturating_add(1);
-        self.reported.1 <= REPORTED
     }
 
     /// The rekey of a group that brought a new SPI, or the moment it was first seen.

@@ -3,6 +3,7 @@
 mod bounds;
 mod bursts;
 mod data_plane;
+mod floods;
 mod inband;
 mod kek;
 mod key_servers;

@@ -34,7 +34,8 @@ impl From<&Header> for Cookies {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spi(pub u32);
 
-/// The clock of the source went backwards. Time stood still for the tracker until the clock had caught up.
+/// A clock was set: that of the source went backwards, and time stood still for the tracker until it had caught up; or,
+/// live, the wall clock, which dates events and counts nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClockStep {
     /// By how much.

@@ -1,0 +1,149 @@
+//! What a spray of forged messages must not do to groups that are there.
+
+use std::string::String;
+
+use super::script::{KS, Script, Wire, group, limited, member, script};
+use crate::config::GroupConfig;
+use crate::{Limits, Transition};
+
+/// Few of everything, so that a flood is soon one.
+const SMALL: Limits = Limits {
+    members: 1_000,
+    groups: 10,
+    spis: 100,
+    key_servers: 20,
+    associations: 1_000,
+    keks: 50,
+    hash_seed: 7,
+};
+
+fn told(script: &Script, name: &str) -> usize {
+    let of_g1 = |transition: &&Transition| transition.group.as_deref() == Some("G1");
+    let told = script.out.iter().filter(of_g1);
+    told.filter(|transition| transition.what.name() == name).count()
+}
+
+fn somewhere(number: u32) -> String {
+    std::format!(
+        "172.{}.{}.{}:848",
+        16 + number % 16,
+        number / 250 % 250,
+        number % 250
+    )
+}
+
+fn forged_push(number: u64) -> Wire {
+    Wire {
+        cookies: (0xf000_0000 + number, number),
+        next_payload: 18,
+        version: 0x10,
+        exchange: 33,
+        flags: 1,
+        message_id: 0,
+        length: 700,
+        fingerprint: number,
+    }
+}
+
+/// Each message of the flood took a place among the KEKs, and the least recently used went: with it the rekey that had
+/// been seen, and was never told.
+#[test]
+fn a_flood_of_kek_spis_leaves_rekeys_alone() {
+    let mut script = limited([group("G1")], SMALL);
+    script.register(&member(1), KS);
+    for rekey in 1..=5 {
+        script.wait(30.0).push(KS, &member(1), 1, rekey);
+        for number in 0..10_000 {
+            let from = somewhere(number).parse().unwrap();
+            let to = std::format!("{}:848", member(1)).parse().unwrap();
+            script.send(from, to, forged_push(u64::from(number) + 10_000 * rekey));
+        }
+    }
+    let now = script.now;
+    script.tracker.finish(now, &mut script.out);
+    assert_eq!(told(&script, "rekey"), 5);
+    let snapshot = script.snapshot();
+    let table = |kind: &str| snapshot.tables.iter().find(|table| table.kind == kind).unwrap();
+    assert_eq!(table("kek").entries, 1);
+    assert!(
+        table("unconfirmed_kek").evictions > 40_000,
+        "{:?}",
+        snapshot.tables
+    );
+}
+
+/// Room for few KEKs is taken by real ones: the rekeys of the one that goes are told.
+#[test]
+fn the_rekeys_of_a_kek_that_makes_room_are_told() {
+    let small = Limits { keks: 3, ..SMALL };
+    let mut script = limited([group("G1")], small);
+    script.register(&member(1), KS);
+    for kek in 1..=20 {
+        script.wait(5.0).push(KS, &member(1), kek, kek);
+    }
+    let now = script.now;
+    script.tracker.finish(now, &mut script.out);
+    assert_eq!(told(&script, "rekey"), 20);
+}
+
+/// Eight rekeys of a KEK are followed at once; the ninth within a minute made the first go untold.
+#[test]
+fn rekeys_in_quick_succession_are_all_told() {
+    let mut script = script([group("G1")]);
+    script.register(&member(1), KS);
+    for rekey in 1..=30 {
+        script.wait(0.7).push(KS, &member(1), 1, rekey);
+    }
+    let now = script.now;
+    script.tracker.finish(now, &mut script.out);
+    assert_eq!(told(&script, "rekey"), 30);
+}
+
+/// Each first message was told as a registration that begins.
+#[test]
+fn a_flood_of_cookies_is_no_flood_of_events() {
+    let mut script = script([group("G1")]);
+    for number in 0..100_000 {
+        let from = somewhere(number).parse().unwrap();
+        let to = std::format!("{KS}:848").parse().unwrap();
+        let first = Wire {
+            cookies: (0xf000_0000 + u64::from(number), 0),
+            next_payload: 1,
+            exchange: 2,
+            flags: 0,
+            ..forged_push(0)
+        };
+        script.wait(0.0001).send(from, to, first);
+    }
+    assert!(script.out.len() < 2 * 256 + 10, "{} events", script.out.len());
+    let unannounced = script.snapshot().overflow["registration"];
+    assert!(unannounced > 99_000, "{unannounced}");
+    // Whoever is answered is told, flood or not.
+    script.out.clear();
+    script.register(&member(1), KS);
+    for told in ["registration_started", "registration_completed"] {
+        assert_eq!(script.count(told), 1, "{told}");
+    }
+}
+
+/// Nobody but its key servers rekeys a group that names them.
+#[test]
+fn a_push_from_everywhere_changes_no_key_server() {
+    let known = GroupConfig {
+        rekey_address: Some(super::script::address(super::script::MULTICAST)),
+        ..group("G1")
+    };
+    let mut script = limited([known], SMALL);
+    script.push(KS, super::script::MULTICAST, 1, 1);
+    for number in 0..10_000 {
+        let from = somewhere(number).parse().unwrap();
+        let to = std::format!("{}:848", super::script::MULTICAST).parse().unwrap();
+        script.send(from, to, forged_push(u64::from(number % 100)));
+    }
+    script.wait(60.0).push(KS, super::script::MULTICAST, 1, 2);
+    let now = script.now;
+    script.tracker.finish(now, &mut script.out);
+    assert_eq!(told(&script, "key_server_changed"), 0);
+    assert_eq!(told(&script, "kek_changed"), 0);
+    assert_eq!(told(&script, "rekey"), 2);
+}
