@@ -17,7 +17,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gdoi_core::observation::Loss;
+use gdoi_core::observation::{Loss, LossKind};
+use gdoi_core::transition::{ClockStep, What};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker, Transition};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -28,9 +29,10 @@ use crate::sink::flight::Recorder;
 use crate::sink::saved::Saved;
 use crate::source::xdp::Watch;
 use crate::source::xdp::netlink::Changes;
+use crate::time::Calendar;
 use batch::Batch;
-use clock::boot_time;
 pub use clock::calendar;
+use clock::{Sleep, boot_time};
 pub use interfaces::Interfaces;
 pub use past::Past;
 pub use request::{Change, ChangeError, Extent, Plan, Request, answers};
@@ -46,6 +48,7 @@ pub struct Engine {
     saved: Option<Saved>,
     saved_at: Timestamp,
     save_every: Duration,
+    sleep: Sleep,
     batch: Batch,
     out: Vec<Transition>,
     /// Nothing is told to the tracker that is older than this: it saw everything up to here.
@@ -83,6 +86,7 @@ impl Engine {
             asked: now,
             saved_at: now,
             save_every: LOOK_EVERY,
+            sleep: Sleep::watch(),
             recorder: None,
             hinted: false,
             unread_records: 0,
@@ -184,7 +188,7 @@ impl Engine {
     }
 
     fn tick(&mut self) {
-        self.events.set_calendar(calendar());
+        self.set_calendar(calendar());
         // A rekey is told before the SPIs that it brought.
         self.drain();
         self.follow();
@@ -194,9 +198,39 @@ impl Engine {
         }
     }
 
-    /// Tells the tracker of a window in which nothing was seen.
+    /// Dates are those of the wall clock as it is now. When it was set, that is told: what was told before has dates
+    /// that no longer fit. Nothing else changes, for nothing here is counted by the wall clock.
+    fn set_calendar(&mut self, calendar: Calendar) {
+        if let Some(step) = clock::step(self.events.calendar(), calendar) {
+            tracing::warn!(?step, "the wall clock was set");
+            self.out.push(Transition {
+                at: self.now,
+                group: None,
+                key_server: None,
+                member: None,
+                what: What::ClockStep(ClockStep { step }),
+            });
+        }
+        self.events.set_calendar(calendar);
+    }
+
+    /// While the machine is suspended nothing is seen, and nothing that did not come was missed.
+    fn note_sleep(&mut self, until: Timestamp) {
+        if let Some(slept) = self.sleep.until(until) {
+            tracing::warn!(?slept, "the machine was suspended");
+            self.blind(Loss {
+                from: until.before(slept),
+                until,
+                kind: LossKind::Blind,
+                count: None,
+            });
+        }
+    }
+
+    /// Tells the tracker of a window in which nothing was seen: as of its beginning, before time goes on, or what was
+    /// due in it would be missed for certain.
     fn blind(&mut self, window: Loss) {
-        self.now = self.now.max(window.until);
+        self.now = self.now.max(window.from);
         self.tracker
             .observe(self.now, &Observation::Loss(window), &mut self.out);
     }

@@ -17,6 +17,7 @@ impl Engine {
     pub(super) fn drain(&mut self) {
         // The clock first: what happens while we drain is not yet known to be all there.
         let until = boot_time();
+        self.note_sleep(until);
         let records = self.gather();
         if records.len() >= FLOOD {
             // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
