@@ -26,7 +26,18 @@ impl Agent {
 
     /// Starts the agent of this build, its log to `log`, and waits until it is ready.
     pub fn start_logging_to(arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
-        Self::spawn(arguments, log, PORT)
+        Self::spawn(command(&[], arguments)?.stderr(log), PORT)
+    }
+
+    /// Starts the agent of this build, its events on standard output to `events`, and waits until it is ready.
+    pub fn start_telling_to(arguments: &[&str], events: impl Into<Stdio>) -> Result<Self> {
+        Self::spawn(command(&[], arguments)?.stdout(events), PORT)
+    }
+
+    /// Starts the agent of this build with bounds of `prlimit(1)`, its log to `log`, and waits until it is ready.
+    pub fn start_within(limits: &[&str], arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
+        let prlimit = [&["prlimit"], limits, &["--"]].concat();
+        Self::spawn(command(&prlimit, arguments)?.stderr(log), PORT)
     }
 
     /// Starts another agent next to the first, with its pages on another port of loopback.
@@ -34,19 +45,12 @@ impl Agent {
         let address = format!("127.0.0.1:{port}");
         let mut all = vec!["--web.listen-address", &address];
         all.extend(arguments);
-        Self::spawn(&all, Stdio::inherit(), port)
+        Self::spawn(&mut command(&[], &all)?, port)
     }
 
-    fn spawn(arguments: &[&str], log: impl Into<Stdio>, port: u16) -> Result<Self> {
-        let program = program()?;
-        // Whatever happens to us, the agent ends with us.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(program)
-            .arg("run")
-            .args(arguments)
+    fn spawn(command: &mut Command, port: u16) -> Result<Self> {
+        let child = command
             .stdin(Stdio::null())
-            .stderr(log)
             .spawn()
             .context("start the agent (through setpriv of util-linux)")?;
         let mut agent = Self { child, port };
@@ -153,6 +157,15 @@ impl Drop for Agent {
             drop(self.child.wait());
         }
     }
+}
+
+/// What starts the agent of this build, behind the words `before`.
+fn command(before: &[&str], arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new("setpriv");
+    // Whatever happens to us, the agent ends with us.
+    command.args(["--pdeathsig", "KILL"]).args(before);
+    command.arg(program()?).arg("run").args(arguments);
+    Ok(command)
 }
 
 /// The program of this build, next to the one that asks.

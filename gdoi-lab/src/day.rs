@@ -11,7 +11,7 @@ use gdoi_core::Timestamp;
 use gdoi_sim::{Emission, Scenario, Simulation};
 
 pub use blocks::Blocks;
-use gateway::Gateway;
+pub(crate) use gateway::Gateway;
 
 /// How a day is scraped.
 #[derive(Clone, Copy, Debug)]

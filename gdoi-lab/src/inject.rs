@@ -1,5 +1,7 @@
 //! Frames onto an interface, exactly as they are.
 
+mod batch;
+
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};

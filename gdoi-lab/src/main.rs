@@ -1,5 +1,7 @@
 //! Replays captures to the real agent and measures the real program. Started by `cargo xtask`.
 
+mod trials;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _, stderr, stdout};
@@ -45,6 +47,8 @@ enum Task {
     Replay(Arguments),
     /// Write the metrics of a scenario as Prometheus would have scraped them
     Scrape(Scraping),
+    #[command(flatten)]
+    Trials(trials::Trials),
 }
 
 #[derive(Args)]
@@ -161,6 +165,7 @@ fn run(task: Task) -> Result<()> {
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
         Task::Scrape(arguments) => scraped(&arguments)?,
+        Task::Trials(trials) => trials.run()?,
     };
     stdout().write_all(text.as_bytes()).context("print the summary")
 }

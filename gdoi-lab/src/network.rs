@@ -1,5 +1,7 @@
 //! A network namespace with a veth pair, for the calling thread and what it starts.
 
+mod gateway;
+
 use std::fs;
 use std::process::Command;
 

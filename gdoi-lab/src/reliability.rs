@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 pub fn write(path: &Path, name: &str, text: &str) -> Result<()> {
     let before = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => TITLE.to_owned(),
         Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
     };
     fs::write(path, with_section(&before, name, text)?).with_context(|| format!("write {}", path.display()))
@@ -29,6 +29,9 @@ fn with_section(document: &str, name: &str, text: &str) -> Result<String> {
     };
     Ok(format!("{before}{section}{behind}"))
 }
+
+const TITLE: &str = "# Reliability\n\nEach section is what its command measured, which wrote it: `cargo xtask endure` (`soak`, \
+    with `--days` the months), `faults` (`kills`), `flood` (`floods`), `fuzz`, `mutants`.\n";
 
 #[cfg(test)]
 mod tests {

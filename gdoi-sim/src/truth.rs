@@ -168,6 +168,11 @@ impl Truth {
         self.0.push(happened);
     }
 
+    /// Takes what happened so far.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
     /// What happened, in the order of time.
     pub fn happened(&self) -> &[Happened] {
         &self.0

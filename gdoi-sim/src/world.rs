@@ -147,6 +147,11 @@ impl Simulation {
         &self.truth
     }
 
+    /// Takes what really happened so far, so that it does not grow for ever. [`Self::show_member`] counts from here on.
+    pub fn take_truth(&mut self) -> Truth {
+        self.truth.take()
+    }
+
     /// The moment nothing happens after.
     pub const fn end(&self) -> Timestamp {
         self.end

@@ -31,11 +31,11 @@ fn next_to_another_program_it_counts_the_same() {
 
 #[test]
 fn what_is_forwarded_is_counted_once_and_what_is_sent_is_seen() {
-    in_network("what_is_forwarded_is_counted_once", |_| {
-        forwarding_gateway();
+    in_network("what_is_forwarded_is_counted_once", |network| {
+        network.add_gateway().unwrap();
         let agent = Agent::start(&["--interface", "lan,wan", "--egress", "--log.level", "error"]).unwrap();
-        let there = esp("10.1.0.9", "10.2.0.9", GATEWAY_LAN);
-        let back = esp("10.2.0.9", "10.1.0.9", GATEWAY_WAN);
+        let there = Network::packet_to_wan();
+        let back = Network::packet_to_lan();
         let (lan, wan) = (
             Injector::open("lan-far").unwrap(),
             Injector::open("wan-far").unwrap(),
@@ -73,7 +73,8 @@ fn what_is_forwarded_is_counted_once_and_what_is_sent_is_seen() {
             assert_number(got, expect);
         }
         // They did go through.
-        assert!(sent("wan") >= 400 && sent("lan") >= 200);
+        assert!(network.sent_by(Network::WAN).unwrap() >= 400);
+        assert!(network.sent_by(Network::LAN).unwrap() >= 200);
         assert_number(metrics.sum("gdoi_esp_packets_total", &[]), 500.0);
     });
 }
@@ -124,7 +125,7 @@ fn a_packet_of_a_vlan_is_counted_once() {
 #[test]
 fn a_packet_of_a_bridge_is_counted_once() {
     in_network("a_packet_of_a_bridge_is_counted_once", |_| {
-        let frame = esp("10.1.0.9", "10.2.0.9", GATEWAY_LAN);
+        let frame = Network::packet_to_wan();
         ip(&["link", "add", "br0", "type", "bridge"]).unwrap();
         ip(&["link", "set", Network::WATCH, "master", "br0"]).unwrap();
         ip(&["link", "set", "br0", "up"]).unwrap();
@@ -267,45 +268,6 @@ fn counted_of(arguments: &[&str], frame: &[u8]) -> BTreeMap<String, f64> {
     metrics.by("gdoi_packets_total", "interface")
 }
 
-/// Two veth pairs and a gateway between their near ends; the far ends are where the wires lead.
-fn forwarding_gateway() {
-    fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
-    for all in ["all", "default"] {
-        fs::write(format!("/proc/sys/net/ipv4/conf/{all}/rp_filter"), "0").unwrap();
-    }
-    for (near, far, address, mac, peer) in [
-        ("lan", "lan-far", "10.1.0.1/24", GATEWAY_LAN, "10.1.0.9"),
-        ("wan", "wan-far", "10.2.0.1/24", GATEWAY_WAN, "10.2.0.9"),
-    ] {
-        let mac = mac.map(|octet| format!("{octet:02x}")).join(":");
-        ip(&["link", "add", near, "type", "veth", "peer", "name", far]).unwrap();
-        ip(&["link", "set", near, "address", &mac]).unwrap();
-        ip(&["link", "set", near, "up"]).unwrap();
-        ip(&["link", "set", far, "arp", "off", "up"]).unwrap();
-        ip(&["addr", "add", address, "dev", near]).unwrap();
-        ip(&["neigh", "add", peer, "lladdr", "02:00:00:00:00:99", "dev", near]).unwrap();
-    }
-}
-
-fn esp(source: &str, destination: &str, mac: [u8; 6]) -> Vec<u8> {
-    let mut frame = craft::packet(
-        &Ethernet::default(),
-        source.parse().unwrap(),
-        destination.parse().unwrap(),
-        ESP,
-        &craft::esp(0xabcd_0001, 1, &[0; 40]),
-    );
-    frame[..6].copy_from_slice(&mac);
-    frame
-}
-
-/// Packets that an interface sent.
-fn sent(name: &str) -> u64 {
-    let said = ip(&["-json", "-stats", "link", "show", name]).unwrap();
-    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    said[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
-}
-
 fn watched() -> Interface {
     let links = netlink::links().unwrap();
     let link = links.iter().find(|link| link.name == Network::WATCH).unwrap();
@@ -321,6 +283,3 @@ fn quiet<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 fn assert_number(got: f64, expect: f64) {
     assert!((got - expect).abs() < f64::EPSILON, "{got}, not {expect}");
 }
-
-const GATEWAY_LAN: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const GATEWAY_WAN: [u8; 6] = [2, 0, 0, 0, 0, 2];

@@ -66,6 +66,14 @@ pub(crate) fn write_document(places: &Places, command: &str, found: &[PathBuf]) 
     process::run(lab.arg(command).arg("--document").arg(document).args(found))
 }
 
+/// `cargo xtask endure`, `faults` and `flood`: what the agent is put through takes minutes to months, and is part of
+/// `docs/reliability.md`.
+pub(crate) fn reliability(places: &Places, command: &str, arguments: &[OsString]) -> Result<()> {
+    let mut lab = program(places, Build::Release, "gdoi-lab")?;
+    let document = places.root.join("docs/reliability.md");
+    process::run(lab.arg(command).arg("--document").arg(document).args(arguments))
+}
+
 /// `cargo xtask demo`: the main job on a capture of six branches, one of which misses a rekey.
 pub(crate) fn demo(places: &Places) -> Result<()> {
     setup::programs();

@@ -80,6 +80,27 @@ enum Task {
     Fuzz(search::Fuzz),
     /// Break the code in many places, and see which breakages the tests catch
     Mutants(search::Mutants),
+    /// Let the agent watch for as long as one likes, or months in virtual time, and see that it does not grow
+    #[command(disable_help_flag = true)]
+    Endure {
+        /// For the laboratory
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Kill the agent two hundred times while it keeps what it has learned
+    #[command(disable_help_flag = true)]
+    Faults {
+        /// For the laboratory
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Flood the agent on a gateway that forwards, while a group is rekeyed
+    #[command(disable_help_flag = true)]
+    Flood {
+        /// For the laboratory
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Send a capture over a veth pair to the real agent; --help says what can be chosen
     #[command(disable_help_flag = true)]
     Replay {
@@ -120,6 +141,9 @@ fn run(task: &Task) -> Result<()> {
         Task::Kernels(arguments) => kernels::run(&places, arguments),
         Task::Fuzz(arguments) => search::fuzz(&places, arguments),
         Task::Mutants(arguments) => search::mutants(&places, arguments),
+        Task::Endure { arguments } => lab::reliability(&places, "endure", arguments),
+        Task::Faults { arguments } => lab::reliability(&places, "faults", arguments),
+        Task::Flood { arguments } => lab::reliability(&places, "flood", arguments),
         Task::Replay { arguments } => lab::replay(&places, arguments),
         Task::Score(args) => score::run(&places, args),
         Task::Setup => setup::run(&places),

@@ -16,7 +16,7 @@ use gdoi_wire::record::Counters;
 use gdoi_wire::{Capture, Class, Fragment, Ports, Seen, dissect};
 
 /// An agent in virtual time.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     tracker: Tracker,
     observer: Observer,
     events: Events,
@@ -27,7 +27,7 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// An agent that is configured with the scenario's groups.
-    pub(super) fn new(scenario: &Scenario) -> Self {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
         Self {
             tracker: Tracker::new(scenario.config(), Limits::default()),
             observer: Observer::new(TICK, true),
@@ -39,7 +39,7 @@ impl Gateway {
     }
 
     /// Something passes.
-    pub(super) fn see(&mut self, emission: &Emission) {
+    pub(crate) fn see(&mut self, emission: &Emission) {
         let Self {
             tracker,
             observer,
@@ -59,7 +59,7 @@ impl Gateway {
     }
 
     /// The metrics page at a moment.
-    pub(super) fn page(&mut self, now: Timestamp) -> Result<String> {
+    pub(crate) fn page(&mut self, now: Timestamp) -> Result<String> {
         let Self {
             tracker,
             observer,

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
+use crate::resources::octets;
+
 /// What a program took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
@@ -61,19 +63,12 @@ fn watch(child: &mut Child) -> Result<u64> {
         }
         if let Some(now) = fs::read_to_string(&status)
             .ok()
-            .and_then(|text| high_water(&text))
+            .and_then(|text| octets(&text, "VmHWM:"))
         {
             peak = now.max(peak);
         }
         thread::sleep(INTERVAL);
     }
-}
-
-/// The line `VmHWM:     1234 kB` of a process's status, in octets.
-fn high_water(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(kibibytes << 10)
 }
 
 /// Processor time that all programs took that were waited for.
@@ -87,17 +82,3 @@ fn children() -> Result<Duration> {
 }
 
 const INTERVAL: Duration = Duration::from_millis(2);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peak_is_in_octets() {
-        assert_eq!(
-            high_water("Name:\tx\nVmHWM:\t    1234 kB\nVmRSS: 1 kB\n"),
-            Some(1234 << 10)
-        );
-        assert_eq!(high_water("Name:\tx\n"), None);
-    }
-}
