@@ -22,8 +22,8 @@ mod parity;
 pub mod prometheus;
 pub mod reliability;
 pub mod replay;
-pub mod searched;
 mod resources;
+pub mod searched;
 mod stranger;
 mod test_run;
 

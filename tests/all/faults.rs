@@ -1,0 +1,14 @@
+//! What goes wrong around the agent, and what it makes of it.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts of packets, far below 2^52, which metrics have as floating-point numbers"
+)]
+
+mod blind;
+mod consumers;
+mod disks;
+mod kills;
+mod memory;
+mod spi_table;

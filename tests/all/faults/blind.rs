@@ -1,0 +1,71 @@
+//! Times in which nobody watched: what was due then is uncertain, never missed.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use gdoi_lab::{Agent, Injector, Network};
+use gdoi_wire::Exchange;
+use gdoi_wire::craft::{self, Ethernet, Message};
+use serde_json::Value;
+
+use crate::kernel::in_network;
+
+/// Time went on to the end of the window before the window was known: what was due in it was missed for certain.
+#[test]
+fn what_was_due_while_no_agent_ran_is_uncertain() {
+    in_network("what_was_due_while_no_agent_ran", |_| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (config, state, events) = (path("config.toml"), path("state"), path("events"));
+        fs::write(&config, GROUP).unwrap();
+        let start = || {
+            let files = [
+                "--config",
+                &config,
+                "--state-file",
+                &state,
+                "--event-file",
+                &events,
+            ];
+            Agent::start(
+                &[
+                    &["--interface", Network::WATCH, "--log.level", "error"],
+                    &files[..],
+                ]
+                .concat(),
+            )
+            .unwrap()
+        };
+        let agent = start();
+        let injector = Injector::open(Network::INJECT).unwrap();
+        injector.send_frame(&rekey()).unwrap();
+        agent.until_counted(1).unwrap();
+        assert!(agent.stop().unwrap().success());
+        // The next is due after 3 s, and overdue after 4.55 s more.
+        thread::sleep(Duration::from_secs(8));
+        assert!(start().stop().unwrap().success());
+        let text = fs::read_to_string(&events).unwrap();
+        let overdue: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|event: &Value| event["type"] == "rekey_overdue")
+            .collect();
+        assert_eq!(overdue.len(), 1, "{text}");
+        assert_eq!(overdue[0]["certainty"], "uncertain", "{text}");
+    });
+}
+
+fn rekey() -> Vec<u8> {
+    let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[0; 400]);
+    let (server, member) = (([10, 1, 11, 2], 848).into(), ([10, 1, 13, 2], 848).into());
+    craft::frame(&Ethernet::default(), server, member, &push)
+}
+
+const GROUP: &str = "\
+[[group]]
+name = \"G1\"
+key_servers = [\"10.1.11.2\"]
+tek_lifetime = \"3s\"
+retransmit = { interval = \"100ms\", count = 1 }
+";

@@ -1,0 +1,105 @@
+//! Whoever takes events and does not: a pipe that is not read, a disk that hangs.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use gdoi_lab::{Agent, Injector, Network};
+use gdoi_wire::Exchange;
+use gdoi_wire::craft::{self, Ethernet, Message};
+
+use crate::kernel::in_network;
+
+/// As many drains of the rings as an output may wait for, and more: one parcel of events in each.
+const DRAINS: u64 = 1_500;
+
+#[test]
+fn a_pipe_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
+    in_network("a_pipe_that_nobody_reads", |_| {
+        let (read, write) = std::io::pipe().unwrap();
+        let agent = Agent::start_telling_to(&[&QUIET[..], &["--event-file", "-"]].concat(), write).unwrap();
+        let lost = registered_until_full(&agent);
+        // Whoever reads at last gets whole lines, and what it gets with what was lost is all there was.
+        let told = BufReader::new(read).lines();
+        let counted =
+            std::thread::spawn(move || told.map(|line| is_event(&line.unwrap())).filter(|is| *is).count());
+        assert!(agent.stop().unwrap().success());
+        let told = counted.join().unwrap() as f64 + lost;
+        assert!(
+            (told - 2.0 * DRAINS as f64).abs() < f64::EPSILON,
+            "{told} of {}",
+            2 * DRAINS
+        );
+    });
+}
+
+/// A disk that takes nothing any more: a pipe in its place, which is full when 64 KiB were written.
+#[test]
+fn a_disk_that_hangs_stops_nothing_and_what_is_lost_is_counted() {
+    in_network("a_disk_that_hangs", |_| {
+        let folder = tempfile::tempdir().unwrap();
+        let events = folder.path().join("events");
+        assert!(Command::new("mkfifo").arg(&events).status().unwrap().success());
+        let agent = Agent::start(&[&QUIET[..], &["--event-file", text(&events)]].concat()).unwrap();
+        registered_until_full(&agent);
+        // It waits two seconds for its last words, and ends.
+        assert!(agent.stop().unwrap().success());
+    });
+}
+
+/// Registers members until the output has lost events; how many it had lost in the end.
+fn registered_until_full(agent: &Agent) -> f64 {
+    let injector = Injector::open(Network::INJECT).unwrap();
+    for number in 0..DRAINS {
+        injector.send_batch(&registration(number)).unwrap();
+        // A drain of its own for each.
+        std::thread::sleep(Duration::from_millis(6));
+    }
+    agent.until_counted(4 * DRAINS).unwrap();
+    let metrics = agent.metrics().unwrap();
+    let completed = metrics.sum("gdoi_registrations_total", &[("result", "completed")]);
+    assert!(
+        (completed - DRAINS as f64).abs() < f64::EPSILON,
+        "{completed} of {DRAINS}"
+    );
+    let lost = |reason| metrics.sum("gdoi_events_lost_total", &[("kind", "event"), ("reason", reason)]);
+    assert!(lost("queue_full") > 0.0);
+    let others = metrics.sum("gdoi_events_lost_total", &[]);
+    assert!((others - lost("queue_full")).abs() < f64::EPSILON, "{others}");
+    lost("queue_full")
+}
+
+/// GROUPKEY-PULL of one member, whole.
+fn registration(number: u64) -> Vec<Vec<u8>> {
+    let octets = u32::try_from(number).unwrap().to_be_bytes();
+    let member = ([10, 9, octets[2], octets[3]], 848).into();
+    let server = ([10, 0, 0, 1], 848).into();
+    let cookie = (1 + number).to_be_bytes();
+    (0..4_u8)
+        .map(|place| {
+            let message = Message {
+                message_id: 7,
+                ..Message::new(Exchange::GroupkeyPull, cookie, cookie)
+            };
+            let (from, to) = if place % 2 == 0 {
+                (member, server)
+            } else {
+                (server, member)
+            };
+            let body = vec![place; 60 + 4 * usize::from(place)];
+            craft::frame(&Ethernet::default(), from, to, &message.octets(8, &body))
+        })
+        .collect()
+}
+
+fn is_event(line: &str) -> bool {
+    let event: serde_json::Value = serde_json::from_str(line).unwrap();
+    event["type"].as_str().unwrap().starts_with("registration_") && event["member"].is_string()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "off"];
