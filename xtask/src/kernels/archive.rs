@@ -8,6 +8,15 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 
+/// Where this machine has the packages of Debian with this label from.
+fn mirror(label: &str) -> Result<String> {
+    let mut apt = Command::new("apt-get");
+    apt.args(["indextargets", "--format", "$(REPO_URI)", "Origin: Debian"]);
+    let said = process::output(apt.arg(format!("Label: {label}")))?;
+    let mirror = said.lines().next().map(str::to_owned);
+    mirror.with_context(|| format!("apt has no lists of {label}: run `apt-get update`"))
+}
+
 /// The packages of some suites.
 pub(crate) struct Archive {
     folder: PathBuf,
@@ -28,13 +37,14 @@ impl Archive {
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(part)).with_context(|| format!("make {}", folder.display()))?;
         }
+        let (packages, security) = (mirror("Debian")?, mirror("Debian-Security")?);
         let line = |suite: &&str| {
-            let part = if suite.ends_with("-security") {
-                "debian-security"
+            let from = if suite.ends_with("-security") {
+                &security
             } else {
-                "debian"
+                &packages
             };
-            format!("deb [signed-by={KEYRING}] http://deb.debian.org/{part} {suite} main\n")
+            format!("deb [signed-by={KEYRING}] {from} {suite} main\n")
         };
         let sources = suites.iter().map(line).collect::<Vec<_>>().concat();
         archive.write("sources.list", &sources)?;
