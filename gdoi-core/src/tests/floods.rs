@@ -79,7 +79,7 @@ fn the_rekeys_of_a_kek_that_makes_room_are_told() {
     let mut script = limited([group("G1")], small);
     script.register(&member(1), KS);
     for kek in 1..=20 {
-        script.wait(5.0).push(KS, &member(1), kek, kek);
+        script.wait(1.0).push(KS, &member(1), kek, kek);
     }
     let now = script.now;
     script.tracker.finish(now, &mut script.out);
