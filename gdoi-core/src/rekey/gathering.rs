@@ -40,7 +40,15 @@ impl Tracker {
             .keks
             .get(id)
             .is_some_and(|kek| kek.transport == Transport::Unicast);
-        let member = unicast.then(|| self.admit_member(seen.now, Peer::new(seen.message.destination)));
+        let member = if unicast {
+            let recipient = self.recipient(seen.now, Peer::new(seen.message.destination), group);
+            if recipient.is_none() {
+                return;
+            }
+            recipient
+        } else {
+            None
+        };
         let place = self.place(seen, id, digest, member);
         let at = match place {
             Place::In(at) => at,
@@ -97,6 +105,19 @@ impl Tracker {
         if let Some(kek) = self.keks.get_mut(id) {
             kek.remember(digest);
         }
+    }
+
+    /// The member that a rekey is sent to, known or new. `None` when there is no room for it, and it is only counted:
+    /// whoever sends what nobody configured to everywhere must not push out the members of groups.
+    fn recipient(&mut self, now: Timestamp, peer: Peer, group: GroupId) -> Option<Id> {
+        let has_room = !self.members.is_full()
+            || self.members.find(&peer).is_some()
+            || self.groups.config(group, &self.config).is_some();
+        if !has_room {
+            self.groups.unlisted += 1;
+            return None;
+        }
+        Some(self.admit_member(now, peer))
     }
 
     /// When a rekey was last sent to a member, or at all when it is multicast.

@@ -99,6 +99,36 @@ fn rekeys_in_quick_succession_are_all_told() {
     assert_eq!(told(&script, "rekey"), 30);
 }
 
+/// Each recipient of the flood took the place of a member, and a rekey to members that were forgotten was taken for more
+/// of the rekey before it.
+#[test]
+fn a_push_from_everywhere_pushes_out_no_member() {
+    let mut script = limited([group("G1")], SMALL);
+    for number in 1..=4 {
+        script.register(&member(number), KS);
+    }
+    for rekey in 1..=6 {
+        script.wait(0.7);
+        for number in 1..=4 {
+            script.push(KS, &member(number), 1, rekey);
+            script.acknowledge(&member(number), KS, 1);
+        }
+        for number in 0..5_000 {
+            let (from, to) = (somewhere(number), somewhere(number.wrapping_mul(7_919) + 1));
+            let forged = forged_push(u64::from(number % 8));
+            script.send(from.parse().unwrap(), to.parse().unwrap(), forged);
+        }
+    }
+    script.wait(60.0);
+    let now = script.now;
+    script.tracker.advance(now, &mut script.out);
+    script.tracker.finish(now, &mut script.out);
+    assert_eq!(told(&script, "rekey"), 6);
+    assert!(script.count("rekey") < 1_000, "{}", script.count("rekey"));
+    assert_eq!(told(&script, "rekey_unacknowledged"), 0);
+    assert!(script.snapshot().overflow["recipient"] > 10_000);
+}
+
 /// Each first message was told as a registration that begins.
 #[test]
 fn a_flood_of_cookies_is_no_flood_of_events() {

@@ -42,7 +42,13 @@ impl Trial {
             "--event-file",
             &events,
         ];
-        let agent = Agent::start(&[&arguments[..], &["--log.level", "error"]].concat())?;
+        let agent = Agent::start(
+            &[
+                &arguments[..],
+                &["--event-file-size", "4G", "--log.level", "error"],
+            ]
+            .concat(),
+        )?;
         let before = network.received_by(Network::WAN_FAR)?;
         let sent = self.send(scenario, &agent)?;
         let frames = sent.living.frames + sent.forwarded + sent.flood;
