@@ -5,26 +5,48 @@ use core::mem::offset_of;
 
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64};
 use aya_ebpf::maps::lpm_trie::Key;
-use gdoi_wire::record::{Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Slot, bucket_of, slot_key};
+use gdoi_wire::record::{
+    Bucket, Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, PART_BUCKETS, Part, Slot, Stamp,
+    bucket_of, slot_key,
+};
 use gdoi_wire::{Class, Esp, Miss};
 
 use crate::emit;
-use crate::maps::{COUNTERS, SITES, SITES_ON, SPI_MASK, SPIS};
+use crate::maps::{CPUS, PARTS, SITES, SITES_ON, SPI_MASK};
 
-/// This CPU's counters.
-pub(crate) struct Counts(*mut Counters);
+/// Where an ESP packet is counted.
+pub(crate) enum Place {
+    /// In a slot that nobody has.
+    Free(*mut Slot),
+    /// In total.
+    None,
+    /// In total, because its SPI gets no slot.
+    Reserved,
+    /// In the slot of its SPI.
+    Slot(*mut Slot),
+}
+
+/// What this CPU counts.
+pub(crate) struct Counts(*mut Part);
 
 impl Counts {
-    /// `None` cannot happen: the map has one entry. The verifier wants to see the question.
+    /// `None` cannot happen: the map has an entry for every CPU. The verifier wants to see the question.
     #[inline(always)]
     pub(crate) fn new() -> Option<Self> {
-        COUNTERS.get_ptr_mut(0).map(Self)
+        PARTS.get_ptr_mut(this_cpu()).map(Self)
     }
 
     #[inline(always)]
     fn counters(&mut self) -> &mut Counters {
         // SAFETY: the lookup in `new` succeeded; the entry is this CPU's own, and neither hook nests on a CPU.
-        unsafe { &mut *self.0 }
+        unsafe { &mut (*self.0).counters }
+    }
+
+    /// The latest reading of the clock on this CPU.
+    #[inline(always)]
+    pub(crate) fn stamp(&mut self) -> &mut Stamp {
+        // SAFETY: as above.
+        unsafe { &mut (*self.0).stamp }
     }
 
     /// One packet of `class`, `octets` long on the wire.
@@ -68,66 +90,117 @@ impl Counts {
         self.counters().lost_hints += 1;
     }
 
+    /// Where one ESP packet is counted.
+    #[inline(always)]
+    pub(crate) fn place(&mut self, spi: u32, site: u32) -> Place {
+        if spi < FIRST_SPI {
+            return Place::Reserved;
+        }
+        let key = slot_key(spi, site);
+        let Some(bucket) = self.bucket(key) else {
+            return Place::Reserved;
+        };
+        // SAFETY: the pointer is inside this CPU's part of the table. The agent frees a slot by writing its key; it
+        // lives with a packet that is counted in that moment.
+        let [first, second] = unsafe { &mut (*bucket).0 };
+        let (one, other) = (first.key, second.key);
+        if one == key {
+            return Place::Slot(first);
+        }
+        if other == key {
+            return Place::Slot(second);
+        }
+        if one == 0 {
+            return Place::Free(first);
+        }
+        if other == 0 {
+            return Place::Free(second);
+        }
+        Place::None
+    }
+
     /// One ESP packet from a sender at `site`, `octets` long as IP says.
     #[inline(always)]
     pub(crate) fn esp(&mut self, esp: Esp, site: u32, octets: u64) {
-        if esp.spi < FIRST_SPI {
-            let counters = self.counters();
-            counters.reserved_packets += 1;
-            counters.reserved_octets += octets;
-            return;
-        }
-        let key = slot_key(esp.spi, site);
-        let mask = SPI_MASK.load();
-        // SAFETY: both helpers only read a number.
-        let cpu = unsafe { bpf_get_smp_processor_id() };
-        // SAFETY: as above.
-        let now = unsafe { bpf_jiffies64() } as u32;
-        let index = cpu * (mask + 1) + bucket_of(key, mask);
-        let Some(bucket) = SPIS.get_ptr_mut(index) else {
-            return self.overflow(esp, site, octets);
-        };
-        // SAFETY: the lookup succeeded, and this part of the table is this CPU's own. The agent frees a slot by
-        // writing its key; it lives with a packet that is counted in that moment.
-        let [first, second] = unsafe { &mut (*bucket).0 };
-        if first.key == key {
-            again(first, octets, now);
-        } else if second.key == key {
-            again(second, octets, now);
-        } else if first.key == 0 {
-            self.take(first, key, esp, site, octets, now);
-        } else if second.key == 0 {
-            self.take(second, key, esp, site, octets, now);
-        } else {
-            self.overflow(esp, site, octets);
+        match self.place(esp.spi, site) {
+            Place::Free(slot) => {
+                // SAFETY: the pointer is that of a slot of this CPU, as `place` gives it.
+                let slot = unsafe { &mut *slot };
+                again(slot, octets);
+                slot.first = slot.last;
+                slot.key = slot_key(esp.spi, site);
+                emit::hint(self, KIND_SPI_SEEN, esp, site);
+            }
+            Place::None => {
+                let is_sample = self.is_next_a_sample();
+                self.overflow(octets);
+                if is_sample {
+                    emit::hint(self, KIND_SPI_OVERFLOW, esp, site);
+                }
+            }
+            Place::Reserved => {
+                let counters = self.counters();
+                counters.reserved_packets += 1;
+                counters.reserved_octets += octets;
+            }
+            // SAFETY: as above.
+            Place::Slot(slot) => again(unsafe { &mut *slot }, octets),
         }
     }
 
+    /// Whether the next packet without a slot is told to the agent.
     #[inline(always)]
-    fn take(&mut self, slot: &mut Slot, key: u64, esp: Esp, site: u32, octets: u64, now: u32) {
-        slot.first = now;
-        again(slot, octets, now);
-        slot.key = key;
-        emit::hint(self, KIND_SPI_SEEN, esp, site);
+    pub(crate) fn is_next_a_sample(&mut self) -> bool {
+        self.counters().overflow_packets & OVERFLOW_SAMPLE == 0
     }
 
+    /// One ESP packet that found no slot.
     #[inline(always)]
-    fn overflow(&mut self, esp: Esp, site: u32, octets: u64) {
+    pub(crate) fn overflow(&mut self, octets: u64) {
         let counters = self.counters();
-        let sampled = counters.overflow_packets & OVERFLOW_SAMPLE == 0;
         counters.overflow_packets += 1;
         counters.overflow_octets += octets;
-        if sampled {
-            emit::hint(self, KIND_SPI_OVERFLOW, esp, site);
-        }
+    }
+
+    /// The bucket of a key, in this CPU's table.
+    #[inline(always)]
+    fn bucket(&self, key: u64) -> Option<*mut Bucket> {
+        let mask = SPI_MASK.load();
+        let index = bucket_of(key, mask);
+        // The loader freezes the mask: the verifier deletes this for a table of one part.
+        let part = if mask < PART_BUCKETS {
+            self.0
+        } else {
+            PARTS.get_ptr_mut(this_cpu() + index / PART_BUCKETS * CPUS.load())?
+        };
+        let within = index as usize & (PART_BUCKETS as usize - 1);
+        // SAFETY: the lookup of the part succeeded.
+        let buckets = unsafe { part.byte_add(offset_of!(Part, buckets)) }.cast::<Bucket>();
+        // SAFETY: `within` is less than the buckets of a part.
+        Some(unsafe { buckets.add(within) })
     }
 }
 
+/// The number of the CPU that we run on.
 #[inline(always)]
-fn again(slot: &mut Slot, octets: u64, now: u32) {
+fn this_cpu() -> u32 {
+    // SAFETY: the helper only reads a number.
+    unsafe { bpf_get_smp_processor_id() }
+}
+
+/// Low 32 bits of the kernel's jiffies.
+#[inline(always)]
+pub(crate) fn jiffies() -> u32 {
+    // SAFETY: the helper only reads a number.
+    unsafe { bpf_jiffies64() as u32 }
+}
+
+/// One more packet in a slot.
+#[inline(always)]
+pub(crate) fn again(slot: &mut Slot, octets: u64) {
     slot.packets += 1;
     slot.octets += octets;
-    slot.last = now;
+    slot.last = jiffies();
 }
 
 /// The key of a lookup, where the stack is aligned: the compiler writes an address eight octets at a time, which the

@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use gdoi_wire::record::{KIND_MESSAGE, RECORD_VERSION, Record, SNAPSHOT_OCTETS};
 use gdoi_wire::{Body, Esp, Packet};
 
-use crate::count::Counts;
+use crate::count::{Counts, jiffies};
 use crate::maps::RING;
 use crate::reader::Frame;
 
@@ -33,7 +33,7 @@ pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &impl Frame, 
     };
     record.frame_octets += frame.octets_beside() as u32;
     record.interface = interface;
-    record.at_ns = now();
+    record.at_ns = now(counts);
     if !encrypted && record.snapshot_octets != 0 {
         // One 64-bit length from here to the helper, never zero and never beyond the room: the verifier follows a
         // mask, not the branch before it ("R4 invalid zero-sized read: u64=[0,512]").
@@ -64,7 +64,7 @@ fn hint_record(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
     };
     // SAFETY: the entry has room for a record.
     let record = unsafe { blank(entry.as_mut_ptr(), kind as u8) };
-    record.at_ns = now();
+    record.at_ns = boot_time();
     record.spi = spi;
     record.sequence = sequence;
     record.site = site;
@@ -94,10 +94,34 @@ pub(crate) unsafe fn blank<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
     record
 }
 
+/// The time of a message.
+///
+/// To read the clock has its price, so that in a storm one reading serves [`SHARED`] messages of a CPU:
+/// from the [`EXACT`]th on in one jiffy, when they follow each other in microseconds. In the ring they stand in order.
 #[inline(always)]
-pub(crate) fn now() -> u64 {
+pub(crate) fn now(counts: &mut Counts) -> u64 {
+    let jiffies = jiffies();
+    let stamp = counts.stamp();
+    let before = if stamp.jiffies == jiffies {
+        stamp.messages
+    } else {
+        0
+    };
+    stamp.jiffies = jiffies;
+    stamp.messages = before + 1;
+    if before < EXACT || before % SHARED == 0 {
+        stamp.at_ns = boot_time();
+    }
+    stamp.at_ns
+}
+
+#[inline(always)]
+fn boot_time() -> u64 {
     // SAFETY: the helper only reads a clock.
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
+/// At 250 jiffies a second, up to 4,000 messages a second have their own time.
+const EXACT: u32 = 16;
+const SHARED: u32 = 8;
 const RECORD_WORDS: usize = size_of::<Record>() / size_of::<u64>();

@@ -6,17 +6,21 @@
 //! uncounted, to the dissector.
 
 mod message;
+mod site;
 
-use gdoi_wire::record::site_address_v4;
-use gdoi_wire::{Class, Esp};
+use gdoi_wire::Class;
 
-use crate::count::{Counts, site_of};
-use crate::maps::ports;
+use crate::count::{Counts, Place, again};
+use crate::maps::{SITES_ON, is_port_of_ours};
 use crate::reader::Hook;
 
 /// Decides a frame, or leaves it.
 #[inline(always)]
 pub(crate) fn is_left(ctx: &impl Hook) -> bool {
+    // First: no call comes behind it on the way of most frames, so that nothing must be kept over one.
+    let Some(counts) = Counts::new() else {
+        return false;
+    };
     let (start, end) = ctx.first_buffer();
     if start + UNTAGGED + IPV4_READ > end {
         return true;
@@ -27,20 +31,58 @@ pub(crate) fn is_left(ctx: &impl Hook) -> bool {
         octets: ctx.octets(),
         beside: ctx.octets_beside(),
     };
-    match frame.word::<u16>(ETHERTYPE) {
-        ETHERTYPE_IPV4 => frame.ipv4::<UNTAGGED>(ctx),
-        ETHERTYPE_IPV6 => frame.ipv6::<UNTAGGED>(),
+    let head = frame.head::<UNTAGGED>();
+    if head.is_ipv4() {
+        return frame.ipv4::<_, UNTAGGED>(ctx, counts, head);
+    }
+    match head.ethertype() {
+        ETHERTYPE_IPV6 => frame.ipv6::<_, UNTAGGED>(ctx, counts, head),
         ETHERTYPE_VLAN => {
             if start + TAGGED + IPV4_READ > end {
                 return true;
             }
-            match frame.word::<u16>(TAGGED - 2) {
-                ETHERTYPE_IPV4 => frame.ipv4::<TAGGED>(ctx),
-                ETHERTYPE_IPV6 => frame.ipv6::<TAGGED>(),
-                _ => true,
+            let head = frame.head::<TAGGED>();
+            if head.is_ipv4() {
+                return frame.ipv4::<_, TAGGED>(ctx, counts, head);
             }
+            head.ethertype() != ETHERTYPE_IPV6 || frame.ipv6::<_, TAGGED>(ctx, counts, head)
         }
         _ => true,
+    }
+}
+
+/// The Ethertype and the first six octets behind it, read at once.
+#[derive(Clone, Copy)]
+struct Head(u64);
+
+impl Head {
+    #[inline(always)]
+    fn ethertype(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// IPv4 without options.
+    #[inline(always)]
+    fn is_ipv4(self) -> bool {
+        self.0 as u32 & 0x00ff_ffff == IPV4_NO_OPTIONS
+    }
+
+    /// The version of IP.
+    #[inline(always)]
+    fn version(self) -> u8 {
+        (self.0 >> 20) as u8 & 0xf
+    }
+
+    /// The length of an IPv4 packet.
+    #[inline(always)]
+    fn total(self) -> usize {
+        usize::from(u16::from_be((self.0 >> 32) as u16))
+    }
+
+    /// The length of what is behind an IPv6 header.
+    #[inline(always)]
+    fn payload(self) -> usize {
+        usize::from(u16::from_be((self.0 >> 48) as u16))
     }
 }
 
@@ -68,6 +110,11 @@ impl Frame {
         u16::from_be(self.word(at))
     }
 
+    #[inline(always)]
+    fn be32(self, at: usize) -> u32 {
+        u32::from_be(self.word(at))
+    }
+
     /// Octets of the frame as it was on the wire.
     #[inline(always)]
     fn wire_octets(self) -> u64 {
@@ -75,44 +122,53 @@ impl Frame {
     }
 
     #[inline(always)]
-    fn ipv4<const AT: usize>(self, ctx: &impl Hook) -> bool {
-        let total = usize::from(self.be16(AT + 2));
-        if self.word::<u8>(AT) != VERSION_4_NO_OPTIONS || !self.is_whole(AT + total) {
-            return true;
-        }
-        let protocol = self.word::<u8>(AT + 9);
-        if protocol != ESP {
-            if protocol == AH {
-                return true;
-            }
-            if protocol == UDP && (total < IPV4_READ || self.is_fragment::<AT>()) {
-                return true;
-            }
-            if protocol == UDP && self.is_port_of_ours(AT + 20) {
-                return message::is_left::<_, AT>(ctx);
-            }
-            return self.count_other();
-        }
-        if total < IPV4_READ || self.is_fragment::<AT>() {
-            return true;
-        }
-        let source = || site_address_v4(self.word(AT + 12));
-        self.count_esp(AT + 20, total, source)
+    fn head<const AT: usize>(self) -> Head {
+        Head(self.word(AT - 2))
     }
 
     #[inline(always)]
-    fn ipv6<const AT: usize>(self) -> bool {
+    fn ipv4<H: Hook, const AT: usize>(self, ctx: &H, counts: Counts, head: Head) -> bool {
+        let total = head.total();
+        if !self.is_whole(AT + total) {
+            return true;
+        }
+        // Whether it is a fragment, time to live, protocol.
+        let kind = self.word::<u32>(AT + 6) & FRAGMENT_AND_PROTOCOL;
+        if kind == whole_packet_of(TCP) {
+            return self.count_other(counts);
+        }
+        if kind == whole_packet_of(ESP) && total >= IPV4_READ {
+            if SITES_ON.load() != 0 {
+                return site::is_left::<H, AT, 4>(ctx.as_ptr());
+            }
+            return self.is_esp_left(counts, self.be32(AT + 20), 0, total);
+        }
+        if kind == whole_packet_of(UDP) && total >= IPV4_READ {
+            if self.is_port_of_ours(AT + 20) {
+                return message::is_left::<H, AT>(ctx.as_ptr());
+            }
+            return self.count_other(counts);
+        }
+        match (kind >> 24) as u8 {
+            UDP | ESP | AH => true,
+            _ => self.count_other(counts),
+        }
+    }
+
+    #[inline(always)]
+    fn ipv6<H: Hook, const AT: usize>(self, ctx: &H, counts: Counts, head: Head) -> bool {
         if self.start + AT + IPV6_READ > self.end {
             return true;
         }
-        let payload = usize::from(self.be16(AT + 4));
-        if self.word::<u8>(AT) >> 4 != 6 || !self.is_whole(AT + 40 + payload) {
+        let payload = head.payload();
+        if head.version() != 6 || !self.is_whole(AT + 40 + payload) {
             return true;
         }
         match self.word::<u8>(AT + 6) {
-            ESP if payload >= 8 => self.count_esp(AT + 40, 40 + payload, || self.word(AT + 8)),
-            UDP if payload >= 8 && !self.is_port_of_ours(AT + 40) => self.count_other(),
-            TCP | ICMPV6 => self.count_other(),
+            TCP | ICMPV6 => self.count_other(counts),
+            ESP if payload >= 8 && SITES_ON.load() != 0 => site::is_left::<H, AT, 6>(ctx.as_ptr()),
+            ESP if payload >= 8 => self.is_esp_left(counts, self.be32(AT + 40), 0, 40 + payload),
+            UDP if payload >= 8 && !self.is_port_of_ours(AT + 40) => self.count_other(counts),
             _ => true,
         }
     }
@@ -125,44 +181,45 @@ impl Frame {
         end == self.octets || (end < self.octets && self.octets <= SHORTEST_FRAME)
     }
 
-    /// Any fragment, first or later.
-    #[inline(always)]
-    fn is_fragment<const AT: usize>(self) -> bool {
-        self.word::<u16>(AT + 6) & u16::to_be(0x3fff) != 0
-    }
-
     #[inline(always)]
     fn is_port_of_ours(self, at: usize) -> bool {
-        let ports = ports();
-        let (source, destination) = (self.be16(at), self.be16(at + 2));
-        ports.is_isakmp(source, destination) || ports.is_nat_t(source, destination)
+        is_port_of_ours(self.be16(at), self.be16(at + 2))
     }
 
     #[inline(always)]
-    fn count_other(self) -> bool {
-        if let Some(mut counts) = Counts::new() {
-            counts.packet(Class::Other, self.wire_octets());
-        }
+    fn count_other(self, mut counts: Counts) -> bool {
+        counts.packet(Class::Other, self.wire_octets());
         false
     }
 
+    /// ESP from a sender at `site`. What happens once per SPI is left.
     #[inline(always)]
-    fn count_esp(self, at: usize, ip_octets: usize, source: impl FnOnce() -> [u8; 16]) -> bool {
-        let esp = Esp {
-            spi: u32::from_be(self.word(at)),
-            sequence: u32::from_be(self.word(at + 4)),
-            in_udp: false,
-        };
-        if let Some(mut counts) = Counts::new() {
-            counts.packet(Class::Esp, self.wire_octets());
-            counts.esp(esp, site_of(source), ip_octets as u64);
+    fn is_esp_left(self, mut counts: Counts, spi: u32, site: u32, ip_octets: usize) -> bool {
+        match counts.place(spi, site) {
+            Place::Slot(slot) => {
+                counts.packet(Class::Esp, self.wire_octets());
+                // SAFETY: the pointer is that of a slot of this CPU, as `place` gives it.
+                again(unsafe { &mut *slot }, ip_octets as u64);
+                false
+            }
+            Place::None if !counts.is_next_a_sample() => {
+                counts.packet(Class::Esp, self.wire_octets());
+                counts.overflow(ip_octets as u64);
+                false
+            }
+            Place::Free(_) | Place::None | Place::Reserved => true,
         }
-        false
     }
 }
 
-/// Offset of the Ethertype.
-const ETHERTYPE: usize = 12;
+/// What [`Frame::ipv4`] looks at in the second word of an IPv4 header: anything but "don't fragment" in the first 16
+/// bits is a fragment; the last eight are the protocol.
+const FRAGMENT_AND_PROTOCOL: u32 = u32::from_le_bytes([0x3f, 0xff, 0, 0xff]);
+
+const fn whole_packet_of(protocol: u8) -> u32 {
+    u32::from_le_bytes([0, 0, 0, protocol])
+}
+
 /// Offset of the IP header behind no tag, and behind one.
 const UNTAGGED: usize = 14;
 const TAGGED: usize = 18;
@@ -172,8 +229,8 @@ const IPV4_READ: usize = 28;
 const IPV6_READ: usize = 48;
 /// The shortest frame with a tag and a checksum at its end (IEEE 802.3 §4.4.2): shorter packets are padded to it.
 const SHORTEST_FRAME: usize = 68;
-const VERSION_4_NO_OPTIONS: u8 = 0x45;
-const ETHERTYPE_IPV4: u16 = u16::to_be(0x0800);
+/// The Ethertype of IPv4, and version 4 with 5 words of header.
+const IPV4_NO_OPTIONS: u32 = u32::from_le_bytes([0x08, 0x00, 0x45, 0]);
 const ETHERTYPE_IPV6: u16 = u16::to_be(0x86dd);
 const ETHERTYPE_VLAN: u16 = u16::to_be(0x8100);
 const TCP: u8 = 6;

@@ -4,7 +4,7 @@ use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LpmTrie, PerCpuArray, RingBuf};
-use gdoi_wire::record::{Bucket, Clocks, Counters, DEFAULT_BUCKETS};
+use gdoi_wire::record::{Clocks, DEFAULT_BUCKETS, Part};
 use gdoi_wire::{Ip, Ports};
 
 use crate::reader::KEPT;
@@ -13,13 +13,11 @@ use crate::reader::KEPT;
 #[map]
 pub(crate) static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
-/// What each CPU counted.
+/// What each CPU counts. The agent sets how many parts there are, and maps them into its memory.
+///
+/// No map per CPU: of this one the kernel gives the address without a call, and the agent reads it without one.
 #[map]
-pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
-
-/// One SPI table per possible CPU, one after the other; the agent sets the size and maps it into its memory.
-#[map]
-pub(crate) static SPIS: Array<Bucket> = Array::with_max_entries(DEFAULT_BUCKETS, BPF_F_MMAPABLE);
+pub(crate) static PARTS: Array<Part> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Site of a source address.
 #[map]
@@ -49,6 +47,10 @@ pub(crate) static NAT_T_PORTS: Global<[u16; Ports::SLOTS]> = Global::new(Ports::
 #[unsafe(no_mangle)]
 pub(crate) static SPI_MASK: Global<u32> = Global::new(DEFAULT_BUCKETS - 1);
 
+/// CPUs that there may be: so many first parts stand before the second ones.
+#[unsafe(no_mangle)]
+pub(crate) static CPUS: Global<u32> = Global::new(1);
+
 /// Whether [`SITES`] holds anything.
 #[unsafe(no_mangle)]
 pub(crate) static SITES_ON: Global<u8> = Global::new(0);
@@ -64,6 +66,36 @@ pub(crate) fn ports() -> Ports {
         isakmp: ISAKMP_PORTS.load(),
         nat_t: NAT_T_PORTS.load(),
     }
+}
+
+/// Whether one of the ports is of either kind. One entry after the other: all at once, and each is read for every
+/// datagram.
+#[inline(always)]
+pub(crate) fn is_port_of_ours(source: u16, destination: u16) -> bool {
+    is_listed(&ISAKMP_PORTS, source, destination) || is_nat_t_port(source, destination)
+}
+
+/// Whether one of the ports has the framing of RFC 3948.
+#[inline(always)]
+pub(crate) fn is_nat_t_port(source: u16, destination: u16) -> bool {
+    is_listed(&NAT_T_PORTS, source, destination)
+}
+
+#[inline(always)]
+fn is_listed(ports: &Global<[u16; Ports::SLOTS]>, source: u16, destination: u16) -> bool {
+    for slot in 0..Ports::SLOTS {
+        let at = (&raw const *ports).cast::<u16>().wrapping_add(slot);
+        // SAFETY: a global is its value, and the slot is one of it.
+        let port = unsafe { at.read_volatile() };
+        // Those behind an entry that is not used are not used either.
+        if port == 0 {
+            break;
+        }
+        if port == source || port == destination {
+            return true;
+        }
+    }
+    false
 }
 
 /// An LPM trie cannot be allocated in advance (`kernel/bpf/lpm_trie.c`).

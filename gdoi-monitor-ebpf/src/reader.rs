@@ -18,6 +18,9 @@ pub(crate) trait Hook: EbpfContext {
     where
         Self: 'a;
 
+    /// From what the kernel called the program with, in a subprogram.
+    fn of(raw: *mut c_void) -> Self;
+
     /// Where the first buffer begins, and where it ends.
     fn first_buffer(&self) -> (usize, usize);
 
@@ -56,6 +59,13 @@ pub(crate) trait Frame: Octets {
 
 impl Hook for XdpContext {
     type Frame<'a> = XdpFrame<'a>;
+
+    #[inline(always)]
+    fn of(raw: *mut c_void) -> Self {
+        // Hidden from the compiler, which would hand over what the subprogram reads from it, cut to 32 bits ("R9 invalid
+        // mem access 'scalar'").
+        Self::new(black_box(raw).cast())
+    }
 
     #[inline(always)]
     fn first_buffer(&self) -> (usize, usize) {
@@ -156,6 +166,13 @@ impl Octets for XdpFrame<'_> {
 
 impl Hook for TcContext {
     type Frame<'a> = TcFrame<'a>;
+
+    #[inline(always)]
+    fn of(raw: *mut c_void) -> Self {
+        // Hidden from the compiler, which would hand over what the subprogram reads from it, cut to 32 bits ("R9 invalid
+        // mem access 'scalar'").
+        Self::new(black_box(raw).cast())
+    }
 
     #[inline(always)]
     fn first_buffer(&self) -> (usize, usize) {

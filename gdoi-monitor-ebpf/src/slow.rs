@@ -1,7 +1,9 @@
 //! The slow way: the dissector of [`gdoi_wire`], for everything the fast way leaves.
 
+use core::ffi::c_void;
+
 use aya_log_ebpf::debug;
-use gdoi_wire::{Body, Class, Fragment, Miss, Network, Packet, Seen};
+use gdoi_wire::{Body, Class, Esp, Fragment, Miss, Network, Packet, Seen};
 
 use crate::count::{Counts, site_of};
 use crate::emit;
@@ -14,14 +16,19 @@ use crate::reader::{Frame, Hook};
 /// 621,000 instructions when it found that its stack was too large.
 #[inline(always)]
 pub(crate) fn dissect<H: Hook>(ctx: &H) {
-    if ctx.prepare() && network(ctx) == FOUND_IP {
-        transport(ctx);
+    let raw = ctx.as_ptr();
+    if network::<H>(raw) == FOUND_IP {
+        transport::<H>(raw);
     }
 }
 
 /// Reads the frame down to its transport header.
 #[inline(never)]
-fn network<H: Hook>(ctx: &H) -> u64 {
+fn network<H: Hook>(raw: *mut c_void) -> u64 {
+    let ctx = &H::of(raw);
+    if !ctx.prepare() {
+        return 0;
+    }
     let (Some(mut counts), Some(found), Some(frame)) = (Counts::new(), NETWORK.get_ptr_mut(0), ctx.frame())
     else {
         return 0;
@@ -40,7 +47,8 @@ fn network<H: Hook>(ctx: &H) -> u64 {
 
 /// Reads the packet that [`network`] found.
 #[inline(never)]
-fn transport<H: Hook>(ctx: &H) -> u64 {
+fn transport<H: Hook>(raw: *mut c_void) -> u64 {
+    let ctx = &H::of(raw);
     let (Some(mut counts), Some(ip), Some(frame)) = (Counts::new(), NETWORK.get(0), ctx.frame()) else {
         return 0;
     };
@@ -84,10 +92,27 @@ fn ours<H: Hook>(counts: &mut Counts, packet: &Packet, frame: &impl Frame, ctx: 
         }
         Body::Esp(esp) => {
             let site = site_of(|| packet.source);
-            counts.esp(esp, site, u64::from(packet.ip_octets));
+            count_esp(esp.spi, esp.sequence, site, packet.ip_octets.into());
         }
         Body::Ah | Body::NatKeepalive => {}
     }
+}
+
+/// Counts an ESP packet, also the first one of its SPI.
+///
+/// A subprogram of numbers: inside [`transport`] the compiler spills a register that holds, on one way, nothing
+/// ("invalid size of register spill").
+#[inline(never)]
+fn count_esp(spi: u32, sequence: u32, site: u32, octets: u64) -> u64 {
+    if let Some(mut counts) = Counts::new() {
+        let esp = Esp {
+            spi,
+            sequence,
+            in_udp: false,
+        };
+        counts.esp(esp, site, octets);
+    }
+    0
 }
 
 /// Octets of the frame as it was on the wire.

@@ -12,7 +12,7 @@ use crate::octets::Octets;
 use crate::packet::{Body, Class, Esp, Fragment, Miss, Packet, Vlan, address, mapped, octets_of};
 
 /// Layout version, the first octet of every record. Any change of layout raises it.
-pub const RECORD_VERSION: u8 = 1;
+pub const RECORD_VERSION: u8 = 2;
 
 /// Name of the XDP program.
 pub const PROGRAM_XDP: &str = "gdoi_xdp";
@@ -22,10 +22,8 @@ pub const PROGRAM_TC: &str = "gdoi_tc";
 pub const PROGRAM_CLOCK: &str = "gdoi_clock";
 /// Ring buffer of [`Record`]s, each optionally followed by [`SNAPSHOT_OCTETS`].
 pub const MAP_RING: &str = "RING";
-/// Per-CPU array with one [`Counters`].
-pub const MAP_COUNTERS: &str = "COUNTERS";
-/// Array of [`Bucket`]s, one table per possible CPU after the other; memory-mappable.
-pub const MAP_SPIS: &str = "SPIS";
+/// Array of [`Part`]s, the first of every possible CPU, then the second of every one; memory-mappable.
+pub const MAP_PARTS: &str = "PARTS";
 /// LPM trie from source prefix (IPv4 as IPv4-mapped IPv6) to site number.
 pub const MAP_SITES: &str = "SITES";
 /// Array with one [`Clocks`].
@@ -36,6 +34,8 @@ pub const GLOBAL_ISAKMP_PORTS: &str = "ISAKMP_PORTS";
 pub const GLOBAL_NAT_T_PORTS: &str = "NAT_T_PORTS";
 /// Read-only global: buckets of one CPU's table, minus one.
 pub const GLOBAL_SPI_MASK: &str = "SPI_MASK";
+/// Read-only global: how many CPUs there may be.
+pub const GLOBAL_CPUS: &str = "CPUS";
 /// Read-only global: whether frames are seen on their way out.
 pub const GLOBAL_EGRESS: &str = "EGRESS";
 /// Read-only global: whether [`MAP_SITES`] holds anything.
@@ -346,6 +346,37 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 
 /// Buckets of one CPU's table by default: 128 KiB, which stays in the second-level cache.
 pub const DEFAULT_BUCKETS: u32 = 2048;
+/// Buckets in a [`Part`]: a table of the default size has one part. A power of two.
+pub const PART_BUCKETS: u32 = DEFAULT_BUCKETS;
+
+/// What one CPU counts: found with one look for every frame. Only the first part of a CPU has counters.
+///
+/// Who reads it maps it into memory, where the programs go on counting: numbers only grow.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Part {
+    /// What is counted of all frames.
+    pub counters: Counters,
+    /// The latest reading of the clock.
+    pub stamp: Stamp,
+    /// Zero: fills the cache line.
+    pub spare: u64,
+    /// This part of the SPI table.
+    pub buckets: [Bucket; PART_BUCKETS as usize],
+}
+
+/// When the clock was last read for a message, which has its price: in a storm, one
+/// reading serves several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Stamp {
+    /// What it showed, in nanoseconds since boot.
+    pub at_ns: u64,
+    /// Low 32 bits of jiffies then.
+    pub jiffies: u32,
+    /// Messages in this jiffy before the next.
+    pub messages: u32,
+}
 
 /// The key of an SPI at a site.
 #[inline(always)]

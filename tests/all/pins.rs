@@ -189,39 +189,47 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
 
 #[test]
 fn set_up_otherwise_it_goes_on_counting() {
-    in_network("set_up_otherwise_it_goes_on_counting", |_| {
-        let house = House::new();
-        let injector = Injector::open(Network::INJECT).unwrap();
-        let frames: Vec<_> = Generator::new(0x5e7).take(900).collect();
-        let send = |part: &[Vec<u8>]| part.iter().for_each(|frame| injector.send_frame(frame).unwrap());
-        let agent = house.start("xdp");
-        send(&frames[..300]);
-        agent.until_counted(300).unwrap();
-        assert!(agent.stop().unwrap().success());
-        send(&frames[300..600]);
-        let agent = house.start_with("xdp", &["--spi-slots", "512"]);
-        send(&frames[600..]);
-        let metrics = Metrics::parse(&agent.until_counted(900).unwrap());
-        let esp = metrics.sum("gdoi_packets_total", &[("class", "esp")])
-            + metrics.sum("gdoi_packets_total", &[("class", "esp_udp")]);
-        let tracked = metrics.sum("gdoi_esp_packets_total", &[]);
-        assert!(
-            (total(&metrics) - 900.0).abs() < f64::EPSILON,
-            "{}",
-            total(&metrics)
-        );
-        assert!(
-            (esp - tracked).abs() < f64::EPSILON,
-            "{esp} counted, {tracked} tracked"
-        );
-        assert!(!house.events().contains("capture_loss"), "{}", house.events());
-        // One set of maps is left.
-        let spot = house.pins().join("watch-ingress");
-        let folders = fs::read_dir(spot)
-            .unwrap()
-            .filter(|entry| entry.as_ref().unwrap().path().is_dir());
-        assert_eq!(folders.count(), 1);
-    });
+    // An eighth of a part of the table, one, and two.
+    for slots in [["4096", "512"], ["512", "8192"]] {
+        in_network("set_up_otherwise_it_goes_on_counting", move |_| {
+            goes_on_with(slots);
+        });
+    }
+}
+
+/// An agent with a table of so many slots, and one with another.
+fn goes_on_with([before, after]: [&str; 2]) {
+    let house = House::new();
+    let injector = Injector::open(Network::INJECT).unwrap();
+    let frames: Vec<_> = Generator::new(0x5e7).take(900).collect();
+    let send = |part: &[Vec<u8>]| part.iter().for_each(|frame| injector.send_frame(frame).unwrap());
+    let agent = house.start_with("xdp", &["--spi-slots", before]);
+    send(&frames[..300]);
+    agent.until_counted(300).unwrap();
+    assert!(agent.stop().unwrap().success());
+    send(&frames[300..600]);
+    let agent = house.start_with("xdp", &["--spi-slots", after]);
+    send(&frames[600..]);
+    let metrics = Metrics::parse(&agent.until_counted(900).unwrap());
+    let esp = metrics.sum("gdoi_packets_total", &[("class", "esp")])
+        + metrics.sum("gdoi_packets_total", &[("class", "esp_udp")]);
+    let tracked = metrics.sum("gdoi_esp_packets_total", &[]);
+    assert!(
+        (total(&metrics) - 900.0).abs() < f64::EPSILON,
+        "{}",
+        total(&metrics)
+    );
+    assert!(
+        (esp - tracked).abs() < f64::EPSILON,
+        "{esp} counted, {tracked} tracked"
+    );
+    assert!(!house.events().contains("capture_loss"), "{}", house.events());
+    // One set of maps is left.
+    let spot = house.pins().join("watch-ingress");
+    let folders = fs::read_dir(spot)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert_eq!(folders.count(), 1);
 }
 
 #[test]
@@ -346,8 +354,8 @@ fn a_strange_map_in_the_place_of_ours_is_not_used() {
             .find(|path| path.is_dir())
             .unwrap();
         // A map of another shape under the name: aya would read and write beyond it.
-        fs::remove_file(maps.join("COUNTERS")).unwrap();
-        fs::rename(maps.join("SPIS"), maps.join("COUNTERS")).unwrap();
+        fs::remove_file(maps.join("PARTS")).unwrap();
+        fs::rename(maps.join("RING"), maps.join("PARTS")).unwrap();
         let agent = house.start_with("xdp", &["--log.level", "error"]);
         let injector = Injector::open(Network::INJECT).unwrap();
         for frame in Generator::new(3).take(100) {

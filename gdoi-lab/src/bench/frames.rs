@@ -177,7 +177,7 @@ const ETHERTYPE_ARP: u16 = 0x0806;
 
 const COUNTED: &str = "finding what this CPU counts, and counting packet and octets of others, is in it; what each of \
                        them costs was not measured";
-const RING: &str = "a reservation in the ring, a record of two cache lines and a reading of the clock are in it; \
+const RING: &str = "a reservation in the ring, a record of two cache lines and a part of a reading of the clock are in it; \
                     what each of them costs was not measured";
 /// The case that others are compared with.
 pub(super) const ONE_SPI: &str = "ESP, 1 SPI";

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use aya::maps::{MapData, RingBuf};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use gdoi_wire::record::{DEFAULT_BUCKETS, GLOBAL_SITES_ON, MAP_RING, MAP_SPIS};
+use gdoi_wire::record::{GLOBAL_CPUS, GLOBAL_SITES_ON, MAP_PARTS, MAP_RING};
 use nix::time::{ClockId, clock_gettime};
 
 /// All programs, loaded.
@@ -31,9 +31,10 @@ impl Loaded {
         let cpus = u32::try_from(cpus)?;
         let mut ebpf = EbpfLoader::new()
             .override_global("TURN_MASK", &mask, true)
+            .override_global(GLOBAL_CPUS, &cpus, true)
             .override_global(GLOBAL_SITES_ON, &u8::from(sites), true)
             .override_global(aya_log::LEVEL, &0_u8, true)
-            .map_max_entries(MAP_SPIS, DEFAULT_BUCKETS * cpus)
+            .map_max_entries(MAP_PARTS, cpus)
             .map_max_entries(MAP_RING, RING_OCTETS)
             .load(object)
             .context("load the object")?;

@@ -1,15 +1,18 @@
 //! Encrypted messages of version 1.0 in IPv4, on an ISAKMP port and whole: nearly all that a key server sends in a
 //! storm. Every offset is a constant, and nothing but the record is written.
 
+use core::ffi::c_void;
+use core::mem::offset_of;
+
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use gdoi_wire::Class;
 use gdoi_wire::isakmp::{FLAG_ENCRYPTION, HEADER_OCTETS};
-use gdoi_wire::record::{FINGERPRINT_OCTETS, KIND_MESSAGE, Record, site_address_v4};
+use gdoi_wire::record::{FINGERPRINT_OCTETS, KIND_MESSAGE, RECORD_VERSION, Record, site_address_v4};
 
 use super::{Frame, TAGGED};
 use crate::count::Counts;
-use crate::emit::{blank, now};
-use crate::maps::{RING, ports};
+use crate::emit::now;
+use crate::maps::{RING, is_nat_t_port};
 use crate::reader::Hook;
 
 /// Decides a message that stands behind 20 octets of IPv4 at `AT`, or leaves it. The caller knows that the packet is
@@ -17,7 +20,8 @@ use crate::reader::Hook;
 ///
 /// Out of line, or the registers it needs are saved for every frame.
 #[inline(never)]
-pub(super) fn is_left<H: Hook, const AT: usize>(ctx: &H) -> bool {
+pub(super) fn is_left<H: Hook, const AT: usize>(raw: *mut c_void) -> bool {
+    let ctx = &H::of(raw);
     let (start, end) = ctx.first_buffer();
     let frame = Frame {
         start,
@@ -33,7 +37,7 @@ pub(super) fn is_left<H: Hook, const AT: usize>(ctx: &H) -> bool {
     let (source, destination) = (frame.be16(udp), frame.be16(udp + 2));
     let length = frame.be16(udp + 4);
     // A marker is four zero octets; the dissector tells it from a cookie.
-    let plain = frame.word::<u32>(udp + 8) != 0 && !ports().is_nat_t(source, destination);
+    let plain = frame.word::<u32>(udp + 8) != 0 && !is_nat_t_port(source, destination);
     let encrypted = frame.word::<u8>(udp + 8 + VERSION) == VERSION_1
         && frame.word::<u8>(udp + 8 + FLAGS) & FLAG_ENCRYPTION != 0;
     let whole = usize::from(frame.be16(AT + 2));
@@ -49,27 +53,50 @@ pub(super) fn is_left<H: Hook, const AT: usize>(ctx: &H) -> bool {
         counts.lost_message();
         return false;
     };
-    // SAFETY: the entry has room for a record.
-    let record = unsafe { blank(entry.as_mut_ptr(), KIND_MESSAGE) };
-    if AT == TAGGED {
-        record.vlan_depth = 1;
-        record.vlan_tci = [frame.be16(AT - 4), 0];
-    }
+    // SAFETY: the entry has room for a record, and is aligned for it.
+    let record = unsafe { &mut *entry.as_mut_ptr().cast::<Record>() };
+    let vlan = if AT == TAGGED { frame.be16(AT - 4) } else { 0 };
+    // Every field, once: to blank the record first would be to write it twice.
+    record.version = RECORD_VERSION;
+    record.kind = KIND_MESSAGE;
+    record.flags = 0;
+    record.vlan_depth = u8::from(AT == TAGGED);
     record.interface = ctx.interface();
-    record.at_ns = now();
+    record.at_ns = now(&mut counts);
     record.source = site_address_v4(frame.word(AT + 12));
     record.destination = site_address_v4(frame.word(AT + 16));
     record.source_port = source;
     record.destination_port = destination;
+    record.vlan_tci = [vlan, 0];
     record.frame_octets = frame.octets as u32;
     record.datagram_octets = length - 8;
-    record.header = frame.word::<[u8; HEADER_OCTETS]>(udp + 8);
-    record.fingerprint = frame.word::<[u8; FINGERPRINT_OCTETS]>(udp + 8 + HEADER_OCTETS);
+    record.snapshot_octets = 0;
+    // Of words: 28 octets become a call that copies them one by one.
+    let header = udp + 8;
+    let words: *mut u64 = (&raw mut record.header).cast();
+    for word in 0..HEADER_OCTETS / 8 {
+        let to = words.wrapping_add(word);
+        // SAFETY: three words are inside the header, and it is aligned for them.
+        unsafe { to.write(frame.word(header + 8 * word)) };
+    }
+    let last = u64::from(frame.word::<u32>(header + 24));
+    let to = words.wrapping_add(3);
+    // SAFETY: the fourth word is the end of the header and the SPI, which is zero.
+    unsafe { to.write(last) };
+    let behind = header + HEADER_OCTETS;
+    record.fingerprint = zerocopy::transmute!([frame.word::<u64>(behind), frame.word::<u64>(behind + 8)]);
     record.fingerprint_octets = FINGERPRINT_OCTETS as u8;
+    record.reserved = [0; 3];
+    record.site = 0;
+    record.sequence = 0;
+    record.spare = 0;
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     false
 }
 
+// The last word of the header is followed by the SPI.
+const _: () = assert!(offset_of!(Record, header) % 8 == 0);
+const _: () = assert!(HEADER_OCTETS == 28 && offset_of!(Record, spi) == offset_of!(Record, header) + 28);
 /// From the IP header to the end of the fingerprint.
 const SHORTEST: usize = 20 + 8 + HEADER_OCTETS + FINGERPRINT_OCTETS;
 /// Offsets in the ISAKMP header (RFC 2408 §3.1).

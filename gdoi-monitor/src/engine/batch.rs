@@ -5,20 +5,29 @@ use gdoi_wire::record::Record;
 
 /// Records that were drained together.
 ///
-/// Each CPU and each interface writes in its own time, so a drain finds them nearly in order, not in order.
+/// In one ring they stand in order, whatever their times say: a CPU may have read its clock for several messages at
+/// once. Between rings the time decides.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     octets: BytesMut,
     records: Vec<(u64, Bytes)>,
+    /// The latest time in this ring so far.
+    reached: u64,
 }
 
 impl Batch {
+    /// What is taken from here on is from another ring.
+    pub(super) fn next_ring(&mut self) {
+        self.reached = 0;
+    }
+
     /// Takes one record.
     pub(super) fn push(&mut self, record: &[u8]) {
-        // What cannot be read sorts first, and is counted when it is parsed.
+        // What cannot be read is counted when it is parsed.
         let at = Record::parse(record).map_or(0, |(record, _)| record.at_ns);
+        self.reached = self.reached.max(at);
         self.octets.extend_from_slice(record);
-        self.records.push((at, self.octets.split().freeze()));
+        self.records.push((self.reached, self.octets.split().freeze()));
     }
 
     /// Gives the records back by time; those of one moment as they came.
@@ -36,22 +45,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_come_back_by_time() {
+    fn records_come_back_by_time_and_those_of_a_ring_in_their_order() {
         let record = |at_ns, interface| Record {
             at_ns,
             interface,
             ..Record::empty(KIND_MESSAGE)
         };
         let mut batch = Batch::default();
-        for record in [record(7, 1), record(5, 2), record(7, 3), record(6, 4)] {
-            batch.push(record.as_bytes());
+        // The third of the first ring has the time of a reading before the second's.
+        for ring in [
+            [record(5, 1), record(7, 2), record(5, 3)],
+            [record(4, 4), record(6, 5), record(8, 6)],
+        ] {
+            batch.next_ring();
+            for record in ring {
+                batch.push(record.as_bytes());
+            }
         }
         let order: Vec<_> = batch
             .in_order()
             .iter()
             .map(|octets| Record::parse(octets).unwrap().0.interface)
             .collect();
-        assert_eq!(order, [2, 4, 1, 3]);
+        assert_eq!(order, [4, 1, 5, 2, 3, 6]);
         assert!(batch.in_order().is_empty());
     }
 }

@@ -204,9 +204,7 @@ impl Interfaces {
     /// Forgets what a change has left: programs that were replaced, and interfaces that are no longer wanted.
     pub(super) fn retire(&mut self) {
         for watch in self.watches.values_mut() {
-            if let Err(error) = watch.retire() {
-                tracing::error!(interface = watch.name(), %error, "cannot read the last counts");
-            }
+            watch.retire();
         }
         let plan = &self.plan;
         self.watches.retain(|(name, direction), watch| {

@@ -37,6 +37,7 @@ impl Engine {
     pub(super) fn gather(&mut self) -> Vec<Bytes> {
         for watch in self.interfaces.watches() {
             for maps in watch.maps() {
+                self.batch.next_ring();
                 maps.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
             }
         }

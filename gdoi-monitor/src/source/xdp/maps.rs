@@ -6,30 +6,29 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Map, MapData, RingBuf};
 use gdoi_core::Timestamp;
-use gdoi_wire::record::{Bucket, Counters, MAP_COUNTERS, MAP_RING, MAP_SPIS};
+use gdoi_wire::record::{Counters, MAP_PARTS, MAP_RING};
 use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
 use super::error::Error;
-use super::table::{Count, KeptSlot, Table};
+use super::table::{Count, Extent, KeptSlot, Table};
 
 /// The maps of one program.
 pub struct Maps {
     ring: RingBuf<MapData>,
-    counters: PerCpuArray<MapData, [u64; Counters::WORDS]>,
     table: Table,
-    /// Number of the SPI table in the kernel, which no two maps of a boot share.
+    /// Number of the map of parts in the kernel, which no two maps of a boot share.
     id: u32,
     // aya writes the numbers of maps into the code at load: they must stay open until the last program is loaded.
-    _spis: Map,
+    _parts: Map,
 }
 
 /// What was read of the maps of a program, for an agent that reads on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeptMaps {
-    /// Number of the SPI table in the kernel.
+    /// Number of the map of parts in the kernel.
     id: u32,
     /// The counters, as words.
     counters: Vec<u64>,
@@ -39,28 +38,30 @@ pub(super) struct KeptMaps {
 }
 
 impl Maps {
-    /// Over the maps that `map` gives by name. A slot of the table without packets for `idle` is freed; what is in it
-    /// now was counted up to `now` at the latest.
+    /// Over the maps that `map` gives by name; without an `extent`, all the parts there are. A slot of the table without
+    /// packets for `idle` is freed; what is in it now was counted up to `now` at the latest.
     pub(super) fn new(
         mut map: impl FnMut(&'static str) -> Result<Map, Error>,
+        extent: Option<Extent>,
         idle: Duration,
         now: Timestamp,
     ) -> Result<Self, Error> {
         let ring = RingBuf::try_from(map(MAP_RING)?)?;
-        let counters = PerCpuArray::try_from(map(MAP_COUNTERS)?)?;
-        let spis = map(MAP_SPIS)?;
-        let Map::Array(array) = &spis else {
-            return Err(Error::Object(MAP_SPIS));
+        let parts = map(MAP_PARTS)?;
+        let Map::Array(array) = &parts else {
+            return Err(Error::Object(MAP_PARTS));
         };
         let info = array.info()?;
-        let octets = u64::from(info.max_entries()) * size_of::<Bucket>() as u64;
-        let table = Table::new(array.fd(), octets, idle, now).map_err(Error::Memory)?;
+        let extent = match extent {
+            Some(extent) => extent,
+            None => Extent::of_parts(cpus()?, info.max_entries()),
+        };
+        let table = Table::new(array.fd(), extent, idle, now).map_err(Error::Memory)?;
         Ok(Self {
             ring,
-            counters,
             table,
             id: info.id(),
-            _spis: spis,
+            _parts: parts,
         })
     }
 
@@ -70,7 +71,7 @@ impl Maps {
             let map = MapData::from_pin(folder.join(name))?;
             Ok(Map::from_map_data(map)?)
         };
-        Self::new(open, idle, now)
+        Self::new(open, None, idle, now)
     }
 
     /// Hands every waiting record to `each`, at most `limit` of them, and says how many there were.
@@ -85,12 +86,8 @@ impl Maps {
     }
 
     /// What all CPUs counted since the maps were made.
-    pub fn counters(&self) -> Result<Counters, Error> {
-        let mut sum = Counters::default();
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            sum.add(zerocopy::transmute_ref!(cpu));
-        }
-        Ok(sum)
+    pub fn counters(&self) -> Counters {
+        self.table.counters()
     }
 
     /// Adds to `counts` the ESP counted since the last look, by SPI and site.
@@ -124,4 +121,10 @@ impl Maps {
         self.table.resume(&kept.slots, Timestamp::from_nanos(kept.at_ns));
         Some(zerocopy::transmute!(words))
     }
+}
+
+/// CPUs that there may be.
+pub(super) fn cpus() -> Result<u32, Error> {
+    let cpus = aya::util::nr_cpus().map_err(|(_, source)| Error::Memory(source))?;
+    Ok(u32::try_from(cpus).unwrap_or(u32::MAX))
 }

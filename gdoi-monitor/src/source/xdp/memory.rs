@@ -26,11 +26,6 @@ impl Memory {
         Ok(Self { map, words })
     }
 
-    /// How many words there are.
-    pub(super) fn words(&self) -> usize {
-        self.words
-    }
-
     /// The word at `index`; zero beyond the end.
     #[inline]
     pub(super) fn load(&self, index: usize) -> u64 {

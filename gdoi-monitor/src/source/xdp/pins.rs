@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! FOLDER/eth0-ingress/link                      what holds the program at its interface
-//! FOLDER/eth0-ingress/v5-9f3c…/{RING,COUNTERS,SPIS}   what it counts into
+//! FOLDER/eth0-ingress/v5-9f3c…/{RING,PARTS}   what it counts into
 //! ```
 //!
 //! An agent that starts replaces the program at the link, without a gap, and reads on in the maps. The name of their
@@ -16,7 +16,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{MapInfo, MapType};
-use gdoi_wire::record::{Bucket, Counters, MAP_COUNTERS, MAP_RING, MAP_SPIS, RECORD_VERSION};
+use gdoi_wire::record::{Bucket, Counters, MAP_PARTS, MAP_RING, Part, RECORD_VERSION};
 use nix::sys::statfs::{FsType, statfs};
 
 use super::attach::Direction;
@@ -135,11 +135,7 @@ impl Spot {
     pub(super) fn maps(&self, settings: &Settings, entries: Entries) -> Result<PathBuf, PinError> {
         let folder = self.folder.join(key(settings));
         make(&folder)?;
-        for (name, entries) in [
-            (MAP_RING, entries.ring),
-            (MAP_COUNTERS, 1),
-            (MAP_SPIS, entries.spis),
-        ] {
+        for (name, entries) in [(MAP_RING, entries.ring), (MAP_PARTS, entries.parts)] {
             let pin = folder.join(name);
             if fs::exists(&pin).unwrap_or(true) && !is_map(&pin, name, Some(entries)) {
                 tracing::warn!(pin = %pin.display(), "a pinned map is not what it should be: it is not used");
@@ -195,14 +191,18 @@ impl Spot {
 pub(super) struct Entries {
     /// Octets of the ring.
     pub(super) ring: u32,
-    /// Buckets of the SPI table, of all CPUs together.
-    pub(super) spis: u32,
+    /// Parts, of all CPUs together.
+    pub(super) parts: u32,
 }
 
-/// Removes the pins of one program's maps.
+/// Removes the pins of one program's maps, whatever its version called them.
 pub(super) fn forget(maps: &Path) {
     for name in MAPS {
         unpin(&maps.join(name));
+    }
+    // Of another version, which is met at the start: later there is no right to list a folder.
+    for pin in fs::read_dir(maps).into_iter().flatten().flatten() {
+        unpin(&pin.path());
     }
     if let Err(error) = fs::remove_dir(maps)
         && error.kind() != io::ErrorKind::NotFound
@@ -232,7 +232,7 @@ fn key(settings: &Settings) -> String {
         kernel_log,
     } = settings;
     let cpus = aya::util::nr_cpus().unwrap_or_default();
-    let layout = (size_of::<Counters>(), size_of::<Bucket>());
+    let layout = (size_of::<Counters>(), size_of::<Bucket>(), size_of::<Part>());
     let text = format!("{layout:?} {ports:?} {sites:?} {buckets} {cpus} {ring_octets} {kernel_log}");
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let start: [u8; 8] = *digest.as_ref().first_chunk().unwrap_or(&[0; 8]);
@@ -246,8 +246,7 @@ fn is_map(pin: &Path, name: &str, entries: Option<u32>) -> bool {
     };
     let (kind, key, value) = match name {
         MAP_RING => (MapType::RingBuf, 0, 0),
-        MAP_COUNTERS => (MapType::PerCpuArray, size_of::<u32>(), size_of::<Counters>()),
-        _ => (MapType::Array, size_of::<u32>(), size_of::<Bucket>()),
+        _ => (MapType::Array, size_of::<u32>(), size_of::<Part>()),
     };
     let is = |octets: u32, expected: usize| usize::try_from(octets).is_ok_and(|octets| octets == expected);
     info.map_type().is_ok_and(|found| found == kind)
@@ -283,7 +282,7 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The maps that are pinned.
-pub(super) const MAPS: [&str; 3] = [MAP_RING, MAP_COUNTERS, MAP_SPIS];
+pub(super) const MAPS: [&str; 2] = [MAP_RING, MAP_PARTS];
 const OWNER_ONLY: u32 = 0o700;
 /// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
 const BPF_FS: FsType = FsType(0xcafe_4a11_u32 as libc::__fsword_t);

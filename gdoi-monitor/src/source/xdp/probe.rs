@@ -13,20 +13,20 @@ use gdoi_core::Timestamp;
 use gdoi_core::observation::Site;
 use gdoi_wire::Ports;
 use gdoi_wire::record::{
-    Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_EGRESS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS,
-    GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_RING, MAP_SITES, MAP_SPIS, PROGRAM_CLOCK,
+    Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_CPUS, GLOBAL_EGRESS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS,
+    GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_PARTS, MAP_RING, MAP_SITES, PROGRAM_CLOCK,
 };
 
 use super::attach::{self, Attached, Direction, Mode};
 use super::clock::Clock;
 use super::error::{Error, PERMISSION, errno, refused};
 use super::interface::Interface;
-use super::maps::{KeptMaps, Maps};
+use super::maps::{self, KeptMaps, Maps};
 use super::netlink::Link;
 use super::pins::{Entries, MAPS, Spot};
 use super::place::Place;
 use super::runs::Runs;
-use super::table::Count;
+use super::table::{Count, Extent};
 
 /// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,13 +108,13 @@ impl Probe {
         spot: Option<&Spot>,
     ) -> Result<Self, Error> {
         let per_cpu = settings.buckets.clamp(1, MAX_BUCKETS).next_power_of_two();
-        let cpus = aya::util::nr_cpus().map_err(|(_, source)| Error::Memory(source))?;
+        let extent = Extent::new(maps::cpus()?, per_cpu);
         let entries = Entries {
             ring: settings.ring_octets.next_power_of_two().max(PAGE),
-            spis: per_cpu.saturating_mul(u32::try_from(cpus).unwrap_or(u32::MAX)),
+            parts: extent.parts(),
         };
         let pinned = spot.map(|spot| spot.maps(settings, entries)).transpose()?;
-        let mut ebpf = load_object(settings, direction, per_cpu, entries, pinned.as_deref())?;
+        let mut ebpf = load_object(settings, direction, extent, entries, pinned.as_deref())?;
         let clocks = Array::try_from(take(&mut ebpf, MAP_CLOCKS)?)?;
         let sites = site_trie(take(&mut ebpf, MAP_SITES)?, &settings.sites)?;
         // Kept even at level 0: the program holds the number of its map.
@@ -125,7 +125,8 @@ impl Probe {
         };
         clock_program(&mut ebpf)?.load().map_err(refused)?;
         let clock = Clock::new(read_clocks(&mut ebpf, &clocks)?);
-        let maps = Maps::new(|name| take(&mut ebpf, name), settings.spi_idle, clock.now())?;
+        let take = |name| take(&mut ebpf, name);
+        let maps = Maps::new(take, Some(extent), settings.spi_idle, clock.now())?;
         Ok(Self {
             ebpf,
             maps,
@@ -220,7 +221,7 @@ impl Probe {
     }
 
     /// What all CPUs counted since the maps were made.
-    pub fn counters(&self) -> Result<Counters, Error> {
+    pub fn counters(&self) -> Counters {
         self.maps.counters()
     }
 
@@ -276,11 +277,11 @@ impl Probe {
 fn load_object(
     settings: &Settings,
     direction: Direction,
-    per_cpu: u32,
+    extent: Extent,
     entries: Entries,
     pinned: Option<&Path>,
 ) -> Result<Ebpf, Error> {
-    let mask = per_cpu - 1;
+    let mask = extent.buckets - 1;
     let egress = u8::from(direction == Direction::Egress);
     let sites_on = u8::from(!settings.sites.is_empty());
     let mut loader = EbpfLoader::new();
@@ -290,13 +291,14 @@ fn load_object(
         }
     }
     loader
+        .override_global(GLOBAL_CPUS, &extent.cpus, true)
         .override_global(GLOBAL_EGRESS, &egress, true)
         .override_global(GLOBAL_ISAKMP_PORTS, &settings.ports.isakmp, true)
         .override_global(GLOBAL_NAT_T_PORTS, &settings.ports.nat_t, true)
         .override_global(GLOBAL_SPI_MASK, &mask, true)
         .override_global(GLOBAL_SITES_ON, &sites_on, true)
         .override_global(aya_log::LEVEL, &settings.kernel_log, true)
-        .map_max_entries(MAP_SPIS, entries.spis)
+        .map_max_entries(MAP_PARTS, entries.parts)
         .map_max_entries(MAP_RING, entries.ring)
         .load(OBJECT)
         .map_err(|error| match errno(&error) {

@@ -1,4 +1,5 @@
-//! The SPI table of one interface: what was counted since the last look, and which slots may be used again.
+//! What the program of one interface counts: its counters, and its SPI table: what was counted since the last look, and
+//! which slots may be used again.
 //!
 //! The kernel only ever adds; the agent keeps what it has seen of each slot and reports the difference. A slot that has
 //! been idle is freed by writing its key: the numbers stay, and go on from there under the next key.
@@ -10,15 +11,55 @@ use std::time::Duration;
 
 use gdoi_core::observation::{Esp, Site};
 use gdoi_core::{Observation, Timestamp};
-use gdoi_wire::record::Slot;
+use gdoi_wire::record::{Bucket, Counters, PART_BUCKETS, Part, Slot};
 
 use super::clock::Clock;
 use super::memory::{Memory, halves};
+
+/// How large a table is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// CPUs that there may be.
+    pub(super) cpus: u32,
+    /// Buckets of each, a power of two.
+    pub(super) buckets: u32,
+}
+
+impl Extent {
+    pub(super) const fn new(cpus: u32, buckets: u32) -> Self {
+        Self { cpus, buckets }
+    }
+
+    /// Of a map with so many parts, however many buckets of them are used.
+    pub(super) const fn of_parts(cpus: u32, parts: u32) -> Self {
+        let of_cpu = match parts.checked_div(cpus) {
+            Some(of_cpu) => of_cpu,
+            None => 0,
+        };
+        Self::new(cpus, of_cpu.saturating_mul(PART_BUCKETS))
+    }
+
+    /// Parts of the map.
+    pub(super) const fn parts(self) -> u32 {
+        self.cpus.saturating_mul(self.buckets.div_ceil(PART_BUCKETS))
+    }
+
+    /// Slots of one part.
+    const fn slots(self) -> usize {
+        let buckets = if self.buckets < PART_BUCKETS {
+            self.buckets
+        } else {
+            PART_BUCKETS
+        };
+        SLOTS_OF_BUCKET * buckets as usize
+    }
+}
 
 /// Reads the table of one interface.
 #[derive(Debug)]
 pub struct Table {
     memory: Memory,
+    extent: Extent,
     /// What was seen of each slot.
     seen: Vec<Seen>,
     /// When the table was last read.
@@ -26,7 +67,8 @@ pub struct Table {
     idle: Duration,
 }
 
-/// What was seen of a slot that is taken, for an agent that reads on: its index, its packets, octets and key.
+/// What was seen of a slot that is taken, for an agent that reads on: its index, its packets, octets and key. The index
+/// counts whole parts, also where the table has fewer buckets: it is the same slot however large the table is taken for.
 pub(super) type KeptSlot = (u32, u64, u64, u64);
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,14 +92,13 @@ pub struct Count {
 }
 
 impl Table {
-    /// Over the map behind `fd`, `octets` long for all CPUs together. A slot without packets for `idle` is freed.
-    pub(super) fn new(fd: &impl AsFd, octets: u64, idle: Duration, now: Timestamp) -> io::Result<Self> {
-        let octets = usize::try_from(octets).map_err(io::Error::other)?;
-        let memory = Memory::new(fd, octets / size_of::<u64>())?;
-        let slots = memory.words() / SLOT_WORDS;
+    /// Over the map behind `fd`. A slot without packets for `idle` is freed.
+    pub(super) fn new(fd: &impl AsFd, extent: Extent, idle: Duration, now: Timestamp) -> io::Result<Self> {
+        let parts = extent.parts() as usize;
         Ok(Self {
-            memory,
-            seen: vec![Seen::default(); slots],
+            memory: Memory::new(fd, parts * PART_WORDS)?,
+            extent,
+            seen: vec![Seen::default(); parts * extent.slots()],
             at: now,
             idle,
         })
@@ -66,8 +107,10 @@ impl Table {
     /// Adds to `counts` what was counted since the last look, by SPI and site.
     pub fn read(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), Count>) {
         let since = self.at;
-        for (index, seen) in self.seen.iter_mut().enumerate() {
-            let at = index * SLOT_WORDS;
+        let slots = self.extent.slots();
+        let places = (0..self.extent.parts() as usize)
+            .flat_map(|part| (0..slots).map(move |slot| part * PART_WORDS + TABLE + slot * SLOT_WORDS));
+        for (at, seen) in places.zip(&mut self.seen) {
             let packets = self.memory.load(at + PACKETS);
             if packets == seen.packets {
                 free_if_idle(&self.memory, at, seen, clock, self.idle);
@@ -105,8 +148,9 @@ impl Table {
 
     /// What was seen of the slots up to the last look.
     pub(super) fn keep(&self) -> Vec<KeptSlot> {
-        let slots = (0_u32..).zip(&self.seen);
-        slots
+        let slots = self.extent.slots();
+        let seen = self.seen.chunks(slots).zip((0_u32..).step_by(SLOTS_OF_PART));
+        seen.flat_map(|(seen, first)| (first..).zip(seen))
             .filter(|(_, seen)| seen.packets != 0 || seen.key != 0)
             .map(|(index, seen)| (index, seen.packets, seen.octets, seen.key))
             .collect()
@@ -114,12 +158,27 @@ impl Table {
 
     /// Reads on from what another agent had seen at its last look, at `at`.
     pub(super) fn resume(&mut self, slots: &[KeptSlot], at: Timestamp) {
+        let of_part = self.extent.slots();
         for (index, packets, octets, key) in slots.iter().copied() {
-            if let Some(seen) = self.seen.get_mut(index as usize) {
+            let (part, slot) = (index as usize / SLOTS_OF_PART, index as usize % SLOTS_OF_PART);
+            if slot < of_part
+                && let Some(seen) = self.seen.get_mut(part * of_part + slot)
+            {
                 *seen = Seen { packets, octets, key };
             }
         }
         self.at = at;
+    }
+
+    /// What all CPUs counted since the map was made.
+    pub(super) fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        for part in 0..self.extent.cpus as usize {
+            let words: [u64; Counters::WORDS] =
+                std::array::from_fn(|word| self.memory.load(part * PART_WORDS + COUNTERS + word));
+            sum.add(zerocopy::transmute_ref!(&words));
+        }
+        sum
     }
 
     /// How many slots have a key, and how many there are.
@@ -167,6 +226,12 @@ fn free_if_idle(memory: &Memory, at: usize, seen: &mut Seen, clock: &Clock, idle
     }
 }
 
+/// Words of a [`Part`], and where in it counters and table begin.
+const PART_WORDS: usize = size_of::<Part>() / size_of::<u64>();
+const COUNTERS: usize = std::mem::offset_of!(Part, counters) / size_of::<u64>();
+const TABLE: usize = std::mem::offset_of!(Part, buckets) / size_of::<u64>();
+const SLOTS_OF_BUCKET: usize = size_of::<Bucket>() / size_of::<Slot>();
+const SLOTS_OF_PART: usize = SLOTS_OF_BUCKET * PART_BUCKETS as usize;
 /// Words of a [`Slot`], and which is which.
 const SLOT_WORDS: usize = size_of::<Slot>() / size_of::<u64>();
 const KEY: usize = std::mem::offset_of!(Slot, key) / size_of::<u64>();

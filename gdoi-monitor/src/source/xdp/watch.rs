@@ -194,14 +194,13 @@ impl Watch {
     }
 
     /// Lets go of what was replaced, once its last counts were read.
-    pub fn retire(&mut self) -> Result<(), Error> {
+    pub fn retire(&mut self) {
         for (maps, pinned) in std::mem::take(&mut self.old) {
-            self.past.add(&maps.counters()?);
+            self.past.add(&maps.counters());
             if let Some(folder) = pinned {
                 pins::forget(&folder);
             }
         }
-        Ok(())
     }
 
     /// Whether it is watched as the interface that now has this index.
@@ -243,12 +242,12 @@ impl Watch {
             return Ok(None);
         };
         // Counters first: an ESP packet between the two readings is in the table now and in the counters next time.
-        let mut counters = probe.counters()?;
+        let mut counters = probe.counters();
         let clock = probe.read_clock()?;
         probe.read_table(counts);
         probe.flush_log();
         for (maps, _) in &mut self.old {
-            counters.add(&maps.counters()?);
+            counters.add(&maps.counters());
             maps.read_table(&clock, counts);
         }
         counters.add(&self.past);
@@ -261,16 +260,16 @@ impl Watch {
     }
 
     /// What was counted since the last look, which this is not.
-    pub fn news(&self) -> Result<Counters, Error> {
+    pub fn news(&self) -> Counters {
         let Some(probe) = &self.probe else {
-            return Ok(Counters::default());
+            return Counters::default();
         };
-        let mut counters = probe.counters()?;
+        let mut counters = probe.counters();
         for (maps, _) in &self.old {
-            counters.add(&maps.counters()?);
+            counters.add(&maps.counters());
         }
         counters.add(&self.past);
-        Ok(counters.since(&self.latest))
+        counters.since(&self.latest)
     }
 
     /// What was counted up to the last look.

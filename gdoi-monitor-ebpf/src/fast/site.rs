@@ -1,0 +1,37 @@
+//! ESP where sites are configured: the sender is looked up first.
+
+use core::ffi::c_void;
+
+use gdoi_wire::record::site_address_v4;
+
+use super::{Frame, IPV4_READ, IPV6_READ};
+use crate::count::{Counts, site_of};
+use crate::reader::Hook;
+
+/// Counts the whole ESP packet behind a header of IP version `V` at `AT`, or leaves it.
+///
+/// Out of line, or the registers that are kept over the lookup are saved for every frame.
+#[inline(never)]
+pub(super) fn is_left<H: Hook, const AT: usize, const V: u8>(raw: *mut c_void) -> bool {
+    let ctx = &H::of(raw);
+    let (start, end) = ctx.first_buffer();
+    let frame = Frame {
+        start,
+        end,
+        octets: ctx.octets(),
+        beside: ctx.octets_beside(),
+    };
+    let read = if V == 4 { IPV4_READ } else { IPV6_READ };
+    if start + AT + read > end {
+        return true;
+    }
+    let (source, spi, octets) = if V == 4 {
+        let source = site_address_v4(frame.word(AT + 12));
+        (source, frame.be32(AT + 20), frame.be16(AT + 2).into())
+    } else {
+        let octets = 40 + usize::from(frame.be16(AT + 4));
+        (frame.word(AT + 8), frame.be32(AT + 40), octets)
+    };
+    let site = site_of(|| source);
+    Counts::new().is_none_or(|counts| frame.is_esp_left(counts, spi, site, octets))
+}
