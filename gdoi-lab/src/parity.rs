@@ -1,33 +1,46 @@
 //! The programs in the kernel and the dissector in user space say the same of every frame.
 //!
 //! Each frame goes through `BPF_PROG_TEST_RUN`, and what the kernel did is compared with what user space says: the
-//! record, every counter, and the SPI table, which is modelled slot by slot.
+//! record, every counter, and the SPI table of each CPU, which is modelled slot by slot.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gdoi_monitor::source::xdp::{Count, Direction, Hook, Probe, Settings, SiteRoute};
 use gdoi_wire::record::{Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Record, bucket_of, slot_key};
 use gdoi_wire::{Body, Capture, Class, Esp, Fragment, Octets as _, Packet, Seen};
+use nix::sched::sched_getcpu;
+use nix::time::{ClockId, clock_gettime};
 
-/// The program at a hook, and what it should have done so far. The table is per CPU: the thread has to stay on one.
+/// The program at a hook, and what it should have done so far. Tables are per CPU: the thread has to stay on one while a
+/// frame is checked.
 pub struct Parity {
     probe: Probe,
     hook: Hook,
     sites: Vec<SiteRoute>,
     expect: Counters,
-    table: Vec<[u64; 2]>,
+    buckets: u32,
+    cpus: BTreeMap<usize, Cpu>,
     counts: BTreeMap<(u32, u32), (u64, u64)>,
     messages: u64,
 }
 
+/// What one CPU should have.
+struct Cpu {
+    /// The keys of its table.
+    table: Vec<[u64; 2]>,
+    /// Packets without a slot.
+    overflow: u64,
+}
+
 impl Parity {
-    /// Loads the program, with these sites.
-    pub fn load(hook: Hook, sites: Vec<SiteRoute>) -> Result<Self> {
+    /// Loads the program, with these sites and so many buckets in the table of each CPU.
+    pub fn load(hook: Hook, sites: Vec<SiteRoute>, buckets: u32) -> Result<Self> {
         let settings = Settings {
             sites: sites.clone(),
-            buckets: BUCKETS,
+            buckets,
             ..Settings::default()
         };
         Ok(Self {
@@ -35,7 +48,8 @@ impl Parity {
             hook,
             sites,
             expect: Counters::default(),
-            table: vec![[0; 2]; BUCKETS as usize],
+            buckets,
+            cpus: BTreeMap::new(),
             counts: BTreeMap::new(),
             messages: 0,
         })
@@ -61,6 +75,7 @@ impl Parity {
     ///
     /// When the program does something else with it than user space says.
     pub fn check(&mut self, frame: &[u8], which: &dyn Display) -> Result<()> {
+        let before = boot_time()?;
         let (verdict, _) = match self.probe.test_run(self.hook, frame, 1) {
             Err(_) if self.hook == Hook::Tc && !TC_TEST_RUN.contains(&frame.len()) => return Ok(()),
             ran => ran?,
@@ -72,11 +87,17 @@ impl Parity {
         assert_eq!(verdict, goes_on, "{which}: {frame:02x?}");
         let mut got = Vec::new();
         self.probe.drain(usize::MAX, |record| got.push(record.to_vec()));
-        let expected = self.expect(frame);
+        let expected = self.expect(frame)?;
         assert_eq!(got.len(), expected.len(), "{which}: records of {frame:02x?}");
         for (octets, (expected, payloads)) in got.iter().zip(&expected) {
             let (record, snapshot) = Record::parse(octets).context("read a record")?;
-            assert!(record.at_ns > 0, "{which}: no time");
+            // In a storm messages share a reading of the clock, within one jiffy.
+            let times = before.saturating_sub(JIFFY_NS)..=boot_time()?;
+            assert!(
+                times.contains(&record.at_ns),
+                "{which}: {} not in {times:?}",
+                record.at_ns
+            );
             // Who received it and when are not in the frame.
             let record = Record {
                 at_ns: 0,
@@ -91,7 +112,7 @@ impl Parity {
     }
 
     /// What the kernel should do with a frame, said by user space.
-    fn expect(&mut self, frame: &[u8]) -> Vec<(Record, Vec<u8>)> {
+    fn expect(&mut self, frame: &[u8]) -> Result<Vec<(Record, Vec<u8>)>> {
         let capture = Capture::whole(frame);
         let octets = capture.wire_length() as u64;
         let seen = gdoi_wire::dissect(&capture, &Settings::default().ports);
@@ -101,7 +122,7 @@ impl Parity {
         };
         add(&mut self.expect.packets, class as usize, 1);
         add(&mut self.expect.octets, class as usize, octets);
-        match seen {
+        Ok(match seen {
             Seen::Other => Vec::new(),
             Seen::Miss(miss) => {
                 add(&mut self.expect.misses, miss as usize, 1);
@@ -119,23 +140,28 @@ impl Parity {
                         });
                         with_payloads.into_iter().collect()
                     }
-                    Body::Esp(esp) => self.expect_esp(esp, &packet),
+                    Body::Esp(esp) => self.expect_esp(esp, &packet)?,
                     Body::Ah | Body::NatKeepalive => Vec::new(),
                 }
             }
-        }
+        })
     }
 
-    fn expect_esp(&mut self, esp: Esp, packet: &Packet) -> Vec<(Record, Vec<u8>)> {
+    fn expect_esp(&mut self, esp: Esp, packet: &Packet) -> Result<Vec<(Record, Vec<u8>)>> {
         let octets = u64::from(packet.ip_octets);
         if esp.spi < FIRST_SPI {
             self.expect.reserved_packets += 1;
             self.expect.reserved_octets += octets;
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let site = self.site_of(packet);
         let key = slot_key(esp.spi, site);
-        let bucket = self.table.get_mut(bucket_of(key, BUCKETS - 1) as usize);
+        let buckets = self.buckets;
+        let cpu = self.cpus.entry(sched_getcpu()?).or_insert_with(|| Cpu {
+            table: vec![[0; 2]; buckets as usize],
+            overflow: 0,
+        });
+        let bucket = cpu.table.get_mut(bucket_of(key, buckets - 1) as usize);
         let bucket = bucket.map_or(&mut [][..], |slots| slots.as_mut_slice());
         let hint = if bucket.contains(&key) {
             None
@@ -143,19 +169,20 @@ impl Parity {
             *free = key;
             Some(KIND_SPI_SEEN)
         } else {
-            let before = self.expect.overflow_packets;
+            let before = cpu.overflow;
+            cpu.overflow += 1;
             self.expect.overflow_packets += 1;
             self.expect.overflow_octets += octets;
-            return if before.is_multiple_of(OVERFLOW_SAMPLE) {
-                vec![hint(KIND_SPI_OVERFLOW, esp, site)]
-            } else {
-                Vec::new()
-            };
+            let is_told = before.is_multiple_of(OVERFLOW_SAMPLE);
+            return Ok(is_told
+                .then(|| hint(KIND_SPI_OVERFLOW, esp, site))
+                .into_iter()
+                .collect());
         };
         let (packets, total) = self.counts.entry((esp.spi, site)).or_default();
         *packets += 1;
         *total += octets;
-        hint.map(|kind| self::hint(kind, esp, site)).into_iter().collect()
+        Ok(hint.map(|kind| self::hint(kind, esp, site)).into_iter().collect())
     }
 
     /// The longest prefix, by looking at all of them.
@@ -195,6 +222,12 @@ impl Parity {
     }
 }
 
+/// Nanoseconds since boot, as the kernel tells them to the program.
+fn boot_time() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME)?;
+    Ok(u64::try_from(Duration::from(now).as_nanos())?)
+}
+
 fn hint(kind: u8, esp: Esp, site: u32) -> (Record, Vec<u8>) {
     (Record::spi(kind, esp, site), Vec::new())
 }
@@ -205,7 +238,8 @@ fn add(counts: &mut [u64], at: usize, more: u64) {
     }
 }
 
-const BUCKETS: u32 = 64;
+/// The longest that a kernel may have (`CONFIG_HZ=100`).
+const JIFFY_NS: u64 = 10_000_000;
 const XDP_PASS: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 /// At traffic control the kernel test-runs only frames with whole IP headers that fit a page.

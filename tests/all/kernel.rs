@@ -59,16 +59,25 @@ impl Pinned {
     pub(crate) fn new() -> Self {
         let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let before = sched_getaffinity(SELF).unwrap();
-        let first = (0..CpuSet::count())
-            .find(|cpu| before.is_set(*cpu).unwrap())
-            .unwrap();
-        let mut one = CpuSet::new();
-        one.set(first).unwrap();
-        sched_setaffinity(SELF, &one).unwrap();
-        Self {
+        let pinned = Self {
             before,
             _alone: alone,
-        }
+        };
+        let first = pinned.cpus().next().unwrap();
+        pinned.to(first);
+        pinned
+    }
+
+    /// The CPUs that the thread may use.
+    pub(crate) fn cpus(&self) -> impl Iterator<Item = usize> {
+        (0..CpuSet::count()).filter(|cpu| self.before.is_set(*cpu).unwrap())
+    }
+
+    /// Goes on on another one.
+    pub(crate) fn to(&self, cpu: usize) {
+        let mut one = CpuSet::new();
+        one.set(cpu).unwrap();
+        sched_setaffinity(SELF, &one).unwrap();
     }
 }
 

@@ -6,8 +6,8 @@ use gdoi_lab::Parity;
 use gdoi_monitor::source::link::Link;
 use gdoi_monitor::source::pcap::Reader;
 use gdoi_monitor::source::xdp::{Hook, SiteRoute};
-use gdoi_wire::craft::Generator;
-use gdoi_wire::record::{Counters, site_key};
+use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
+use gdoi_wire::record::{Counters, FIRST_SPI, PART_BUCKETS, site_key};
 
 use crate::kernel;
 
@@ -42,12 +42,39 @@ fn every_frame_of_every_capture() {
     }
 }
 
+/// A table larger than a part has its second parts behind the first ones of all CPUs.
+#[test]
+fn tables_of_two_parts() {
+    if !kernel::is_usable("tables_of_two_parts") {
+        return;
+    }
+    let pinned = kernel::Pinned::new();
+    let buckets = 2 * PART_BUCKETS;
+    let mut parity = Parity::load(Hook::Xdp, Vec::new(), buckets).unwrap();
+    let of_one_cpu = 3 * buckets;
+    let [source, destination] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
+    let mut spi = FIRST_SPI;
+    for cpu in pinned.cpus() {
+        pinned.to(cpu);
+        for _ in 0..of_one_cpu {
+            let esp = craft::esp(spi, 1, &[0; 20]);
+            let frame = craft::packet(&Ethernet::default(), source, destination, ESP, &esp);
+            parity
+                .check(&frame, &format_args!("SPI {spi} on CPU {cpu}"))
+                .unwrap();
+            spi += 1;
+        }
+    }
+    parity.check_table().unwrap();
+    assert!(parity.counters().overflow_packets > u64::from(buckets / 2));
+}
+
 fn captures_through(hook: Hook) {
     if !kernel::is_usable("every_frame_of_every_capture") {
         return;
     }
     let _pinned = kernel::Pinned::new();
-    let mut parity = Parity::load(hook, Vec::new()).unwrap();
+    let mut parity = Parity::load(hook, Vec::new(), FEW_BUCKETS).unwrap();
     let Some(folder) = crate::captures::folder("every_frame_of_every_capture") else {
         return;
     };
@@ -84,7 +111,7 @@ fn check(hook: Hook, seed: u64, frames: usize, sites: Vec<SiteRoute>) {
         return;
     }
     let _pinned = kernel::Pinned::new();
-    let mut parity = Parity::load(hook, sites).unwrap();
+    let mut parity = Parity::load(hook, sites, FEW_BUCKETS).unwrap();
     for (number, frame) in Generator::new(seed).take(frames).enumerate() {
         let which = format_args!("{hook:?} seed {seed:#x} frame {number}");
         parity.check(&frame, &which).unwrap();
@@ -102,3 +129,5 @@ fn check(hook: Hook, seed: u64, frames: usize, sites: Vec<SiteRoute>) {
     assert!(misses.iter().all(|count| *count > 0), "misses {misses:?}");
     assert!(parity.messages() > 1000 && overflow_packets > 1000 && reserved_packets > 10);
 }
+
+const FEW_BUCKETS: u32 = 64;

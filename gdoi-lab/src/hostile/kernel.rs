@@ -44,7 +44,7 @@ fn hooks() -> Result<Vec<Parity>> {
     let sites = vec![route([0, 0, 0, 0], 1, 1), route([10, 0, 0, 0], 8, 2)];
     [Hook::Xdp, Hook::Tc]
         .into_iter()
-        .map(|hook| Parity::load(hook, sites.clone()))
+        .map(|hook| Parity::load(hook, sites.clone(), BUCKETS))
         .collect()
 }
 
@@ -61,6 +61,8 @@ fn pin() -> Result<()> {
 }
 
 /// The kernel test-runs no frame without a whole Ethernet header.
+/// Buckets of the table: few, so that it is full soon.
+const BUCKETS: u32 = 64;
 const ETHERNET_OCTETS: usize = 14;
 /// Nor one that does not fit a page, with what it keeps beside it.
 const MOST_OCTETS: usize = 3_000;
