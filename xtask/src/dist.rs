@@ -43,13 +43,13 @@ pub(crate) fn run(places: &Places, arguments: &Dist) -> Result<()> {
         .out
         .clone()
         .unwrap_or_else(|| places.target.join("dist"));
-    let package = package(places, &program, &out)?;
+    let package = package(places, &program, &out, VERSION)?;
     println!("{}", package.display());
     Ok(())
 }
 
 /// A static program: it runs whatever C library a gateway has.
-fn build(places: &Places, target: &Path) -> Result<PathBuf> {
+pub(crate) fn build(places: &Places, target: &Path) -> Result<PathBuf> {
     let mut cargo = places.cargo();
     // The folders it was built in are not to be found in it.
     let root = places.root.display();
@@ -70,7 +70,7 @@ fn build(places: &Places, target: &Path) -> Result<PathBuf> {
 }
 
 /// Puts everything where Debian wants it, and packs it.
-fn package(places: &Places, program: &Path, out: &Path) -> Result<PathBuf> {
+pub(crate) fn package(places: &Places, program: &Path, out: &Path, version: &str) -> Result<PathBuf> {
     let tree = out.join("tree");
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("empty {}", tree.display()))?;
@@ -80,7 +80,10 @@ fn package(places: &Places, program: &Path, out: &Path) -> Result<PathBuf> {
     let said =
         |arguments: &[&str]| process::output(Command::new(program).args(arguments)).map(String::into_bytes);
     let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
-    let files: [(&str, u32, Vec<u8>); 12] = [
+    let mut copyright = read(&places.root.join("LICENSE-MIT"))?;
+    copyright.push(b'\n');
+    copyright.extend(read(&places.root.join("LICENSE-APACHE"))?);
+    let files: [(&str, u32, Vec<u8>); 13] = [
         ("usr/bin/gdoi-monitor", 0o755, read(program)?),
         (
             "lib/systemd/system/gdoi-monitor.service",
@@ -98,7 +101,8 @@ fn package(places: &Places, program: &Path, out: &Path) -> Result<PathBuf> {
             text("systemd/gdoi-monitor.sysusers")?,
         ),
         ("etc/gdoi-monitor/gdoi.toml", 0o644, text("systemd/gdoi.toml")?),
-        ("usr/share/man/man1/gdoi-monitor.1", 0o644, said(&["man"])?),
+        (MANUAL, 0o644, said(&["man"])?),
+        ("usr/share/doc/gdoi-monitor/copyright", 0o644, copyright),
         (
             "usr/share/bash-completion/completions/gdoi-monitor",
             0o644,
@@ -123,9 +127,11 @@ fn package(places: &Places, program: &Path, out: &Path) -> Result<PathBuf> {
         octets += content.len();
         write(&tree.join(path), *mode, content)?;
     }
-    let control = control(octets);
+    // As Debian wants it; without name and time, so that the same page gives the same file.
+    process::run_quietly(Command::new("gzip").arg("-9n").arg(tree.join(MANUAL)))?;
+    let control = control(octets, version);
     write(&tree.join("DEBIAN/control"), 0o644, control.as_bytes())?;
-    let package = out.join(format!("gdoi-monitor_{VERSION}_{ARCHITECTURE}.deb"));
+    let package = out.join(format!("gdoi-monitor_{version}_{ARCHITECTURE}.deb"));
     let mut dpkg = Command::new("dpkg-deb");
     // The same content makes the same package, whenever it is made.
     dpkg.args(["--root-owner-group", "--build"])
@@ -144,10 +150,10 @@ fn write(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
         .with_context(|| format!("set the mode of {}", path.display()))
 }
 
-fn control(octets: usize) -> String {
+fn control(octets: usize, version: &str) -> String {
     format!(
         "Package: gdoi-monitor\n\
-         Version: {VERSION}\n\
+         Version: {version}\n\
          Architecture: {ARCHITECTURE}\n\
          Maintainer: gdoi-monitor <gdoi-monitor@localhost>\n\
          Installed-Size: {}\n\
@@ -161,6 +167,7 @@ fn control(octets: usize) -> String {
     )
 }
 
+const MANUAL: &str = "usr/share/man/man1/gdoi-monitor.1";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const ARCHITECTURE: &str = "amd64";
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -6,6 +6,7 @@
     reason = "it talks to the person who started it"
 )]
 
+mod boot;
 mod compiler;
 mod demonstrate;
 mod dist;
@@ -58,6 +59,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Install the package in a Debian of its own, boot that, and check the service under traffic
+    Boot(boot::Booting),
     /// Show the main job: a capture, over a veth pair, through the real agent
     Demo,
     /// Compare what the tracker says of the demonstrations with what is expected
@@ -132,6 +135,7 @@ fn run(task: &Task) -> Result<()> {
     let places = Places::find()?;
     match task {
         Task::Bench { arguments } => lab::bench(&places, arguments),
+        Task::Boot(arguments) => boot::run(&places, arguments),
         Task::Demo => lab::demo(&places),
         Task::Demonstrate(args) => demonstrate::run(&places, args),
         Task::Dist(arguments) => dist::run(&places, arguments),

@@ -24,6 +24,8 @@ pub(crate) struct Source {
 /// One that can be booted.
 pub(crate) struct Kernel {
     pub(crate) release: String,
+    /// Where its files are, as the machine's programs see it.
+    pub(crate) folder: String,
     /// As the machine's programs see it.
     pub(crate) image: String,
     /// The modules that tests need, packed.
@@ -46,6 +48,7 @@ impl Kernel {
             release: fs::read_to_string(&release).context("read the kernel's release")?,
             image: format!("{at}/vmlinuz"),
             modules: machine.path(&format!("{at}/modules.cpio")),
+            folder: at,
         })
     }
 }

@@ -121,4 +121,10 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
         .with_context(|| format!("copy {} to {}", from.display(), to.display()))
 }
 
-const TOOLS: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "xz-utils"];
+const TOOLS: [&str; 5] = [
+    "qemu-system-x86",
+    "busybox-static",
+    "kmod",
+    "xz-utils",
+    "debootstrap",
+];
