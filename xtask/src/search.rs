@@ -43,7 +43,13 @@ pub(crate) fn fuzz(places: &Places, arguments: &Fuzz) -> Result<()> {
     let wanted = |name: &&str| arguments.target.as_deref().is_none_or(|target| target == *name);
     let targets: Vec<&str> = list.lines().filter(wanted).collect();
     ensure!(!targets.is_empty(), "no such target; there are:\n{list}");
-    process::run(fuzz("build").args(["--sanitizer", "none"]))?;
+    // Where it is looked for afterwards, wherever the person has put the other target folder.
+    let target_dir = root.join("fuzz/target");
+    process::run(
+        fuzz("build")
+            .args(["--sanitizer", "none", "--target-dir"])
+            .arg(target_dir),
+    )?;
     let mut found = Vec::new();
     for target in targets {
         if !search(places, target, arguments.minutes)? {
