@@ -114,6 +114,13 @@ pub(crate) fn mutants(places: &Places, arguments: &Mutants) -> Result<()> {
             "round-robin",
         ]);
         cargo
+            // Frames for tests are no part of the product.
+            .args([
+                "--exclude",
+                "gdoi-wire/src/craft.rs",
+                "--exclude",
+                "gdoi-wire/src/craft/**",
+            ])
             .args(["-j1", "--baseline", "skip", "--timeout", "180", "--output"])
             .arg(folder);
         // Its code tells of missed mutants, too; there are always some.
