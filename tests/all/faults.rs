@@ -11,4 +11,5 @@ mod consumers;
 mod disks;
 mod kills;
 mod memory;
+mod ring;
 mod spi_table;

@@ -79,29 +79,31 @@ impl Engine {
     /// Reads all counters and tells the tracker what ESP and what losses they show.
     pub(super) fn look(&mut self) {
         self.hinted = false;
-        let since = self.looked;
+        let (since, mut until) = (self.looked, self.now);
         let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
         let mut news = Counters::default();
         for watch in self.interfaces.watches() {
             match watch.look(&mut counts) {
                 Ok(Some((at, look))) => {
-                    self.now = self.now.max(at);
+                    until = until.max(at);
                     news.add(&look.news);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::error!(interface = watch.name(), %error, "cannot read the counters"),
             }
         }
-        self.looked = self.now;
+        // Before time goes on: what was due while messages were lost is not missed for certain.
+        for loss in losses(&news, since, until) {
+            self.blind(loss);
+        }
+        self.now = until;
+        self.looked = until;
         for ((spi, site), count) in counts {
             self.tracker
                 .observe(self.now, &count.observation(spi, site), &mut self.out);
         }
-        for observation in unnamed_esp(&news, since, self.now)
-            .into_iter()
-            .chain(losses(&news, since, self.now))
-        {
-            self.tracker.observe(self.now, &observation, &mut self.out);
+        if let Some(esp) = unnamed_esp(&news, since, until) {
+            self.tracker.observe(self.now, &esp, &mut self.out);
         }
         self.record();
         self.events.write(&mut self.out);
@@ -122,20 +124,18 @@ fn unnamed_esp(news: &Counters, first: Timestamp, last: Timestamp) -> Option<Obs
     }))
 }
 
-fn losses(news: &Counters, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Observation<'static>> {
+fn losses(news: &Counters, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Loss> {
     [
         (LossKind::Messages, news.lost_messages),
         (LossKind::Spis, news.overflow_packets),
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)
-    .map(move |(kind, count)| {
-        Observation::Loss(Loss {
-            from,
-            until,
-            kind,
-            count: Some(count),
-        })
+    .map(move |(kind, count)| Loss {
+        from,
+        until,
+        kind,
+        count: Some(count),
     })
 }
 

@@ -46,23 +46,35 @@ fn what_was_due_while_no_agent_ran_is_uncertain() {
         thread::sleep(Duration::from_secs(8));
         assert!(start().stop().unwrap().success());
         let text = fs::read_to_string(&events).unwrap();
-        let overdue: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .filter(|event: &Value| event["type"] == "rekey_overdue")
-            .collect();
-        assert_eq!(overdue.len(), 1, "{text}");
-        assert_eq!(overdue[0]["certainty"], "uncertain", "{text}");
+        let told = overdue(&text);
+        assert_eq!(told.len(), 1, "{text}");
+        assert_eq!(told[0]["certainty"], "uncertain", "{text}");
     });
 }
 
-fn rekey() -> Vec<u8> {
+/// The events that say that no rekey came.
+pub(super) fn overdue(events: &str) -> Vec<Value> {
+    let events = events.lines().map(|line| serde_json::from_str(line).unwrap());
+    events
+        .filter(|event: &Value| event["type"] == "rekey_overdue")
+        .collect()
+}
+
+/// A rekey of the group.
+pub(super) fn rekey() -> Vec<u8> {
     let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[0; 400]);
     let (server, member) = (([10, 1, 11, 2], 848).into(), ([10, 1, 13, 2], 848).into());
     craft::frame(&Ethernet::default(), server, member, &push)
 }
 
-const GROUP: &str = "\
+/// A message of nobody, in clear: as much of it is kept as of any.
+pub(super) fn unrelated(number: u64) -> Vec<u8> {
+    let first = Message::new(Exchange::MainMode, (1 + number).to_be_bytes(), [0; 8]).octets(1, &[0; 484]);
+    let (somebody, server) = (([10, 9, 9, 9], 848).into(), ([10, 8, 8, 8], 848).into());
+    craft::frame(&Ethernet::default(), somebody, server, &first)
+}
+
+pub(super) const GROUP: &str = "\
 [[group]]
 name = \"G1\"
 key_servers = [\"10.1.11.2\"]
