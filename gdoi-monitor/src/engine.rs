@@ -10,6 +10,8 @@ mod past;
 mod reading;
 mod request;
 mod state;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use std::future::Future;
@@ -193,9 +195,7 @@ impl Engine {
         self.drain();
         self.follow();
         self.look();
-        if self.now.since(self.saved_at) >= self.save_every {
-            self.save();
-        }
+        self.save_when_due();
     }
 
     /// Dates are those of the wall clock as it is now. When it was set, that is told: what was told before has dates
@@ -233,21 +233,6 @@ impl Engine {
         self.now = self.now.max(window.from);
         self.tracker
             .observe(self.now, &Observation::Loss(window), &mut self.out);
-    }
-
-    /// Keeps the tracker for the next start.
-    fn save(&mut self) {
-        self.saved_at = self.now;
-        let Some(saved) = &mut self.saved else {
-            return;
-        };
-        let start = boot_time();
-        if let Err(error) = saved.save(&self.tracker, self.now, self.interfaces.keep()) {
-            tracing::error!(%error, path = %saved.path().display(), "cannot save the state");
-        }
-        // The more there is to save, the less often: it must not take time from watching.
-        let took = Duration::from_nanos(boot_time().as_nanos().saturating_sub(start.as_nanos()));
-        self.save_every = (took * SAVE_SHARE).clamp(LOOK_EVERY, SAVE_EVERY_AT_LEAST);
     }
 
     fn answer(&mut self, request: Request) {
@@ -318,7 +303,7 @@ impl Engine {
         }
         self.look();
         // Before what is open is told as if it had ended: after a restart it goes on.
-        self.save();
+        self.save_last();
         if goes_on {
             tracing::info!("the programs stay attached, and count for the next agent");
         } else {
@@ -326,6 +311,9 @@ impl Engine {
             self.events.write(&mut self.out);
         }
         self.events.flush();
+        if let Some(recorder) = &self.recorder {
+            recorder.finish();
+        }
         self.state(Extent::Summary)
     }
 }
@@ -343,9 +331,5 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// What an interface that comes waits at most before it is watched.
 const CHANGES_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What an agent has told since is told again by the next when it is killed.
-const SAVE_EVERY_AT_LEAST: Duration = Duration::from_secs(30);
-/// Saving may take this share of the time: a 200th.
-const SAVE_SHARE: u32 = 200;
 /// Counters this young are not read again.
 const FRESH: Duration = Duration::from_millis(100);

@@ -27,6 +27,7 @@ use crate::notify;
 use crate::reload::{self, Reader, Reloads};
 use crate::sink::Events;
 use crate::sink::flight::Recorder;
+use crate::sink::log;
 use crate::sink::output::Output;
 use crate::sites::Sites;
 use crate::source::xdp::{Direction, Mode, Settings, SiteRoute, interface};
@@ -34,7 +35,7 @@ use open::Open;
 
 /// Runs until SIGTERM or SIGINT.
 pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
-    log(arguments)?;
+    start_log(arguments)?;
     let mut config = match &arguments.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
@@ -49,6 +50,7 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
     let open = Open::all(arguments, &config, plan)?;
     // Before there are other threads: they would keep what this one gives up.
     let locked = lock(arguments, &open)?;
+    log::begin().context("start the thread of the log")?;
     // Two: the engine, and whoever asks it.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -62,7 +64,9 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
         hot_plug,
         engine: to_engine,
     };
-    runtime.block_on(agent(open, &locked.measures, early, reader, changes))
+    let exit = runtime.block_on(agent(open, &locked.measures, early, reader, changes));
+    log::finish();
+    exit
 }
 
 /// Gives up what is not needed any more, as far as that is wanted.
@@ -238,12 +242,12 @@ fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// The log goes to standard error, where systemd expects it; aya-log's records go the same way.
-fn log(arguments: &Run) -> anyhow::Result<()> {
+fn start_log(arguments: &Run) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log_level)
         .with_context(|| format!("cannot read the log level {:?}", arguments.log_level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .with_writer(|| log::Line);
     let started = match arguments.log_format {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder

@@ -9,6 +9,7 @@
 mod blind;
 mod consumers;
 mod disks;
+mod frozen;
 mod kills;
 mod memory;
 mod ring;

@@ -1,8 +1,10 @@
-//! What agents before this one left, and how it goes on from there.
+//! What agents before this one left, how it goes on from there, and what it leaves itself.
 //!
 //! With pins the kernel has counted on, and messages have waited in the ring: nothing was missed, unless the counters
 //! say that there were more messages than the agent before wrote down and the ring still holds. Without pins nothing
 //! was seen between the two agents.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use gdoi_core::observation::{Loss, LossKind, Message};
@@ -10,8 +12,8 @@ use gdoi_core::{Observation, Timestamp, Tracker};
 use gdoi_wire::Class;
 use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
 
-use super::Engine;
 use super::clock::boot_time;
+use super::{Engine, LOOK_EVERY};
 use crate::sink::saved::{Restored, Saved};
 use crate::source::xdp::KeptWatch;
 
@@ -124,6 +126,41 @@ impl Engine {
         (self.now, count)
     }
 
+    /// Keeps the tracker, when it is time or the disk has come back.
+    pub(super) fn save_when_due(&mut self) {
+        let is_due = self.now.since(self.saved_at) >= self.save_every;
+        if is_due || self.saved.as_ref().is_some_and(Saved::is_behind) {
+            self.save();
+        }
+    }
+
+    /// Keeps the tracker for the next start.
+    pub(super) fn save(&mut self) {
+        self.saved_at = self.now;
+        let Some(saved) = &mut self.saved else {
+            return;
+        };
+        let start = boot_time();
+        if let Err(error) = saved.save(&self.tracker, self.now, self.interfaces.keep()) {
+            tracing::error!(%error, path = %saved.path().display(), "cannot save the state");
+        }
+        // The more there is to save, the less often: it must not take time from watching.
+        let took = Duration::from_nanos(boot_time().as_nanos().saturating_sub(start.as_nanos()));
+        self.save_every = (took * SAVE_SHARE).clamp(LOOK_EVERY, SAVE_EVERY_AT_LEAST);
+    }
+
+    /// Keeps the tracker for good. A disk that hangs is waited for, but not for ever.
+    pub(super) fn save_last(&mut self) {
+        let finish = |saved: &mut Option<Saved>| saved.as_mut().is_none_or(Saved::finish);
+        let is_written = finish(&mut self.saved) && {
+            self.save();
+            finish(&mut self.saved)
+        };
+        if !is_written {
+            tracing::error!("the state was not written in time: the next agent goes on from an older one");
+        }
+    }
+
     /// Messages that have been given to the ring since the agent before last read the counters.
     fn messages_since_kept(&mut self) -> u64 {
         let mut news = Counters::default();
@@ -144,3 +181,8 @@ pub(super) fn message(octets: &[u8]) -> Option<Timestamp> {
     let (record, _) = Record::parse(octets)?;
     (record.kind == KIND_MESSAGE).then(|| Timestamp::from_nanos(record.at_ns))
 }
+
+/// What an agent has told since is told again by the next when it is killed.
+const SAVE_EVERY_AT_LEAST: Duration = Duration::from_secs(30);
+/// Saving may take this share of the time: a 200th.
+const SAVE_SHARE: u32 = 200;

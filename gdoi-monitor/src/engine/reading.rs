@@ -16,7 +16,10 @@ impl Engine {
     /// Brings every waiting record to the tracker, then lets its deadlines pass.
     pub(super) fn drain(&mut self) {
         // The clock first: what happens while we drain is not yet known to be all there.
-        let until = boot_time();
+        self.drain_until(boot_time());
+    }
+
+    pub(super) fn drain_until(&mut self, until: Timestamp) {
         self.note_sleep(until);
         let records = self.gather();
         if records.len() >= FLOOD {
@@ -52,11 +55,8 @@ impl Engine {
         self.state = None;
         // First: an agent that is killed here has told nothing of them yet.
         if let Some(saved) = &mut self.saved {
-            let messages: Vec<_> = records
-                .iter()
-                .filter(|record| message(record).is_some())
-                .collect();
-            saved.note(&messages);
+            let messages = records.iter().filter(|record| message(record).is_some());
+            saved.note(messages.cloned().collect());
         }
         for octets in records {
             let Some((record, payloads)) = Record::parse(octets) else {

@@ -30,6 +30,8 @@ pub struct EventCounts {
     pub told: u64,
     /// Those that an output could not write, by why, each output for itself.
     pub lost: [u64; EventLoss::ALL.len()],
+    /// Lines of the log that nobody took.
+    pub lost_lines: u64,
     /// Outputs that cannot write now, and why.
     pub troubles: Vec<(&'static str, String)>,
 }
@@ -121,6 +123,7 @@ impl Events {
         EventCounts {
             told: self.told,
             lost: EventLoss::ALL.map(|why| outputs().map(|output| output.lost(why)).sum()),
+            lost_lines: super::log::lost(),
             troubles: outputs()
                 .filter_map(|output| Some((output.name(), output.trouble()?)))
                 .collect(),

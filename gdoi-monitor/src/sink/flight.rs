@@ -1,5 +1,7 @@
 //! The flight recorder: the latest GDOI messages, as far as they were kept, written as a capture when something is
 //! critical or somebody asks. Never ESP, and of an encrypted message never more than sixteen octets of its body.
+//!
+//! A thread writes it: a disk that hangs stops nobody.
 
 mod capture;
 mod frame;
@@ -7,7 +9,8 @@ mod frame;
 mod tests;
 
 use std::collections::VecDeque;
-use std::io::{self, BufWriter, Write as _};
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use gdoi_core::transition::{Severity, Transition};
 use gdoi_wire::record::Record;
 
 use super::fresh;
+use super::worker::Worker;
 use crate::time::Calendar;
 
 /// Keeps the latest messages, and writes them.
@@ -34,6 +38,17 @@ pub struct Recorder {
     /// When it was last written because something was critical.
     written: Option<Timestamp>,
     files: u32,
+    /// Writes what it is given; none until something is to be written.
+    writer: Option<Worker<Recording>>,
+}
+
+/// A capture, whole, before it is a file.
+#[derive(Debug)]
+struct Recording {
+    path: PathBuf,
+    octets: Vec<u8>,
+    messages: usize,
+    why: &'static str,
 }
 
 impl Recorder {
@@ -48,6 +63,7 @@ impl Recorder {
             due: None,
             written: None,
             files: 0,
+            writer: None,
         }
     }
 
@@ -83,43 +99,68 @@ impl Recorder {
 
     /// Time has come to `now`: writes what is due.
     pub fn advance(&mut self, now: Timestamp, calendar: Calendar) {
+        if self.is_writing() {
+            return;
+        }
         if let Some((_, why)) = self.due.take_if(|(at, _)| *at <= now) {
             self.written = Some(now);
             self.write(now, calendar, why);
         }
     }
 
-    /// Writes what is kept, and says in the log where to.
-    pub fn write(&mut self, now: Timestamp, calendar: Calendar, why: &str) {
-        match self.try_write(now, calendar, why) {
-            Ok(path) => {
-                let messages = self.records.len();
-                tracing::info!(path = %path.display(), messages, why, "wrote the flight recorder");
-            }
-            Err(error) => {
-                let folder = self.folder.display();
-                tracing::error!(%error, %folder, "cannot write the flight recorder");
-            }
+    /// Has what is kept written, and says in the log where to.
+    pub fn write(&mut self, now: Timestamp, calendar: Calendar, why: &'static str) {
+        if self.is_writing() {
+            tracing::error!(why, "the flight recorder is still being written: not once more");
+            return;
+        }
+        if let Err(error) = self.hand_over(now, calendar, why) {
+            let folder = self.folder.display();
+            tracing::error!(%error, %folder, "cannot write the flight recorder");
         }
     }
 
-    fn try_write(&mut self, now: Timestamp, calendar: Calendar, why: &str) -> io::Result<PathBuf> {
+    /// Waits a while until everything is written.
+    pub fn finish(&self) {
+        if self
+            .writer
+            .as_ref()
+            .is_some_and(|writer| !writer.wait(LAST_WRITES))
+        {
+            tracing::error!("the flight recorder was not written in time");
+        }
+    }
+
+    fn is_writing(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| !writer.is_idle())
+    }
+
+    fn hand_over(&mut self, now: Timestamp, calendar: Calendar, why: &'static str) -> io::Result<()> {
         // Files take turns: what is written around critical events must not fill the disk.
         let path = self
             .folder
             .join(format!("gdoi-flight-{}.pcapng", self.files % MOST_FILES));
-        let unfinished = path.with_extension("pcapng.new");
-        let mut file = BufWriter::new(fresh::file(&unfinished)?);
         let comment = format!(
             "Written at {} because of: {why}. {COMMENT} {} older messages had been forgotten.",
             calendar.date(now),
             self.forgotten
         );
-        self.write_to(&mut file, calendar, &comment)?;
-        file.flush()?;
-        std::fs::rename(&unfinished, &path)?;
+        let mut octets = Vec::new();
+        self.write_to(&mut octets, calendar, &comment)?;
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(Worker::start("flight", 1, |recording: Recording| {
+                recording.write();
+            })?),
+        };
+        writer.hand_over(Recording {
+            path,
+            octets,
+            messages: self.records.len(),
+            why,
+        });
         self.files += 1;
-        Ok(path)
+        Ok(())
     }
 
     fn write_to(&self, out: &mut impl io::Write, calendar: Calendar, comment: &str) -> io::Result<()> {
@@ -132,6 +173,26 @@ impl Recorder {
             capture::packet(out, at, &frame::of(record, snapshot), record.frame_octets)?;
         }
         Ok(())
+    }
+}
+
+impl Recording {
+    fn write(&self) {
+        let path = self.path.display();
+        match self.try_write() {
+            Ok(()) => {
+                let Self { messages, why, .. } = self;
+                tracing::info!(%path, messages, why, "wrote the flight recorder");
+            }
+            Err(error) => tracing::error!(%error, %path, "cannot write the flight recorder"),
+        }
+    }
+
+    /// The file gets its name when it is whole.
+    fn try_write(&self) -> io::Result<()> {
+        let unfinished = self.path.with_extension("pcapng.new");
+        fresh::file(&unfinished)?.write_all(&self.octets)?;
+        fs::rename(&unfinished, &self.path)
     }
 }
 
@@ -151,3 +212,4 @@ const AFTERMATH: Duration = Duration::from_secs(10);
 const AT_MOST_EVERY: Duration = Duration::from_mins(5);
 /// The oldest is written over.
 const MOST_FILES: u32 = 16;
+const LAST_WRITES: Duration = Duration::from_secs(2);

@@ -4,11 +4,11 @@
 //! forced to the disk, and an agent that is killed finds in the page cache what it wrote.
 //!
 //! Beside the state is the log of the messages that were seen since ([`log`]): together they are what the agent knew
-//! when it was killed.
+//! when it was killed. Both are written by a thread of their own ([`writer`]): a disk that hangs stops nobody.
 
 mod log;
+mod writer;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -16,16 +16,15 @@ use bytes::Bytes;
 use gdoi_core::{Config, Limits, Timestamp, Tracker};
 use serde::{Deserialize, Serialize};
 
-use super::fresh;
 use crate::source::xdp::KeptWatch;
-use log::MessageLog;
+use writer::Writer;
 
 /// Where the state is kept.
 #[derive(Debug)]
 pub struct Saved {
     path: PathBuf,
-    /// What was seen since the state was kept; none until it was.
-    log: Option<MessageLog>,
+    /// None until a state was kept: the first message that is written down follows one.
+    writer: Option<Writer>,
 }
 
 /// What another agent left.
@@ -74,7 +73,7 @@ impl Saved {
     pub fn at(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            log: None,
+            writer: None,
         }
     }
 
@@ -101,8 +100,16 @@ impl Saved {
     }
 
     /// Keeps the tracker and what was read as they are at `now`: the file is the old one or the new one, never a part.
+    ///
+    /// While the one before is still being written, none is kept. What goes wrong in writing is logged.
     pub fn save(&mut self, tracker: &Tracker, now: Timestamp, watches: Vec<KeptWatch>) -> Result<(), Error> {
-        let next = beside(&self.path, ".new");
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(Writer::start(self.path.clone(), log_path(&self.path))?),
+        };
+        if !writer.is_ready() {
+            return Ok(());
+        }
         let head = Head {
             version: VERSION,
             at_ns: now.as_nanos(),
@@ -112,26 +119,30 @@ impl Saved {
         octets.extend(MAGIC);
         let mut octets = postcard::to_extend(&head, octets).map_err(|_postcard| gdoi_core::SaveError)?;
         octets.extend(tracker.save()?);
-        fresh::file(&next)?.write_all(&octets)?;
-        fs::rename(&next, &self.path)?;
-        // Whoever is killed here leaves a log of another state, which is not read.
-        if let Some(log) = &mut self.log {
-            log.begin(now)?;
-        } else {
-            self.log = Some(MessageLog::create(&self.log_path(), now)?);
-        }
+        writer.state(now, octets);
         Ok(())
     }
 
-    /// Writes down records of messages that were seen since the state was kept.
-    pub fn note(&mut self, records: &[&Bytes]) {
-        if let Some(log) = &mut self.log {
-            log.append(records);
+    /// Writes down records of messages that were seen since the state was kept. When this comes back they are in the log,
+    /// unless the disk takes too long.
+    pub fn note(&mut self, records: Vec<Bytes>) {
+        if let Some(writer) = &mut self.writer {
+            writer.messages(records);
         }
     }
 
+    /// Whether the disk has taken too long and takes something again: what it has is not what is known.
+    pub fn is_behind(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::is_behind)
+    }
+
+    /// Waits a while until everything is written that was given here; whether it is.
+    pub fn finish(&mut self) -> bool {
+        self.writer.as_mut().is_none_or(Writer::finish)
+    }
+
     fn log_path(&self) -> PathBuf {
-        beside(&self.path, ".messages")
+        log_path(&self.path)
     }
 }
 
@@ -149,6 +160,11 @@ fn split(octets: &[u8]) -> Result<(Head, &[u8]), Error> {
         return Err(Error::Version);
     }
     Ok((head, state))
+}
+
+/// Where the messages are that follow the state at `path`.
+fn log_path(path: &Path) -> PathBuf {
+    beside(path, ".messages")
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -210,6 +226,7 @@ mod tests {
         saved
             .save(&tracker, Timestamp::from_nanos(77), Vec::new())
             .unwrap();
+        assert!(saved.finish());
         check(Some(&fs::read(saved.path()).unwrap()), "since 77");
         for path in [saved.path().to_owned(), saved.log_path()] {
             let mode = fs::metadata(&path).unwrap().permissions().mode();
@@ -222,29 +239,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut saved = Saved::at(&folder.path().join("state"));
         let tracker = Tracker::new(Config::default(), Limits::default());
-        let messages = |saved: &Saved| {
+        let messages = |saved: &mut Saved| {
+            assert!(saved.finish());
             let restored = saved.restore(Config::default(), Limits::default()).unwrap();
             restored.unwrap().messages
         };
         let (one, two) = (Bytes::from_static(b"one"), Bytes::from_static(b"a record"));
         // Nothing is written down before there is a state that it follows.
-        saved.note(&[&one]);
+        saved.note(vec![one.clone()]);
         saved
             .save(&tracker, Timestamp::from_nanos(1), Vec::new())
             .unwrap();
-        assert_eq!(messages(&saved), [""; 0]);
-        saved.note(&[&one]);
-        saved.note(&[&two, &one]);
-        assert_eq!(messages(&saved), [&one, &two, &one]);
+        assert_eq!(messages(&mut saved), [""; 0]);
+        saved.note(vec![one.clone()]);
+        saved.note(vec![two.clone(), one.clone()]);
+        assert_eq!(messages(&mut saved), [&one, &two, &one]);
         // A log that ends within a record, and one that belongs to another state.
         let log = fs::read(saved.log_path()).unwrap();
         fs::write(saved.log_path(), &log[..log.len() - 1]).unwrap();
-        assert_eq!(messages(&saved), [&one, &two]);
+        assert_eq!(messages(&mut saved), [&one, &two]);
         saved
             .save(&tracker, Timestamp::from_nanos(2), Vec::new())
             .unwrap();
-        assert_eq!(messages(&saved), [""; 0]);
+        assert_eq!(messages(&mut saved), [""; 0]);
         fs::write(saved.log_path(), &log).unwrap();
-        assert_eq!(messages(&saved), [""; 0]);
+        assert_eq!(messages(&mut saved), [""; 0]);
     }
 }

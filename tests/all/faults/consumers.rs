@@ -1,13 +1,18 @@
 //! Whoever takes events and does not: a pipe that is not read, a disk that hangs.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use gdoi_lab::{Agent, Injector, Network};
 use gdoi_wire::Exchange;
 use gdoi_wire::craft::{self, Ethernet, Message};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 
 use crate::kernel::in_network;
 
@@ -23,7 +28,7 @@ fn a_pipe_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
         // Whoever reads at last gets whole lines, and what it gets with what was lost is all there was.
         let told = BufReader::new(read).lines();
         let counted =
-            std::thread::spawn(move || told.map(|line| is_event(&line.unwrap())).filter(|is| *is).count());
+            thread::spawn(move || told.map(|line| is_event(&line.unwrap())).filter(|is| *is).count());
         assert!(agent.stop().unwrap().success());
         let told = counted.join().unwrap() as f64 + lost;
         assert!(
@@ -48,13 +53,89 @@ fn a_disk_that_hangs_stops_nothing_and_what_is_lost_is_counted() {
     });
 }
 
+/// The journal of systemd, when it has stopped reading: its socket takes a few entries and then no more.
+#[test]
+fn a_journal_that_hangs_stops_nothing_and_what_is_lost_is_counted() {
+    in_network("a_journal_that_hangs", |_| {
+        let journal = journal();
+        let agent = Agent::start(&[&QUIET[..], &["--event-journal"]].concat()).unwrap();
+        let lost = registered_until_full(&agent);
+        // It reads at last, and ends with the last word.
+        journal.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+        let read = thread::spawn(move || {
+            let mut octets = vec![0; 1 << 16];
+            std::iter::from_fn(|| {
+                journal
+                    .recv(&mut octets)
+                    .ok()
+                    .map(|length| octets[..length].to_vec())
+            })
+            .filter(|entry| is_event(&message(&String::from_utf8_lossy(entry))))
+            .count()
+        });
+        assert!(agent.stop().unwrap().success());
+        let told = read.join().unwrap() as f64 + lost;
+        assert!(
+            (told - 2.0 * DRAINS as f64).abs() < f64::EPSILON,
+            "{told} of {}",
+            2 * DRAINS
+        );
+    });
+}
+
+/// The socket of a journal, for the thread and what it starts, in the place of the one that may be there.
+fn journal() -> UnixDatagram {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("run"), "/run", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+    fs::create_dir_all("/run/systemd/journal").unwrap();
+    UnixDatagram::bind("/run/systemd/journal/socket").unwrap()
+}
+
+/// Whoever takes the log, as systemd does, and has stopped reading. At its most talkative each connection is two lines.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
+    in_network("a_log_that_nobody_reads", |_| {
+        let (read, write) = std::io::pipe().unwrap();
+        let arguments = ["--interface", Network::WATCH, "--log.level", "trace"];
+        let agent = Agent::start_logging_to(&arguments, write).unwrap();
+        let lost = || {
+            let labels = [("kind", "log"), ("reason", "queue_full")];
+            agent.metrics().unwrap().sum("gdoi_events_lost_total", &labels)
+        };
+        let mut asked = 0;
+        while lost() < 1_000.0 {
+            asked += 1;
+            assert!(asked < 20_000, "{} lines are lost", lost());
+        }
+        let injector = Injector::open(Network::INJECT).unwrap();
+        for number in 0..100 {
+            injector.send_batch(&registration(number)).unwrap();
+        }
+        agent.until_counted(400).unwrap();
+        let metrics = agent.metrics().unwrap();
+        let completed = metrics.sum("gdoi_registrations_total", &[("result", "completed")]);
+        assert!((completed - 100.0).abs() < f64::EPSILON, "{completed}");
+        // Whoever reads at last gets whole lines, and is told how many are missing.
+        let said = thread::spawn(|| {
+            let lines = BufReader::new(read).lines();
+            lines
+                .filter(|line| line.as_ref().unwrap().contains("lines are lost"))
+                .count()
+        });
+        assert!(agent.stop().unwrap().success());
+        assert!(said.join().unwrap() > 0);
+    });
+}
+
 /// Registers members until the output has lost events; how many it had lost in the end.
 fn registered_until_full(agent: &Agent) -> f64 {
     let injector = Injector::open(Network::INJECT).unwrap();
     for number in 0..DRAINS {
         injector.send_batch(&registration(number)).unwrap();
         // A drain of its own for each.
-        std::thread::sleep(Duration::from_millis(6));
+        thread::sleep(Duration::from_millis(6));
     }
     agent.until_counted(4 * DRAINS).unwrap();
     let metrics = agent.metrics().unwrap();
@@ -96,6 +177,12 @@ fn registration(number: u64) -> Vec<Vec<u8>> {
 fn is_event(line: &str) -> bool {
     let event: serde_json::Value = serde_json::from_str(line).unwrap();
     event["type"].as_str().unwrap().starts_with("registration_") && event["member"].is_string()
+}
+
+/// The event in an entry of the journal: the first field, with its length before it.
+fn message(entry: &str) -> String {
+    let (_, event) = entry.split_once('{').unwrap();
+    format!("{{{}", event.lines().next().unwrap())
 }
 
 fn text(path: &Path) -> &str {

@@ -27,6 +27,7 @@ pub(super) fn write(page: &mut Page, state: &State) {
         for (why, lost) in EventLoss::ALL.iter().zip(state.events.lost) {
             samples.count(&["event", why.name()], lost);
         }
+        samples.count(&["log", EventLoss::QueueFull.name()], state.events.lost_lines);
     });
     let tables = &state.snapshot.tables;
     page.family(&c::TABLE_ENTRIES, |samples| {

@@ -53,8 +53,13 @@ impl MessageLog {
         Ok(())
     }
 
+    /// Leaves it as it is until the next state: something is missing behind it.
+    pub(super) fn end(&mut self) {
+        self.is_full = true;
+    }
+
     /// Writes records, all at once.
-    pub(super) fn append(&mut self, records: &[&Bytes]) {
+    pub(super) fn append(&mut self, records: &[Bytes]) {
         if self.is_full {
             return;
         }
@@ -98,4 +103,4 @@ pub(super) fn read(path: &Path, at: Timestamp) -> io::Result<Vec<Bytes>> {
 }
 
 /// Some seconds of the greatest storm; a state is kept more often while little is known.
-const AT_MOST: usize = 16 << 20;
+pub(super) const AT_MOST: usize = 16 << 20;

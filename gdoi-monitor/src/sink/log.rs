@@ -1,0 +1,69 @@
+//! The agent's log: to standard error, where systemd expects it. Whoever reads it and hangs stops nobody.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::worker::Worker;
+
+/// What a line of the log is written to. There is one log, as there is one standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct Line;
+
+impl Write for Line {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match &mut *writer() {
+            Some(writer) => {
+                if !writer.hand_over(octets.to_vec()) {
+                    LOST.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(octets.len())
+            }
+            None => io::stderr().write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// From here on lines are written by a thread, which is not waited for: they are lost when too many wait already.
+pub fn begin() -> io::Result<()> {
+    let mut said = 0;
+    let write = move |line: Vec<u8>| {
+        // Nowhere to say it.
+        drop(io::stderr().write_all(&line));
+        let lost = lost();
+        if lost > said {
+            tracing::warn!(lines = lost - said, "nobody took the log in time: lines are lost");
+            said = lost;
+        }
+    };
+    *writer() = Some(Worker::start("log", MAX_LINES, write)?);
+    Ok(())
+}
+
+/// Waits a while until everything is written; from here on each line is again, before it goes on.
+pub fn finish() {
+    let last = writer().take();
+    if let Some(writer) = last {
+        writer.wait(LAST_WRITES);
+    }
+}
+
+/// Lines that were lost.
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+fn writer() -> MutexGuard<'static, Option<Worker<Vec<u8>>>> {
+    WRITER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+static WRITER: Mutex<Option<Worker<Vec<u8>>>> = Mutex::new(None);
+static LOST: AtomicU64 = AtomicU64::new(0);
+/// Some 1 MB.
+const MAX_LINES: usize = 4_096;
+const LAST_WRITES: Duration = Duration::from_secs(2);
