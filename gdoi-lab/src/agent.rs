@@ -34,10 +34,10 @@ impl Agent {
         Self::spawn(command(&[], arguments)?.stdout(events), PORT)
     }
 
-    /// Starts the agent of this build with bounds of `prlimit(1)`, its log to `log`, and waits until it is ready.
-    pub fn start_within(limits: &[&str], arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
-        let prlimit = [&["prlimit"], limits, &["--"]].concat();
-        Self::spawn(command(&prlimit, arguments)?.stderr(log), PORT)
+    /// Starts the agent of this build behind other words, such as `prlimit(1)` with its bounds, its log to `log`, and
+    /// waits until it is ready.
+    pub fn start_behind(words: &[&str], arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
+        Self::spawn(command(words, arguments)?.stderr(log), PORT)
     }
 
     /// Starts another agent next to the first, with its pages on another port of loopback.

@@ -10,6 +10,7 @@ mod blind;
 mod consumers;
 mod disks;
 mod frozen;
+mod interface;
 mod kills;
 mod memory;
 mod ring;

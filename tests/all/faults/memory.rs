@@ -1,6 +1,7 @@
 //! Memory that has an end. That a flood does not reach it is part of `floods.rs`.
 
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gdoi_lab::flood::{Flood, Kind};
@@ -18,23 +19,114 @@ fn with_too_little_memory_it_ends_with_a_word_and_its_state_is_whole() {
         assert!(Agent::start(&arguments).unwrap().stop().unwrap().success());
         let before = fs::read(&state).unwrap();
         // Enough to start, too little for tables that are full.
-        let limit = ["--data=50331648"];
-        let agent = Agent::start_within(&limit, &arguments, File::create(&log).unwrap()).unwrap();
-        let id = agent.id();
-        let is_there =
-            || fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
-        flood(Duration::from_secs(20), is_there);
-        assert!(!is_there(), "it did with the memory it had");
-        drop(agent);
+        let limit = ["prlimit", "--data=50331648", "--"];
+        let agent = Agent::start_behind(&limit, &arguments, File::create(&log).unwrap()).unwrap();
+        flood_to_its_end(agent);
         let said = fs::read_to_string(&log).unwrap();
         assert!(said.contains("memory allocation of "), "{said}");
         let after = fs::read(&state).unwrap();
         assert!(after.len() >= before.len());
-        // The next one takes it up.
-        let agent = Agent::start_logging_to(&arguments, File::create(&log).unwrap()).unwrap();
-        assert!(agent.stop().unwrap().success());
-        assert_eq!(fs::read_to_string(&log).unwrap(), "");
+        next_one_takes_it_up(&arguments, &log);
     });
+}
+
+/// What `MemoryMax=` of systemd is.
+#[test]
+fn in_a_control_group_with_too_little_memory_it_is_killed_and_its_state_is_whole() {
+    let name = "in_a_control_group_with_too_little_memory";
+    in_network(name, move |_| {
+        let Some(group) = ControlGroup::with_memory(48 << 20) else {
+            eprintln!("SKIP {name}: this kernel has no control groups of memory");
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let (state, log) = (folder.path().join("state"), folder.path().join("log"));
+        let arguments = [&QUIET[..], &["--state-file", state.to_str().unwrap()]].concat();
+        let enter = group.enter();
+        let words = ["sh", "-c", &enter, "sh"];
+        let agent = Agent::start_behind(&words, &arguments, File::create(&log).unwrap()).unwrap();
+        assert_eq!(group.kills(), 0);
+        flood_to_its_end(agent);
+        assert_eq!(group.kills(), 1);
+        assert_eq!(fs::read_to_string(&log).unwrap(), "");
+        next_one_takes_it_up(&arguments, &log);
+    });
+}
+
+fn flood_to_its_end(agent: Agent) {
+    let id = agent.id();
+    let is_there = || fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    flood(Duration::from_secs(20), is_there);
+    assert!(!is_there(), "it did with the memory it had");
+    drop(agent);
+}
+
+fn next_one_takes_it_up(arguments: &[&str], log: &Path) {
+    let agent = Agent::start_logging_to(arguments, File::create(log).unwrap()).unwrap();
+    assert!(agent.stop().unwrap().success());
+    assert_eq!(fs::read_to_string(log).unwrap(), "");
+}
+
+/// A control group whose memory has an end; it is gone with this.
+struct ControlGroup {
+    folder: PathBuf,
+    /// Where the kernel counts whom it has killed.
+    counts: &'static str,
+}
+
+impl ControlGroup {
+    /// Of the second version where that has the memory, else of the first; `None` where there is neither.
+    fn with_memory(octets: u64) -> Option<Self> {
+        let name = format!("gdoi-test-{}", std::process::id());
+        let has = |root: &&&str| {
+            let controllers = fs::read_to_string(Path::new(root).join("cgroup.controllers"));
+            controllers.is_ok_and(|controllers| controllers.contains("memory"))
+        };
+        if let Some(root) = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].iter().find(has) {
+            fs::write(Path::new(root).join("cgroup.subtree_control"), "+memory").unwrap();
+            let group = Self {
+                folder: Path::new(root).join(name),
+                counts: "memory.events",
+            };
+            group.begin(&[("memory.max", octets), ("memory.swap.max", 0)]);
+            return Some(group);
+        }
+        let root = Path::new("/sys/fs/cgroup/memory");
+        let has_first = root.join("memory.limit_in_bytes").exists();
+        has_first.then(|| {
+            let group = Self {
+                folder: root.join(name),
+                counts: "memory.oom_control",
+            };
+            group.begin(&[("memory.limit_in_bytes", octets)]);
+            group
+        })
+    }
+
+    fn begin(&self, limits: &[(&str, u64)]) {
+        fs::create_dir(&self.folder).unwrap();
+        for (file, limit) in limits {
+            fs::write(self.folder.join(file), limit.to_string()).unwrap();
+        }
+    }
+
+    /// What a shell does to run the words behind it in the group.
+    fn enter(&self) -> String {
+        format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.folder.display())
+    }
+
+    /// How often the kernel has killed somebody for want of memory.
+    fn kills(&self) -> u64 {
+        let counts = fs::read_to_string(self.folder.join(self.counts)).unwrap();
+        let line = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        line.unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        fs::remove_dir(&self.folder).unwrap();
+    }
 }
 
 /// Floods for a time, as long as it is wanted.
