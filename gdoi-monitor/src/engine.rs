@@ -229,7 +229,7 @@ impl Engine {
 
     /// Tells the tracker of a window in which nothing was seen: as of its beginning, before time goes on, or what was
     /// due in it would be missed for certain.
-    pub(super) fn blind(&mut self, window: Loss) {
+    fn blind(&mut self, window: Loss) {
         self.now = self.now.max(window.from);
         self.tracker
             .observe(self.now, &Observation::Loss(window), &mut self.out);

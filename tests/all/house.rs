@@ -1,5 +1,6 @@
 //! What the architecture promises of the house itself.
 
+mod faults;
 mod licences;
 mod unsafe_code;
 
