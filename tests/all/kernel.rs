@@ -74,6 +74,7 @@ impl Pinned {
     }
 
     /// Goes on on another one.
+    #[expect(clippy::unused_self, reason = "a thread that is pinned, and no other")]
     pub(crate) fn to(&self, cpu: usize) {
         let mut one = CpuSet::new();
         one.set(cpu).unwrap();
