@@ -4,7 +4,7 @@ use gdoi_lab::flood::{Flood, Kind};
 use gdoi_lab::{Agent, Injector, Network};
 use gdoi_wire::craft::{self, ESP, Ethernet};
 
-use crate::kernel::in_network;
+use crate::kernel::{Pinned, in_network};
 
 #[test]
 fn in_a_full_spi_table_who_was_there_is_exact_and_the_rest_is_counted_in_total() {
@@ -18,6 +18,8 @@ fn in_a_full_spi_table_who_was_there_is_exact_and_the_rest_is_counted_in_total()
             "64",
         ])
         .unwrap();
+        // Each CPU has a table: whoever was there is there on the CPU that saw it.
+        let _pinned = Pinned::new();
         let injector = Injector::open(Network::INJECT).unwrap();
         let ours = esp(0x00c0_ffee);
         injector.send_frame(&ours).unwrap();
