@@ -83,9 +83,10 @@ fn search(places: &Places, target: &str, minutes: u32) -> Result<bool> {
         .arg(grown)
         .arg(places.root.join("fuzz/corpus").join(target))
         .arg(format!("-max_total_time={}", minutes * 60))
+        // The first frame waits for the kernel's verifier, on a machine that may have better things to do.
         .args([
             "-rss_limit_mb=2048",
-            "-timeout=25",
+            "-timeout=120",
             "-max_len=4096",
             "-print_final_stats=1",
         ])

@@ -1,6 +1,10 @@
 //! Many registrations at once.
 
-use super::script::{KS, Script, group, member, script};
+use core::time::Duration;
+use std::vec::Vec;
+
+use super::script::{KS, MULTICAST, Script, address, group, member, script};
+use crate::config::GroupConfig;
 use crate::transition::{BurstCharacter, RegistrationBurst, What};
 
 fn told(script: &Script) -> (Vec<RegistrationBurst>, Vec<RegistrationBurst>) {
@@ -14,8 +18,6 @@ fn told(script: &Script) -> (Vec<RegistrationBurst>, Vec<RegistrationBurst>) {
     });
     (started.collect(), ended.collect())
 }
-
-use std::vec::Vec;
 
 #[test]
 fn a_storm_begins_and_ends_once() {
@@ -88,4 +90,38 @@ fn members_that_fail_and_try_again_are_one_burst() {
         (ended[0].members, ended[0].started, ended[0].failed),
         (12, 60, 60)
     );
+}
+
+/// At the end of the keys everybody is expected; when more than one in five fails, it is a storm all the same.
+#[test]
+fn a_wave_is_expected_when_keys_end_and_most_of_it_succeeds() {
+    use BurstCharacter::{Storm, Wave};
+    for (begins, failing, character) in [
+        (3_590.0, 0, (Wave, Wave)),
+        (3_590.0, 4, (Wave, Wave)),
+        (3_590.0, 5, (Wave, Storm)),
+        (3_590.0, 12, (Wave, Storm)),
+        (1_800.0, 0, (Storm, Storm)),
+    ] {
+        let mut script = script([GroupConfig {
+            rekey_address: Some(address(MULTICAST)),
+            tek_lifetime: Some(Duration::from_hours(1)),
+            ..group("G1")
+        }]);
+        script.register(&member(100), KS);
+        script.push(KS, MULTICAST, 1, 1).at(begins);
+        for number in 0..20 {
+            if number < failing {
+                script.main_mode(&member(number), KS, 1);
+            } else {
+                script.register(&member(number), KS);
+            }
+        }
+        script.wait(600.0).advance();
+        let (started, ended) = told(&script);
+        assert_eq!((started.len(), ended.len()), (1, 1), "{started:?} {ended:?}");
+        assert_eq!((ended[0].started, ended[0].failed), (20, failing));
+        let told = (started[0].character, ended[0].character);
+        assert_eq!(told, character, "{failing} fail at {begins}");
+    }
 }

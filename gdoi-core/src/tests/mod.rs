@@ -7,6 +7,7 @@ mod floods;
 mod inband;
 mod kek;
 mod key_servers;
+mod prefixes;
 mod registration;
 mod rekey;
 mod restart;
