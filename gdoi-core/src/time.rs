@@ -1,30 +1,34 @@
 //! Moments, as a source tells them.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds on the source's clock: since boot (suspend included) when live, since the epoch in a capture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Timestamp(u64);
+///
+/// One more than they are, so that a moment that may be missing takes no more room: there are many in each member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub struct Timestamp(NonZeroU64);
 
 impl Timestamp {
     /// The beginning of the source's clock.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
 
-    /// From nanoseconds.
+    /// From nanoseconds. The clock ends one nanosecond before `u64` does.
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// In nanoseconds.
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The time since an earlier moment; zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 
     /// This much later, at most the end of the clock (584 years).
@@ -33,7 +37,7 @@ impl Timestamp {
     pub const fn after(self, duration: Duration) -> Self {
         let nanos = duration.as_nanos();
         if nanos > u64::MAX as u128 {
-            Self(u64::MAX)
+            Self(NonZeroU64::MAX)
         } else {
             Self(self.0.saturating_add(nanos as u64))
         }
@@ -45,9 +49,49 @@ impl Timestamp {
     pub const fn before(self, duration: Duration) -> Self {
         let nanos = duration.as_nanos();
         if nanos > u64::MAX as u128 {
-            Self(0)
+            Self::ZERO
         } else {
-            Self(self.0.saturating_sub(nanos as u64))
+            Self::from_nanos(self.as_nanos().saturating_sub(nanos as u64))
         }
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl From<u64> for Timestamp {
+    fn from(nanos: u64) -> Self {
+        Self::from_nanos(nanos)
+    }
+}
+
+impl From<Timestamp> for u64 {
+    fn from(moment: Timestamp) -> Self {
+        moment.as_nanos()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_moment_takes_no_more_room() {
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<u64>());
+    }
+
+    #[test]
+    fn the_ends_of_the_clock_hold() {
+        let (first, last) = (Timestamp::from_nanos(0), Timestamp::from_nanos(u64::MAX));
+        assert_eq!((first, first.as_nanos()), (Timestamp::ZERO, 0));
+        assert_eq!(last.as_nanos(), u64::MAX - 1);
+        assert_eq!(last.after(Duration::MAX), last);
+        assert_eq!(last.before(Duration::MAX), first);
+        assert_eq!(first.before(Duration::from_nanos(1)), first);
+        assert_eq!(first.after(Duration::from_nanos(7)).as_nanos(), 7);
+        assert!(first < first.after(Duration::from_nanos(1)));
     }
 }

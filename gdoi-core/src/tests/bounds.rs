@@ -145,7 +145,7 @@ fn entries_stay_small() {
     use crate::peer::Peer;
     use crate::registration::{Association, Pull};
     use crate::tek::{Sent, SpiKey};
-    assert!(size_of::<([u8; 8], Association)>() + size_of::<Pull>() <= 192);
+    assert!(size_of::<([u8; 8], Association)>() + size_of::<Pull>() <= 168);
     assert!(size_of::<(SpiKey, Sent)>() <= 80);
-    assert!(size_of::<(Peer, Member)>() <= 200);
+    assert!(size_of::<(Peer, Member)>() <= 160);
 }
