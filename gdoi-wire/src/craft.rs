@@ -109,7 +109,13 @@ fn as_v6(address: IpAddr) -> core::net::Ipv6Addr {
 fn checksum(pieces: &[&[u8]]) -> u16 {
     let mut sum = 0_u64;
     for piece in pieces {
-        for word in piece.chunks(2) {
+        // Two words at once: a carry out of the lower one is worth as much as at the end (RFC 1071 §2).
+        let (pairs, rest) = piece.as_chunks();
+        sum += pairs
+            .iter()
+            .map(|pair| u64::from(u32::from_be_bytes(*pair)))
+            .sum::<u64>();
+        for word in rest.chunks(2) {
             let high = word.first().copied().unwrap_or_default();
             let low = word.get(1).copied().unwrap_or_default();
             sum += u64::from(u16::from_be_bytes([high, low]));
