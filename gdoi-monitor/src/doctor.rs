@@ -70,15 +70,6 @@ fn kernel(report: &mut Report) {
     } else {
         report.say("kernel", &release);
     }
-    let has_btf = Path::new("/sys/kernel/btf/vmlinux").is_file();
-    report.say(
-        "kernel BTF",
-        if has_btf {
-            "there"
-        } else {
-            "absent; nothing here needs it"
-        },
-    );
 }
 
 fn capabilities(report: &mut Report) {

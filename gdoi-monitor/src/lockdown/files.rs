@@ -169,14 +169,13 @@ fn folder(file: &Path) -> &Path {
 }
 
 /// What the kernel tells of itself: of this process, for its metrics; of the machine, when a program is loaded.
-const KERNEL: [&str; 7] = [
+const KERNEL: [&str; 6] = [
     "/proc/self",
     "/proc/stat",
     "/proc/sys/kernel/osrelease",
     "/proc/sys/kernel/random/boot_id",
     "/proc/version_signature",
     "/sys/devices/system/cpu",
-    "/sys/kernel/btf",
 ];
 /// The newest version that this was tried with (Linux 6.12): signals and abstract sockets.
 const KNOWN: ABI = ABI::V6;
