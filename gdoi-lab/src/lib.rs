@@ -24,6 +24,7 @@ pub mod reliability;
 pub mod replay;
 mod resources;
 pub mod searched;
+mod size;
 mod stranger;
 mod test_run;
 
@@ -35,5 +36,6 @@ pub use metrics::Metrics;
 pub use network::{Network, ip};
 pub use parity::Parity;
 pub use resources::Resources;
+pub use size::Size;
 pub use stranger::Stranger;
 pub use test_run::test_run;

@@ -13,10 +13,15 @@ mod reader;
 mod slow;
 
 use aya_ebpf::Global;
+use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::macros::{map, xdp};
-use aya_ebpf::maps::LruPerCpuHashMap;
+use aya_ebpf::maps::{LruPerCpuHashMap, PerfEventByteArray};
 use aya_ebpf::programs::XdpContext;
+use gdoi_wire::record::{KIND_MESSAGE, Record};
+
+use crate::emit::blank;
+use crate::maps::RING;
 
 /// SPIs in turn, minus one: a power of two, minus one.
 #[unsafe(no_mangle)]
@@ -25,6 +30,10 @@ static TURN_MASK: Global<u32> = Global::new(0);
 /// Packets and octets by SPI: the map one would take first.
 #[map]
 static LRU: LruPerCpuHashMap<u32, [u64; 2]> = LruPerCpuHashMap::with_max_entries(1 << 17, 0);
+
+/// Records to one reader for each CPU: what one would take before there were rings.
+#[map]
+static EVENTS: PerfEventByteArray = PerfEventByteArray::new(0);
 
 /// Passes.
 #[xdp]
@@ -36,6 +45,32 @@ pub(crate) fn bench_pass(_ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 pub(crate) fn bench_xdp(ctx: XdpContext) -> u32 {
     watch(&ctx)
+}
+
+/// The fast way alone: what it leaves passes.
+#[xdp]
+pub(crate) fn bench_fast(ctx: XdpContext) -> u32 {
+    // Whether it was left or not: it goes on.
+    let _left = fast::is_left(&ctx);
+    XDP_PASS
+}
+
+/// A record of zeros through a perf buffer.
+#[xdp]
+pub(crate) fn bench_perf(ctx: XdpContext) -> u32 {
+    EVENTS.output(&ctx, &[0_u8; size_of::<Record>()], 0);
+    XDP_PASS
+}
+
+/// A record of zeros through the ring, which wakes the reader for each.
+#[xdp]
+pub(crate) fn bench_wake(_ctx: XdpContext) -> u32 {
+    if let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) {
+        // SAFETY: the entry has room for a record.
+        unsafe { blank(entry.as_mut_ptr(), KIND_MESSAGE) };
+        entry.submit(u64::from(BPF_RB_FORCE_WAKEUP));
+    }
+    XDP_PASS
 }
 
 /// Changes the SPI of an ESP packet and passes.

@@ -3,6 +3,7 @@
 
 mod agent_life;
 mod analyze_command;
+mod budget;
 mod captures;
 mod check_config_command;
 mod company;

@@ -86,6 +86,8 @@ fn esp_cases() -> Vec<Case> {
         baseline: "bench_turn",
         program,
         spis,
+        // Through all SPIs in each round: a round begins with the first.
+        repeat: spis.max(20_000),
         ..plain_esp(name, V4)
     };
     let tagged = Ethernet::tagged(&[Tag::vlan(100)]);
@@ -99,17 +101,10 @@ fn esp_cases() -> Vec<Case> {
         plain("ESP behind a VLAN tag, 1 SPI", esp(&tagged, V4)),
         with_sites,
         turn("ESP, 1,024 SPIs in turn", "bench_turn_xdp", 1024).at_most("P3", 1.40),
-        turn("ESP, 1,048,576 SPIs in turn", "bench_turn_xdp", 1 << 20).at_most("P3", 1.40),
-        turn("an LRU map per CPU instead, 1 SPI", "bench_turn_lru", 1),
+        turn(SPRAYED, "bench_turn_xdp", 1 << 20).at_most("P3", 1.40),
+        turn(LRU_ONE_SPI, "bench_turn_lru", 1),
         turn("an LRU map per CPU instead, 1,024 SPIs", "bench_turn_lru", 1024),
-        Case {
-            repeat: 20_000,
-            ..turn(
-                "an LRU map per CPU instead, 1,048,576 SPIs",
-                "bench_turn_lru",
-                1 << 20,
-            )
-        },
+        turn(LRU_SPRAYED, "bench_turn_lru", 1 << 20),
     ]
 }
 
@@ -126,13 +121,25 @@ fn messages() -> Vec<Case> {
     vec![
         Case {
             repeat: ROOM,
-            ..plain("GDOI message", push.clone())
-                .at_most("P5", 2.2)
-                .because(RING)
+            ..plain(MESSAGE, push.clone()).at_most("P5", 2.2).because(RING)
+        },
+        Case {
+            repeat: FEW,
+            ..plain("GDOI message, 1,000 in a round", push.clone())
         },
         Case {
             repeat: ROOM / 5,
             ..plain("GDOI message with a snapshot", main)
+        },
+        Case {
+            repeat: ROOM,
+            program: "bench_perf",
+            ..plain(PERF, push.clone())
+        },
+        Case {
+            repeat: ROOM,
+            program: "bench_wake",
+            ..plain(WAKE, push.clone())
         },
         Case {
             ring_full: true,
@@ -175,13 +182,22 @@ fn esp(ethernet: &Ethernet, between: [&str; 2]) -> Vec<u8> {
 const TCP: u8 = 6;
 const ETHERTYPE_ARP: u16 = 0x0806;
 
+/// Cases that others are compared with.
+pub(super) const ONE_SPI: &str = "ESP, 1 SPI";
+pub(super) const SPRAYED: &str = "ESP, 1,048,576 SPIs in turn";
+pub(super) const LRU_ONE_SPI: &str = "an LRU map per CPU instead, 1 SPI";
+pub(super) const LRU_SPRAYED: &str = "an LRU map per CPU instead, 1,048,576 SPIs";
+pub(super) const MESSAGE: &str = "GDOI message";
+pub(super) const PERF: &str = "a record of zeros through a perf buffer instead";
+pub(super) const WAKE: &str = "a record of zeros that wakes its reader instead";
+
 const COUNTED: &str = "finding what this CPU counts, and counting packet and octets of others, is in it; what each of \
                        them costs was not measured";
 const RING: &str = "a reservation in the ring, a record of two cache lines and a part of a reading of the clock are in it; \
                     what each of them costs was not measured";
-/// The case that others are compared with.
-pub(super) const ONE_SPI: &str = "ESP, 1 SPI";
 /// A round fits the ring: 30,000 records of 128 octets and a header of 8 are 4.1 of 4.2 million octets.
 const ROOM: u32 = 30_000;
+/// As many as arrive in a storm between two looks of the agent.
+const FEW: u32 = 1_000;
 const V4: [&str; 2] = ["10.1.13.2", "10.1.11.2"];
 const V6: [&str; 2] = ["2001:db8::13:2", "2001:db8::11:2"];

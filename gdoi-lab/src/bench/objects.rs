@@ -3,24 +3,21 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::{MapData, RingBuf};
+use aya::maps::perf::PerfEventArrayBuffer;
+use aya::maps::{MapData, PerfEventArray, RingBuf};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use gdoi_wire::record::{GLOBAL_CPUS, GLOBAL_SITES_ON, MAP_PARTS, MAP_RING};
 use nix::time::{ClockId, clock_gettime};
 
+use crate::Size;
+
 /// All programs, loaded.
 pub(super) struct Loaded {
     ebpf: Ebpf,
     ring: RingBuf<MapData>,
-}
-
-/// What does not depend on the moment, of one program.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fact {
-    pub(super) verified: u32,
-    pub(super) translated_octets: u32,
-    pub(super) jited_octets: u32,
+    /// What stood in the ring's place before there was one, a buffer for each CPU.
+    events: Vec<PerfEventArrayBuffer<MapData>>,
 }
 
 impl Loaded {
@@ -45,7 +42,18 @@ impl Loaded {
                 .with_context(|| format!("load {name}"))?;
         }
         let ring = RingBuf::try_from(ebpf.take_map(MAP_RING).context("no ring")?)?;
-        Ok(Self { ebpf, ring })
+        let mut array = PerfEventArray::try_from(ebpf.take_map("EVENTS").context("no perf buffers")?)?;
+        let online = aya::util::online_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?;
+        let events = online.into_iter().map(|cpu| array.open(cpu, Some(EVENTS_PAGES)));
+        let events = events
+            .collect::<Result<_, _>>()
+            .context("open the perf buffers")?;
+        Ok(Self { ebpf, ring, events })
+    }
+
+    /// The programs.
+    pub(super) fn programs(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
     }
 
     /// The programs and the ring, for a thread each.
@@ -53,27 +61,16 @@ impl Loaded {
         (self.ebpf, self.ring)
     }
 
-    /// Nanoseconds of CPU time of one of `repeat` runs of a program, by the clock of this thread: what others did on
-    /// the machine meanwhile is not in it. The kernel's own timer gives whole nanoseconds, which is too coarse for a
-    /// ratio.
+    /// Nanoseconds of CPU time of one of `repeat` runs of a program.
     pub(super) fn run(&mut self, name: &'static str, frame: &[u8], repeat: u32) -> Result<f64> {
-        let mut options = TestRunOptions::new();
-        options.data_in = Some(frame);
-        options.repeat = repeat;
-        let program = program(&mut self.ebpf, name)?;
-        let before = cpu_time()?;
-        let result = program.test_run(options).with_context(|| format!("run {name}"))?;
-        let took = cpu_time()?.saturating_sub(before);
-        ensure!(
-            result.return_value == XDP_PASS,
-            "{name} answered {}",
-            result.return_value
-        );
-        Ok(took.as_secs_f64() * 1e9 / f64::from(repeat))
+        run_program(&mut self.ebpf, name, frame, repeat)
     }
 
-    /// Empties the ring, and says how many records there were.
+    /// Empties the ring and what stood in its place, and says how many records there were in the ring.
     pub(super) fn drain(&mut self) -> u32 {
+        for buffer in &mut self.events {
+            buffer.for_each(|_event| ());
+        }
         let mut records = 0;
         while self.ring.next().is_some() {
             records += 1;
@@ -81,15 +78,28 @@ impl Loaded {
         records
     }
 
-    /// What does not depend on the moment, of a program.
-    pub(super) fn fact(&mut self, name: &str) -> Result<Fact> {
-        let about = program(&mut self.ebpf, name)?.info()?;
-        Ok(Fact {
-            verified: about.verified_instruction_count().unwrap_or_default(),
-            translated_octets: about.size_translated().unwrap_or_default(),
-            jited_octets: about.size_jitted(),
-        })
+    /// How large a program is.
+    pub(super) fn size(&self, name: &str) -> Result<Size> {
+        Size::of(&self.ebpf, name)
     }
+}
+
+/// Nanoseconds of CPU time of one of `repeat` runs of a program, by the clock of this thread: what others did on the
+/// machine meanwhile is not in it. The kernel's own timer gives whole nanoseconds, which is too coarse for a ratio.
+pub(super) fn run_program(ebpf: &mut Ebpf, name: &str, frame: &[u8], repeat: u32) -> Result<f64> {
+    let mut options = TestRunOptions::new();
+    options.data_in = Some(frame);
+    options.repeat = repeat;
+    let program = program(ebpf, name)?;
+    let before = cpu_time()?;
+    let result = program.test_run(options).with_context(|| format!("run {name}"))?;
+    let took = cpu_time()?.saturating_sub(before);
+    ensure!(
+        result.return_value == XDP_PASS,
+        "{name} answered {}",
+        result.return_value
+    );
+    Ok(took.as_secs_f64() * 1e9 / f64::from(repeat))
 }
 
 /// How long one program takes from its instructions to machine code, all others left out.
@@ -118,5 +128,7 @@ pub(super) fn cpu_time() -> Result<Duration> {
 }
 
 const RING_OCTETS: u32 = 4 << 20;
+/// Room for 30,000 records of 128 octets with what perf puts around them.
+const EVENTS_PAGES: usize = 2048;
 /// Every frame goes on (`enum xdp_action`).
 const XDP_PASS: u32 = 2;

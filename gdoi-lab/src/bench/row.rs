@@ -51,6 +51,8 @@ pub enum Unit {
     Octets,
     /// How many times another number.
     Ratio,
+    /// How many times, where it is many.
+    Times,
 }
 
 impl Row {
@@ -110,8 +112,9 @@ impl Unit {
             Self::Milliseconds => format!("{number:.2} ms"),
             Self::Nanoseconds => format!("{number:.1} ns"),
             Self::Octets => format!("{number:.0} octets"),
-            Self::Ratio if number < 0.1 => format!("1/{:.0}", 1.0 / number),
+            Self::Ratio if (0.0..0.2).contains(&number) => format!("1/{:.1}", 1.0 / number),
             Self::Ratio => format!("{number:.3}"),
+            Self::Times => format!("{number:.0} times"),
         }
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     for _ in 0..TIMES {
         loads.push(milliseconds(time_to_load(object, "bench_xdp")?));
     }
-    let fact = Loaded::new(object, 1, false)?.fact("bench_xdp")?;
+    let loaded = Loaded::new(object, 1, false)?;
+    let (size, fast) = (loaded.size("bench_xdp")?, loaded.size("bench_fast")?);
     // In a thread: a namespace is entered for good.
     let started = thread::spawn(starts)
         .join()
@@ -41,12 +42,13 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
         )
         .goal("P14", Wanted::AtMost(2.0))
         .aside(format!(
-            "{} instructions followed, {} octets translated",
-            fact.verified, fact.translated_octets
-        )),
+            "{} instructions followed, {} of the fast way alone",
+            size.verified, fast.verified
+        ))
+        .why("the verifier follows the ways of the dissector, which reads whatever the fast way leaves"),
         Row::new(
             "machine code, the slow way in it",
-            f64::from(fact.jited_octets),
+            f64::from(size.jited_octets),
             Unit::Octets,
         ),
         Row::new(
@@ -54,7 +56,8 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
             median(&mut ready),
             Unit::Milliseconds,
         )
-        .goal("P14", Wanted::AtMost(60.0)),
+        .goal("P14", Wanted::AtMost(60.0))
+        .why("the loading of the program is in it, and a reading of the kernel's types, which the library does unasked"),
         Row::new("memory of an idle agent", median(&mut resident), Unit::Mebibytes)
             .goal("P10", Wanted::AtMost(24.0)),
         Row::new("the agent's file, stripped", stripped()?, Unit::Mebibytes).goal("P14", Wanted::AtMost(8.0)),

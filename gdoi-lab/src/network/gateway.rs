@@ -46,6 +46,11 @@ impl Network {
         esp(LAN_HOST, WAN_HOST, LAN_MAC)
     }
 
+    /// A packet of TCP that comes in at [`Self::LAN`] and is forwarded to [`Self::WAN`].
+    pub fn tcp_to_wan() -> Vec<u8> {
+        packet(LAN_HOST, WAN_HOST, LAN_MAC, TCP, &[0; 48])
+    }
+
     /// An ESP packet that comes in at [`Self::WAN`] and is forwarded to [`Self::LAN`].
     pub fn packet_to_lan() -> Vec<u8> {
         esp(WAN_HOST, LAN_HOST, WAN_MAC)
@@ -70,20 +75,25 @@ fn statistic(name: &str, pointer: &str) -> Result<u64> {
 }
 
 fn esp(source: Ipv4Addr, destination: Ipv4Addr, mac: [u8; 6]) -> Vec<u8> {
+    packet(
+        source,
+        destination,
+        mac,
+        ESP,
+        &craft::esp(0xabcd_0001, 1, &[0; 40]),
+    )
+}
+
+fn packet(source: Ipv4Addr, destination: Ipv4Addr, mac: [u8; 6], protocol: u8, octets: &[u8]) -> Vec<u8> {
     let ethernet = Ethernet {
         destination: mac,
         ..Ethernet::default()
     };
-    craft::packet(
-        &ethernet,
-        source.into(),
-        destination.into(),
-        ESP,
-        &craft::esp(0xabcd_0001, 1, &[0; 40]),
-    )
+    craft::packet(&ethernet, source.into(), destination.into(), protocol, octets)
 }
 
 const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const WAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const LAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 9);
 const WAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 9);
+const TCP: u8 = 6;

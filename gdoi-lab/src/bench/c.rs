@@ -1,0 +1,123 @@
+//! The program in Rust against the same in C, where there is clang.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use aya::maps::RingBuf;
+use aya::{Ebpf, EbpfLoader};
+
+use super::Effort;
+use super::frames::{Case, cases};
+use super::kernel::median;
+use super::objects::{Loaded, program, run_program};
+use super::row::{Row, Unit, Wanted};
+use crate::Size;
+
+/// The fast ways of both, in turns, on the frames that the fast way decides.
+pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
+    let Some(in_c) = compiled()? else {
+        return Ok(vec![
+            Row::new("not measured", f64::NAN, Unit::Ratio).aside("there is no clang that compiles for BPF"),
+        ]);
+    };
+    let mut loaded = Loaded::new(object, 1, false)?;
+    let mut in_c = load(&in_c)?;
+    let (ours, theirs) = (loaded.size(FAST)?, Size::of(&in_c, IN_C)?);
+    let mut rows = vec![
+        Row::new(
+            "machine code of the fast way, to C's",
+            f64::from(ours.jited_octets) / f64::from(theirs.jited_octets),
+            Unit::Ratio,
+        )
+        .goal("P15", Wanted::AtMost(1.10))
+        .aside(format!(
+            "{} and {} octets",
+            ours.jited_octets, theirs.jited_octets
+        )),
+        Row::new(
+            "instructions that the verifier follows, to C's",
+            f64::from(ours.verified) / f64::from(theirs.verified),
+            Unit::Ratio,
+        )
+        .aside(format!("{} and {}", ours.verified, theirs.verified)),
+    ];
+    let mut ring = RingBuf::try_from(in_c.take_map("RING").context("no ring")?)?;
+    for case in cases().into_iter().filter(|case| COMPARED.contains(&case.name)) {
+        let mut empty = || while ring.next().is_some() {};
+        rows.push(turns(&mut loaded, &mut in_c, &mut empty, &case, effort.rounds)?);
+    }
+    Ok(rows)
+}
+
+fn turns(
+    loaded: &mut Loaded,
+    in_c: &mut Ebpf,
+    empty: &mut impl FnMut(),
+    case: &Case,
+    rounds: usize,
+) -> Result<Row> {
+    let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    // The first round warms caches and tables.
+    for round in 0..=rounds.max(1) {
+        let one = run_program(in_c, IN_C, &case.frame, case.repeat)?;
+        let other = loaded.run(FAST, &case.frame, case.repeat)?;
+        empty();
+        loaded.drain();
+        if round > 0 {
+            theirs.push(one);
+            ours.push(other);
+            ratios.push(other / one);
+        }
+    }
+    Ok(
+        Row::new(format!("{}, to C's", case.name), median(&mut ratios), Unit::Ratio)
+            .goal("P15", Wanted::AtMost(1.10))
+            .aside(format!(
+                "{:.1} and {:.1} ns",
+                median(&mut ours),
+                median(&mut theirs)
+            )),
+    )
+}
+
+/// The object of C's program. `None` where nothing compiles it.
+fn compiled() -> Result<Option<Vec<u8>>> {
+    let folder = tempfile::tempdir().context("make a folder")?;
+    let (source, object) = (folder.path().join("program.c"), folder.path().join("program.o"));
+    fs::write(&source, SOURCE).with_context(|| format!("write {}", source.display()))?;
+    let built = Command::new("clang")
+        .args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-c", "-o"])
+        .args([&object, &source])
+        .stderr(Stdio::null())
+        .status();
+    if !built.is_ok_and(|status| status.success()) {
+        return Ok(None);
+    }
+    Ok(Some(
+        fs::read(&object).with_context(|| format!("read {}", object.display()))?,
+    ))
+}
+
+fn load(object: &[u8]) -> Result<Ebpf> {
+    let cpus = aya::util::nr_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?;
+    let mut ebpf = EbpfLoader::new()
+        .map_max_entries("PARTS", u32::try_from(cpus)?)
+        .map_max_entries("RING", RING_OCTETS)
+        .load(object)
+        .context("load C's object")?;
+    program(&mut ebpf, IN_C)?.load().context("load C's program")?;
+    Ok(ebpf)
+}
+
+const SOURCE: &str = include_str!("program.c");
+const FAST: &str = "bench_fast";
+const IN_C: &str = "in_c";
+const RING_OCTETS: u32 = 4 << 20;
+const COMPARED: [&str; 5] = [
+    "TCP",
+    "other UDP",
+    "ESP, 1 SPI",
+    "ESP in IPv6, 1 SPI",
+    "GDOI message",
+];

@@ -1,0 +1,212 @@
+//! What an observation costs in the tracker, and how fast a simulated group lives before it.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use gdoi_core::observation::{Esp, Message};
+use gdoi_core::{Observation, Timestamp, Tracker, Transition};
+use gdoi_sim::{Observer, Scenario, Simulation};
+
+use super::crowd::{configured, registration, rekey, server};
+use super::kernel::median;
+use super::objects::cpu_time;
+use super::row::{Row, Unit, Wanted};
+
+/// Feeds trackers of three sizes, and lets a group live for some days.
+pub(super) fn run() -> Result<Vec<Row>> {
+    let [small, medium, large] = [1_000, 10_000, 100_000].map(Cost::of);
+    let (small, medium, large) = (small?, medium?, large?);
+    let rate = |what, cost: f64| {
+        Row::new(what, 1e3 / cost, Unit::MillionsPerSecond)
+            .goal("P9", Wanted::AtLeast(3.0))
+            .aside(format!("{cost:.0} ns each"))
+    };
+    let growth = |what, large: f64, small: f64| {
+        Row::new(what, large / small, Unit::Ratio)
+            .goal("P9", Wanted::AtMost(1.5))
+            .aside(format!("{small:.0} -> {large:.0} ns each"))
+            .why("more members than the caches of the processor hold; what a miss costs was not measured")
+    };
+    Ok(vec![
+        rate("registrations of 10,000 members at once", medium.registration),
+        rate("rekeys of 10,000 members, acknowledged", medium.rekey),
+        rate("ESP, 1,024 SPIs in turn", medium.esp),
+        growth(
+            "registrations of 100,000 members, to those of 1,000",
+            large.registration,
+            small.registration,
+        ),
+        growth(
+            "rekeys of 100,000 members, to those of 1,000",
+            large.rekey,
+            small.rekey,
+        ),
+        simulation()?,
+    ])
+}
+
+/// Nanoseconds of an observation.
+struct Cost {
+    registration: f64,
+    rekey: f64,
+    esp: f64,
+}
+
+impl Cost {
+    fn of(members: u32) -> Result<Self> {
+        let mut registrations = Vec::new();
+        let mut rekeys = Vec::new();
+        let mut esp = Vec::new();
+        for _ in 0..TIMES {
+            let mut fed = Fed::new(members);
+            registrations.push(fed.register(members)?);
+            fed.rekeys(members, 0)?;
+            let mut each = (1..=REKEYS)
+                .map(|sequence| fed.rekeys(members, sequence))
+                .collect::<Result<Vec<_>>>()?;
+            rekeys.push(median(&mut each));
+            esp.push(fed.esp()?);
+        }
+        Ok(Self {
+            registration: median(&mut registrations),
+            rekey: median(&mut rekeys),
+            esp: median(&mut esp),
+        })
+    }
+}
+
+/// A tracker and its time.
+struct Fed {
+    tracker: Tracker,
+    now: Timestamp,
+    out: Vec<Transition>,
+}
+
+impl Fed {
+    fn new(members: u32) -> Self {
+        Self {
+            tracker: configured(1, members),
+            now: Timestamp::from_nanos(1_000_000_000_000),
+            out: Vec::new(),
+        }
+    }
+
+    /// All members register, five hundred at a time, message by message through all of them: nanoseconds each.
+    fn register(&mut self, members: u32) -> Result<f64> {
+        let mut spent = Duration::ZERO;
+        for first in (0..members).step_by(AT_ONCE) {
+            let of_each: Vec<_> = (first..members)
+                .take(AT_ONCE)
+                .map(|member| registration(server(0, 0), member))
+                .collect();
+            let messages: Vec<Message<'static>> = (0..10)
+                .flat_map(|place| {
+                    of_each
+                        .iter()
+                        .filter_map(move |messages| messages.get(place).copied())
+                })
+                .collect();
+            spent += self.feed(messages.into_iter().map(Observation::Message))?;
+        }
+        Ok(nanoseconds(spent, 10 * members))
+    }
+
+    /// A rekey to every member, which acknowledges: nanoseconds of a message.
+    fn rekeys(&mut self, members: u32, sequence: u32) -> Result<f64> {
+        let mut spent = Duration::ZERO;
+        for first in (0..members).step_by(AT_ONCE) {
+            let messages: Vec<_> = (first..members)
+                .take(AT_ONCE)
+                .flat_map(|member| rekey(server(0, 0), member, sequence))
+                .collect();
+            spent += self.feed(messages.into_iter().map(Observation::Message))?;
+        }
+        self.now = self.now.after(Duration::from_mins(10));
+        Ok(nanoseconds(spent, 2 * members))
+    }
+
+    fn esp(&mut self) -> Result<f64> {
+        let mut spent = Duration::ZERO;
+        for _ in 0..ESP_ROUNDS {
+            let now = self.now;
+            let seen: Vec<_> = (0..1024)
+                .map(|spi| {
+                    Observation::Esp(Esp {
+                        spi: 0x1000 + spi,
+                        site: None,
+                        packets: 10,
+                        octets: 1_000,
+                        first: now,
+                        last: now,
+                    })
+                })
+                .collect();
+            spent += self.feed(seen)?;
+        }
+        Ok(nanoseconds(spent, 1024 * ESP_ROUNDS))
+    }
+
+    /// Tells the tracker, and says what that took of this thread.
+    fn feed(&mut self, seen: impl IntoIterator<Item = Observation<'static>>) -> Result<Duration> {
+        let before = cpu_time()?;
+        for seen in seen {
+            self.now = self.now.after(Duration::from_micros(3));
+            self.tracker.observe(self.now, &seen, &mut self.out);
+            if self.out.len() > MOST_KEPT {
+                self.out.clear();
+            }
+        }
+        Ok(cpu_time()?.saturating_sub(before))
+    }
+}
+
+/// A group of 500 members lives for some days: how many times faster than at a wall clock.
+fn simulation() -> Result<Row> {
+    let scenario = Scenario::parse(GROUP)?;
+    let mut ratios = Vec::new();
+    let mut messages = 0;
+    for _ in 0..TIMES {
+        let before = cpu_time()?;
+        let mut simulation = Simulation::new(&scenario, None)?;
+        let mut tracker = Tracker::new(scenario.config(), gdoi_core::Limits::default());
+        let mut out = Vec::new();
+        let mut observer = Observer::new(TICK, false);
+        let mut told = 0_u64;
+        for emission in simulation.by_ref() {
+            observer.observe(&emission, &mut |now, seen| {
+                told += u64::from(matches!(seen, Observation::Message(_)));
+                tracker.observe(now, seen, &mut out);
+            });
+            out.clear();
+        }
+        let spent = cpu_time()?.saturating_sub(before);
+        let lived = simulation.end().since(scenario.start);
+        ratios.push(lived.as_secs_f64() / spent.as_secs_f64());
+        messages = told;
+    }
+    ensure!(messages > 0, "nothing happened in the group");
+    let times = median(&mut ratios);
+    Ok(Row::new(
+        "a group of 500 members, simulated and tracked, to real time",
+        times,
+        Unit::Times,
+    )
+    .goal("P13", Wanted::AtLeast(1e6))
+    .aside(format!("{messages} messages"))
+    .why("making the frames of the simulated devices and taking them apart again is in it"))
+}
+
+fn nanoseconds(spent: Duration, count: u32) -> f64 {
+    spent.as_secs_f64() * 1e9 / f64::from(count)
+}
+
+/// Five hundred branches for two days; each sends once in an hour.
+const GROUP: &str = "title = \"Five hundred branches\"\nduration = \"48h\"\n[[group]]\nname = \"G1\"\n\
+                     key_servers = [\"10.1.11.2\", \"10.1.12.2\"]\nmembers = 500\ntraffic_every = \"1h\"\n";
+/// As the agent looks at its tables.
+const TICK: Duration = Duration::from_secs(1);
+const TIMES: usize = 3;
+const REKEYS: u32 = 5;
+const ESP_ROUNDS: u32 = 500;
+const AT_ONCE: usize = 500;
+const MOST_KEPT: usize = 4_096;
