@@ -267,3 +267,22 @@ fn sites_tell_which_of_two_groups_with_the_same_members_it_is() {
     assert_eq!(snapshot.esp["VOICE"].packets, 200);
     assert!(script.count("group_ambiguous") >= 2);
 }
+
+/// Each of 34 key servers announces to each other one: more pairs than are followed.
+#[test]
+fn pairs_that_announce_are_bounded() {
+    let servers: Vec<String> = (1..=34).map(|number| std::format!("10.0.9.{number}")).collect();
+    let mut script = script([GroupConfig {
+        key_servers: servers.iter().map(|server| address(server)).collect(),
+        ..group("G1")
+    }]);
+    for server in &servers {
+        script.register(&member(1), server);
+    }
+    for from in &servers {
+        for to in servers.iter().filter(|to| *to != from) {
+            announcement(&mut script, from, to);
+        }
+    }
+    assert_eq!(script.tracker.coop.len(), 1_024);
+}
