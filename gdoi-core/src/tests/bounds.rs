@@ -149,3 +149,22 @@ fn entries_stay_small() {
     assert!(size_of::<(SpiKey, Sent)>() <= 80);
     assert!(size_of::<(Peer, Member)>() <= 160);
 }
+
+#[test]
+fn groups_of_a_key_server_are_bounded() {
+    let groups = (0..1_100).map(|number| group(&std::format!("G{number}")));
+    let limits = Limits {
+        groups: 2_000,
+        ..SMALL
+    };
+    let mut script = limited(groups, limits);
+    let ids: Vec<_> = script.tracker.groups.iter().map(|(id, _)| id).collect();
+    let id = script.tracker.servers.find(KS.parse().unwrap()).unwrap();
+    let server = script.tracker.servers.get_mut(id).unwrap();
+    assert!(ids.len() > 1_024 && server.groups.len() == 1_024);
+    for group in ids {
+        // What has no place of its own is counted with the first.
+        assert!(server.pair(group).is_some());
+    }
+    assert_eq!(server.pairs().len(), 1_024);
+}
