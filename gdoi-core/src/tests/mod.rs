@@ -8,6 +8,7 @@ mod inband;
 mod kek;
 mod key_servers;
 mod prefixes;
+mod records;
 mod registration;
 mod rekey;
 mod restart;

@@ -194,8 +194,8 @@ fn a_missed_rekey_is_the_reason_to_register_again() {
     assert_eq!(reason, Some(Reason::MissedRekey), "{:?}", script.out);
 }
 
-/// Rekeys every 55 minutes of an hour's TEK; then a member registers so long after the last one.
-fn reason_after(wait: f64) -> Option<Reason> {
+/// Rekeys every 55 minutes of an hour's TEK; then a member registers so long after the last one, which it may have taken.
+fn reason_after(wait: f64, taken: bool) -> Option<Reason> {
     let hour = Some(Duration::from_hours(1));
     let mut script = script([GroupConfig {
         tek_lifetime: hour,
@@ -205,6 +205,9 @@ fn reason_after(wait: f64) -> Option<Reason> {
     script.register(&member(1), KS);
     for sequence in 1..=3 {
         script.wait(3_300.0).push(KS, MULTICAST, 1, sequence);
+    }
+    if taken {
+        script.acknowledge(&member(1), KS, 1);
     }
     script.wait(wait).register(&member(1), KS);
     script.whats().find_map(|what| match what {
@@ -217,12 +220,14 @@ fn reason_after(wait: f64) -> Option<Reason> {
 fn who_registers_before_the_replaced_tek_ends_missed_the_rekey() {
     // It ends 300 s after the rekey; members register 108 to 180 s before.
     for (wait, missed) in [(60.0, false), (130.0, true), (180.0, true), (250.0, false)] {
-        let reason = reason_after(wait);
+        let reason = reason_after(wait, false);
         assert_eq!(
             reason == Some(Reason::MissedRekey),
             missed,
             "{wait} s: {reason:?}"
         );
+        let reason = reason_after(wait, true);
+        assert_ne!(reason, Some(Reason::MissedRekey), "{wait} s, acknowledged");
     }
 }
 

@@ -203,6 +203,12 @@ fn esp_and_ah_in_ip_and_in_udp() {
         assert_eq!((inside.body, inside.class()), (Body::Esp(native), Class::Esp));
         assert_eq!(inside.ah.map(|ah| (ah.spi, ah.sequence)), Some((0xee02_1924, 3)));
         assert_eq!(around(AH, &ah.around(UDP, &datagram)).body, Body::Esp(in_udp));
+        // Nothing behind it, not even a check value.
+        let alone = Ah {
+            icv: Vec::new(),
+            ..Ah::new(0xee02_1924, 3)
+        };
+        assert_eq!(around(AH, &alone.around(59, &[])).body, Body::Ah);
         for next in [4, 6, 41, AH, 59] {
             assert_eq!(
                 around(AH, &ah.around(next, &[0; 40])).body,
