@@ -5,7 +5,7 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LpmTrie, PerCpuArray, RingBuf};
 use gdoi_wire::record::{Clocks, DEFAULT_BUCKETS, Part};
-use gdoi_wire::{Ip, Ports};
+use gdoi_wire::{Carried, Ip, Ports};
 
 use crate::reader::KEPT;
 
@@ -23,7 +23,11 @@ pub(crate) static PARTS: Array<Part> = Array::with_max_entries(1, BPF_F_MMAPABLE
 #[map]
 pub(crate) static SITES: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(65_536, NO_PREALLOC);
 
-/// Where the first half of the dissector leaves its result for the second.
+/// Where the first part of the dissector leaves its result for the second.
+#[map]
+pub(crate) static LINK: PerCpuArray<Carried> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where the second part of the dissector leaves its result for the third.
 #[map]
 pub(crate) static NETWORK: PerCpuArray<Ip> = PerCpuArray::with_max_entries(1, 0);
 

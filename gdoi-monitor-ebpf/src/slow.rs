@@ -3,43 +3,65 @@
 use core::ffi::c_void;
 
 use aya_log_ebpf::debug;
-use gdoi_wire::{Body, Class, Esp, Fragment, Miss, Network, Packet, Seen};
+use gdoi_wire::{Body, Class, Esp, Fragment, Link, Miss, Network, Packet, Seen};
 
 use crate::count::{Counts, site_of};
 use crate::emit;
-use crate::maps::{NETWORK, ports};
+use crate::maps::{LINK, NETWORK, ports};
 use crate::reader::{Frame, Hook};
 
 /// Dissects a frame and counts or records what it finds.
 ///
-/// In two subprograms that share nothing but a map: the verifier then adds their ways up. In one it had followed
-/// 621,000 instructions when it found that its stack was too large.
+/// In subprograms that share nothing but maps: the verifier then adds their ways up. In one it had followed 621,000
+/// instructions when it found that its stack was too large.
 #[inline(always)]
 pub(crate) fn dissect<H: Hook>(ctx: &H) {
     let raw = ctx.as_ptr();
-    if network::<H>(raw) == FOUND_IP {
+    if link::<H>(raw) == FOUND && network::<H>(raw) == FOUND {
         transport::<H>(raw);
     }
 }
 
-/// Reads the frame down to its transport header.
+/// Reads the frame down to its IP header.
 #[inline(never)]
-fn network<H: Hook>(raw: *mut c_void) -> u64 {
+fn link<H: Hook>(raw: *mut c_void) -> u64 {
     let ctx = &H::of(raw);
     if !ctx.prepare() {
         return 0;
     }
-    let (Some(mut counts), Some(found), Some(frame)) = (Counts::new(), NETWORK.get_ptr_mut(0), ctx.frame())
+    let (Some(mut counts), Some(found), Some(frame)) = (Counts::new(), LINK.get_ptr_mut(0), ctx.frame())
     else {
         return 0;
     };
-    match gdoi_wire::network_behind(&frame, frame.tag_beside()) {
+    match gdoi_wire::link(&frame, frame.tag_beside()) {
+        Link::Other => counts.packet(Class::Other, octets_of(&frame)),
+        Link::Miss(miss) => missed(&mut counts, &frame, miss, ctx),
+        Link::Carried(carried) => {
+            // SAFETY: the lookup succeeded; the entry is this CPU's own, and neither hook nests on a CPU.
+            unsafe { found.write(carried) };
+            return FOUND;
+        }
+    }
+    0
+}
+
+/// Reads the frame from the IP header that [`link`] found down to its transport header.
+#[inline(never)]
+fn network<H: Hook>(raw: *mut c_void) -> u64 {
+    let ctx = &H::of(raw);
+    let (Some(mut counts), Some(carried)) = (Counts::new(), LINK.get(0)) else {
+        return 0;
+    };
+    let (Some(found), Some(frame)) = (NETWORK.get_ptr_mut(0), ctx.frame()) else {
+        return 0;
+    };
+    match gdoi_wire::network(&frame, carried) {
         Network::Other => counts.packet(Class::Other, octets_of(&frame)),
         Network::Miss(miss) => missed(&mut counts, &frame, miss, ctx),
         Network::Ip(ip) => {
             // SAFETY: the lookup succeeded; the entry is this CPU's own, and neither hook nests on a CPU.
             unsafe { found.write(ip) };
-            return FOUND_IP;
+            return FOUND;
         }
     }
     0
@@ -121,5 +143,5 @@ fn octets_of(frame: &impl Frame) -> u64 {
     (frame.wire_length() + frame.octets_beside()) as u64
 }
 
-/// What [`network`] returns when it left a packet for [`transport`].
-const FOUND_IP: u64 = 1;
+/// What [`link`] and [`network`] return when they left something for the next.
+const FOUND: u64 = 1;

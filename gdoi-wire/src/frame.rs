@@ -12,47 +12,86 @@ use crate::octets::Octets;
 use crate::packet::{Miss, Ports, Seen, Vlan};
 use crate::transport::transport;
 
+/// What the link layer found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// IPv4 or IPv6.
+    Carried(Carried),
+    /// Tags that could not be read.
+    Miss(Miss),
+    /// Neither IPv4 nor IPv6.
+    Other,
+}
+
+/// Where the IP packet is that a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    vlan: Vlan,
+    /// Of IPv4 or IPv6.
+    ethertype: u16,
+    /// Offset of the IP header.
+    at: usize,
+}
+
+impl Carried {
+    /// The VLAN tags around the packet.
+    pub const fn vlan(&self) -> Vlan {
+        self.vlan
+    }
+}
+
 /// Says what one Ethernet frame is.
 ///
 /// A quoted header inside an ICMP error is not a message: ICMP is not ours.
 #[inline(always)]
 pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Seen {
-    carried(octets, ports, network(octets))
+    carried(octets, ports, link(octets, None))
 }
 
 /// Says what stands at `at` in a frame of any link layer, which called it `ethertype`: VLAN tags first, then IP.
 #[inline(always)]
 pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at: usize) -> Seen {
-    carried(
-        octets,
-        ports,
-        payload_network(octets, Vlan::default(), ethertype, at),
-    )
+    carried(octets, ports, behind_tags(octets, Vlan::default(), ethertype, at))
 }
 
-/// The first half of [`dissect`]: down to the transport header, which [`transport()`](crate::transport()) reads.
+/// The first part of [`dissect`]: down to the IP header. An outermost VLAN tag that was taken off is told beside the
+/// frame: its tag control information.
 ///
-/// The kernel's verifier follows every way through a program: in halves it is the sum of their ways, not the product.
+/// The kernel's verifier follows every way through a program: in parts it is the sum of their ways, not the product.
 #[inline(always)]
-pub fn network<O: Octets>(octets: &O) -> Network {
-    network_behind(octets, None)
-}
-
-/// [`network`] of a frame whose outermost VLAN tag was taken off and is told beside it: its tag control information.
-#[inline(always)]
-pub fn network_behind<O: Octets>(octets: &O, tag: Option<u16>) -> Network {
+pub fn link<O: Octets>(octets: &O, tag: Option<u16>) -> Link {
     let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {
-        return Network::Miss(Miss::EthernetTruncated);
+        return Link::Miss(Miss::EthernetTruncated);
     };
     let vlan = tag.map_or(Vlan::default(), |tci| Vlan {
         depth: 1,
         tci: [tci, 0],
     });
-    payload_network(octets, vlan, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
+    behind_tags(octets, vlan, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
+}
+
+/// The second part of [`dissect`]: down to the transport header, which [`transport()`](crate::transport()) reads.
+#[inline(always)]
+pub fn network<O: Octets>(octets: &O, carried: &Carried) -> Network {
+    let Carried { vlan, ethertype, at } = *carried;
+    let network = if ethertype == ETHERTYPE_IPV4 {
+        network::ipv4(octets, at)
+    } else {
+        network::ipv6(octets, at)
+    };
+    match network {
+        Network::Ip(ip) => Network::Ip(Ip { vlan, ..ip }),
+        Network::Miss(_) | Network::Other => network,
+    }
 }
 
 #[inline(always)]
-fn carried<O: Octets>(octets: &O, ports: &Ports, network: Network) -> Seen {
+fn carried<O: Octets>(octets: &O, ports: &Ports, link: Link) -> Seen {
+    let network = match link {
+        Link::Carried(carried) => network(octets, &carried),
+        Link::Miss(miss) => return Seen::Miss(miss),
+        Link::Other => return Seen::Other,
+    };
     match network {
         Network::Other => Seen::Other,
         Network::Miss(miss) => Seen::Miss(miss),
@@ -61,7 +100,7 @@ fn carried<O: Octets>(octets: &O, ports: &Ports, network: Network) -> Seen {
 }
 
 #[inline(always)]
-fn payload_network<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize) -> Network {
+fn behind_tags<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize) -> Link {
     let (mut ethertype, mut at) = (ethertype, at);
     let mut vlan = outer;
     for _ in 0..MAX_TAGS {
@@ -69,7 +108,7 @@ fn payload_network<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize
             break;
         }
         let Some([c0, c1, e0, e1]) = octets.array(at) else {
-            return Network::Miss(Miss::EthernetTruncated);
+            return Link::Miss(Miss::EthernetTruncated);
         };
         let tci = u16::from_be_bytes([c0, c1]);
         vlan.tci = if vlan.depth == 0 {
@@ -81,15 +120,10 @@ fn payload_network<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize
         ethertype = u16::from_be_bytes([e0, e1]);
         at += TAG_OCTETS;
     }
-    let network = match ethertype {
-        ETHERTYPE_IPV4 => network::ipv4(octets, at),
-        ETHERTYPE_IPV6 => network::ipv6(octets, at),
-        other if is_tag(other) => return Network::Miss(Miss::VlanDepth),
-        _ => return Network::Other,
-    };
-    match network {
-        Network::Ip(ip) => Network::Ip(Ip { vlan, ..ip }),
-        Network::Miss(_) | Network::Other => network,
+    match ethertype {
+        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => Link::Carried(Carried { vlan, ethertype, at }),
+        other if is_tag(other) => Link::Miss(Miss::VlanDepth),
+        _ => Link::Other,
     }
 }
 

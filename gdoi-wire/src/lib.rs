@@ -41,7 +41,7 @@ mod transport;
 mod tests;
 
 pub use exchange::Exchange;
-pub use frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, dissect, dissect_payload, network, network_behind};
+pub use frame::{Carried, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Link, dissect, dissect_payload, link, network};
 pub use glance::{Glance, glance, glance_payload};
 pub use network::{Ip, Network};
 pub use octets::{Capture, Octets};

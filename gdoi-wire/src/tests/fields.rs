@@ -36,11 +36,10 @@ fn a_tag_beside_the_frame_is_the_outer_one() {
     let tag = |tci| Tag { tpid: 0x8100, tci };
     let check = |inside: &[Tag], expect: Option<Vlan>| {
         let frame = super::push_frame(&Ethernet::tagged(inside), "10.0.0.1:848", "10.0.0.2:848");
-        let seen = crate::network_behind(&crate::Capture::whole(&frame), Some(7));
-        let got = match seen {
-            crate::Network::Ip(ip) => Some(ip.vlan),
+        let got = match crate::link(&crate::Capture::whole(&frame), Some(7)) {
+            crate::Link::Carried(carried) => Some(carried.vlan()),
             other => {
-                assert_eq!(other, crate::Network::Miss(crate::Miss::VlanDepth));
+                assert_eq!(other, crate::Link::Miss(crate::Miss::VlanDepth));
                 None
             }
         };
