@@ -6,7 +6,7 @@ mod kernel;
 mod pages;
 mod wire;
 
-pub use files::{capture, config, scenario, state, web};
+pub use files::{capture, config, scenario, state, takes_up_what_it_kept, web};
 pub use kernel::kernel;
 pub use pages::{client, pages};
 pub use wire::{dissect, payloads, records};

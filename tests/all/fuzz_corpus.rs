@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gdoi_lab::hostile::{self, TARGETS, Target};
+use gdoi_wire::craft::Random;
 
 use crate::kernel;
 
@@ -51,6 +52,17 @@ fn an_octet_alone_comes_back() {
     for octet in 0..=u8::MAX {
         hostile::payloads(&[octet]);
         hostile::tracker(&[octet, octet, octet]);
+    }
+}
+
+/// A state is taken up as it was kept, and whatever its octets become, nobody panics.
+#[test]
+fn a_state_with_octets_changed_comes_back() {
+    assert!(hostile::takes_up_what_it_kept());
+    let mut random = Random::new(0x57a7e);
+    for changes in 0..2_000 {
+        let octets = random.octets(3 * (1 + changes % 5));
+        hostile::state(&octets);
     }
 }
 

@@ -11,7 +11,7 @@ use gdoi_monitor::config::Config;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::sink::saved::Saved;
 use gdoi_monitor::source::pcap::Reader;
-use gdoi_sim::{Scenario, Simulation, scenario::Group};
+use gdoi_sim::{Observer, Scenario, Simulation, scenario::Group};
 use gdoi_wire::Ports;
 use tempfile::TempDir;
 
@@ -50,8 +50,10 @@ pub fn web(octets: &[u8]) {
 /// When a tracker that was taken up cannot go on, or be saved and taken up again.
 pub fn state(octets: &[u8]) {
     let configuration = gdoi_core::Config::default;
-    if let Ok(tracker) = Tracker::restore(configuration(), Limits::default(), octets) {
-        go_on(tracker, Timestamp::ZERO);
+    for kept in [octets, &damaged(octets)] {
+        if let Ok(tracker) = Tracker::restore(configuration(), Limits::default(), kept) {
+            go_on(tracker, Timestamp::ZERO);
+        }
     }
     let Ok(boot) = fs::read("/proc/sys/kernel/random/boot_id") else {
         return;
@@ -64,6 +66,53 @@ pub fn state(octets: &[u8]) {
         go_on(restored.tracker, restored.at);
     }
 }
+
+/// A state of today's layout, in which every three octets change one: where, and how.
+fn damaged(changes: &[u8]) -> Vec<u8> {
+    let mut kept = KEPT.clone();
+    for [high, low, change] in changes.as_chunks::<3>().0 {
+        let at = usize::from(u16::from_be_bytes([*high, *low]));
+        let at = at.checked_rem(kept.len()).unwrap_or_default();
+        if let Some(octet) = kept.get_mut(at) {
+            *octet ^= change;
+        }
+    }
+    kept
+}
+
+/// Whether a tracker takes up what [`state`] changes: or else nothing would be looked at.
+pub fn takes_up_what_it_kept() -> bool {
+    let tracker = Tracker::restore(gdoi_core::Config::default(), Limits::default(), &KEPT);
+    tracker.is_ok_and(|tracker| !tracker.snapshot().members.is_empty())
+}
+
+/// What a tracker keeps of a small group after two hours; nothing when that fails, which a test would notice.
+static KEPT: LazyLock<Vec<u8>> = LazyLock::new(|| kept().unwrap_or_default());
+
+fn kept() -> anyhow::Result<Vec<u8>> {
+    let scenario = Scenario::parse(SMALL)?;
+    let mut tracker = Tracker::new(gdoi_core::Config::default(), Limits::default());
+    let mut observer = Observer::new(Duration::from_secs(10), true);
+    let mut out = Vec::new();
+    for emission in Simulation::new(&scenario, Some(1))? {
+        observer.observe(&emission, &mut |at, seen| tracker.observe(at, seen, &mut out));
+        out.clear();
+    }
+    Ok(tracker.save()?)
+}
+
+const SMALL: &str = "\
+title = \"Small\"
+seed = 1
+duration = \"2h\"
+[[group]]
+name = \"G1\"
+key_servers = [\"10.1.11.2\", \"10.1.12.2\"]
+rekey_address = \"239.0.1.2\"
+members = 4
+boot_within = \"1m\"
+traffic_every = \"10m\"
+";
 
 /// An hour of what a tracker does, and what it keeps then.
 fn go_on(mut tracker: Tracker, at: Timestamp) {
