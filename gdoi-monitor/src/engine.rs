@@ -203,6 +203,7 @@ impl Engine {
     fn set_calendar(&mut self, calendar: Calendar) {
         if let Some(step) = clock::step(self.events.calendar(), calendar) {
             tracing::warn!(?step, "the wall clock was set");
+            self.events.clock_was_set();
             self.out.push(Transition {
                 at: self.now,
                 group: None,

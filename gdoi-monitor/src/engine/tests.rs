@@ -108,6 +108,7 @@ fn a_wall_clock_that_was_set_by_hours_is_told_once_and_changes_no_age() {
         let step = steps[count]["step_seconds"].as_f64().unwrap();
         assert!((step - f64::from(hours) * 3_600.0).abs() < 5.0, "{step}");
     }
+    assert_eq!(engine.events.tally().clock_settings, 2);
     // Neither is the rekey missed, nor was anything lost.
     assert!(told(&engine, "rekey_overdue").is_empty() && told(&engine, "capture_loss").is_empty());
 }

@@ -43,6 +43,8 @@ pub struct Tally {
     pub events: BTreeMap<(String, &'static str, Severity), u64>,
     /// The end of the latest window in which something was lost, by what.
     pub losses: BTreeMap<LossKind, Timestamp>,
+    /// Times the wall clock was set.
+    pub clock_settings: u64,
 }
 
 impl Tally {
@@ -75,6 +77,11 @@ impl Events {
             tally: Tally::default(),
             recent: VecDeque::new(),
         }
+    }
+
+    /// Counts that the wall clock was set.
+    pub fn clock_was_set(&mut self) {
+        self.tally.clock_settings += 1;
     }
 
     /// From here on, moments have other dates: the wall clock was set, or has drifted.

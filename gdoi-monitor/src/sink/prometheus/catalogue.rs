@@ -169,7 +169,7 @@ pub(super) static LABEL_OVERFLOW: Family = counter(
 pub(super) static CLOCK_STEPS: Family = counter(
     "gdoi_clock_steps_total",
     &[],
-    "Times the clock of the source went backwards.",
+    "Times the wall clock was set, or the clock of the source went backwards.",
 );
 pub(super) static LOSS_LAST: Family = gauge(
     "gdoi_capture_loss_last_timestamp_seconds",

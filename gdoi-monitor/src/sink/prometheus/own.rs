@@ -46,7 +46,7 @@ pub(super) fn write(page: &mut Page, state: &State) {
         }
     });
     page.family(&c::CLOCK_STEPS, |samples| {
-        samples.count(&[], state.snapshot.clock_steps);
+        samples.count(&[], state.snapshot.clock_steps + state.tally.clock_settings);
     });
     page.family(&c::LOSS_LAST, |samples| {
         for kind in LossKind::ALL {
