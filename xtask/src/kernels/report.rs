@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::AREAS;
+use super::{AREAS, SOURCES};
 use crate::suite::Suite;
 
 /// What came of one kernel.
@@ -85,6 +85,11 @@ impl Row {
         matches!(self.outcome, Outcome::Skipped(_))
     }
 
+    /// As a line of the table.
+    pub(super) fn line(&self) -> String {
+        format!("| {} |", self.cells().join(" | "))
+    }
+
     fn cells(&self) -> Vec<String> {
         let mut cells = vec![self.name.to_owned(), self.release.clone()];
         match &self.outcome {
@@ -140,26 +145,43 @@ pub(super) fn titles() -> Vec<&'static str> {
     AREAS.iter().map(|area| area.title).collect()
 }
 
-/// A row for each kernel, a column for each area.
-pub(super) fn table(rows: &[Row]) -> String {
+/// A line for each kernel, a column for each area.
+pub(super) fn table(lines: &[String]) -> String {
     let mut heading = vec!["distribution", "kernel"];
     heading.extend(titles());
     heading.push("seconds");
     let mut text = format!("| {} |\n|{}\n", heading.join(" | "), "---|".repeat(heading.len()));
-    for row in rows {
-        // Writing to a string does not fail.
-        writeln!(text, "| {} |", row.cells().join(" | ")).unwrap_or_default();
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
     }
     text
 }
 
-/// The page about it.
-pub(super) fn document(rows: &[Row]) -> String {
+/// The page about it: what was booted now, and of other kernels what the page said `before`.
+pub(super) fn document(rows: &[Row], before: &str) -> String {
     let mut text = String::from(
         "# Kernels\n\n`cargo xtask kernels --write` wrote this page. It boots kernels as distributions built them, each in an \
-         emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout.\n\n",
+         emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout. A line stays until its \
+         kernel is booted\nagain.\n\n",
     );
-    text.push_str(&table(rows));
+    let lines = SOURCES.iter().filter_map(|source| {
+        let now = rows.iter().find(|row| row.name == source.name).map(Row::line);
+        let start = format!("| {} |", source.name);
+        let earlier = || {
+            before
+                .lines()
+                .find(|line| line.starts_with(&start))
+                .map(str::to_owned)
+        };
+        let is_skipped = rows.iter().any(|row| row.name == source.name && row.is_skipped());
+        if is_skipped {
+            earlier().or(now)
+        } else {
+            now.or_else(earlier)
+        }
+    });
+    text.push_str(&table(&lines.collect::<Vec<_>>()));
     text.push_str("\nNumbers are tests that passed, of those that ran. An emulated machine is slow: seconds are the whole, from \
                    its start to its\nend, and say nothing about the agent.\n\n");
     for area in &AREAS {
@@ -215,6 +237,31 @@ mod tests {
         let said = format!("AREA a\n{PASSED}\nEND a 0\nDOWN 9.1\n");
         let error = Outcome::read(&said, &["a", "b", "c"], "6.1").unwrap_err();
         assert_eq!(error.to_string(), "the guest did not come to b, c");
+    }
+
+    #[test]
+    fn a_line_stays_until_its_kernel_is_booted_again() {
+        let row = |name: &'static str, release: &str, outcome| Row {
+            name,
+            release: release.to_owned(),
+            seconds: 1.0,
+            outcome,
+        };
+        let tested = || Outcome::Tested(BTreeMap::new());
+        let [old, new] = [SOURCES[1].name, SOURCES[2].name];
+        let first = document(&[row(old, "6.1.1", tested()), row(new, "6.12.1", tested())], "");
+        let second = document(&[row(new, "6.12.2", tested())], &first);
+        assert_eq!(second, first.replace("6.12.1", "6.12.2"));
+        // Nothing to boot is no news.
+        let third = document(
+            &[row(old, "", Outcome::Skipped("no network".to_owned()))],
+            &second,
+        );
+        assert_eq!(third, second);
+        assert!(
+            document(&[row(old, "", Outcome::Skipped("no network".to_owned()))], "")
+                .contains("SKIP: no network")
+        );
     }
 
     #[test]
