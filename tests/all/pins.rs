@@ -161,7 +161,19 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
             });
             let sent = sent.load(Ordering::Relaxed);
             let agent = agent.unwrap();
-            let metrics = Metrics::parse(&agent.until_counted(sent).unwrap());
+            agent.until_counted(sent).unwrap();
+            // All counted, the last may still be on their way to the tracker; what never comes must be said to be lost.
+            let followed = |metrics: &Metrics| {
+                metrics.sum("gdoi_messages_total", &[])
+                    + metrics.sum("gdoi_events_lost_total", &[("kind", "message")])
+            };
+            agent
+                .until(|metrics| {
+                    let isakmp = metrics.sum("gdoi_packets_total", &[("class", "isakmp")]);
+                    followed(metrics) >= isakmp || house.events().contains("capture_loss")
+                })
+                .unwrap();
+            let metrics = agent.metrics().unwrap();
             #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
             let sent = sent as f64;
             let class = |class| metrics.sum("gdoi_packets_total", &[("class", class)]);
@@ -175,13 +187,7 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
                 "ESP tracked and counted",
             );
             assert!(class("esp") > 1_000.0);
-            let lost = metrics.sum("gdoi_events_lost_total", &[("kind", "message")]);
-            let tracked = metrics.sum("gdoi_messages_total", &[]);
-            // Those that an agent had taken from the ring when it was killed are missing, and said to be.
-            assert!(tracked + lost <= class("isakmp"), "{tracked} {lost}");
-            if tracked + lost < class("isakmp") {
-                assert!(house.events().contains("capture_loss"));
-            }
+            assert!(followed(&metrics) <= class("isakmp"), "{}", followed(&metrics));
             assert!(!changes.take().unwrap());
         },
     );
@@ -399,12 +405,12 @@ fn demo() -> PathBuf {
 }
 
 const KILLS: usize = 5;
-const TOLD: [(&str, &str); 8] = [
+/// Not the rekeys: they are told when time has gone by, which a slow machine lets go by before the end.
+const TOLD: [(&str, &str); 7] = [
     ("gdoi_packets_total", "class"),
     ("gdoi_esp_packets_total", "group"),
     ("gdoi_messages_total", "exchange"),
     ("gdoi_registrations_total", "result"),
-    ("gdoi_rekeys_total", "kind"),
     ("gdoi_rekey_acks_total", "group"),
     ("gdoi_kek_changes_total", "group"),
     ("gdoi_spi_changes_total", "group"),

@@ -24,7 +24,7 @@ pub(crate) struct Kernels {
     #[arg(long, value_name = "SUITE")]
     only: Option<String>,
     /// Only this area of tests, such as gateway
-    #[arg(long, value_name = "AREA", conflicts_with = "write")]
+    #[arg(long, value_name = "AREA")]
     area: Option<String>,
     /// Write what came of each kernel to docs/kernels.md
     #[arg(long)]

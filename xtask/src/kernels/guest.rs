@@ -34,7 +34,10 @@ pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<P
     }
     // Where they were when the tests were compiled.
     let checkout = places.root.display().to_string();
-    for part in ["tests/data", "deploy/systemd"] {
+    // Where crates are, paths go through.
+    let laboratory = checkout.trim_start_matches('/').to_owned() + "/gdoi-lab";
+    fs::create_dir_all(root.join(laboratory)).context("make a folder of the guest")?;
+    for part in ["tests/data", "deploy/systemd", "gdoi-monitor/ebpf"] {
         let to = root.join(
             places
                 .root

@@ -90,6 +90,23 @@ impl Row {
         format!("| {} |", self.cells().join(" | "))
     }
 
+    /// The same, with what an earlier line says of areas that did not run now on the same kernel.
+    fn line_over(&self, earlier: &str) -> String {
+        let mut cells = self.cells();
+        let earlier: Vec<&str> = earlier.trim_matches('|').split('|').map(str::trim).collect();
+        let is_part = cells.iter().any(|cell| cell == NOT_RUN);
+        if is_part && earlier.len() == cells.len() && earlier.get(1) == Some(&self.release.as_str()) {
+            let last = cells.len() - 1;
+            for (column, (cell, before)) in cells.iter_mut().zip(earlier).enumerate() {
+                // The seconds are those of the whole.
+                if cell == NOT_RUN || column == last {
+                    before.clone_into(cell);
+                }
+            }
+        }
+        format!("| {} |", cells.join(" | "))
+    }
+
     fn cells(&self) -> Vec<String> {
         let mut cells = vec![self.name.to_owned(), self.release.clone()];
         match &self.outcome {
@@ -104,11 +121,7 @@ impl Row {
                 cells.extend(AREAS.iter().skip(1).map(|_| String::new()));
             }
             Outcome::Tested(areas) => {
-                let cell = |title: &str| {
-                    areas
-                        .get(title)
-                        .map_or_else(|| "not run".to_owned(), Suite::short)
-                };
+                let cell = |title: &str| areas.get(title).map_or_else(|| NOT_RUN.to_owned(), Suite::short);
                 cells.extend(AREAS.iter().map(|area| cell(area.title)));
             }
         }
@@ -162,23 +175,16 @@ pub(super) fn table(lines: &[String]) -> String {
 pub(super) fn document(rows: &[Row], before: &str) -> String {
     let mut text = String::from(
         "# Kernels\n\n`cargo xtask kernels --write` wrote this page. It boots kernels as distributions built them, each in an \
-         emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout. A line stays until its \
-         kernel is booted\nagain.\n\n",
+         emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout. What was not run \
+         again stays.\n\n",
     );
     let lines = SOURCES.iter().filter_map(|source| {
-        let now = rows.iter().find(|row| row.name == source.name).map(Row::line);
         let start = format!("| {} |", source.name);
-        let earlier = || {
-            before
-                .lines()
-                .find(|line| line.starts_with(&start))
-                .map(str::to_owned)
-        };
-        let is_skipped = rows.iter().any(|row| row.name == source.name && row.is_skipped());
-        if is_skipped {
-            earlier().or(now)
-        } else {
-            now.or_else(earlier)
+        let earlier = before.lines().find(|line| line.starts_with(&start));
+        match (rows.iter().find(|row| row.name == source.name), earlier) {
+            (Some(row), Some(earlier)) if !row.is_skipped() => Some(row.line_over(earlier)),
+            (Some(row), None) => Some(row.line()),
+            (_, earlier) => earlier.map(str::to_owned),
         }
     });
     text.push_str(&table(&lines.collect::<Vec<_>>()));
@@ -190,6 +196,7 @@ pub(super) fn document(rows: &[Row], before: &str) -> String {
     text
 }
 
+const NOT_RUN: &str = "not run";
 const REFUSAL: &str = "it takes Linux ";
 
 #[cfg(test)]
@@ -261,6 +268,31 @@ mod tests {
         assert!(
             document(&[row(old, "", Outcome::Skipped("no network".to_owned()))], "")
                 .contains("SKIP: no network")
+        );
+    }
+
+    #[test]
+    fn an_area_that_runs_alone_leaves_the_others() {
+        let row = |release: &str, area: &str, passed: u32| {
+            let suite = Suite::of_output(&format!("test result: ok. {passed} passed; 0 failed"), true).0;
+            Row {
+                name: SOURCES[1].name,
+                release: release.to_owned(),
+                seconds: 7.0,
+                outcome: Outcome::Tested(BTreeMap::from([(area.to_owned(), suite)])),
+            }
+        };
+        let first = document(&[row("6.1.1", AREAS[0].title, 5)], "");
+        let second = document(&[row("6.1.1", AREAS[1].title, 6)], &first);
+        assert!(
+            second.contains("| 6.1.1 | 5 of 5 | 6 of 6 | not run |"),
+            "{second}"
+        );
+        // Of another kernel it says nothing.
+        let third = document(&[row("6.1.2", AREAS[1].title, 6)], &second);
+        assert!(
+            third.contains("| 6.1.2 | not run | 6 of 6 | not run |"),
+            "{third}"
         );
     }
 
