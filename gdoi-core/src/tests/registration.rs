@@ -97,6 +97,18 @@ fn attempts_in_a_row_are_counted() {
     assert_eq!(ends, [(mm1, 1), (mm1, 2), (mm1, 3), (Stage::Complete, 4)]);
 }
 
+/// Nobody answered, so that the member starts again at once.
+#[test]
+fn an_attempt_that_was_repeated_in_vain_ends_with_the_next() {
+    let mut script = script([]);
+    let gm = member(1);
+    let cookies = script.main_mode(&gm, KS, 1);
+    script.wait(1.0).main_mode_message(&gm, KS, cookies, 1);
+    script.wait(1.0).main_mode(&gm, KS, 1);
+    let stages: Vec<_> = ends(&script).iter().map(|end| end.stage).collect();
+    assert_eq!(stages, [Stage::Mm1]);
+}
+
 /// A member of two groups: an IKE SA for each.
 #[test]
 fn two_registrations_at_once_do_not_end_each_other() {

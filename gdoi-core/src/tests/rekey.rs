@@ -117,6 +117,24 @@ fn a_repeat_of_long_ago_begins_nothing() {
     assert_eq!(rekeys(&script).len(), 2);
 }
 
+/// Between two members a rekey takes at most the time after which it would be repeated, and some more: 14.5 s.
+#[test]
+fn a_rekey_to_one_member_after_the_other_is_one() {
+    let check = |gap, expect: &[u32]| {
+        let mut script = script([group("G1")]);
+        script.register(&member(1), KS).register(&member(2), KS);
+        script
+            .push(KS, &member(1), 1, 1)
+            .wait(gap)
+            .push(KS, &member(2), 1, 2);
+        script.wait(100.0).advance();
+        let recipients: Vec<_> = rekeys(&script).iter().map(|rekey| rekey.recipients).collect();
+        assert_eq!(recipients, expect, "{gap} s");
+    };
+    check(14.0, &[2]);
+    check(15.0, &[1, 1]);
+}
+
 /// Unicast to `members`, of which the first `answering` acknowledge.
 fn unicast_round(script: &mut Script, members: u32, answering: u32, kek: u64, sequence: u64) {
     for number in 0..members {
