@@ -88,7 +88,7 @@ fn pcapng_in_every_order_resolution_and_offset() {
             (&[(14, &order.eight(u64::MAX))], 1_000_007, 7000),
             // Before the epoch, and beyond what 64 bits count.
             (&[(14, &order.eight(u64::MAX - 4))], 1, 0),
-            (&[(9, &[0])], u64::MAX, u64::MAX),
+            (&[(9, &[0])], u64::MAX, u64::MAX - 1),
         ] {
             let mut capture = Pcapng::new(order);
             capture.interface(113, 0, options);
