@@ -65,6 +65,8 @@ pub struct Engine {
     /// An SPI was seen for the first time: the table should be read soon.
     hinted: bool,
     unread_records: u64,
+    /// Messages that the counters told of and that were not yet taken from a ring, as of the last look.
+    in_rings: i64,
     /// What was answered since the counters were last read.
     state: Option<(Extent, Arc<State>)>,
 }
@@ -92,6 +94,7 @@ impl Engine {
             recorder: None,
             hinted: false,
             unread_records: 0,
+            in_rings: 0,
             state: None,
         };
         match left {

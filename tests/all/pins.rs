@@ -13,7 +13,7 @@ use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings};
 use gdoi_wire::craft::Generator;
 use tempfile::TempDir;
 
-use crate::kernel::{bpf_folder, in_network};
+use crate::kernel::{bpf_folder, in_network, traffic_control};
 use crate::program;
 
 /// An agent with a state and pins, and what it writes.
@@ -81,6 +81,12 @@ impl House {
 #[test]
 fn what_happens_between_two_agents_is_told_by_the_second() {
     for mode in ["xdp", "tc"] {
+        if mode == "tc" && traffic_control() == "clsact" {
+            eprintln!(
+                "SKIP what_happens_between_two_agents_is_told_by_the_second: a filter at clsact cannot be pinned"
+            );
+            continue;
+        }
         in_network(
             "what_happens_between_two_agents_is_told_by_the_second",
             move |_| {
@@ -170,7 +176,7 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
             agent
                 .until(|metrics| {
                     let isakmp = metrics.sum("gdoi_packets_total", &[("class", "isakmp")]);
-                    followed(metrics) >= isakmp || house.events().contains("capture_loss")
+                    followed(metrics) + told_as_lost(&house.events()) >= isakmp
                 })
                 .unwrap();
             let metrics = agent.metrics().unwrap();
@@ -191,6 +197,15 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
             assert!(!changes.take().unwrap());
         },
     );
+}
+
+/// Messages that were told as lost. An agent that is killed may have told what the next tells again.
+fn told_as_lost(events: &str) -> f64 {
+    let events = events.lines().filter_map(|line| serde_json::from_str(line).ok());
+    events
+        .filter(|event: &serde_json::Value| event["type"] == "capture_loss")
+        .filter_map(|event| event["count"].as_f64())
+        .sum()
 }
 
 #[test]
@@ -281,7 +296,7 @@ fn somebody_who_takes_its_place_is_noticed() {
         let stranger = Stranger::take(&house.pins().join("watch-ingress/link")).unwrap();
         // It watches where there is room, and says since when it did not.
         agent
-            .until(|metrics| metrics.sum("gdoi_capture_info", &[("mode", "tcx")]) >= 1.0)
+            .until(|metrics| metrics.sum("gdoi_capture_info", &[("mode", traffic_control())]) >= 1.0)
             .unwrap();
         assert!(agent.page("/api/v1/events").unwrap().contains("capture_loss"));
         let injector = Injector::open(Network::INJECT).unwrap();

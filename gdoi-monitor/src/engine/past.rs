@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use gdoi_core::observation::{Loss, LossKind, Message};
 use gdoi_core::{Observation, Timestamp, Tracker};
-use gdoi_wire::Class;
 use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
 
 use super::clock::boot_time;
+use super::reading::given_to_rings;
 use super::{Engine, LOOK_EVERY};
 use crate::sink::saved::{Restored, Saved};
 use crate::source::xdp::KeptWatch;
@@ -32,6 +32,8 @@ pub struct Past {
 #[derive(Debug)]
 pub(super) struct Left {
     at: Timestamp,
+    /// Messages that its counters told of and that still waited in the rings.
+    in_rings: i64,
     messages: Vec<Bytes>,
 }
 
@@ -50,12 +52,17 @@ impl Past {
             tracker,
             at,
             watches,
+            in_rings,
             messages,
         } = restored;
         let past = Self {
             tracker,
             saved: None,
-            left: Some(Left { at, messages }),
+            left: Some(Left {
+                at,
+                in_rings,
+                messages,
+            }),
         };
         (past, watches)
     }
@@ -70,19 +77,30 @@ impl Past {
 impl Engine {
     /// Goes on from what an agent before left; the interfaces are watched already.
     pub(super) fn go_on(&mut self, left: Left) {
-        let Left { at, messages } = left;
+        let Left {
+            at,
+            in_rings,
+            messages,
+        } = left;
         let now = self.now;
         (self.now, self.looked) = (at, at);
         let (latest, replayed) = self.replay(&messages);
         let went_on = self.interfaces.went_on();
-        // Counters, clock and ring, in this order: whatever was counted before the clock is in the ring by then.
-        let counted = self.messages_since_kept();
-        let until = boot_time();
-        let waiting = self.gather();
-        let waits = |record: &&Bytes| message(record).is_some_and(|at| at <= until);
-        let waited = u64::try_from(waiting.iter().filter(waits).count()).unwrap_or(u64::MAX);
-        let missing = counted.saturating_sub(replayed).saturating_sub(waited);
+        let (waiting, counted, until) = self.gather_all();
+        let waited = waiting
+            .iter()
+            .filter(|record| message(record).is_some_and(|at| at <= until));
+        let waited = u64::try_from(waited.count()).unwrap_or(u64::MAX);
+        let unread = in_rings.saturating_sub_unsigned(replayed);
+        let missing = unread
+            .saturating_add_unsigned(counted)
+            .saturating_sub_unsigned(waited);
+        let missing = u64::try_from(missing).unwrap_or_default();
+        // What is missing is in no ring.
+        self.in_rings = unread.saturating_sub_unsigned(missing);
         if !went_on {
+            // Other rings than those that it is about.
+            self.in_rings = 0;
             self.blind(Loss {
                 from: at,
                 until: now,
@@ -103,6 +121,35 @@ impl Engine {
         self.bring(&waiting);
         self.now = self.now.max(now);
         self.look();
+        // Where only some interfaces were taken over, more was read than was counted since.
+        self.in_rings = self.in_rings.max(0);
+    }
+
+    /// Takes all that waits, and says how many messages were counted since the agent before last read the counters, and
+    /// up to when what was counted is there.
+    ///
+    /// When nothing was counted while the rings were emptied, all of it is there. In a storm there is always something:
+    /// whatever was counted before the clock is in a ring by then, and as much as was counted later is taken for some of
+    /// it, so that rather too few are missing than too many.
+    fn gather_all(&mut self) -> (Vec<Bytes>, u64, Timestamp) {
+        let mut waiting = Vec::new();
+        for _ in 0..TRIES {
+            let counted = self.messages_since_kept();
+            let until = boot_time();
+            // Twice: a program that had counted may not have written yet.
+            waiting.extend(self.gather());
+            waiting.extend(self.gather());
+            if self.messages_since_kept() == counted {
+                return (waiting, counted, boot_time());
+            }
+            if waiting.len() >= STORM {
+                return (waiting, counted, until);
+            }
+        }
+        let counted = self.messages_since_kept();
+        let until = boot_time();
+        waiting.extend(self.gather());
+        (waiting, counted, until)
     }
 
     /// Brings the tracker to where the agent before was when it ended, which has told what follows from that. Gives the
@@ -141,7 +188,7 @@ impl Engine {
             return;
         };
         let start = boot_time();
-        if let Err(error) = saved.save(&self.tracker, self.now, self.interfaces.keep()) {
+        if let Err(error) = saved.save(&self.tracker, self.now, self.in_rings, self.interfaces.keep()) {
             tracing::error!(%error, path = %saved.path().display(), "cannot save the state");
         }
         // The more there is to save, the less often: it must not take time from watching.
@@ -167,12 +214,7 @@ impl Engine {
         for watch in self.interfaces.watches() {
             news.add(&watch.news());
         }
-        let messages = news
-            .packets
-            .get(Class::Isakmp as usize)
-            .copied()
-            .unwrap_or_default();
-        messages.saturating_sub(news.lost_messages)
+        given_to_rings(&news)
     }
 }
 
@@ -184,5 +226,9 @@ pub(super) fn message(octets: &[u8]) -> Option<Timestamp> {
 
 /// What an agent has told since is told again by the next when it is killed.
 const SAVE_EVERY_AT_LEAST: Duration = Duration::from_secs(30);
+/// How often the rings are emptied until nothing comes meanwhile.
+const TRIES: u32 = 100;
+/// More than this is a storm, which does not end by waiting.
+const STORM: usize = 100_000;
 /// Saving may take this share of the time: a 200th.
 const SAVE_SHARE: u32 = 200;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use gdoi_core::observation::{Esp, Loss, LossKind, Message};
 use gdoi_core::{Observation, Timestamp};
+use gdoi_wire::Class;
 use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
 
 use super::clock::boot_time;
@@ -67,6 +68,7 @@ impl Engine {
                 if let Some(recorder) = &mut self.recorder {
                     recorder.keep(octets);
                 }
+                self.in_rings -= 1;
                 self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
                 self.tracker
                     .observe(self.now, &Observation::Message(message), &mut self.out);
@@ -92,6 +94,7 @@ impl Engine {
                 Err(error) => tracing::error!(interface = watch.name(), %error, "cannot read the counters"),
             }
         }
+        self.in_rings = self.in_rings.saturating_add_unsigned(given_to_rings(&news));
         // Before time goes on: what was due while messages were lost is not missed for certain.
         for loss in losses(&news, since, until) {
             self.blind(loss);
@@ -112,6 +115,12 @@ impl Engine {
 }
 
 /// ESP that has no slot of its own: counted in total, told under SPI 0, which is nobody's (RFC 4303 §2.1).
+/// Messages that were given to a ring.
+pub(super) fn given_to_rings(news: &Counters) -> u64 {
+    let messages = news.packets.get(Class::Isakmp as usize).copied();
+    messages.unwrap_or_default().saturating_sub(news.lost_messages)
+}
+
 fn unnamed_esp(news: &Counters, first: Timestamp, last: Timestamp) -> Option<Observation<'static>> {
     let packets = news.overflow_packets + news.reserved_packets;
     (packets > 0).then_some(Observation::Esp(Esp {

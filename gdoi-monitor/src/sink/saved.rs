@@ -36,6 +36,8 @@ pub struct Restored {
     pub at: Timestamp,
     /// What it had counted and read then.
     pub watches: Vec<KeptWatch>,
+    /// Messages that it had counted and not yet read.
+    pub in_rings: i64,
     /// Records of the messages that it saw afterwards, as far as it could write them down.
     pub messages: Vec<Bytes>,
 }
@@ -45,6 +47,7 @@ pub struct Restored {
 struct Head {
     version: u16,
     at_ns: u64,
+    in_rings: i64,
     watches: Vec<KeptWatch>,
 }
 
@@ -95,14 +98,22 @@ impl Saved {
             tracker: Tracker::restore(config, limits, state)?,
             at,
             watches: head.watches,
+            in_rings: head.in_rings,
             messages: log::read(&self.log_path(), at)?,
         }))
     }
 
-    /// Keeps the tracker and what was read as they are at `now`: the file is the old one or the new one, never a part.
+    /// Keeps the tracker and what was read as they are at `now`, with as many messages counted and not yet read: the file
+    /// is the old one or the new one, never a part.
     ///
     /// While the one before is still being written, none is kept. What goes wrong in writing is logged.
-    pub fn save(&mut self, tracker: &Tracker, now: Timestamp, watches: Vec<KeptWatch>) -> Result<(), Error> {
+    pub fn save(
+        &mut self,
+        tracker: &Tracker,
+        now: Timestamp,
+        in_rings: i64,
+        watches: Vec<KeptWatch>,
+    ) -> Result<(), Error> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(Writer::start(self.path.clone(), log_path(&self.path))?),
@@ -113,6 +124,7 @@ impl Saved {
         let head = Head {
             version: VERSION,
             at_ns: now.as_nanos(),
+            in_rings,
             watches,
         };
         let mut octets = boot()?.into_bytes();
@@ -180,7 +192,7 @@ fn boot() -> io::Result<String> {
 
 const MAGIC: [u8; 8] = *b"gdoikept";
 /// Layout of [`Head`]. Any change raises it.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -212,9 +224,9 @@ mod tests {
         check(Some(&other), "another version of the agent saved it");
         let cut = [boot.as_bytes(), &MAGIC, &[1]].concat();
         check(Some(&cut), "the saved state is damaged");
-        let head = [boot.as_bytes(), &MAGIC, &[1, 7, 0], b"something"].concat();
+        let head = [boot.as_bytes(), &MAGIC, &[2, 7, 0, 0], b"something"].concat();
         check(Some(&head), "this is not a saved state");
-        let later = [boot.as_bytes(), &MAGIC, &[2, 7, 0], b"something"].concat();
+        let later = [boot.as_bytes(), &MAGIC, &[3, 7, 0, 0], b"something"].concat();
         check(Some(&later), "another version of the agent saved it");
     }
 
@@ -224,7 +236,7 @@ mod tests {
         let mut saved = Saved::at(&folder.path().join("state"));
         let tracker = Tracker::new(Config::default(), Limits::default());
         saved
-            .save(&tracker, Timestamp::from_nanos(77), Vec::new())
+            .save(&tracker, Timestamp::from_nanos(77), 0, Vec::new())
             .unwrap();
         assert!(saved.finish());
         check(Some(&fs::read(saved.path()).unwrap()), "since 77");
@@ -248,7 +260,7 @@ mod tests {
         // Nothing is written down before there is a state that it follows.
         saved.note(vec![one.clone()]);
         saved
-            .save(&tracker, Timestamp::from_nanos(1), Vec::new())
+            .save(&tracker, Timestamp::from_nanos(1), 0, Vec::new())
             .unwrap();
         assert_eq!(messages(&mut saved), [""; 0]);
         saved.note(vec![one.clone()]);
@@ -259,7 +271,7 @@ mod tests {
         fs::write(saved.log_path(), &log[..log.len() - 1]).unwrap();
         assert_eq!(messages(&mut saved), [&one, &two]);
         saved
-            .save(&tracker, Timestamp::from_nanos(2), Vec::new())
+            .save(&tracker, Timestamp::from_nanos(2), 0, Vec::new())
             .unwrap();
         assert_eq!(messages(&mut saved), [""; 0]);
         fs::write(saved.log_path(), &log).unwrap();
