@@ -80,6 +80,11 @@ impl Section {
         Self::Analyze,
     ];
 
+    /// Whether another run in the same process says something.
+    pub fn is_repeatable(self) -> bool {
+        self != Self::Memory
+    }
+
     /// What the rows are about, and how they are measured.
     pub const fn heading(self) -> (&'static str, &'static str) {
         match self {
@@ -90,7 +95,8 @@ impl Section {
             ),
             Self::Memory => (
                 "Memory",
-                "Resident memory of the process around a tracker that is filled.",
+                "Resident memory of the process around a tracker that is filled; of one run, for another would use again \
+                 what the first gave back.",
             ),
             Self::Start => (
                 "Start",
@@ -118,8 +124,8 @@ impl Section {
             ),
             Self::Ring => (
                 "Messages through the ring",
-                "A thousand messages each millisecond from one thread; another empties the ring every 5 ms and decodes \
-                 each record, in CPU time of that thread.",
+                "A million messages a second from one thread, in bursts of 20,000 as fast as the program writes them; \
+                 another empties the ring every 5 ms and decodes each record, in CPU time of that thread.",
             ),
             Self::Tracker => (
                 "An observation in the tracker",

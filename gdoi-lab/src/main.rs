@@ -187,8 +187,11 @@ fn benchmarks(arguments: Measurement) -> Result<String> {
             runs: Vec::new(),
         })
         .collect();
-    for _ in 0..runs.max(1) {
+    for run in 0..runs.max(1) {
         for part in &mut measured {
+            if run > 0 && !part.section.is_repeatable() {
+                continue;
+            }
             let rows = part.section.measure(&object, effort)?;
             for row in &rows {
                 writeln!(stdout(), "{row}").context("print a row")?;
@@ -199,7 +202,8 @@ fn benchmarks(arguments: Measurement) -> Result<String> {
     let Some(path) = document else {
         return Ok(String::new());
     };
-    let text = bench::document(&measured, effort).context("write the document")?;
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    let text = bench::document(&measured, effort, &before).context("write the document")?;
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     Ok(format!("{}\n", path.display()))
 }

@@ -17,27 +17,44 @@ pub struct Measured {
     pub runs: Vec<Vec<Row>>,
 }
 
-/// The document: a table for each section, and for every goal that was missed what stands in the way.
-pub fn document(measured: &[Measured], effort: Effort) -> Result<String, fmt::Error> {
-    let runs = measured
-        .iter()
-        .map(|part| part.runs.len())
-        .max()
-        .unwrap_or_default();
+/// The document: a table for each section, and for every goal that was missed what stands in the way. What was not
+/// measured stays as it is in `before`.
+pub fn document(measured: &[Measured], effort: Effort, before: &str) -> Result<String, fmt::Error> {
     let mut text = format!(
-        "# Benchmarks\n\nWritten by `cargo xtask bench --write`. Each number is the median of {runs} runs, and in brackets \
-         the lowest and the highest of them. A ratio is to a program that does nothing, in the same run.\n\n\
-         Machine: {}. {} rounds of each program, a storm of {} seconds.\n",
+        "# Benchmarks\n\nWritten by `cargo xtask bench --write`, section by section. Each number is the median of its runs, \
+         and in brackets are the lowest and the highest of them. A ratio is to a program that does nothing, in the same \
+         run.\n\nMachine: {}. {} rounds of each program, a storm of {} seconds.\n",
         machine(),
         effort.rounds,
         effort.storm,
     );
-    for Measured { section, runs } in measured {
+    for section in Section::ALL {
+        match measured.iter().find(|part| part.section == section) {
+            Some(part) => write!(text, "{}", part.table()?)?,
+            None => text.push_str(known(before, section)),
+        }
+    }
+    Ok(text)
+}
+
+/// A section as it is in a document; empty when it is not there.
+fn known(document: &str, section: Section) -> &str {
+    let (title, _) = section.heading();
+    let Some(at) = document.find(&format!("\n## {title}\n")) else {
+        return "";
+    };
+    let section = document.get(at..).unwrap_or_default();
+    let next = section.get(1..).and_then(|rest| rest.find("\n## "));
+    next.map_or(section, |end| section.get(..=end).unwrap_or(section))
+}
+
+impl Measured {
+    fn table(&self) -> Result<String, fmt::Error> {
+        let Self { section, runs } = self;
         let (title, method) = section.heading();
-        write!(
-            text,
+        let mut text = format!(
             "\n## {title}\n\n{method}\n\n| goal | what | wanted | reached | | |\n|---|---|---|---|---|---|\n"
-        )?;
+        );
         let mut whys: Vec<(&str, String)> = Vec::new();
         for row in medians(runs) {
             line(&mut text, &row)?;
@@ -51,8 +68,8 @@ pub fn document(measured: &[Measured], effort: Effort) -> Result<String, fmt::Er
         for (why, names) in whys {
             write!(text, "\n{names}: {why}.\n")?;
         }
+        Ok(text)
     }
-    Ok(text)
 }
 
 /// A row whose number is the median, and the lowest and highest.
@@ -125,4 +142,30 @@ fn machine() -> String {
         .unwrap_or_default();
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{model}, {cpus} CPUs, {kernel}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Unit;
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_stays() {
+        let effort = Effort {
+            rounds: 1,
+            hurried: true,
+            storm: 1,
+            millions: 1,
+        };
+        let of = |section, number| Measured {
+            section,
+            runs: vec![vec![Row::new("a number", number, Unit::Count)]],
+        };
+        let both = [of(Section::Start, 1.0), of(Section::Ring, 2.0)];
+        let before = document(&both, effort, "").unwrap();
+        let again = document(&[of(Section::Start, 1.0)], effort, &before).unwrap();
+        assert_eq!(again, before);
+        let other = document(&[of(Section::Ring, 3.0)], effort, &before).unwrap();
+        assert_eq!(other, before.replace("2 (2 to 2)", "3 (3 to 3)"));
+    }
 }
