@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::dist;
+use crate::kernels::archive;
 use crate::kernels::kernel::{Kernel, Source};
 use crate::kernels::machine::{Boot, Machine, copy};
 use crate::place::Places;
@@ -79,7 +80,7 @@ fn debian(places: &Places, machine: &Machine) -> Result<PathBuf> {
                 "bookworm",
             ])
             .arg(&fresh)
-            .arg("http://deb.debian.org/debian");
+            .arg(archive::mirror("Debian")?);
         process::output(&mut make)?;
         for bulk in [
             "var/cache/apt",

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::process;
 
 /// Where this machine has the packages of Debian with this label from.
-fn mirror(label: &str) -> Result<String> {
+pub(crate) fn mirror(label: &str) -> Result<String> {
     let mut apt = Command::new("apt-get");
     apt.args(["indextargets", "--format", "$(REPO_URI)", "Origin: Debian"]);
     let said = process::output(apt.arg(format!("Label: {label}")))?;
