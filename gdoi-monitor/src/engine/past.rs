@@ -156,7 +156,6 @@ impl Engine {
     /// time of the latest message, and how many there were.
     fn replay(&mut self, messages: &[Bytes]) -> (Timestamp, u64) {
         let mut told = Vec::new();
-        let mut count = 0;
         for octets in messages {
             let Some((record, payloads)) = Record::parse(octets) else {
                 self.unread_records += 1;
@@ -167,10 +166,9 @@ impl Engine {
                 let seen = Observation::Message(message);
                 self.tracker.observe(self.now, &seen, &mut told);
                 told.clear();
-                count += 1;
             }
         }
-        (self.now, count)
+        (self.now, u64::try_from(messages.len()).unwrap_or(u64::MAX))
     }
 
     /// Keeps the tracker, when it is time or the disk has come back.

@@ -54,10 +54,11 @@ impl Engine {
             return;
         }
         self.state = None;
+        let messages = || records.iter().filter(|record| message(record).is_some());
+        self.in_rings -= i64::try_from(messages().count()).unwrap_or(i64::MAX);
         // First: an agent that is killed here has told nothing of them yet.
         if let Some(saved) = &mut self.saved {
-            let messages = records.iter().filter(|record| message(record).is_some());
-            saved.note(messages.cloned().collect());
+            saved.note(messages().cloned().collect());
         }
         for octets in records {
             let Some((record, payloads)) = Record::parse(octets) else {
@@ -68,7 +69,6 @@ impl Engine {
                 if let Some(recorder) = &mut self.recorder {
                     recorder.keep(octets);
                 }
-                self.in_rings -= 1;
                 self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
                 self.tracker
                     .observe(self.now, &Observation::Message(message), &mut self.out);
