@@ -25,12 +25,7 @@ pub(crate) fn is_left(ctx: &impl Hook) -> bool {
     if start + UNTAGGED + IPV4_READ > end {
         return true;
     }
-    let frame = Frame {
-        start,
-        end,
-        octets: ctx.octets(),
-        beside: ctx.octets_beside(),
-    };
+    let frame = Frame::of(ctx);
     let head = frame.head::<UNTAGGED>();
     if head.is_ipv4() {
         return frame.ipv4::<_, UNTAGGED>(ctx, counts, head);
@@ -97,6 +92,17 @@ struct Frame {
 }
 
 impl Frame {
+    #[inline(always)]
+    fn of(ctx: &impl Hook) -> Self {
+        let (start, end) = ctx.first_buffer();
+        Self {
+            start,
+            end,
+            octets: ctx.octets(),
+            beside: ctx.octets_beside(),
+        }
+    }
+
     /// What is at a constant offset. Callers have compared the end of it with the end of the frame.
     #[inline(always)]
     fn word<T: Copy>(self, at: usize) -> T {

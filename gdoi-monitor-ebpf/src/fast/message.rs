@@ -22,15 +22,9 @@ use crate::reader::Hook;
 #[inline(never)]
 pub(super) fn is_left<H: Hook, const AT: usize>(raw: *mut c_void) -> bool {
     let ctx = &H::of(raw);
-    let (start, end) = ctx.first_buffer();
-    let frame = Frame {
-        start,
-        end,
-        octets: ctx.octets(),
-        beside: ctx.octets_beside(),
-    };
+    let frame = Frame::of(ctx);
     // A tag that the kernel took off is a tag of the message.
-    if start + AT + SHORTEST > end || frame.beside != 0 {
+    if frame.start + AT + SHORTEST > frame.end || frame.beside != 0 {
         return true;
     }
     let udp = AT + 20;

@@ -14,15 +14,9 @@ use crate::reader::Hook;
 #[inline(never)]
 pub(super) fn is_left<H: Hook, const AT: usize, const V: u8>(raw: *mut c_void) -> bool {
     let ctx = &H::of(raw);
-    let (start, end) = ctx.first_buffer();
-    let frame = Frame {
-        start,
-        end,
-        octets: ctx.octets(),
-        beside: ctx.octets_beside(),
-    };
+    let frame = Frame::of(ctx);
     let read = if V == 4 { IPV4_READ } else { IPV6_READ };
-    if start + AT + read > end {
+    if frame.start + AT + read > frame.end {
         return true;
     }
     let (source, spi, octets) = if V == 4 {

@@ -1,0 +1,130 @@
+//! What the programs count, as user space maps it into its memory: numbers that only grow.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::packet::{Class, Miss};
+
+/// What one CPU counted on one interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Counters {
+    /// Packets by [`Class`].
+    pub packets: [u64; Class::ALL.len()],
+    /// Octets of those frames by [`Class`], as long as they were on the wire.
+    pub octets: [u64; Class::ALL.len()],
+    /// By [`Miss`].
+    pub misses: [u64; Miss::ALL.len()],
+    /// First fragments of packets of ours.
+    pub first_fragments: u64,
+    /// ISAKMP messages that found no room in the ring.
+    pub lost_messages: u64,
+    /// SPI hints that found no room in the ring.
+    pub lost_hints: u64,
+    /// ESP packets whose SPI found no slot.
+    pub overflow_packets: u64,
+    /// IP octets of those.
+    pub overflow_octets: u64,
+    /// ESP packets with one of the SPIs 0 to 255, which get no slot (RFC 4303 §2.1).
+    pub reserved_packets: u64,
+    /// IP octets of those.
+    pub reserved_octets: u64,
+}
+
+impl Counters {
+    /// How many numbers there are, for readers that know numbers only.
+    pub const WORDS: usize = size_of::<Self>() / size_of::<u64>();
+
+    /// What was counted after `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut news = *self;
+        let difference: &mut [u64; Self::WORDS] = zerocopy::transmute_mut!(&mut news);
+        let less: &[u64; Self::WORDS] = zerocopy::transmute_ref!(earlier);
+        for (difference, less) in difference.iter_mut().zip(less) {
+            *difference = difference.wrapping_sub(*less);
+        }
+        news
+    }
+
+    /// Adds what another CPU counted.
+    pub fn add(&mut self, other: &Self) {
+        let sum: &mut [u64; Self::WORDS] = zerocopy::transmute_mut!(self);
+        let more: &[u64; Self::WORDS] = zerocopy::transmute_ref!(other);
+        for (sum, more) in sum.iter_mut().zip(more) {
+            *sum = sum.wrapping_add(*more);
+        }
+    }
+}
+
+/// One SPI of one site, as one CPU counted it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Slot {
+    /// SPI in the low half, site in the high half; zero is free. Kept when packets stop: the agent frees slots.
+    pub key: u64,
+    /// Packets since the program was loaded. Never reset, also not when the slot changes hands.
+    pub packets: u64,
+    /// IP octets of those packets.
+    pub octets: u64,
+    /// Low 32 bits of jiffies at the first packet of this key.
+    pub first: u32,
+    /// Low 32 bits of jiffies at the last packet.
+    pub last: u32,
+}
+
+/// Two slots in one cache line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Bucket(pub [Slot; 2]);
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+/// Buckets of one CPU's table by default: 128 KiB, which stays in the second-level cache.
+pub const DEFAULT_BUCKETS: u32 = 2048;
+/// Buckets in a [`Part`]: a table of the default size has one part. A power of two.
+pub const PART_BUCKETS: u32 = DEFAULT_BUCKETS;
+
+/// What one CPU counts: found with one look for every frame. Only the first part of a CPU has counters.
+///
+/// Who reads it maps it into memory, where the programs go on counting: numbers only grow.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Part {
+    /// What is counted of all frames.
+    pub counters: Counters,
+    /// The latest reading of the clock.
+    pub stamp: Stamp,
+    /// Zero: fills the cache line.
+    pub spare: u64,
+    /// This part of the SPI table.
+    pub buckets: [Bucket; PART_BUCKETS as usize],
+}
+
+/// When the clock was last read for a message, which has its price: in a storm, one
+/// reading serves several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Stamp {
+    /// What it showed, in nanoseconds since boot.
+    pub at_ns: u64,
+    /// Low 32 bits of jiffies then.
+    pub jiffies: u32,
+    /// Messages in this jiffy before the next.
+    pub messages: u32,
+}
+
+/// The key of an SPI at a site.
+#[inline(always)]
+pub const fn slot_key(spi: u32, site: u32) -> u64 {
+    (site as u64) << 32 | spi as u64
+}
+
+/// The bucket of a key in a table of `mask + 1` buckets. Key servers choose SPIs at random; the multiplication spreads
+/// those that are not, and the site.
+#[inline(always)]
+pub const fn bucket_of(key: u64, mask: u32) -> u32 {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32 & mask
+}
+
+/// SPIs below this get no slot: 0 is illegal on the wire, 1 to 255 are reserved (RFC 4303 §2.1).
+pub const FIRST_SPI: u32 = 256;
