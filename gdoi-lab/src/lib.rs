@@ -7,6 +7,7 @@
 mod agent;
 pub mod bench;
 mod capture;
+pub mod cpu;
 pub mod day;
 pub mod documents;
 pub mod endure;

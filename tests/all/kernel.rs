@@ -3,10 +3,10 @@
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
-use gdoi_lab::Network;
+use gdoi_lab::{Network, cpu};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
-use nix::unistd::{Pid, geteuid};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 use crate::program;
@@ -47,44 +47,39 @@ pub(crate) fn traffic_control() -> &'static str {
 
 /// Keeps the thread on one CPU, and other pinned threads off it.
 pub(crate) struct Pinned {
-    before: CpuSet,
+    before: Vec<usize>,
     _alone: MutexGuard<'static, ()>,
 }
 
 static ALONE: Mutex<()> = Mutex::new(());
-const SELF: Pid = Pid::from_raw(0);
 
 impl Pinned {
     /// Pins the calling thread to the first CPU it may use.
     pub(crate) fn new() -> Self {
         let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let before = sched_getaffinity(SELF).unwrap();
         let pinned = Self {
-            before,
+            before: cpu::cpus().unwrap(),
             _alone: alone,
         };
-        let first = pinned.cpus().next().unwrap();
-        pinned.to(first);
+        pinned.to(pinned.before[0]);
         pinned
     }
 
     /// The CPUs that the thread may use.
     pub(crate) fn cpus(&self) -> impl Iterator<Item = usize> {
-        (0..CpuSet::count()).filter(|cpu| self.before.is_set(*cpu).unwrap())
+        self.before.iter().copied()
     }
 
     /// Goes on on another one.
     #[expect(clippy::unused_self, reason = "a thread that is pinned, and no other")]
-    pub(crate) fn to(&self, cpu: usize) {
-        let mut one = CpuSet::new();
-        one.set(cpu).unwrap();
-        sched_setaffinity(SELF, &one).unwrap();
+    pub(crate) fn to(&self, number: usize) {
+        cpu::stay_on(cpu::THIS_THREAD, &[number]).unwrap();
     }
 }
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        sched_setaffinity(SELF, &self.before).unwrap();
+        cpu::stay_on(cpu::THIS_THREAD, &self.before).unwrap();
     }
 }
 

@@ -1,15 +1,15 @@
 //! With pins, an agent that ends, is killed or is set up otherwise misses nothing: the next one goes on.
 
+mod killed;
+mod others;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 
-use gdoi_lab::{Agent, Frames, Injector, Metrics, Network, Stranger};
-use gdoi_monitor::source::xdp::netlink::{self, Changes};
-use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings};
+use gdoi_lab::{Agent, Frames, Injector, Metrics, Network};
+use gdoi_monitor::source::xdp::netlink::Changes;
 use gdoi_wire::craft::Generator;
 use tempfile::TempDir;
 
@@ -127,88 +127,6 @@ fn what_happens_between_two_agents_is_told_by_the_second() {
 }
 
 #[test]
-fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
-    in_network(
-        "killed_in_traffic_again_and_again_it_counts_every_packet_once",
-        |_| {
-            let house = House::new();
-            let (flowing, sent) = (AtomicBool::new(true), AtomicU64::new(0));
-            let mut agent = Some(house.start("xdp"));
-            let changes = Changes::listen().unwrap();
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    let injector = Injector::open(Network::INJECT).unwrap();
-                    let frames: Vec<_> = Generator::new(0x9135)
-                        .filter(|frame| frame.len() >= 60)
-                        .take(500)
-                        .collect();
-                    for frame in frames.iter().cycle() {
-                        if !flowing.load(Ordering::Relaxed) {
-                            break;
-                        }
-                        injector.send_frame(frame).unwrap();
-                        // A pace that leaves time to start an agent before the ring is full.
-                        if sent.fetch_add(1, Ordering::Relaxed) % 16 == 0 {
-                            thread::sleep(std::time::Duration::from_millis(1));
-                        }
-                    }
-                });
-                let mut before = 0.0;
-                for _ in 0..KILLS {
-                    let killed = agent.take().unwrap();
-                    killed.until(|metrics| total(metrics) > before + 2_000.0).unwrap();
-                    before = total(&killed.metrics().unwrap());
-                    killed.kill().unwrap();
-                    let next = agent.insert(house.start("xdp"));
-                    // What was counted stays counted.
-                    assert!(total(&next.metrics().unwrap()) >= before);
-                }
-                flowing.store(false, Ordering::Relaxed);
-            });
-            let sent = sent.load(Ordering::Relaxed);
-            let agent = agent.unwrap();
-            agent.until_counted(sent).unwrap();
-            // All counted, the last may still be on their way to the tracker; what never comes must be said to be lost.
-            let followed = |metrics: &Metrics| {
-                metrics.sum("gdoi_messages_total", &[])
-                    + metrics.sum("gdoi_events_lost_total", &[("kind", "message")])
-            };
-            agent
-                .until(|metrics| {
-                    let isakmp = metrics.sum("gdoi_packets_total", &[("class", "isakmp")]);
-                    followed(metrics) + told_as_lost(&house.events()) >= isakmp
-                })
-                .unwrap();
-            let metrics = agent.metrics().unwrap();
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-            let sent = sent as f64;
-            let class = |class| metrics.sum("gdoi_packets_total", &[("class", class)]);
-            let is = |left: f64, right: f64, what: &str| {
-                assert!((left - right).abs() < f64::EPSILON, "{what}: {left} and {right}");
-            };
-            is(total(&metrics), sent, "packets and what was sent");
-            is(
-                metrics.sum("gdoi_esp_packets_total", &[]),
-                class("esp") + class("esp_udp"),
-                "ESP tracked and counted",
-            );
-            assert!(class("esp") > 1_000.0);
-            assert!(followed(&metrics) <= class("isakmp"), "{}", followed(&metrics));
-            assert!(!changes.take().unwrap());
-        },
-    );
-}
-
-/// Messages that were told as lost. An agent that is killed may have told what the next tells again.
-fn told_as_lost(events: &str) -> f64 {
-    let events = events.lines().filter_map(|line| serde_json::from_str(line).ok());
-    events
-        .filter(|event: &serde_json::Value| event["type"] == "capture_loss")
-        .filter_map(|event| event["count"].as_f64())
-        .sum()
-}
-
-#[test]
 fn set_up_otherwise_it_goes_on_counting() {
     // An eighth of a part of the table, one, and two.
     for slots in [["4096", "512"], ["512", "8192"]] {
@@ -288,105 +206,6 @@ fn an_interface_that_was_put_back_meanwhile_is_watched_anew() {
     );
 }
 
-#[test]
-fn somebody_who_takes_its_place_is_noticed() {
-    in_network("somebody_who_takes_its_place_is_noticed", |_| {
-        let house = House::new();
-        let agent = house.start_with("auto", &["--log.level", "off"]);
-        let stranger = Stranger::take(&house.pins().join("watch-ingress/link")).unwrap();
-        // It watches where there is room, and says since when it did not.
-        agent
-            .until(|metrics| metrics.sum("gdoi_capture_info", &[("mode", traffic_control())]) >= 1.0)
-            .unwrap();
-        assert!(agent.page("/api/v1/events").unwrap().contains("capture_loss"));
-        let injector = Injector::open(Network::INJECT).unwrap();
-        let frames: Vec<_> = Generator::new(4)
-            .filter(|frame| frame.len() >= 20)
-            .take(200)
-            .collect();
-        for frame in &frames {
-            injector.send_frame(frame).unwrap();
-        }
-        agent.until_counted(200).unwrap();
-        drop(stranger);
-    });
-}
-
-#[test]
-fn detach_removes_what_is_ours_and_nothing_else() {
-    in_network("detach_removes_what_is_ours_and_nothing_else", |network| {
-        let house = House::new();
-        let links = netlink::links().unwrap();
-        let other = links
-            .iter()
-            .find(|link| link.name == Network::INJECT)
-            .unwrap()
-            .interface();
-        let mut stranger = Probe::load(&Settings::default(), Direction::Ingress).unwrap();
-        stranger.attach(&other, Mode::Native).unwrap();
-        let agent = house.start("xdp");
-        let (status, said) = detach(&house.pins());
-        assert_eq!(status, Some(1), "{said}");
-        assert!(said.contains("another agent uses the pins in"), "{said}");
-        assert!(agent.stop().unwrap().success());
-        assert!(network.has_program().unwrap());
-        assert_eq!(
-            detach(&house.pins()),
-            (Some(0), "detached watch-ingress\n".to_owned())
-        );
-        assert!(!network.has_program().unwrap());
-        let shown = gdoi_lab::ip(&["-details", "link", "show", Network::INJECT]).unwrap();
-        assert!(shown.contains("prog/xdp"), "{shown}");
-        assert_eq!(fs::read_dir(house.pins()).unwrap().count(), 0);
-        let (status, said) = detach(&house.pins());
-        assert!(
-            status == Some(0) && said.starts_with("nothing is pinned in "),
-            "{said}"
-        );
-    });
-}
-
-#[test]
-fn a_folder_that_cannot_hold_pins_is_refused_with_the_way_out() {
-    in_network(
-        "a_folder_that_cannot_hold_pins_is_refused_with_the_way_out",
-        |_| {
-            let folder = tempfile::tempdir().unwrap();
-            let (status, said) = detach(folder.path());
-            assert_eq!(status, Some(1));
-            assert!(
-                said.contains("is in no BPF file system: mount one there with `mount -t bpf bpf "),
-                "{said}"
-            );
-        },
-    );
-}
-
-#[test]
-fn a_strange_map_in_the_place_of_ours_is_not_used() {
-    in_network("a_strange_map_in_the_place_of_ours_is_not_used", |_| {
-        let house = House::new();
-        let agent = house.start("xdp");
-        assert!(agent.stop().unwrap().success());
-        let spot = house.pins().join("watch-ingress");
-        let maps = fs::read_dir(spot)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| path.is_dir())
-            .unwrap();
-        // A map of another shape under the name: aya would read and write beyond it.
-        fs::remove_file(maps.join("PARTS")).unwrap();
-        fs::rename(maps.join("RING"), maps.join("PARTS")).unwrap();
-        let agent = house.start_with("xdp", &["--log.level", "error"]);
-        let injector = Injector::open(Network::INJECT).unwrap();
-        for frame in Generator::new(3).take(100) {
-            injector.send_frame(&frame).unwrap();
-        }
-        agent.until_counted(100).unwrap();
-        assert!(agent.stop().unwrap().success());
-    });
-}
-
 /// What the tracker counted of groups, apart from times.
 fn told(page: &str) -> BTreeMap<String, BTreeMap<String, f64>> {
     let metrics = Metrics::parse(page);
@@ -419,7 +238,6 @@ fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo.pcap")
 }
 
-const KILLS: usize = 5;
 /// Not the rekeys: they are told when time has gone by, which a slow machine lets go by before the end.
 const TOLD: [(&str, &str); 7] = [
     ("gdoi_packets_total", "class"),

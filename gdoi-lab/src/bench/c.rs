@@ -10,7 +10,7 @@ use aya::{Ebpf, EbpfLoader};
 use super::Effort;
 use super::frames::{Case, cases};
 use super::kernel::median;
-use super::objects::{Loaded, program, run_program};
+use super::objects::{Loaded, possible_cpus, program, run_program};
 use super::row::{Row, Unit, Wanted};
 use crate::Size;
 
@@ -100,9 +100,8 @@ fn compiled() -> Result<Option<Vec<u8>>> {
 }
 
 fn load(object: &[u8]) -> Result<Ebpf> {
-    let cpus = aya::util::nr_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?;
     let mut ebpf = EbpfLoader::new()
-        .map_max_entries("PARTS", u32::try_from(cpus)?)
+        .map_max_entries("PARTS", possible_cpus()?)
         .map_max_entries("RING", RING_OCTETS)
         .load(object)
         .context("load C's object")?;

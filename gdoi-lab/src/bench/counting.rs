@@ -12,7 +12,7 @@ use gdoi_monitor::source::xdp::{Count, Direction, Mode, Probe, Settings};
 use gdoi_wire::craft::{self, ESP, Ethernet, Tag};
 use nix::net::if_::if_nametoindex;
 
-use super::row::{Row, Unit, Wanted};
+use super::row::{Row, Unit, Wanted, number};
 use crate::{Injector, Network};
 
 /// Sends so many million packets.
@@ -58,7 +58,7 @@ fn count(packets: u64) -> Result<Outcome> {
     let (sent, counted) = thread::scope(|scope| {
         let reader = scope.spawn(|| read(&mut probe, &sending));
         let sent = send(&injector, &frames, packets).and_then(|sent| {
-            settle(&network)?;
+            network.until_quiet(Network::WATCH)?;
             Ok(sent)
         });
         sending.store(false, Ordering::Release);
@@ -83,18 +83,6 @@ fn send(injector: &Injector, frames: &[Vec<u8>], packets: u64) -> Result<u64> {
         }
     }
     Ok(sent)
-}
-
-/// Waits until nothing arrives any more.
-fn settle(network: &Network) -> Result<()> {
-    let mut before = None;
-    loop {
-        let now = network.received_by(Network::WATCH)?;
-        if before.replace(now) == Some(now) {
-            return Ok(());
-        }
-        thread::sleep(QUIET);
-    }
 }
 
 /// Reads the table until nothing is sent any more, and once after that.
@@ -141,11 +129,5 @@ fn frames() -> Vec<Vec<u8>> {
         .collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn number(count: u64) -> f64 {
-    count as f64
-}
-
 const BATCH: usize = 64;
 const READ_EVERY: Duration = Duration::from_millis(10);
-const QUIET: Duration = Duration::from_millis(50);

@@ -14,21 +14,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::xdp::XdpMode;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::kernel::median;
 use super::objects::{Loaded, cpu_time, program};
 use super::row::{Row, Unit, Wanted};
-use crate::{Injector, Network};
+use crate::{Injector, Network, cpu};
 
 /// Forwards packets, in turns. No rows where something that is needed is missing.
 pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     if Command::new("ethtool").arg("--version").output().is_err() {
         return Ok(vec![absent("`ethtool`, for a thread that receives")]);
     }
-    if cpus()?.len() < 2 {
+    if cpu::cpus()?.len() < 2 {
         return Ok(vec![absent("a second CPU")]);
     }
     let mut rows = Vec::new();
@@ -183,7 +183,7 @@ impl Gateway {
     fn new(object: &[u8]) -> Result<Self> {
         let network = Network::enter()?;
         network.add_gateway()?;
-        let [sending, receiving] = *cpus()?.get(..2).context("no second CPU")? else {
+        let [sending, receiving] = *cpu::cpus()?.get(..2).context("no second CPU")? else {
             anyhow::bail!("no second CPU");
         };
         let ethtool = Command::new("ethtool")
@@ -197,7 +197,7 @@ impl Gateway {
         let devices = devices(folder.path())?;
         let threaded = devices.join(Network::LAN).join("threaded");
         fs::write(&threaded, "1").with_context(|| format!("write {}", threaded.display()))?;
-        sched_setaffinity(Pid::from_raw(0), &only(sending)?).context("stay on a CPU")?;
+        cpu::stay_on(cpu::THIS_THREAD, &[sending])?;
         Ok(Self {
             network,
             loaded: Loaded::new(object, 1, false)?,
@@ -223,7 +223,7 @@ impl Gateway {
             .then(|| Tcpdump::start(self.folder.path()))
             .transpose()?;
         let receiver = receiver()?;
-        sched_setaffinity(receiver, &only(self.receiving)?).context("move the receiving thread")?;
+        cpu::stay_on(receiver, &[self.receiving])?;
         let before = (self.network.received_by(Network::LAN)?, on_cpu(receiver)?);
         let begun = cpu_time()?;
         for _ in 0..REPEAT {
@@ -232,7 +232,7 @@ impl Gateway {
             }
         }
         let sending = cpu_time()?.saturating_sub(begun);
-        self.settle()?;
+        self.network.until_quiet(Network::LAN)?;
         let after = (self.network.received_by(Network::LAN)?, on_cpu(receiver)?);
         drop(tcpdump);
         if let Some((name, link)) = attached {
@@ -248,19 +248,6 @@ impl Gateway {
             sending: each(u64::try_from(sending.as_nanos())?),
             receiving: each(after.1 - before.1),
         })
-    }
-
-    /// Waits until nothing arrives any more.
-    fn settle(&self) -> Result<()> {
-        let mut before = self.network.received_by(Network::LAN)?;
-        loop {
-            thread::sleep(QUIET);
-            let now = self.network.received_by(Network::LAN)?;
-            if now == before {
-                return Ok(());
-            }
-            before = now;
-        }
     }
 }
 
@@ -308,7 +295,7 @@ fn receiver() -> Result<Pid> {
                 return Ok(Pid::from_raw(number.context("a process has a number")?));
             }
         }
-        thread::sleep(QUIET);
+        thread::sleep(AGAIN);
     }
     anyhow::bail!("no thread of the kernel receives at {}", Network::LAN)
 }
@@ -332,20 +319,6 @@ fn devices(folder: &Path) -> Result<PathBuf> {
     Ok(sys.join("class/net"))
 }
 
-fn only(cpu: usize) -> Result<CpuSet> {
-    let mut one = CpuSet::new();
-    one.set(cpu)?;
-    Ok(one)
-}
-
-/// The CPUs that this thread may use.
-fn cpus() -> Result<Vec<usize>> {
-    let may = sched_getaffinity(Pid::from_raw(0)).context("read the CPUs")?;
-    Ok((0..CpuSet::count())
-        .filter(|cpu| may.is_set(*cpu).unwrap_or(false))
-        .collect())
-}
-
 fn esp_in_turn() -> Vec<Vec<u8>> {
     let frame = |spi: u32| {
         let mut frame = Network::packet_to_wan();
@@ -362,7 +335,7 @@ const ROUNDS: usize = 15;
 /// All frames so many times in a turn.
 const REPEAT: usize = 100;
 const BATCH: usize = 64;
-const QUIET: Duration = Duration::from_millis(20);
+const AGAIN: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Behind 14 octets of Ethernet and 20 of IPv4.
 const SPI: usize = 14 + 20;

@@ -24,8 +24,7 @@ impl Loaded {
     /// Loads all programs of `object`, for `spis` SPIs in turn.
     pub(super) fn new(object: &[u8], spis: u32, sites: bool) -> Result<Self> {
         let mask = spis - 1;
-        let cpus = aya::util::nr_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?;
-        let cpus = u32::try_from(cpus)?;
+        let cpus = possible_cpus()?;
         let mut ebpf = EbpfLoader::new()
             .override_global("TURN_MASK", &mask, true)
             .override_global(GLOBAL_CPUS, &cpus, true)
@@ -119,6 +118,12 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp>
         .program_mut(name)
         .with_context(|| format!("no program {name}"))?
         .try_into()?)
+}
+
+/// CPUs that there may be: so many parts has a map of what they count.
+pub(super) fn possible_cpus() -> Result<u32> {
+    let cpus = aya::util::nr_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?;
+    Ok(u32::try_from(cpus)?)
 }
 
 /// CPU time of this thread so far.

@@ -16,7 +16,7 @@ use gdoi_wire::record::Record;
 
 use super::frames;
 use super::objects::{Loaded, cpu_time, program};
-use super::row::{Row, Unit, Wanted};
+use super::row::{Row, Unit, Wanted, number};
 
 /// Storms for so long.
 pub(super) fn run(object: &[u8], seconds: u64) -> Result<Vec<Row>> {
@@ -106,11 +106,6 @@ fn read(ring: &mut RingBuf<MapData>, storming: &AtomicBool) -> Result<Taken> {
         }
         thread::sleep(DRAIN_EVERY);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn number(count: u64) -> f64 {
-    count as f64
 }
 
 /// Messages in a burst: two thirds of the ring.

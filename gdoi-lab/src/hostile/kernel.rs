@@ -6,10 +6,9 @@ use anyhow::Result;
 use gdoi_core::observation::Site;
 use gdoi_monitor::source::xdp::{Hook, SiteRoute};
 use gdoi_wire::record::site_key;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::geteuid;
 
-use crate::Parity;
+use crate::{Parity, cpu};
 
 thread_local! {
     static HOOKS: RefCell<Option<Vec<Parity>>> = RefCell::new(hooks().ok());
@@ -36,7 +35,8 @@ pub fn kernel(frame: &[u8]) {
 
 /// The program at each hook, with sites, for a thread that stays on its CPU.
 fn hooks() -> Result<Vec<Parity>> {
-    pin()?;
+    let first = cpu::cpus()?.into_iter().take(1).collect::<Vec<_>>();
+    cpu::stay_on(cpu::THIS_THREAD, &first)?;
     let route = |prefix: [u8; 4], length, site| SiteRoute {
         prefix: site_key(prefix.into(), length),
         site: Site(site),
@@ -48,19 +48,6 @@ fn hooks() -> Result<Vec<Parity>> {
         .collect()
 }
 
-/// The SPI table is per CPU.
-fn pin() -> Result<()> {
-    let here = Pid::from_raw(0);
-    let may = sched_getaffinity(here)?;
-    if let Some(first) = (0..CpuSet::count()).find(|cpu| may.is_set(*cpu).unwrap_or(false)) {
-        let mut one = CpuSet::new();
-        one.set(first)?;
-        sched_setaffinity(here, &one)?;
-    }
-    Ok(())
-}
-
-/// The kernel test-runs no frame without a whole Ethernet header.
 /// Buckets of the table: few, so that it is full soon.
 const BUCKETS: u32 = 64;
 const ETHERNET_OCTETS: usize = 14;

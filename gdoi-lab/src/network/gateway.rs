@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gdoi_wire::craft::{self, ESP, Ethernet};
@@ -65,6 +67,18 @@ impl Network {
     pub fn received_by(&self, name: &str) -> Result<u64> {
         statistic(name, "/0/stats64/rx/packets")
     }
+
+    /// Waits until an interface receives nothing any more.
+    pub fn until_quiet(&self, name: &str) -> Result<()> {
+        let mut before = None;
+        loop {
+            let now = self.received_by(name)?;
+            if before.replace(now) == Some(now) {
+                return Ok(());
+            }
+            thread::sleep(QUIET);
+        }
+    }
 }
 
 fn statistic(name: &str, pointer: &str) -> Result<u64> {
@@ -92,6 +106,8 @@ fn packet(source: Ipv4Addr, destination: Ipv4Addr, mac: [u8; 6], protocol: u8, o
     craft::packet(&ethernet, source.into(), destination.into(), protocol, octets)
 }
 
+/// Long enough for the kernel to take what waits.
+const QUIET: Duration = Duration::from_millis(50);
 const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const WAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const LAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 9);
