@@ -72,6 +72,7 @@ impl Writer {
 
     /// Writes a state.
     pub(super) fn state(&mut self, at: Timestamp, octets: Vec<u8>) {
+        self.catch_up();
         let task = Task::State {
             at,
             octets,
@@ -86,6 +87,7 @@ impl Writer {
         if self.has_gap || records.is_empty() {
             return;
         }
+        self.catch_up();
         let octets = size(&records);
         let waiting = self.waiting.fetch_add(octets, Ordering::Relaxed);
         self.has_gap = waiting + octets > AT_MOST || !self.worker.hand_over(Task::Messages(records));
@@ -102,15 +104,20 @@ impl Writer {
         self.worker.wait(LAST_WRITES)
     }
 
+    /// A disk that has done everything is waited for again.
+    fn catch_up(&mut self) {
+        if self.is_late && self.worker.is_idle() {
+            self.is_late = false;
+            tracing::warn!("the disk of the state writes again");
+        }
+    }
+
     fn wait(&mut self) {
-        let was_late = self.is_late;
-        self.is_late = !self.worker.wait(if was_late { Duration::ZERO } else { PATIENCE });
-        match (was_late, self.is_late) {
-            (false, true) => tracing::warn!(
+        if !self.is_late && !self.worker.wait(PATIENCE) {
+            self.is_late = true;
+            tracing::warn!(
                 "the disk of the state hangs and is not waited for; a kill of the agent would be a gap"
-            ),
-            (true, false) => tracing::warn!("the disk of the state writes again"),
-            _ => {}
+            );
         }
     }
 }
