@@ -4,7 +4,6 @@ use alloc::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::observation::Loss;
 use crate::time::Timestamp;
 use crate::transition::Certainty;
 
@@ -18,16 +17,16 @@ pub(crate) struct Losses {
 }
 
 impl Losses {
-    pub(crate) fn add(&mut self, loss: &Loss) {
+    pub(crate) fn add(&mut self, from: Timestamp, until: Timestamp) {
         if let Some(last) = self.windows.back_mut()
-            && loss.from <= last.1
-            && loss.until >= last.0
+            && from <= last.1
+            && until >= last.0
         {
-            last.0 = last.0.min(loss.from);
-            last.1 = last.1.max(loss.until);
+            last.0 = last.0.min(from);
+            last.1 = last.1.max(until);
             return;
         }
-        self.windows.push_back((loss.from, loss.until));
+        self.windows.push_back((from, until));
         if self.windows.len() > WINDOWS
             && let Some((from, _)) = self.windows.pop_front()
             && let Some(next) = self.windows.front_mut()

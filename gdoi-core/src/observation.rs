@@ -18,6 +18,8 @@ pub enum Observation<'a> {
     Esp(Esp),
     /// Something was not seen: silences in its window prove nothing.
     Loss(Loss),
+    /// Something has not been seen yet, of which a [`Loss`] will tell when it is over: silences meanwhile prove nothing.
+    Blind(Blind),
 }
 
 /// An ISAKMP message, as far as a passive observer sees it.
@@ -95,6 +97,15 @@ pub struct Loss {
     pub kind: LossKind,
     /// How many were lost, where that is known.
     pub count: Option<u64>,
+}
+
+/// A window in which the source was not watching, and whose end is not known yet. It is told again as it grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blind {
+    /// Nothing was missing before.
+    pub since: Timestamp,
+    /// How far it has grown.
+    pub until: Timestamp,
 }
 
 impl Serialize for Loss {

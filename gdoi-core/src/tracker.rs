@@ -162,9 +162,10 @@ impl Tracker {
             Observation::Message(message) => self.message(now, message, out),
             Observation::Esp(esp) => self.esp(now, esp, out),
             Observation::Loss(loss) => {
-                self.losses.add(loss);
+                self.losses.add(loss.from, loss.until);
                 self.emit(now, Subject::group(GroupId::NONE), What::CaptureLoss(*loss), out);
             }
+            Observation::Blind(blind) => self.losses.add(blind.since, blind.until),
         }
     }
 

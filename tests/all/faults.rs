@@ -14,4 +14,5 @@ mod interface;
 mod kills;
 mod memory;
 mod ring;
+mod sight;
 mod spi_table;

@@ -209,6 +209,19 @@ fn a_failure_while_blind_is_uncertain() {
 }
 
 #[test]
+fn a_failure_in_a_blindness_that_has_not_ended_is_uncertain_without_a_word() {
+    let mut script = script([]);
+    script.wait(3_600.0).main_mode(&member(1), KS, 5);
+    // It began an hour before the attempt, and lasts.
+    script.still_blind(3_600.0).wait(40.0).advance();
+    let [end] = ends(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!(end.certainty, Certainty::Uncertain);
+    assert!(!script.out.iter().any(|told| told.what.name() == "capture_loss"));
+}
+
+#[test]
 fn the_end_of_a_capture_is_no_silence() {
     let mut script = script([]);
     let (patient, hopeless) = (member(1), member(2));

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use gdoi_wire::isakmp::Header;
 
 use crate::config::GroupConfig;
-use crate::observation::{Esp, Loss, LossKind, Message, Site};
+use crate::observation::{Blind, Esp, Loss, LossKind, Message, Site};
 use crate::transition::{Transition, What};
 use crate::{Config, Limits, Observation, Snapshot, Timestamp, Tracker};
 
@@ -283,6 +283,15 @@ impl Script {
             count: None,
         };
         self.observe(&Observation::Loss(loss))
+    }
+
+    /// Nothing has been watched for the last seconds, and is not yet.
+    pub(super) fn still_blind(&mut self, seconds: f64) -> &mut Self {
+        let blind = Blind {
+            since: self.now.before(Duration::from_secs_f64(seconds)),
+            until: self.now,
+        };
+        self.observe(&Observation::Blind(blind))
     }
 
     /// Lets deadlines pass up to now.

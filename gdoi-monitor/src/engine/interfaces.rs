@@ -1,10 +1,14 @@
 //! Which interfaces are watched: those of the plan that are there, as they come and go.
 
+mod follow;
+mod sight;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use gdoi_core::Timestamp;
-use gdoi_core::observation::{Loss, LossKind};
+use gdoi_core::observation::Loss;
 
+use self::sight::Sight;
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
 use crate::source::xdp::netlink::{self, Link};
@@ -26,8 +30,8 @@ pub struct Interfaces {
     watches: BTreeMap<Key, Watch>,
     /// What cannot be seen on those that are watched.
     blind: BTreeMap<Key, BTreeSet<BlindSpot>>,
-    /// When interfaces that are gone were last known to be watched.
-    gone: BTreeMap<Key, Timestamp>,
+    /// Which of them are seen.
+    sight: Sight,
     /// Why interfaces that are there are not watched: said once.
     said: BTreeMap<String, String>,
 }
@@ -62,7 +66,7 @@ impl Interfaces {
                 .collect(),
             watches: BTreeMap::new(),
             blind: BTreeMap::new(),
-            gone: BTreeMap::new(),
+            sight: Sight::default(),
             said: BTreeMap::new(),
         };
         for found in interfaces.wanted(&links) {
@@ -72,6 +76,8 @@ impl Interfaces {
         }
         interfaces.clear_pins()?;
         interfaces.note_blind_spots();
+        // Of what was never seen there is nothing to tell.
+        interfaces.see(&links, Timestamp::ZERO, Timestamp::ZERO);
         Ok(interfaces)
     }
 
@@ -120,45 +126,6 @@ impl Interfaces {
         self.watches.values_mut()
     }
 
-    /// Leaves interfaces that are gone and attaches to those that have come; what fails is tried again next time.
-    ///
-    /// Gives the windows in which something may have passed unseen: from `looked`, when all was well, to `now`.
-    pub(super) fn follow(&mut self, looked: Timestamp, now: Timestamp) -> Vec<Loss> {
-        let links = match netlink::links() {
-            Ok(links) => links,
-            Err(error) => {
-                tracing::error!(%error, "cannot list the interfaces");
-                return Vec::new();
-            }
-        };
-        let mut blind = Vec::new();
-        for (key, watch) in &mut self.watches {
-            let link = links.iter().find(|link| watch.is_on(&link.interface()));
-            if watch.attached().is_some() && !link.is_some_and(|link| watch.is_held(link)) {
-                let what = link.map_or("the interface is gone", |_| "somebody has detached the program");
-                tracing::warn!(interface = watch.name(), "{what}");
-                watch.leave(now);
-                // Whatever was wrong with it is wrong no more.
-                self.said.remove(&key.0);
-                if !self.plan.hot_plug {
-                    self.said.insert(key.0.clone(), STAYS_AWAY.to_owned());
-                }
-                self.gone.insert(key.clone(), looked);
-                blind.push(window(looked, now));
-            }
-            watch.give_up(now);
-        }
-        if !self.plan.hot_plug {
-            return blind;
-        }
-        for found in self.wanted(&links) {
-            for direction in self.plan.directions.clone() {
-                blind.extend(self.take_up(&found, direction).map(|since| window(since, now)));
-            }
-        }
-        blind
-    }
-
     /// Whether another plan can be followed with the rights that are left.
     pub(super) fn can_follow(&self, plan: &Plan) -> bool {
         self.plan.hot_plug || *plan == self.plan
@@ -189,16 +156,15 @@ impl Interfaces {
                 self.say(&key.0, chain(&error));
             }
         }
-        let mut blind = Vec::new();
+        let mut windows = Vec::new();
         for (key, watch) in &mut self.watches {
             let is_wanted = self.plan.matches(&key.0) && self.plan.directions.contains(&key.1);
             if watch.attached().is_some() && (is_elsewhere || !is_wanted) {
                 watch.leave(now);
-                self.gone.insert(key.clone(), looked);
-                blind.push(window(looked, now));
+                windows.extend(self.sight.note(key, false, looked, now));
             }
         }
-        Ok(blind)
+        Ok(windows)
     }
 
     /// Forgets what a change has left: programs that were replaced, and interfaces that are no longer wanted.
@@ -206,11 +172,12 @@ impl Interfaces {
         for watch in self.watches.values_mut() {
             watch.retire();
         }
-        let plan = &self.plan;
-        self.watches.retain(|(name, direction), watch| {
-            let is_wanted = plan.matches(name) && plan.directions.contains(direction);
+        let Self { plan, sight, .. } = self;
+        self.watches.retain(|key, watch| {
+            let is_wanted = plan.matches(&key.0) && plan.directions.contains(&key.1);
             if !is_wanted {
                 watch.forget();
+                sight.forget(key);
             }
             is_wanted
         });
@@ -277,21 +244,6 @@ impl Interfaces {
         wanted
     }
 
-    /// Watches an interface that is not watched; says since when it was not.
-    fn take_up(&mut self, found: &Interface, direction: Direction) -> Option<Timestamp> {
-        let key = (found.name.clone(), direction);
-        let is_on = |watch: &Watch| watch.attached().is_some();
-        if self.watches.get(&key).is_some_and(is_on) {
-            return None;
-        }
-        if let Err(error) = self.begin(found, direction) {
-            self.say(&found.name, chain(&error));
-            return None;
-        }
-        self.said.remove(&found.name);
-        self.gone.remove(&key)
-    }
-
     /// Logs why an interface is not watched, unless the log says so already.
     fn say(&mut self, name: &str, why: String) {
         if self.said.get(name) != Some(&why) {
@@ -338,18 +290,6 @@ fn counting(plan: &Plan) -> Option<CountRuns> {
         .inspect_err(|error| tracing::warn!(%error, "the kernel does not count runs; it wants CAP_SYS_ADMIN"))
         .ok()
 }
-
-fn window(from: Timestamp, until: Timestamp) -> Loss {
-    Loss {
-        from,
-        until,
-        kind: LossKind::Blind,
-        count: None,
-    }
-}
-
-/// What is said of an interface that went.
-const STAYS_AWAY: &str = "it went, and hot plug is off: it is watched again after the next start";
 
 /// An error with its causes, in one line.
 fn chain(error: &Error) -> String {

@@ -22,6 +22,7 @@ impl Engine {
 
     pub(super) fn drain_until(&mut self, until: Timestamp) {
         self.note_sleep(until);
+        self.note_blindness(until);
         let records = self.gather();
         if records.len() >= FLOOD {
             // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
@@ -114,13 +115,13 @@ impl Engine {
     }
 }
 
-/// ESP that has no slot of its own: counted in total, told under SPI 0, which is nobody's (RFC 4303 §2.1).
 /// Messages that were given to a ring.
 pub(super) fn given_to_rings(news: &Counters) -> u64 {
     let messages = news.packets.get(Class::Isakmp as usize).copied();
     messages.unwrap_or_default().saturating_sub(news.lost_messages)
 }
 
+/// ESP that has no slot of its own: counted in total, told under SPI 0, which is nobody's (RFC 4303 §2.1).
 fn unnamed_esp(news: &Counters, first: Timestamp, last: Timestamp) -> Option<Observation<'static>> {
     let packets = news.overflow_packets + news.reserved_packets;
     (packets > 0).then_some(Observation::Esp(Esp {

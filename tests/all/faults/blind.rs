@@ -39,7 +39,7 @@ fn what_was_due_while_no_agent_ran_is_uncertain() {
         };
         let agent = start();
         let injector = Injector::open(Network::INJECT).unwrap();
-        injector.send_frame(&rekey()).unwrap();
+        injector.send_frame(&rekey(1)).unwrap();
         agent.until_counted(1).unwrap();
         assert!(agent.stop().unwrap().success());
         // The next is due after 3 s, and overdue after 4.55 s more.
@@ -60,9 +60,9 @@ pub(super) fn overdue(events: &str) -> Vec<Value> {
         .collect()
 }
 
-/// A rekey of the group.
-pub(super) fn rekey() -> Vec<u8> {
-    let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[0; 400]);
+/// One of the rekeys of the group.
+pub(super) fn rekey(number: u8) -> Vec<u8> {
+    let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[number; 400]);
     let (server, member) = (([10, 1, 11, 2], 848).into(), ([10, 1, 13, 2], 848).into());
     craft::frame(&Ethernet::default(), server, member, &push)
 }

@@ -32,7 +32,7 @@ fn in_a_full_ring_every_message_is_seen_or_counted_as_lost_and_what_was_due_is_u
         ])
         .unwrap();
         let injector = Injector::open(Network::INJECT).unwrap();
-        injector.send_frame(&rekey()).unwrap();
+        injector.send_frame(&rekey(1)).unwrap();
         agent.until_counted(1).unwrap();
         agent.signal(Signal::SIGSTOP).unwrap();
         for number in 0..MESSAGES {

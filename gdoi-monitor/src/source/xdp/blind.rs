@@ -17,6 +17,8 @@ pub enum BlindSpot {
     Gro,
     /// The card merges received packets.
     Lro,
+    /// It is down, or nobody is at the other end of the cable.
+    NoCarrier,
     /// Another program at XDP comes first, and may drop or redirect.
     OtherXdpProgram,
     /// The card takes the outer VLAN tag off.
@@ -31,6 +33,7 @@ impl BlindSpot {
             Self::EgressOff => "egress_off",
             Self::Gro => "gro",
             Self::Lro => "lro",
+            Self::NoCarrier => "no_carrier",
             Self::OtherXdpProgram => "other_xdp_program",
             Self::VlanOffload => "vlan_offload",
         }
@@ -47,6 +50,9 @@ impl BlindSpot {
                 "the kernel merges received TCP and UDP streams first: class other counts fewer, longer packets"
             }
             Self::Lro => "the card merges received packets; `ethtool -K IF lro off rx-gro-hw off` stops it",
+            Self::NoCarrier => {
+                "the interface is down or without carrier: nothing comes by, and traffic may take another way"
+            }
             Self::OtherXdpProgram => "what the other program at XDP drops or redirects is not seen",
             Self::VlanOffload => {
                 "the card takes the outer VLAN tag off before XDP: its number is not seen; \
@@ -79,6 +85,7 @@ pub fn blind_spots(
         (BlindSpot::EgressOff, !directions.contains(&Direction::Egress)),
         (BlindSpot::Gro, is_at_tc && is_on("rx-gro")),
         (BlindSpot::Lro, is_on("rx-lro") || is_on("rx-gro-hw")),
+        (BlindSpot::NoCarrier, !link.has_carrier),
         (
             BlindSpot::OtherXdpProgram,
             is_taken || (is_at_tc && link.xdp_program.is_some()),

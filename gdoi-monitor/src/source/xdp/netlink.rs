@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoKind, LinkAttribute, LinkHeader, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+    InfoKind, LinkAttribute, LinkFlags, LinkHeader, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+    XdpAttached,
 };
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -24,6 +25,8 @@ pub struct Link {
     pub index: u32,
     /// Whether its frames begin with an Ethernet header.
     pub is_ethernet: bool,
+    /// Whether it is up, and there is somebody at the other end of the cable.
+    pub has_carrier: bool,
     /// What it is, if it is not hardware: `vlan`, `bond`, `bridge`, `veth` ...
     pub kind: Option<String>,
     /// The interface it is made of: that of a VLAN; the peer of a veth.
@@ -134,6 +137,7 @@ fn link(message: LinkMessage) -> Option<Link> {
     let LinkHeader {
         index,
         link_layer_type,
+        flags,
         ..
     } = message.header;
     let mut name = None;
@@ -141,6 +145,7 @@ fn link(message: LinkMessage) -> Option<Link> {
         name: String::new(),
         index,
         is_ethernet: matches!(link_layer_type, LinkLayerType::Ether | LinkLayerType::Loopback),
+        has_carrier: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
         kind: None,
         lower: None,
         master: None,
@@ -201,6 +206,7 @@ mod tests {
                 name: "lo".to_owned(),
                 index: 1,
                 is_ethernet: true,
+                has_carrier: true,
                 kind: None,
                 lower: None,
                 master: None,

@@ -29,6 +29,7 @@ mod tests {
             name: name.to_owned(),
             index,
             is_ethernet: true,
+            has_carrier: true,
             kind: (!kind.is_empty()).then(|| kind.to_owned()),
             lower,
             master,

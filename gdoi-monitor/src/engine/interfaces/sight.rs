@@ -1,0 +1,150 @@
+//! Since when something that was watched is not seen: its interface is gone, is down, or has lost the program.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+use gdoi_core::observation::{Loss, LossKind};
+
+use super::Key;
+
+/// Which interfaces are seen, and which no longer are.
+///
+/// One that never was seen, such as a spare port without a cable, is no blindness.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    of: BTreeMap<Key, State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Seen,
+    Blind { since: Timestamp },
+}
+
+impl Sight {
+    /// Notes whether an interface is seen now; all was well when the counters were last `looked` at.
+    ///
+    /// Gives the window to tell of, where that has changed.
+    pub(super) fn note(
+        &mut self,
+        key: &Key,
+        is_seen: bool,
+        looked: Timestamp,
+        now: Timestamp,
+    ) -> Option<Loss> {
+        let (next, from) = match (self.of.get(key), is_seen) {
+            (None, true) => (State::Seen, None),
+            (Some(State::Blind { since }), true) => (State::Seen, Some(*since)),
+            (Some(State::Seen), false) => (State::Blind { since: looked }, Some(looked)),
+            (None | Some(State::Blind { .. }), false) | (Some(State::Seen), true) => return None,
+        };
+        self.of.insert(key.clone(), next);
+        from.map(|from| Loss {
+            from,
+            until: now,
+            kind: LossKind::Blind,
+            count: None,
+        })
+    }
+
+    /// Since when not everything is seen. What a pattern stands for is missed for a while only: interfaces of containers
+    /// go for good.
+    pub(super) fn blind_since(&self, now: Timestamp, is_named: impl Fn(&str) -> bool) -> Option<Timestamp> {
+        let blind = self.blind();
+        let missed = blind.filter(|(key, since)| now.since(*since) < MISSED || is_named(&key.0));
+        missed.map(|(_, since)| since).min()
+    }
+
+    /// The one that is blind for the longest time, where there are more than can be remembered.
+    pub(super) fn surplus(&self) -> Option<Key> {
+        let longest = self.blind().min_by_key(|(_, since)| *since)?;
+        (self.blind().count() > BLIND_AT_MOST).then(|| longest.0.clone())
+    }
+
+    /// Whether it is seen, or ever was.
+    pub(super) fn knows(&self, key: &Key) -> bool {
+        self.of.contains_key(key)
+    }
+
+    /// Forgets an interface.
+    pub(super) fn forget(&mut self, key: &Key) {
+        self.of.remove(key);
+    }
+
+    fn blind(&self) -> impl Iterator<Item = (&Key, Timestamp)> {
+        self.of.iter().filter_map(|(key, state)| match state {
+            State::Seen => None,
+            State::Blind { since } => Some((key, *since)),
+        })
+    }
+}
+
+/// How long an interface that only a pattern stands for is missed.
+const MISSED: Duration = Duration::from_mins(10);
+/// Interfaces that were seen and are not, whose counts are kept.
+const BLIND_AT_MOST: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::xdp::Direction;
+
+    fn key(name: &str) -> Key {
+        (name.to_owned(), Direction::Ingress)
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::ZERO.after(Duration::from_secs(seconds))
+    }
+
+    fn note(sight: &mut Sight, name: &str, is_seen: bool, now: u64) -> Option<(Timestamp, Timestamp)> {
+        let window = sight.note(&key(name), is_seen, at(now - 1), at(now));
+        window.map(|loss| (loss.from, loss.until))
+    }
+
+    #[test]
+    fn a_blindness_is_told_when_it_begins_and_whole_when_it_ends() {
+        let mut sight = Sight::default();
+        assert_eq!(note(&mut sight, "a", true, 10), None);
+        assert_eq!(note(&mut sight, "a", false, 20), Some((at(19), at(20))));
+        assert_eq!(note(&mut sight, "a", false, 30), None);
+        assert_eq!(sight.blind_since(at(40), |_| true), Some(at(19)));
+        assert_eq!(note(&mut sight, "a", true, 50), Some((at(19), at(50))));
+        assert_eq!(sight.blind_since(at(60), |_| true), None);
+    }
+
+    #[test]
+    fn a_spare_port_is_no_blindness() {
+        let mut sight = Sight::default();
+        assert_eq!(note(&mut sight, "a", false, 10), None);
+        assert_eq!(sight.blind_since(at(20), |_| true), None);
+        assert_eq!(note(&mut sight, "a", true, 30), None);
+    }
+
+    #[test]
+    fn only_what_has_a_name_is_missed_for_ever() {
+        let mut sight = Sight::default();
+        for (name, gone) in [("named", 2_000), ("other", 1_000)] {
+            note(&mut sight, name, true, 10);
+            note(&mut sight, name, false, gone);
+        }
+        let since = |now| sight.blind_since(at(now), |name| name == "named");
+        assert_eq!(since(1_500), Some(at(999)));
+        assert_eq!(since(100_000), Some(at(1_999)));
+    }
+
+    #[test]
+    fn of_too_many_the_first_is_given_up() {
+        let mut sight = Sight::default();
+        for number in 1..=BLIND_AT_MOST as u64 + 1 {
+            assert_eq!(sight.surplus(), None);
+            let name = format!("{number}");
+            note(&mut sight, &name, true, number);
+            note(&mut sight, &name, false, number);
+        }
+        assert_eq!(sight.surplus(), Some(key("1")));
+        sight.forget(&key("1"));
+        assert_eq!(sight.surplus(), None);
+    }
+}
