@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::{Header, PAYLOAD_SA};
+use smallvec::SmallVec;
 
 use super::pull::Step;
 use super::{Association, Mode, octets, step};
@@ -112,7 +113,7 @@ impl Tracker {
             ended: false,
             completed: 0,
             kind: RegistrationKind::Initial,
-            pulls: Vec::new(),
+            pulls: SmallVec::new(),
             armed: Armed::default(),
         };
         let inserted = self.associations.insert(cookie, association);

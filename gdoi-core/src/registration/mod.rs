@@ -6,12 +6,12 @@ mod isakmp;
 mod outcome;
 mod pull;
 
-use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use gdoi_wire::isakmp::Cookie;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub(crate) use pull::Pull;
 
@@ -97,7 +97,8 @@ pub(crate) struct Association {
     pub(crate) ended: bool,
     pub(crate) completed: u16,
     pub(crate) kind: RegistrationKind,
-    pub(crate) pulls: Vec<Pull>,
+    /// There is rarely a second.
+    pub(crate) pulls: SmallVec<[Pull; 1]>,
     #[serde(skip)]
     pub(crate) armed: Armed,
 }
@@ -176,8 +177,6 @@ impl Association {
                 let done = self.pulls.iter().position(Pull::is_complete).unwrap_or(0);
                 self.pulls.remove(done);
             }
-            // There is rarely a second.
-            self.pulls.reserve_exact(1);
             self.pulls.push(Pull::new(message_id, now));
             self.pulls.len() - 1
         });

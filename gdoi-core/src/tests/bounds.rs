@@ -143,9 +143,9 @@ fn a_clock_that_jumps_is_clamped_and_counted() {
 fn entries_stay_small() {
     use crate::member::Member;
     use crate::peer::Peer;
-    use crate::registration::{Association, Pull};
+    use crate::registration::Association;
     use crate::tek::{Sent, SpiKey};
-    assert!(size_of::<([u8; 8], Association)>() + size_of::<Pull>() <= 168);
+    assert!(size_of::<([u8; 8], Association)>() <= 152);
     assert!(size_of::<(SpiKey, Sent)>() <= 80);
     assert!(size_of::<(Peer, Member)>() <= 160);
 }
