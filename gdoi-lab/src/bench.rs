@@ -90,8 +90,8 @@ impl Section {
         match self {
             Self::Analyze => (
                 "A capture",
-                "A made capture of 256 MiB, read by `analyze`, `cat` and a C loop of libpcap in turns; medians of five, in \
-                 CPU time of the process. `cargo xtask bench offline` measures larger ones, and tshark.",
+                "A made capture of 1 GiB, read by `analyze`, `cat` and a C loop of libpcap in turns; medians of five, in \
+                 CPU time of the process. tshark has one turn with a quarter of it. `cargo xtask bench offline` takes other sizes.",
             ),
             Self::Memory => (
                 "Memory",
