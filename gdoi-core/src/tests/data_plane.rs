@@ -102,6 +102,23 @@ fn each_side_of_a_split_rolls_over_and_is_not_stale() {
     assert_eq!(script.count("spi_stale"), 1);
 }
 
+/// Rekeys every ten minutes let expect that a TEK lasts as long, and a little longer.
+#[test]
+fn an_spi_is_stale_after_the_time_that_rekeys_let_expect() {
+    let mut script = script([sites()]);
+    for (sequence, spi, seconds) in [(1, 0x1000, 600), (2, 0x2000, 600), (3, 0x3000, 490)] {
+        script.push(KS, MULTICAST, 1, sequence);
+        traffic(&mut script, seconds, spi, spi);
+    }
+    script.push(KS, MULTICAST, 1, 4);
+    let stale = |script: &Script| script.snapshot().groups["G1"].esp.stale_packets;
+    traffic(&mut script, 210, 0x4000, 0x3000);
+    assert_eq!(stale(&script), 0);
+    traffic(&mut script, 60, 0x4000, 0x3000);
+    // What was seen in a second is of its beginning.
+    assert_eq!(stale(&script), 29);
+}
+
 #[test]
 fn esp_without_configuration_belongs_to_a_group_once_it_followed_a_rekey() {
     let mut script = script([]);

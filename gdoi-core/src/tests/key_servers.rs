@@ -47,6 +47,24 @@ fn a_failover_keeps_the_cookies() {
     );
 }
 
+/// Between two rekeys nobody speaks; only when one is overdue another may be a key server in its place.
+#[test]
+fn a_stranger_takes_over_no_group_whose_next_rekey_is_not_due() {
+    let takes_over_after = |seconds: f64| {
+        let stranger = "10.0.0.9";
+        let mut script = script([multicast()]);
+        for sequence in 1..=4 {
+            script.push(KS, MULTICAST, 1, sequence).wait(600.0);
+        }
+        script.push(KS, MULTICAST, 1, 5).wait(seconds);
+        script.push(stranger, MULTICAST, 7, 1);
+        let servers = &script.snapshot().groups["G1"].key_servers;
+        servers.contains_key(&address(stranger))
+    };
+    assert!(!takes_over_after(300.0));
+    assert!(takes_over_after(700.0));
+}
+
 #[test]
 fn two_live_chains_of_one_parent_are_a_split() {
     let mut script = script([multicast()]);

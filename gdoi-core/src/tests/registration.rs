@@ -161,6 +161,81 @@ fn a_key_server_that_does_not_answer_is_down() {
 }
 
 #[test]
+fn failures_are_counted_by_the_stage_they_ended_in() {
+    let mut script = script([group("G1")]);
+    script.register(&member(1), KS);
+    script.main_mode(&member(2), KS, 1);
+    script.main_mode(&member(3), KS, 5);
+    script.wait(31.0).advance();
+    let servers = &script.snapshot().groups["G1"].key_servers;
+    let failed = &servers[&KS.parse().unwrap()].failed_at;
+    let failed: Vec<_> = failed.iter().map(|(stage, count)| (*stage, *count)).collect();
+    assert_eq!(failed, [(Stage::Mm1, 1), (Stage::Auth, 1)]);
+}
+
+/// Nothing is known of either end: who asks first is the member.
+#[test]
+fn a_registration_that_began_before_is_told_when_it_is_complete() {
+    let mut script = script([]);
+    let gm = member(1);
+    for number in 1..=4 {
+        assert_eq!(script.count("registration_completed"), 0);
+        script.pull_message(&gm, KS, (0xa1, 0xb1), 7, number);
+    }
+    assert_eq!(script.count("registration_completed"), 1);
+    let told = script.out.last().unwrap();
+    assert_eq!(
+        (told.member.unwrap().ip(), told.key_server),
+        (gm.parse().unwrap(), Some(KS.parse().unwrap()))
+    );
+}
+
+#[test]
+fn at_a_key_server_that_is_known_a_registration_begins_with_its_pull_at_the_latest() {
+    let mut script = script([]);
+    script.register(&member(1), KS);
+    let started = script.count("registration_started");
+    script.pull_message(&member(2), KS, (0xa1, 0xb1), 7, 1);
+    assert_eq!(script.count("registration_started"), started + 1);
+}
+
+#[test]
+fn a_member_that_was_sent_rekeys_registers_again() {
+    let mut script = script([group("G1")]);
+    script.push(KS, &member(1), 1, 1).wait(1.0);
+    script.register(&member(1), KS);
+    assert_eq!(ends(&script)[0].kind, RegistrationKind::ReRegistration);
+}
+
+/// Four octets of a key that look like the domain of GDOI.
+#[test]
+fn only_an_sa_payload_tells_the_domain() {
+    let mut script = script([]);
+    let key_exchange = Wire {
+        cookies: (0xa1, 0),
+        next_payload: 4,
+        version: 0x10,
+        exchange: 2,
+        flags: 0,
+        message_id: 0,
+        length: 200,
+        fingerprint: 2,
+    };
+    script.message(&member(1), KS, key_exchange);
+    assert_eq!(script.count("registration_started"), 0);
+    script.message(
+        &member(2),
+        KS,
+        Wire {
+            cookies: (0xa2, 0),
+            next_payload: 1,
+            ..key_exchange
+        },
+    );
+    assert_eq!(script.count("registration_started"), 1);
+}
+
+#[test]
 fn several_pulls_in_one_phase_1_are_several_groups() {
     let mut script = script([]);
     let gm = member(1);
