@@ -235,6 +235,22 @@ fn only_an_sa_payload_tells_the_domain() {
     assert_eq!(script.count("registration_started"), 1);
 }
 
+/// At a key server that also ends tunnels of its own: those have the domain of IPsec.
+#[test]
+fn a_quick_mode_of_three_messages_is_no_failed_registration() {
+    for (messages, failed) in [(2, 1), (3, 0)] {
+        let mut script = script([]);
+        script.register(&member(1), KS);
+        script.domain = 1;
+        let cookies = script.main_mode(&member(2), KS, 6);
+        for number in 1..=messages {
+            script.pull_message(&member(2), KS, cookies, 7, number);
+        }
+        script.wait(31.0).advance();
+        assert_eq!(script.count("registration_failed"), failed, "{messages} messages");
+    }
+}
+
 #[test]
 fn several_pulls_in_one_phase_1_are_several_groups() {
     let mut script = script([]);

@@ -26,6 +26,8 @@ pub(super) struct Script {
     pub(super) now: Timestamp,
     /// Phases 1 so far: each has cookies of its own.
     associations: u64,
+    /// Domain of interpretation in SA payloads (RFC 6407 §2.1).
+    pub(super) domain: u64,
     /// Hand every observation in with as many calls of `advance` as there are seconds before it.
     pub(super) finely: bool,
 }
@@ -88,6 +90,7 @@ pub(super) fn limited(groups: impl IntoIterator<Item = GroupConfig>, limits: Lim
         out: Vec::new(),
         now: Timestamp::from_nanos(1_000_000_000_000),
         associations: 0,
+        domain: 2,
         finely: false,
     }
 }
@@ -171,7 +174,7 @@ impl Script {
             length: 80 + u32::try_from(number).unwrap(),
             // The domain of interpretation stands in octets 4 to 7.
             fingerprint: if number <= 2 {
-                2
+                self.domain
             } else {
                 cookies.0 * 16 + number as u64
             },
