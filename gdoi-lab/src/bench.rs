@@ -21,6 +21,7 @@ use std::path::Path;
 use anyhow::Result;
 
 pub use document::{Measured, document};
+pub(crate) use row::number;
 pub use row::{Row, Unit, Wanted};
 
 /// How much is measured.

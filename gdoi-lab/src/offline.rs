@@ -1,6 +1,7 @@
 //! What `analyze` costs, against reading the file, a loop of libpcap and tshark, on captures of mostly other traffic.
 
 mod capture;
+mod instructions;
 mod rivals;
 mod usage;
 
@@ -11,6 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+pub use instructions::Instructions;
 pub use usage::Usage;
 
 /// What is measured.
@@ -90,7 +92,7 @@ impl Offline {
     }
 
     fn tshark(&self, folder: &Path) -> Result<Option<Tshark>> {
-        if self.tshark_octets == 0 || !rivals::has_tshark() {
+        if self.tshark_octets == 0 || !rivals::has("tshark") {
             return Ok(None);
         }
         let path = folder.join("tshark.pcap");

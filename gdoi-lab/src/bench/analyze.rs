@@ -1,9 +1,9 @@
 //! What analysing a capture costs, against reading its file and against a loop of libpcap.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::row::{Row, Unit, Wanted, number};
-use crate::offline::Offline;
+use crate::offline::{Instructions, Offline};
 
 /// Makes a capture, and has all turns with it; tshark has its own, for it takes minutes for each gigabyte.
 pub(super) fn run() -> Result<Vec<Row>> {
@@ -53,6 +53,12 @@ pub(super) fn run() -> Result<Vec<Row>> {
             report.small.peak_octets >> 20
         )),
     );
+    let work = tempfile::tempdir().context("make a folder for captures")?;
+    if let Some(Instructions { frame, message }) = Instructions::count(work.path())? {
+        let row = |what, count| Row::new(what, count, Unit::Instructions);
+        rows.push(row("analyze, a frame that has nothing to tell", frame));
+        rows.push(row("analyze, a message, with all that is said of it", message));
+    }
     Ok(rows)
 }
 

@@ -142,6 +142,6 @@ impl fmt::Display for Row {
 
 /// A count as a number to reckon with.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-pub(super) fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }

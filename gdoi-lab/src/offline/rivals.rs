@@ -21,9 +21,9 @@ pub(super) fn tshark(path: &Path) -> Command {
     tshark
 }
 
-/// Whether tshark can be started.
-pub(super) fn has_tshark() -> bool {
-    Command::new("tshark")
+/// Whether a program can be started.
+pub(super) fn has(program: &str) -> bool {
+    Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
