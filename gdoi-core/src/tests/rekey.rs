@@ -295,6 +295,38 @@ fn nothing_is_overdue_after_a_deletion() {
     assert_eq!(overdue(&script), []);
 }
 
+/// Half as long as the others, but a policy fits into it.
+#[test]
+fn a_shorter_rekey_is_no_deletion() {
+    let mut script = script([multicast()]);
+    for sequence in 1..=5 {
+        script.push_of(KS, MULTICAST, 1, sequence, 800).wait(600.0);
+    }
+    script
+        .push_of(KS, MULTICAST, 1, 6, 400)
+        .wait(600.0)
+        .push(KS, MULTICAST, 1, 7);
+    script.wait(600.0).advance();
+    assert!(
+        rekeys(&script)
+            .iter()
+            .all(|rekey| rekey.kind != RekeyKind::Delete)
+    );
+}
+
+#[test]
+fn a_rekey_that_comes_late_is_known_behind_one_to_many_members() {
+    let mut script = script([group("G1")]);
+    for sequence in 1..=2 {
+        for number in 0..40 {
+            script.push(KS, &member(number), 1, sequence).wait(0.01);
+        }
+        script.wait(600.0);
+    }
+    script.push(KS, &member(1), 1, 1).wait(600.0).advance();
+    assert_eq!(rekeys(&script).len(), 2, "{:?}", rekeys(&script));
+}
+
 #[test]
 fn the_last_rekey_under_old_cookies_delivered_the_new() {
     let mut script = script([multicast()]);
