@@ -109,7 +109,7 @@ impl Events {
                 Err(error) => tracing::error!(%error, "cannot write an event as JSON"),
             }
         }
-        if let Some((last, others)) = self.outputs.split_last() {
+        if let Some((last, others)) = self.outputs.split_last_mut() {
             for output in others {
                 output.take(lines.clone());
             }

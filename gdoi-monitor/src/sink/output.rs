@@ -9,12 +9,12 @@ mod tests;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
 use std::time::Duration;
 
 use gdoi_core::transition::Severity;
+
+use super::worker::Worker;
 
 /// An event, ready to be written.
 #[derive(Clone, Debug)]
@@ -78,14 +78,8 @@ impl EventLoss {
 /// A place for events, with its thread and what waits for it.
 #[derive(Debug)]
 pub struct Output {
-    queue: SyncSender<Parcel>,
+    worker: Worker<Vec<Line>>,
     shared: Arc<Shared>,
-}
-
-enum Parcel {
-    Lines(Vec<Line>),
-    /// Everything before it was written.
-    Mark(SyncSender<()>),
 }
 
 /// What both sides of the queue know.
@@ -100,28 +94,27 @@ struct Shared {
 
 impl Output {
     /// Starts to write to `target`, which logs and pages call `name`.
-    pub fn start(name: &'static str, target: impl Target) -> io::Result<Self> {
+    pub fn start(name: &'static str, mut target: impl Target) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             name,
             waiting: AtomicUsize::new(0),
             lost: Default::default(),
             trouble: RwLock::new(None),
         });
-        let (queue, parcels) = sync_channel(MAX_PARCELS);
         let theirs = Arc::clone(&shared);
-        // It ends with the queue; nobody waits for one that hangs.
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || write_all(&theirs, target, &parcels))?;
-        Ok(Self { queue, shared })
+        let write = move |lines: Vec<Line>| theirs.write(&mut target, &lines);
+        Ok(Self {
+            worker: Worker::start(name, MAX_PARCELS, write)?,
+            shared,
+        })
     }
 
     /// Hands over events. They are counted as lost when too many wait already.
-    pub fn take(&self, lines: Vec<Line>) {
+    pub fn take(&mut self, lines: Vec<Line>) {
         let count = lines.len();
         let waiting = self.shared.waiting.fetch_add(count, Ordering::Relaxed);
         let is_full = waiting + count > MAX_WAITING;
-        if is_full || self.queue.try_send(Parcel::Lines(lines)).is_err() {
+        if is_full || !self.worker.hand_over(lines) {
             self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
             self.shared.lose(EventLoss::QueueFull, count);
         }
@@ -129,14 +122,8 @@ impl Output {
 
     /// Waits a while until everything handed over was written.
     pub fn flush(&self) {
-        let (mark, reached) = sync_channel(1);
-        match self.queue.try_send(Parcel::Mark(mark)) {
-            Ok(()) => {
-                if reached.recv_timeout(LAST_WRITES).is_err() {
-                    tracing::error!(output = self.shared.name, "events were not written in time");
-                }
-            }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        if !self.worker.wait(LAST_WRITES) {
+            tracing::error!(output = self.shared.name, "events were not written in time");
         }
     }
 
@@ -159,6 +146,17 @@ impl Output {
 }
 
 impl Shared {
+    fn write(&self, target: &mut impl Target, lines: &[Line]) {
+        match target.write(lines) {
+            Ok(()) => self.note(None),
+            Err((written, error)) => {
+                self.lose(EventLoss::of(&error), lines.len().saturating_sub(written));
+                self.note(Some(&error));
+            }
+        }
+        self.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
+    }
+
     fn lose(&self, why: EventLoss, count: usize) {
         if let Some(lost) = self.lost.get(why as usize) {
             lost.fetch_add(count as u64, Ordering::Relaxed);
@@ -179,26 +177,6 @@ impl Shared {
                 *trouble = None;
             }
             _ => {}
-        }
-    }
-}
-
-/// Writes what comes until nobody can send any more.
-fn write_all(shared: &Shared, mut target: impl Target, parcels: &Receiver<Parcel>) {
-    for parcel in parcels {
-        match parcel {
-            Parcel::Lines(lines) => {
-                match target.write(&lines) {
-                    Ok(()) => shared.note(None),
-                    Err((written, error)) => {
-                        shared.lose(EventLoss::of(&error), lines.len().saturating_sub(written));
-                        shared.note(Some(&error));
-                    }
-                }
-                shared.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
-            }
-            // Whoever waited may have given up.
-            Parcel::Mark(mark) => drop(mark.try_send(())),
         }
     }
 }

@@ -129,7 +129,7 @@ fn a_full_disk_loses_whole_events_and_is_written_again_when_there_is_room() {
         )
         .unwrap();
         let path = disk.join("events");
-        let output = Output::start("file", EventFile::open(&path, Rotation::default()).unwrap()).unwrap();
+        let mut output = Output::start("file", EventFile::open(&path, Rotation::default()).unwrap()).unwrap();
         let is_whole = || {
             fs::read_to_string(&path)
                 .unwrap()
@@ -174,7 +174,7 @@ impl Target for Slow {
 fn one_that_takes_nothing_stops_nobody() {
     let (go, told) = channel();
     let (taken, written) = channel();
-    let output = Output::start("slow", Slow(told, taken)).unwrap();
+    let mut output = Output::start("slow", Slow(told, taken)).unwrap();
     let parcel = MAX_WAITING / 4;
     for _ in 0..10 {
         output.take(vec![line("{}"); parcel]);
@@ -193,7 +193,7 @@ fn one_that_takes_nothing_stops_nobody() {
 #[test]
 fn a_reader_that_is_gone_is_said() {
     let (reader, writer) = io::pipe().unwrap();
-    let output = Output::start("stdout", Stream(writer)).unwrap();
+    let mut output = Output::start("stdout", Stream(writer)).unwrap();
     drop(reader);
     output.take(lines(0..5));
     output.flush();
@@ -207,7 +207,7 @@ fn the_journal_gets_entries_that_can_be_found() {
     let path = folder.path().join("socket");
     assert!(Journal::open(&path).is_err(), "there is no journal");
     let socket = UnixDatagram::bind(&path).unwrap();
-    let output = Output::start("journal", Journal::open(&path).unwrap()).unwrap();
+    let mut output = Output::start("journal", Journal::open(&path).unwrap()).unwrap();
     output.take(lines(7..8));
     let fields = entry(&socket);
     let expect = [
