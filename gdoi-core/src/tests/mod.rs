@@ -2,11 +2,13 @@
 
 mod bounds;
 mod bursts;
+mod claims;
 mod data_plane;
 mod floods;
 mod inband;
 mod kek;
 mod key_servers;
+mod overdue;
 mod prefixes;
 mod records;
 mod registration;

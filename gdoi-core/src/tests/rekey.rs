@@ -5,9 +5,9 @@ use std::vec::Vec;
 
 use super::script::{KS, MULTICAST, Script, address, group, member, script};
 use crate::config::{GroupConfig, Retransmit};
-use crate::transition::{Certainty, Reason, Rekey, RekeyKind, Transport, What};
+use crate::transition::{Reason, Rekey, RekeyKind, Transport, What};
 
-fn rekeys(script: &Script) -> Vec<Rekey> {
+pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
     let rekeys = script.whats().filter_map(|what| match what {
         What::Rekey(rekey) => Some(*rekey),
         _ => None,
@@ -15,7 +15,7 @@ fn rekeys(script: &Script) -> Vec<Rekey> {
     rekeys.collect()
 }
 
-fn multicast() -> GroupConfig {
+pub(super) fn multicast() -> GroupConfig {
     GroupConfig {
         rekey_address: Some(address(MULTICAST)),
         ..group("G1")
@@ -247,71 +247,6 @@ fn who_registers_before_the_replaced_tek_ends_missed_the_rekey() {
         let reason = reason_after(wait, true);
         assert_ne!(reason, Some(Reason::MissedRekey), "{wait} s, acknowledged");
     }
-}
-
-/// Rekeys every ten minutes, then silence.
-fn silence(blind: bool) -> Script {
-    let mut script = script([multicast()]);
-    for sequence in 1..=5 {
-        script.push(KS, MULTICAST, 1, sequence).wait(600.0);
-    }
-    if blind {
-        script.blind(300.0);
-    }
-    script.wait(600.0).advance();
-    script
-}
-
-fn overdue(script: &Script) -> Vec<Certainty> {
-    let overdue = script.whats().filter_map(|what| match what {
-        What::RekeyOverdue(overdue) => Some(overdue.certainty),
-        _ => None,
-    });
-    overdue.collect()
-}
-
-#[test]
-fn a_rekey_that_does_not_come_is_overdue_once() {
-    let mut script = silence(false);
-    assert_eq!(overdue(&script), [Certainty::Certain]);
-    assert!(script.snapshot().groups["G1"].rekey.overdue);
-    script.wait(600.0).push(KS, MULTICAST, 1, 6);
-    assert!(!script.snapshot().groups["G1"].rekey.overdue);
-}
-
-#[test]
-fn a_silence_while_blind_proves_nothing() {
-    assert_eq!(overdue(&silence(true)), [Certainty::Uncertain]);
-}
-
-#[test]
-fn nothing_is_overdue_after_a_deletion() {
-    let mut script = script([multicast()]);
-    for sequence in 1..=5 {
-        script.push(KS, MULTICAST, 1, sequence).wait(600.0);
-    }
-    script.push_of(KS, MULTICAST, 1, 6, 212).wait(6_000.0).advance();
-    assert_eq!(rekeys(&script).last().unwrap().kind, RekeyKind::Delete);
-    assert_eq!(overdue(&script), []);
-}
-
-/// Half as long as the others, but a policy fits into it.
-#[test]
-fn a_shorter_rekey_is_no_deletion() {
-    let mut script = script([multicast()]);
-    for sequence in 1..=5 {
-        script.push_of(KS, MULTICAST, 1, sequence, 800).wait(600.0);
-    }
-    script
-        .push_of(KS, MULTICAST, 1, 6, 400)
-        .wait(600.0)
-        .push(KS, MULTICAST, 1, 7);
-    script.wait(600.0).advance();
-    assert!(
-        rekeys(&script)
-            .iter()
-            .all(|rekey| rekey.kind != RekeyKind::Delete)
-    );
 }
 
 #[test]
