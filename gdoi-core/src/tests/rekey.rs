@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::script::{KS, MULTICAST, Script, address, group, member, script};
 use crate::config::{GroupConfig, Retransmit};
-use crate::transition::{Reason, Rekey, RekeyKind, Transport, What};
+use crate::transition::{Evidence, Reason, Rekey, RekeyKind, Transport, What};
 
 pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
     let rekeys = script.whats().filter_map(|what| match what {
@@ -289,4 +289,16 @@ fn the_last_rekey_under_old_cookies_delivered_the_new() {
         .collect();
     assert_eq!(corrected, [(unknown, tek), (unknown, tek)]);
     assert_eq!(script.snapshot().groups["G1"].kek.changes, 1);
+}
+
+#[test]
+fn a_rekey_as_long_as_those_that_brought_a_kek_is_told_by_its_length() {
+    let mut script = script([multicast()]);
+    for kek in 1..=2 {
+        script.push_of(KS, MULTICAST, kek, 1, 700).wait(300.0);
+        script.push_of(KS, MULTICAST, kek, 2, 900).wait(40.0);
+    }
+    script.wait(60.0).advance();
+    let last = rekeys(&script).pop().unwrap();
+    assert_eq!((last.kind, last.evidence), (RekeyKind::Kek, Evidence::Length));
 }
