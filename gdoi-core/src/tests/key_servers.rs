@@ -76,6 +76,8 @@ fn two_live_chains_of_one_parent_are_a_split() {
         script.push(KS, MULTICAST, 1, 10 + sequence).wait(300.0);
     }
     assert_eq!(script.count("kek_split"), 1, "{:?}", script.out);
+    // The second took over; that they go on by turns is no news.
+    assert_eq!(script.count("key_server_changed"), 1);
 }
 
 #[test]
