@@ -155,6 +155,14 @@ fn the_verdict_follows_the_lead() {
 
 #[test]
 fn other_timers_are_told_apart() {
+    let hardly_late = Renewal::After(15);
+    check_verdict(
+        Case {
+            renewal: hardly_late,
+            ..CASE
+        },
+        Verdict::Legacy,
+    );
     let late = Renewal::After(60);
     check_verdict(
         Case {
@@ -191,6 +199,20 @@ fn a_lifetime_that_nobody_configured_is_learned() {
         script.out
     );
     assert_eq!(behaviors(&script).last().unwrap().verdict, Verdict::New);
+}
+
+/// A rekey of TEKs takes the KEK with it when it falls due before the KEK's own, which is at most one interval earlier.
+#[test]
+fn a_lifetime_is_learned_from_renewals_that_came_a_whole_interval_early() {
+    let case = Case {
+        configured: false,
+        lifetime: 7_200,
+        renewal: Renewal::Before(cisco_lead(7_200, Transport::Multicast) + 1_200),
+        cycles: 6,
+        ..CASE
+    };
+    let kek = &run(case).snapshot().groups["G1"].kek;
+    assert_eq!(kek.lifetime, Some(Duration::from_hours(2)));
 }
 
 #[test]
