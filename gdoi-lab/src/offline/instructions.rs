@@ -21,21 +21,25 @@ pub struct Instructions {
 }
 
 impl Instructions {
-    /// Counts them with captures in a folder: one without a frame, one of messages alone, one with others between them.
+    /// Counts them with captures in a folder: one without a frame, one of messages alone, and two with others between
+    /// them, one twice as long as the other, so that what has to be done once a second is not in it.
     /// `None` where valgrind is not installed.
     pub fn count(folder: &Path) -> Result<Option<Self>> {
         if !rivals::has("valgrind") {
             return Ok(None);
         }
         let path = folder.join("instructions.pcap");
+        let of = |octets| {
+            let frames = number(make(&path, octets)?);
+            Ok::<_, anyhow::Error>((frames, executed(&path)?))
+        };
+        let (messages, with_messages) = of(0)?;
+        let (few, with_few) = of(OCTETS)?;
+        let (many, with_many) = of(2 * OCTETS)?;
         PcapWriter::new(File::create(&path).context("create a capture")?)?.finish()?;
         let start = executed(&path)?;
-        let messages = number(make(&path, 0)?);
-        let with_messages = executed(&path)?;
-        let frames = number(make(&path, OCTETS)?);
-        let with_frames = executed(&path)?;
         Ok(Some(Self {
-            frame: (with_frames - with_messages) / (frames - messages),
+            frame: (with_many - with_few) / (many - few),
             message: (with_messages - start) / messages,
         }))
     }
@@ -63,7 +67,7 @@ fn refs(said: &str) -> Option<f64> {
     line.rsplit(' ').next()?.replace(',', "").parse().ok()
 }
 
-const OCTETS: u64 = 16 << 20;
+const OCTETS: u64 = 128 << 20;
 
 #[cfg(test)]
 mod tests {
