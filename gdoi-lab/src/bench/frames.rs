@@ -96,8 +96,10 @@ fn esp_cases() -> Vec<Case> {
         ..plain_esp("ESP, 1 SPI, sites configured", V4)
     };
     vec![
-        plain_esp(ONE_SPI, V4).at_most("P2", 1.20),
-        plain_esp("ESP in IPv6, 1 SPI", V6).at_most("P2", 1.20),
+        plain_esp(ONE_SPI, V4).at_most("P2", 1.20).because(SLOT),
+        plain_esp("ESP in IPv6, 1 SPI", V6)
+            .at_most("P2", 1.20)
+            .because(SLOT),
         plain("ESP behind a VLAN tag, 1 SPI", esp(&tagged, V4)),
         with_sites,
         turn("ESP, 1,024 SPIs in turn", "bench_turn_xdp", 1024).at_most("P3", 1.40),
@@ -189,6 +191,8 @@ pub(super) const WAKE: &str = "a record of zeros that wakes its reader instead";
 
 const COUNTED: &str = "finding what this CPU counts, and counting packet and octets of others, is in it; see what the same \
                        takes in C";
+const SLOT: &str = "finding what this CPU counts, the slot of the SPI in it, and counting there and in total are in it; see \
+                    what the same takes in C";
 const RING: &str = "a reservation in the ring, a record of two cache lines and a part of a reading of the clock are in it; \
                     see what the same takes in C";
 /// A round fits the ring: 30,000 records of 128 octets and a header of 8 are 4.1 of 4.2 million octets.
