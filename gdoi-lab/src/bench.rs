@@ -126,7 +126,7 @@ impl Section {
             Self::Ring => (
                 "Messages through the ring",
                 "A million messages a second from one thread, in bursts of 20,000 as fast as the program writes them; \
-                 another empties the ring every 5 ms and decodes each record, in CPU time of that thread.",
+                 another empties the ring every 5 ms, in turns with decoding each record and without, in CPU time of that thread.",
             ),
             Self::Tracker => (
                 "An observation in the tracker",

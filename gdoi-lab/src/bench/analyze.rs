@@ -33,7 +33,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
     }
     if let (Some(turn), Some(ratio)) = (report.tshark, report.tshark_to_analyze()) {
         // Reading takes as long an octet, whatever the capture.
-        let of_cat = turn.tshark.cpu / (report.cat.cpu / TSHARK_PART);
+        let of_cat = turn.tshark.cpu / (report.cat.cpu * number(TSHARK_OCTETS) / number(OCTETS));
         rows.push(
             Row::new("tshark -T fields, to analyze", ratio, Unit::Ratio)
                 .goal("P11", Wanted::AtLeast(400.0))
@@ -65,5 +65,4 @@ pub(super) fn run() -> Result<Vec<Row>> {
 const OCTETS: u64 = 1 << 30;
 /// A part of it for tshark.
 const TSHARK_OCTETS: u64 = OCTETS / 4;
-const TSHARK_PART: f64 = 4.0;
 const ROUNDS: usize = 5;

@@ -1,7 +1,7 @@
 //! The ring under a storm of messages: whether any is lost, and what it costs the agent to take them out.
 //!
 //! One thread test-runs the program in bursts, a million times a second on average; the other empties the ring every 5 ms,
-//! as the agent does, and decodes each record. Bursts, because the kernel takes many milliseconds to begin a test run.
+//! as the agent does, in turns with decoding each record, and without. Bursts, because the kernel takes many milliseconds to begin a test run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -78,9 +78,7 @@ fn an_interface_that_moves_to_another_namespace_leaves_no_program_there_and_is_w
                 .collect();
             let send = || {
                 let injector = Injector::open(Network::INJECT).unwrap();
-                for frame in &frames {
-                    injector.send_frame(frame).unwrap();
-                }
+                injector.send_batch(&frames).unwrap();
             };
             send();
             agent.until_counted(500).unwrap();

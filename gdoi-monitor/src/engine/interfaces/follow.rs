@@ -44,7 +44,9 @@ impl Interfaces {
             }
             // What was put back at once is told of once.
             let ended = self.see(&links, looked, now);
-            windows.extend(ended.into_iter().filter(|window| window.from < looked));
+            let is_new = |window: &Loss| !windows.contains(window);
+            let ended: Vec<Loss> = ended.into_iter().filter(is_new).collect();
+            windows.extend(ended);
         }
         self.forget_strangers(&links);
         windows
@@ -82,7 +84,9 @@ impl Interfaces {
         let Self { watches, sight, .. } = self;
         let is_there = |name: &str| links.iter().any(|link| link.name == name);
         watches.retain(|key, watch| watch.attached().is_some() || sight.knows(key) || is_there(&key.0));
-        while let Some(key) = sight.surplus() {
+        while let Some(key) =
+            sight.surplus(|key| watches.get(key).is_none_or(|watch| watch.attached().is_none()))
+        {
             sight.forget(&key);
             if let Some(mut watch) = watches.remove(&key) {
                 watch.forget();

@@ -56,10 +56,11 @@ impl Sight {
         missed.map(|(_, since)| since).min()
     }
 
-    /// The one that is blind for the longest time, where there are more than can be remembered.
-    pub(super) fn surplus(&self) -> Option<Key> {
-        let longest = self.blind().min_by_key(|(_, since)| *since)?;
-        (self.blind().count() > BLIND_AT_MOST).then(|| longest.0.clone())
+    /// Of those that are gone the one that went first, where there are more than can be remembered.
+    pub(super) fn surplus(&self, is_gone: impl Fn(&Key) -> bool) -> Option<Key> {
+        let gone = || self.blind().filter(|(key, _)| is_gone(key));
+        let first = gone().min_by_key(|(_, since)| *since)?;
+        (gone().count() > GONE_AT_MOST).then(|| first.0.clone())
     }
 
     /// Whether it is seen, or ever was.
@@ -82,8 +83,8 @@ impl Sight {
 
 /// How long an interface that only a pattern stands for is missed.
 const MISSED: Duration = Duration::from_mins(10);
-/// Interfaces that were seen and are not, whose counts are kept.
-const BLIND_AT_MOST: usize = 256;
+/// Interfaces that are gone, whose counts are kept.
+const GONE_AT_MOST: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -137,14 +138,16 @@ mod tests {
     #[test]
     fn of_too_many_the_first_is_given_up() {
         let mut sight = Sight::default();
-        for number in 1..=BLIND_AT_MOST as u64 + 1 {
-            assert_eq!(sight.surplus(), None);
+        for number in 1..=GONE_AT_MOST as u64 + 1 {
+            assert_eq!(sight.surplus(|_| true), None);
             let name = format!("{number}");
             note(&mut sight, &name, true, number);
             note(&mut sight, &name, false, number);
         }
-        assert_eq!(sight.surplus(), Some(key("1")));
+        assert_eq!(sight.surplus(|_| true), Some(key("1")));
+        // One that is only without carrier is watched on.
+        assert_eq!(sight.surplus(|one| *one != key("1")), None);
         sight.forget(&key("1"));
-        assert_eq!(sight.surplus(), None);
+        assert_eq!(sight.surplus(|_| true), None);
     }
 }
