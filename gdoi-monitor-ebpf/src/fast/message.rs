@@ -79,11 +79,13 @@ pub(super) fn is_left<H: Hook, const AT: usize>(raw: *mut c_void) -> bool {
     unsafe { to.write(last) };
     let behind = header + HEADER_OCTETS;
     record.fingerprint = zerocopy::transmute!([frame.word::<u64>(behind), frame.word::<u64>(behind + 8)]);
-    record.fingerprint_octets = FINGERPRINT_OCTETS as u8;
-    record.reserved = [0; 3];
-    record.site = 0;
-    record.sequence = 0;
-    record.spare = 0;
+    // From here to the end in words: 15 zero octets become a call that writes them one by one.
+    let end = (&raw mut *record).cast::<u64>().wrapping_add(END / 8);
+    let fingerprint_octets = u64::from_ne_bytes([FINGERPRINT_OCTETS as u8, 0, 0, 0, 0, 0, 0, 0]);
+    // SAFETY: two words from there are the end of the record, which is aligned for them.
+    unsafe { end.write(fingerprint_octets) };
+    // SAFETY: as above.
+    unsafe { end.wrapping_add(1).write(0) };
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     false
 }
@@ -91,6 +93,9 @@ pub(super) fn is_left<H: Hook, const AT: usize>(raw: *mut c_void) -> bool {
 // The last word of the header is followed by the SPI.
 const _: () = assert!(offset_of!(Record, header) % 8 == 0);
 const _: () = assert!(HEADER_OCTETS == 28 && offset_of!(Record, spi) == offset_of!(Record, header) + 28);
+/// Where octets of the fingerprint, site, sequence number and the spare word stand.
+const END: usize = offset_of!(Record, fingerprint_octets);
+const _: () = assert!(END % 8 == 0 && END + 16 == size_of::<Record>());
 /// From the IP header to the end of the fingerprint.
 const SHORTEST: usize = 20 + 8 + HEADER_OCTETS + FINGERPRINT_OCTETS;
 /// Offsets in the ISAKMP header (RFC 2408 §3.1).
