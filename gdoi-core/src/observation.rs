@@ -45,6 +45,7 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// The message in a record, with the snapshot that followed it. `None` when the record is of another kind.
+    #[inline]
     pub fn from_record(record: &Record, snapshot: &'a [u8]) -> Option<Self> {
         if record.kind != KIND_MESSAGE {
             return None;

@@ -213,6 +213,7 @@ impl Record {
     }
 
     /// Reads a record and the snapshot behind it. `None` for another version or too few octets.
+    #[inline]
     pub fn parse(octets: &[u8]) -> Option<(&Self, &[u8])> {
         if octets.first() != Some(&RECORD_VERSION) {
             return None;
@@ -223,16 +224,19 @@ impl Record {
     }
 
     /// The ISAKMP header.
+    #[inline]
     pub fn isakmp(&self) -> Header {
         Header::from(self.header)
     }
 
     /// IP source.
+    #[inline]
     pub fn source_address(&self) -> IpAddr {
         address(self.source)
     }
 
     /// IP destination.
+    #[inline]
     pub fn destination_address(&self) -> IpAddr {
         address(self.destination)
     }
