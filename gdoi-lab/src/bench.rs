@@ -2,11 +2,13 @@
 
 mod analyze;
 mod c;
+mod collection;
 mod counting;
 mod crowd;
 mod document;
 mod forwarding;
 mod frames;
+mod instructions;
 mod kernel;
 mod memory;
 mod objects;
@@ -52,6 +54,8 @@ pub enum Section {
     Kernel,
     /// The program against the same in C
     C,
+    /// What a packet takes of instructions
+    Instructions,
     /// What a packet costs a gateway
     Forwarding,
     /// Whether every packet is counted
@@ -68,11 +72,12 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order that they disturb each other least in.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Memory,
         Self::Start,
         Self::Kernel,
         Self::C,
+        Self::Instructions,
         Self::Forwarding,
         Self::Counting,
         Self::Ring,
@@ -113,6 +118,12 @@ impl Section {
                 "The same in C",
                 "The fast way in Rust and in C (`gdoi-lab/src/bench/program.c`, clang -O2), in turns, as above.",
             ),
+            Self::Instructions => (
+                "Instructions of a packet",
+                "The program as it was compiled, followed by an interpreter (`gdoi-lab/src/executed.rs`), once it knows the \
+                 SPI. What the kernel writes in line (a lookup in an array, the number of the CPU, jiffies) is one \
+                 instruction; what frozen globals decide, which the kernel leaves out, is in it.",
+            ),
             Self::Forwarding => (
                 "A packet through a gateway",
                 "Packets from one veth pair to another, in CPU time of the kernel's thread that receives, programs and \
@@ -134,7 +145,9 @@ impl Section {
             ),
             Self::Scrape => (
                 "A scrape",
-                "Medians of eleven pages of an agent with 170 groups and 10,000 members.",
+                "Medians of eleven pages of an agent with 170 groups and 10,000 members. The table of the program with 1,024 \
+                 SPIs, in CPU time of the thread; against it a hash map per CPU, read by \
+                 `BPF_MAP_LOOKUP_BATCH` from C (`gdoi-lab/src/bench/lookup_batch.c`).",
             ),
         }
     }
@@ -146,10 +159,11 @@ impl Section {
             Self::C => c::run(&std::fs::read(object)?, effort),
             Self::Counting => counting::run(effort.millions),
             Self::Forwarding => forwarding::run(&std::fs::read(object)?),
+            Self::Instructions => instructions::run(&std::fs::read(object)?),
             Self::Kernel => kernel::run(&std::fs::read(object)?, effort),
             Self::Memory => memory::run(),
             Self::Ring => ring::run(&std::fs::read(object)?, effort.storm),
-            Self::Scrape => scrape::rows(),
+            Self::Scrape => Ok([scrape::rows()?, collection::rows()?].concat()),
             Self::Start => start::run(&std::fs::read(object)?),
             Self::Tracker => tracker::run(),
         }

@@ -11,6 +11,7 @@ pub mod cpu;
 pub mod day;
 pub mod documents;
 pub mod endure;
+mod executed;
 pub mod flood;
 pub mod hostile;
 mod inject;
@@ -31,6 +32,7 @@ mod test_run;
 
 pub use agent::Agent;
 pub use capture::{Frame, Frames};
+pub use executed::{Executed, Followed};
 pub use inject::{Injector, Pace};
 pub use living::{Living, Said, configuration};
 pub use metrics::Metrics;

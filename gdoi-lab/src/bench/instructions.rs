@@ -1,0 +1,61 @@
+//! How many instructions a packet takes, and how many of them the same takes in C.
+
+use anyhow::Result;
+
+use super::c::{COMPARED, IN_C, compiled};
+use super::frames::{Case, cases};
+use super::row::{Row, Unit, Wanted};
+use crate::{Executed, Followed};
+
+/// Follows the programs in `object`, and C's.
+pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
+    let in_c = compiled()?;
+    let mut rows = Vec::new();
+    for case in cases().iter().filter(|case| COMPARED.contains(&case.name)) {
+        let ours = steady(object, PROGRAM, case)?;
+        rows.extend(of(case, ours));
+        if let Some(in_c) = &in_c {
+            let theirs = steady(in_c, IN_C, case)?;
+            rows.push(to_c(case, ours, theirs));
+        }
+    }
+    Ok(rows)
+}
+
+/// What a frame takes that has come before.
+fn steady(object: &[u8], program: &str, case: &Case) -> Result<Executed> {
+    let mut followed = Followed::new(object, program)?;
+    followed.frame(&case.frame)?;
+    followed.frame(&case.frame)
+}
+
+fn of(case: &Case, Executed { instructions, calls }: Executed) -> [Row; 2] {
+    let most = match case.name {
+        "TCP" | "TCP in IPv6" => Some(16.0),
+        "other UDP" => Some(24.0),
+        _ => None,
+    };
+    let instructions = Row::new(case.name, instructions.into(), Unit::Instructions);
+    let name = format!("{}: functions of the kernel that are called", case.name);
+    let calls = Row::new(name, calls.into(), Unit::Count);
+    match most {
+        Some(most) => [
+            instructions.goal("P1", Wanted::AtMost(most)).why(COUNTED),
+            calls.goal("P1", Wanted::AtMost(0.0)),
+        ],
+        None => [instructions, calls],
+    }
+}
+
+fn to_c(case: &Case, ours: Executed, theirs: Executed) -> Row {
+    let (ours, theirs) = (ours.instructions, theirs.instructions);
+    let ratio = f64::from(ours) / f64::from(theirs);
+    Row::new(format!("{}, to C's", case.name), ratio, Unit::Ratio)
+        .goal("P15", Wanted::AtMost(1.10))
+        .aside(format!("{ours} and {theirs}"))
+}
+
+/// The program itself.
+const PROGRAM: &str = "bench_xdp";
+const COUNTED: &str = "finding what this CPU counts takes eight of them, and counting packet and octets of others six; the \
+                       goal was set by a program that counts neither";

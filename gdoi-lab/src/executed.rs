@@ -1,0 +1,96 @@
+//! How many instructions a frame takes: the program, followed by an interpreter (RFC 9669).
+//!
+//! The program is as it was compiled. The kernel leaves out what frozen globals decide, and writes a lookup in an array,
+//! the number of the CPU and the jiffies in line; each of these counts as one instruction here and as no call.
+
+mod arithmetic;
+mod helpers;
+mod machine;
+mod memory;
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result, ensure};
+use aya_obj::Object;
+use aya_obj::generated::bpf_insn;
+use gdoi_wire::Class;
+use gdoi_wire::record::MAP_PARTS;
+
+use self::helpers::Helpers;
+use self::machine::Machine;
+use self::memory::Memory;
+
+/// What one frame took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// Instructions of the program.
+    pub instructions: u32,
+    /// Calls of functions of the kernel.
+    pub calls: u32,
+}
+
+/// A program with what it counts, for one frame after the other.
+#[derive(Debug)]
+pub struct Followed {
+    instructions: Vec<bpf_insn>,
+    memory: Memory,
+    helpers: Helpers,
+    /// Where the part of the first CPU begins.
+    part: u64,
+}
+
+impl Followed {
+    /// A program of an object, which counts from zero, with globals as they were compiled.
+    pub fn new(object: &[u8], program: &str) -> Result<Self> {
+        let mut object = Object::parse(object).context("read the object")?;
+        let mut memory = Memory::default();
+        let mut names: Vec<String> = object.maps.keys().cloned().collect();
+        names.sort();
+        let maps = object.maps.clone();
+        let maps: Vec<_> = (0..)
+            .zip(&names)
+            .filter_map(|(number, name)| Some((name.as_str(), number, maps.get(name)?)))
+            .collect();
+        let helpers = Helpers::new(&maps, &mut memory);
+        let part = names.iter().position(|name| name == MAP_PARTS);
+        let part = helpers
+            .start_of(part.context("no map of what is counted")?)
+            .context("no array of what is counted")?;
+        let texts: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+        object
+            .relocate_maps(maps.into_iter(), &texts)
+            .context("tell the maps")?;
+        object.relocate_calls(&texts).context("link the functions")?;
+        let about = object
+            .programs
+            .get(program)
+            .with_context(|| format!("no program {program}"))?;
+        let function = object
+            .functions
+            .get(&about.function_key())
+            .with_context(|| format!("no code of {program}"))?;
+        Ok(Self {
+            instructions: function.instructions.clone(),
+            memory,
+            helpers,
+            part,
+        })
+    }
+
+    /// Runs the program for a frame.
+    pub fn frame(&mut self, octets: &[u8]) -> Result<Executed> {
+        let context = self.helpers.receive(octets, &mut self.memory)?;
+        let machine = Machine::new(&self.instructions, &mut self.memory, &mut self.helpers, context)?;
+        let (answer, executed) = machine.run()?;
+        ensure!(answer == XDP_PASS, "the program answered {answer}");
+        Ok(executed)
+    }
+
+    /// Packets of a class that were counted so far: they stand first in what a CPU counts.
+    pub fn packets(&self, class: Class) -> Result<u64> {
+        self.memory.read(self.part + 8 * class as u64, 8)
+    }
+}
+
+/// Every frame goes on (`enum xdp_action`).
+const XDP_PASS: u64 = 2;
