@@ -95,7 +95,7 @@ const _: () = assert!(offset_of!(Record, header) % 8 == 0);
 const _: () = assert!(HEADER_OCTETS == 28 && offset_of!(Record, spi) == offset_of!(Record, header) + 28);
 /// Where octets of the fingerprint, site, sequence number and the spare word stand.
 const END: usize = offset_of!(Record, fingerprint_octets);
-const _: () = assert!(END % 8 == 0 && END + 16 == size_of::<Record>());
+const _: () = assert!(END.is_multiple_of(8) && END + 16 == size_of::<Record>());
 /// From the IP header to the end of the fingerprint.
 const SHORTEST: usize = 20 + 8 + HEADER_OCTETS + FINGERPRINT_OCTETS;
 /// Offsets in the ISAKMP header (RFC 2408 §3.1).
