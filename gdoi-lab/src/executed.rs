@@ -21,7 +21,7 @@ use self::machine::Machine;
 use self::memory::Memory;
 
 /// What one frame took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Executed {
     /// Instructions of the program.
     pub instructions: u32,

@@ -6,6 +6,7 @@
 
 mod agent;
 pub mod bench;
+mod c_program;
 mod capture;
 pub mod cpu;
 pub mod day;

@@ -113,7 +113,7 @@ fn load(object: &[u8]) -> Result<Ebpf> {
 
 const SOURCE: &str = include_str!("program.c");
 const FAST: &str = "bench_fast";
-const WHOLE: &str = "bench_xdp";
+pub(super) const WHOLE: &str = "bench_xdp";
 pub(super) const IN_C: &str = "in_c";
 const RING_OCTETS: u32 = 4 << 20;
 pub(super) const COMPARED: [&str; 5] = [

@@ -1,7 +1,7 @@
 //! What it takes to collect what the program counted by SPI, against the kernel's own call for many entries of a map.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,7 +11,7 @@ use gdoi_wire::craft::{self, ESP, Ethernet};
 use super::kernel::median;
 use super::objects::cpu_time;
 use super::row::{Row, Unit, Wanted, number};
-use crate::cpu;
+use crate::{c_program, cpu};
 
 /// Our table after a packet of each SPI, and after none; a map per CPU with as many.
 pub(super) fn rows() -> Result<Vec<Row>> {
@@ -92,19 +92,9 @@ fn frame(spi: u32) -> Result<Vec<u8>> {
 /// Nanoseconds of one entry. `None` where there is no C compiler.
 fn lookup_batch() -> Result<Option<f64>> {
     let folder = tempfile::tempdir().context("make a folder")?;
-    let (source, program) = (
-        folder.path().join("lookup_batch.c"),
-        folder.path().join("lookup_batch"),
-    );
-    std::fs::write(&source, IN_C).with_context(|| format!("write {}", source.display()))?;
-    let built = Command::new("cc")
-        .args(["-O2", "-o"])
-        .args([&program, &source])
-        .stderr(Stdio::null())
-        .status();
-    if !built.is_ok_and(|status| status.success()) {
+    let Some(program) = c_program::build(folder.path(), "lookup_batch", IN_C, &[])? else {
         return Ok(None);
-    }
+    };
     let said = Command::new(&program)
         .arg(SPIS.to_string())
         .output()

@@ -37,10 +37,7 @@ impl<'a> Machine<'a> {
             registers: [0; REGISTERS],
             callers: Vec::new(),
             next: 0,
-            executed: Executed {
-                instructions: 0,
-                calls: 0,
-            },
+            executed: Executed::default(),
             memory,
             helpers,
         };

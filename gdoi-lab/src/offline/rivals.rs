@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+
+use crate::c_program;
 
 /// The question that a person would put to tshark: the ISAKMP messages, with what tells them apart.
 ///
@@ -33,15 +35,7 @@ pub(super) fn has(program: &str) -> bool {
 
 /// Builds the loop of libpcap in a folder. `None` where there is no C compiler, or no libpcap to build with.
 pub(super) fn libpcap(folder: &Path) -> Result<Option<PathBuf>> {
-    let (source, program) = (folder.join("libpcap.c"), folder.join("libpcap"));
-    std::fs::write(&source, LIBPCAP).with_context(|| format!("write {}", source.display()))?;
-    let built = Command::new("cc")
-        .args(["-O2", "-o"])
-        .args([&program, &source])
-        .arg("-lpcap")
-        .stderr(Stdio::null())
-        .status();
-    Ok(built.is_ok_and(|status| status.success()).then_some(program))
+    c_program::build(folder, "libpcap", LIBPCAP, &["-lpcap"])
 }
 
 const LIBPCAP: &str = include_str!("libpcap.c");
