@@ -6,14 +6,28 @@
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher as _, Hash};
+use core::num::NonZeroU32;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Number of a slot.
+/// Number of a slot: one more than it is, so that one that may be missing takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Id(u32);
+#[serde(from = "u32", into = "u32")]
+pub(crate) struct Id(NonZeroU32);
+
+impl From<u32> for Id {
+    fn from(number: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(number))
+    }
+}
+
+impl From<Id> for u32 {
+    fn from(id: Id) -> Self {
+        id.0.get() - 1
+    }
+}
 
 const NONE: u32 = u32::MAX;
 
@@ -82,7 +96,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         let slots = &self.slots;
         self.index
             .find(self.hasher.hash_one(key), |&slot| holds(slots, slot, key))
-            .map(|&slot| Id(slot))
+            .map(|&slot| Id::from(slot))
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<&V> {
@@ -90,7 +104,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     }
 
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut V> {
-        let slot = self.slots.get_mut(index_of(id.0))?;
+        let slot = self.slots.get_mut(place_of(id))?;
         slot.entry.as_mut().map(|(_, value)| value)
     }
 
@@ -102,7 +116,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &K, &V)> {
         self.slots.iter().zip(0..).filter_map(|(slot, number)| {
             let (key, value) = slot.entry.as_ref()?;
-            Some((Id(number), key, value))
+            Some((Id::from(number), key, value))
         })
     }
 
@@ -113,9 +127,10 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
 
     /// Marks an entry as the most recently used.
     pub(crate) fn touch(&mut self, id: Id) {
-        if self.newest != id.0 {
-            self.unlink(id.0);
-            self.link(id.0);
+        let number = u32::from(id);
+        if self.newest != number {
+            self.unlink(number);
+            self.link(number);
         }
     }
 
@@ -129,7 +144,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         index.insert_unique(hasher.hash_one(key), number, |&slot| hash_at(slots, hasher, slot));
         self.link(number);
         Inserted {
-            id: Id(number),
+            id: Id::from(number),
             evicted,
         }
     }
@@ -143,9 +158,9 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         if let Ok(occupied) = found {
             occupied.remove();
         }
-        self.unlink(id.0);
-        self.free.push(id.0);
-        self.slots.get_mut(index_of(id.0))?.entry.take()
+        self.unlink(id.into());
+        self.free.push(id.into());
+        self.slots.get_mut(place_of(id))?.entry.take()
     }
 
     /// Bounds a table that was just read, and makes its index.
@@ -165,12 +180,12 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     }
 
     fn entry(&self, id: Id) -> Option<&(K, V)> {
-        self.slots.get(index_of(id.0))?.entry.as_ref()
+        self.slots.get(place_of(id))?.entry.as_ref()
     }
 
     fn evict(&mut self) -> Option<(K, V)> {
         self.evictions += 1;
-        self.remove(Id(self.oldest))
+        self.remove(Id::from(self.oldest))
     }
 
     fn take_slot(&mut self, key: K, value: V) -> u32 {
@@ -295,6 +310,10 @@ fn hash_at<K: Hash, V>(slots: &[Slot<K, V>], hasher: &FixedState, number: u32) -
         .get(index_of(number))
         .and_then(|slot| slot.entry.as_ref())
         .map_or(0, |(key, _)| hasher.hash_one(key))
+}
+
+fn place_of(id: Id) -> usize {
+    index_of(id.into())
 }
 
 /// Slot numbers are 32 bits wide to keep links small; no target has narrower addresses.
