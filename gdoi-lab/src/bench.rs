@@ -23,6 +23,7 @@ use std::path::Path;
 use anyhow::Result;
 
 pub use document::{Measured, document};
+pub use memory::{WEIGH, weigh};
 pub(crate) use row::number;
 pub use row::{Row, Unit, Wanted};
 
@@ -86,11 +87,6 @@ impl Section {
         Self::Analyze,
     ];
 
-    /// Whether another run in the same process says something.
-    pub fn is_repeatable(self) -> bool {
-        self != Self::Memory
-    }
-
     /// What the rows are about, and how they are measured.
     pub const fn heading(self) -> (&'static str, &'static str) {
         match self {
@@ -101,8 +97,7 @@ impl Section {
             ),
             Self::Memory => (
                 "Memory",
-                "Resident memory of the process around a tracker that is filled; of one run, for another would use again \
-                 what the first gave back.",
+                "Resident memory of a process around a tracker that is filled; each run is a process of its own.",
             ),
             Self::Start => (
                 "Start",
@@ -141,7 +136,8 @@ impl Section {
             ),
             Self::Tracker => (
                 "An observation in the tracker",
-                "Headers of made messages into a tracker of one configured group, in CPU time of the thread; medians of three.",
+                "Headers of made messages into a tracker of one configured group, in CPU time of the thread; medians of \
+                 five rounds, each with a hundred thousand members of each size.",
             ),
             Self::Scrape => (
                 "A scrape",

@@ -49,6 +49,9 @@ enum Task {
     Scrape(Scraping),
     #[command(flatten)]
     Trials(trials::Trials),
+    /// Say what a tracker takes of memory
+    #[command(name = bench::WEIGH, hide = true)]
+    Weigh,
 }
 
 #[derive(Args)]
@@ -166,6 +169,10 @@ fn run(task: Task) -> Result<()> {
         Task::Replay(arguments) => replayed(arguments)?,
         Task::Scrape(arguments) => scraped(&arguments)?,
         Task::Trials(trials) => trials.run()?,
+        Task::Weigh => {
+            let [members, all] = bench::weigh()?;
+            format!("{members} {all}\n")
+        }
     };
     stdout().write_all(text.as_bytes()).context("print the summary")
 }
@@ -187,11 +194,8 @@ fn benchmarks(arguments: Measurement) -> Result<String> {
             runs: Vec::new(),
         })
         .collect();
-    for run in 0..runs.max(1) {
+    for _ in 0..runs.max(1) {
         for part in &mut measured {
-            if run > 0 && !part.section.is_repeatable() {
-                continue;
-            }
             let rows = part.section.measure(&object, effort)?;
             for row in &rows {
                 writeln!(stdout(), "{row}").context("print a row")?;

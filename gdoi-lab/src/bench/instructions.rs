@@ -35,7 +35,11 @@ fn of(case: &Case, Executed { instructions, calls }: Executed) -> [Row; 2] {
         "other UDP" => Some((24.0, COMPARED_PORTS)),
         _ => None,
     };
-    let instructions = Row::new(case.name, instructions.into(), Unit::Instructions);
+    let instructions = Row::new(
+        format!("instructions of {}", case.name),
+        instructions.into(),
+        Unit::Instructions,
+    );
     let name = format!("{}: functions of the kernel that are called", case.name);
     let calls = Row::new(name, calls.into(), Unit::Count);
     match most {
@@ -50,9 +54,13 @@ fn of(case: &Case, Executed { instructions, calls }: Executed) -> [Row; 2] {
 fn to_c(case: &Case, ours: Executed, theirs: Executed) -> Row {
     let (ours, theirs) = (ours.instructions, theirs.instructions);
     let ratio = f64::from(ours) / f64::from(theirs);
-    Row::new(format!("{}, to C's", case.name), ratio, Unit::Ratio)
-        .goal("P15", Wanted::AtMost(1.10))
-        .aside(format!("{ours} and {theirs}"))
+    Row::new(
+        format!("instructions of {}, to C's", case.name),
+        ratio,
+        Unit::Ratio,
+    )
+    .goal("P15", Wanted::AtMost(1.10))
+    .aside(format!("{ours} and {theirs}"))
 }
 
 const COUNTED: &str = "finding what this CPU counts takes eight of them, and counting packet and octets of others six; the \

@@ -1,17 +1,49 @@
 //! What members, groups and SPIs take of memory.
 
-use std::fs;
+use std::process::Command;
 use std::time::Duration;
+use std::{env, fs};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use gdoi_core::observation::Esp;
 use gdoi_core::{Observation, Timestamp};
 
 use super::crowd::registered;
 use super::row::{Row, Unit, Wanted};
 
-/// Fills a tracker. Before all other sections: what those gave back the allocator would use again.
+/// A tracker in a process of its own: what others gave back the allocator would use again.
 pub(super) fn run() -> Result<Vec<Row>> {
+    let this = env::current_exe().context("find the program")?;
+    let ran = Command::new(&this).arg(WEIGH).output();
+    let ran = ran.with_context(|| format!("start {}", this.display()))?;
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let Some((with_members, with_all)) = said.trim().split_once(' ') else {
+        bail!("no weights: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    let octets_each = with_members.parse::<f64>()? * f64::from(1 << 20) / f64::from(MEMBERS);
+    Ok(vec![
+        Row::new(
+            "memory of a member, its share of 1,000 groups in it",
+            octets_each,
+            Unit::Octets,
+        )
+        .goal("P10", Wanted::AtMost(400.0))
+        .why("the 65,536 IKE SAs that are followed at most are in it too"),
+        Row::new(
+            "memory of 100,000 members, 1,000 groups, 100,000 SPIs",
+            with_all.parse()?,
+            Unit::Mebibytes,
+        )
+        .goal("P10", Wanted::AtMost(96.0))
+        .aside("in the tracker, above that of the program"),
+    ])
+}
+
+/// The subcommand that says [`weigh`].
+pub const WEIGH: &str = "weigh";
+
+/// What filling a tracker adds to the memory of this process, in mebibytes: members and groups, then SPIs too.
+pub fn weigh() -> Result<[f64; 2]> {
     let before = resident_mebibytes("self")?;
     let mut tracker = registered(GROUPS, MEMBERS);
     let with_members = resident_mebibytes("self")?;
@@ -32,25 +64,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
     }
     let with_all = resident_mebibytes("self")?;
     drop(tracker);
-    let octets_each = (with_members - before) * f64::from(1 << 20) / f64::from(MEMBERS);
-    Ok(vec![
-        Row::new(
-            "memory of a member, its share of 1,000 groups in it",
-            octets_each,
-            Unit::Octets,
-        )
-        .goal("P10", Wanted::AtMost(400.0))
-        .why(
-            "an entry of a member has 160 octets; the 65,536 IKE SAs that are followed at most are in it too",
-        ),
-        Row::new(
-            "memory of 100,000 members, 1,000 groups, 100,000 SPIs",
-            with_all - before,
-            Unit::Mebibytes,
-        )
-        .goal("P10", Wanted::AtMost(96.0))
-        .aside("in the tracker, above that of the program"),
-    ])
+    Ok([with_members - before, with_all - before])
 }
 
 /// Memory of a process, as far as it is not swapped out.
