@@ -152,7 +152,7 @@ struct Area {
     meaning: &'static str,
 }
 
-const AREAS: [Area; 6] = [
+const AREAS: [Area; 7] = [
     Area {
         title: "parity",
         filters: "parity::generated",
@@ -187,6 +187,12 @@ const AREAS: [Area; 6] = [
         title: "service",
         filters: "service::as_nobody",
         meaning: "without root, with the capabilities of the unit; systemd is told of start, reload and stop",
+    },
+    Area {
+        title: "memory",
+        filters: "faults::memory::in_a_control_group",
+        meaning: "in a control group of the second version, as systemd makes it for `MemoryMax=`, that is too small: it is \
+                  killed, and the next one takes its state up",
     },
 ];
 

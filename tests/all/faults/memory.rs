@@ -48,7 +48,7 @@ fn in_a_control_group_with_too_little_memory_it_is_killed_and_its_state_is_whole
         assert_eq!(group.kills(), 0);
         flood_to_its_end(agent);
         assert_eq!(group.kills(), 1);
-        assert_eq!(fs::read_to_string(&log).unwrap(), "");
+        assert_eq!(said(&log), "");
         next_one_takes_it_up(&arguments, &log);
     });
 }
@@ -56,7 +56,8 @@ fn in_a_control_group_with_too_little_memory_it_is_killed_and_its_state_is_whole
 fn flood_to_its_end(agent: Agent) {
     let id = agent.id();
     let is_there = || fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
-    flood(Duration::from_secs(20), is_there);
+    // Seconds; an emulated machine takes longer.
+    flood(Duration::from_mins(3), is_there);
     assert!(!is_there(), "it did with the memory it had");
     drop(agent);
 }
@@ -64,7 +65,15 @@ fn flood_to_its_end(agent: Agent) {
 fn next_one_takes_it_up(arguments: &[&str], log: &Path) {
     let agent = Agent::start_logging_to(arguments, File::create(log).unwrap()).unwrap();
     assert!(agent.stop().unwrap().success());
-    assert_eq!(fs::read_to_string(log).unwrap(), "");
+    assert_eq!(said(log), "");
+}
+
+/// What is in the log, but for what the Landlock of an old kernel cannot do.
+fn said(log: &Path) -> String {
+    let all = fs::read_to_string(log).unwrap();
+    all.lines()
+        .filter(|line| !line.contains("cannot give up "))
+        .collect()
 }
 
 /// A control group whose memory has an end; it is gone with this.

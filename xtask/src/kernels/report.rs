@@ -92,7 +92,11 @@ impl Row {
     /// The same, with what an earlier line says of areas that did not run now on the same kernel.
     fn line_over(&self, earlier: &str) -> String {
         let mut cells = self.cells();
-        let earlier: Vec<&str> = earlier.trim_matches('|').split('|').map(str::trim).collect();
+        let mut earlier: Vec<&str> = earlier.trim_matches('|').split('|').map(str::trim).collect();
+        // Of a table that had fewer areas: new ones are the last, before the seconds.
+        while earlier.len() < cells.len() {
+            earlier.insert(earlier.len() - 1, NOT_RUN);
+        }
         let is_part = cells.iter().any(|cell| cell == NOT_RUN);
         if is_part && earlier.len() == cells.len() && earlier.get(1) == Some(&self.release.as_str()) {
             let last = cells.len() - 1;
@@ -291,6 +295,10 @@ mod tests {
             second.contains("| 6.1.1 | 5 of 5 | 6 of 6 | not run |"),
             "{second}"
         );
+        // An area that is new is the last.
+        let older = first.replace(" | not run | 7 |", " | 7 |");
+        assert_ne!(older, first);
+        assert_eq!(document(&[row("6.1.1", AREAS[1].title, 6)], &older), second);
         // Of another kernel it says nothing.
         let third = document(&[row("6.1.2", AREAS[1].title, 6)], &second);
         assert!(
