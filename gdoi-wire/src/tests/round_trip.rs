@@ -255,7 +255,7 @@ fn a_cookie_that_begins_with_zeros_is_no_marker() {
     let (source, destination) = (socket(V4.0), socket(V4.1));
     for initiator in [[0, 0, 0, 0, 5, 6, 7, 8], [0; 8]] {
         for exchange in [Exchange::MainMode, Exchange::GroupkeyPush, Exchange::GsaRekey] {
-            let message = Message::new(exchange, initiator, [9; 8]).octets(1, &[3; 60]);
+            let message = Message::new(exchange, initiator, [9; 8]).octets(1, &[3; 20]);
             let plain = craft::frame(&Ethernet::default(), source, destination, &message);
             let marked = craft::frame(
                 &Ethernet::default(),
@@ -267,7 +267,7 @@ fn a_cookie_that_begins_with_zeros_is_no_marker() {
                 let Body::Isakmp {
                     header,
                     marked,
-                    octets: 88,
+                    octets: 48,
                     ..
                 } = packet(&frame).body
                 else {
