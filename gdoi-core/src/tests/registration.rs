@@ -1,8 +1,10 @@
 //! Registrations: stages, repeats, outcomes, kinds.
 
+use core::net::SocketAddr;
 use std::vec::Vec;
 
-use super::script::{KS, KS2, Script, Wire, group, member, script};
+use super::script::{KS, KS2, Script, Wire, address, group, member, script};
+use crate::observation::{Message, Observation};
 use crate::transition::{RegistrationEnd, RegistrationKind, Stage, What};
 
 pub(super) fn ends(script: &Script) -> Vec<RegistrationEnd> {
@@ -43,6 +45,25 @@ fn a_registration_fails_where_it_stops() {
     check_stage(6, 1, Stage::Pull2);
     check_stage(6, 2, Stage::Policy);
     check_stage(6, 3, Stage::Pull4);
+}
+
+#[test]
+fn a_pull_whose_ike_sa_was_not_seen_is_followed_where_it_can_only_be_gdoi() {
+    // Behind a marker it may be any IKE, and without a responder's cookie it is in no IKE SA.
+    for (marked, responder, expected) in [(false, 0xb, 1), (true, 0xb, 0), (false, 0, 0), (true, 0, 0)] {
+        let mut script = script([]);
+        let ends = [member(1).as_str(), KS].map(|host| SocketAddr::new(address(host), 848));
+        let message = Message {
+            marked,
+            ..Wire::pull((0xa, responder), 7, 1).message(ends)
+        };
+        script.observe(&Observation::Message(message));
+        assert_eq!(
+            script.tracker.associations.len(),
+            expected,
+            "{marked}, {responder}"
+        );
+    }
 }
 
 #[test]

@@ -58,6 +58,36 @@ impl Wire {
         octets[24..].copy_from_slice(&self.length.to_be_bytes());
         Header::from(octets)
     }
+
+    /// One message of a GROUPKEY-PULL.
+    pub(super) fn pull(cookies: (u64, u64), message_id: u32, number: usize) -> Self {
+        Self {
+            cookies,
+            next_payload: 8,
+            version: 0x10,
+            exchange: 32,
+            flags: 1,
+            message_id,
+            length: [84, 252, 52, 420][number - 1],
+            fingerprint: cookies.0 * 64 + u64::from(message_id) * 8 + number as u64,
+        }
+    }
+
+    pub(super) fn message(&self, [source, destination]: [SocketAddr; 2]) -> Message<'static> {
+        let mut fingerprint = [0; 16];
+        fingerprint[..8].copy_from_slice(&self.fingerprint.to_be_bytes());
+        fingerprint[8..].copy_from_slice(&self.fingerprint.wrapping_mul(31).to_be_bytes());
+        Message {
+            source,
+            destination,
+            header: self.header(),
+            datagram_octets: self.length,
+            marked: false,
+            fragmented: false,
+            fingerprint: Some(fingerprint),
+            payloads: &[],
+        }
+    }
 }
 
 pub(super) fn address(address: &str) -> IpAddr {
@@ -123,20 +153,7 @@ impl Script {
     }
 
     pub(super) fn send(&mut self, source: SocketAddr, destination: SocketAddr, wire: Wire) -> &mut Self {
-        let mut fingerprint = [0; 16];
-        fingerprint[..8].copy_from_slice(&wire.fingerprint.to_be_bytes());
-        fingerprint[8..].copy_from_slice(&wire.fingerprint.wrapping_mul(31).to_be_bytes());
-        let message = Message {
-            source,
-            destination,
-            header: wire.header(),
-            datagram_octets: wire.length,
-            marked: false,
-            fragmented: false,
-            fingerprint: Some(fingerprint),
-            payloads: &[],
-        };
-        self.observe(&Observation::Message(message))
+        self.observe(&Observation::Message(wire.message([source, destination])))
     }
 
     /// One message on port 848.
@@ -196,16 +213,7 @@ impl Script {
         message_id: u32,
         number: usize,
     ) {
-        let wire = Wire {
-            cookies,
-            next_payload: 8,
-            version: 0x10,
-            exchange: 32,
-            flags: 1,
-            message_id,
-            length: [84, 252, 52, 420][number - 1],
-            fingerprint: cookies.0 * 64 + u64::from(message_id) * 8 + number as u64,
-        };
+        let wire = Wire::pull(cookies, message_id, number);
         self.wait(0.001);
         if number % 2 == 1 {
             self.message(member, server, wire);
