@@ -23,7 +23,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
             .aside(format!("{cost:.0} ns each"))
     };
     let growth = |what, of: fn(&Cost) -> f64| {
-        let [few, many] = [0, 2].map(|size| middle(&|costs| costs.get(size).map_or(0.0, of)));
+        let (few, many) = (middle(&|[few, ..]| of(few)), middle(&|[.., many]| of(many)));
         Row::new(what, middle(&|[few, _, many]| of(many) / of(few)), Unit::Ratio)
             .goal("P9", Wanted::AtMost(1.5))
             .aside(format!("{few:.0} -> {many:.0} ns each"))
