@@ -12,7 +12,7 @@ use crate::hostile::TARGETS;
 pub fn fuzzed(logs: &Path) -> Result<String> {
     let mut text = String::from(
         "## Fuzzing\n\n`cargo xtask fuzz` runs each target below for the same time with libFuzzer, guided by coverage. \
-         Edges are those that the corpus reaches; where the kernel is asked, user space guides. The last run:\n\n\
+         Edges are those that the corpus reaches; where the kernel is asked, user space guides. One run:\n\n\
          | target | executions | edges | minutes | found |\n|---|---|---|---|---|\n",
     );
     let (mut executions, mut seconds, mut targets) = (0, 0, 0);
