@@ -15,3 +15,4 @@ mod registration;
 mod rekey;
 mod restart;
 mod script;
+mod tables;

@@ -4,13 +4,15 @@
 //! number for as long as they hold the same entry, so an [`Id`] is a cheap reference; whoever keeps one across an
 //! insertion checks that the entry is still the one it meant.
 
+mod saved;
+
 use alloc::vec::Vec;
 use core::hash::{BuildHasher as _, Hash};
 use core::num::NonZeroU32;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Number of a slot: one more than it is, so that one that may be missing takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ impl From<Id> for u32 {
 }
 
 const NONE: u32 = u32::MAX;
+
+/// Entries of a table that is left to grow by itself.
+const FEW: usize = 1_024;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Slot<K, V> {
@@ -137,6 +142,9 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// Puts in an entry whose key is not there yet.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Inserted<K, V> {
         let evicted = if self.is_full() { self.evict() } else { None };
+        if self.index.len() == self.index.capacity() {
+            self.renew_index();
+        }
         let number = self.take_slot(key, value);
         let Self {
             slots, index, hasher, ..
@@ -167,16 +175,24 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(crate) fn reindex(&mut self, capacity: usize, seed: u64) {
         self.capacity = capacity.max(1);
         self.hasher = FixedState::with_seed(seed);
+        self.index.clear();
+        self.renew_index();
+        while self.index.len() > self.capacity && self.evict().is_some() {}
+    }
+
+    /// Makes the index anew, with room for twice the entries. In the order of the slots: left to grow by itself, it would
+    /// look the entries up in its own order, and each would be a miss of the cache.
+    fn renew_index(&mut self) {
         let Self {
             slots, index, hasher, ..
         } = self;
-        index.clear();
+        // Not less than there are slots: to look through many for a few entries must be rare.
+        *index = HashTable::with_capacity(slots.len().max(2 * index.len()));
         for (slot, number) in slots.iter().zip(0..) {
             if let Some((key, _)) = &slot.entry {
                 index.insert_unique(hasher.hash_one(key), number, |&at| hash_at(slots, hasher, at));
             }
         }
-        while self.index.len() > self.capacity && self.evict().is_some() {}
     }
 
     fn entry(&self, id: Id) -> Option<&(K, V)> {
@@ -200,8 +216,20 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             *place = slot;
             return number;
         }
+        self.make_room();
         self.slots.push(slot);
         u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
+    }
+
+    /// A table that outgrows the first thousand gets addresses for all that it may hold; the memory behind them is taken
+    /// when it is used. Doubling would copy all of it each time, and take every page twice.
+    fn make_room(&mut self) {
+        let held = self.slots.len();
+        if held >= FEW && held == self.slots.capacity() {
+            let wanted = self.capacity.saturating_sub(held);
+            // Where so many addresses are not to be had, it grows as any vector.
+            drop(self.slots.try_reserve_exact(wanted));
+        }
     }
 
     fn link(&mut self, number: u32) {
@@ -230,71 +258,6 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             Some(slot) => slot.newer = newer,
             None => self.oldest = newer,
         }
-    }
-}
-
-/// What is kept of a table: everything but what follows from it.
-#[derive(Serialize)]
-struct Saving<'a, K, V> {
-    slots: &'a [Slot<K, V>],
-    free: &'a [u32],
-    newest: u32,
-    oldest: u32,
-    evictions: u64,
-}
-
-#[derive(Deserialize)]
-struct Saved<K, V> {
-    slots: Vec<Slot<K, V>>,
-    free: Vec<u32>,
-    newest: u32,
-    oldest: u32,
-    evictions: u64,
-}
-
-impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self {
-            slots,
-            index: _,
-            free,
-            newest,
-            oldest,
-            capacity: _,
-            evictions,
-            hasher: _,
-        } = self;
-        let saving = Saving {
-            slots,
-            free,
-            newest: *newest,
-            oldest: *oldest,
-            evictions: *evictions,
-        };
-        saving.serialize(serializer)
-    }
-}
-
-/// Without an index: [`Table::reindex`] makes it.
-impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<K, V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Saved {
-            slots,
-            free,
-            newest,
-            oldest,
-            evictions,
-        } = Saved::deserialize(deserializer)?;
-        Ok(Self {
-            slots,
-            index: HashTable::new(),
-            free,
-            newest,
-            oldest,
-            capacity: usize::MAX,
-            evictions,
-            hasher: FixedState::with_seed(0),
-        })
     }
 }
 
