@@ -65,12 +65,14 @@ pub(crate) fn bench_perf(ctx: XdpContext) -> u32 {
 /// A record of zeros through the ring, which wakes the reader for each.
 #[xdp]
 pub(crate) fn bench_wake(_ctx: XdpContext) -> u32 {
-    if let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) {
-        // SAFETY: the entry has room for a record.
-        unsafe { blank(entry.as_mut_ptr(), KIND_MESSAGE) };
-        entry.submit(u64::from(BPF_RB_FORCE_WAKEUP));
-    }
-    XDP_PASS
+    record_of_zeros(BPF_RB_FORCE_WAKEUP)
+}
+
+/// A record of zeros through the ring, which wakes a reader that had taken out all before it: what the kernel does
+/// unless it is told otherwise.
+#[xdp]
+pub(crate) fn bench_wake_idle(_ctx: XdpContext) -> u32 {
+    record_of_zeros(0)
 }
 
 /// Changes the SPI of an ESP packet and passes.
@@ -100,6 +102,16 @@ pub(crate) fn bench_turn_lru(ctx: XdpContext) -> u32 {
             }
             None => drop(LRU.insert(spi, [1, 0], 0)),
         }
+    }
+    XDP_PASS
+}
+
+#[inline(always)]
+fn record_of_zeros(flags: u32) -> u32 {
+    if let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) {
+        // SAFETY: the entry has room for a record.
+        unsafe { blank(entry.as_mut_ptr(), KIND_MESSAGE) };
+        entry.submit(u64::from(flags));
     }
     XDP_PASS
 }
