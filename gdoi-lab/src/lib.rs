@@ -22,6 +22,7 @@ mod metrics;
 mod network;
 pub mod offline;
 mod parity;
+pub mod profile;
 pub mod prometheus;
 pub mod reliability;
 pub mod replay;

@@ -1,5 +1,6 @@
 //! Replays captures to the real agent and measures the real program. Started by `cargo xtask`.
 
+mod measurements;
 mod trials;
 
 use std::fmt::Write as _;
@@ -11,10 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use gdoi_lab::bench::{self, Effort, Measured, Section};
+use gdoi_lab::bench;
 use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
-use gdoi_lab::offline::Offline;
 use gdoi_lab::replay::Replay;
 use gdoi_lab::{Frames, Pace, reliability, searched, test_run};
 use gdoi_monitor::source::xdp::Settings;
@@ -30,8 +30,6 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Measure what packets, messages, starts and scrapes cost
-    Bench(Measurement),
     /// Write the documents that are made from the code
     Docs {
         /// Folder of the documents
@@ -41,8 +39,8 @@ enum Task {
     Fuzzed(Searched),
     /// Write what became of the mutants in folders
     Mutated(Searched),
-    /// Measure what analysing a capture costs
-    Offline(Analysing),
+    #[command(flatten)]
+    Measurements(measurements::Measurements),
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
     /// Write the metrics of a scenario as Prometheus would have scraped them
@@ -55,24 +53,6 @@ enum Task {
 }
 
 #[derive(Args)]
-struct Measurement {
-    /// What is measured; all when none is named
-    #[arg(value_enum)]
-    sections: Vec<Section>,
-    /// The object with the programs
-    #[arg(long, value_name = "FILE")]
-    object: PathBuf,
-    #[command(flatten)]
-    effort: Effort,
-    /// How often everything is measured
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    runs: usize,
-    /// Write the document too
-    #[arg(long, value_name = "FILE")]
-    document: Option<PathBuf>,
-}
-
-#[derive(Args)]
 struct Searched {
     /// The document with a section for it
     #[arg(long, value_name = "FILE")]
@@ -80,22 +60,6 @@ struct Searched {
     /// Where it was left
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-}
-
-#[derive(Args)]
-struct Analysing {
-    /// Octets of the capture, such as 700MiB or 4GiB
-    #[arg(long, default_value = "700MiB", value_parser = octets)]
-    size: u64,
-    /// Turns of reading and analysing
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    rounds: usize,
-    /// Octets of the capture for tshark, which takes minutes for each gigabyte; 0MiB leaves it out
-    #[arg(long, default_value = "700MiB", value_parser = octets)]
-    tshark_size: u64,
-    /// Folder for the capture, which is deleted afterwards
-    #[arg(long, value_name = "DIR", default_value = "/tmp")]
-    folder: PathBuf,
 }
 
 #[derive(Args)]
@@ -151,7 +115,6 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<()> {
     let text = match task {
-        Task::Bench(arguments) => benchmarks(arguments)?,
         Task::Docs { folder } => {
             let path = folder.join("metrics.md");
             fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;
@@ -164,7 +127,7 @@ fn run(task: Task) -> Result<()> {
         Task::Mutated(Searched { document, folders }) => {
             written(&document, "mutants", searched::mutated(&folders)?)?
         }
-        Task::Offline(arguments) => measured(arguments)?,
+        Task::Measurements(measurements) => measurements.run()?,
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
         Task::Scrape(arguments) => scraped(&arguments)?,
@@ -177,61 +140,10 @@ fn run(task: Task) -> Result<()> {
     stdout().write_all(text.as_bytes()).context("print the summary")
 }
 
-fn benchmarks(arguments: Measurement) -> Result<String> {
-    let Measurement {
-        sections,
-        object,
-        effort,
-        runs,
-        document,
-    } = arguments;
-    let wanted = Section::ALL
-        .into_iter()
-        .filter(|section| sections.is_empty() || sections.contains(section));
-    let mut measured: Vec<Measured> = wanted
-        .map(|section| Measured {
-            section,
-            runs: Vec::new(),
-        })
-        .collect();
-    for _ in 0..runs.max(1) {
-        for part in &mut measured {
-            let rows = part.section.measure(&object, effort)?;
-            for row in &rows {
-                writeln!(stdout(), "{row}").context("print a row")?;
-            }
-            part.runs.push(rows);
-        }
-    }
-    let Some(path) = document else {
-        return Ok(String::new());
-    };
-    let before = fs::read_to_string(&path).unwrap_or_default();
-    let text = bench::document(&measured, effort, &before).context("write the document")?;
-    fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-    Ok(format!("{}\n", path.display()))
-}
-
 /// Writes a section of a document, and says it.
 fn written(document: &Path, section: &str, text: String) -> Result<String> {
     reliability::write(document, section, &text)?;
     Ok(text)
-}
-
-fn measured(arguments: Analysing) -> Result<String> {
-    let Analysing {
-        size: octets,
-        rounds,
-        tshark_size: tshark_octets,
-        folder,
-    } = arguments;
-    let offline = Offline {
-        octets,
-        rounds,
-        tshark_octets,
-        folder,
-    };
-    Ok(offline.run()?.to_string())
 }
 
 fn replayed(arguments: Arguments) -> Result<String> {
@@ -313,16 +225,6 @@ fn tested(arguments: &Arguments) -> Result<String> {
         writeln!(text, "spi {spi:08x} {count}")?;
     }
     Ok(text)
-}
-
-fn octets(text: &str) -> Result<u64, String> {
-    let unit = |name: &str, shift: u32| {
-        let number: u64 = text.strip_suffix(name)?.trim().parse().ok()?;
-        number.checked_shl(shift)
-    };
-    unit("GiB", 30)
-        .or_else(|| unit("MiB", 20))
-        .ok_or_else(|| "a whole number of MiB or GiB".to_owned())
 }
 
 fn pace(text: &str) -> Result<Pace, String> {

@@ -105,13 +105,13 @@ impl Offline {
     }
 }
 
-fn make(path: &Path, octets: u64) -> Result<u64> {
+pub(crate) fn make(path: &Path, octets: u64) -> Result<u64> {
     let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
     capture::write(file, octets).with_context(|| format!("write {}", path.display()))
 }
 
 /// The analysis by the agent that was built together with this program.
-fn analyze(path: &Path) -> Result<Command> {
+pub(crate) fn analyze(path: &Path) -> Result<Command> {
     let here = std::env::current_exe().context("find this program")?;
     let mut command = Command::new(here.with_file_name("gdoi-monitor"));
     command.args(["analyze", "--format", "json"]).arg(path);

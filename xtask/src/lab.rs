@@ -34,8 +34,18 @@ pub(crate) fn scrape(
 }
 
 /// `cargo xtask bench`: measures the program and the way behind it, as they are shipped; with `--write` for the document;
-/// `bench offline` what it costs to analyse a capture.
+/// `bench offline` what it costs to analyse a capture; `bench profile` where the time goes.
 pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
+    if let [first, others @ ..] = arguments
+        && first == "profile"
+    {
+        let mut lab = program(places, Build::Release, "gdoi-lab")?;
+        lab.arg("profile")
+            .arg("--folder")
+            .arg(places.target.join("profile"));
+        lab.arg("--document").arg(places.root.join("docs/profiles.md"));
+        return process::run(lab.args(others));
+    }
     if let [first, others @ ..] = arguments
         && first == "offline"
     {
