@@ -127,12 +127,14 @@ impl Section {
             ),
             Self::Counting => (
                 "Every packet",
-                "ESP as fast as a veth pair takes it, while the table is read every 10 ms.",
+                "ESP as fast as a veth pair takes it, while the table is read every 10 ms. Over deaths of the agent: \
+                 `tests/all/pins/killed.rs`.",
             ),
             Self::Ring => (
                 "Messages through the ring",
                 "A million messages a second from one thread, in bursts of 20,000 as fast as the program writes them; \
-                 another empties the ring every 5 ms, in turns with decoding each record and without, in CPU time of that thread.",
+                 another empties the ring every 5 ms, in turns with decoding each record and without, in CPU time of that thread. \
+                 Then records of zeros, for which the kernel wakes a task of tokio that had taken out all (aya in an `AsyncFd`).",
             ),
             Self::Tracker => (
                 "An observation in the tracker",

@@ -26,6 +26,10 @@ impl Batch {
         // What cannot be read is counted when it is parsed.
         let at = Record::parse(record).map_or(0, |(record, _)| record.at_ns);
         self.reached = self.reached.max(at);
+        // Of a piece for many: left to itself it asks for the room of one record, each time.
+        if self.octets.capacity() < record.len() {
+            self.octets.reserve(PIECE_OCTETS.max(record.len()));
+        }
         self.octets.extend_from_slice(record);
         self.records.push((self.reached, self.octets.split().freeze()));
     }
@@ -36,6 +40,9 @@ impl Batch {
         self.records.drain(..).map(|(_, octets)| octets).collect()
     }
 }
+
+/// Room for five hundred records.
+const PIECE_OCTETS: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
