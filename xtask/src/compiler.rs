@@ -37,6 +37,7 @@ impl Compiler {
         for (setting, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
         }
+        cargo.args(["--config", LIBRARIES]);
         let flags = self.flags(workspace)?.join(SEPARATOR.as_ref());
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
         match self.toolchain.core {
@@ -94,6 +95,8 @@ const FLAGS: [&str; 4] = [
     "-Ctarget-feature=+allows-misaligned-mem-access",
 ];
 
+/// The agent's libraries are built to be small; what the program takes of a library is a part of it.
+const LIBRARIES: &str = "profile.release.package.\"*\".opt-level=3";
 /// The profile is said here and not in the workspace, so that tuning the agent does not change the object.
 const PROFILE: [(&str, &str); 6] = [
     ("CODEGEN_UNITS", "1"),
