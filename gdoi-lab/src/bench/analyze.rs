@@ -27,7 +27,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
         rows.push(
             Row::new("a loop of libpcap, to analyze", ratio, Unit::Ratio)
                 .goal("P11", Wanted::AtLeast(3.0))
-                .why("see what it takes of `cat`: by profile, two thirds of what `analyze` takes are the kernel's copying of the file"),
+                .why("see what it takes of `cat`: by profile, most of what `analyze` takes is the kernel's copying of the file"),
         );
         rows.push(Row::new("a loop of libpcap, to cat", of_cat, Unit::Ratio));
     }
