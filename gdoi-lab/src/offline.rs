@@ -15,6 +15,9 @@ use anyhow::{Context as _, Result};
 pub use instructions::Instructions;
 pub use usage::Usage;
 
+/// Octets of the capture that documents speak of.
+pub(crate) const OCTETS: u64 = 1 << 30;
+
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Offline {

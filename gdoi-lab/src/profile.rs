@@ -1,7 +1,7 @@
 //! Where the time goes: `perf` watches the agent under a storm, and an analysis of a capture.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -81,7 +81,7 @@ fn record_storm(time: Duration, to: &Path) -> Result<u64> {
 fn record_analysis(to: &Path) -> Result<u64> {
     let folder = tempfile::tempdir().context("make a folder for the capture")?;
     let capture = folder.path().join("large.pcap");
-    let frames = offline::make(&capture, OCTETS)?;
+    let frames = offline::make(&capture, offline::OCTETS)?;
     let mut analysis = offline::analyze(&capture)?;
     // The first turn brings the capture into memory.
     let ended = analysis
@@ -130,7 +130,6 @@ fn table(recorded: &Path) -> Result<String> {
         ])
         .arg(recorded)
         .args(["--percent-limit", "1", "-F", "overhead,dso,sym", "-t", "|"])
-        .stderr(File::create("/dev/null").context("open /dev/null")?)
         .output()
         .context(NO_PERF)?;
     ensure!(said.status.success(), "perf cannot read what it recorded");
@@ -155,7 +154,6 @@ fn row(line: &str) -> Option<String> {
     Some(format!("| {share:.1} % | {object} | `{}` |\n", function.trim()))
 }
 
-const OCTETS: u64 = 1 << 30;
 /// Samples a second.
 const HERTZ: &str = "4999";
 const MOST: usize = 12;
@@ -173,4 +171,5 @@ order of the slots; the records of a drain are pieces of one buffer, where each 
 const ANALYSIS: &str = "`analyze` over the made capture of `cargo xtask bench analyze`, which is in memory.";
 const ANALYSIS_READ: &str = "Most of it is the kernel, which copies the file. To map the file instead was tried and is no \
 faster, for each page is a fault then; and a file that somebody cuts meanwhile would end the process. What is ours is a look \
-at each frame (`pipeline::skim`), of which most waits for the header that says where the next one begins.";
+at each frame (`pipeline::skim`, a part of `analyze`), which waits most at the header that says where the next one begins, and \
+at the slot of its SPI.";

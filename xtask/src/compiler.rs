@@ -97,6 +97,7 @@ const FLAGS: [&str; 4] = [
 
 /// The agent's libraries are built to be small; what the program takes of a library is a part of it.
 const LIBRARIES: &str = "profile.release.package.\"*\".opt-level=3";
+
 /// The profile is said here and not in the workspace, so that tuning the agent does not change the object.
 const PROFILE: [(&str, &str); 6] = [
     ("CODEGEN_UNITS", "1"),

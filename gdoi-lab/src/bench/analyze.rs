@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::row::{Row, Unit, Wanted, number};
-use crate::offline::{Instructions, Offline};
+use crate::offline::{Instructions, OCTETS, Offline};
 
 /// Makes a capture, and has all turns with it; tshark has its own, for it takes minutes for each gigabyte.
 pub(super) fn run() -> Result<Vec<Row>> {
@@ -62,7 +62,6 @@ pub(super) fn run() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-const OCTETS: u64 = 1 << 30;
 /// A part of it for tshark.
 const TSHARK_OCTETS: u64 = OCTETS / 4;
 const ROUNDS: usize = 5;
