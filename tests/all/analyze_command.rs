@@ -11,7 +11,8 @@ use gdoi_monitor::exit::Exit;
 use gdoi_wire::Ports;
 use serde_json::Value;
 
-use crate::{captures, program};
+use crate::captures::{self, Capture};
+use crate::program;
 
 /// What `analyze` writes, and how it ends.
 pub(crate) fn analyzed(arguments: &[&str]) -> (String, Exit) {
@@ -53,11 +54,7 @@ fn sum(values: &Value) -> u64 {
 
 #[test]
 fn every_message_and_esp_packet_is_in_the_report() {
-    let Some(folder) = captures::folder("the sums of analyze") else {
-        return;
-    };
-    for name in captures::names(&folder) {
-        let path = folder.join("pcap").join(&name);
+    for Capture { name, path, .. } in captures::all() {
         let report = document(&["--isakmp-port", "848,500", path.to_str().unwrap()]);
         let packets = &report["capture"]["packets"];
         let groups = report["groups"].as_array().unwrap();
@@ -85,10 +82,7 @@ fn every_message_and_esp_packet_is_in_the_report() {
 
 #[test]
 fn every_form_tells_the_same_events() {
-    let Some(folder) = captures::folder("the forms of analyze") else {
-        return;
-    };
-    let path = folder.join("pcap/gdoid_live_cbc.pcap");
+    let Capture { path, .. } = captures::recording("gdoid_live_cbc.pcap");
     let path = path.to_str().unwrap();
     let events = document(&[path])["events"].as_array().unwrap().clone();
     assert!(events.len() > 20, "{}", events.len());
@@ -116,10 +110,7 @@ fn every_form_tells_the_same_events() {
 
 #[test]
 fn a_configuration_names_what_it_knows() {
-    let Some(folder) = captures::folder("a configuration for analyze") else {
-        return;
-    };
-    let path = folder.join("pcap/gdoid_live_cbc.pcap");
+    let Capture { path, .. } = captures::recording("gdoid_live_cbc.pcap");
     let work = tempfile::tempdir().unwrap();
     let file = work.path().join("config");
     let text = r#"
@@ -153,7 +144,7 @@ fn a_configuration_names_what_it_knows() {
 
 /// A little-endian pcap capture in pieces: its header, and each of its records.
 fn records(path: &Path) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let octets = fs::read(path).unwrap();
+    let octets = captures::octets(path);
     let (header, mut rest) = octets.split_at(24);
     let mut records = Vec::new();
     while !rest.is_empty() {
@@ -174,15 +165,15 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn new(what: &str) -> Option<Self> {
-        let whole = captures::folder(what)?.join("pcap/gdoid_live_cbc.pcap");
+    fn new() -> Self {
+        let whole = captures::recording("gdoid_live_cbc.pcap").path;
         let (header, records) = records(&whole);
-        Some(Self {
+        Self {
             work: tempfile::tempdir().unwrap(),
             header,
             records,
             alone: document(&[whole.to_str().unwrap()]),
-        })
+        }
     }
 
     fn file(&self, name: &str, records: &[Vec<u8>]) -> String {
@@ -208,9 +199,7 @@ impl Pieces {
 
 #[test]
 fn captures_in_pieces_are_one() {
-    let Some(pieces) = Pieces::new("captures in pieces") else {
-        return;
-    };
+    let pieces = Pieces::new();
     let (one, other) = pieces.records.split_at(600);
     let (first, second) = (pieces.file("first", one), pieces.file("second", other));
     pieces.check(&[&first, &second]);
@@ -229,9 +218,7 @@ fn captures_in_pieces_are_one() {
 
 #[test]
 fn frames_that_prove_something_are_named_by_their_capture() {
-    let Some(pieces) = Pieces::new("frames by capture") else {
-        return;
-    };
+    let pieces = Pieces::new();
     let (one, other) = pieces.records.split_at(600);
     let (first, second) = (pieces.file("first", one), pieces.file("second", other));
     let together = document(&[&first, &second]);
@@ -252,9 +239,7 @@ fn frames_that_prove_something_are_named_by_their_capture() {
 
 #[test]
 fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
-    let Some(pieces) = Pieces::new("what is wrong with one capture") else {
-        return;
-    };
+    let pieces = Pieces::new();
     let (one, other) = pieces.records.split_at(600);
     let second = pieces.file("second", other);
     // After a capture that was cut nobody knows what happened.
@@ -295,9 +280,10 @@ fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
 #[test]
 fn compressed_captures_and_standard_input_are_read() {
     let name = "compressed captures and standard input";
-    let (Some(pieces), Some(program)) = (Pieces::new(name), program::path(name)) else {
+    let Some(program) = program::path(name) else {
         return;
     };
+    let pieces = Pieces::new();
     let whole = [pieces.header.clone(), pieces.records.concat()].concat();
     let plain = pieces.octets("plain", &whole);
     for (tool, extension) in [("gzip", "gz"), ("zstd", "zst")] {
@@ -316,14 +302,11 @@ fn compressed_captures_and_standard_input_are_read() {
 
 #[test]
 fn it_ends_as_it_was_told_to() {
-    let (Some(program), Some(folder)) = (
-        program::path("the analyze command"),
-        captures::folder("the analyze command"),
-    ) else {
+    let Some(program) = program::path("the analyze command") else {
         return;
     };
     let work = tempfile::tempdir().unwrap();
-    let snap = folder.join("pcap/der_teklong_snap60.pcap");
+    let snap = captures::recording("der_teklong_snap60.pcap").path;
     let snap = snap.to_str().unwrap();
     let odd = work.path().join("<b>&'\"");
     fs::write(&odd, b"no capture").unwrap();

@@ -18,10 +18,7 @@ type Message = (String, u16, Vec<u8>);
 #[test]
 fn it_writes_the_messages_that_came_by_and_no_payload() {
     let name = "it_writes_the_messages_that_came_by_and_no_payload";
-    let Some(folder) = captures::folder(name) else {
-        return;
-    };
-    let capture = folder.join("pcap/gdoid_live_cbc.pcap");
+    let capture = captures::recording("gdoid_live_cbc.pcap").path;
     in_network(name, move |_| {
         let flights = tempfile::tempdir().unwrap();
         let path = flights.path().to_str().unwrap();

@@ -101,14 +101,13 @@ fn the_program_logs_when_asked() {
 }
 
 fn check(capture: &str, times: u32, agent: &[&str]) {
-    let Some(folder) = captures::folder(capture).filter(|_| kernel::is_usable(capture)) else {
+    if !kernel::is_usable(capture) {
         return;
-    };
-    let file = folder.join("pcap").join(capture);
-    let oracle = folder.join("oracle").join(format!("{capture}.summary.json"));
+    }
+    let recording = captures::recording(capture);
     let out = tempfile::tempdir().unwrap();
     let replay = Replay {
-        file,
+        file: recording.path.clone(),
         pace: Pace::Max,
         times,
         out: out.path().to_owned(),
@@ -116,7 +115,7 @@ fn check(capture: &str, times: u32, agent: &[&str]) {
     };
     // A thread of its own: it stays in the namespace it enters.
     let outcome = std::thread::spawn(move || replay.run()).join().unwrap().unwrap();
-    let expected = Expected::read(&oracle, times);
+    let expected = Expected::of_oracle(&recording.summary(), times);
     let got = Expected::of(&outcome.metrics);
     assert_eq!(got, expected, "{capture}");
     let lost = outcome.metrics.sum("gdoi_events_lost_total", &[]);
@@ -144,8 +143,7 @@ impl Expected {
         Self { esp, messages }
     }
 
-    fn read(oracle: &Path, times: u32) -> Self {
-        let summary: Value = serde_json::from_str(&fs::read_to_string(oracle).unwrap()).unwrap();
+    fn of_oracle(summary: &Value, times: u32) -> Self {
         let number = |name: &str| summary[name].as_f64().unwrap() * f64::from(times);
         let mut messages = BTreeMap::new();
         for (exchange, count) in summary["isakmp_by_version_exchange"].as_object().unwrap() {

@@ -26,14 +26,14 @@ const CAPTURES: [&str; 8] = [
 #[test]
 fn live_and_from_a_file_the_same_events() {
     let name = "live_and_from_a_file_the_same_events";
-    let (Some(folder), Some(program)) = (captures::folder(name), program::path(name)) else {
+    let Some(program) = program::path(name) else {
         return;
     };
     if !kernel::is_usable(name) {
         return;
     }
     let runs = CAPTURES.map(|capture| {
-        let file = folder.join("pcap").join(capture);
+        let file = captures::recording(capture).path;
         // A thread each: it stays in the namespace that it enters.
         (capture, file.clone(), thread::spawn(move || live(file)))
     });

@@ -9,6 +9,7 @@ use gdoi_monitor::source::xdp::{Hook, SiteRoute};
 use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
 use gdoi_wire::record::{Counters, FIRST_SPI, PART_BUCKETS, site_key};
 
+use crate::captures::{self, Capture};
 use crate::kernel;
 
 #[test]
@@ -75,18 +76,8 @@ fn captures_through(hook: Hook) {
     }
     let _pinned = kernel::Pinned::new();
     let mut parity = Parity::load(hook, Vec::new(), FEW_BUCKETS).unwrap();
-    let Some(folder) = crate::captures::folder("every_frame_of_every_capture") else {
-        return;
-    };
-    let mut captures: Vec<_> = folder
-        .join("pcap")
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    captures.sort();
     let mut frames = 0;
-    for path in captures {
+    for Capture { path, .. } in captures::all() {
         let mut reader = Reader::open(&path).unwrap();
         while let Some(frame) = reader.next_frame().unwrap() {
             if frame.link == Link::Ethernet && frame.kept.len() >= 14 {

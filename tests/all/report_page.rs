@@ -42,10 +42,7 @@ fn every_page_shows_what_the_json_says() {
     let mut inputs: Vec<(String, PathBuf)> = scenario::names()
         .map(|name| (name.to_owned(), simulated(name, work.path())))
         .collect();
-    if let Some(folder) = captures::folder(name) {
-        let real = CAPTURES.map(|name| (name.to_owned(), folder.join("pcap").join(name)));
-        inputs.extend(real);
-    }
+    inputs.extend(CAPTURES.map(|name| (name.to_owned(), captures::recording(name).path)));
     let inputs = Mutex::new(inputs);
     thread::scope(|scope| {
         for worker in 0..WORKERS {

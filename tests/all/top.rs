@@ -12,13 +12,13 @@ use terminal::Terminal;
 
 /// Runs `test` beside an agent that a capture went by, in a namespace of its own.
 fn beside_an_agent(name: &str, test: impl FnOnce(&str, Agent, &dyn Fn()) + Send + 'static) {
-    let (Some(folder), Some(program)) = (captures::folder(name), program::path(name)) else {
+    let Some(program) = program::path(name) else {
         return;
     };
     if !kernel::is_usable(name) || !terminal::is_usable(name) {
         return;
     }
-    let frames = Frames::read(&folder.join("pcap").join("gdoid_live_cbc.pcap")).unwrap();
+    let frames = Frames::read(&captures::recording("gdoid_live_cbc.pcap").path).unwrap();
     let test = thread::spawn(move || {
         let _network = Network::enter().unwrap();
         let agent = Agent::start(&WATCH).unwrap();

@@ -24,13 +24,13 @@ kek_lifetime = \"24h\"
 #[test]
 fn show_tells_what_a_real_agent_knows() {
     let name = "show_tells_what_a_real_agent_knows";
-    let (Some(folder), Some(program)) = (captures::folder(name), program::path(name)) else {
+    let Some(program) = program::path(name) else {
         return;
     };
     if !kernel::is_usable(name) {
         return;
     }
-    let frames = Frames::read(&folder.join("pcap").join("gdoid_live_cbc.pcap")).unwrap();
+    let frames = Frames::read(&captures::recording("gdoid_live_cbc.pcap").path).unwrap();
     let test = thread::spawn(move || {
         let _network = Network::enter().unwrap();
         let place = tempfile::tempdir().unwrap();

@@ -1,7 +1,6 @@
 //! The logs of a key server and its members.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use gdoi_core::transition::RekeyKind;
 use serde_json::Value;
@@ -20,8 +19,7 @@ pub(crate) struct Truth {
 const MEMBERS: [(&str, &str); 2] = [("gm1", "10.0.224.37"), ("gm2", "10.0.224.40")];
 
 impl Truth {
-    pub(crate) fn read(path: &Path) -> Self {
-        let log: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    pub(crate) fn read(log: &Value) -> Self {
         let mut truth = Self {
             completed: BTreeMap::new(),
             rekeys: rekeys(&log["ks"]),
@@ -34,7 +32,7 @@ impl Truth {
             if completed > 0 {
                 truth.completed.insert(address.to_owned(), completed as u64);
             }
-            truth.held.push(keks(&log, member));
+            truth.held.push(keks(log, member));
         }
         truth
     }

@@ -45,11 +45,7 @@ pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<P
                 .strip_prefix("/")
                 .context("a path from the root")?,
         );
-        fs::create_dir_all(&to).context("make a folder of the guest")?;
-        for entry in fs::read_dir(places.root.join(part)).with_context(|| format!("read {part}"))? {
-            let from = entry.context("read a folder")?.path();
-            copy(&from, &to.join(from.file_name().context("a name")?))?;
-        }
+        copy_folder(&places.root.join(part), &to)?;
     }
     let paths = format!(
         "CHECKOUT={checkout}\nTESTS={}\nAGENT={}\n",
@@ -63,6 +59,20 @@ pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<P
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).context("make init executable")?;
     machine.pack(at, "/guest.cpio")?;
     Ok(machine.path("/guest.cpio"))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
+        let from = entry.context("read a folder")?.path();
+        let to = to.join(from.file_name().context("a name")?);
+        if from.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            copy(&from, &to)?;
+        }
+    }
+    Ok(())
 }
 
 /// One static program under all its names, but for those that we bring.
