@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
         "gdoi-lab",
         &["gdoi-wire", "gdoi-core", "gdoi-monitor", "gdoi-sim"],
     ),
-    ("xtask", &["gdoi-wire", "gdoi-core", "gdoi-sim"]),
+    ("xtask", &[]),
     ("gdoi-tests", &[]),
 ];
 

@@ -16,21 +16,10 @@ pub(crate) fn replay(places: &Places, arguments: &[OsString]) -> Result<()> {
     process::run(lab.arg("replay").args(arguments))
 }
 
-/// `cargo xtask simulate --metrics`: a scenario through the agent's own metrics page, in virtual time.
-pub(crate) fn scrape(
-    places: &Places,
-    scenario: &str,
-    seed: Option<u64>,
-    interval: &str,
-    metrics: &Path,
-) -> Result<()> {
+/// `cargo xtask scrape`: a scenario through the agent's own metrics page, in virtual time.
+pub(crate) fn scrape(places: &Places, arguments: &[OsString]) -> Result<()> {
     let mut lab = program(places, Build::Development, "gdoi-lab")?;
-    lab.args(["scrape", scenario, "--interval", interval, "--metrics"])
-        .arg(metrics);
-    if let Some(seed) = seed {
-        lab.args(["--seed", &seed.to_string()]);
-    }
-    process::run(&mut lab)
+    process::run(lab.arg("scrape").args(arguments))
 }
 
 /// `cargo xtask bench`: measures the program and the way behind it, as they are shipped; with `--write` for the document;

@@ -8,7 +8,6 @@
 
 mod boot;
 mod compiler;
-mod demonstrate;
 mod dist;
 mod doctor;
 mod drift;
@@ -22,10 +21,9 @@ mod packages;
 mod place;
 mod probe;
 mod process;
-mod score;
 mod search;
 mod setup;
-mod simulate;
+mod sim;
 mod suite;
 mod test;
 mod toolchain;
@@ -64,7 +62,12 @@ enum Task {
     /// Show the main job: a capture, over a veth pair, through the real agent
     Demo,
     /// Compare what the tracker says of the demonstrations with what is expected
-    Demonstrate(demonstrate::Demonstrate),
+    #[command(disable_help_flag = true)]
+    Demonstrate {
+        /// For the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Build a static program and the Debian package around it
     Dist(dist::Dist),
     /// Write the documents that are made from the code
@@ -112,11 +115,28 @@ enum Task {
         arguments: Vec<OsString>,
     },
     /// Judge the tracker: what it says of the scenarios against what really happens
-    Score(score::Scoring),
+    #[command(disable_help_flag = true)]
+    Score {
+        /// For the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Make this machine one that can build and test everything
     Setup,
-    /// Let a scenario happen: write it as a capture, with the truth about it
-    Simulate(simulate::Simulate),
+    /// Write the metrics of a scenario as Prometheus would have scraped them
+    #[command(disable_help_flag = true)]
+    Scrape {
+        /// For the laboratory
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run a scenario: write it as a capture, with the truth about it
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// For the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Set up what is missing, then check and test everything
     Test,
 }
@@ -137,7 +157,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Bench { arguments } => lab::bench(&places, arguments),
         Task::Boot(arguments) => boot::run(&places, arguments),
         Task::Demo => lab::demo(&places),
-        Task::Demonstrate(args) => demonstrate::run(&places, args),
+        Task::Demonstrate { arguments } => sim::run(&places, "demonstrate", arguments),
         Task::Dist(arguments) => dist::run(&places, arguments),
         Task::Docs => lab::docs(&places),
         Task::Doctor => doctor::run(&places),
@@ -149,9 +169,12 @@ fn run(task: &Task) -> Result<()> {
         Task::Faults { arguments } => lab::reliability(&places, "faults", arguments),
         Task::Flood { arguments } => lab::reliability(&places, "flood", arguments),
         Task::Replay { arguments } => lab::replay(&places, arguments),
-        Task::Score(args) => score::run(&places, args),
+        Task::Score { arguments } => sim::run(&places, "score", arguments),
+        Task::Scrape { arguments } => lab::scrape(&places, arguments),
         Task::Setup => setup::run(&places),
-        Task::Simulate(args) => simulate::run(&places, args),
+        // The metrics are the agent's own: the laboratory has an agent.
+        Task::Simulate { arguments } if sim::wants_metrics(arguments) => lab::scrape(&places, arguments),
+        Task::Simulate { arguments } => sim::run(&places, "simulate", arguments),
         Task::Test => test::run(&places),
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use gdoi_sim::scenario;
 use gdoi_sim::score::Score;
 
-use crate::place::Places;
+use crate::workspace;
 
 /// Which scenarios, and how often.
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub(crate) struct Scoring {
     write: bool,
 }
 
-pub(crate) fn run(places: &Places, args: &Scoring) -> Result<()> {
+pub(crate) fn run(args: &Scoring) -> Result<()> {
     let (clean, lossy) = score(args)?;
     let tables = format!(
         "Without loss, {} seeds of each scenario:\n\n{clean}\n\
@@ -40,7 +40,7 @@ pub(crate) fn run(places: &Places, args: &Scoring) -> Result<()> {
         }
     }
     if args.write {
-        let path = places.root.join(DOCUMENT);
+        let path = workspace().join(DOCUMENT);
         write(&path, &[("score", &tables), ("scenarios", &titles()?)])?;
     }
     Ok(())

@@ -11,21 +11,21 @@ use gdoi_core::{Limits, Tracker};
 use gdoi_sim::scenario::{self, Scenario};
 use gdoi_sim::{Format, Observer, PcapWriter, Simulation};
 
-use crate::lab;
-use crate::place::Places;
-
 /// A scenario of the library by name, or a scenario file.
 #[derive(Args)]
+#[command(
+    after_help = "What Prometheus would have scraped: cargo xtask simulate SCENARIO --metrics FILE (see cargo xtask scrape --help)"
+)]
 pub(crate) struct Simulate {
     /// Name of a scenario, or path of a scenario file; the names are listed when left out
     scenario: Option<String>,
-    /// Seed in the place of the scenario's own
+    /// Seed instead of the scenario's own
     #[arg(long)]
     seed: Option<u64>,
-    /// Duration in the place of the scenario's own, such as 90m or 24h
+    /// Duration instead of the scenario's own, such as 90m or 24h
     #[arg(long)]
     duration: Option<String>,
-    /// Members of every group in the place of the scenario's own
+    /// Members of every group instead of the scenario's own
     #[arg(long)]
     members: Option<u32>,
     /// Write what passed the gateway to this capture file: pcapng when its name says so, else pcap
@@ -34,13 +34,7 @@ pub(crate) struct Simulate {
     /// Write what really happened to this file, one JSON object a line
     #[arg(long)]
     truth: Option<PathBuf>,
-    /// Write what Prometheus would have scraped to this file, a line for each sample with its time
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "truth", "watch", "show", "syslog", "duration", "members"])]
-    metrics: Option<PathBuf>,
-    /// Time between scrapes
-    #[arg(long, default_value = "30s", requires = "metrics")]
-    interval: String,
-    /// Let the tracker watch and print what it says, one JSON object a line, and how fast that was
+    /// Feed the tracker, and print its events, one JSON object a line, and how fast it was
     #[arg(long, conflicts_with_all = ["out", "syslog"])]
     watch: bool,
     /// Print what `show crypto gdoi` says at the end on this member of the first group, from 1
@@ -51,16 +45,13 @@ pub(crate) struct Simulate {
     syslog: bool,
 }
 
-pub(crate) fn run(places: &Places, args: &Simulate) -> Result<()> {
+pub(crate) fn run(args: &Simulate) -> Result<()> {
     let Some(name) = &args.scenario else {
         for name in scenario::names() {
             println!("{name:24} {}", scenario::named(name)?.title);
         }
         return Ok(());
     };
-    if let Some(metrics) = &args.metrics {
-        return lab::scrape(places, name, args.seed, &args.interval, metrics);
-    }
     let mut scenario = find(name)?;
     if let Some(duration) = &args.duration {
         scenario.duration =

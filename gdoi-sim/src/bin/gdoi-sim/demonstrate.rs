@@ -6,7 +6,7 @@ use clap::Args;
 use gdoi_sim::demonstration::{DEMONSTRATIONS, Demonstration, FOLDER};
 use gdoi_sim::{scenario, story};
 
-use crate::place::Places;
+use crate::workspace;
 
 /// Which demonstrations.
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub(crate) struct Demonstrate {
     write: bool,
 }
 
-pub(crate) fn run(places: &Places, args: &Demonstrate) -> Result<()> {
+pub(crate) fn run(args: &Demonstrate) -> Result<()> {
     let wanted = |one: &&Demonstration| args.name.as_ref().is_none_or(|name| name == one.name);
     let mut different = Vec::new();
     let mut found = false;
@@ -29,7 +29,7 @@ pub(crate) fn run(places: &Places, args: &Demonstrate) -> Result<()> {
             print!("{told}");
         }
         if args.write {
-            let path = places.root.join(FOLDER).join(format!("{name}.txt"));
+            let path = workspace().join(FOLDER).join(format!("{name}.txt"));
             std::fs::write(&path, &told).with_context(|| format!("write {}", path.display()))?;
         } else if told == *expected {
             println!("{name}: {} lines, as expected", told.lines().count());

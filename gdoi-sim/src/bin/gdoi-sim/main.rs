@@ -1,0 +1,55 @@
+//! The commands around scenarios: simulate them, judge the tracker by them.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command prints its results"
+)]
+
+mod demonstrate;
+mod score;
+mod simulate;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Scenarios and the judge", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compare what the tracker says of the demonstrations with what is expected
+    Demonstrate(demonstrate::Demonstrate),
+    /// Judge the tracker: what it says of the scenarios against what really happens
+    Score(score::Scoring),
+    /// Run a scenario: write it as a capture, with the truth about it
+    Simulate(simulate::Simulate),
+}
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let result: Result<()> = match &command {
+        Command::Demonstrate(arguments) => demonstrate::run(arguments),
+        Command::Score(arguments) => score::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The checkout that this program was built from, for documents that it writes.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
