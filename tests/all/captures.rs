@@ -143,9 +143,9 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A folder of `tests/data`.
-fn data(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(folder)
+/// A file or a folder of `tests/data`.
+pub(crate) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
 }
 
 fn beside_the_checkout() -> PathBuf {

@@ -10,6 +10,7 @@ mod company;
 mod decode_command;
 mod doctor_command;
 mod faults;
+mod field;
 mod flight;
 mod floods;
 mod fuzz_corpus;
