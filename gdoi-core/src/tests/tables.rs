@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use super::restart::Numbers;
-use crate::table::Table;
+use crate::state::table::Table;
 
 /// Keys of which some are there at any time.
 const KEYS: u64 = 6_000;

@@ -1,0 +1,248 @@
+//! TEKs as the data plane shows them: which SPIs are sent, which took the place of which, and who is late.
+//!
+//! One SPI serves all senders of a group (RFC 5374 §3), so that nothing is said of sequence numbers here. An SPI belongs
+//! to a group when a configured place sends it, or when it follows another of the group after a rekey; until that has
+//! been seen it is unattributed, for ESP of other origin looks the same.
+
+pub(crate) mod group_match;
+mod rollover;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observation::{Esp, Site};
+use crate::rules::data_plane::group_match::Hints;
+use crate::snapshot::{EspTotal, Histogram};
+use crate::state::group::GroupId;
+use crate::state::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Subject, Tracker};
+use crate::transition::{Anomaly, Spi, SpiFirstSeen, Transition, What};
+
+/// An SPI at a site; site 0 is none.
+pub(crate) type SpiKey = (u32, u32);
+
+/// How long after a rekey its SPIs come into use at the latest, and the old ones stay in use: both SAs are installed for
+/// at least 90 s with Cisco, and for as long as repeats and batches take in addition.
+pub(crate) const LAG: Duration = Duration::from_secs(130);
+/// Silence after which an SPI is no longer in use.
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
+/// SPIs below are reserved (RFC 4303 §2.1).
+const FIRST_SPI: u32 = 256;
+/// New SPIs that are reported in ten seconds; of a spray of forged ones the rest are only counted.
+const REPORTED: u32 = 256;
+/// SPIs of one site that are remembered for one group.
+const RECENT: usize = 16;
+/// SPIs without a configured site that may come from one rekey; more is a spray.
+const SUSPECTS: u32 = 8;
+/// Replaced SPIs that are remembered for one group.
+const REPLACED: usize = 32;
+
+/// ESP of one SPI from one site.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) group: GroupId,
+    /// The group it would follow from, while nothing confirms that.
+    suspected: GroupId,
+    /// The SPI it seems to take the place of.
+    pub(crate) follows: Option<u32>,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) total: EspTotal,
+    /// The rekey that brought it, or its first packet when none was seen: its TEK is not older.
+    since: Timestamp,
+    /// It was said to be stale.
+    pub(crate) stale: bool,
+}
+
+/// ESP of one group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct DataPlane {
+    pub(crate) total: EspTotal,
+    pub(crate) changes: u64,
+    pub(crate) rollover: Histogram,
+    pub(crate) stale_packets: u64,
+    /// Replaced SPIs: when, and by what.
+    replaced: Vec<(u32, Timestamp, u32)>,
+    /// SPIs of each site that are, or may be, this group's, the oldest first.
+    recent: BTreeMap<u32, Vec<u32>>,
+    /// How many SPIs that may be this group's have come since the latest rekey.
+    suspects: u32,
+    /// The latest rekey.
+    rekeyed: Option<Timestamp>,
+    pub(crate) hints: Hints,
+}
+
+impl DataPlane {
+    /// New TEKs may come into use.
+    pub(crate) const fn rekeyed(&mut self, now: Timestamp) {
+        self.rekeyed = Some(now);
+        self.suspects = 0;
+    }
+
+    /// When the latest rekey was.
+    pub(crate) const fn rekeyed_at(&self) -> Option<Timestamp> {
+        self.rekeyed
+    }
+
+    /// Whether a site has sent something.
+    pub(crate) fn is_used(&self, site: u32) -> bool {
+        self.recent.contains_key(&site)
+    }
+
+    /// An SPI of a site is, or may be, this group's.
+    fn remember(&mut self, spi: u32, site: u32) {
+        let recent = self.recent.entry(site).or_default();
+        if recent.len() >= RECENT {
+            recent.remove(0);
+        }
+        recent.push(spi);
+    }
+
+    /// When an SPI was replaced, and by what.
+    pub(crate) fn replacement(&self, spi: u32) -> Option<(Timestamp, u32)> {
+        self.replaced
+            .iter()
+            .find(|(old, _, _)| *old == spi)
+            .map(|&(_, at, by)| (at, by))
+    }
+
+    fn replace(&mut self, old: u32, at: Timestamp, by: u32) {
+        if self.replacement(old).is_some() {
+            return;
+        }
+        if self.replaced.len() >= REPLACED {
+            self.replaced.remove(0);
+        }
+        self.replaced.push((old, at, by));
+    }
+}
+
+impl Sent {
+    /// Its group turned out to be another.
+    pub(crate) fn regroup(&mut self, from: GroupId, to: GroupId) {
+        for group in [&mut self.group, &mut self.suspected] {
+            if *group == from {
+                *group = to;
+            }
+        }
+    }
+}
+
+impl Tracker {
+    /// ESP packets of one SPI were counted.
+    pub(crate) fn esp(&mut self, now: Timestamp, esp: &Esp, out: &mut Vec<Transition>) {
+        let mut placed = self.group_of_site(esp.site);
+        if esp.spi < FIRST_SPI {
+            let count = self.anomalies.entry((placed, Anomaly::ReservedSpi)).or_default();
+            *count = count.saturating_add(esp.packets);
+            self.total(placed, esp);
+            return;
+        }
+        let key = (esp.spi, esp.site.map_or(0, |site| site.0));
+        let id = if let Some(id) = self.spis.find(&key) {
+            id
+        } else {
+            placed = self.identify(placed, key, esp.first);
+            self.first_seen(now, key, esp, placed, out)
+        };
+        self.spis.touch(id);
+        if let Some(sent) = self.spis.get_mut(id) {
+            sent.last = sent.last.max(esp.last);
+            add(&mut sent.total, esp);
+        }
+        self.confirm_succession(now, id, key, out);
+        let group = self.spis.get(id).map_or(placed, |sent| sent.group);
+        self.total(group, esp);
+        self.lags(now, id, key, esp, group, out);
+    }
+
+    fn total(&mut self, group: GroupId, esp: &Esp) {
+        if let Some(group) = self.groups.get_mut(group) {
+            add(&mut group.data.total, esp);
+        }
+    }
+
+    fn group_of_site(&self, site: Option<Site>) -> GroupId {
+        let at = site.and_then(|site| usize::try_from(site.0).ok());
+        at.and_then(|at| self.places.get(at))
+            .copied()
+            .unwrap_or(GroupId::NONE)
+    }
+
+    fn first_seen(
+        &mut self,
+        now: Timestamp,
+        key: SpiKey,
+        esp: &Esp,
+        placed: GroupId,
+        out: &mut Vec<Transition>,
+    ) -> Id {
+        let suspected = if placed == GroupId::NONE {
+            self.suspect(esp.first)
+        } else {
+            placed
+        };
+        let follows = self.predecessor(suspected, key, esp.first);
+        if let Some(data) = self.groups.get_mut(suspected).map(|group| &mut group.data)
+            && suspected != GroupId::NONE
+        {
+            data.suspects = data.suspects.saturating_add(u32::from(placed == GroupId::NONE));
+            data.remember(key.0, key.1);
+        }
+        let sent = Sent {
+            group: placed,
+            suspected,
+            follows: follows.only,
+            first: esp.first,
+            last: esp.last,
+            total: EspTotal::default(),
+            since: self.brought(suspected, esp.first),
+            stale: false,
+        };
+        let id = self.spis.insert(key, sent).id;
+        if self.reported.take(now, REPORTED) {
+            let what = What::SpiFirstSeen(SpiFirstSeen {
+                spi: Spi(key.0),
+                site: self.config.site_name(key.1),
+            });
+            self.emit(now, Subject::group(placed), what, out);
+        }
+        if placed != GroupId::NONE && follows.any {
+            self.rolled(now, placed, key, follows.only, esp.first, out);
+        }
+        id
+    }
+
+    /// The rekey of a group that brought a new SPI, or the moment it was first seen.
+    fn brought(&self, id: GroupId, first: Timestamp) -> Timestamp {
+        let rekeyed = self.groups.get(id).and_then(|group| group.data.rekeyed);
+        rekeyed
+            .filter(|&at| id != GroupId::NONE && at <= first && first.since(at) <= LAG)
+            .unwrap_or(first)
+    }
+
+    /// How long a TEK of a group lasts: as configured, or at most as rekeys let expect.
+    fn tek_lifetime(&self, id: GroupId) -> Option<Duration> {
+        let known = self.groups.config(id, &self.config);
+        let configured = known.and_then(|known| known.tek_lifetime);
+        configured.or_else(|| Some(self.rekey_interval(id)? + LAG))
+    }
+
+    /// How long the old SPI of a group may be used beside the new one.
+    fn overlap(&self, id: GroupId) -> Duration {
+        let known = self.groups.config(id, &self.config);
+        let configured = known
+            .and_then(|known| known.tek_lifetime)
+            .map(|lifetime| self.tek_lead(id, lifetime));
+        configured.unwrap_or(LAG).max(LAG)
+    }
+}
+
+fn add(total: &mut EspTotal, esp: &Esp) {
+    total.packets = total.packets.saturating_add(esp.packets);
+    total.octets = total.octets.saturating_add(esp.octets);
+}

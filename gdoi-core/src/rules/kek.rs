@@ -1,0 +1,216 @@
+//! KEKs: the cookie pairs of rekeys, which group each serves, and what takes the place of what.
+//!
+//! A rekey that delivers a new KEK still carries the old cookies (RFC 6407 §4.3): the new pair is first seen one rekey
+//! later, and the delivery is, in retrospect, the last rekey under the old pair.
+
+mod attribution;
+mod behavior;
+mod lead;
+mod lifetime;
+mod split;
+mod unconfirmed;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use lifetime::KekLine;
+pub(crate) use unconfirmed::Unconfirmed;
+
+use crate::observation::host;
+use crate::rules::rekey::{Event, transport_of};
+use crate::state::group::{Attribution, GroupId};
+use crate::state::table::Id;
+use crate::state::timers::{Armed, Timer};
+use crate::time::Timestamp;
+use crate::tracker::{Seen, Subject, Tracker};
+use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transition, Transport, What};
+
+/// A KEK, named by the cookie pair of its rekeys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kek {
+    pub(crate) cookies: Cookies,
+    /// Its group.
+    pub(crate) group: GroupId,
+    /// The key server that last used it.
+    pub(crate) server: Option<Id>,
+    pub(crate) transport: Transport,
+    pub(crate) first: Timestamp,
+    pub(crate) events: Vec<Event>,
+    /// What tells repeats of rekeys that are over.
+    pub(crate) digests: [u64; 8],
+    /// The KEK it took the place of.
+    pub(crate) parent: Option<Cookies>,
+    /// Another one took its place.
+    pub(crate) replaced: bool,
+    #[serde(skip)]
+    pub(crate) armed: Armed,
+}
+
+impl Kek {
+    const fn new(cookies: Cookies, group: GroupId, transport: Transport, first: Timestamp) -> Self {
+        Self {
+            cookies,
+            group,
+            server: None,
+            transport,
+            first,
+            events: Vec::new(),
+            digests: [0; 8],
+            parent: None,
+            replaced: false,
+            armed: Armed::new(),
+        }
+    }
+}
+
+impl Tracker {
+    /// A message under cookies that are no group's yet: if more than this message speaks for them, they are those of
+    /// a KEK, and belong to a group.
+    pub(crate) fn confirm(
+        &mut self,
+        seen: Seen<'_>,
+        cookies: Cookies,
+        out: &mut Vec<Transition>,
+    ) -> Option<Id> {
+        let transport = transport_of(host(seen.message.destination));
+        let Some(first) = self.vouched(seen, cookies, transport) else {
+            self.anomaly(seen, Anomaly::PushUnconfirmed, out);
+            return None;
+        };
+        let server = self.servers.admit(host(seen.message.source));
+        let (group, is_new) = match self.belongs(seen, transport, server) {
+            Attribution::One(group) => (group, false),
+            Attribution::Nothing => (self.discover(seen, cookies, transport)?, true),
+            Attribution::Several => {
+                // It is followed under a name of its own: no group is claimed that it may not belong to.
+                self.ambiguous(seen.now, cookies, server, out);
+                (self.discover(seen, cookies, transport)?, true)
+            }
+        };
+        self.forget_unconfirmed(cookies);
+        let id = self.open_kek(seen.now, Kek::new(cookies, group, transport, first), out);
+        self.adopt(seen, id, group, server, out);
+        if is_new {
+            self.discovered(seen, (group, cookies, transport), server, out);
+        }
+        Some(id)
+    }
+
+    /// Makes room for a KEK. The rekeys of the one that has to go for it are told first.
+    fn open_kek(&mut self, now: Timestamp, kek: Kek, out: &mut Vec<Transition>) -> Id {
+        let inserted = self.keks.insert(kek.cookies, kek);
+        if let Some((_, mut evicted)) = inserted.evicted {
+            self.deadlines.disarm(&mut evicted.armed, Timer::Kek(inserted.id));
+            self.tell_evicted(now, &evicted, out);
+        }
+        inserted.id
+    }
+
+    /// A KEK belongs to a group, and may take the place of another.
+    fn adopt(&mut self, seen: Seen<'_>, id: Id, group: GroupId, server: Id, out: &mut Vec<Transition>) {
+        let transport = self.keks.get(id).map(|kek| kek.transport);
+        let destination = host(seen.message.destination);
+        self.groups.join(group, server, &mut self.servers);
+        if let Some(state) = self.groups.get_mut(group) {
+            state.transport = transport;
+            if transport == Some(Transport::Multicast) {
+                state.rekey_address = Some(destination);
+            }
+        }
+        let cookies = self.keks.get(id).map(|kek| kek.cookies).unwrap_or_default();
+        let line = self.groups.get(group).map(|state| &state.kek);
+        // Of two key servers that lost each other, each goes on with its own.
+        let own = line.and_then(|line| line.split).filter(|split| {
+            let kek = self.keks.find(split).and_then(|id| self.keks.get(id));
+            kek.is_some_and(|kek| kek.server == Some(server))
+        });
+        let before = own.or(line.and_then(|line| line.current));
+        if let Some(kek) = self.keks.get_mut(id) {
+            kek.parent = before;
+        }
+        match before {
+            Some(before) if before != cookies => self.chain(seen.now, group, before, id, server, out),
+            _ => {
+                if let Some(state) = self.groups.get_mut(group) {
+                    state.kek.begin(cookies);
+                }
+            }
+        }
+    }
+
+    /// The group of a KEK that nobody had named. `None` when there is no room for one more.
+    fn discover(&mut self, seen: Seen<'_>, cookies: Cookies, transport: Transport) -> Option<GroupId> {
+        let source = host(seen.message.source);
+        let destination = host(seen.message.destination);
+        let name = match transport {
+            Transport::Multicast => format!("{source}/{destination}"),
+            Transport::Unicast => format!("{source}/{}", short(cookies)),
+        };
+        self.groups.discover(&name)
+    }
+
+    /// Tells of a group that nobody had named.
+    fn discovered(
+        &mut self,
+        seen: Seen<'_>,
+        (group, cookies, transport): (GroupId, Cookies, Transport),
+        server: Id,
+        out: &mut Vec<Transition>,
+    ) {
+        let destination = host(seen.message.destination);
+        let what = What::GroupDiscovered(GroupDiscovered {
+            transport,
+            rekey_address: (transport == Transport::Multicast).then_some(destination),
+            cookies,
+        });
+        self.emit(seen.now, Subject::server(group, server), what, out);
+        self.one_of_several(seen.now, server, out);
+    }
+
+    /// A key server turned out to serve several groups that its members' addresses do not tell apart.
+    fn one_of_several(&mut self, now: Timestamp, server: Id, out: &mut Vec<Transition>) {
+        let groups = self
+            .servers
+            .get(server)
+            .map_or_else(Vec::new, |server| server.groups.clone());
+        let unclear = |id: &GroupId| {
+            let known = self.groups.config(*id, &self.config);
+            known.is_none_or(|known| known.members.is_empty())
+        };
+        let unclear: Vec<GroupId> = groups.into_iter().filter(unclear).collect();
+        let Some(&first) = unclear.first() else {
+            return;
+        };
+        let told = self.groups.get(first).is_none_or(|group| group.ambiguity_told);
+        if unclear.len() < 2 || told {
+            return;
+        }
+        if let Some(group) = self.groups.get_mut(first) {
+            group.ambiguity_told = true;
+        }
+        let candidates = unclear.iter().filter_map(|&id| self.groups.name(id)).collect();
+        let what = What::GroupAmbiguous(GroupAmbiguous {
+            candidates,
+            cookies: None,
+        });
+        self.emit(now, Subject::server(GroupId::NONE, server), what, out);
+    }
+
+    fn ambiguous(&self, now: Timestamp, cookies: Cookies, server: Id, out: &mut Vec<Transition>) {
+        let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
+        let candidates = groups.iter().filter_map(|&id| self.groups.name(id)).collect();
+        let what = What::GroupAmbiguous(GroupAmbiguous {
+            candidates,
+            cookies: Some(cookies),
+        });
+        self.emit(now, Subject::server(GroupId::NONE, server), what, out);
+    }
+}
+
+/// The first four octets of a pair, which is how key servers print it too.
+fn short(cookies: Cookies) -> String {
+    let [a, b, c, d, ..] = cookies.0;
+    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
+}

@@ -1,0 +1,197 @@
+//! How a key server renews its KEK, told from timing alone.
+//!
+//! Each cycle, from one delivery to the next, is one vote: renewed well before the end of the lifetime, at the end,
+//! after it, or neither. Three that agree make a verdict; one makes a provisional one. The latest three that agree make
+//! one whatever was before: the key server got other software.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::lifetime::SLACK;
+use crate::state::group::GroupId;
+use crate::state::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Subject, Tracker};
+use crate::transition::{KekBehavior, Transition, Verdict, What};
+
+/// Cycles that vote.
+const CYCLES: usize = 16;
+/// Votes that make a verdict.
+const QUORUM: u32 = 3;
+/// The new behaviour renews at least this long before the end (Cisco document 116737).
+const NEW_LEAD: Duration = Duration::from_secs(200);
+/// Lifetimes that people configure, in seconds.
+const ROUND: [u64; 14] = [
+    600, 900, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 28_800, 43_200, 86_400, 172_800, 604_800, 2_592_000,
+];
+
+/// One cycle of a key server.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Cycle {
+    server: Id,
+    period: Duration,
+}
+
+/// The cycles of one group, and what they say.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Votes {
+    cycles: VecDeque<Cycle>,
+    /// The lifetime that explains the cycles, when only one does.
+    pub(crate) learned: Option<Duration>,
+    /// What was last said of each key server, and whether provisionally.
+    pub(crate) said: Vec<(Id, Verdict, bool)>,
+}
+
+/// What one cycle says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Vote {
+    For(Verdict),
+    /// Renewed out of schedule: a change of policy, a failover.
+    Forced,
+}
+
+impl Tracker {
+    /// A cycle ended with a delivery. How long before the end of the lifetime that was, in seconds.
+    pub(super) fn cycle(
+        &mut self,
+        id: GroupId,
+        delivered: Option<Timestamp>,
+        server: Id,
+        now: Timestamp,
+        out: &mut Vec<Transition>,
+    ) -> Option<f64> {
+        let delivered = delivered?;
+        let start = self.groups.get(id)?.kek.start?;
+        let period = delivered.since(start);
+        let votes = &mut self.groups.get_mut(id)?.kek.votes;
+        if votes.cycles.len() >= CYCLES {
+            votes.cycles.pop_front();
+        }
+        votes.cycles.push_back(Cycle { server, period });
+        let configured = self
+            .groups
+            .config(id, &self.config)
+            .and_then(|known| known.kek_lifetime);
+        if configured.is_none() {
+            let learned = self.learn_lifetime(id);
+            self.groups.get_mut(id)?.kek.votes.learned = learned;
+        }
+        let (lifetime, _) = self.kek_lifetime(id)?;
+        let lead = lifetime.as_secs_f64() - period.as_secs_f64();
+        self.judge(id, server, lifetime, lead, now, out);
+        Some(lead)
+    }
+
+    /// The one round lifetime that explains every cycle, by either behaviour.
+    fn learn_lifetime(&self, id: GroupId) -> Option<Duration> {
+        let votes = &self.groups.get(id)?.kek.votes;
+        if votes.cycles.len() < QUORUM as usize {
+            return votes.learned;
+        }
+        let interval = self.rekey_interval(id).unwrap_or_default();
+        let explains = |lifetime: Duration| {
+            let lead = self.kek_lead(id, lifetime);
+            let renewed_early = |period: Duration| {
+                let latest = lifetime.saturating_sub(lead) + SLACK;
+                period <= latest && period + lead + interval + SLACK >= lifetime
+            };
+            let renewed_late = |period: Duration| period.abs_diff(lifetime) <= SLACK;
+            let mut periods = votes.cycles.iter().map(|cycle| cycle.period);
+            periods.clone().all(renewed_early) || periods.all(renewed_late)
+        };
+        let mut found = ROUND
+            .into_iter()
+            .map(Duration::from_secs)
+            .filter(|&lifetime| explains(lifetime));
+        let only = found.next();
+        only.filter(|_| found.next().is_none())
+    }
+
+    fn judge(
+        &mut self,
+        id: GroupId,
+        server: Id,
+        lifetime: Duration,
+        lead: f64,
+        now: Timestamp,
+        out: &mut Vec<Transition>,
+    ) -> Option<()> {
+        let votes = self.votes(id, server, lifetime)?;
+        let mut tally = [0_u32; Verdict::ALL.len()];
+        for verdict in votes {
+            if let Some(count) = tally.get_mut(verdict as usize) {
+                *count += 1;
+            }
+        }
+        let cycles: u32 = tally.iter().sum();
+        let (most, verdict) = tally
+            .into_iter()
+            .zip(Verdict::ALL)
+            .max_by_key(|&(count, verdict)| (count, verdict == Verdict::Indeterminate))?;
+        if cycles == 0 {
+            return None;
+        }
+        let agreed = most * 3 >= cycles * 2;
+        let verdict = if agreed { verdict } else { Verdict::Indeterminate };
+        let provisional = !agreed || most < QUORUM;
+        let expected = self.kek_lead(id, lifetime);
+        let source = self.kek_lifetime(id).map(|(_, source)| source);
+        let said = &mut self.groups.get_mut(id)?.kek.votes.said;
+        match said.iter_mut().find(|(at, _, _)| *at == server) {
+            Some((_, before, was)) if *before == verdict && *was == provisional => return None,
+            Some(entry) => *entry = (server, verdict, provisional),
+            None => said.push((server, verdict, provisional)),
+        }
+        let what = What::KekBehavior(KekBehavior {
+            verdict,
+            lead_seconds: Some(lead),
+            expected_lead: Some(expected),
+            votes: if agreed { most } else { 0 },
+            cycles,
+            provisional,
+            lifetime_source: source,
+        });
+        self.emit(now, Subject::server(id, server), what, out);
+        Some(())
+    }
+
+    /// What the cycles of a key server say, the latest first, as far as they count.
+    fn votes(&self, id: GroupId, server: Id, lifetime: Duration) -> Option<Vec<Verdict>> {
+        let cycles = self.groups.get(id)?.kek.votes.cycles.iter().rev();
+        let own = cycles.filter(|cycle| cycle.server == server);
+        let mut votes: Vec<Verdict> = own
+            .filter_map(|cycle| match self.vote(id, lifetime, cycle.period) {
+                Vote::For(verdict) => Some(verdict),
+                Vote::Forced => None,
+            })
+            .collect();
+        let latest = votes.first().copied();
+        let agree = votes.iter().take_while(|vote| Some(**vote) == latest).count();
+        if agree >= QUORUM as usize {
+            votes.truncate(agree);
+        }
+        Some(votes)
+    }
+
+    fn vote(&self, id: GroupId, lifetime: Duration, period: Duration) -> Vote {
+        // A rekey of TEKs that falls due earlier takes the KEK with it.
+        let interval = self.rekey_interval(id).unwrap_or(lifetime / 2);
+        let late = SLACK + self.repeats(id);
+        if period > lifetime + SLACK {
+            return Vote::For(Verdict::Overdue);
+        }
+        let lead = lifetime.saturating_sub(period);
+        if lead > self.kek_lead(id, lifetime).max(NEW_LEAD) + interval + SLACK {
+            Vote::Forced
+        } else if lead + SLACK >= NEW_LEAD {
+            Vote::For(Verdict::New)
+        } else if lead <= late {
+            Vote::For(Verdict::Legacy)
+        } else {
+            Vote::For(Verdict::Indeterminate)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A replaced KEK that is used on: the key servers lost each other, or it was never replaced.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::short;
+use crate::state::group::GroupId;
+use crate::state::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Subject, Tracker};
+use crate::transition::{Cookies, GroupDiscovered, KekSplit, Transition, Transport, What};
+
+impl Tracker {
+    /// A rekey came under a KEK that another one had taken the place of: both are in use.
+    pub(crate) fn used_again(&mut self, now: Timestamp, id: Id, group: GroupId, out: &mut Vec<Transition>) {
+        self.check_age(now, id, group, out);
+        let Some(kek) = self.keks.get(id) else {
+            return;
+        };
+        if !kek.replaced {
+            return;
+        }
+        let (cookies, server) = (kek.cookies, kek.server);
+        let Some(state) = self.groups.get_mut(group) else {
+            return;
+        };
+        let Some(other) = state.kek.current else {
+            return;
+        };
+        if other == cookies || state.kek.split == Some(cookies) {
+            return;
+        }
+        let other_server = self
+            .keks
+            .find(&other)
+            .and_then(|id| self.keks.get(id))
+            .and_then(|kek| kek.server);
+        if other_server == server {
+            self.split_off(now, group, id, &other, out);
+            return;
+        }
+        let Some(state) = self.groups.get_mut(group) else {
+            return;
+        };
+        state.kek.split = Some(cookies);
+        let address = |id: Option<Id>| id.and_then(|id| self.servers.address(id));
+        let (Some(first), Some(second)) = (address(server), address(other_server)) else {
+            return;
+        };
+        let what = What::KekSplit(KekSplit {
+            first: cookies,
+            first_key_server: first,
+            second: other,
+            second_key_server: second,
+            merged: false,
+        });
+        self.emit(now, Subject::group(group), what, out);
+    }
+
+    /// A KEK that was taken for replaced is used on by the same key server: the other one is another group's.
+    fn split_off(
+        &mut self,
+        now: Timestamp,
+        group: GroupId,
+        id: Id,
+        other: &Cookies,
+        out: &mut Vec<Transition>,
+    ) {
+        let (Some(other_id), Some(kek)) = (self.keks.find(other), self.keks.get_mut(id)) else {
+            return;
+        };
+        kek.replaced = false;
+        let (cookies, server) = (kek.cookies, kek.server);
+        let Some(server) = server else {
+            return;
+        };
+        let Some(address) = self.servers.address(server) else {
+            return;
+        };
+        let Some(found) = self.groups.discover(&format!("{address}/{}", short(*other))) else {
+            return;
+        };
+        self.groups.join(found, server, &mut self.servers);
+        if let Some(kek) = self.keks.get_mut(other_id) {
+            kek.group = found;
+            kek.parent = None;
+        }
+        if let Some(state) = self.groups.get_mut(group) {
+            state.kek.resume(cookies);
+        }
+        let transport = self
+            .keks
+            .get(other_id)
+            .map_or(Transport::Unicast, |kek| kek.transport);
+        if let Some(state) = self.groups.get_mut(found) {
+            state.transport = Some(transport);
+            state.kek.begin(*other);
+        }
+        let what = What::GroupDiscovered(GroupDiscovered {
+            transport,
+            rekey_address: None,
+            cookies: *other,
+        });
+        self.emit(now, Subject::server(found, server), what, out);
+    }
+}

@@ -1,0 +1,258 @@
+//! How registrations begin and end, and what of that may be said.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use gdoi_wire::Exchange;
+
+use super::{Association, Attempts, Mode, step};
+use crate::state::counters::count;
+use crate::state::member::Member;
+use crate::state::peer::Peer;
+use crate::state::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Booking, Subject, Tracker};
+use crate::transition::{
+    Certainty, ReRegistration, RegistrationEnd, RegistrationKind, RegistrationStarted, Stage, Transition,
+    What,
+};
+
+/// The domain of interpretation of GDOI (RFC 6407 §2.1).
+const DOI_GROUP: u32 = 2;
+/// Silence between two attempts after which they are not for the same cause.
+const PAUSE: Duration = Duration::from_mins(5);
+/// Unanswered registrations of strangers that are announced in ten seconds.
+const STRANGERS: u32 = 256;
+
+impl Tracker {
+    /// Says that a registration begins, where it is clear that this is one.
+    ///
+    /// A phase 1 for something else looks the same; what tells is the domain of interpretation, a key server that is
+    /// known as one, or (`proof`) a message that only a registration has.
+    pub(super) fn announce(
+        &mut self,
+        now: Timestamp,
+        id: Id,
+        booking: Booking,
+        proof: bool,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
+        if association.announced || !(proof || self.is_registration(association)) {
+            return;
+        }
+        let is_answered = proof || association.saw(step::SECOND);
+        if !is_answered && !self.may_announce(now, id) {
+            return;
+        }
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
+        let (member, server, mode) = (association.member, association.server, association.mode);
+        let kind = self.kind_of(member, server);
+        self.supersede(now, id, out);
+        if let Some(association) = self.associations.get_mut(id) {
+            association.announced = true;
+            association.kind = kind;
+        }
+        let exchange = match mode {
+            Mode::Main => Exchange::MainMode,
+            Mode::Aggressive => Exchange::Aggressive,
+            Mode::Ikev2 => Exchange::IkeSaInit,
+        };
+        let what = What::RegistrationStarted(RegistrationStarted { exchange, kind });
+        self.emit(now, Subject::member(booking.group, server, member), what, out);
+        self.burst_started(now, booking.group, member, out);
+    }
+
+    /// Whether a registration that nobody has answered yet may be announced: that of a member always, those of
+    /// strangers as long as they are few. The rest are announced when they are answered.
+    fn may_announce(&mut self, now: Timestamp, id: Id) -> bool {
+        let member = self.associations.get(id).map(|association| association.member);
+        let is_known = member.is_some_and(|member| self.members.find(&member).is_some());
+        let may = is_known || self.announced.take(now, STRANGERS);
+        self.unannounced += u64::from(!may);
+        may
+    }
+
+    /// Whether an IKE SA is for a registration.
+    fn is_registration(&self, association: &Association) -> bool {
+        // Cooperating key servers have IKE SAs between them.
+        if self.is_proven(association.member.ip()) {
+            return false;
+        }
+        association.doi == Some(DOI_GROUP) || self.servers.get(association.server).is_some_and(|s| s.proven)
+    }
+
+    /// A member that may be in several groups of this key server registers for each of them.
+    fn kind_of(&self, member: Peer, server: Id) -> RegistrationKind {
+        let known = self.members.find(&member).and_then(|id| self.members.get(id));
+        let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
+        let candidates = self.groups.fitting(groups, member.ip(), &self.config).count();
+        let new = |known: &Member| {
+            !known.had_keys() || (known.registrations > 0 && (known.registrations as usize) < candidates)
+        };
+        if known.is_none_or(new) {
+            RegistrationKind::Initial
+        } else {
+            RegistrationKind::ReRegistration
+        }
+    }
+
+    /// A new attempt of a member ends the one before it, which it has given up; unless that one is on its way: a member
+    /// of several groups may register in all of them at once.
+    fn supersede(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
+        let key = (association.member, association.server_address);
+        let begun = association.begun;
+        let Some(cookie) = self.associations.key(id) else {
+            return;
+        };
+        let attempts = match self.attempts.find(&key) {
+            Some(known) => known,
+            None => self.attempts.insert(key, Attempts::default()).id,
+        };
+        self.attempts.touch(attempts);
+        if let Some(attempts) = self.attempts.get_mut(attempts) {
+            if begun.since(attempts.latest) > PAUSE {
+                attempts.since = begun;
+            }
+            attempts.latest = attempts.latest.max(begun);
+        }
+        let current = Some((id, cookie));
+        let before = self
+            .attempts
+            .get_mut(attempts)
+            .and_then(|attempts| core::mem::replace(&mut attempts.current, current));
+        if let Some((old, old_cookie)) = before
+            && old != id
+            && self.associations.key(old) == Some(old_cookie)
+            && self.associations.get(old).is_some_and(|old| old.is_stuck(now))
+        {
+            self.give_up(now, old, out);
+        }
+    }
+
+    /// The last message of a PULL, or of its likes, was seen.
+    pub(super) fn complete(&mut self, now: Timestamp, id: Id, message_id: u32, out: &mut Vec<Transition>) {
+        let Some(association) = self.associations.get(id) else {
+            return;
+        };
+        let (peer, address) = (association.member, association.server_address);
+        let tried = association.begun;
+        let server = self.servers.admit(address);
+        if let Some(server) = self.servers.get_mut(server) {
+            server.proven = true;
+        }
+        let booking = self.book(server, peer);
+        self.announce(now, id, booking, true, out);
+        let failed = self
+            .attempts
+            .find(&(peer, address))
+            .and_then(|at| self.attempts.remove(at));
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        association.server = server;
+        let first = association.completed == 0;
+        let Some(pull) = association
+            .pulls
+            .iter_mut()
+            .find(|pull| pull.message_id == message_id)
+        else {
+            return;
+        };
+        pull.ended = true;
+        let began = if first { association.begun } else { pull.begun };
+        association.ended = true;
+        association.completed = association.completed.saturating_add(1);
+        let end = RegistrationEnd {
+            stage: Stage::Complete,
+            duration: now.since(began),
+            attempts: failed
+                .map_or(0, |(_, attempts)| attempts.failed)
+                .saturating_add(1),
+            retransmissions: association.retransmissions,
+            kind: association.kind,
+            certainty: Certainty::Certain,
+        };
+        association.retransmissions = 0;
+        if first && end.kind == RegistrationKind::ReRegistration {
+            let tried = failed.map_or(tried, |(_, attempts)| attempts.since);
+            self.re_registered(now, tried, Subject::member(booking.group, server, peer), out);
+        }
+        self.registered(now, peer, booking, end, first, out);
+    }
+
+    /// Says why a member registered again, as far as that can be told. It has tried since `tried`.
+    fn re_registered(
+        &mut self,
+        now: Timestamp,
+        tried: Timestamp,
+        subject: Subject,
+        out: &mut Vec<Transition>,
+    ) {
+        let Subject {
+            group,
+            member: Some(peer),
+            ..
+        } = subject
+        else {
+            return;
+        };
+        let member = self.members.find(&peer).and_then(|id| self.members.get(id));
+        let what = ReRegistration {
+            reason: self.reason(tried, group, member),
+            since_last: member.and_then(|member| member.since_registered(now)),
+        };
+        self.emit(now, subject, What::ReRegistration(what), out);
+    }
+
+    fn registered(
+        &mut self,
+        now: Timestamp,
+        peer: Peer,
+        booking: Booking,
+        end: RegistrationEnd,
+        first: bool,
+        out: &mut Vec<Transition>,
+    ) {
+        let subject = Subject::member(booking.group, booking.server, peer);
+        self.emit(now, subject, What::RegistrationCompleted(end), out);
+        if let Some(group) = self.groups.get_mut(booking.group) {
+            group.registration_duration.observe(end.duration);
+        }
+        if let Some(pair) = self
+            .servers
+            .get_mut(booking.server)
+            .and_then(|server| server.pair(booking.group))
+        {
+            count(&mut pair.completed, end.kind as usize);
+        }
+        let id = self.admit_member(now, peer);
+        if let Some(member) = self.members.get_mut(id)
+            && first
+        {
+            member.register(now);
+            member.server = Some(booking.server);
+        }
+        self.burst_ended_one(now, booking.group, true);
+        if first {
+            self.double_re_registration(now, booking.group, id, out);
+        }
+    }
+
+    /// The member at an address, known or new.
+    pub(crate) fn admit_member(&mut self, now: Timestamp, peer: Peer) -> Id {
+        let id = match self.members.find(&peer) {
+            Some(id) => id,
+            None => self.members.insert(peer, Member::new(now)).id,
+        };
+        self.members.touch(id);
+        id
+    }
+}

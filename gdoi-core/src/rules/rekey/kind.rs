@@ -1,0 +1,170 @@
+//! What a rekey delivered: told by what follows it, or by its length.
+
+use alloc::vec::Vec;
+
+use super::{Event, Rekeys};
+use crate::state::group::GroupId;
+use crate::state::table::Id;
+use crate::time::Timestamp;
+use crate::tracker::{Subject, Tracker};
+use crate::transition::{Evidence, RekeyClassified, RekeyKind, Transition, What};
+
+impl Tracker {
+    /// Another rekey of the same key server came under the same cookies: those before it delivered no KEK.
+    pub(crate) fn settle_kept(&mut self, now: Timestamp, id: Id, server: Id, out: &mut Vec<Transition>) {
+        let mut settled = Vec::new();
+        if let Some(kek) = self.keks.get_mut(id) {
+            for event in kek.events.iter_mut().filter(|event| event.server == server) {
+                settled.extend(event.settle(RekeyKind::Tek, Evidence::CookiesKept));
+            }
+        }
+        self.tell_settled(now, id, &settled, out);
+    }
+
+    /// A key server uses another KEK: its last rekey under the old one delivered it.
+    pub(crate) fn settle_replaced(&mut self, now: Timestamp, id: Id, server: Id, out: &mut Vec<Transition>) {
+        let Some(delivery) = self.delivery(id, server).map(|event| event.number) else {
+            return;
+        };
+        let mut settled = Vec::new();
+        if let Some(kek) = self.keks.get_mut(id) {
+            for event in &mut kek.events {
+                if event.number == delivery {
+                    settled.extend(event.settle(RekeyKind::Kek, Evidence::CookiesChanged));
+                } else if event.number < delivery {
+                    settled.extend(event.settle(RekeyKind::Tek, Evidence::CookiesKept));
+                }
+            }
+        }
+        self.tell_settled(now, id, &settled, out);
+    }
+
+    /// The last rekey of a key server under a KEK that can have delivered the next; of any, when it sent none.
+    pub(crate) fn delivery(&self, id: Id, server: Id) -> Option<&Event> {
+        let events = &self.keks.get(id)?.events;
+        let own = events.iter().rfind(|event| event.server == server);
+        // A deletion before the change: members got the new KEK by registering again.
+        own.or(events.last()).filter(|event| !event.is_delete())
+    }
+
+    fn tell_settled(&mut self, now: Timestamp, id: Id, settled: &[Event], out: &mut Vec<Transition>) {
+        for event in settled {
+            if let Some((kind, evidence)) = event.kind {
+                self.settled(now, id, event, kind, evidence, out);
+            }
+        }
+        self.close_due(now, id, out);
+        self.tell_ripe(now, id, out);
+        self.watch_kek(id);
+    }
+
+    fn settled(
+        &mut self,
+        now: Timestamp,
+        id: Id,
+        event: &Event,
+        kind: RekeyKind,
+        evidence: Evidence,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(kek) = self.keks.get(id) else {
+            return;
+        };
+        let (group, cookies) = (kek.group, kek.cookies);
+        if let Some(state) = self.groups.get_mut(group) {
+            state.rekeys.learn(event, kind);
+        }
+        if let Some(from) = event.told
+            && from != kind
+        {
+            let what = What::RekeyClassified(RekeyClassified {
+                from,
+                kind,
+                evidence,
+                cookies,
+                began: now.since(event.begun),
+            });
+            self.emit(now, Subject::server(group, event.server), what, out);
+        }
+    }
+
+    /// What a new rekey delivers, where its length alone tells.
+    pub(crate) fn guess(&self, group: GroupId, event: &mut Event) {
+        let Some(rekeys) = self.groups.get(group).map(|group| &group.rekeys) else {
+            return;
+        };
+        let far_shorter = rekeys
+            .shortest
+            .is_some_and(|shortest| event.length * 10 <= shortest * 7);
+        if event.is_delete_by_length() && far_shorter {
+            event.kind = Some((RekeyKind::Delete, Evidence::Length));
+        }
+    }
+
+    /// The end of watching: the last, far shorter rekey of a chain deleted the keys.
+    pub(super) fn end_chain(&mut self, id: Id) {
+        let Some(kek) = self.keks.get(id) else {
+            return;
+        };
+        let Some(rekeys) = self.groups.get(kek.group).map(|group| &group.rekeys) else {
+            return;
+        };
+        let (shortest, events) = (rekeys.shortest, rekeys.events);
+        if let Some(last) = self.keks.get_mut(id).and_then(|kek| kek.events.last_mut())
+            && last.kind.is_none()
+            && events > 3
+            && shortest.is_some_and(|shortest| last.length * 10 <= shortest * 6)
+        {
+            last.kind = Some((RekeyKind::Delete, Evidence::LastOfChain));
+        }
+    }
+}
+
+impl Rekeys {
+    /// What rekeys of this length have been so far.
+    pub(super) fn by_length(&self, event: &Event) -> Option<(RekeyKind, Evidence)> {
+        // One kind alone proves nothing: the other may be as long.
+        if self.kek_lengths == [0; 4] || self.tek_lengths == [0; 4] {
+            return None;
+        }
+        let kek = self.kek_lengths.contains(&event.length);
+        let tek = self.tek_lengths.contains(&event.length);
+        match (kek, tek) {
+            (true, false) => Some((RekeyKind::Kek, Evidence::Length)),
+            (false, true) => Some((RekeyKind::Tek, Evidence::Length)),
+            _ => None,
+        }
+    }
+
+    fn learn(&mut self, event: &Event, kind: RekeyKind) {
+        let lengths = match kind {
+            RekeyKind::Kek => &mut self.kek_lengths,
+            RekeyKind::Tek => &mut self.tek_lengths,
+            RekeyKind::Delete | RekeyKind::Unknown => return,
+        };
+        if !lengths.contains(&event.length) {
+            lengths.rotate_right(1);
+            if let Some(first) = lengths.first_mut() {
+                *first = event.length;
+            }
+        }
+        self.shortest = Some(
+            self.shortest
+                .map_or(event.length, |shortest| shortest.min(event.length)),
+        );
+        // A rekey that delivers a KEK often delivers TEKs as well, but not always: it tells nothing of the interval.
+        if kind == RekeyKind::Tek {
+            if let Some(last) = self.last_tek
+                && last < event.begun
+            {
+                self.intervals.rotate_right(1);
+                if let Some(first) = self.intervals.first_mut() {
+                    *first = Some(event.begun.since(last));
+                }
+            }
+            self.last_tek = Some(event.begun);
+        } else {
+            self.last_tek = None;
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The state as a [`Snapshot`].
+
+mod lists;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use core::hash::Hash;
+
+use crate::snapshot::{
+    DataPlaneState, GroupState, KekState, KeyServerState, RegistrationState, RekeyState, Snapshot, TableState,
+};
+use crate::state::counters::Pair;
+use crate::state::group::{Group, GroupId};
+use crate::state::table::Table;
+use crate::tracker::Tracker;
+use crate::transition::{RegistrationKind, RekeyKind, Stage, Transport};
+
+impl Tracker {
+    /// What is known now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.state(true)
+    }
+
+    /// What is known now, without the lists of members and of SPIs: all that metrics need, at a fraction of the cost.
+    pub fn summary(&self) -> Snapshot {
+        self.state(false)
+    }
+
+    fn state(&self, lists: bool) -> Snapshot {
+        let mut snapshot = Snapshot {
+            messages: BTreeMap::new(),
+            esp: BTreeMap::new(),
+            groups: self
+                .groups
+                .iter()
+                .map(|(id, group)| (group.name.clone(), self.group_state(id, group)))
+                .collect(),
+            members: Vec::new(),
+            spis: Vec::new(),
+            tables: self.table_states(),
+            anomalies: BTreeMap::new(),
+            clock_steps: self.clock_steps,
+            overflow: BTreeMap::from([
+                ("group", self.groups.overflow),
+                ("key_server", self.servers.overflow),
+                ("recipient", self.groups.unlisted),
+                ("registration", self.unannounced),
+            ]),
+        };
+        for (_, group) in self.groups.iter() {
+            snapshot.esp.insert(group.name.clone(), group.data.total);
+        }
+        for (&(group, anomaly), &count) in &self.anomalies {
+            snapshot.anomalies.insert((self.name(group), anomaly), count);
+        }
+        self.add_servers(&mut snapshot);
+        self.add_members(&mut snapshot, lists);
+        self.add_spis(&mut snapshot, lists);
+        self.add_in_progress(&mut snapshot);
+        snapshot
+    }
+
+    fn name(&self, id: GroupId) -> String {
+        self.groups
+            .get(id)
+            .map_or_else(String::new, |group| group.name.clone())
+    }
+
+    fn group_state(&self, id: GroupId, group: &Group) -> GroupState {
+        let mut key_servers = BTreeMap::new();
+        for &server in &group.servers {
+            if let Some(address) = self.servers.address(server) {
+                key_servers.insert(address, KeyServerState::default());
+            }
+        }
+        GroupState {
+            configured: group.config.is_some(),
+            transport: group.transport,
+            rekey_address: group.rekey_address,
+            key_servers,
+            retransmissions: group.retransmissions.iter().collect(),
+            members: 0,
+            registration: RegistrationState {
+                duration: group.registration_duration.clone(),
+                in_progress: 0,
+                burst_active: group.burst.active,
+                bursts: group.burst.total,
+                burst_members: u64::from(group.burst.members),
+                double: group.doubles,
+            },
+            rekey: self.rekey_state(id, group),
+            kek: self.kek_state(id, group),
+            esp: DataPlaneState {
+                active: 0,
+                changes: group.data.changes,
+                rollover: group.data.rollover.clone(),
+                stale_packets: group.data.stale_packets,
+                lagging_sites: 0,
+                tek_lifetime: self
+                    .groups
+                    .config(id, &self.config)
+                    .and_then(|known| known.tek_lifetime),
+            },
+        }
+    }
+
+    fn rekey_state(&self, id: GroupId, group: &Group) -> RekeyState {
+        let rekeys = &group.rekeys;
+        RekeyState {
+            retransmissions: rekeys.retransmissions,
+            acknowledgements: rekeys.acknowledgements,
+            unacknowledged_members: (rekeys.acknowledgements > 0).then_some(rekeys.unacknowledged),
+            recipients: rekeys.recipients,
+            duration: rekeys.duration.clone(),
+            last: rekeys.last,
+            next_expected: self.next_expected(id),
+            overdue: rekeys.overdue,
+        }
+    }
+
+    fn kek_state(&self, id: GroupId, group: &Group) -> KekState {
+        let line = &group.kek;
+        let lifetime = self.kek_lifetime(id);
+        KekState {
+            cookies: line.current,
+            changes: line.changes,
+            start: line.start,
+            expiry: self.kek_expiry(id),
+            lifetime: lifetime.map(|(lifetime, _)| lifetime),
+            lifetime_source: lifetime.map(|(_, source)| source),
+            lead_seconds: line.lead_seconds,
+            over_age: line.over_age,
+            expired: line.expired,
+            split: line.split.is_some(),
+            re_registration_window: self.re_registration_window(id),
+            chain: line.chain.iter().copied().collect(),
+        }
+    }
+
+    fn add_servers(&self, snapshot: &mut Snapshot) {
+        for (_, &address, server) in self.servers.table().iter() {
+            for pair in server.pairs() {
+                let name = self.name(pair.group);
+                for (exchange, count) in pair.messages.iter() {
+                    snapshot.messages.insert((name.clone(), address, exchange), count);
+                }
+                if let Some(group) = snapshot.groups.get_mut(&name) {
+                    count_pair(group.key_servers.entry(address).or_default(), pair);
+                }
+            }
+        }
+        for (group_id, group) in self.groups.iter() {
+            let Some(state) = snapshot.groups.get_mut(&group.name) else {
+                continue;
+            };
+            for &id in &group.servers {
+                let Some(server) = self.servers.get(id) else {
+                    continue;
+                };
+                let state = state.key_servers.entry(server.address).or_default();
+                fill(state);
+                state.up = server.is_up();
+                state.last_seen = server.sent;
+                state.pushes = group.rekeys.server == Some(id) && group_id.known().is_some();
+                let said = group.kek.votes.said.iter().find(|(at, _, _)| *at == id);
+                state.behavior = said.map(|&(_, verdict, _)| verdict);
+            }
+        }
+    }
+
+    fn add_in_progress(&self, snapshot: &mut Snapshot) {
+        for (_, _, association) in self.associations.iter() {
+            if association.ended || !association.announced {
+                continue;
+            }
+            let booking = self.book(association.server, association.member);
+            let name = self.name(booking.group);
+            if let Some(state) = snapshot.groups.get_mut(&name) {
+                state.registration.in_progress += 1;
+            }
+        }
+    }
+
+    fn table_states(&self) -> Vec<TableState> {
+        vec![
+            of("association", &self.associations),
+            of("attempt", &self.attempts),
+            TableState {
+                kind: "deadline",
+                entries: self.deadlines.len() as u64,
+                capacity: (self.associations.capacity() + self.keks.capacity() + 3 * self.groups.capacity())
+                    as u64,
+                evictions: 0,
+            },
+            TableState {
+                kind: "group",
+                entries: self.groups.len() as u64,
+                capacity: self.groups.capacity() as u64,
+                evictions: 0,
+            },
+            of("kek", &self.keks),
+            of("key_server", self.servers.table()),
+            of("member", &self.members),
+            of("spi", &self.spis),
+            of("unconfirmed_kek", &self.unconfirmed),
+        ]
+    }
+}
+
+fn of<K: Copy + Eq + Hash, V>(kind: &'static str, table: &Table<K, V>) -> TableState {
+    TableState {
+        kind,
+        entries: table.len() as u64,
+        capacity: table.capacity() as u64,
+        evictions: table.evictions(),
+    }
+}
+
+/// Both kinds are always there: a series that begins with its first event hides it.
+fn fill(state: &mut KeyServerState) {
+    for kind in RegistrationKind::ALL {
+        state.completed.entry(kind).or_default();
+        state.failed.entry(kind).or_default();
+    }
+}
+
+fn count_pair(state: &mut KeyServerState, pair: &Pair) {
+    fill(state);
+    for (kind, (completed, failed)) in RegistrationKind::ALL
+        .into_iter()
+        .zip(pair.completed.into_iter().zip(pair.failed))
+    {
+        state.completed.insert(kind, completed);
+        state.failed.insert(kind, failed);
+    }
+    for (stage, count) in Stage::ALL.into_iter().zip(pair.failed_at) {
+        if count > 0 {
+            state.failed_at.insert(stage, count);
+        }
+    }
+    for (kind, by_transport) in RekeyKind::ALL.into_iter().zip(pair.rekeys) {
+        for (transport, count) in Transport::ALL.into_iter().zip(by_transport) {
+            if count > 0 {
+                state.rekeys.insert((kind, transport), count);
+            }
+        }
+    }
+    state.rekey_messages = pair.rekey_messages;
+}

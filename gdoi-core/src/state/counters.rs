@@ -1,0 +1,90 @@
+//! Counters by exchange, for one key server of one group.
+
+use gdoi_wire::Exchange;
+use serde::{Deserialize, Serialize};
+
+use crate::state::group::GroupId;
+use crate::transition::{RegistrationKind, RekeyKind, Stage, Transport};
+
+/// Exchanges that are counted on their own, and one for the rest.
+const EXCHANGES: usize = Exchange::NAMED.len() + 1;
+
+/// A counter for each exchange.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ByExchange([u64; EXCHANGES]);
+
+impl Default for ByExchange {
+    fn default() -> Self {
+        Self([0; EXCHANGES])
+    }
+}
+
+impl ByExchange {
+    pub(crate) fn add(&mut self, exchange: Exchange) {
+        if let Some(count) = self.0.get_mut(place(exchange)) {
+            *count += 1;
+        }
+    }
+
+    /// Every exchange that was counted; those without a name under number 0.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Exchange, u64)> {
+        let exchanges = Exchange::NAMED.into_iter().chain([Exchange::Unknown(0)]);
+        exchanges.zip(self.0).filter(|&(_, count)| count > 0)
+    }
+}
+
+/// The order of [`Exchange::NAMED`], which is the order of the wire: 1 to 6 and 32 to 35, then 34 to 44.
+const fn place(exchange: Exchange) -> usize {
+    match exchange.to_wire() {
+        (1, number @ 1..=6) => number as usize - 1,
+        (1, number @ 32..=35) => number as usize - 32 + 6,
+        (2, number @ 34..=44) => number as usize - 34 + 10,
+        _ => EXCHANGES - 1,
+    }
+}
+
+/// What is counted for one key server of one group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pair {
+    pub(crate) group: GroupId,
+    pub(crate) messages: ByExchange,
+    pub(crate) completed: [u64; RegistrationKind::ALL.len()],
+    pub(crate) failed: [u64; RegistrationKind::ALL.len()],
+    pub(crate) failed_at: [u64; Stage::ALL.len()],
+    pub(crate) rekeys: [[u64; Transport::ALL.len()]; RekeyKind::ALL.len()],
+    pub(crate) rekey_messages: u64,
+}
+
+impl Pair {
+    pub(crate) fn new(group: GroupId) -> Self {
+        Self {
+            group,
+            messages: ByExchange::default(),
+            completed: Default::default(),
+            failed: Default::default(),
+            failed_at: Default::default(),
+            rekeys: Default::default(),
+            rekey_messages: 0,
+        }
+    }
+}
+
+/// Adds one to a counter of a closed set, whose members are numbered in order.
+pub(crate) fn count(counters: &mut [u64], at: usize) {
+    if let Some(counter) = counters.get_mut(at) {
+        *counter = counter.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exchange_has_a_place_of_its_own() {
+        for (at, exchange) in Exchange::NAMED.into_iter().enumerate() {
+            assert_eq!(place(exchange), at, "{exchange:?}");
+        }
+        assert_eq!(place(Exchange::Unknown(99)), EXCHANGES - 1);
+    }
+}

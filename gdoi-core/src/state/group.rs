@@ -1,0 +1,336 @@
+//! Groups, and which of them something belongs to.
+//!
+//! A group's own number is never visible (RFC 6407 §5.2: it travels encrypted), so that what is not configured is told
+//! from KEKs, multicast addresses and who talks to whom. Where several groups remain, none is claimed.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, GroupConfig};
+use crate::rules::data_plane::DataPlane;
+use crate::rules::kek::KekLine;
+use crate::rules::registration::burst::Burst;
+use crate::rules::rekey::Rekeys;
+use crate::snapshot::{Histogram, UNATTRIBUTED};
+use crate::state::counters::ByExchange;
+use crate::state::key_server::Servers;
+use crate::state::member::Member;
+use crate::state::table::Id;
+use crate::transition::Transport;
+
+/// Number of a group. 0 is what belongs to none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct GroupId(u32);
+
+impl GroupId {
+    /// What belongs to no known group.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Its place in a list of all groups.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(crate) fn known(self) -> Option<Self> {
+        (self != Self::NONE).then_some(self)
+    }
+}
+
+/// Key servers that are remembered for one group.
+const SERVERS: usize = 64;
+
+/// What is known of a group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    /// Its place in the configuration.
+    #[serde(skip)]
+    pub(crate) config: Option<usize>,
+    pub(crate) transport: Option<Transport>,
+    pub(crate) rekey_address: Option<IpAddr>,
+    pub(crate) servers: Vec<Id>,
+    pub(crate) retransmissions: ByExchange,
+    pub(crate) registration_duration: Histogram,
+    pub(crate) doubles: u64,
+    /// A statement that something is ambiguous was made.
+    pub(crate) ambiguity_told: bool,
+    pub(crate) burst: Burst,
+    pub(crate) rekeys: Rekeys,
+    pub(crate) kek: KekLine,
+    pub(crate) data: DataPlane,
+}
+
+impl Group {
+    fn new(name: String) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
+    /// A key server of this group.
+    pub(crate) fn served_by(&mut self, server: Id) {
+        if !self.servers.contains(&server) && self.servers.len() < SERVERS {
+            self.servers.push(server);
+        }
+    }
+}
+
+/// Which group something belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attribution {
+    /// This one.
+    One(GroupId),
+    /// None is known.
+    Nothing,
+    /// One of several.
+    Several,
+}
+
+impl Attribution {
+    /// The group, or that there is none.
+    pub(crate) const fn group(self) -> GroupId {
+        match self {
+            Self::One(group) => group,
+            Self::Nothing | Self::Several => GroupId::NONE,
+        }
+    }
+}
+
+/// The groups. They are never forgotten: their counters must not vanish.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Groups {
+    list: Vec<Group>,
+    capacity: usize,
+    /// Groups that found no room.
+    pub(crate) overflow: u64,
+    /// Recipients of rekeys that there was no room to remember.
+    pub(crate) unlisted: u64,
+}
+
+impl Groups {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            list: alloc::vec![Group::new(String::from(UNATTRIBUTED))],
+            capacity,
+            overflow: 0,
+            unlisted: 0,
+        }
+    }
+
+    /// Takes the groups of a configuration, those already known by their names, and tells the key servers.
+    pub(crate) fn configure(&mut self, config: &Config, servers: &mut Servers, capacity: usize) {
+        self.capacity = capacity.max(config.groups.len());
+        for group in &mut self.list {
+            group.config = None;
+        }
+        for (at, known) in config.groups.iter().enumerate() {
+            let id = self.named(known, servers);
+            if let Some(group) = self.get_mut(id) {
+                group.config = Some(at);
+                group.rekey_address = known.rekey_address.or(group.rekey_address);
+                if known.rekey_address.is_some() {
+                    group.transport = Some(Transport::Multicast);
+                }
+            }
+            for &address in &known.key_servers {
+                self.join(id, servers.admit(address), servers);
+                if let Some(server) = servers.find(address).and_then(|server| servers.get_mut(server)) {
+                    server.proven = true;
+                }
+            }
+        }
+    }
+
+    /// The group of a configuration: known by its name, discovered before it was configured, or new.
+    fn named(&mut self, known: &GroupConfig, servers: &Servers) -> GroupId {
+        let by_name = self
+            .iter()
+            .find(|(_, group)| group.name == known.name)
+            .map(|(id, _)| id);
+        let found = by_name.or_else(|| self.discovered(known, servers));
+        let Some(id) = found else {
+            return self.push(Group::new(known.name.clone()));
+        };
+        if let Some(group) = self.get_mut(id) {
+            group.name.clone_from(&known.name);
+        }
+        id
+    }
+
+    /// The discovered group that a configuration means: by its multicast address, or, when unicast, the only one of
+    /// its key servers.
+    fn discovered(&self, known: &GroupConfig, servers: &Servers) -> Option<GroupId> {
+        let ours = |group: &Group| {
+            let mut addresses = group.servers.iter().filter_map(|&server| servers.address(server));
+            !group.servers.is_empty() && addresses.all(|address| known.key_servers.contains(&address))
+        };
+        let mut candidates = self.iter().filter(|(id, group)| {
+            let free = id.known().is_some() && group.config.is_none();
+            free && group.rekey_address == known.rekey_address
+                && (known.rekey_address.is_some() || ours(group))
+        });
+        match (candidates.next(), candidates.next()) {
+            (Some((id, _)), None) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn push(&mut self, group: Group) -> GroupId {
+        self.list.push(group);
+        GroupId(u32::try_from(self.list.len() - 1).unwrap_or(0))
+    }
+
+    /// A group nobody had named. `None` when there is no more room.
+    pub(crate) fn discover(&mut self, name: &str) -> Option<GroupId> {
+        if self.list.len() > self.capacity {
+            self.overflow += 1;
+            return None;
+        }
+        let taken = |name: &str| self.list.iter().any(|group| group.name == name);
+        let mut unique = String::from(name);
+        let mut number = 2_u32;
+        while taken(&unique) {
+            unique = format!("{name}-{number}");
+            number += 1;
+        }
+        Some(self.push(Group::new(unique)))
+    }
+
+    /// A discovered group is a configured one: it takes its name, its configuration and its data plane. What the
+    /// configured one was before keeps the discovered one's name, and serves nobody.
+    pub(crate) fn unite(&mut self, configured: GroupId, discovered: GroupId, servers: &mut Servers) {
+        let Some(mut before) = self.get_mut(configured).map(core::mem::take) else {
+            return;
+        };
+        for server in core::mem::take(&mut before.servers) {
+            if let Some(server) = servers.get_mut(server) {
+                server.groups.retain(|group| *group != configured);
+            }
+        }
+        if let Some(group) = self.get_mut(discovered) {
+            core::mem::swap(&mut before.name, &mut group.name);
+            core::mem::swap(&mut before.config, &mut group.config);
+            let rekeyed = group.data.rekeyed_at();
+            core::mem::swap(&mut before.data, &mut group.data);
+            if let Some(at) = rekeyed {
+                group.data.rekeyed(at);
+            }
+        }
+        if let Some(group) = self.get_mut(configured) {
+            *group = before;
+        }
+    }
+
+    /// A key server serves a group.
+    pub(crate) fn join(&mut self, id: GroupId, server: Id, servers: &mut Servers) {
+        if let Some(group) = self.get_mut(id) {
+            group.served_by(server);
+        }
+        if let Some(server) = servers.get_mut(server) {
+            server.serves(id);
+        }
+    }
+
+    pub(crate) fn get(&self, id: GroupId) -> Option<&Group> {
+        self.list.get(id.0 as usize)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
+        self.list.get_mut(id.0 as usize)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        (0..).map(GroupId).zip(&self.list)
+    }
+
+    /// Every group, the unknown one included.
+    pub(crate) fn ids(&self) -> Vec<GroupId> {
+        self.iter().map(|(id, _)| id).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len().saturating_sub(1)
+    }
+
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The name of a known group.
+    pub(crate) fn name(&self, id: GroupId) -> Option<String> {
+        self.get(id.known()?).map(|group| group.name.clone())
+    }
+
+    pub(crate) fn config<'a>(&self, id: GroupId, config: &'a Config) -> Option<&'a GroupConfig> {
+        config.groups.get(self.get(id)?.config?)
+    }
+
+    /// The candidates that a member at `address` may be in, as far as the configuration says.
+    pub(crate) fn fitting<'a>(
+        &'a self,
+        candidates: &'a [GroupId],
+        address: IpAddr,
+        config: &'a Config,
+    ) -> impl Iterator<Item = GroupId> + 'a {
+        candidates.iter().copied().filter(move |&candidate| {
+            let members = self
+                .config(candidate, config)
+                .map_or(&[][..], |known| &known.members);
+            members.is_empty() || members.iter().any(|prefix| prefix.contains(address))
+        })
+    }
+
+    /// The one candidate there is, when it may be anybody's.
+    pub(crate) fn only(&self, candidates: &[GroupId], config: &Config) -> Option<GroupId> {
+        let &[only] = candidates else {
+            return None;
+        };
+        let open = self
+            .config(only, config)
+            .is_none_or(|known| known.members.is_empty());
+        open.then_some(only)
+    }
+
+    /// The group that a member at `address` manages its keys for at a key server of `candidates`.
+    pub(crate) fn attribute(
+        &self,
+        candidates: &[GroupId],
+        address: IpAddr,
+        member: Option<&Member>,
+        config: &Config,
+    ) -> Attribution {
+        if let Some(group) = member.and_then(|member| member.group().known()) {
+            return Attribution::One(group);
+        }
+        let mut by_exclusion = Attribution::Nothing;
+        let mut by_address = Attribution::Nothing;
+        for &candidate in candidates {
+            let members = self
+                .config(candidate, config)
+                .map_or(&[][..], |known| &known.members);
+            if members.iter().any(|prefix| prefix.contains(address)) {
+                by_address = by_address.or(candidate);
+            } else if members.is_empty() {
+                by_exclusion = by_exclusion.or(candidate);
+            }
+        }
+        match by_address {
+            Attribution::Nothing => by_exclusion,
+            Attribution::One(_) | Attribution::Several => by_address,
+        }
+    }
+}
+
+impl Attribution {
+    const fn or(self, candidate: GroupId) -> Self {
+        match self {
+            Self::Nothing => Self::One(candidate),
+            Self::One(_) | Self::Several => Self::Several,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Members: who registered, was sent rekeys, or acknowledged one.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::group::GroupId;
+use crate::state::table::Id;
+use crate::time::Timestamp;
+
+/// What is known of a member. An entry comes into being by something a key server answered or sent, so that forged
+/// questions make none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Member {
+    /// Its groups, where rekeys told; otherwise they follow from its key server.
+    pub(crate) groups: [GroupId; 4],
+    /// The key server it last registered at or was sent a rekey from.
+    pub(crate) server: Option<Id>,
+    pub(crate) first_seen: Timestamp,
+    pub(crate) last_seen: Timestamp,
+    /// Completed registrations, the latest first.
+    pub(crate) registered: [Option<Timestamp>; 3],
+    pub(crate) registrations: u32,
+    pub(crate) failures: u32,
+    /// The KEK under which it was last sent a rekey.
+    pub(crate) kek: Option<Id>,
+    /// Number of the last rekey it was sent, and when.
+    pub(crate) rekey: u32,
+    pub(crate) rekeyed: Option<Timestamp>,
+    /// Message identifier of the last one inside its IKE SA.
+    pub(crate) inband: u32,
+    /// Number of the last rekey it acknowledged, and when.
+    pub(crate) acknowledged_rekey: u32,
+    pub(crate) acknowledged: Option<Timestamp>,
+    /// Rekeys in a row it has not acknowledged.
+    pub(crate) unacknowledged: u32,
+    /// Rekeys of its group since it was last sent one.
+    pub(crate) rekeys_without: u32,
+    /// It was said that it is lost.
+    pub(crate) lost: bool,
+    /// The KEK expiry for which a double registration was counted.
+    pub(crate) doubled: Option<Timestamp>,
+}
+
+impl Member {
+    pub(crate) const fn new(now: Timestamp) -> Self {
+        Self {
+            groups: [GroupId::NONE; 4],
+            server: None,
+            first_seen: now,
+            last_seen: now,
+            registered: [None; 3],
+            registrations: 0,
+            failures: 0,
+            kek: None,
+            rekey: 0,
+            rekeyed: None,
+            inband: 0,
+            acknowledged_rekey: 0,
+            acknowledged: None,
+            unacknowledged: 0,
+            rekeys_without: 0,
+            lost: false,
+            doubled: None,
+        }
+    }
+
+    /// Its group, when it is in one alone.
+    pub(crate) fn group(&self) -> GroupId {
+        match self.groups {
+            [one, second, ..] if second == GroupId::NONE => one,
+            _ => GroupId::NONE,
+        }
+    }
+
+    /// Whether it is in another group than this.
+    pub(crate) fn is_in_another(&self, group: GroupId) -> bool {
+        self.groups
+            .iter()
+            .any(|one| *one != GroupId::NONE && *one != group)
+    }
+
+    /// Whether rekeys told that it is in this group.
+    pub(crate) fn is_in(&self, group: GroupId) -> bool {
+        group != GroupId::NONE && self.groups.contains(&group)
+    }
+
+    /// A rekey told that it is in this group.
+    pub(crate) fn join(&mut self, group: GroupId) {
+        if group == GroupId::NONE || self.groups.contains(&group) {
+            return;
+        }
+        if let Some(free) = self.groups.iter_mut().find(|free| **free == GroupId::NONE) {
+            *free = group;
+        }
+    }
+
+    /// Whether it had keys before now.
+    pub(crate) const fn had_keys(&self) -> bool {
+        self.registrations > 0 || self.rekeyed.is_some() || self.acknowledged.is_some()
+    }
+
+    /// It completed a registration.
+    pub(crate) const fn register(&mut self, now: Timestamp) {
+        let [latest, before, _] = self.registered;
+        self.registered = [Some(now), latest, before];
+        self.registrations = self.registrations.saturating_add(1);
+        self.failures = 0;
+        self.unacknowledged = 0;
+        self.rekeys_without = 0;
+        self.lost = false;
+        self.last_seen = now;
+    }
+
+    /// Whether it has what a rekey delivered: it acknowledged it, or registered since.
+    pub(crate) fn has_taken(&self, rekey: Timestamp, now: Timestamp) -> bool {
+        self.acknowledged.is_some_and(|at| at >= rekey) || self.registered_in(rekey, now).is_some()
+    }
+
+    /// The latest registration that was completed in a window.
+    pub(crate) fn registered_in(&self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        self.registered
+            .into_iter()
+            .flatten()
+            .find(|&at| from <= at && at <= until)
+    }
+
+    /// Time since its latest completed registration.
+    pub(crate) fn since_registered(&self, now: Timestamp) -> Option<Duration> {
+        let [latest, ..] = self.registered;
+        latest.map(|at| now.since(at))
+    }
+}
