@@ -11,7 +11,6 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
-mod limits;
 pub mod observation;
 mod rules;
 mod saved_state;
@@ -21,8 +20,7 @@ mod time;
 mod tracker;
 pub mod transition;
 
-pub use config::Config;
-pub use limits::Limits;
+pub use config::{Config, Limits};
 pub use observation::Observation;
 pub use saved_state::{RestoreError, SaveError};
 pub use snapshot::Snapshot;

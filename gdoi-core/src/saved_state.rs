@@ -5,9 +5,8 @@
 
 use alloc::vec::Vec;
 
-use crate::config::Config;
-use crate::limits::Limits;
-use crate::state::group::GroupId;
+use crate::config::{Config, Limits};
+use crate::state::id::GroupId;
 use crate::tracker::Tracker;
 
 /// What a saved state begins with.

@@ -4,82 +4,18 @@
 //! IKE SA between the two. Which type that is, and how often, is learned: any encrypted message of version 1 between two
 //! key servers counts that is neither phase 1, nor a PULL, nor a rekey.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use gdoi_wire::Exchange;
-use serde::{Deserialize, Serialize};
 
 use crate::observation::host;
-use crate::state::group::GroupId;
+use crate::state::coop::{Announcing, PAIRS};
+use crate::state::id::GroupId;
 use crate::state::table::Id;
-use crate::state::timers::{Armed, Timer};
+use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::tracker::{Seen, Subject, Tracker};
 use crate::transition::{CoopSilent, Transition, What};
-
-/// Pairs of key servers that are followed.
-const PAIRS: usize = 1024;
-/// Messages closer together than this are one announcement in pieces, or its repeat.
-const TOGETHER: Duration = Duration::from_secs(2);
-/// Announcements that have to be missing.
-const MISSING: u32 = 3;
-
-/// What one key server tells another, first from and then to.
-pub(crate) type Announcements = BTreeMap<(Id, Id), Announcing>;
-
-/// One key server's announcements to another.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Announcing {
-    last: Timestamp,
-    /// Times between them, the latest first.
-    gaps: [Option<Duration>; 4],
-    /// It was noted that they stopped.
-    silent: bool,
-    #[serde(skip)]
-    armed: Armed,
-}
-
-impl Announcing {
-    const fn new(now: Timestamp) -> Self {
-        Self {
-            last: now,
-            gaps: [None; 4],
-            silent: false,
-            armed: Armed::new(),
-        }
-    }
-
-    fn heard(&mut self, now: Timestamp) {
-        let gap = now.since(self.last);
-        if gap < TOGETHER {
-            return;
-        }
-        self.last = now;
-        if core::mem::take(&mut self.silent) {
-            self.gaps = [None; 4];
-            return;
-        }
-        self.gaps.rotate_right(1);
-        if let Some(first) = self.gaps.first_mut() {
-            *first = Some(gap);
-        }
-    }
-
-    /// The time between them, once they have been regular.
-    fn period(&self) -> Option<Duration> {
-        let known = || self.gaps.iter().flatten().copied();
-        let (shortest, longest) = (known().min()?, known().max()?);
-        let regular = known().count() == self.gaps.len() && longest <= shortest + shortest / 2;
-        regular.then_some(longest)
-    }
-
-    /// When they are missing, if none comes.
-    fn due(&self) -> Option<Timestamp> {
-        Some(self.last.after(self.period()? * MISSING)).filter(|_| !self.silent)
-    }
-}
 
 impl Tracker {
     /// Looks whether a message is an announcement.

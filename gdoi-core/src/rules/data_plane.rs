@@ -7,130 +7,33 @@
 pub(crate) mod group_match;
 mod rollover;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::observation::{Esp, Site};
-use crate::rules::data_plane::group_match::Hints;
-use crate::snapshot::{EspTotal, Histogram};
-use crate::state::group::GroupId;
+use crate::snapshot::EspTotal;
+use crate::state::data_plane::{Sent, SpiKey};
+use crate::state::id::GroupId;
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
 use crate::transition::{Anomaly, Spi, SpiFirstSeen, Transition, What};
 
-/// An SPI at a site; site 0 is none.
-pub(crate) type SpiKey = (u32, u32);
-
 /// How long after a rekey its SPIs come into use at the latest, and the old ones stay in use: both SAs are installed for
 /// at least 90 s with Cisco, and for as long as repeats and batches take in addition.
 pub(crate) const LAG: Duration = Duration::from_secs(130);
+
 /// Silence after which an SPI is no longer in use.
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
+
 /// SPIs below are reserved (RFC 4303 §2.1).
 const FIRST_SPI: u32 = 256;
+
 /// New SPIs that are reported in ten seconds; of a spray of forged ones the rest are only counted.
 const REPORTED: u32 = 256;
-/// SPIs of one site that are remembered for one group.
-const RECENT: usize = 16;
+
 /// SPIs without a configured site that may come from one rekey; more is a spray.
-const SUSPECTS: u32 = 8;
-/// Replaced SPIs that are remembered for one group.
-const REPLACED: usize = 32;
-
-/// ESP of one SPI from one site.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Sent {
-    pub(crate) group: GroupId,
-    /// The group it would follow from, while nothing confirms that.
-    suspected: GroupId,
-    /// The SPI it seems to take the place of.
-    pub(crate) follows: Option<u32>,
-    pub(crate) first: Timestamp,
-    pub(crate) last: Timestamp,
-    pub(crate) total: EspTotal,
-    /// The rekey that brought it, or its first packet when none was seen: its TEK is not older.
-    since: Timestamp,
-    /// It was said to be stale.
-    pub(crate) stale: bool,
-}
-
-/// ESP of one group.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct DataPlane {
-    pub(crate) total: EspTotal,
-    pub(crate) changes: u64,
-    pub(crate) rollover: Histogram,
-    pub(crate) stale_packets: u64,
-    /// Replaced SPIs: when, and by what.
-    replaced: Vec<(u32, Timestamp, u32)>,
-    /// SPIs of each site that are, or may be, this group's, the oldest first.
-    recent: BTreeMap<u32, Vec<u32>>,
-    /// How many SPIs that may be this group's have come since the latest rekey.
-    suspects: u32,
-    /// The latest rekey.
-    rekeyed: Option<Timestamp>,
-    pub(crate) hints: Hints,
-}
-
-impl DataPlane {
-    /// New TEKs may come into use.
-    pub(crate) const fn rekeyed(&mut self, now: Timestamp) {
-        self.rekeyed = Some(now);
-        self.suspects = 0;
-    }
-
-    /// When the latest rekey was.
-    pub(crate) const fn rekeyed_at(&self) -> Option<Timestamp> {
-        self.rekeyed
-    }
-
-    /// Whether a site has sent something.
-    pub(crate) fn is_used(&self, site: u32) -> bool {
-        self.recent.contains_key(&site)
-    }
-
-    /// An SPI of a site is, or may be, this group's.
-    fn remember(&mut self, spi: u32, site: u32) {
-        let recent = self.recent.entry(site).or_default();
-        if recent.len() >= RECENT {
-            recent.remove(0);
-        }
-        recent.push(spi);
-    }
-
-    /// When an SPI was replaced, and by what.
-    pub(crate) fn replacement(&self, spi: u32) -> Option<(Timestamp, u32)> {
-        self.replaced
-            .iter()
-            .find(|(old, _, _)| *old == spi)
-            .map(|&(_, at, by)| (at, by))
-    }
-
-    fn replace(&mut self, old: u32, at: Timestamp, by: u32) {
-        if self.replacement(old).is_some() {
-            return;
-        }
-        if self.replaced.len() >= REPLACED {
-            self.replaced.remove(0);
-        }
-        self.replaced.push((old, at, by));
-    }
-}
-
-impl Sent {
-    /// Its group turned out to be another.
-    pub(crate) fn regroup(&mut self, from: GroupId, to: GroupId) {
-        for group in [&mut self.group, &mut self.suspected] {
-            if *group == from {
-                *group = to;
-            }
-        }
-    }
-}
+pub(crate) const SUSPECTS: u32 = 8;
 
 impl Tracker {
     /// ESP packets of one SPI were counted.

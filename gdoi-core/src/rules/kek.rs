@@ -8,62 +8,21 @@ mod behavior;
 mod lead;
 mod lifetime;
 mod split;
-mod unconfirmed;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
-
-pub(crate) use lifetime::KekLine;
-pub(crate) use unconfirmed::Unconfirmed;
 
 use crate::observation::host;
-use crate::rules::rekey::{Event, transport_of};
-use crate::state::group::{Attribution, GroupId};
+use crate::rules::rekey::transport_of;
+use crate::state::group::Attribution;
+use crate::state::id::GroupId;
+use crate::state::kek::{Kek, Unconfirmed};
 use crate::state::table::Id;
-use crate::state::timers::{Armed, Timer};
+use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::tracker::{Seen, Subject, Tracker};
 use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transition, Transport, What};
-
-/// A KEK, named by the cookie pair of its rekeys.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kek {
-    pub(crate) cookies: Cookies,
-    /// Its group.
-    pub(crate) group: GroupId,
-    /// The key server that last used it.
-    pub(crate) server: Option<Id>,
-    pub(crate) transport: Transport,
-    pub(crate) first: Timestamp,
-    pub(crate) events: Vec<Event>,
-    /// What tells repeats of rekeys that are over.
-    pub(crate) digests: [u64; 8],
-    /// The KEK it took the place of.
-    pub(crate) parent: Option<Cookies>,
-    /// Another one took its place.
-    pub(crate) replaced: bool,
-    #[serde(skip)]
-    pub(crate) armed: Armed,
-}
-
-impl Kek {
-    const fn new(cookies: Cookies, group: GroupId, transport: Transport, first: Timestamp) -> Self {
-        Self {
-            cookies,
-            group,
-            server: None,
-            transport,
-            first,
-            events: Vec::new(),
-            digests: [0; 8],
-            parent: None,
-            replaced: false,
-            armed: Armed::new(),
-        }
-    }
-}
 
 impl Tracker {
     /// A message under cookies that are no group's yet: if more than this message speaks for them, they are those of
@@ -210,7 +169,43 @@ impl Tracker {
 }
 
 /// The first four octets of a pair, which is how key servers print it too.
-fn short(cookies: Cookies) -> String {
+pub(crate) fn short(cookies: Cookies) -> String {
     let [a, b, c, d, ..] = cookies.0;
     format!("{a:02x}{b:02x}{c:02x}{d:02x}")
+}
+
+impl Tracker {
+    /// Since when rekeys under a cookie pair are believed to be rekeys, if they are.
+    ///
+    /// One unicast message from nowhere makes no group: a known key server, a second destination or a repeat does.
+    pub(super) fn vouched(
+        &mut self,
+        seen: Seen<'_>,
+        cookies: Cookies,
+        transport: Transport,
+    ) -> Option<Timestamp> {
+        let destination = seen.message.destination;
+        let before = self
+            .unconfirmed
+            .find(&cookies)
+            .and_then(|id| self.unconfirmed.get(id));
+        let is_second =
+            before.is_some_and(|before| before.destination != destination || before.first < seen.now);
+        let first = before.map_or(seen.now, |before| before.first);
+        if is_second || transport == Transport::Multicast || self.is_proven(host(seen.message.source)) {
+            return Some(first);
+        }
+        if before.is_none() {
+            self.unconfirmed
+                .insert(cookies, Unconfirmed { first, destination });
+        }
+        None
+    }
+
+    /// Something has confirmed it.
+    pub(super) fn forget_unconfirmed(&mut self, cookies: Cookies) {
+        if let Some(id) = self.unconfirmed.find(&cookies) {
+            self.unconfirmed.remove(id);
+        }
+    }
 }

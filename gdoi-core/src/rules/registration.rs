@@ -1,210 +1,368 @@
 //! Registrations: the IKE SAs they run in, how far each came, and how it ended.
 
 pub(crate) mod burst;
-mod failure;
-mod ikev2;
-mod isakmp;
 mod outcome;
-mod pull;
 mod reason;
 
-use core::net::IpAddr;
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use gdoi_wire::isakmp::Cookie;
-use serde::{Deserialize, Serialize};
+use gdoi_wire::Exchange;
+use gdoi_wire::isakmp::{Header, PAYLOAD_SA};
 use smallvec::SmallVec;
 
-pub(crate) use pull::Pull;
-
-use crate::state::peer::Peer;
+use crate::observation::{Message, host};
+use crate::state::id::Peer;
+use crate::state::ike_sa::{Association, Mode, Step, octets, step};
 use crate::state::table::Id;
 use crate::state::timers::Armed;
-use crate::time::Timestamp;
-use crate::transition::{RegistrationKind, Stage};
+use crate::tracker::{Booking, Seen, Tracker};
+use crate::transition::{Anomaly, RegistrationKind, Transition};
 
-/// Silence after which a registration is given up: longer than the longest wait between repeats of the stacks in use
-/// (7, 9, 11 s in the reference implementation; 10 s in Cisco's; 4 to 24 s in strongSwan).
-pub(crate) const STALL: Duration = Duration::from_secs(30);
-
-/// Silence after an Informational exchange.
-pub(crate) const STALL_INFORMED: Duration = Duration::from_secs(5);
-
-/// How long an IKE SA is remembered after its registration ended, for repeats and for further PULLs. Key servers close
-/// it soon themselves.
-pub(crate) const LINGER: Duration = Duration::from_mins(2);
-
-/// Repeats without anything new after which a registration is given up although the member still tries.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
-
-/// Repeats without an answer from which a registration that was cut off by the end of watching counts as failed.
-pub(crate) const HOPELESS: u32 = 2;
-
-/// Longest wait for an answer that has not been asked for again: the shortest of the waits above.
-pub(crate) const ANSWER: Duration = Duration::from_secs(4);
-
-/// How phase 1 is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Mode {
-    Main,
-    Aggressive,
-    /// Version 2.
-    Ikev2,
+/// Who sent a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Member,
+    Server,
+    /// Neither address fits: forged, or the cookie was drawn twice.
+    Stranger,
 }
 
-/// Steps of phase 1 that were seen: bits in the order of the exchange.
-pub(crate) mod step {
-    /// Main mode 1, aggressive mode 1, request of `IKE_SA_INIT`.
-    pub(crate) const FIRST: u8 = 1;
-    /// Their answer.
-    pub(crate) const SECOND: u8 = 1 << 1;
-    /// Main mode 3, aggressive mode 3, request of `IKE_AUTH` or `GSA_AUTH`.
-    pub(crate) const THIRD: u8 = 1 << 2;
-    /// Main mode 4, answer of `IKE_AUTH` or `GSA_AUTH`.
-    pub(crate) const FOURTH: u8 = 1 << 3;
-    /// Main mode 5.
-    pub(crate) const FIFTH: u8 = 1 << 4;
-    /// Main mode 6.
-    pub(crate) const SIXTH: u8 = 1 << 5;
-}
-
-/// An IKE SA between a member and a key server (RFC 2409, RFC 7296), and the registrations in it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(crate) struct Association {
-    pub(crate) mode: Mode,
-    pub(crate) responder: [u8; 8],
-    /// Where the member sends from now: address translation may change its port.
-    pub(crate) member: Peer,
-    pub(crate) server: Id,
-    pub(crate) server_address: IpAddr,
-    /// Domain of interpretation, when it was seen in clear (RFC 6407 §2.1: 2; some implementations send 1).
-    pub(crate) doi: Option<u32>,
-    /// Its first message was seen.
-    pub(crate) from_start: bool,
-    /// Steps of phase 1 that were seen.
-    pub(crate) steps: u8,
-    pub(crate) begun: Timestamp,
-    pub(crate) last: Timestamp,
-    /// When something new was last seen, not a repeat.
-    pub(crate) progress: Timestamp,
-    /// An Informational exchange was seen since: a notification or a deletion usually ends a registration.
-    pub(crate) informed: bool,
-    pub(crate) retransmissions: u32,
-    /// Repeats by the member since anything new was seen.
-    pub(crate) unanswered: u32,
-    /// A registration was reported as begun.
-    pub(crate) announced: bool,
-    /// It ended: nothing more is said but for another PULL.
-    pub(crate) ended: bool,
-    pub(crate) completed: u16,
-    pub(crate) kind: RegistrationKind,
-    /// There is rarely a second.
-    pub(crate) pulls: SmallVec<[Pull; 1]>,
-    #[serde(skip)]
-    pub(crate) armed: Armed,
-}
-
-/// PULLs that are followed at once in one IKE SA.
-const PULLS: usize = 4;
-
-impl Association {
-    pub(crate) fn saw(&self, step: u8) -> bool {
-        self.steps & step != 0
-    }
-
-    /// The member went on although no answer of the key server was seen: only one direction is visible.
-    fn is_one_way(&self) -> bool {
-        let skipped = |answer: u8, next: u8| !self.saw(answer) && self.saw(next);
-        self.from_start
-            && (skipped(step::SECOND, step::THIRD)
-                || (self.mode == Mode::Main
-                    && (skipped(step::FOURTH, step::FIFTH)
-                        || (!self.saw(step::SIXTH) && !self.pulls.is_empty())))
-                || self.pulls.iter().any(Pull::is_one_way))
-    }
-
-    /// When it is given up, or forgotten, if nothing more comes.
-    pub(crate) fn due(&self) -> Timestamp {
-        if self.ended {
-            return self.last.after(LINGER);
+impl Tracker {
+    /// A message that names an IKE SA. `None` when the SA is unknown and cannot be followed.
+    pub(crate) fn associated(&mut self, seen: Seen<'_>, out: &mut Vec<Transition>) -> Option<Booking> {
+        let cookie = octets(seen.header().initiator_cookie());
+        let id = match self.associations.find(&cookie) {
+            Some(id) => id,
+            None => self.open(seen, cookie)?,
+        };
+        // The order of eviction is kept to the second: relinking costs more than all the rest of a message.
+        if seen.now.since(self.associations.get(id)?.last) >= Duration::from_secs(1) {
+            self.associations.touch(id);
         }
-        let stall = if self.informed { STALL_INFORMED } else { STALL };
-        self.last.after(stall).min(self.progress.after(PATIENCE))
+        let association = self.associations.get_mut(id)?;
+        let sender = sender(association, seen.message);
+        if sender == Sender::Stranger {
+            self.anomaly(seen, Anomaly::CookieReused, out);
+            return None;
+        }
+        association.last = seen.now;
+        if sender == Sender::Member {
+            association.member = Peer::new(seen.message.source);
+        }
+        let (server, member) = (association.server, association.member);
+        self.heard(seen.now, server, sender == Sender::Server);
+        let booking = self.book(server, member);
+        match seen.exchange {
+            Exchange::GroupkeyPull => self.pulled(seen, id, sender == Sender::Member, booking, out),
+            Exchange::MainMode | Exchange::Aggressive => {
+                self.phase1(seen, id, sender == Sender::Member, booking, out);
+            }
+            Exchange::Informational => {
+                if let Some(association) = self.associations.get_mut(id) {
+                    association.informed = true;
+                }
+            }
+            _ => self.version2(seen, id, sender == Sender::Member, booking, out),
+        }
+        self.watch(id);
+        Some(booking)
     }
 
-    /// Whether it waits for longer than an answer takes.
-    fn is_stuck(&self, now: Timestamp) -> bool {
-        self.unanswered > 0 || now.since(self.progress) > ANSWER
+    /// Begins to follow an IKE SA: at its first message, or later where it is clear who is who.
+    fn open(&mut self, seen: Seen<'_>, cookie: [u8; 8]) -> Option<Id> {
+        let message = seen.message;
+        let from_start = seen.header().responder_cookie().is_zero();
+        let followed = match seen.exchange {
+            Exchange::MainMode | Exchange::Aggressive | Exchange::IkeSaInit => from_start,
+            // Behind a marker it may be any IKE: only what began before our eyes is followed there.
+            Exchange::GroupkeyPull | Exchange::GsaAuth | Exchange::GsaRegistration => {
+                !message.marked && !from_start
+            }
+            _ => false,
+        };
+        if !followed {
+            return None;
+        }
+        let (source, destination) = (host(message.source), host(message.destination));
+        let from_server = !from_start && self.is_proven(source);
+        let (member, server_address) = if from_server {
+            (Peer::new(message.destination), source)
+        } else {
+            (Peer::new(message.source), destination)
+        };
+        let server = if from_start {
+            self.admit_unproven(server_address)
+        } else {
+            let known = self.servers.find(server_address);
+            known.unwrap_or_else(|| self.servers.other())
+        };
+        let association = Association {
+            mode: mode(seen.exchange),
+            responder: octets(seen.header().responder_cookie()),
+            member,
+            server,
+            server_address,
+            doi: None,
+            from_start,
+            steps: 0,
+            begun: seen.now,
+            last: seen.now,
+            progress: seen.now,
+            informed: false,
+            retransmissions: 0,
+            unanswered: 0,
+            announced: false,
+            ended: false,
+            completed: 0,
+            kind: RegistrationKind::Initial,
+            pulls: SmallVec::new(),
+            armed: Armed::default(),
+        };
+        let inserted = self.associations.insert(cookie, association);
+        if let Some((_, mut evicted)) = inserted.evicted {
+            self.unwatch(inserted.id, &mut evicted.armed);
+        }
+        Some(inserted.id)
     }
 
-    /// Something new was seen.
-    pub(crate) const fn advance(&mut self, now: Timestamp) {
-        self.progress = now;
-        self.unanswered = 0;
-        self.informed = false;
+    /// Main or aggressive mode.
+    fn phase1(
+        &mut self,
+        seen: Seen<'_>,
+        id: Id,
+        from_member: bool,
+        booking: Booking,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        let header = seen.header();
+        let bit = match seen.exchange {
+            Exchange::MainMode => main_mode_step(header, from_member),
+            _ => aggressive_step(header, from_member),
+        };
+        association.doi = association.doi.or(doi(seen.message));
+        let changed = learn_responder(association, header);
+        let repeated = association.saw(bit);
+        association.steps |= bit;
+        if repeated {
+            self.repeated(id, seen.exchange, from_member, booking);
+        } else {
+            association.advance(seen.now);
+            association.ended = association.ended && association.completed > 0;
+        }
+        if changed {
+            self.anomaly(seen, Anomaly::ResponderCookieChanged, out);
+        }
+        if matches!(bit, step::FIRST | step::SECOND) && !repeated {
+            self.announce(seen.now, id, booking, false, out);
+        }
     }
 
-    /// Where it would end if nothing more came.
-    fn stage(&self) -> Stage {
-        if let Some(pull) = self.pulls.last() {
-            return match pull.stage(self.mode) {
-                Stage::Registration if !self.saw(step::FOURTH) => Stage::Auth,
-                stage => stage,
+    /// One message of a GROUPKEY-PULL.
+    fn pulled(
+        &mut self,
+        seen: Seen<'_>,
+        id: Id,
+        from_member: bool,
+        booking: Booking,
+        out: &mut Vec<Transition>,
+    ) {
+        let now = seen.now;
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        let digest = digest(seen.message);
+        let Some(pull) = association.pull(seen.header().message_id(), now) else {
+            return;
+        };
+        let step = pull.step(from_member, digest);
+        match step {
+            Step::Again(_) => self.repeated(id, seen.exchange, from_member, booking),
+            Step::Surplus => {}
+            Step::New(number) => {
+                association.advance(now);
+                association.ended = false;
+                if number == 1 {
+                    self.announce(now, id, booking, false, out);
+                }
+                if number == 4 {
+                    self.complete(now, id, seen.header().message_id(), out);
+                }
+            }
+        }
+    }
+
+    /// A message was sent again.
+    pub(super) fn repeated(&mut self, id: Id, exchange: Exchange, from_member: bool, booking: Booking) {
+        if let Some(association) = self.associations.get_mut(id) {
+            association.retransmissions = association.retransmissions.saturating_add(1);
+            association.unanswered = if from_member {
+                association.unanswered.saturating_add(1)
+            } else {
+                0
             };
         }
-        let phase1 = [
-            (step::SIXTH, Stage::Pull1),
-            (step::FIFTH, Stage::Auth),
-            (step::FOURTH, Stage::Auth),
-            (step::THIRD, Stage::Mm3),
-            (step::SECOND, Stage::Mm3),
-        ];
-        match self.mode {
-            Mode::Main => first_of(self.steps, &phase1).unwrap_or(Stage::Mm1),
-            Mode::Aggressive if self.saw(step::THIRD) => Stage::Pull1,
-            Mode::Aggressive if self.saw(step::SECOND) => Stage::Auth,
-            Mode::Aggressive => Stage::Am1,
-            Mode::Ikev2 if self.saw(step::FOURTH) => Stage::Registration,
-            Mode::Ikev2 if self.saw(step::SECOND) => Stage::Auth,
-            Mode::Ikev2 => Stage::SaInit,
+        if let Some(group) = self.groups.get_mut(booking.group) {
+            group.retransmissions.add(exchange);
+        }
+    }
+}
+
+fn sender(association: &Association, message: &Message<'_>) -> Sender {
+    let (source, destination) = (host(message.source), host(message.destination));
+    let member = association.member.ip();
+    if source == member && destination == association.server_address {
+        Sender::Member
+    } else if source == association.server_address && destination == member {
+        Sender::Server
+    } else {
+        Sender::Stranger
+    }
+}
+
+const fn mode(exchange: Exchange) -> Mode {
+    match exchange {
+        Exchange::Aggressive => Mode::Aggressive,
+        Exchange::IkeSaInit | Exchange::GsaAuth | Exchange::GsaRegistration => Mode::Ikev2,
+        _ => Mode::Main,
+    }
+}
+
+/// RFC 2409 §5: clear SA, clear key exchange, encrypted identities, each way.
+fn main_mode_step(header: &Header, from_member: bool) -> u8 {
+    match (from_member, header.is_encrypted()) {
+        (true, false) if header.responder_cookie().is_zero() => step::FIRST,
+        (true, false) => step::THIRD,
+        (true, true) => step::FIFTH,
+        (false, false) if header.next_payload() == PAYLOAD_SA => step::SECOND,
+        (false, false) => step::FOURTH,
+        (false, true) => step::SIXTH,
+    }
+}
+
+fn aggressive_step(header: &Header, from_member: bool) -> u8 {
+    match from_member {
+        true if header.responder_cookie().is_zero() => step::FIRST,
+        true => step::THIRD,
+        false => step::SECOND,
+    }
+}
+
+/// The key server's cookie comes with its first answer. Whether it had answered with another before.
+pub(super) fn learn_responder(association: &mut Association, header: &Header) -> bool {
+    let cookie = header.responder_cookie();
+    if cookie.is_zero() {
+        return false;
+    }
+    let before = core::mem::replace(&mut association.responder, octets(cookie));
+    before != [0; 8] && before != octets(cookie)
+}
+
+/// Domain of interpretation of a clear SA payload: the four octets behind its generic header (RFC 2408 §3.4).
+fn doi(message: &Message<'_>) -> Option<u32> {
+    let header = &message.header;
+    if header.is_encrypted() || header.next_payload() != PAYLOAD_SA {
+        return None;
+    }
+    let [_, _, _, _, a, b, c, d, ..] = message.fingerprint?;
+    Some(u32::from_be_bytes([a, b, c, d]))
+}
+
+/// What tells one message from another of the same exchange and sender.
+pub(super) fn digest(message: &Message<'_>) -> u32 {
+    let mut digest = message.header.length() ^ 0x811c_9dc5;
+    for octet in message.fingerprint.unwrap_or_default() {
+        digest = (digest ^ u32::from(octet)).wrapping_mul(0x0100_0193);
+    }
+    digest
+}
+
+impl Tracker {
+    /// One message of version 2. Requests and responses carry their direction in a flag and repeat their message
+    /// identifier when sent again (RFC 7296 §2.1).
+    pub(super) fn version2(
+        &mut self,
+        seen: Seen<'_>,
+        id: Id,
+        from_member: bool,
+        booking: Booking,
+        out: &mut Vec<Transition>,
+    ) {
+        match seen.exchange {
+            Exchange::IkeSaInit | Exchange::IkeAuth => self.initial2(seen, id, from_member, booking, out),
+            Exchange::GsaAuth | Exchange::GsaRegistration => {
+                self.registration2(seen, id, from_member, booking, out);
+            }
+            _ => {}
         }
     }
 
-    /// The PULL of a message identifier, known or new.
-    fn pull(&mut self, message_id: u32, now: Timestamp) -> Option<&mut Pull> {
-        let known = self.pulls.iter().position(|pull| pull.message_id == message_id);
-        let at = known.unwrap_or_else(|| {
-            if self.pulls.len() >= PULLS {
-                let done = self.pulls.iter().position(Pull::is_complete).unwrap_or(0);
-                self.pulls.remove(done);
-            }
-            self.pulls.push(Pull::new(message_id, now));
-            self.pulls.len() - 1
-        });
-        self.pulls.get_mut(at)
+    fn initial2(
+        &mut self,
+        seen: Seen<'_>,
+        id: Id,
+        from_member: bool,
+        booking: Booking,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        let bit = match (seen.exchange, from_member) {
+            (Exchange::IkeSaInit, true) => step::FIRST,
+            (Exchange::IkeSaInit, false) => step::SECOND,
+            (_, true) => step::THIRD,
+            (_, false) => step::FOURTH,
+        };
+        let changed = learn_responder(association, seen.header());
+        let repeated = association.saw(bit);
+        association.steps |= bit;
+        if repeated {
+            self.repeated(id, seen.exchange, from_member, booking);
+        } else {
+            association.advance(seen.now);
+        }
+        if changed {
+            self.anomaly(seen, Anomaly::ResponderCookieChanged, out);
+        }
+        if matches!(bit, step::FIRST | step::SECOND) && !repeated {
+            self.announce(seen.now, id, booking, false, out);
+        }
     }
-}
 
-fn first_of(steps: u8, table: &[(u8, Stage)]) -> Option<Stage> {
-    table
-        .iter()
-        .find(|(step, _)| steps & step != 0)
-        .map(|&(_, stage)| stage)
-}
-
-/// What a member has tried since its last success, at one key server.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Attempts {
-    pub(crate) failed: u32,
-    /// When the first of them began, and the latest.
-    pub(crate) since: Timestamp,
-    pub(crate) latest: Timestamp,
-    /// The IKE SA of the present attempt.
-    pub(crate) current: Option<(Id, [u8; 8])>,
-}
-
-/// Octets of a cookie, as they are kept.
-pub(crate) const fn octets(cookie: Cookie) -> [u8; 8] {
-    cookie.0
+    fn registration2(
+        &mut self,
+        seen: Seen<'_>,
+        id: Id,
+        from_member: bool,
+        booking: Booking,
+        out: &mut Vec<Transition>,
+    ) {
+        let message_id = seen.header().message_id();
+        // Not every response differs in its first octets from another; the message identifier tells them apart.
+        let digest = if from_member { 1 } else { digest(seen.message) | 1 };
+        let Some(association) = self.associations.get_mut(id) else {
+            return;
+        };
+        let Some(pull) = association.pull(message_id, seen.now) else {
+            return;
+        };
+        match pull.step(from_member, digest) {
+            Step::New(1) => {
+                association.advance(seen.now);
+                association.ended = false;
+                self.announce(seen.now, id, booking, true, out);
+            }
+            Step::New(2) => {
+                association.advance(seen.now);
+                self.complete(seen.now, id, message_id, out);
+            }
+            Step::New(_) | Step::Again(_) | Step::Surplus => {
+                self.repeated(id, seen.exchange, from_member, booking);
+            }
+        }
+    }
 }

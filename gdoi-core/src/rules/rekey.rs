@@ -1,13 +1,8 @@
 //! Rekeys: GROUPKEY-PUSH and `GSA_REKEY` messages gathered into events, and who acknowledged them.
 
-mod acknowledgement;
-mod closing;
-mod event;
+mod classify;
 mod gather;
 mod inband;
-mod kind;
-mod overdue;
-mod primary;
 mod report;
 
 use alloc::vec::Vec;
@@ -16,77 +11,14 @@ use core::time::Duration;
 
 use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::LengthCheck;
-use serde::{Deserialize, Serialize};
-
-pub(crate) use event::Event;
-use inband::Inband;
 
 use crate::observation::host;
-use crate::rules::kek::Kek;
-use crate::snapshot::Histogram;
-use crate::state::group::GroupId;
-use crate::state::peer::Peer;
+use crate::state::id::{GroupId, Peer};
 use crate::state::table::Id;
-use crate::state::timers::Armed;
+use crate::state::timers::Timer;
 use crate::time::Timestamp;
-use crate::tracker::{Booking, Seen, Tracker};
-use crate::transition::{Anomaly, Cookies, Transition, Transport};
-
-/// Rekeys of one group.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Rekeys {
-    pub(crate) retransmissions: u64,
-    pub(crate) acknowledgements: u64,
-    /// Of the latest one.
-    pub(crate) unacknowledged: u64,
-    pub(crate) recipients: u64,
-    pub(crate) duration: Histogram,
-    pub(crate) last: Option<Timestamp>,
-    /// The one before the latest.
-    pub(crate) last_but_one: Option<Timestamp>,
-    /// The key server that sends them.
-    pub(crate) server: Option<Id>,
-    /// When each of the latest two key servers last sent one.
-    pub(crate) pushers: [Option<(Id, Timestamp)>; 2],
-    /// Two key servers send them by turns.
-    pub(crate) contested: bool,
-    /// Times between rekeys that delivered TEKs, the latest first.
-    pub(crate) intervals: [Option<Duration>; 8],
-    pub(crate) last_tek: Option<Timestamp>,
-    pub(crate) overdue: bool,
-    /// When keys were last deleted, and nothing followed.
-    pub(crate) deleted: Option<Timestamp>,
-    /// Events so far, and the shortest of those with a policy.
-    pub(crate) events: u32,
-    pub(crate) shortest: Option<u32>,
-    /// Lengths that only rekeys with a KEK, or only those without, have had.
-    pub(crate) kek_lengths: [u32; 4],
-    pub(crate) tek_lengths: [u32; 4],
-    /// The rekey that is going on inside the members' IKE SAs.
-    inband: Option<Inband>,
-    #[serde(skip)]
-    pub(crate) armed: Armed,
-    #[serde(skip)]
-    armed_inband: Armed,
-}
-
-/// What a rekey is sent under.
-#[derive(Clone, Copy)]
-struct Under {
-    group: GroupId,
-    cookies: Cookies,
-    transport: Transport,
-}
-
-impl From<&Kek> for Under {
-    fn from(kek: &Kek) -> Self {
-        Self {
-            group: kek.group,
-            cookies: kek.cookies,
-            transport: kek.transport,
-        }
-    }
-}
+use crate::tracker::{Booking, Seen, Subject, Tracker};
+use crate::transition::{Anomaly, Certainty, Cookies, RekeyOverdue, Transition, Transport, What};
 
 impl Tracker {
     /// A rekey message. `None` when it is nobody's.
@@ -162,3 +94,138 @@ pub(crate) const fn transport_of(destination: IpAddr) -> Transport {
 
 /// Time between repeats when nothing is known of the group: Cisco's default.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Tracker {
+    /// An acknowledgement by its type. `None` when it acknowledges nothing that was seen.
+    pub(crate) fn acknowledged(&mut self, seen: Seen<'_>, out: &mut Vec<Transition>) -> Option<Booking> {
+        let cookies = Cookies::from(seen.header());
+        if cookies == Cookies::default() {
+            self.anomaly(seen, Anomaly::CookiesZero, out);
+            return None;
+        }
+        let kek = self.keks.find(&cookies)?;
+        self.acknowledge(seen, kek)
+    }
+
+    /// A message that belongs to no IKE SA: an acknowledgement when a member that was just sent a rekey sends it to that
+    /// key server, under the cookies of the rekey or under new ones: those of the KEK it has just received.
+    pub(crate) fn unassociated(&mut self, seen: Seen<'_>, _out: &mut Vec<Transition>) -> Option<Booking> {
+        if matches!(
+            seen.exchange,
+            Exchange::MainMode | Exchange::Aggressive | Exchange::IkeSaInit
+        ) {
+            return None;
+        }
+        let member = self.members.find(&Peer::new(seen.message.source))?;
+        let state = self.members.get(member)?;
+        let (rekeyed, last) = (state.rekeyed?, state.kek?);
+        let kek = self.keks.find(&Cookies::from(seen.header())).unwrap_or(last);
+        let group = self.keks.get(kek)?.group;
+        if seen.now.since(rekeyed) > self.window(group) {
+            return None;
+        }
+        self.acknowledge(seen, kek)
+    }
+
+    fn acknowledge(&mut self, seen: Seen<'_>, id: Id) -> Option<Booking> {
+        let kek = self.keks.get_mut(id)?;
+        let group = kek.group.known()?;
+        let server = kek.server?;
+        let event = kek.events.last_mut()?;
+        if self.servers.address(server) != Some(host(seen.message.destination)) {
+            return None;
+        }
+        let number = event.number;
+        let kek_group = group;
+        let member = self.admit_member(seen.now, Peer::new(seen.message.source));
+        let state = self.members.get_mut(member)?;
+        state.last_seen = seen.now;
+        state.join(kek_group);
+        let again = state.acknowledged_rekey == number;
+        state.acknowledged_rekey = number;
+        state.acknowledged = Some(seen.now);
+        state.unacknowledged = 0;
+        state.lost = false;
+        if let Some(event) = self.keks.get_mut(id).and_then(|kek| kek.events.last_mut())
+            && !again
+        {
+            event.acknowledged = event.acknowledged.saturating_add(1);
+        }
+        if let Some(group) = self.groups.get_mut(group) {
+            group.rekeys.acknowledgements = group.rekeys.acknowledgements.saturating_add(1);
+            group.rekeys.unacknowledged = group.rekeys.unacknowledged.saturating_sub(u64::from(!again));
+        }
+        Some(Booking { group, server })
+    }
+}
+
+impl Tracker {
+    /// No rekey came when one was due.
+    pub(crate) fn rekey_overdue(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
+        if let Some(group) = self.groups.get_mut(id) {
+            group.rekeys.armed.fired();
+        }
+        let (Some(expected), Some(interval)) = (self.next_expected(id), self.rekey_interval(id)) else {
+            return;
+        };
+        let due = expected.after(self.tolerance(id, interval));
+        if due > now {
+            self.expect_next(id);
+            return;
+        }
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        if group.rekeys.overdue {
+            return;
+        }
+        group.rekeys.overdue = true;
+        let server = group.rekeys.server;
+        let what = What::RekeyOverdue(RekeyOverdue {
+            overdue: now.since(expected),
+            interval,
+            certainty: group
+                .rekeys
+                .last
+                .map_or(Certainty::Uncertain, |last| self.losses.certainty(last, now)),
+        });
+        let subject = server.map_or(Subject::group(id), |server| Subject::server(id, server));
+        self.emit(now, subject, what, out);
+    }
+
+    /// Waits for the next rekey of a group.
+    pub(crate) fn expect_next(&mut self, id: GroupId) {
+        let (Some(expected), Some(interval)) = (self.next_expected(id), self.rekey_interval(id)) else {
+            return;
+        };
+        let due = expected.after(self.tolerance(id, interval));
+        let Self {
+            groups, deadlines, ..
+        } = self;
+        if let Some(group) = groups.get_mut(id) {
+            deadlines.arm(&mut group.rekeys.armed, Timer::Overdue(id), due);
+        }
+    }
+
+    /// When the next rekey of a group should begin, where that can be told.
+    pub(crate) fn next_expected(&self, id: GroupId) -> Option<Timestamp> {
+        let rekeys = &self.groups.get(id.known()?)?.rekeys;
+        // After a deletion nothing is due before the key server begins anew.
+        let last = rekeys.last.filter(|_| rekeys.deleted.is_none())?;
+        Some(last.after(self.rekey_interval(id)?))
+    }
+
+    fn tolerance(&self, id: GroupId, interval: Duration) -> Duration {
+        self.window(id) * 2 + interval / 10
+    }
+
+    /// Time between rekeys: from the configured TEK lifetime, or as it has been lately.
+    pub(crate) fn rekey_interval(&self, id: GroupId) -> Option<Duration> {
+        let configured = self
+            .groups
+            .config(id, &self.config)
+            .and_then(|known| known.tek_lifetime)
+            .map(|lifetime| lifetime.saturating_sub(self.tek_lead(id, lifetime)));
+        configured.or_else(|| self.groups.get(id)?.rekeys.interval())
+    }
+}

@@ -3,7 +3,8 @@
 use gdoi_wire::Exchange;
 use serde::{Deserialize, Serialize};
 
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
+use crate::time::Timestamp;
 use crate::transition::{RegistrationKind, RekeyKind, Stage, Transport};
 
 /// Exchanges that are counted on their own, and one for the rest.
@@ -73,6 +74,25 @@ impl Pair {
 pub(crate) fn count(counters: &mut [u64], at: usize) {
     if let Some(counter) = counters.get_mut(at) {
         *counter = counter.saturating_add(1);
+    }
+}
+
+/// What was told in the present ten seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ration {
+    window: u64,
+    taken: u32,
+}
+
+impl Ration {
+    /// Whether one more of at most `most` may be told now.
+    pub(crate) fn take(&mut self, now: Timestamp, most: u32) -> bool {
+        let window = now.as_nanos() / 10_000_000_000;
+        if self.window != window {
+            *self = Self { window, taken: 0 };
+        }
+        self.taken = self.taken.saturating_add(1);
+        self.taken <= most
     }
 }
 

@@ -11,34 +11,17 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, GroupConfig};
-use crate::rules::data_plane::DataPlane;
-use crate::rules::kek::KekLine;
-use crate::rules::registration::burst::Burst;
-use crate::rules::rekey::Rekeys;
 use crate::snapshot::{Histogram, UNATTRIBUTED};
+use crate::state::burst::Burst;
 use crate::state::counters::ByExchange;
+use crate::state::data_plane::DataPlane;
+use crate::state::id::GroupId;
+use crate::state::kek::KekLine;
 use crate::state::key_server::Servers;
 use crate::state::member::Member;
+use crate::state::rekey::Rekeys;
 use crate::state::table::Id;
 use crate::transition::Transport;
-
-/// Number of a group. 0 is what belongs to none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct GroupId(u32);
-
-impl GroupId {
-    /// What belongs to no known group.
-    pub(crate) const NONE: Self = Self(0);
-
-    /// Its place in a list of all groups.
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    pub(crate) fn known(self) -> Option<Self> {
-        (self != Self::NONE).then_some(self)
-    }
-}
 
 /// Key servers that are remembered for one group.
 const SERVERS: usize = 64;

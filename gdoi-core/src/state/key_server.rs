@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::OTHER_KEY_SERVER;
 use crate::state::counters::Pair;
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
 use crate::state::table::{Id, Table};
 use crate::time::Timestamp;
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
 use crate::state::table::Id;
 use crate::time::Timestamp;
 

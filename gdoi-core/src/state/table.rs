@@ -4,15 +4,13 @@
 //! number for as long as they hold the same entry, so an [`Id`] is a cheap reference; whoever keeps one across an
 //! insertion checks that the entry is still the one it meant.
 
-mod saved;
-
 use alloc::vec::Vec;
 use core::hash::{BuildHasher as _, Hash};
 use core::num::NonZeroU32;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Number of a slot: one more than it is, so that one that may be missing takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -282,4 +280,69 @@ fn place_of(id: Id) -> usize {
 /// Slot numbers are 32 bits wide to keep links small; no target has narrower addresses.
 const fn index_of(number: u32) -> usize {
     number as usize
+}
+
+/// What is kept of a table: everything but what follows from it.
+#[derive(Serialize)]
+struct Saving<'a, K, V> {
+    slots: &'a [Slot<K, V>],
+    free: &'a [u32],
+    newest: u32,
+    oldest: u32,
+    evictions: u64,
+}
+
+#[derive(Deserialize)]
+struct Saved<K, V> {
+    slots: Vec<Slot<K, V>>,
+    free: Vec<u32>,
+    newest: u32,
+    oldest: u32,
+    evictions: u64,
+}
+
+impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            slots,
+            index: _,
+            free,
+            newest,
+            oldest,
+            capacity: _,
+            evictions,
+            hasher: _,
+        } = self;
+        let saving = Saving {
+            slots,
+            free,
+            newest: *newest,
+            oldest: *oldest,
+            evictions: *evictions,
+        };
+        saving.serialize(serializer)
+    }
+}
+
+/// Without an index: [`Table::reindex`] makes it.
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Saved {
+            slots,
+            free,
+            newest,
+            oldest,
+            evictions,
+        } = Saved::deserialize(deserializer)?;
+        Ok(Self {
+            slots,
+            index: HashTable::new(),
+            free,
+            newest,
+            oldest,
+            capacity: usize::MAX,
+            evictions,
+            hasher: FixedState::with_seed(0),
+        })
+    }
 }

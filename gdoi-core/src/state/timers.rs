@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
 use crate::state::table::Id;
 use crate::time::Timestamp;
 

@@ -141,10 +141,10 @@ fn a_clock_that_jumps_is_clamped_and_counted() {
 /// A slot adds 8 octets and the index 5; vectors may be half empty.
 #[test]
 fn entries_stay_small() {
-    use crate::rules::data_plane::{Sent, SpiKey};
-    use crate::rules::registration::Association;
+    use crate::state::data_plane::{Sent, SpiKey};
+    use crate::state::id::Peer;
+    use crate::state::ike_sa::Association;
     use crate::state::member::Member;
-    use crate::state::peer::Peer;
     assert!(size_of::<([u8; 8], Association)>() <= 152);
     assert!(size_of::<(SpiKey, Sent)>() <= 80);
     assert!(size_of::<(Peer, Member)>() <= 160);

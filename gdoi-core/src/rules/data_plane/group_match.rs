@@ -4,26 +4,14 @@
 //! site of a configured group rolls over right after a rekey of one discovered group, and of no other, and does so
 //! again, the two are one.
 
-use alloc::vec::Vec;
-
-use serde::{Deserialize, Serialize};
-
-use crate::rules::data_plane::{LAG, SpiKey};
-use crate::state::group::GroupId;
+use crate::rules::data_plane::LAG;
+use crate::state::data_plane::SpiKey;
+use crate::state::id::GroupId;
 use crate::time::Timestamp;
 use crate::tracker::Tracker;
 
 /// Roll-overs that make two groups one.
 const ENOUGH: u32 = 2;
-
-/// What the roll-overs of a configured group without rekeys point to.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Hints {
-    /// Discovered groups, and how often.
-    groups: Vec<(GroupId, u32)>,
-    /// The SPI that counted last: it counts once, however many sites use it.
-    counted: Option<u32>,
-}
 
 impl Tracker {
     /// A site of a configured group uses a new SPI. The group it belongs to from now on.

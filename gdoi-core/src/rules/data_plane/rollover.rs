@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::{LAG, SILENCE, SUSPECTS, SpiKey};
 use crate::observation::Esp;
-use crate::state::group::GroupId;
+use crate::rules::data_plane::SUSPECTS;
+use crate::rules::data_plane::{LAG, SILENCE};
+use crate::state::data_plane::SpiKey;
+use crate::state::id::GroupId;
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::observation::host;
-use crate::state::group::{Attribution, GroupId};
-use crate::state::peer::Peer;
+use crate::state::group::Attribution;
+use crate::state::id::{GroupId, Peer};
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Seen, Tracker};

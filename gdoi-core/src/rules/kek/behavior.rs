@@ -4,46 +4,27 @@
 //! after it, or neither. Three that agree make a verdict; one makes a provisional one. The latest three that agree make
 //! one whatever was before: the key server got other software.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::lifetime::SLACK;
-use crate::state::group::GroupId;
+use crate::rules::kek::lifetime::SLACK;
+use crate::state::id::GroupId;
+use crate::state::kek::{CYCLES, Cycle};
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
 use crate::transition::{KekBehavior, Transition, Verdict, What};
 
-/// Cycles that vote.
-const CYCLES: usize = 16;
 /// Votes that make a verdict.
 const QUORUM: u32 = 3;
+
 /// The new behaviour renews at least this long before the end (Cisco document 116737).
 const NEW_LEAD: Duration = Duration::from_secs(200);
+
 /// Lifetimes that people configure, in seconds.
 const ROUND: [u64; 14] = [
     600, 900, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 28_800, 43_200, 86_400, 172_800, 604_800, 2_592_000,
 ];
-
-/// One cycle of a key server.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Cycle {
-    server: Id,
-    period: Duration,
-}
-
-/// The cycles of one group, and what they say.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Votes {
-    cycles: VecDeque<Cycle>,
-    /// The lifetime that explains the cycles, when only one does.
-    pub(crate) learned: Option<Duration>,
-    /// What was last said of each key server, and whether provisionally.
-    pub(crate) said: Vec<(Id, Verdict, bool)>,
-}
 
 /// What one cycle says.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::config::{GroupConfig, Profile};
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
 use crate::tracker::Tracker;
 use crate::transition::Transport;
 

@@ -1,65 +1,17 @@
 //! The life of a group's KEK: when it was delivered, when it expires, what took its place.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::behavior::Votes;
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
 use crate::state::table::Id;
-use crate::state::timers::{Armed, Timer};
+use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
 use crate::transition::{Certainty, Cookies, KekChanged, KekExpired, KekOverAge, Source, Transition, What};
 
-/// Pairs that are remembered.
-const CHAIN: usize = 32;
-
 /// Slack of clocks and jitter.
 pub(crate) const SLACK: Duration = Duration::from_secs(15);
-
-/// The KEKs of one group, one after the other.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct KekLine {
-    pub(crate) current: Option<Cookies>,
-    pub(crate) chain: VecDeque<Cookies>,
-    pub(crate) changes: u64,
-    /// When the present KEK was delivered, and the one before it.
-    pub(crate) start: Option<Timestamp>,
-    pub(crate) start_before: Option<Timestamp>,
-    pub(crate) lead_seconds: Option<f64>,
-    pub(crate) over_age: bool,
-    pub(crate) expired: bool,
-    /// A KEK of the same group that another key server uses.
-    pub(crate) split: Option<Cookies>,
-    pub(crate) votes: Votes,
-    #[serde(skip)]
-    pub(crate) armed: Armed,
-}
-
-impl KekLine {
-    /// The first KEK that is seen of a group: when it was delivered is not known.
-    pub(crate) fn begin(&mut self, cookies: Cookies) {
-        self.current = Some(cookies);
-        self.remember(cookies);
-    }
-
-    /// A KEK that was taken for replaced was not: it goes on. When it was delivered is no longer certain.
-    pub(crate) fn resume(&mut self, cookies: Cookies) {
-        self.current = Some(cookies);
-        self.chain.pop_back();
-        self.start = None;
-    }
-
-    fn remember(&mut self, cookies: Cookies) {
-        if self.chain.len() >= CHAIN {
-            self.chain.pop_front();
-        }
-        self.chain.push_back(cookies);
-    }
-}
 
 impl Tracker {
     /// A KEK takes the place of another: the last rekey under the old one delivered it.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
 use crate::state::member::Member;
 use crate::state::table::Id;
 use crate::time::Timestamp;

@@ -5,10 +5,8 @@ use core::time::Duration;
 
 use gdoi_wire::Exchange;
 
-use super::{Event, Under};
-use crate::rules::kek::Kek;
-use crate::state::group::GroupId;
-use crate::state::peer::Peer;
+use crate::state::id::{GroupId, Peer};
+use crate::state::rekey::{Event, Under};
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Seen, Tracker};
@@ -260,23 +258,8 @@ fn digest(seen: Seen<'_>) -> u64 {
     digest.max(1)
 }
 
-impl Kek {
-    /// Keeps what tells late repeats of rekeys that are over.
-    fn remember(&mut self, digest: u64) {
-        if digest != 0 && !self.remembers(digest) {
-            self.digests.rotate_right(1);
-            if let Some(first) = self.digests.first_mut() {
-                *first = digest;
-            }
-        }
-    }
-
-    fn remembers(&self, digest: u64) -> bool {
-        digest != 0 && self.digests.contains(&digest)
-    }
-}
-
 /// Time between two copies of one message that the network made.
 const COPY: Duration = Duration::from_millis(500);
+
 /// Rekeys of one KEK that are followed at once.
 const EVENTS: usize = 8;

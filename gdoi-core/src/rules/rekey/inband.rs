@@ -5,25 +5,14 @@
 
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Event, Under};
 use crate::observation::host;
-use crate::state::group::GroupId;
-use crate::state::peer::Peer;
+use crate::state::id::{GroupId, Peer};
+use crate::state::rekey::{Event, Inband, Under};
 use crate::state::table::Id;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::tracker::{Booking, Seen, Tracker};
 use crate::transition::{Cookies, Evidence, RekeyKind, Transition, Transport};
-
-/// A rekey that is going on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Inband {
-    event: Event,
-    /// The SPIs of the IKE SA of its first recipient.
-    cookies: Cookies,
-}
 
 impl Tracker {
     /// A request of a key server, or the answer of a member. `None` when neither is known as one.

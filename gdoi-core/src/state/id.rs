@@ -1,8 +1,27 @@
-//! Addresses as tables hold them.
+//! How things are named: groups by number, members by address.
 
+use core::hash::Hash;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+
+/// Number of a group. 0 is what belongs to none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct GroupId(pub(super) u32);
+
+impl GroupId {
+    /// What belongs to no known group.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Its place in a list of all groups.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(crate) fn known(self) -> Option<Self> {
+        (self != Self::NONE).then_some(self)
+    }
+}
 
 /// A member's address. The port is kept only where address translation chose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

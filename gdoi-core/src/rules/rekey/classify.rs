@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Event, Rekeys};
-use crate::state::group::GroupId;
+use crate::state::id::GroupId;
+use crate::state::rekey::Event;
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
@@ -116,55 +116,6 @@ impl Tracker {
             && shortest.is_some_and(|shortest| last.length * 10 <= shortest * 6)
         {
             last.kind = Some((RekeyKind::Delete, Evidence::LastOfChain));
-        }
-    }
-}
-
-impl Rekeys {
-    /// What rekeys of this length have been so far.
-    pub(super) fn by_length(&self, event: &Event) -> Option<(RekeyKind, Evidence)> {
-        // One kind alone proves nothing: the other may be as long.
-        if self.kek_lengths == [0; 4] || self.tek_lengths == [0; 4] {
-            return None;
-        }
-        let kek = self.kek_lengths.contains(&event.length);
-        let tek = self.tek_lengths.contains(&event.length);
-        match (kek, tek) {
-            (true, false) => Some((RekeyKind::Kek, Evidence::Length)),
-            (false, true) => Some((RekeyKind::Tek, Evidence::Length)),
-            _ => None,
-        }
-    }
-
-    fn learn(&mut self, event: &Event, kind: RekeyKind) {
-        let lengths = match kind {
-            RekeyKind::Kek => &mut self.kek_lengths,
-            RekeyKind::Tek => &mut self.tek_lengths,
-            RekeyKind::Delete | RekeyKind::Unknown => return,
-        };
-        if !lengths.contains(&event.length) {
-            lengths.rotate_right(1);
-            if let Some(first) = lengths.first_mut() {
-                *first = event.length;
-            }
-        }
-        self.shortest = Some(
-            self.shortest
-                .map_or(event.length, |shortest| shortest.min(event.length)),
-        );
-        // A rekey that delivers a KEK often delivers TEKs as well, but not always: it tells nothing of the interval.
-        if kind == RekeyKind::Tek {
-            if let Some(last) = self.last_tek
-                && last < event.begun
-            {
-                self.intervals.rotate_right(1);
-                if let Some(first) = self.intervals.first_mut() {
-                    *first = Some(event.begun.since(last));
-                }
-            }
-            self.last_tek = Some(event.begun);
-        } else {
-            self.last_tek = None;
         }
     }
 }

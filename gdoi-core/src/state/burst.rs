@@ -1,0 +1,203 @@
+//! Registrations of one group over time, and whether they are a burst.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::id::Peer;
+use crate::state::timers::Armed;
+use crate::time::Timestamp;
+use crate::transition::{BurstCharacter, RegistrationBurst};
+
+/// Nanoseconds of one bucket of the window.
+const BUCKET: u64 = 5_000_000_000;
+
+/// Buckets of the window: one minute.
+const BUCKETS: usize = 12;
+
+/// The window.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Different members below which nothing is a burst.
+const FEWEST: u32 = 10;
+
+/// How often what a group is used to must be exceeded.
+const FACTOR: f64 = 4.0;
+
+/// How fast a group gets used to something: a tenth part in a minute.
+const LEARNING: f64 = 1.0 / 120.0;
+
+/// Members that are told apart; further ones are counted each time they begin.
+const EXACT: usize = 16_384;
+
+/// Registrations of one group over time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Burst {
+    /// Number of the newest bucket since time zero.
+    pub(crate) newest: u64,
+    pub(crate) buckets: [Bucket; BUCKETS],
+    /// Registrations in a window that the group is used to.
+    pub(crate) baseline: f64,
+    /// While there is no burst: the members that began lately, and when each last did.
+    pub(crate) recent: BTreeMap<Peer, Timestamp>,
+    /// While there is one: its members.
+    pub(crate) known: BTreeSet<Peer>,
+    pub(crate) active: bool,
+    pub(crate) total: u64,
+    pub(crate) members: u32,
+    pub(crate) begun: Timestamp,
+    /// When the window last held half of what makes a burst.
+    pub(crate) busy: Timestamp,
+    pub(crate) peak_rate: f64,
+    pub(crate) character: Option<BurstCharacter>,
+    /// Registrations since the minute in which it began.
+    pub(crate) sum: Bucket,
+    #[serde(skip)]
+    pub(crate) armed: Armed,
+}
+
+/// Registrations in a time.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    pub(crate) started: u32,
+    pub(crate) completed: u32,
+    pub(crate) failed: u32,
+}
+
+impl Bucket {
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.started = self.started.saturating_add(other.started);
+        self.completed = self.completed.saturating_add(other.completed);
+        self.failed = self.failed.saturating_add(other.failed);
+    }
+}
+
+pub(crate) const STARTED: Bucket = Bucket {
+    started: 1,
+    completed: 0,
+    failed: 0,
+};
+
+pub(crate) const COMPLETED: Bucket = Bucket {
+    started: 0,
+    completed: 1,
+    failed: 0,
+};
+
+pub(crate) const FAILED: Bucket = Bucket {
+    started: 0,
+    completed: 0,
+    failed: 1,
+};
+
+impl Burst {
+    pub(crate) fn window(&self) -> Bucket {
+        let mut window = Bucket::default();
+        self.buckets.iter().for_each(|bucket| window.add(*bucket));
+        window
+    }
+
+    /// Moves the window up to now.
+    pub(crate) fn roll(&mut self, now: Timestamp) {
+        let newest = now.as_nanos() / BUCKET;
+        let passed = newest.saturating_sub(self.newest);
+        for _ in 0..passed.min(4 * BUCKETS as u64) {
+            if !self.active {
+                self.baseline += (f64::from(self.window().started) - self.baseline) * LEARNING;
+            }
+            self.buckets.rotate_right(1);
+            if let Some(first) = self.buckets.first_mut() {
+                *first = Bucket::default();
+            }
+        }
+        self.newest = newest.max(self.newest);
+    }
+
+    /// Counts what began or ended just now.
+    pub(crate) fn count(&mut self, one: Bucket) {
+        if let Some(first) = self.buckets.first_mut() {
+            first.add(one);
+            self.peak_rate = self.peak_rate.max(f64::from(first.started) / 5.0);
+        }
+        if self.active {
+            self.sum.add(one);
+        }
+    }
+
+    /// A member of the present burst began.
+    pub(crate) fn join(&mut self, member: Peer) {
+        if self.known.len() >= EXACT || self.known.insert(member) {
+            self.members = self.members.saturating_add(1);
+        }
+    }
+
+    /// A member began while there was no burst. Whether there is one now.
+    pub(crate) fn is_reached(&mut self, now: Timestamp, member: Peer) -> bool {
+        self.recent.insert(member, now);
+        let threshold = self.threshold() as usize;
+        if self.recent.len() >= threshold.min(EXACT) {
+            self.recent.retain(|_, at| now.since(*at) < MINUTE);
+        }
+        self.recent.len() >= threshold.min(EXACT)
+    }
+
+    pub(crate) fn begin(&mut self, now: Timestamp, character: BurstCharacter) {
+        self.active = true;
+        self.total = self.total.saturating_add(1);
+        self.known = core::mem::take(&mut self.recent).into_keys().collect();
+        self.members = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        (self.begun, self.busy) = (now, now);
+        self.sum = self.window();
+        self.peak_rate = self
+            .buckets
+            .first()
+            .map_or(0.0, |first| f64::from(first.started) / 5.0);
+        self.character = Some(character);
+    }
+
+    /// Whether the burst is over.
+    pub(crate) fn is_over(&mut self, now: Timestamp) -> bool {
+        self.roll(now);
+        if self.window().started >= self.threshold() / 2 {
+            self.busy = now;
+        }
+        now.since(self.busy) >= MINUTE
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.active = false;
+        self.peak_rate = 0.0;
+        self.known.clear();
+    }
+
+    pub(crate) fn threshold(&self) -> u32 {
+        let factor = self.baseline * FACTOR;
+        let mut threshold = FEWEST;
+        while f64::from(threshold) < factor && threshold < u32::MAX / 2 {
+            threshold += 1 + threshold / 16;
+        }
+        threshold
+    }
+
+    pub(crate) fn told(&self, now: Timestamp, character: BurstCharacter) -> RegistrationBurst {
+        let Bucket {
+            started,
+            completed,
+            failed,
+        } = self.sum;
+        RegistrationBurst {
+            members: self.members,
+            peak_rate: self.peak_rate,
+            character,
+            started,
+            completed,
+            failed,
+            duration: now.since(self.begun),
+        }
+    }
+}
+
+pub(crate) const fn next_bucket(now: Timestamp) -> Timestamp {
+    Timestamp::from_nanos((now.as_nanos() / BUCKET).saturating_add(1).saturating_mul(BUCKET))
+}

@@ -1,0 +1,292 @@
+//! IKE SAs between members and key servers, and how far the registrations in each came.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use gdoi_wire::isakmp::Cookie;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::state::id::Peer;
+use crate::state::table::Id;
+use crate::state::timers::Armed;
+use crate::time::Timestamp;
+use crate::transition::{RegistrationKind, Stage};
+
+/// Silence after which a registration is given up: longer than the longest wait between repeats of the stacks in use
+/// (7, 9, 11 s in the reference implementation; 10 s in Cisco's; 4 to 24 s in strongSwan).
+pub(crate) const STALL: Duration = Duration::from_secs(30);
+
+/// Silence after an Informational exchange.
+pub(crate) const STALL_INFORMED: Duration = Duration::from_secs(5);
+
+/// How long an IKE SA is remembered after its registration ended, for repeats and for further PULLs. Key servers close
+/// it soon themselves.
+pub(crate) const LINGER: Duration = Duration::from_mins(2);
+
+/// Repeats without anything new after which a registration is given up although the member still tries.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Repeats without an answer from which a registration that was cut off by the end of watching counts as failed.
+pub(crate) const HOPELESS: u32 = 2;
+
+/// Longest wait for an answer that has not been asked for again: the shortest of the waits above.
+pub(crate) const ANSWER: Duration = Duration::from_secs(4);
+
+/// PULLs that are followed at once in one IKE SA.
+const PULLS: usize = 4;
+
+/// How phase 1 is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Mode {
+    Main,
+    Aggressive,
+    /// Version 2.
+    Ikev2,
+}
+
+/// Steps of phase 1 that were seen: bits in the order of the exchange.
+pub(crate) mod step {
+    /// Main mode 1, aggressive mode 1, request of `IKE_SA_INIT`.
+    pub(crate) const FIRST: u8 = 1;
+    /// Their answer.
+    pub(crate) const SECOND: u8 = 1 << 1;
+    /// Main mode 3, aggressive mode 3, request of `IKE_AUTH` or `GSA_AUTH`.
+    pub(crate) const THIRD: u8 = 1 << 2;
+    /// Main mode 4, answer of `IKE_AUTH` or `GSA_AUTH`.
+    pub(crate) const FOURTH: u8 = 1 << 3;
+    /// Main mode 5.
+    pub(crate) const FIFTH: u8 = 1 << 4;
+    /// Main mode 6.
+    pub(crate) const SIXTH: u8 = 1 << 5;
+}
+
+/// An IKE SA between a member and a key server (RFC 2409, RFC 7296), and the registrations in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(crate) struct Association {
+    pub(crate) mode: Mode,
+    pub(crate) responder: [u8; 8],
+    /// Where the member sends from now: address translation may change its port.
+    pub(crate) member: Peer,
+    pub(crate) server: Id,
+    pub(crate) server_address: IpAddr,
+    /// Domain of interpretation, when it was seen in clear (RFC 6407 §2.1: 2; some implementations send 1).
+    pub(crate) doi: Option<u32>,
+    /// Its first message was seen.
+    pub(crate) from_start: bool,
+    /// Steps of phase 1 that were seen.
+    pub(crate) steps: u8,
+    pub(crate) begun: Timestamp,
+    pub(crate) last: Timestamp,
+    /// When something new was last seen, not a repeat.
+    pub(crate) progress: Timestamp,
+    /// An Informational exchange was seen since: a notification or a deletion usually ends a registration.
+    pub(crate) informed: bool,
+    pub(crate) retransmissions: u32,
+    /// Repeats by the member since anything new was seen.
+    pub(crate) unanswered: u32,
+    /// A registration was reported as begun.
+    pub(crate) announced: bool,
+    /// It ended: nothing more is said but for another PULL.
+    pub(crate) ended: bool,
+    pub(crate) completed: u16,
+    pub(crate) kind: RegistrationKind,
+    /// There is rarely a second.
+    pub(crate) pulls: SmallVec<[Pull; 1]>,
+    #[serde(skip)]
+    pub(crate) armed: Armed,
+}
+
+impl Association {
+    pub(crate) fn saw(&self, step: u8) -> bool {
+        self.steps & step != 0
+    }
+
+    /// The member went on although no answer of the key server was seen: only one direction is visible.
+    pub(crate) fn is_one_way(&self) -> bool {
+        let skipped = |answer: u8, next: u8| !self.saw(answer) && self.saw(next);
+        self.from_start
+            && (skipped(step::SECOND, step::THIRD)
+                || (self.mode == Mode::Main
+                    && (skipped(step::FOURTH, step::FIFTH)
+                        || (!self.saw(step::SIXTH) && !self.pulls.is_empty())))
+                || self.pulls.iter().any(Pull::is_one_way))
+    }
+
+    /// When it is given up, or forgotten, if nothing more comes.
+    pub(crate) fn due(&self) -> Timestamp {
+        if self.ended {
+            return self.last.after(LINGER);
+        }
+        let stall = if self.informed { STALL_INFORMED } else { STALL };
+        self.last.after(stall).min(self.progress.after(PATIENCE))
+    }
+
+    /// Whether it waits for longer than an answer takes.
+    pub(crate) fn is_stuck(&self, now: Timestamp) -> bool {
+        self.unanswered > 0 || now.since(self.progress) > ANSWER
+    }
+
+    /// Something new was seen.
+    pub(crate) const fn advance(&mut self, now: Timestamp) {
+        self.progress = now;
+        self.unanswered = 0;
+        self.informed = false;
+    }
+
+    /// Where it would end if nothing more came.
+    pub(crate) fn stage(&self) -> Stage {
+        if let Some(pull) = self.pulls.last() {
+            return match pull.stage(self.mode) {
+                Stage::Registration if !self.saw(step::FOURTH) => Stage::Auth,
+                stage => stage,
+            };
+        }
+        let phase1 = [
+            (step::SIXTH, Stage::Pull1),
+            (step::FIFTH, Stage::Auth),
+            (step::FOURTH, Stage::Auth),
+            (step::THIRD, Stage::Mm3),
+            (step::SECOND, Stage::Mm3),
+        ];
+        match self.mode {
+            Mode::Main => first_of(self.steps, &phase1).unwrap_or(Stage::Mm1),
+            Mode::Aggressive if self.saw(step::THIRD) => Stage::Pull1,
+            Mode::Aggressive if self.saw(step::SECOND) => Stage::Auth,
+            Mode::Aggressive => Stage::Am1,
+            Mode::Ikev2 if self.saw(step::FOURTH) => Stage::Registration,
+            Mode::Ikev2 if self.saw(step::SECOND) => Stage::Auth,
+            Mode::Ikev2 => Stage::SaInit,
+        }
+    }
+
+    /// The PULL of a message identifier, known or new.
+    pub(crate) fn pull(&mut self, message_id: u32, now: Timestamp) -> Option<&mut Pull> {
+        let known = self.pulls.iter().position(|pull| pull.message_id == message_id);
+        let at = known.unwrap_or_else(|| {
+            if self.pulls.len() >= PULLS {
+                let done = self.pulls.iter().position(Pull::is_complete).unwrap_or(0);
+                self.pulls.remove(done);
+            }
+            self.pulls.push(Pull::new(message_id, now));
+            self.pulls.len() - 1
+        });
+        self.pulls.get_mut(at)
+    }
+}
+
+fn first_of(steps: u8, table: &[(u8, Stage)]) -> Option<Stage> {
+    table
+        .iter()
+        .find(|(step, _)| steps & step != 0)
+        .map(|&(_, stage)| stage)
+}
+
+/// What a member has tried since its last success, at one key server.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Attempts {
+    pub(crate) failed: u32,
+    /// When the first of them began, and the latest.
+    pub(crate) since: Timestamp,
+    pub(crate) latest: Timestamp,
+    /// The IKE SA of the present attempt.
+    pub(crate) current: Option<(Id, [u8; 8])>,
+}
+
+/// Octets of a cookie, as they are kept.
+pub(crate) const fn octets(cookie: Cookie) -> [u8; 8] {
+    cookie.0
+}
+
+/// What a message of a PULL is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Seen for the first time: message 1 to 4.
+    New(u8),
+    /// The same octets once more: message 1 to 4.
+    Again(u8),
+    /// More different messages than a PULL has.
+    Surplus,
+}
+
+/// One PULL: messages 1 and 3 from the member, 2 and 4 from the key server, all with one message identifier.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Pull {
+    pub(crate) message_id: u32,
+    /// What tells each message from another; 0 before it was seen.
+    pub(crate) digests: [u32; 4],
+    pub(crate) begun: Timestamp,
+    /// It ended, one way or the other.
+    pub(crate) ended: bool,
+}
+
+impl Pull {
+    pub(crate) const fn new(message_id: u32, now: Timestamp) -> Self {
+        Self {
+            message_id,
+            digests: [0; 4],
+            begun: now,
+            ended: false,
+        }
+    }
+
+    /// Which message this is: the first of its sender, the second, or one of them again.
+    pub(crate) fn step(&mut self, from_member: bool, digest: u32) -> Step {
+        let [first, second, third, fourth] = &mut self.digests;
+        let (one, other, number) = if from_member {
+            (first, third, 1)
+        } else {
+            (second, fourth, 2)
+        };
+        let digest = digest.max(1);
+        match (*one, *other) {
+            (0, _) => {
+                *one = digest;
+                Step::New(number)
+            }
+            (seen, _) if seen == digest => Step::Again(number),
+            (_, 0) => {
+                *other = digest;
+                Step::New(number + 2)
+            }
+            (_, seen) if seen == digest => Step::Again(number + 2),
+            _ => Step::Surplus,
+        }
+    }
+
+    pub(crate) const fn saw(&self, number: usize) -> bool {
+        let [first, second, third, fourth] = self.digests;
+        match number {
+            1 => first != 0,
+            2 => second != 0,
+            3 => third != 0,
+            _ => fourth != 0,
+        }
+    }
+
+    /// All four messages were exchanged.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.saw(4)
+    }
+
+    /// Three messages: what a Quick Mode looks like that is complete (RFC 2409 §5.5).
+    pub(crate) const fn is_three(&self) -> bool {
+        self.saw(1) && self.saw(2) && self.saw(3) && !self.saw(4)
+    }
+
+    pub(crate) const fn is_one_way(&self) -> bool {
+        self.saw(3) && !self.saw(2) || self.saw(2) && !self.saw(1)
+    }
+
+    pub(crate) const fn stage(&self, mode: Mode) -> Stage {
+        match mode {
+            Mode::Ikev2 if self.saw(2) => Stage::Complete,
+            Mode::Ikev2 => Stage::Registration,
+            Mode::Main | Mode::Aggressive if self.saw(4) => Stage::Complete,
+            Mode::Main | Mode::Aggressive if self.saw(3) => Stage::Pull4,
+            Mode::Main | Mode::Aggressive if self.saw(2) => Stage::Policy,
+            Mode::Main | Mode::Aggressive => Stage::Pull2,
+        }
+    }
+}
