@@ -161,7 +161,7 @@ const fn bits_of(address: IpAddr) -> u8 {
 
 /// One numbered place of the data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct NumberedSite<'a> {
     /// The number that [`crate::observation::Esp::site`] carries.
     pub site: Site,
     /// Index of its group in [`Config::groups`].
@@ -176,7 +176,7 @@ impl Config {
     /// Every numbered place, from 1: the sites of every group, then what each group protects.
     ///
     /// A source looks up the longest prefix that holds an ESP packet's source address and reports the number.
-    pub fn places(&self) -> impl Iterator<Item = Place<'_>> {
+    pub fn numbered_sites(&self) -> impl Iterator<Item = NumberedSite<'_>> {
         let sites = self.groups.iter().enumerate().flat_map(|(group, config)| {
             config
                 .sites
@@ -191,7 +191,7 @@ impl Config {
         sites
             .chain(protected)
             .zip(1..)
-            .map(|((group, config, prefixes), number)| Place {
+            .map(|((group, config, prefixes), number)| NumberedSite {
                 site: Site(number),
                 group,
                 config,
@@ -202,7 +202,7 @@ impl Config {
     /// The name of the site with each number, from 0; `None` for what is no site.
     pub(crate) fn site_names(&self) -> impl Iterator<Item = Option<&str>> {
         core::iter::once(None).chain(
-            self.places()
+            self.numbered_sites()
                 .map(|place| place.config.map(|site| site.name.as_str())),
         )
     }

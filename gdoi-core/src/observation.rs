@@ -19,7 +19,7 @@ pub enum Observation<'a> {
     /// Something was not seen: silences in its window prove nothing.
     Loss(Loss),
     /// Something has not been seen yet, of which a [`Loss`] will tell when it is over: silences meanwhile prove nothing.
-    Blind(Blind),
+    OpenGap(OpenGap),
 }
 
 /// An ISAKMP message, as far as a passive observer sees it.
@@ -102,7 +102,7 @@ pub struct Loss {
 
 /// A window in which the source was not watching, and whose end is not known yet. It is told again as it grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blind {
+pub struct OpenGap {
     /// Nothing was missing before.
     pub since: Timestamp,
     /// How far it has grown.

@@ -63,7 +63,7 @@ impl Tracker {
         tracker.config = config;
         tracker.limits = limits;
         tracker.reindex();
-        tracker.configure();
+        tracker.apply_config();
         tracker.rearm();
         Ok(tracker)
     }
@@ -81,28 +81,28 @@ impl Tracker {
         self.members.reindex(members, seed);
         self.spis.reindex(spis, seed);
         self.servers.reindex(key_servers, seed);
-        self.associations.reindex(associations, seed);
+        self.ike_sas.reindex(associations, seed);
         self.attempts.reindex(associations, seed);
         self.keks.reindex(keks, seed);
         self.unconfirmed.reindex(keks, seed);
     }
 
-    /// Deadlines follow from the rest of the state.
+    /// Timers follow from the rest of the state.
     fn rearm(&mut self) {
-        for id in self.associations.ids() {
-            self.watch(id);
+        for id in self.ike_sas.ids() {
+            self.arm_ike_sa_timer(id);
         }
         for id in self.keks.ids() {
-            self.watch_kek(id);
+            self.arm_kek_timer(id);
         }
-        let pairs: Vec<_> = self.coop.keys().copied().collect();
+        let pairs: Vec<_> = self.coop_links.keys().copied().collect();
         for (from, to) in pairs {
-            self.watch_coop(from, to);
+            self.arm_coop_timer(from, to);
         }
         for id in self.groups.ids() {
-            self.expect_next(id);
-            self.watch_inband(id);
-            self.rearm_expiry(id);
+            self.arm_overdue_timer(id);
+            self.arm_inband_timer(id);
+            self.rearm_kek_expiry(id);
             self.rearm_burst(id);
         }
     }

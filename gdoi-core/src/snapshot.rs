@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 use crate::transition::{
-    Anomaly, Cookies, RegistrationKind, RekeyKind, Source, Spi, Stage, Transport, Verdict,
+    Anomaly, Cookies, LifetimeSource, RegistrationKind, RegistrationStage, RekeyKind, Spi, Transport, Verdict,
 };
 
 /// What is known at one moment.
@@ -91,7 +91,7 @@ pub struct KeyServerState {
     /// Registrations that ended badly, by kind. Both kinds are always there.
     pub failed: BTreeMap<RegistrationKind, u64>,
     /// Registrations that ended badly, by stage.
-    pub failed_at: BTreeMap<Stage, u64>,
+    pub failed_at: BTreeMap<RegistrationStage, u64>,
     /// Rekeys, each once.
     pub rekeys: BTreeMap<(RekeyKind, Transport), u64>,
     /// Rekey messages.
@@ -152,7 +152,7 @@ pub struct KekState {
     /// Its lifetime.
     pub lifetime: Option<Duration>,
     /// Where the lifetime is known from.
-    pub lifetime_source: Option<Source>,
+    pub lifetime_source: Option<LifetimeSource>,
     /// How long before its expiry the last KEK was renewed, in seconds; negative when after.
     pub lead_seconds: Option<f64>,
     /// Whether it is used beyond its lifetime.

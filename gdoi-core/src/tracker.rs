@@ -9,20 +9,20 @@ use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Limits, Place};
+use crate::config::{Config, Limits, NumberedSite};
 use crate::observation::{Message, Observation, host};
-use crate::state::coop::Announcements;
-use crate::state::counters::Ration;
-use crate::state::data_plane::{Sent, SpiKey};
-use crate::state::gaps::Losses;
-use crate::state::group::{Attribution, Groups};
+use crate::state::coop::CoopLinks;
+use crate::state::counters::RateLimit;
+use crate::state::data_plane::{SpiKey, SpiTraffic};
+use crate::state::gaps::CaptureGaps;
+use crate::state::group::{GroupMatch, Groups};
 use crate::state::id::{GroupId, Peer};
-use crate::state::ike_sa::{Association, Attempts};
+use crate::state::ike_sa::{IkeSa, RegistrationAttempts};
 use crate::state::kek::{Kek, Unconfirmed};
-use crate::state::key_server::Servers;
+use crate::state::key_server::KeyServers;
 use crate::state::member::Member;
 use crate::state::table::{Id, Table};
-use crate::state::timers::{Deadlines, Timer};
+use crate::state::timers::{Timer, Timers};
 use crate::time::Timestamp;
 use crate::transition::{Anomaly, ClockStep, Cookies, Malformed, Transition, What};
 
@@ -35,41 +35,41 @@ pub struct Tracker {
     pub(crate) limits: Limits,
     /// The group of each numbered place of the configuration.
     #[serde(skip)]
-    pub(crate) places: Vec<GroupId>,
+    pub(crate) site_groups: Vec<GroupId>,
     pub(crate) now: Timestamp,
     pub(crate) clock_steps: u64,
-    clock_behind: bool,
-    pub(crate) losses: Losses,
-    pub(crate) servers: Servers,
+    clock_is_behind: bool,
+    pub(crate) gaps: CaptureGaps,
+    pub(crate) servers: KeyServers,
     pub(crate) groups: Groups,
     pub(crate) members: Table<Peer, Member>,
-    pub(crate) associations: Table<[u8; 8], Association>,
-    pub(crate) attempts: Table<(Peer, IpAddr), Attempts>,
+    pub(crate) ike_sas: Table<[u8; 8], IkeSa>,
+    pub(crate) attempts: Table<(Peer, IpAddr), RegistrationAttempts>,
     pub(crate) keks: Table<Cookies, Kek>,
     pub(crate) unconfirmed: Table<Cookies, Unconfirmed>,
-    pub(crate) spis: Table<SpiKey, Sent>,
-    pub(crate) coop: Announcements,
+    pub(crate) spis: Table<SpiKey, SpiTraffic>,
+    pub(crate) coop_links: CoopLinks,
     pub(crate) anomalies: BTreeMap<(GroupId, Anomaly), u64>,
     /// New SPIs that were reported.
-    pub(crate) reported: Ration,
+    pub(crate) spi_reports: RateLimit,
     /// Registrations of strangers that were announced, and those that were not.
-    pub(crate) announced: Ration,
-    pub(crate) unannounced: u64,
+    pub(crate) stranger_reports: RateLimit,
+    pub(crate) unreported_registrations: u64,
     /// Number of the latest rekey of any group.
-    pub(crate) rekeys: u32,
+    pub(crate) last_rekey_number: u32,
     #[serde(skip)]
-    pub(crate) deadlines: Deadlines,
+    pub(crate) timers: Timers,
 }
 
 /// A message and when it was seen.
 #[derive(Clone, Copy)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct Received<'a> {
     pub(crate) now: Timestamp,
     pub(crate) message: &'a Message<'a>,
     pub(crate) exchange: Exchange,
 }
 
-impl Seen<'_> {
+impl Received<'_> {
     pub(crate) const fn header(&self) -> &Header {
         &self.message.header
     }
@@ -77,7 +77,7 @@ impl Seen<'_> {
 
 /// Where a message is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Booking {
+pub(crate) struct Attribution {
     pub(crate) group: GroupId,
     pub(crate) server: Id,
 }
@@ -117,7 +117,7 @@ impl Subject {
 }
 
 /// A step of the clock that is worth a word; less is the reordering of several queues.
-const CLOCK_STEP: Duration = Duration::from_secs(1);
+const MIN_CLOCK_STEP: Duration = Duration::from_secs(1);
 
 impl Tracker {
     /// Knows nothing yet but the configuration.
@@ -126,28 +126,28 @@ impl Tracker {
         let mut tracker = Self {
             now: Timestamp::ZERO,
             clock_steps: 0,
-            clock_behind: false,
-            losses: Losses::default(),
-            servers: Servers::new(limits.key_servers, seed),
+            clock_is_behind: false,
+            gaps: CaptureGaps::default(),
+            servers: KeyServers::new(limits.key_servers, seed),
             groups: Groups::new(limits.groups),
             members: Table::new(limits.members, seed),
-            associations: Table::new(limits.associations, seed),
+            ike_sas: Table::new(limits.associations, seed),
             attempts: Table::new(limits.associations, seed),
             keks: Table::new(limits.keks, seed),
             unconfirmed: Table::new(limits.keks, seed),
             spis: Table::new(limits.spis, seed),
-            coop: Announcements::new(),
+            coop_links: CoopLinks::new(),
             anomalies: BTreeMap::new(),
-            reported: Ration::default(),
-            announced: Ration::default(),
-            unannounced: 0,
-            rekeys: 0,
-            deadlines: Deadlines::default(),
+            spi_reports: RateLimit::default(),
+            stranger_reports: RateLimit::default(),
+            unreported_registrations: 0,
+            last_rekey_number: 0,
+            timers: Timers::default(),
             config,
             limits,
-            places: Vec::new(),
+            site_groups: Vec::new(),
         };
-        tracker.configure();
+        tracker.apply_config();
         tracker
     }
 
@@ -155,30 +155,30 @@ impl Tracker {
     ///
     /// The clock never goes backwards here: an earlier `now` counts as the latest one seen, and is counted.
     pub fn observe(&mut self, now: Timestamp, seen: &Observation<'_>, out: &mut Vec<Transition>) {
-        let now = self.clamp(now, out);
+        let now = self.clamp_clock(now, out);
         self.advance(now, out);
         match seen {
-            Observation::Message(message) => self.message(now, message, out),
-            Observation::Esp(esp) => self.esp(now, esp, out),
+            Observation::Message(message) => self.handle_message(now, message, out),
+            Observation::Esp(esp) => self.handle_esp(now, esp, out),
             Observation::Loss(loss) => {
-                self.losses.add(loss.from, loss.until);
+                self.gaps.add(loss.from, loss.until);
                 self.emit(now, Subject::group(GroupId::NONE), What::CaptureLoss(*loss), out);
             }
-            Observation::Blind(blind) => self.losses.add(blind.since, blind.until),
+            Observation::OpenGap(blind) => self.gaps.add(blind.since, blind.until),
         }
     }
 
     /// Lets every deadline up to `now` pass, in order, each at its own time.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
-        while let Some((at, timer)) = self.deadlines.pop(now) {
+        while let Some((at, timer)) = self.timers.pop(now) {
             match timer {
-                Timer::Association(id) => self.association_due(at, id, out),
-                Timer::Kek(id) => self.kek_due(at, id, out),
-                Timer::Inband(group) => self.inband_due(at, group, out),
-                Timer::Coop(from, to) => self.coop_due(at, from, to, out),
-                Timer::Overdue(group) => self.rekey_overdue(at, group, out),
-                Timer::Expiry(group) => self.kek_expiry_due(at, group, out),
-                Timer::Burst(group) => self.burst_due(at, group, out),
+                Timer::IkeSa(id) => self.on_ike_sa_timer(at, id, out),
+                Timer::Kek(id) => self.on_kek_timer(at, id, out),
+                Timer::Inband(group) => self.on_inband_timer(at, group, out),
+                Timer::Coop(from, to) => self.on_coop_timer(at, from, to, out),
+                Timer::Overdue(group) => self.on_overdue_timer(at, group, out),
+                Timer::Expiry(group) => self.on_kek_expiry(at, group, out),
+                Timer::Burst(group) => self.on_burst_timer(at, group, out),
             }
         }
         self.now = self.now.max(now);
@@ -186,7 +186,7 @@ impl Tracker {
 
     /// When [`Self::advance`] has something to do next, if nothing more is observed.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.next()
+        self.timers.next()
     }
 
     /// Says what a window that is still open would say at its end: for the end of a capture, or before a restart.
@@ -196,18 +196,18 @@ impl Tracker {
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
         let now = now.max(self.now);
         self.advance(now, out);
-        self.finish_associations(now, out);
+        self.finish_registrations(now, out);
         self.finish_rekeys(now, out);
     }
 
     /// Applies the configuration to what is known.
-    pub(crate) fn configure(&mut self) {
+    pub(crate) fn apply_config(&mut self) {
         let Self {
             groups,
             servers,
             config,
             limits,
-            places,
+            site_groups,
             ..
         } = self;
         groups.configure(config, servers, limits.groups);
@@ -217,45 +217,45 @@ impl Tracker {
         };
         let groups: Vec<GroupId> = (0..config.groups.len()).map(of_config).collect();
         // Places are numbered from 1.
-        let of_place = |place: Place<'_>| groups.get(place.group).copied().unwrap_or(GroupId::NONE);
-        *places = core::iter::once(GroupId::NONE)
-            .chain(config.places().map(of_place))
+        let of_place = |place: NumberedSite<'_>| groups.get(place.group).copied().unwrap_or(GroupId::NONE);
+        *site_groups = core::iter::once(GroupId::NONE)
+            .chain(config.numbered_sites().map(of_place))
             .collect();
     }
 
-    fn clamp(&mut self, now: Timestamp, out: &mut Vec<Transition>) -> Timestamp {
+    fn clamp_clock(&mut self, now: Timestamp, out: &mut Vec<Transition>) -> Timestamp {
         if now >= self.now {
-            self.clock_behind = false;
+            self.clock_is_behind = false;
             return now;
         }
         self.clock_steps = self.clock_steps.saturating_add(1);
         let step = self.now.since(now);
-        if step >= CLOCK_STEP && !self.clock_behind {
-            self.clock_behind = true;
+        if step >= MIN_CLOCK_STEP && !self.clock_is_behind {
+            self.clock_is_behind = true;
             let what = What::ClockStep(ClockStep { step });
             self.emit(self.now, Subject::group(GroupId::NONE), what, out);
         }
         self.now
     }
 
-    fn message(&mut self, now: Timestamp, message: &Message<'_>, out: &mut Vec<Transition>) {
+    fn handle_message(&mut self, now: Timestamp, message: &Message<'_>, out: &mut Vec<Transition>) {
         let exchange = message.header.exchange();
-        let seen = Seen {
+        let seen = Received {
             now,
             message,
             exchange,
         };
-        self.announced(seen);
+        self.handle_coop(seen);
         let booking = match exchange {
-            Exchange::GroupkeyPush | Exchange::GsaRekey => self.pushed(seen, out),
-            Exchange::GroupkeyPushAck => self.acknowledged(seen, out),
-            Exchange::GsaInbandRekey => self.rekeyed_inband(seen, out),
-            Exchange::Unknown(_) => self.unknown_exchange(seen, out),
+            Exchange::GroupkeyPush | Exchange::GsaRekey => self.handle_push(seen, out),
+            Exchange::GroupkeyPushAck => self.handle_push_ack(seen, out),
+            Exchange::GsaInbandRekey => self.handle_inband_rekey(seen, out),
+            Exchange::Unknown(_) => self.handle_unknown_exchange(seen, out),
             _ => self
-                .associated(seen, out)
-                .or_else(|| self.unassociated(seen, out)),
+                .handle_ike_message(seen, out)
+                .or_else(|| self.match_implicit_ack(seen, out)),
         };
-        let booking = booking.unwrap_or_else(|| self.book_stranger(message));
+        let booking = booking.unwrap_or_else(|| self.attribute_by_address(message));
         if let Some(pair) = self
             .servers
             .get_mut(booking.server)
@@ -265,26 +265,30 @@ impl Tracker {
         }
     }
 
-    fn unknown_exchange(&mut self, seen: Seen<'_>, out: &mut Vec<Transition>) -> Option<Booking> {
+    fn handle_unknown_exchange(
+        &mut self,
+        seen: Received<'_>,
+        out: &mut Vec<Transition>,
+    ) -> Option<Attribution> {
         if !matches!(seen.header().version(), (1 | 2, _)) {
-            self.anomaly(seen, Anomaly::VersionUnknown, out);
+            self.report_anomaly(seen, Anomaly::VersionUnknown, out);
         }
-        self.unassociated(seen, out)
+        self.match_implicit_ack(seen, out)
     }
 
     /// Where a message between a member and a key server is counted.
-    pub(crate) fn book(&self, server: Id, member: Peer) -> Booking {
+    pub(crate) fn attribution_of(&self, server: Id, member: Peer) -> Attribution {
         let group = match self.servers.get(server).map(|server| server.groups.as_slice()) {
             None | Some([]) => GroupId::NONE,
-            Some(candidates) => self.attribute(candidates, member).group(),
+            Some(candidates) => self.match_group(candidates, member).group(),
         };
-        Booking { group, server }
+        Attribution { group, server }
     }
 
     /// Which of these groups a member belongs to.
-    pub(crate) fn attribute(&self, candidates: &[GroupId], member: Peer) -> Attribution {
+    pub(crate) fn match_group(&self, candidates: &[GroupId], member: Peer) -> GroupMatch {
         if let Some(only) = self.groups.only(candidates, &self.config) {
-            return Attribution::One(only);
+            return GroupMatch::One(only);
         }
         let known = self.members.find(&member).and_then(|id| self.members.get(id));
         self.groups
@@ -292,20 +296,20 @@ impl Tracker {
     }
 
     /// Where a message is counted of which nothing is known but its addresses.
-    fn book_stranger(&mut self, message: &Message<'_>) -> Booking {
+    fn attribute_by_address(&mut self, message: &Message<'_>) -> Attribution {
         let (source, destination) = (host(message.source), host(message.destination));
         if let Some(server) = self.servers.find(source) {
-            return self.book(server, Peer::new(message.destination));
+            return self.attribution_of(server, Peer::new(message.destination));
         }
         let server = match self.servers.find(destination) {
             Some(server) => server,
             None => self.servers.other(),
         };
-        self.book(server, Peer::new(message.source))
+        self.attribution_of(server, Peer::new(message.source))
     }
 
     /// A key server was heard, or was asked something.
-    pub(crate) fn heard(&mut self, now: Timestamp, server: Id, spoke: bool) {
+    pub(crate) fn mark_heard(&mut self, now: Timestamp, server: Id, spoke: bool) {
         if let Some(server) = self.servers.get_mut(server) {
             if spoke {
                 server.spoke(now);
@@ -316,7 +320,7 @@ impl Tracker {
     }
 
     /// Whether an address has shown that a key server is there.
-    pub(crate) fn is_proven(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_proven_key_server(&self, address: IpAddr) -> bool {
         let known = self.servers.find(address).and_then(|id| self.servers.get(id));
         known.is_some_and(|server| server.proven)
     }
@@ -335,7 +339,7 @@ impl Tracker {
 
     /// A message contradicts the protocol. Every one is counted; of those that matter, the first and then ever fewer
     /// are reported.
-    pub(crate) fn anomaly(&mut self, seen: Seen<'_>, anomaly: Anomaly, out: &mut Vec<Transition>) {
+    pub(crate) fn report_anomaly(&mut self, seen: Received<'_>, anomaly: Anomaly, out: &mut Vec<Transition>) {
         let count = self.anomalies.entry((GroupId::NONE, anomaly)).or_default();
         *count = count.saturating_add(1);
         let count = *count;

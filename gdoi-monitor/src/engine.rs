@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gdoi_core::observation::{Blind, Loss, LossKind};
+use gdoi_core::observation::{Loss, LossKind, OpenGap};
 use gdoi_core::transition::{ClockStep, What};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker, Transition};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -234,7 +234,7 @@ impl Engine {
     /// While an interface is away nobody knows what went by, nor what did not: also before that ends.
     fn note_blindness(&mut self, until: Timestamp) {
         if let Some(since) = self.interfaces.blind_since(until) {
-            let blind = Observation::Blind(Blind { since, until });
+            let blind = Observation::OpenGap(OpenGap { since, until });
             self.tracker.observe(self.now, &blind, &mut self.out);
         }
     }

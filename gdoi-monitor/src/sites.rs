@@ -23,7 +23,7 @@ impl Sites {
     /// The places of a configuration. Of two with one prefix the first holds it: a site before what its group protects.
     pub fn new(config: &Config) -> Self {
         let mut lengths: BTreeMap<u32, BTreeMap<u128, Site>> = BTreeMap::new();
-        for place in config.places() {
+        for place in config.numbered_sites() {
             for prefix in place.prefixes {
                 let (length, octets) = site_key(prefix.address(), prefix.length());
                 let network = u128::from_be_bytes(octets) & mask(length);

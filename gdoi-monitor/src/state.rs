@@ -11,7 +11,7 @@ use gdoi_core::snapshot::{
     DataPlaneState, EspTotal, GroupState, Histogram, KekState, KeyServerState, MemberState,
     RegistrationState, RekeyState, SpiState, SpiStatus,
 };
-use gdoi_core::transition::{Cookies, RegistrationKind, Source, Spi, Transport, Verdict};
+use gdoi_core::transition::{Cookies, LifetimeSource, RegistrationKind, Spi, Transport, Verdict};
 use serde::Serialize;
 
 use crate::time::{Calendar, Moment};
@@ -124,7 +124,7 @@ pub struct Kek<'a> {
     /// Its lifetime in seconds.
     pub lifetime_seconds: Option<f64>,
     /// Where the lifetime is known from.
-    pub lifetime_source: Option<Source>,
+    pub lifetime_source: Option<LifetimeSource>,
     /// How long before its expiry the last KEK was renewed, in seconds.
     pub lead_seconds: Option<f64>,
     /// Whether it is used beyond its lifetime.

@@ -5,7 +5,7 @@ mod log;
 use std::collections::BTreeMap;
 
 use gdoi_core::Config;
-use gdoi_core::transition::{RekeyKind, Stage, What};
+use gdoi_core::transition::{RegistrationStage, RekeyKind, What};
 
 use crate::captures::{self, Capture};
 use crate::replay::{Replay, replay};
@@ -113,7 +113,7 @@ fn pushed(name: &str) -> Vec<Vec<String>> {
 }
 
 /// Failed registrations: where, and after how many repeats.
-fn check_failure(name: &str, stage: Stage, retransmissions: u32) {
+fn check_failure(name: &str, stage: RegistrationStage, retransmissions: u32) {
     let replay = run(name);
     let failed: Vec<_> = replay
         .transitions
@@ -128,12 +128,12 @@ fn check_failure(name: &str, stage: Stage, retransmissions: u32) {
 
 #[test]
 fn a_bad_key_fails_at_authentication() {
-    check_failure("gdoid_badpsk.pcap", Stage::Auth, 3);
+    check_failure("gdoid_badpsk.pcap", RegistrationStage::Auth, 3);
 }
 
 #[test]
 fn an_unknown_group_fails_at_the_first_pull_message() {
-    check_failure("gdoid_badgroup.pcap", Stage::Pull2, 3);
+    check_failure("gdoid_badgroup.pcap", RegistrationStage::Pull2, 3);
 }
 
 /// Retransmissions of registrations, and of rekeys, in the whole capture.

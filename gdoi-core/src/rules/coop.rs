@@ -9,17 +9,17 @@ use alloc::vec::Vec;
 use gdoi_wire::Exchange;
 
 use crate::observation::host;
-use crate::state::coop::{Announcing, PAIRS};
+use crate::state::coop::{CoopLink, MAX_COOP_LINKS};
 use crate::state::id::GroupId;
 use crate::state::table::Id;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
-use crate::tracker::{Seen, Subject, Tracker};
+use crate::tracker::{Received, Subject, Tracker};
 use crate::transition::{CoopSilent, Transition, What};
 
 impl Tracker {
     /// Looks whether a message is an announcement.
-    pub(crate) fn announced(&mut self, seen: Seen<'_>) {
+    pub(crate) fn handle_coop(&mut self, seen: Received<'_>) {
         let announces = matches!(
             seen.exchange,
             Exchange::Informational | Exchange::Unregistered34 | Exchange::Unknown(_)
@@ -31,38 +31,43 @@ impl Tracker {
         let (Some(from), Some(to)) = (self.servers.find(source), self.servers.find(destination)) else {
             return;
         };
-        if !self.is_proven(source) || !self.is_proven(destination) {
+        if !self.is_proven_key_server(source) || !self.is_proven_key_server(destination) {
             return;
         }
-        if self.coop.len() < PAIRS || self.coop.contains_key(&(from, to)) {
-            let announcing = self.coop.entry((from, to)).or_insert(Announcing::new(seen.now));
+        if self.coop_links.len() < MAX_COOP_LINKS || self.coop_links.contains_key(&(from, to)) {
+            let announcing = self
+                .coop_links
+                .entry((from, to))
+                .or_insert(CoopLink::new(seen.now));
             announcing.heard(seen.now);
-            self.watch_coop(from, to);
+            self.arm_coop_timer(from, to);
         }
     }
 
     /// Wakes when announcements are missing.
-    pub(crate) fn watch_coop(&mut self, from: Id, to: Id) {
-        let Self { coop, deadlines, .. } = self;
-        if let Some(announcing) = coop.get_mut(&(from, to))
+    pub(crate) fn arm_coop_timer(&mut self, from: Id, to: Id) {
+        let Self {
+            coop_links, timers, ..
+        } = self;
+        if let Some(announcing) = coop_links.get_mut(&(from, to))
             && let Some(due) = announcing.due()
         {
-            deadlines.arm(&mut announcing.armed, Timer::Coop(from, to), due);
+            timers.arm(&mut announcing.timer, Timer::Coop(from, to), due);
         }
     }
 
     /// Announcements may be missing.
-    pub(crate) fn coop_due(&mut self, now: Timestamp, from: Id, to: Id, out: &mut Vec<Transition>) {
-        let back = self.coop.get(&(to, from)).map(|announcing| announcing.last);
-        let Some(announcing) = self.coop.get_mut(&(from, to)) else {
+    pub(crate) fn on_coop_timer(&mut self, now: Timestamp, from: Id, to: Id, out: &mut Vec<Transition>) {
+        let back = self.coop_links.get(&(to, from)).map(|announcing| announcing.last);
+        let Some(announcing) = self.coop_links.get_mut(&(from, to)) else {
             return;
         };
-        announcing.armed.fired();
+        announcing.timer.clear();
         let Some(due) = announcing.due() else {
             return;
         };
         if due > now {
-            self.watch_coop(from, to);
+            self.arm_coop_timer(from, to);
             return;
         }
         announcing.silent = true;
@@ -71,7 +76,7 @@ impl Tracker {
         if back.is_some_and(|back| back > last) {
             return;
         }
-        let certainty = self.losses.certainty(last, now);
+        let certainty = self.gaps.certainty(last, now);
         let Some(peer) = self.servers.address(to) else {
             return;
         };

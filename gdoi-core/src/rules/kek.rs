@@ -15,60 +15,67 @@ use alloc::vec::Vec;
 
 use crate::observation::host;
 use crate::rules::rekey::transport_of;
-use crate::state::group::Attribution;
+use crate::state::group::GroupMatch;
 use crate::state::id::GroupId;
 use crate::state::kek::{Kek, Unconfirmed};
 use crate::state::table::Id;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
-use crate::tracker::{Seen, Subject, Tracker};
+use crate::tracker::{Received, Subject, Tracker};
 use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transition, Transport, What};
 
 impl Tracker {
     /// A message under cookies that are no group's yet: if more than this message speaks for them, they are those of
     /// a KEK, and belong to a group.
-    pub(crate) fn confirm(
+    pub(crate) fn confirm_kek(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         cookies: Cookies,
         out: &mut Vec<Transition>,
     ) -> Option<Id> {
         let transport = transport_of(host(seen.message.destination));
-        let Some(first) = self.vouched(seen, cookies, transport) else {
-            self.anomaly(seen, Anomaly::PushUnconfirmed, out);
+        let Some(first) = self.corroborate(seen, cookies, transport) else {
+            self.report_anomaly(seen, Anomaly::PushUnconfirmed, out);
             return None;
         };
         let server = self.servers.admit(host(seen.message.source));
-        let (group, is_new) = match self.belongs(seen, transport, server) {
-            Attribution::One(group) => (group, false),
-            Attribution::Nothing => (self.discover(seen, cookies, transport)?, true),
-            Attribution::Several => {
+        let (group, is_new) = match self.attribute_kek(seen, transport, server) {
+            GroupMatch::One(group) => (group, false),
+            GroupMatch::Nothing => (self.discover_group(seen, cookies, transport)?, true),
+            GroupMatch::Several => {
                 // It is followed under a name of its own: no group is claimed that it may not belong to.
-                self.ambiguous(seen.now, cookies, server, out);
-                (self.discover(seen, cookies, transport)?, true)
+                self.report_ambiguous(seen.now, cookies, server, out);
+                (self.discover_group(seen, cookies, transport)?, true)
             }
         };
         self.forget_unconfirmed(cookies);
-        let id = self.open_kek(seen.now, Kek::new(cookies, group, transport, first), out);
-        self.adopt(seen, id, group, server, out);
+        let id = self.insert_kek(seen.now, Kek::new(cookies, group, transport, first), out);
+        self.adopt_kek(seen, id, group, server, out);
         if is_new {
-            self.discovered(seen, (group, cookies, transport), server, out);
+            self.report_discovered(seen, (group, cookies, transport), server, out);
         }
         Some(id)
     }
 
     /// Makes room for a KEK. The rekeys of the one that has to go for it are told first.
-    fn open_kek(&mut self, now: Timestamp, kek: Kek, out: &mut Vec<Transition>) -> Id {
+    fn insert_kek(&mut self, now: Timestamp, kek: Kek, out: &mut Vec<Transition>) -> Id {
         let inserted = self.keks.insert(kek.cookies, kek);
         if let Some((_, mut evicted)) = inserted.evicted {
-            self.deadlines.disarm(&mut evicted.armed, Timer::Kek(inserted.id));
-            self.tell_evicted(now, &evicted, out);
+            self.timers.disarm(&mut evicted.timer, Timer::Kek(inserted.id));
+            self.report_evicted(now, &evicted, out);
         }
         inserted.id
     }
 
     /// A KEK belongs to a group, and may take the place of another.
-    fn adopt(&mut self, seen: Seen<'_>, id: Id, group: GroupId, server: Id, out: &mut Vec<Transition>) {
+    fn adopt_kek(
+        &mut self,
+        seen: Received<'_>,
+        id: Id,
+        group: GroupId,
+        server: Id,
+        out: &mut Vec<Transition>,
+    ) {
         let transport = self.keks.get(id).map(|kek| kek.transport);
         let destination = host(seen.message.destination);
         self.groups.join(group, server, &mut self.servers);
@@ -90,7 +97,7 @@ impl Tracker {
             kek.parent = before;
         }
         match before {
-            Some(before) if before != cookies => self.chain(seen.now, group, before, id, server, out),
+            Some(before) if before != cookies => self.replace_kek(seen.now, group, before, id, server, out),
             _ => {
                 if let Some(state) = self.groups.get_mut(group) {
                     state.kek.begin(cookies);
@@ -100,7 +107,12 @@ impl Tracker {
     }
 
     /// The group of a KEK that nobody had named. `None` when there is no room for one more.
-    fn discover(&mut self, seen: Seen<'_>, cookies: Cookies, transport: Transport) -> Option<GroupId> {
+    fn discover_group(
+        &mut self,
+        seen: Received<'_>,
+        cookies: Cookies,
+        transport: Transport,
+    ) -> Option<GroupId> {
         let source = host(seen.message.source);
         let destination = host(seen.message.destination);
         let name = match transport {
@@ -111,9 +123,9 @@ impl Tracker {
     }
 
     /// Tells of a group that nobody had named.
-    fn discovered(
+    fn report_discovered(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         (group, cookies, transport): (GroupId, Cookies, Transport),
         server: Id,
         out: &mut Vec<Transition>,
@@ -125,11 +137,11 @@ impl Tracker {
             cookies,
         });
         self.emit(seen.now, Subject::server(group, server), what, out);
-        self.one_of_several(seen.now, server, out);
+        self.report_shared_key_server(seen.now, server, out);
     }
 
     /// A key server turned out to serve several groups that its members' addresses do not tell apart.
-    fn one_of_several(&mut self, now: Timestamp, server: Id, out: &mut Vec<Transition>) {
+    fn report_shared_key_server(&mut self, now: Timestamp, server: Id, out: &mut Vec<Transition>) {
         let groups = self
             .servers
             .get(server)
@@ -157,7 +169,7 @@ impl Tracker {
         self.emit(now, Subject::server(GroupId::NONE, server), what, out);
     }
 
-    fn ambiguous(&self, now: Timestamp, cookies: Cookies, server: Id, out: &mut Vec<Transition>) {
+    fn report_ambiguous(&self, now: Timestamp, cookies: Cookies, server: Id, out: &mut Vec<Transition>) {
         let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
         let candidates = groups.iter().filter_map(|&id| self.groups.name(id)).collect();
         let what = What::GroupAmbiguous(GroupAmbiguous {
@@ -178,9 +190,9 @@ impl Tracker {
     /// Since when rekeys under a cookie pair are believed to be rekeys, if they are.
     ///
     /// One unicast message from nowhere makes no group: a known key server, a second destination or a repeat does.
-    pub(super) fn vouched(
+    pub(super) fn corroborate(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         cookies: Cookies,
         transport: Transport,
     ) -> Option<Timestamp> {
@@ -192,7 +204,10 @@ impl Tracker {
         let is_second =
             before.is_some_and(|before| before.destination != destination || before.first < seen.now);
         let first = before.map_or(seen.now, |before| before.first);
-        if is_second || transport == Transport::Multicast || self.is_proven(host(seen.message.source)) {
+        if is_second
+            || transport == Transport::Multicast
+            || self.is_proven_key_server(host(seen.message.source))
+        {
             return Some(first);
         }
         if before.is_none() {

@@ -13,10 +13,10 @@ use smallvec::SmallVec;
 
 use crate::observation::{Message, host};
 use crate::state::id::Peer;
-use crate::state::ike_sa::{Association, Mode, Step, octets, step};
+use crate::state::ike_sa::{IkeMode, IkeSa, PullMessage, octets, step};
 use crate::state::table::Id;
-use crate::state::timers::Armed;
-use crate::tracker::{Booking, Seen, Tracker};
+use crate::state::timers::TimerSlot;
+use crate::tracker::{Attribution, Received, Tracker};
 use crate::transition::{Anomaly, RegistrationKind, Transition};
 
 /// Who sent a message.
@@ -30,20 +30,24 @@ enum Sender {
 
 impl Tracker {
     /// A message that names an IKE SA. `None` when the SA is unknown and cannot be followed.
-    pub(crate) fn associated(&mut self, seen: Seen<'_>, out: &mut Vec<Transition>) -> Option<Booking> {
+    pub(crate) fn handle_ike_message(
+        &mut self,
+        seen: Received<'_>,
+        out: &mut Vec<Transition>,
+    ) -> Option<Attribution> {
         let cookie = octets(seen.header().initiator_cookie());
-        let id = match self.associations.find(&cookie) {
+        let id = match self.ike_sas.find(&cookie) {
             Some(id) => id,
-            None => self.open(seen, cookie)?,
+            None => self.open_ike_sa(seen, cookie)?,
         };
         // The order of eviction is kept to the second: relinking costs more than all the rest of a message.
-        if seen.now.since(self.associations.get(id)?.last) >= Duration::from_secs(1) {
-            self.associations.touch(id);
+        if seen.now.since(self.ike_sas.get(id)?.last) >= Duration::from_secs(1) {
+            self.ike_sas.touch(id);
         }
-        let association = self.associations.get_mut(id)?;
+        let association = self.ike_sas.get_mut(id)?;
         let sender = sender(association, seen.message);
         if sender == Sender::Stranger {
-            self.anomaly(seen, Anomaly::CookieReused, out);
+            self.report_anomaly(seen, Anomaly::CookieReused, out);
             return None;
         }
         association.last = seen.now;
@@ -51,26 +55,26 @@ impl Tracker {
             association.member = Peer::new(seen.message.source);
         }
         let (server, member) = (association.server, association.member);
-        self.heard(seen.now, server, sender == Sender::Server);
-        let booking = self.book(server, member);
+        self.mark_heard(seen.now, server, sender == Sender::Server);
+        let booking = self.attribution_of(server, member);
         match seen.exchange {
-            Exchange::GroupkeyPull => self.pulled(seen, id, sender == Sender::Member, booking, out),
+            Exchange::GroupkeyPull => self.handle_pull(seen, id, sender == Sender::Member, booking, out),
             Exchange::MainMode | Exchange::Aggressive => {
-                self.phase1(seen, id, sender == Sender::Member, booking, out);
+                self.handle_phase1(seen, id, sender == Sender::Member, booking, out);
             }
             Exchange::Informational => {
-                if let Some(association) = self.associations.get_mut(id) {
+                if let Some(association) = self.ike_sas.get_mut(id) {
                     association.informed = true;
                 }
             }
-            _ => self.version2(seen, id, sender == Sender::Member, booking, out),
+            _ => self.handle_version2(seen, id, sender == Sender::Member, booking, out),
         }
-        self.watch(id);
+        self.arm_ike_sa_timer(id);
         Some(booking)
     }
 
     /// Begins to follow an IKE SA: at its first message, or later where it is clear who is who.
-    fn open(&mut self, seen: Seen<'_>, cookie: [u8; 8]) -> Option<Id> {
+    fn open_ike_sa(&mut self, seen: Received<'_>, cookie: [u8; 8]) -> Option<Id> {
         let message = seen.message;
         let from_start = seen.header().responder_cookie().is_zero();
         let followed = match seen.exchange {
@@ -85,7 +89,7 @@ impl Tracker {
             return None;
         }
         let (source, destination) = (host(message.source), host(message.destination));
-        let from_server = !from_start && self.is_proven(source);
+        let from_server = !from_start && self.is_proven_key_server(source);
         let (member, server_address) = if from_server {
             (Peer::new(message.destination), source)
         } else {
@@ -97,7 +101,7 @@ impl Tracker {
             let known = self.servers.find(server_address);
             known.unwrap_or_else(|| self.servers.other())
         };
-        let association = Association {
+        let association = IkeSa {
             mode: mode(seen.exchange),
             responder: octets(seen.header().responder_cookie()),
             member,
@@ -117,25 +121,25 @@ impl Tracker {
             completed: 0,
             kind: RegistrationKind::Initial,
             pulls: SmallVec::new(),
-            armed: Armed::default(),
+            timer: TimerSlot::default(),
         };
-        let inserted = self.associations.insert(cookie, association);
+        let inserted = self.ike_sas.insert(cookie, association);
         if let Some((_, mut evicted)) = inserted.evicted {
-            self.unwatch(inserted.id, &mut evicted.armed);
+            self.disarm_ike_sa_timer(inserted.id, &mut evicted.timer);
         }
         Some(inserted.id)
     }
 
     /// Main or aggressive mode.
-    fn phase1(
+    fn handle_phase1(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         id: Id,
         from_member: bool,
-        booking: Booking,
+        booking: Attribution,
         out: &mut Vec<Transition>,
     ) {
-        let Some(association) = self.associations.get_mut(id) else {
+        let Some(association) = self.ike_sas.get_mut(id) else {
             return;
         };
         let header = seen.header();
@@ -148,30 +152,30 @@ impl Tracker {
         let repeated = association.saw(bit);
         association.steps |= bit;
         if repeated {
-            self.repeated(id, seen.exchange, from_member, booking);
+            self.count_retransmission(id, seen.exchange, from_member, booking);
         } else {
             association.advance(seen.now);
             association.ended = association.ended && association.completed > 0;
         }
         if changed {
-            self.anomaly(seen, Anomaly::ResponderCookieChanged, out);
+            self.report_anomaly(seen, Anomaly::ResponderCookieChanged, out);
         }
         if matches!(bit, step::FIRST | step::SECOND) && !repeated {
-            self.announce(seen.now, id, booking, false, out);
+            self.report_started(seen.now, id, booking, false, out);
         }
     }
 
     /// One message of a GROUPKEY-PULL.
-    fn pulled(
+    fn handle_pull(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         id: Id,
         from_member: bool,
-        booking: Booking,
+        booking: Attribution,
         out: &mut Vec<Transition>,
     ) {
         let now = seen.now;
-        let Some(association) = self.associations.get_mut(id) else {
+        let Some(association) = self.ike_sas.get_mut(id) else {
             return;
         };
         let digest = digest(seen.message);
@@ -180,24 +184,30 @@ impl Tracker {
         };
         let step = pull.step(from_member, digest);
         match step {
-            Step::Again(_) => self.repeated(id, seen.exchange, from_member, booking),
-            Step::Surplus => {}
-            Step::New(number) => {
+            PullMessage::Repeat(_) => self.count_retransmission(id, seen.exchange, from_member, booking),
+            PullMessage::Surplus => {}
+            PullMessage::New(number) => {
                 association.advance(now);
                 association.ended = false;
                 if number == 1 {
-                    self.announce(now, id, booking, false, out);
+                    self.report_started(now, id, booking, false, out);
                 }
                 if number == 4 {
-                    self.complete(now, id, seen.header().message_id(), out);
+                    self.on_complete(now, id, seen.header().message_id(), out);
                 }
             }
         }
     }
 
     /// A message was sent again.
-    pub(super) fn repeated(&mut self, id: Id, exchange: Exchange, from_member: bool, booking: Booking) {
-        if let Some(association) = self.associations.get_mut(id) {
+    pub(super) fn count_retransmission(
+        &mut self,
+        id: Id,
+        exchange: Exchange,
+        from_member: bool,
+        booking: Attribution,
+    ) {
+        if let Some(association) = self.ike_sas.get_mut(id) {
             association.retransmissions = association.retransmissions.saturating_add(1);
             association.unanswered = if from_member {
                 association.unanswered.saturating_add(1)
@@ -211,7 +221,7 @@ impl Tracker {
     }
 }
 
-fn sender(association: &Association, message: &Message<'_>) -> Sender {
+fn sender(association: &IkeSa, message: &Message<'_>) -> Sender {
     let (source, destination) = (host(message.source), host(message.destination));
     let member = association.member.ip();
     if source == member && destination == association.server_address {
@@ -223,11 +233,11 @@ fn sender(association: &Association, message: &Message<'_>) -> Sender {
     }
 }
 
-const fn mode(exchange: Exchange) -> Mode {
+const fn mode(exchange: Exchange) -> IkeMode {
     match exchange {
-        Exchange::Aggressive => Mode::Aggressive,
-        Exchange::IkeSaInit | Exchange::GsaAuth | Exchange::GsaRegistration => Mode::Ikev2,
-        _ => Mode::Main,
+        Exchange::Aggressive => IkeMode::Aggressive,
+        Exchange::IkeSaInit | Exchange::GsaAuth | Exchange::GsaRegistration => IkeMode::Ikev2,
+        _ => IkeMode::Main,
     }
 }
 
@@ -252,7 +262,7 @@ fn aggressive_step(header: &Header, from_member: bool) -> u8 {
 }
 
 /// The key server's cookie comes with its first answer. Whether it had answered with another before.
-pub(super) fn learn_responder(association: &mut Association, header: &Header) -> bool {
+pub(super) fn learn_responder(association: &mut IkeSa, header: &Header) -> bool {
     let cookie = header.responder_cookie();
     if cookie.is_zero() {
         return false;
@@ -283,32 +293,34 @@ pub(super) fn digest(message: &Message<'_>) -> u32 {
 impl Tracker {
     /// One message of version 2. Requests and responses carry their direction in a flag and repeat their message
     /// identifier when sent again (RFC 7296 §2.1).
-    pub(super) fn version2(
+    pub(super) fn handle_version2(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         id: Id,
         from_member: bool,
-        booking: Booking,
+        booking: Attribution,
         out: &mut Vec<Transition>,
     ) {
         match seen.exchange {
-            Exchange::IkeSaInit | Exchange::IkeAuth => self.initial2(seen, id, from_member, booking, out),
+            Exchange::IkeSaInit | Exchange::IkeAuth => {
+                self.handle_ike_initial(seen, id, from_member, booking, out);
+            }
             Exchange::GsaAuth | Exchange::GsaRegistration => {
-                self.registration2(seen, id, from_member, booking, out);
+                self.handle_gsa_exchange(seen, id, from_member, booking, out);
             }
             _ => {}
         }
     }
 
-    fn initial2(
+    fn handle_ike_initial(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         id: Id,
         from_member: bool,
-        booking: Booking,
+        booking: Attribution,
         out: &mut Vec<Transition>,
     ) {
-        let Some(association) = self.associations.get_mut(id) else {
+        let Some(association) = self.ike_sas.get_mut(id) else {
             return;
         };
         let bit = match (seen.exchange, from_member) {
@@ -321,47 +333,47 @@ impl Tracker {
         let repeated = association.saw(bit);
         association.steps |= bit;
         if repeated {
-            self.repeated(id, seen.exchange, from_member, booking);
+            self.count_retransmission(id, seen.exchange, from_member, booking);
         } else {
             association.advance(seen.now);
         }
         if changed {
-            self.anomaly(seen, Anomaly::ResponderCookieChanged, out);
+            self.report_anomaly(seen, Anomaly::ResponderCookieChanged, out);
         }
         if matches!(bit, step::FIRST | step::SECOND) && !repeated {
-            self.announce(seen.now, id, booking, false, out);
+            self.report_started(seen.now, id, booking, false, out);
         }
     }
 
-    fn registration2(
+    fn handle_gsa_exchange(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         id: Id,
         from_member: bool,
-        booking: Booking,
+        booking: Attribution,
         out: &mut Vec<Transition>,
     ) {
         let message_id = seen.header().message_id();
         // Not every response differs in its first octets from another; the message identifier tells them apart.
         let digest = if from_member { 1 } else { digest(seen.message) | 1 };
-        let Some(association) = self.associations.get_mut(id) else {
+        let Some(association) = self.ike_sas.get_mut(id) else {
             return;
         };
         let Some(pull) = association.pull(message_id, seen.now) else {
             return;
         };
         match pull.step(from_member, digest) {
-            Step::New(1) => {
+            PullMessage::New(1) => {
                 association.advance(seen.now);
                 association.ended = false;
-                self.announce(seen.now, id, booking, true, out);
+                self.report_started(seen.now, id, booking, true, out);
             }
-            Step::New(2) => {
+            PullMessage::New(2) => {
                 association.advance(seen.now);
-                self.complete(seen.now, id, message_id, out);
+                self.on_complete(seen.now, id, message_id, out);
             }
-            Step::New(_) | Step::Again(_) | Step::Surplus => {
-                self.repeated(id, seen.exchange, from_member, booking);
+            PullMessage::New(_) | PullMessage::Repeat(_) | PullMessage::Surplus => {
+                self.count_retransmission(id, seen.exchange, from_member, booking);
             }
         }
     }

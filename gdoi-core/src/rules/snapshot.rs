@@ -6,20 +6,20 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::Hash;
 
-use crate::rules::data_plane::SILENCE;
+use crate::rules::data_plane::SPI_IDLE_TIMEOUT;
 use crate::snapshot::{
     DataPlaneState, GroupState, KekState, KeyServerState, MemberState, RegistrationState, RekeyState,
     Snapshot, SpiState, SpiStatus, TableState,
 };
-use crate::state::counters::Pair;
-use crate::state::data_plane::{Sent, SpiKey};
+use crate::state::counters::GroupCounters;
+use crate::state::data_plane::{SpiKey, SpiTraffic};
 use crate::state::group::Group;
 use crate::state::id::{GroupId, Peer};
 use crate::state::member::Member;
 use crate::state::table::Table;
 use crate::time::Timestamp;
 use crate::tracker::Tracker;
-use crate::transition::{RegistrationKind, RekeyKind, Spi, Stage, Transport};
+use crate::transition::{RegistrationKind, RegistrationStage, RekeyKind, Spi, Transport};
 
 impl Tracker {
     /// What is known now.
@@ -50,7 +50,7 @@ impl Tracker {
                 ("group", self.groups.overflow),
                 ("key_server", self.servers.overflow),
                 ("recipient", self.groups.unlisted),
-                ("registration", self.unannounced),
+                ("registration", self.unreported_registrations),
             ]),
         };
         for (_, group) in self.groups.iter() {
@@ -119,7 +119,7 @@ impl Tracker {
             recipients: rekeys.recipients,
             duration: rekeys.duration.clone(),
             last: rekeys.last,
-            next_expected: self.next_expected(id),
+            next_expected: self.next_rekey_expected(id),
             overdue: rekeys.overdue,
         }
     }
@@ -175,11 +175,11 @@ impl Tracker {
     }
 
     fn add_in_progress(&self, snapshot: &mut Snapshot) {
-        for (_, _, association) in self.associations.iter() {
+        for (_, _, association) in self.ike_sas.iter() {
             if association.ended || !association.announced {
                 continue;
             }
-            let booking = self.book(association.server, association.member);
+            let booking = self.attribution_of(association.server, association.member);
             let name = self.name(booking.group);
             if let Some(state) = snapshot.groups.get_mut(&name) {
                 state.registration.in_progress += 1;
@@ -189,12 +189,12 @@ impl Tracker {
 
     fn table_states(&self) -> Vec<TableState> {
         vec![
-            of("association", &self.associations),
+            of("association", &self.ike_sas),
             of("attempt", &self.attempts),
             TableState {
                 kind: "deadline",
-                entries: self.deadlines.len() as u64,
-                capacity: (self.associations.capacity() + self.keks.capacity() + 3 * self.groups.capacity())
+                entries: self.timers.len() as u64,
+                capacity: (self.ike_sas.capacity() + self.keks.capacity() + 3 * self.groups.capacity())
                     as u64,
                 evictions: 0,
             },
@@ -230,7 +230,7 @@ fn fill(state: &mut KeyServerState) {
     }
 }
 
-fn count_pair(state: &mut KeyServerState, pair: &Pair) {
+fn count_pair(state: &mut KeyServerState, pair: &GroupCounters) {
     fill(state);
     for (kind, (completed, failed)) in RegistrationKind::ALL
         .into_iter()
@@ -239,7 +239,7 @@ fn count_pair(state: &mut KeyServerState, pair: &Pair) {
         state.completed.insert(kind, completed);
         state.failed.insert(kind, failed);
     }
-    for (stage, count) in Stage::ALL.into_iter().zip(pair.failed_at) {
+    for (stage, count) in RegistrationStage::ALL.into_iter().zip(pair.failed_at) {
         if count > 0 {
             state.failed_at.insert(stage, count);
         }
@@ -260,7 +260,7 @@ impl Tracker {
         for (_, &peer, member) in self.members.iter() {
             let group = match (member.group().known(), member.server) {
                 (Some(group), _) => group,
-                (None, Some(server)) => self.book(server, peer).group,
+                (None, Some(server)) => self.attribution_of(server, peer).group,
                 (None, None) => GroupId::NONE,
             };
             if let Some(count) = counts.get_mut(group.index()) {
@@ -304,7 +304,7 @@ impl Tracker {
         for (_, &key, sent) in self.spis.iter() {
             let status = self.spi_status(key, sent);
             if let Some((active, lagging)) = counts.get_mut(sent.group.index()) {
-                *active += u64::from(self.now.since(sent.last) <= SILENCE);
+                *active += u64::from(self.now.since(sent.last) <= SPI_IDLE_TIMEOUT);
                 *lagging += u64::from(status == SpiStatus::Stale);
             }
             if listed {
@@ -332,10 +332,10 @@ impl Tracker {
             .sort_by(|one, other| by_age(one).cmp(&by_age(other)));
     }
 
-    fn spi_status(&self, (spi, _): SpiKey, sent: &Sent) -> SpiStatus {
+    fn spi_status(&self, (spi, _): SpiKey, sent: &SpiTraffic) -> SpiStatus {
         let group = self.groups.get(sent.group);
         let replaced = group.and_then(|group| group.data.replacement(spi)).is_some();
-        let idle = self.now.since(sent.last) > SILENCE;
+        let idle = self.now.since(sent.last) > SPI_IDLE_TIMEOUT;
         match (replaced, sent.stale, idle) {
             (true, true, false) => SpiStatus::Stale,
             (true, _, _) => SpiStatus::Replaced,

@@ -6,37 +6,37 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::state::id::Peer;
-use crate::state::timers::Armed;
+use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{BurstCharacter, RegistrationBurst};
 
 /// Nanoseconds of one bucket of the window.
-const BUCKET: u64 = 5_000_000_000;
+const BURST_BUCKET_NANOS: u64 = 5_000_000_000;
 
 /// Buckets of the window: one minute.
-const BUCKETS: usize = 12;
+const BURST_BUCKETS: usize = 12;
 
 /// The window.
-const MINUTE: Duration = Duration::from_mins(1);
+const BURST_WINDOW: Duration = Duration::from_mins(1);
 
 /// Different members below which nothing is a burst.
-const FEWEST: u32 = 10;
+const MIN_BURST_MEMBERS: u32 = 10;
 
 /// How often what a group is used to must be exceeded.
-const FACTOR: f64 = 4.0;
+const BURST_FACTOR: f64 = 4.0;
 
 /// How fast a group gets used to something: a tenth part in a minute.
-const LEARNING: f64 = 1.0 / 120.0;
+const BASELINE_GAIN: f64 = 1.0 / 120.0;
 
 /// Members that are told apart; further ones are counted each time they begin.
-const EXACT: usize = 16_384;
+const MAX_BURST_PEERS: usize = 16_384;
 
 /// Registrations of one group over time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Burst {
     /// Number of the newest bucket since time zero.
     pub(crate) newest: u64,
-    pub(crate) buckets: [Bucket; BUCKETS],
+    pub(crate) buckets: [Bucket; BURST_BUCKETS],
     /// Registrations in a window that the group is used to.
     pub(crate) baseline: f64,
     /// While there is no burst: the members that began lately, and when each last did.
@@ -54,7 +54,7 @@ pub(crate) struct Burst {
     /// Registrations since the minute in which it began.
     pub(crate) sum: Bucket,
     #[serde(skip)]
-    pub(crate) armed: Armed,
+    pub(crate) timer: TimerSlot,
 }
 
 /// Registrations in a time.
@@ -100,11 +100,11 @@ impl Burst {
 
     /// Moves the window up to now.
     pub(crate) fn roll(&mut self, now: Timestamp) {
-        let newest = now.as_nanos() / BUCKET;
+        let newest = now.as_nanos() / BURST_BUCKET_NANOS;
         let passed = newest.saturating_sub(self.newest);
-        for _ in 0..passed.min(4 * BUCKETS as u64) {
+        for _ in 0..passed.min(4 * BURST_BUCKETS as u64) {
             if !self.active {
-                self.baseline += (f64::from(self.window().started) - self.baseline) * LEARNING;
+                self.baseline += (f64::from(self.window().started) - self.baseline) * BASELINE_GAIN;
             }
             self.buckets.rotate_right(1);
             if let Some(first) = self.buckets.first_mut() {
@@ -127,7 +127,7 @@ impl Burst {
 
     /// A member of the present burst began.
     pub(crate) fn join(&mut self, member: Peer) {
-        if self.known.len() >= EXACT || self.known.insert(member) {
+        if self.known.len() >= MAX_BURST_PEERS || self.known.insert(member) {
             self.members = self.members.saturating_add(1);
         }
     }
@@ -136,10 +136,10 @@ impl Burst {
     pub(crate) fn is_reached(&mut self, now: Timestamp, member: Peer) -> bool {
         self.recent.insert(member, now);
         let threshold = self.threshold() as usize;
-        if self.recent.len() >= threshold.min(EXACT) {
-            self.recent.retain(|_, at| now.since(*at) < MINUTE);
+        if self.recent.len() >= threshold.min(MAX_BURST_PEERS) {
+            self.recent.retain(|_, at| now.since(*at) < BURST_WINDOW);
         }
-        self.recent.len() >= threshold.min(EXACT)
+        self.recent.len() >= threshold.min(MAX_BURST_PEERS)
     }
 
     pub(crate) fn begin(&mut self, now: Timestamp, character: BurstCharacter) {
@@ -162,7 +162,7 @@ impl Burst {
         if self.window().started >= self.threshold() / 2 {
             self.busy = now;
         }
-        now.since(self.busy) >= MINUTE
+        now.since(self.busy) >= BURST_WINDOW
     }
 
     pub(crate) fn end(&mut self) {
@@ -172,8 +172,8 @@ impl Burst {
     }
 
     pub(crate) fn threshold(&self) -> u32 {
-        let factor = self.baseline * FACTOR;
-        let mut threshold = FEWEST;
+        let factor = self.baseline * BURST_FACTOR;
+        let mut threshold = MIN_BURST_MEMBERS;
         while f64::from(threshold) < factor && threshold < u32::MAX / 2 {
             threshold += 1 + threshold / 16;
         }
@@ -199,5 +199,9 @@ impl Burst {
 }
 
 pub(crate) const fn next_bucket(now: Timestamp) -> Timestamp {
-    Timestamp::from_nanos((now.as_nanos() / BUCKET).saturating_add(1).saturating_mul(BUCKET))
+    Timestamp::from_nanos(
+        (now.as_nanos() / BURST_BUCKET_NANOS)
+            .saturating_add(1)
+            .saturating_mul(BURST_BUCKET_NANOS),
+    )
 }

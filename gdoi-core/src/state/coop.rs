@@ -6,46 +6,46 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::state::table::Id;
-use crate::state::timers::Armed;
+use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 
 /// Pairs of key servers that are followed.
-pub(crate) const PAIRS: usize = 1024;
+pub(crate) const MAX_COOP_LINKS: usize = 1024;
 
 /// Messages closer together than this are one announcement in pieces, or its repeat.
-const TOGETHER: Duration = Duration::from_secs(2);
+const ANNOUNCEMENT_SPAN: Duration = Duration::from_secs(2);
 
 /// Announcements that have to be missing.
-const MISSING: u32 = 3;
+const MISSED_ANNOUNCEMENTS: u32 = 3;
 
 /// What one key server tells another, first from and then to.
-pub(crate) type Announcements = BTreeMap<(Id, Id), Announcing>;
+pub(crate) type CoopLinks = BTreeMap<(Id, Id), CoopLink>;
 
 /// One key server's announcements to another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Announcing {
+pub(crate) struct CoopLink {
     pub(crate) last: Timestamp,
     /// Times between them, the latest first.
     pub(crate) gaps: [Option<Duration>; 4],
     /// It was noted that they stopped.
     pub(crate) silent: bool,
     #[serde(skip)]
-    pub(crate) armed: Armed,
+    pub(crate) timer: TimerSlot,
 }
 
-impl Announcing {
+impl CoopLink {
     pub(crate) const fn new(now: Timestamp) -> Self {
         Self {
             last: now,
             gaps: [None; 4],
             silent: false,
-            armed: Armed::new(),
+            timer: TimerSlot::new(),
         }
     }
 
     pub(crate) fn heard(&mut self, now: Timestamp) {
         let gap = now.since(self.last);
-        if gap < TOGETHER {
+        if gap < ANNOUNCEMENT_SPAN {
             return;
         }
         self.last = now;
@@ -69,6 +69,6 @@ impl Announcing {
 
     /// When they are missing, if none comes.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        Some(self.last.after(self.period()? * MISSING)).filter(|_| !self.silent)
+        Some(self.last.after(self.period()? * MISSED_ANNOUNCEMENTS)).filter(|_| !self.silent)
     }
 }

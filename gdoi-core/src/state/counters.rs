@@ -5,22 +5,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::id::GroupId;
 use crate::time::Timestamp;
-use crate::transition::{RegistrationKind, RekeyKind, Stage, Transport};
+use crate::transition::{RegistrationKind, RegistrationStage, RekeyKind, Transport};
 
 /// Exchanges that are counted on their own, and one for the rest.
 const EXCHANGES: usize = Exchange::NAMED.len() + 1;
 
 /// A counter for each exchange.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ByExchange([u64; EXCHANGES]);
+pub(crate) struct ExchangeCounters([u64; EXCHANGES]);
 
-impl Default for ByExchange {
+impl Default for ExchangeCounters {
     fn default() -> Self {
         Self([0; EXCHANGES])
     }
 }
 
-impl ByExchange {
+impl ExchangeCounters {
     pub(crate) fn add(&mut self, exchange: Exchange) {
         if let Some(count) = self.0.get_mut(place(exchange)) {
             *count += 1;
@@ -46,21 +46,21 @@ const fn place(exchange: Exchange) -> usize {
 
 /// What is counted for one key server of one group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Pair {
+pub(crate) struct GroupCounters {
     pub(crate) group: GroupId,
-    pub(crate) messages: ByExchange,
+    pub(crate) messages: ExchangeCounters,
     pub(crate) completed: [u64; RegistrationKind::ALL.len()],
     pub(crate) failed: [u64; RegistrationKind::ALL.len()],
-    pub(crate) failed_at: [u64; Stage::ALL.len()],
+    pub(crate) failed_at: [u64; RegistrationStage::ALL.len()],
     pub(crate) rekeys: [[u64; Transport::ALL.len()]; RekeyKind::ALL.len()],
     pub(crate) rekey_messages: u64,
 }
 
-impl Pair {
+impl GroupCounters {
     pub(crate) fn new(group: GroupId) -> Self {
         Self {
             group,
-            messages: ByExchange::default(),
+            messages: ExchangeCounters::default(),
             completed: Default::default(),
             failed: Default::default(),
             failed_at: Default::default(),
@@ -79,14 +79,14 @@ pub(crate) fn count(counters: &mut [u64], at: usize) {
 
 /// What was told in the present ten seconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Ration {
+pub(crate) struct RateLimit {
     window: u64,
     taken: u32,
 }
 
-impl Ration {
+impl RateLimit {
     /// Whether one more of at most `most` may be told now.
-    pub(crate) fn take(&mut self, now: Timestamp, most: u32) -> bool {
+    pub(crate) fn allow(&mut self, now: Timestamp, most: u32) -> bool {
         let window = now.as_nanos() / 10_000_000_000;
         if self.window != window {
             *self = Self { window, taken: 0 };

@@ -13,14 +13,14 @@ use crate::time::Timestamp;
 pub(crate) type SpiKey = (u32, u32);
 
 /// SPIs of one site that are remembered for one group.
-const RECENT: usize = 16;
+const MAX_SPIS_PER_SITE: usize = 16;
 
 /// Replaced SPIs that are remembered for one group.
-const REPLACED: usize = 32;
+const MAX_REPLACED_SPIS: usize = 32;
 
 /// ESP of one SPI from one site.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Sent {
+pub(crate) struct SpiTraffic {
     pub(crate) group: GroupId,
     /// The group it would follow from, while nothing confirms that.
     pub(crate) suspected: GroupId,
@@ -50,7 +50,7 @@ pub(crate) struct DataPlane {
     pub(crate) suspects: u32,
     /// The latest rekey.
     pub(crate) rekeyed: Option<Timestamp>,
-    pub(crate) hints: Hints,
+    pub(crate) hints: RolloverVotes,
 }
 
 impl DataPlane {
@@ -73,7 +73,7 @@ impl DataPlane {
     /// An SPI of a site is, or may be, this group's.
     pub(crate) fn remember(&mut self, spi: u32, site: u32) {
         let recent = self.recent.entry(site).or_default();
-        if recent.len() >= RECENT {
+        if recent.len() >= MAX_SPIS_PER_SITE {
             recent.remove(0);
         }
         recent.push(spi);
@@ -91,14 +91,14 @@ impl DataPlane {
         if self.replacement(old).is_some() {
             return;
         }
-        if self.replaced.len() >= REPLACED {
+        if self.replaced.len() >= MAX_REPLACED_SPIS {
             self.replaced.remove(0);
         }
         self.replaced.push((old, at, by));
     }
 }
 
-impl Sent {
+impl SpiTraffic {
     /// Its group turned out to be another.
     pub(crate) fn regroup(&mut self, from: GroupId, to: GroupId) {
         for group in [&mut self.group, &mut self.suspected] {
@@ -111,7 +111,7 @@ impl Sent {
 
 /// What the roll-overs of a configured group without rekeys point to.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Hints {
+pub(crate) struct RolloverVotes {
     /// Discovered groups, and how often.
     pub(crate) groups: Vec<(GroupId, u32)>,
     /// The SPI that counted last: it counts once, however many sites use it.

@@ -8,15 +8,15 @@ use crate::time::Timestamp;
 use crate::transition::Certainty;
 
 /// Windows that are remembered; older ones are merged into one.
-const WINDOWS: usize = 64;
+const MAX_GAPS: usize = 64;
 
 /// The windows in which something was lost, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Losses {
+pub(crate) struct CaptureGaps {
     windows: VecDeque<(Timestamp, Timestamp)>,
 }
 
-impl Losses {
+impl CaptureGaps {
     pub(crate) fn add(&mut self, from: Timestamp, until: Timestamp) {
         if let Some(last) = self.windows.back_mut()
             && from <= last.1
@@ -27,7 +27,7 @@ impl Losses {
             return;
         }
         self.windows.push_back((from, until));
-        if self.windows.len() > WINDOWS
+        if self.windows.len() > MAX_GAPS
             && let Some((from, _)) = self.windows.pop_front()
             && let Some(next) = self.windows.front_mut()
         {

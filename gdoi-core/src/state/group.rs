@@ -13,18 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, GroupConfig};
 use crate::snapshot::{Histogram, UNATTRIBUTED};
 use crate::state::burst::Burst;
-use crate::state::counters::ByExchange;
+use crate::state::counters::ExchangeCounters;
 use crate::state::data_plane::DataPlane;
 use crate::state::id::GroupId;
-use crate::state::kek::KekLine;
-use crate::state::key_server::Servers;
+use crate::state::kek::KekHistory;
+use crate::state::key_server::KeyServers;
 use crate::state::member::Member;
 use crate::state::rekey::Rekeys;
 use crate::state::table::Id;
 use crate::transition::Transport;
 
 /// Key servers that are remembered for one group.
-const SERVERS: usize = 64;
+const MAX_KEY_SERVERS_PER_GROUP: usize = 64;
 
 /// What is known of a group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -36,14 +36,14 @@ pub(crate) struct Group {
     pub(crate) transport: Option<Transport>,
     pub(crate) rekey_address: Option<IpAddr>,
     pub(crate) servers: Vec<Id>,
-    pub(crate) retransmissions: ByExchange,
+    pub(crate) retransmissions: ExchangeCounters,
     pub(crate) registration_duration: Histogram,
     pub(crate) doubles: u64,
     /// A statement that something is ambiguous was made.
     pub(crate) ambiguity_told: bool,
     pub(crate) burst: Burst,
     pub(crate) rekeys: Rekeys,
-    pub(crate) kek: KekLine,
+    pub(crate) kek: KekHistory,
     pub(crate) data: DataPlane,
 }
 
@@ -57,7 +57,7 @@ impl Group {
 
     /// A key server of this group.
     pub(crate) fn served_by(&mut self, server: Id) {
-        if !self.servers.contains(&server) && self.servers.len() < SERVERS {
+        if !self.servers.contains(&server) && self.servers.len() < MAX_KEY_SERVERS_PER_GROUP {
             self.servers.push(server);
         }
     }
@@ -65,7 +65,7 @@ impl Group {
 
 /// Which group something belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attribution {
+pub(crate) enum GroupMatch {
     /// This one.
     One(GroupId),
     /// None is known.
@@ -74,7 +74,7 @@ pub(crate) enum Attribution {
     Several,
 }
 
-impl Attribution {
+impl GroupMatch {
     /// The group, or that there is none.
     pub(crate) const fn group(self) -> GroupId {
         match self {
@@ -106,7 +106,7 @@ impl Groups {
     }
 
     /// Takes the groups of a configuration, those already known by their names, and tells the key servers.
-    pub(crate) fn configure(&mut self, config: &Config, servers: &mut Servers, capacity: usize) {
+    pub(crate) fn configure(&mut self, config: &Config, servers: &mut KeyServers, capacity: usize) {
         self.capacity = capacity.max(config.groups.len());
         for group in &mut self.list {
             group.config = None;
@@ -130,7 +130,7 @@ impl Groups {
     }
 
     /// The group of a configuration: known by its name, discovered before it was configured, or new.
-    fn named(&mut self, known: &GroupConfig, servers: &Servers) -> GroupId {
+    fn named(&mut self, known: &GroupConfig, servers: &KeyServers) -> GroupId {
         let by_name = self
             .iter()
             .find(|(_, group)| group.name == known.name)
@@ -147,7 +147,7 @@ impl Groups {
 
     /// The discovered group that a configuration means: by its multicast address, or, when unicast, the only one of
     /// its key servers.
-    fn discovered(&self, known: &GroupConfig, servers: &Servers) -> Option<GroupId> {
+    fn discovered(&self, known: &GroupConfig, servers: &KeyServers) -> Option<GroupId> {
         let ours = |group: &Group| {
             let mut addresses = group.servers.iter().filter_map(|&server| servers.address(server));
             !group.servers.is_empty() && addresses.all(|address| known.key_servers.contains(&address))
@@ -186,7 +186,7 @@ impl Groups {
 
     /// A discovered group is a configured one: it takes its name, its configuration and its data plane. What the
     /// configured one was before keeps the discovered one's name, and serves nobody.
-    pub(crate) fn unite(&mut self, configured: GroupId, discovered: GroupId, servers: &mut Servers) {
+    pub(crate) fn unite(&mut self, configured: GroupId, discovered: GroupId, servers: &mut KeyServers) {
         let Some(mut before) = self.get_mut(configured).map(core::mem::take) else {
             return;
         };
@@ -210,7 +210,7 @@ impl Groups {
     }
 
     /// A key server serves a group.
-    pub(crate) fn join(&mut self, id: GroupId, server: Id, servers: &mut Servers) {
+    pub(crate) fn join(&mut self, id: GroupId, server: Id, servers: &mut KeyServers) {
         if let Some(group) = self.get_mut(id) {
             group.served_by(server);
         }
@@ -286,12 +286,12 @@ impl Groups {
         address: IpAddr,
         member: Option<&Member>,
         config: &Config,
-    ) -> Attribution {
+    ) -> GroupMatch {
         if let Some(group) = member.and_then(|member| member.group().known()) {
-            return Attribution::One(group);
+            return GroupMatch::One(group);
         }
-        let mut by_exclusion = Attribution::Nothing;
-        let mut by_address = Attribution::Nothing;
+        let mut by_exclusion = GroupMatch::Nothing;
+        let mut by_address = GroupMatch::Nothing;
         for &candidate in candidates {
             let members = self
                 .config(candidate, config)
@@ -303,13 +303,13 @@ impl Groups {
             }
         }
         match by_address {
-            Attribution::Nothing => by_exclusion,
-            Attribution::One(_) | Attribution::Several => by_address,
+            GroupMatch::Nothing => by_exclusion,
+            GroupMatch::One(_) | GroupMatch::Several => by_address,
         }
     }
 }
 
-impl Attribution {
+impl GroupMatch {
     const fn or(self, candidate: GroupId) -> Self {
         match self {
             Self::Nothing => Self::One(candidate),

@@ -9,36 +9,36 @@ use smallvec::SmallVec;
 
 use crate::state::id::Peer;
 use crate::state::table::Id;
-use crate::state::timers::Armed;
+use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
-use crate::transition::{RegistrationKind, Stage};
+use crate::transition::{RegistrationKind, RegistrationStage};
 
 /// Silence after which a registration is given up: longer than the longest wait between repeats of the stacks in use
 /// (7, 9, 11 s in the reference implementation; 10 s in Cisco's; 4 to 24 s in strongSwan).
-pub(crate) const STALL: Duration = Duration::from_secs(30);
+pub(crate) const IKE_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Silence after an Informational exchange.
-pub(crate) const STALL_INFORMED: Duration = Duration::from_secs(5);
+pub(crate) const NOTIFIED_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an IKE SA is remembered after its registration ended, for repeats and for further PULLs. Key servers close
 /// it soon themselves.
-pub(crate) const LINGER: Duration = Duration::from_mins(2);
+pub(crate) const ENDED_IKE_SA_RETENTION: Duration = Duration::from_mins(2);
 
 /// Repeats without anything new after which a registration is given up although the member still tries.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const RETRANSMISSION_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Repeats without an answer from which a registration that was cut off by the end of watching counts as failed.
-pub(crate) const HOPELESS: u32 = 2;
+pub(crate) const MIN_UNANSWERED_RETRANSMISSIONS: u32 = 2;
 
 /// Longest wait for an answer that has not been asked for again: the shortest of the waits above.
-pub(crate) const ANSWER: Duration = Duration::from_secs(4);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// PULLs that are followed at once in one IKE SA.
-const PULLS: usize = 4;
+const MAX_PULLS_PER_IKE_SA: usize = 4;
 
 /// How phase 1 is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Mode {
+pub(crate) enum IkeMode {
     Main,
     Aggressive,
     /// Version 2.
@@ -64,8 +64,8 @@ pub(crate) mod step {
 /// An IKE SA between a member and a key server (RFC 2409, RFC 7296), and the registrations in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(crate) struct Association {
-    pub(crate) mode: Mode,
+pub(crate) struct IkeSa {
+    pub(crate) mode: IkeMode,
     pub(crate) responder: [u8; 8],
     /// Where the member sends from now: address translation may change its port.
     pub(crate) member: Peer,
@@ -95,10 +95,10 @@ pub(crate) struct Association {
     /// There is rarely a second.
     pub(crate) pulls: SmallVec<[Pull; 1]>,
     #[serde(skip)]
-    pub(crate) armed: Armed,
+    pub(crate) timer: TimerSlot,
 }
 
-impl Association {
+impl IkeSa {
     pub(crate) fn saw(&self, step: u8) -> bool {
         self.steps & step != 0
     }
@@ -108,7 +108,7 @@ impl Association {
         let skipped = |answer: u8, next: u8| !self.saw(answer) && self.saw(next);
         self.from_start
             && (skipped(step::SECOND, step::THIRD)
-                || (self.mode == Mode::Main
+                || (self.mode == IkeMode::Main
                     && (skipped(step::FOURTH, step::FIFTH)
                         || (!self.saw(step::SIXTH) && !self.pulls.is_empty())))
                 || self.pulls.iter().any(Pull::is_one_way))
@@ -117,15 +117,21 @@ impl Association {
     /// When it is given up, or forgotten, if nothing more comes.
     pub(crate) fn due(&self) -> Timestamp {
         if self.ended {
-            return self.last.after(LINGER);
+            return self.last.after(ENDED_IKE_SA_RETENTION);
         }
-        let stall = if self.informed { STALL_INFORMED } else { STALL };
-        self.last.after(stall).min(self.progress.after(PATIENCE))
+        let stall = if self.informed {
+            NOTIFIED_EXCHANGE_TIMEOUT
+        } else {
+            IKE_EXCHANGE_TIMEOUT
+        };
+        self.last
+            .after(stall)
+            .min(self.progress.after(RETRANSMISSION_TIMEOUT))
     }
 
     /// Whether it waits for longer than an answer takes.
     pub(crate) fn is_stuck(&self, now: Timestamp) -> bool {
-        self.unanswered > 0 || now.since(self.progress) > ANSWER
+        self.unanswered > 0 || now.since(self.progress) > ANSWER_TIMEOUT
     }
 
     /// Something new was seen.
@@ -136,28 +142,28 @@ impl Association {
     }
 
     /// Where it would end if nothing more came.
-    pub(crate) fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> RegistrationStage {
         if let Some(pull) = self.pulls.last() {
             return match pull.stage(self.mode) {
-                Stage::Registration if !self.saw(step::FOURTH) => Stage::Auth,
+                RegistrationStage::Registration if !self.saw(step::FOURTH) => RegistrationStage::Auth,
                 stage => stage,
             };
         }
         let phase1 = [
-            (step::SIXTH, Stage::Pull1),
-            (step::FIFTH, Stage::Auth),
-            (step::FOURTH, Stage::Auth),
-            (step::THIRD, Stage::Mm3),
-            (step::SECOND, Stage::Mm3),
+            (step::SIXTH, RegistrationStage::Pull1),
+            (step::FIFTH, RegistrationStage::Auth),
+            (step::FOURTH, RegistrationStage::Auth),
+            (step::THIRD, RegistrationStage::Mm3),
+            (step::SECOND, RegistrationStage::Mm3),
         ];
         match self.mode {
-            Mode::Main => first_of(self.steps, &phase1).unwrap_or(Stage::Mm1),
-            Mode::Aggressive if self.saw(step::THIRD) => Stage::Pull1,
-            Mode::Aggressive if self.saw(step::SECOND) => Stage::Auth,
-            Mode::Aggressive => Stage::Am1,
-            Mode::Ikev2 if self.saw(step::FOURTH) => Stage::Registration,
-            Mode::Ikev2 if self.saw(step::SECOND) => Stage::Auth,
-            Mode::Ikev2 => Stage::SaInit,
+            IkeMode::Main => first_of(self.steps, &phase1).unwrap_or(RegistrationStage::Mm1),
+            IkeMode::Aggressive if self.saw(step::THIRD) => RegistrationStage::Pull1,
+            IkeMode::Aggressive if self.saw(step::SECOND) => RegistrationStage::Auth,
+            IkeMode::Aggressive => RegistrationStage::Am1,
+            IkeMode::Ikev2 if self.saw(step::FOURTH) => RegistrationStage::Registration,
+            IkeMode::Ikev2 if self.saw(step::SECOND) => RegistrationStage::Auth,
+            IkeMode::Ikev2 => RegistrationStage::SaInit,
         }
     }
 
@@ -165,7 +171,7 @@ impl Association {
     pub(crate) fn pull(&mut self, message_id: u32, now: Timestamp) -> Option<&mut Pull> {
         let known = self.pulls.iter().position(|pull| pull.message_id == message_id);
         let at = known.unwrap_or_else(|| {
-            if self.pulls.len() >= PULLS {
+            if self.pulls.len() >= MAX_PULLS_PER_IKE_SA {
                 let done = self.pulls.iter().position(Pull::is_complete).unwrap_or(0);
                 self.pulls.remove(done);
             }
@@ -176,7 +182,7 @@ impl Association {
     }
 }
 
-fn first_of(steps: u8, table: &[(u8, Stage)]) -> Option<Stage> {
+fn first_of(steps: u8, table: &[(u8, RegistrationStage)]) -> Option<RegistrationStage> {
     table
         .iter()
         .find(|(step, _)| steps & step != 0)
@@ -185,7 +191,7 @@ fn first_of(steps: u8, table: &[(u8, Stage)]) -> Option<Stage> {
 
 /// What a member has tried since its last success, at one key server.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Attempts {
+pub(crate) struct RegistrationAttempts {
     pub(crate) failed: u32,
     /// When the first of them began, and the latest.
     pub(crate) since: Timestamp,
@@ -201,11 +207,11 @@ pub(crate) const fn octets(cookie: Cookie) -> [u8; 8] {
 
 /// What a message of a PULL is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PullMessage {
     /// Seen for the first time: message 1 to 4.
     New(u8),
     /// The same octets once more: message 1 to 4.
-    Again(u8),
+    Repeat(u8),
     /// More different messages than a PULL has.
     Surplus,
 }
@@ -232,7 +238,7 @@ impl Pull {
     }
 
     /// Which message this is: the first of its sender, the second, or one of them again.
-    pub(crate) fn step(&mut self, from_member: bool, digest: u32) -> Step {
+    pub(crate) fn step(&mut self, from_member: bool, digest: u32) -> PullMessage {
         let [first, second, third, fourth] = &mut self.digests;
         let (one, other, number) = if from_member {
             (first, third, 1)
@@ -243,15 +249,15 @@ impl Pull {
         match (*one, *other) {
             (0, _) => {
                 *one = digest;
-                Step::New(number)
+                PullMessage::New(number)
             }
-            (seen, _) if seen == digest => Step::Again(number),
+            (seen, _) if seen == digest => PullMessage::Repeat(number),
             (_, 0) => {
                 *other = digest;
-                Step::New(number + 2)
+                PullMessage::New(number + 2)
             }
-            (_, seen) if seen == digest => Step::Again(number + 2),
-            _ => Step::Surplus,
+            (_, seen) if seen == digest => PullMessage::Repeat(number + 2),
+            _ => PullMessage::Surplus,
         }
     }
 
@@ -279,14 +285,14 @@ impl Pull {
         self.saw(3) && !self.saw(2) || self.saw(2) && !self.saw(1)
     }
 
-    pub(crate) const fn stage(&self, mode: Mode) -> Stage {
+    pub(crate) const fn stage(&self, mode: IkeMode) -> RegistrationStage {
         match mode {
-            Mode::Ikev2 if self.saw(2) => Stage::Complete,
-            Mode::Ikev2 => Stage::Registration,
-            Mode::Main | Mode::Aggressive if self.saw(4) => Stage::Complete,
-            Mode::Main | Mode::Aggressive if self.saw(3) => Stage::Pull4,
-            Mode::Main | Mode::Aggressive if self.saw(2) => Stage::Policy,
-            Mode::Main | Mode::Aggressive => Stage::Pull2,
+            IkeMode::Ikev2 if self.saw(2) => RegistrationStage::Complete,
+            IkeMode::Ikev2 => RegistrationStage::Registration,
+            IkeMode::Main | IkeMode::Aggressive if self.saw(4) => RegistrationStage::Complete,
+            IkeMode::Main | IkeMode::Aggressive if self.saw(3) => RegistrationStage::Pull4,
+            IkeMode::Main | IkeMode::Aggressive if self.saw(2) => RegistrationStage::Policy,
+            IkeMode::Main | IkeMode::Aggressive => RegistrationStage::Pull2,
         }
     }
 }

@@ -8,17 +8,17 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::state::id::GroupId;
-use crate::state::rekey::Event;
+use crate::state::rekey::RekeyRound;
 use crate::state::table::Id;
-use crate::state::timers::Armed;
+use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{Cookies, Transport, Verdict};
 
 /// Cycles that vote.
-pub(crate) const CYCLES: usize = 16;
+pub(crate) const MAX_KEK_CYCLES: usize = 16;
 
 /// Pairs that are remembered.
-const CHAIN: usize = 32;
+const MAX_CHAINED_KEKS: usize = 32;
 
 /// A KEK, named by the cookie pair of its rekeys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub(crate) struct Kek {
     pub(crate) server: Option<Id>,
     pub(crate) transport: Transport,
     pub(crate) first: Timestamp,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<RekeyRound>,
     /// What tells repeats of rekeys that are over.
     pub(crate) digests: [u64; 8],
     /// The KEK it took the place of.
@@ -38,7 +38,7 @@ pub(crate) struct Kek {
     /// Another one took its place.
     pub(crate) replaced: bool,
     #[serde(skip)]
-    pub(crate) armed: Armed,
+    pub(crate) timer: TimerSlot,
 }
 
 impl Kek {
@@ -58,7 +58,7 @@ impl Kek {
             digests: [0; 8],
             parent: None,
             replaced: false,
-            armed: Armed::new(),
+            timer: TimerSlot::new(),
         }
     }
 }
@@ -81,7 +81,7 @@ impl Kek {
 
 /// The KEKs of one group, one after the other.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct KekLine {
+pub(crate) struct KekHistory {
     pub(crate) current: Option<Cookies>,
     pub(crate) chain: VecDeque<Cookies>,
     pub(crate) changes: u64,
@@ -93,12 +93,12 @@ pub(crate) struct KekLine {
     pub(crate) expired: bool,
     /// A KEK of the same group that another key server uses.
     pub(crate) split: Option<Cookies>,
-    pub(crate) votes: Votes,
+    pub(crate) votes: BehaviorVotes,
     #[serde(skip)]
-    pub(crate) armed: Armed,
+    pub(crate) timer: TimerSlot,
 }
 
-impl KekLine {
+impl KekHistory {
     /// The first KEK that is seen of a group: when it was delivered is not known.
     pub(crate) fn begin(&mut self, cookies: Cookies) {
         self.current = Some(cookies);
@@ -113,7 +113,7 @@ impl KekLine {
     }
 
     pub(crate) fn remember(&mut self, cookies: Cookies) {
-        if self.chain.len() >= CHAIN {
+        if self.chain.len() >= MAX_CHAINED_KEKS {
             self.chain.pop_front();
         }
         self.chain.push_back(cookies);
@@ -122,15 +122,15 @@ impl KekLine {
 
 /// One cycle of a key server.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Cycle {
+pub(crate) struct KekCycle {
     pub(crate) server: Id,
     pub(crate) period: Duration,
 }
 
 /// The cycles of one group, and what they say.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Votes {
-    pub(crate) cycles: VecDeque<Cycle>,
+pub(crate) struct BehaviorVotes {
+    pub(crate) cycles: VecDeque<KekCycle>,
     /// The lifetime that explains the cycles, when only one does.
     pub(crate) learned: Option<Duration>,
     /// What was last said of each key server, and whether provisionally.

@@ -6,17 +6,17 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::OTHER_KEY_SERVER;
-use crate::state::counters::Pair;
+use crate::state::counters::GroupCounters;
 use crate::state::id::GroupId;
 use crate::state::table::{Id, Table};
 use crate::time::Timestamp;
 
 /// Groups that one key server is counted for; further ones are counted together as unattributed.
-const PAIRS: usize = 1024;
+const MAX_GROUPS_PER_KEY_SERVER: usize = 1024;
 
 /// A key server, or an address that somebody took for one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Server {
+pub(crate) struct KeyServer {
     pub(crate) address: IpAddr,
     /// It has shown that it speaks GDOI, or the user said so.
     pub(crate) proven: bool,
@@ -28,10 +28,10 @@ pub(crate) struct Server {
     pub(crate) asked: Option<Timestamp>,
     /// Registrations in a row that it did not answer at all.
     pub(crate) unanswered: u32,
-    pairs: Vec<Pair>,
+    pairs: Vec<GroupCounters>,
 }
 
-impl Server {
+impl KeyServer {
     fn new(address: IpAddr) -> Self {
         Self {
             address,
@@ -60,16 +60,16 @@ impl Server {
         self.unanswered = 0;
     }
 
-    pub(crate) fn pairs(&self) -> &[Pair] {
+    pub(crate) fn pairs(&self) -> &[GroupCounters] {
         &self.pairs
     }
 
     /// The counters of one of its groups.
-    pub(crate) fn pair(&mut self, group: GroupId) -> Option<&mut Pair> {
+    pub(crate) fn pair(&mut self, group: GroupId) -> Option<&mut GroupCounters> {
         let at = match self.pairs.iter().position(|pair| pair.group == group) {
             Some(at) => at,
-            None if self.pairs.len() < PAIRS => {
-                self.pairs.push(Pair::new(group));
+            None if self.pairs.len() < MAX_GROUPS_PER_KEY_SERVER => {
+                self.pairs.push(GroupCounters::new(group));
                 self.pairs.len() - 1
             }
             None => 0,
@@ -79,7 +79,7 @@ impl Server {
 
     /// It serves this group.
     pub(crate) fn serves(&mut self, group: GroupId) -> bool {
-        let new = !self.groups.contains(&group) && self.groups.len() < PAIRS;
+        let new = !self.groups.contains(&group) && self.groups.len() < MAX_GROUPS_PER_KEY_SERVER;
         if new {
             self.groups.push(group);
         }
@@ -89,17 +89,19 @@ impl Server {
 
 /// The key servers. They are never forgotten: their counters must not vanish.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Servers {
-    table: Table<IpAddr, Server>,
+pub(crate) struct KeyServers {
+    table: Table<IpAddr, KeyServer>,
     other: Option<Id>,
     /// Addresses that found no room.
     pub(crate) overflow: u64,
 }
 
-impl Servers {
+impl KeyServers {
     pub(crate) fn new(capacity: usize, seed: u64) -> Self {
         let mut table = Table::new(capacity.saturating_add(1), seed);
-        let other = table.insert(OTHER_KEY_SERVER, Server::new(OTHER_KEY_SERVER)).id;
+        let other = table
+            .insert(OTHER_KEY_SERVER, KeyServer::new(OTHER_KEY_SERVER))
+            .id;
         Self {
             table,
             other: Some(other),
@@ -113,7 +115,7 @@ impl Servers {
         self.other = self.table.find(&OTHER_KEY_SERVER);
     }
 
-    pub(crate) const fn table(&self) -> &Table<IpAddr, Server> {
+    pub(crate) const fn table(&self) -> &Table<IpAddr, KeyServer> {
         &self.table
     }
 
@@ -124,7 +126,7 @@ impl Servers {
         }
         let other = self
             .table
-            .insert(OTHER_KEY_SERVER, Server::new(OTHER_KEY_SERVER))
+            .insert(OTHER_KEY_SERVER, KeyServer::new(OTHER_KEY_SERVER))
             .id;
         self.other = Some(other);
         other
@@ -143,14 +145,14 @@ impl Servers {
             self.overflow += 1;
             return self.other();
         }
-        self.table.insert(address, Server::new(address)).id
+        self.table.insert(address, KeyServer::new(address)).id
     }
 
-    pub(crate) fn get(&self, id: Id) -> Option<&Server> {
+    pub(crate) fn get(&self, id: Id) -> Option<&KeyServer> {
         self.table.get(id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Server> {
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut KeyServer> {
         self.table.get_mut(id)
     }
 

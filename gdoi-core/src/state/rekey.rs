@@ -9,19 +9,19 @@ use crate::snapshot::Histogram;
 use crate::state::id::GroupId;
 use crate::state::kek::Kek;
 use crate::state::table::Id;
-use crate::state::timers::Armed;
+use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
-use crate::transition::{Cookies, Evidence, RekeyKind, Transport};
+use crate::transition::{Cookies, RekeyEvidence, RekeyKind, Transport};
 
 /// How long a rekey that nothing has classified yet is held back: what follows it tells what it delivered.
-pub(crate) const HOLD: Duration = Duration::from_mins(1);
+pub(crate) const CLASSIFY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Octets up to which a GROUPKEY-PUSH cannot hold a policy: header 28, sequence number 8, signature of RSA-1024 132,
 /// deletions 16 to 44 each, against more than 100 for the shortest SA and KD payloads (RFC 6407 §4.2, §5.9).
-const LONGEST_DELETE: u32 = 260;
+const MAX_DELETE_OCTETS: u32 = 260;
 
 /// Digests that one rekey is recognised by.
-const DIGESTS: usize = 64;
+const MAX_ROUND_DIGESTS: usize = 64;
 
 /// Rekeys of one group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -56,20 +56,20 @@ pub(crate) struct Rekeys {
     /// The rekey that is going on inside the members' IKE SAs.
     pub(crate) inband: Option<Inband>,
     #[serde(skip)]
-    pub(crate) armed: Armed,
+    pub(crate) timer: TimerSlot,
     #[serde(skip)]
-    pub(crate) armed_inband: Armed,
+    pub(crate) inband_timer: TimerSlot,
 }
 
 /// What a rekey is sent under.
 #[derive(Clone, Copy)]
-pub(crate) struct Under {
+pub(crate) struct RekeySa {
     pub(crate) group: GroupId,
     pub(crate) cookies: Cookies,
     pub(crate) transport: Transport,
 }
 
-impl From<&Kek> for Under {
+impl From<&Kek> for RekeySa {
     fn from(kek: &Kek) -> Self {
         Self {
             group: kek.group,
@@ -81,7 +81,7 @@ impl From<&Kek> for Under {
 
 impl Rekeys {
     /// What rekeys of this length have been so far.
-    pub(crate) fn by_length(&self, event: &Event) -> Option<(RekeyKind, Evidence)> {
+    pub(crate) fn by_length(&self, event: &RekeyRound) -> Option<(RekeyKind, RekeyEvidence)> {
         // One kind alone proves nothing: the other may be as long.
         if self.kek_lengths == [0; 4] || self.tek_lengths == [0; 4] {
             return None;
@@ -89,13 +89,13 @@ impl Rekeys {
         let kek = self.kek_lengths.contains(&event.length);
         let tek = self.tek_lengths.contains(&event.length);
         match (kek, tek) {
-            (true, false) => Some((RekeyKind::Kek, Evidence::Length)),
-            (false, true) => Some((RekeyKind::Tek, Evidence::Length)),
+            (true, false) => Some((RekeyKind::Kek, RekeyEvidence::Length)),
+            (false, true) => Some((RekeyKind::Tek, RekeyEvidence::Length)),
             _ => None,
         }
     }
 
-    pub(crate) fn learn(&mut self, event: &Event, kind: RekeyKind) {
+    pub(crate) fn learn(&mut self, event: &RekeyRound, kind: RekeyKind) {
         let lengths = match kind {
             RekeyKind::Kek => &mut self.kek_lengths,
             RekeyKind::Tek => &mut self.tek_lengths,
@@ -160,7 +160,7 @@ impl Rekeys {
 
 /// A rekey.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Event {
+pub(crate) struct RekeyRound {
     /// Its number among the rekeys of all groups, from 1.
     pub(crate) number: u32,
     pub(crate) begun: Timestamp,
@@ -179,12 +179,12 @@ pub(crate) struct Event {
     pub(crate) message_id: Option<u32>,
     pub(crate) closed: bool,
     /// What it delivered, once something told.
-    pub(crate) kind: Option<(RekeyKind, Evidence)>,
+    pub(crate) kind: Option<(RekeyKind, RekeyEvidence)>,
     /// What was said that it delivered.
     pub(crate) told: Option<RekeyKind>,
 }
 
-impl Event {
+impl RekeyRound {
     pub(crate) const fn new(number: u32, now: Timestamp, length: u32, server: Id) -> Self {
         Self {
             number,
@@ -210,7 +210,7 @@ impl Event {
     }
 
     pub(crate) fn learn(&mut self, digest: u64) {
-        if digest != 0 && !self.has(digest) && self.digests.len() < DIGESTS {
+        if digest != 0 && !self.has(digest) && self.digests.len() < MAX_ROUND_DIGESTS {
             self.digests.push(digest);
         }
     }
@@ -230,8 +230,8 @@ impl Event {
     }
 
     /// What it delivered, now that something tells. The event, when nothing better had told before.
-    pub(crate) fn settle(&mut self, kind: RekeyKind, evidence: Evidence) -> Option<Self> {
-        let guessed = matches!(self.kind, None | Some((_, Evidence::Length)));
+    pub(crate) fn settle(&mut self, kind: RekeyKind, evidence: RekeyEvidence) -> Option<Self> {
+        let guessed = matches!(self.kind, None | Some((_, RekeyEvidence::Length)));
         if !guessed || self.is_delete() {
             return None;
         }
@@ -241,12 +241,14 @@ impl Event {
 
     /// Whether no policy fits into it.
     pub(crate) const fn is_delete_by_length(&self) -> bool {
-        self.length <= LONGEST_DELETE && self.message_id.is_none()
+        self.length <= MAX_DELETE_OCTETS && self.message_id.is_none()
     }
 
     /// Whether it may be said now what it was.
     pub(crate) fn is_ripe(&self, now: Timestamp) -> bool {
-        self.closed && self.told.is_none() && (self.kind.is_some() || self.begun.after(HOLD) <= now)
+        self.closed
+            && self.told.is_none()
+            && (self.kind.is_some() || self.begun.after(CLASSIFY_TIMEOUT) <= now)
     }
 
     /// Whether nothing more can happen to it.
@@ -258,7 +260,7 @@ impl Event {
 /// A rekey that is going on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Inband {
-    pub(crate) event: Event,
+    pub(crate) event: RekeyRound,
     /// The SPIs of the IKE SA of its first recipient.
     pub(crate) cookies: Cookies,
 }

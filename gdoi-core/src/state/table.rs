@@ -32,7 +32,7 @@ impl From<Id> for u32 {
 const NONE: u32 = u32::MAX;
 
 /// Entries of a table that is left to grow by itself.
-const FEW: usize = 1_024;
+const SELF_GROWING_ENTRIES: usize = 1_024;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Slot<K, V> {
@@ -223,7 +223,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// when it is used. Doubling would copy all of it each time, and take every page twice.
     fn make_room(&mut self) {
         let held = self.slots.len();
-        if held >= FEW && held == self.slots.capacity() {
+        if held >= SELF_GROWING_ENTRIES && held == self.slots.capacity() {
             let wanted = self.capacity.saturating_sub(held);
             // Where so many addresses are not to be had, it grows as any vector.
             drop(self.slots.try_reserve_exact(wanted));
@@ -284,7 +284,7 @@ const fn index_of(number: u32) -> usize {
 
 /// What is kept of a table: everything but what follows from it.
 #[derive(Serialize)]
-struct Saving<'a, K, V> {
+struct TableRef<'a, K, V> {
     slots: &'a [Slot<K, V>],
     free: &'a [u32],
     newest: u32,
@@ -293,7 +293,7 @@ struct Saving<'a, K, V> {
 }
 
 #[derive(Deserialize)]
-struct Saved<K, V> {
+struct SavedTable<K, V> {
     slots: Vec<Slot<K, V>>,
     free: Vec<u32>,
     newest: u32,
@@ -313,7 +313,7 @@ impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
             evictions,
             hasher: _,
         } = self;
-        let saving = Saving {
+        let saving = TableRef {
             slots,
             free,
             newest: *newest,
@@ -327,13 +327,13 @@ impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
 /// Without an index: [`Table::reindex`] makes it.
 impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Saved {
+        let SavedTable {
             slots,
             free,
             newest,
             oldest,
             evictions,
-        } = Saved::deserialize(deserializer)?;
+        } = SavedTable::deserialize(deserializer)?;
         Ok(Self {
             slots,
             index: HashTable::new(),

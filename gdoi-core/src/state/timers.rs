@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Timer {
     /// An IKE SA: give up waiting for its next message.
-    Association(Id),
+    IkeSa(Id),
     /// A KEK: close rekeys, settle their kind.
     Kek(Id),
     /// A group: close the rekey that goes on inside IKE SAs.
@@ -29,18 +29,18 @@ pub(crate) enum Timer {
 
 /// When its owner is to be woken; kept by the owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Armed(Option<Timestamp>);
+pub(crate) struct TimerSlot(Option<Timestamp>);
 
 /// The deadlines in order; at most one for each timer, so that they are bounded by what they wake.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Deadlines {
+pub(crate) struct Timers {
     queue: BTreeSet<(Timestamp, Timer)>,
 }
 
-impl Deadlines {
+impl Timers {
     /// Wakes `timer` at `at`, or earlier: its owner looks again then. Moving a deadline later costs nothing.
-    pub(crate) fn arm(&mut self, armed: &mut Armed, timer: Timer, at: Timestamp) {
-        match armed.0 {
+    pub(crate) fn arm(&mut self, slot: &mut TimerSlot, timer: Timer, at: Timestamp) {
+        match slot.0 {
             Some(before) if before <= at => return,
             Some(before) => {
                 self.queue.remove(&(before, timer));
@@ -48,12 +48,12 @@ impl Deadlines {
             None => {}
         }
         self.queue.insert((at, timer));
-        armed.0 = Some(at);
+        slot.0 = Some(at);
     }
 
     /// Does not wake it any more.
-    pub(crate) fn disarm(&mut self, armed: &mut Armed, timer: Timer) {
-        if let Some(at) = armed.0.take() {
+    pub(crate) fn disarm(&mut self, slot: &mut TimerSlot, timer: Timer) {
+        if let Some(at) = slot.0.take() {
             self.queue.remove(&(at, timer));
         }
     }
@@ -63,7 +63,7 @@ impl Deadlines {
         self.queue.first().map(|&(at, _)| at)
     }
 
-    /// Takes the next one that is due. Its owner calls [`Armed::fired`].
+    /// Takes the next one that is due. Its owner calls [`TimerSlot::clear`].
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
         if self.next()? > now {
             return None;
@@ -76,13 +76,13 @@ impl Deadlines {
     }
 }
 
-impl Armed {
+impl TimerSlot {
     pub(crate) const fn new() -> Self {
         Self(None)
     }
 
     /// It was woken.
-    pub(crate) const fn fired(&mut self) {
+    pub(crate) const fn clear(&mut self) {
         self.0 = None;
     }
 }

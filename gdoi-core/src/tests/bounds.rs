@@ -141,12 +141,12 @@ fn a_clock_that_jumps_is_clamped_and_counted() {
 /// A slot adds 8 octets and the index 5; vectors may be half empty.
 #[test]
 fn entries_stay_small() {
-    use crate::state::data_plane::{Sent, SpiKey};
+    use crate::state::data_plane::{SpiKey, SpiTraffic};
     use crate::state::id::Peer;
-    use crate::state::ike_sa::Association;
+    use crate::state::ike_sa::IkeSa;
     use crate::state::member::Member;
-    assert!(size_of::<([u8; 8], Association)>() <= 152);
-    assert!(size_of::<(SpiKey, Sent)>() <= 80);
+    assert!(size_of::<([u8; 8], IkeSa)>() <= 152);
+    assert!(size_of::<(SpiKey, SpiTraffic)>() <= 80);
     assert!(size_of::<(Peer, Member)>() <= 160);
 }
 

@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use super::registration::ends;
 use super::script::{KS, KS2, Wire, group, member, script};
-use crate::transition::{Certainty, Stage};
+use crate::transition::{Certainty, RegistrationStage};
 
 /// Four octets of a key that look like the domain of GDOI.
 #[test]
@@ -79,7 +79,10 @@ fn a_failure_while_blind_is_uncertain() {
     let [end] = ends(&script)[..] else {
         panic!("{:?}", script.out)
     };
-    assert_eq!((end.stage, end.certainty), (Stage::Auth, Certainty::Uncertain));
+    assert_eq!(
+        (end.stage, end.certainty),
+        (RegistrationStage::Auth, Certainty::Uncertain)
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::script::{KS, MULTICAST, Script, address, group, member, script};
 use crate::config::{GroupConfig, Profile};
-use crate::transition::{KekBehavior, Source, Transport, Verdict, What};
+use crate::transition::{KekBehavior, LifetimeSource, Transport, Verdict, What};
 
 /// How a key server of a scenario renews its KEK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ fn a_lifetime_that_nobody_configured_is_learned() {
     let kek = &script.snapshot().groups["G1"].kek;
     assert_eq!(
         (kek.lifetime, kek.lifetime_source),
-        (Some(Duration::from_hours(1)), Some(Source::Learned)),
+        (Some(Duration::from_hours(1)), Some(LifetimeSource::Learned)),
         "{:?}",
         script.out
     );

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::script::{KS, KS2, Script, Wire, address, group, member, script};
 use crate::observation::{Message, Observation};
-use crate::transition::{RegistrationEnd, RegistrationKind, Stage, What};
+use crate::transition::{RegistrationEnd, RegistrationKind, RegistrationStage, What};
 
 pub(super) fn ends(script: &Script) -> Vec<RegistrationEnd> {
     let ends = script.whats().filter_map(|what| match what {
@@ -16,7 +16,7 @@ pub(super) fn ends(script: &Script) -> Vec<RegistrationEnd> {
 }
 
 /// Main mode stops after `main` messages, or a PULL after `pull` more.
-fn check_stage(main: usize, pull: usize, expected: Stage) {
+fn check_stage(main: usize, pull: usize, expected: RegistrationStage) {
     let mut script = script([]);
     let gm = member(1);
     let cookies = script.main_mode(&gm, KS, main);
@@ -26,7 +26,7 @@ fn check_stage(main: usize, pull: usize, expected: Stage) {
     script.wait(29.0).advance();
     assert_eq!(script.count("registration_failed"), 0, "{expected:?}: too early");
     script.wait(2.0).advance();
-    let stages: Vec<Stage> = ends(&script).iter().map(|end| end.stage).collect();
+    let stages: Vec<RegistrationStage> = ends(&script).iter().map(|end| end.stage).collect();
     assert_eq!(
         stages,
         [expected],
@@ -36,15 +36,15 @@ fn check_stage(main: usize, pull: usize, expected: Stage) {
 
 #[test]
 fn a_registration_fails_where_it_stops() {
-    check_stage(1, 0, Stage::Mm1);
-    check_stage(2, 0, Stage::Mm3);
-    check_stage(3, 0, Stage::Mm3);
-    check_stage(4, 0, Stage::Auth);
-    check_stage(5, 0, Stage::Auth);
-    check_stage(6, 0, Stage::Pull1);
-    check_stage(6, 1, Stage::Pull2);
-    check_stage(6, 2, Stage::Policy);
-    check_stage(6, 3, Stage::Pull4);
+    check_stage(1, 0, RegistrationStage::Mm1);
+    check_stage(2, 0, RegistrationStage::Mm3);
+    check_stage(3, 0, RegistrationStage::Mm3);
+    check_stage(4, 0, RegistrationStage::Auth);
+    check_stage(5, 0, RegistrationStage::Auth);
+    check_stage(6, 0, RegistrationStage::Pull1);
+    check_stage(6, 1, RegistrationStage::Pull2);
+    check_stage(6, 2, RegistrationStage::Policy);
+    check_stage(6, 3, RegistrationStage::Pull4);
 }
 
 #[test]
@@ -58,11 +58,7 @@ fn a_pull_whose_ike_sa_was_not_seen_is_followed_where_it_can_only_be_gdoi() {
             ..Wire::pull((0xa, responder), 7, 1).message(ends)
         };
         script.observe(&Observation::Message(message));
-        assert_eq!(
-            script.tracker.associations.len(),
-            expected,
-            "{marked}, {responder}"
-        );
+        assert_eq!(script.tracker.ike_sas.len(), expected, "{marked}, {responder}");
     }
 }
 
@@ -75,7 +71,7 @@ fn a_complete_one_is_told_once() {
     };
     assert_eq!(
         (end.stage, end.attempts, end.retransmissions),
-        (Stage::Complete, 1, 0)
+        (RegistrationStage::Complete, 1, 0)
     );
     assert_eq!(end.kind, RegistrationKind::Initial);
     assert_eq!(end.duration.as_millis(), 9);
@@ -94,7 +90,7 @@ fn repeats_after_success_are_no_failure() {
     let [end] = ends(&script)[..] else {
         panic!("{:?}", script.out)
     };
-    assert_eq!((end.stage, end.retransmissions), (Stage::Complete, 2));
+    assert_eq!((end.stage, end.retransmissions), (RegistrationStage::Complete, 2));
     let unattributed = &script.snapshot().groups["unattributed"];
     let repeats: u64 = unattributed.retransmissions.values().sum();
     assert_eq!(repeats, 4);
@@ -114,8 +110,11 @@ fn attempts_in_a_row_are_counted() {
         .map(|end| (end.stage, end.attempts))
         .collect();
     // A new attempt ends the one before it.
-    let mm1 = Stage::Mm1;
-    assert_eq!(ends, [(mm1, 1), (mm1, 2), (mm1, 3), (Stage::Complete, 4)]);
+    let mm1 = RegistrationStage::Mm1;
+    assert_eq!(
+        ends,
+        [(mm1, 1), (mm1, 2), (mm1, 3), (RegistrationStage::Complete, 4)]
+    );
 }
 
 /// Nobody answered, so that the member starts again at once.
@@ -127,7 +126,7 @@ fn an_attempt_that_was_repeated_in_vain_ends_with_the_next() {
     script.wait(1.0).main_mode_message(&gm, KS, cookies, 1);
     script.wait(1.0).main_mode(&gm, KS, 1);
     let stages: Vec<_> = ends(&script).iter().map(|end| end.stage).collect();
-    assert_eq!(stages, [Stage::Mm1]);
+    assert_eq!(stages, [RegistrationStage::Mm1]);
 }
 
 /// A member of two groups: an IKE SA for each.
@@ -143,7 +142,7 @@ fn two_registrations_at_once_do_not_end_each_other() {
         }
     }
     let stages: Vec<_> = ends(&script).iter().map(|end| end.stage).collect();
-    assert_eq!(stages, [Stage::Complete; 2]);
+    assert_eq!(stages, [RegistrationStage::Complete; 2]);
 }
 
 #[test]
@@ -158,7 +157,7 @@ fn a_member_that_never_gives_up_has_failed_all_the_same() {
     let [end] = ends(&script)[..] else {
         panic!("{:?}", script.out)
     };
-    assert_eq!((end.stage, end.retransmissions), (Stage::Mm1, 11));
+    assert_eq!((end.stage, end.retransmissions), (RegistrationStage::Mm1, 11));
 }
 
 #[test]
@@ -191,7 +190,10 @@ fn failures_are_counted_by_the_stage_they_ended_in() {
     let servers = &script.snapshot().groups["G1"].key_servers;
     let failed = &servers[&KS.parse().unwrap()].failed_at;
     let failed: Vec<_> = failed.iter().map(|(stage, count)| (*stage, *count)).collect();
-    assert_eq!(failed, [(Stage::Mm1, 1), (Stage::Auth, 1)]);
+    assert_eq!(
+        failed,
+        [(RegistrationStage::Mm1, 1), (RegistrationStage::Auth, 1)]
+    );
 }
 
 /// Nothing is known of either end: who asks first is the member.
@@ -239,7 +241,10 @@ fn several_pulls_in_one_phase_1_are_several_groups() {
         }
     }
     let kinds: Vec<_> = ends(&script).iter().map(|end| (end.stage, end.kind)).collect();
-    assert_eq!(kinds, [(Stage::Complete, RegistrationKind::Initial); 2]);
+    assert_eq!(
+        kinds,
+        [(RegistrationStage::Complete, RegistrationKind::Initial); 2]
+    );
     assert_eq!(script.count("registration_started"), 1);
     assert_eq!(script.count("re_registration"), 0);
 }
@@ -268,25 +273,28 @@ fn exchange2(script: &mut Script, exchange: u8, message_id: u32, answers: bool) 
     }
 }
 
-fn check_version2(exchanges: &[(u8, u32, bool)], expected: &[Stage]) {
+fn check_version2(exchanges: &[(u8, u32, bool)], expected: &[RegistrationStage]) {
     let mut script = script([group("G1")]);
     for &(exchange, message_id, answers) in exchanges {
         exchange2(&mut script, exchange, message_id, answers);
     }
     script.wait(31.0).advance();
-    let stages: Vec<Stage> = ends(&script).iter().map(|end| end.stage).collect();
+    let stages: Vec<RegistrationStage> = ends(&script).iter().map(|end| end.stage).collect();
     assert_eq!(stages, expected, "{exchanges:?}");
 }
 
 #[test]
 fn version_2_registers_by_either_exchange() {
-    check_version2(&[(34, 0, true), (39, 1, true)], &[Stage::Complete]);
-    check_version2(&[(34, 0, true), (35, 1, true), (40, 2, true)], &[Stage::Complete]);
-    check_version2(&[(34, 0, false)], &[Stage::SaInit]);
-    check_version2(&[(34, 0, true)], &[Stage::Auth]);
-    check_version2(&[(34, 0, true), (39, 1, false)], &[Stage::Auth]);
+    check_version2(&[(34, 0, true), (39, 1, true)], &[RegistrationStage::Complete]);
+    check_version2(
+        &[(34, 0, true), (35, 1, true), (40, 2, true)],
+        &[RegistrationStage::Complete],
+    );
+    check_version2(&[(34, 0, false)], &[RegistrationStage::SaInit]);
+    check_version2(&[(34, 0, true)], &[RegistrationStage::Auth]);
+    check_version2(&[(34, 0, true), (39, 1, false)], &[RegistrationStage::Auth]);
     check_version2(
         &[(34, 0, true), (35, 1, true), (40, 2, false)],
-        &[Stage::Registration],
+        &[RegistrationStage::Registration],
     );
 }

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::script::{KS, MULTICAST, Script, address, group, member, script};
 use crate::config::{GroupConfig, Retransmit};
-use crate::transition::{Evidence, Reason, Rekey, RekeyKind, Transport, What};
+use crate::transition::{ReRegistrationReason, Rekey, RekeyEvidence, RekeyKind, Transport, What};
 
 pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
     let rekeys = script.whats().filter_map(|what| match what {
@@ -209,11 +209,16 @@ fn a_missed_rekey_is_the_reason_to_register_again() {
         What::ReRegistration(again) => Some(again.reason),
         _ => None,
     });
-    assert_eq!(reason, Some(Reason::MissedRekey), "{:?}", script.out);
+    assert_eq!(
+        reason,
+        Some(ReRegistrationReason::MissedRekey),
+        "{:?}",
+        script.out
+    );
 }
 
 /// Rekeys every 55 minutes of an hour's TEK; then a member registers so long after the last one, which it may have taken.
-fn reason_after(wait: f64, taken: bool) -> Option<Reason> {
+fn reason_after(wait: f64, taken: bool) -> Option<ReRegistrationReason> {
     let hour = Some(Duration::from_hours(1));
     let mut script = script([GroupConfig {
         tek_lifetime: hour,
@@ -240,12 +245,16 @@ fn who_registers_before_the_replaced_tek_ends_missed_the_rekey() {
     for (wait, missed) in [(60.0, false), (130.0, true), (180.0, true), (250.0, false)] {
         let reason = reason_after(wait, false);
         assert_eq!(
-            reason == Some(Reason::MissedRekey),
+            reason == Some(ReRegistrationReason::MissedRekey),
             missed,
             "{wait} s: {reason:?}"
         );
         let reason = reason_after(wait, true);
-        assert_ne!(reason, Some(Reason::MissedRekey), "{wait} s, acknowledged");
+        assert_ne!(
+            reason,
+            Some(ReRegistrationReason::MissedRekey),
+            "{wait} s, acknowledged"
+        );
     }
 }
 
@@ -300,5 +309,8 @@ fn a_rekey_as_long_as_those_that_brought_a_kek_is_told_by_its_length() {
     }
     script.wait(60.0).advance();
     let last = rekeys(&script).pop().unwrap();
-    assert_eq!((last.kind, last.evidence), (RekeyKind::Kek, Evidence::Length));
+    assert_eq!(
+        (last.kind, last.evidence),
+        (RekeyKind::Kek, RekeyEvidence::Length)
+    );
 }

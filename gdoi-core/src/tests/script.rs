@@ -8,7 +8,7 @@ use std::vec::Vec;
 use gdoi_wire::isakmp::Header;
 
 use crate::config::GroupConfig;
-use crate::observation::{Blind, Esp, Loss, LossKind, Message, Site};
+use crate::observation::{Esp, Loss, LossKind, Message, OpenGap, Site};
 use crate::transition::{Transition, What};
 use crate::{Config, Limits, Observation, Snapshot, Timestamp, Tracker};
 
@@ -298,11 +298,11 @@ impl Script {
 
     /// Nothing has been watched for the last seconds, and is not yet.
     pub(super) fn still_blind(&mut self, seconds: f64) -> &mut Self {
-        let blind = Blind {
+        let blind = OpenGap {
             since: self.now.before(Duration::from_secs_f64(seconds)),
             until: self.now,
         };
-        self.observe(&Observation::Blind(blind))
+        self.observe(&Observation::OpenGap(blind))
     }
 
     /// Lets deadlines pass up to now.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::serial::{seconds, some_seconds};
 use super::words::{
-    Anomaly, BurstCharacter, Certainty, Evidence, Reason, RegistrationKind, RekeyKind, Source, Stage,
-    Transport, Verdict,
+    Anomaly, BurstCharacter, Certainty, LifetimeSource, ReRegistrationReason, RegistrationKind,
+    RegistrationStage, RekeyEvidence, RekeyKind, Transport, Verdict,
 };
 
 /// A pair of cookies: the SPI of a KEK (RFC 6407 §5.3) or the name of an IKE SA.
@@ -104,7 +104,7 @@ pub struct KekBehavior {
     /// Fewer than three cycles say so.
     pub provisional: bool,
     /// Where the lifetime is known from.
-    pub lifetime_source: Option<Source>,
+    pub lifetime_source: Option<LifetimeSource>,
 }
 
 /// Rekeys are sent under another KEK.
@@ -198,7 +198,7 @@ pub struct MemberLost {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ReRegistration {
     /// Why, as far as that can be told.
-    pub reason: Reason,
+    pub reason: ReRegistrationReason,
     /// Time since it last had registered, when that was seen.
     #[serde(rename = "since_last_seconds", serialize_with = "some_seconds")]
     pub since_last: Option<Duration>,
@@ -238,7 +238,7 @@ pub struct RegistrationStarted {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RegistrationEnd {
     /// Where it ended.
-    pub stage: Stage,
+    pub stage: RegistrationStage,
     /// From its first message to its last.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
@@ -258,7 +258,7 @@ pub struct Rekey {
     /// What it delivered.
     pub kind: RekeyKind,
     /// What that was told from.
-    pub evidence: Evidence,
+    pub evidence: RekeyEvidence,
     /// How it travelled.
     pub transport: Transport,
     /// Different destinations; 1 for multicast.
@@ -290,7 +290,7 @@ pub struct RekeyClassified {
     /// What it was.
     pub kind: RekeyKind,
     /// What that was told from.
-    pub evidence: Evidence,
+    pub evidence: RekeyEvidence,
     /// The KEK it was sent under.
     pub cookies: Cookies,
     /// How long ago it was sent.

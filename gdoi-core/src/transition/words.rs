@@ -71,7 +71,7 @@ impl RegistrationKind {
 /// Where a registration is, or where it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub enum RegistrationStage {
     /// The first message of main mode is not answered.
     Mm1,
     /// Main mode stops at its third or fourth message.
@@ -96,7 +96,7 @@ pub enum Stage {
     Complete,
 }
 
-impl Stage {
+impl RegistrationStage {
     /// The word for it in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl Stage {
 /// Why a member registers again, as far as that can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum ReRegistrationReason {
     /// Its KEK was about to expire, or just had.
     KekExpiry,
     /// It had not acknowledged a rekey.
@@ -150,7 +150,7 @@ pub enum Reason {
     Unknown,
 }
 
-impl Reason {
+impl ReRegistrationReason {
     /// The word for it in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -217,7 +217,7 @@ impl RekeyKind {
 /// What the kind of a rekey was told from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Evidence {
+pub enum RekeyEvidence {
     /// The next rekey had other cookies: this one delivered them.
     CookiesChanged,
     /// The next rekey had the same cookies: this one delivered no KEK.
@@ -232,7 +232,7 @@ pub enum Evidence {
     None,
 }
 
-impl Evidence {
+impl RekeyEvidence {
     /// The word for it in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -309,14 +309,14 @@ impl Verdict {
 /// Where a lifetime is known from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum LifetimeSource {
     /// The user said so.
     Configured,
     /// From how often it was renewed.
     Learned,
 }
 
-impl Source {
+impl LifetimeSource {
     /// The word for it in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {

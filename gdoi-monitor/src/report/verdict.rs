@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use gdoi_core::transition::{Cookies, KekBehavior, KekChanged, Source, Transition, Verdict, What};
+use gdoi_core::transition::{Cookies, KekBehavior, KekChanged, LifetimeSource, Transition, Verdict, What};
 use gdoi_core::{Snapshot, Timestamp};
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub(crate) struct Opinion<'a> {
     pub(crate) lead_seconds: Option<f64>,
     pub(crate) expected_lead_seconds: Option<f64>,
     pub(crate) lifetime_seconds: Option<f64>,
-    pub(crate) lifetime_source: Option<Source>,
+    pub(crate) lifetime_source: Option<LifetimeSource>,
     /// The verdict and its evidence, a sentence each.
     pub(crate) words: Vec<String>,
     /// The changes of KEK it rests on, oldest first.
@@ -174,8 +174,8 @@ fn words(opinion: &Opinion<'_>, double: u64) -> Vec<String> {
     }
     if let (Some(lifetime), Some(source)) = (opinion.lifetime_seconds, opinion.lifetime_source) {
         let source = match source {
-            Source::Configured => "as configured",
-            Source::Learned => "learned from how often it was renewed",
+            LifetimeSource::Configured => "as configured",
+            LifetimeSource::Learned => "learned from how often it was renewed",
         };
         words.push(format!("The KEK lives {lifetime} s, {source}."));
     }

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::observation::Esp;
-use crate::rules::data_plane::SUSPECTS;
-use crate::rules::data_plane::{LAG, SILENCE};
+use crate::rules::data_plane::MAX_SUSPECTED_SPIS;
+use crate::rules::data_plane::{ROLLOVER_WINDOW, SPI_IDLE_TIMEOUT};
 use crate::state::data_plane::SpiKey;
 use crate::state::id::GroupId;
 use crate::state::table::Id;
@@ -14,11 +14,11 @@ use crate::transition::{Spi, SpiChanged, SpiStale, Transition, What};
 
 impl Tracker {
     /// The one group whose rekey a new SPI may come from.
-    pub(super) fn suspect(&self, first: Timestamp) -> GroupId {
+    pub(super) fn suspect_group(&self, first: Timestamp) -> GroupId {
         let mut candidates = self.groups.iter().filter(|(id, group)| {
             let rekeyed = group.data.rekeyed;
-            let may = rekeyed.is_some_and(|at| at <= first && first.since(at) <= LAG);
-            id.known().is_some() && may && group.data.suspects < SUSPECTS
+            let may = rekeyed.is_some_and(|at| at <= first && first.since(at) <= ROLLOVER_WINDOW);
+            id.known().is_some() && may && group.data.suspects < MAX_SUSPECTED_SPIS
         });
         match (candidates.next(), candidates.next()) {
             (Some((id, _)), None) => id,
@@ -27,12 +27,14 @@ impl Tracker {
     }
 
     /// What a new SPI of a group may take the place of, at the same site, after a rekey.
-    pub(super) fn predecessor(&self, group: GroupId, key: SpiKey, first: Timestamp) -> Predecessors {
+    pub(super) fn find_predecessors(&self, group: GroupId, key: SpiKey, first: Timestamp) -> Predecessors {
         let own = self.groups.get(group).and_then(|group| group.data.rekeyed);
         // The rekeys of a configured group may still go by another name.
-        let other = || self.rekeyed_lately(group, first).map(|(_, at)| at);
+        let other = || self.recently_rekeyed_group(group, first).map(|(_, at)| at);
         let rekeyed = own.or_else(other);
-        let Some(rekeyed) = rekeyed.filter(|&at| group != GroupId::NONE && first.since(at) <= LAG) else {
+        let Some(rekeyed) =
+            rekeyed.filter(|&at| group != GroupId::NONE && first.since(at) <= ROLLOVER_WINDOW)
+        else {
             return Predecessors::default();
         };
         let Some(data) = self.groups.get(group).map(|group| &group.data) else {
@@ -44,7 +46,7 @@ impl Tracker {
                 continue;
             };
             let ours = spi != key.0 && (sent.group == group || sent.suspected == group);
-            let before = sent.first < rekeyed && sent.last.after(LAG) >= first;
+            let before = sent.first < rekeyed && sent.last.after(ROLLOVER_WINDOW) >= first;
             // Replaced at other sites by an SPI that this one never had: key servers that lost each other.
             let open = data
                 .replacement(spi)
@@ -58,7 +60,7 @@ impl Tracker {
     }
 
     /// A suspected succession is confirmed when the old SPI falls silent.
-    pub(super) fn confirm_succession(
+    pub(super) fn confirm_rollover(
         &mut self,
         now: Timestamp,
         id: Id,
@@ -81,7 +83,7 @@ impl Tracker {
         let silent = self
             .spis
             .get(old_id)
-            .is_some_and(|old| now.since(old.last) > SILENCE);
+            .is_some_and(|old| now.since(old.last) > SPI_IDLE_TIMEOUT);
         if !silent {
             return;
         }
@@ -90,11 +92,11 @@ impl Tracker {
                 sent.group = suspected;
             }
         }
-        self.rolled(now, suspected, key, Some(old), first, out);
+        self.on_rollover(now, suspected, key, Some(old), first, out);
     }
 
     /// A site of a group uses a new SPI.
-    pub(super) fn rolled(
+    pub(super) fn on_rollover(
         &mut self,
         now: Timestamp,
         id: GroupId,
@@ -124,7 +126,7 @@ impl Tracker {
     }
 
     /// A replaced SPI is still sent after both had their time.
-    pub(super) fn lags(
+    pub(super) fn check_stale_spi(
         &mut self,
         now: Timestamp,
         id: Id,

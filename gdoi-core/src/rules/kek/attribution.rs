@@ -4,25 +4,27 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::observation::host;
-use crate::state::group::Attribution;
+use crate::state::group::GroupMatch;
 use crate::state::id::{GroupId, Peer};
 use crate::state::table::Id;
 use crate::time::Timestamp;
-use crate::tracker::{Seen, Tracker};
+use crate::tracker::{Received, Tracker};
 use crate::transition::Transport;
 
 impl Tracker {
     /// The group whose rekeys a new KEK continues.
-    pub(super) fn belongs(&self, seen: Seen<'_>, transport: Transport, server: Id) -> Attribution {
+    pub(super) fn attribute_kek(&self, seen: Received<'_>, transport: Transport, server: Id) -> GroupMatch {
         match transport {
-            Transport::Multicast => self.by_rekey_address(seen.now, host(seen.message.destination), server),
-            Transport::Unicast => self.by_member(seen.now, Peer::new(seen.message.destination), server),
+            Transport::Multicast => {
+                self.match_by_rekey_address(seen.now, host(seen.message.destination), server)
+            }
+            Transport::Unicast => self.match_by_member(seen.now, Peer::new(seen.message.destination), server),
         }
     }
 
     /// Multicast: the group of that address, when this key server serves it, or its own has gone silent.
-    fn by_rekey_address(&self, now: Timestamp, address: IpAddr, server: Id) -> Attribution {
-        let mut found = Attribution::Nothing;
+    fn match_by_rekey_address(&self, now: Timestamp, address: IpAddr, server: Id) -> GroupMatch {
+        let mut found = GroupMatch::Nothing;
         for (id, group) in self.groups.iter() {
             if group.rekey_address != Some(address) {
                 continue;
@@ -34,23 +36,23 @@ impl Tracker {
             let silent = group
                 .rekeys
                 .last
-                .is_none_or(|last| now.since(last) > self.window(id) * 3);
+                .is_none_or(|last| now.since(last) > self.round_window(id) * 3);
             if ours {
-                return Attribution::One(id);
+                return GroupMatch::One(id);
             }
             if silent
                 && self
                     .rekey_interval(id)
                     .is_none_or(|interval| group_is_late(group, now, interval))
             {
-                found = Attribution::One(id);
+                found = GroupMatch::One(id);
             }
         }
         found
     }
 
     /// Unicast: the group of the member, told by the configuration, or by the rekeys it got before and their schedule.
-    fn by_member(&self, now: Timestamp, peer: Peer, server: Id) -> Attribution {
+    fn match_by_member(&self, now: Timestamp, peer: Peer, server: Id) -> GroupMatch {
         let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
         let is_unicast = |id: &GroupId| {
             let known = self.groups.config(*id, &self.config);
@@ -59,7 +61,7 @@ impl Tracker {
         let fitting = self.groups.fitting(groups, peer.ip(), &self.config);
         let configured: Vec<GroupId> = fitting.filter(is_unicast).collect();
         if let [only] = configured[..] {
-            return Attribution::One(only);
+            return GroupMatch::One(only);
         }
         let member = self.members.find(&peer).and_then(|id| self.members.get(id));
         let before: Vec<GroupId> = member.map_or_else(Vec::new, |member| {
@@ -68,24 +70,24 @@ impl Tracker {
         let due: Vec<GroupId> = before
             .iter()
             .copied()
-            .filter(|&id| self.is_due(now, id) == Some(true))
+            .filter(|&id| self.is_rekey_due(now, id) == Some(true))
             .collect();
-        let possible = |id: &&GroupId| self.is_due(now, **id) != Some(false);
+        let possible = |id: &&GroupId| self.is_rekey_due(now, **id) != Some(false);
         match (due.as_slice(), before.iter().filter(possible).count()) {
-            ([only], _) => Attribution::One(*only),
+            ([only], _) => GroupMatch::One(*only),
             // Nothing but one group is known of the member, and its schedule does not speak against it.
             ([], 1) if configured.is_empty() && before.len() == 1 => before
                 .first()
-                .map_or(Attribution::Nothing, |&only| Attribution::One(only)),
-            ([], 0) if configured.is_empty() => Attribution::Nothing,
-            _ => Attribution::Several,
+                .map_or(GroupMatch::Nothing, |&only| GroupMatch::One(only)),
+            ([], 0) if configured.is_empty() => GroupMatch::Nothing,
+            _ => GroupMatch::Several,
         }
     }
 
     /// Whether a rekey of this group is due now. `None` when its schedule is not known.
-    fn is_due(&self, now: Timestamp, id: GroupId) -> Option<bool> {
-        let expected = self.next_expected(id)?;
-        let slack = self.window(id) + self.rekey_interval(id)? / 50;
+    fn is_rekey_due(&self, now: Timestamp, id: GroupId) -> Option<bool> {
+        let expected = self.next_rekey_expected(id)?;
+        let slack = self.round_window(id) + self.rekey_interval(id)? / 50;
         Some(expected.before(slack) <= now)
     }
 }

@@ -8,14 +8,16 @@ use crate::state::table::Id;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
-use crate::transition::{Certainty, Cookies, KekChanged, KekExpired, KekOverAge, Source, Transition, What};
+use crate::transition::{
+    Certainty, Cookies, KekChanged, KekExpired, KekOverAge, LifetimeSource, Transition, What,
+};
 
 /// Slack of clocks and jitter.
-pub(crate) const SLACK: Duration = Duration::from_secs(15);
+pub(crate) const KEK_TIMING_SLACK: Duration = Duration::from_secs(15);
 
 impl Tracker {
     /// A KEK takes the place of another: the last rekey under the old one delivered it.
-    pub(crate) fn chain(
+    pub(crate) fn replace_kek(
         &mut self,
         now: Timestamp,
         group: GroupId,
@@ -35,14 +37,14 @@ impl Tracker {
             }
             self.settle_replaced(now, old, server, out);
         }
-        let blind = delivered.is_none_or(|at| self.losses.certainty(at, now) == Certainty::Uncertain);
+        let blind = delivered.is_none_or(|at| self.gaps.certainty(at, now) == Certainty::Uncertain);
         // While nothing was watched another rekey may have been the one.
         let current = self
             .groups
             .get(group)
             .is_some_and(|group| group.kek.current == Some(before));
         let certain = delivered.filter(|_| !blind && current);
-        let cycle = self.cycle(group, certain, server, now, out);
+        let cycle = self.on_kek_cycle(group, certain, server, now, out);
         let Some(line) = self.groups.get_mut(group).map(|group| &mut group.kek) else {
             return;
         };
@@ -64,24 +66,24 @@ impl Tracker {
             delivered: certain.map(|at| now.since(at)),
         });
         self.emit(now, Subject::server(group, server), what, out);
-        self.expect_expiry(group);
+        self.arm_kek_expiry(group);
     }
 
     /// The lifetime of a group's KEK.
-    pub(crate) fn kek_lifetime(&self, id: GroupId) -> Option<(Duration, Source)> {
+    pub(crate) fn kek_lifetime(&self, id: GroupId) -> Option<(Duration, LifetimeSource)> {
         let configured = self
             .groups
             .config(id, &self.config)
             .and_then(|known| known.kek_lifetime);
         match configured {
-            Some(lifetime) => Some((lifetime, Source::Configured)),
+            Some(lifetime) => Some((lifetime, LifetimeSource::Configured)),
             None => self
                 .groups
                 .get(id)?
                 .kek
                 .votes
                 .learned
-                .map(|lifetime| (lifetime, Source::Learned)),
+                .map(|lifetime| (lifetime, LifetimeSource::Learned)),
         }
     }
 
@@ -100,40 +102,38 @@ impl Tracker {
         Some((expiry.before(earliest), expiry.before(latest)))
     }
 
-    fn expect_expiry(&mut self, id: GroupId) {
+    fn arm_kek_expiry(&mut self, id: GroupId) {
         let Some(expiry) = self.kek_expiry(id) else {
             return;
         };
-        let due = expiry.after(SLACK + self.repeats(id));
-        let Self {
-            groups, deadlines, ..
-        } = self;
+        let due = expiry.after(KEK_TIMING_SLACK + self.repeats(id));
+        let Self { groups, timers, .. } = self;
         if let Some(group) = groups.get_mut(id) {
-            deadlines.arm(&mut group.kek.armed, Timer::Expiry(id), due);
+            timers.arm(&mut group.kek.timer, Timer::Expiry(id), due);
         }
     }
 
     /// Arms what a restored group waits for.
-    pub(crate) fn rearm_expiry(&mut self, id: GroupId) {
+    pub(crate) fn rearm_kek_expiry(&mut self, id: GroupId) {
         let done = self
             .groups
             .get(id)
             .is_none_or(|group| group.kek.expired || group.kek.over_age);
         if !done {
-            self.expect_expiry(id);
+            self.arm_kek_expiry(id);
         }
     }
 
     /// The lifetime of a group's KEK ended.
-    pub(crate) fn kek_expiry_due(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
+    pub(crate) fn on_kek_expiry(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
         if let Some(group) = self.groups.get_mut(id) {
-            group.kek.armed.fired();
+            group.kek.timer.clear();
         }
         let (Some(expiry), Some((lifetime, _))) = (self.kek_expiry(id), self.kek_lifetime(id)) else {
             return;
         };
-        if expiry.after(SLACK + self.repeats(id)) > now {
-            self.expect_expiry(id);
+        if expiry.after(KEK_TIMING_SLACK + self.repeats(id)) > now {
+            self.arm_kek_expiry(id);
             return;
         }
         let Some(group) = self.groups.get_mut(id) else {
@@ -152,14 +152,20 @@ impl Tracker {
         let what = What::KekExpired(KekExpired {
             cookies,
             lifetime,
-            certainty: self.losses.certainty(from, now),
+            certainty: self.gaps.certainty(from, now),
         });
         self.emit(now, Subject::group(id), what, out);
     }
 
     /// A KEK is used: is it too old for that?
-    pub(super) fn check_age(&mut self, now: Timestamp, id: Id, group: GroupId, out: &mut Vec<Transition>) {
-        let allowed = SLACK + self.repeats(group);
+    pub(super) fn check_kek_age(
+        &mut self,
+        now: Timestamp,
+        id: Id,
+        group: GroupId,
+        out: &mut Vec<Transition>,
+    ) {
+        let allowed = KEK_TIMING_SLACK + self.repeats(group);
         let (Some((lifetime, _)), Some(kek)) = (self.kek_lifetime(group), self.keks.get(id)) else {
             return;
         };

@@ -13,8 +13,14 @@ use crate::transition::{Cookies, GroupDiscovered, KekSplit, KeyServerChanged, Tr
 
 impl Tracker {
     /// A rekey came under a KEK that another one had taken the place of: both are in use.
-    pub(crate) fn used_again(&mut self, now: Timestamp, id: Id, group: GroupId, out: &mut Vec<Transition>) {
-        self.check_age(now, id, group, out);
+    pub(crate) fn check_kek_split(
+        &mut self,
+        now: Timestamp,
+        id: Id,
+        group: GroupId,
+        out: &mut Vec<Transition>,
+    ) {
+        self.check_kek_age(now, id, group, out);
         let Some(kek) = self.keks.get(id) else {
             return;
         };
@@ -107,11 +113,11 @@ impl Tracker {
 }
 
 /// Time between rekeys where it is not known.
-const INTERVAL: Duration = Duration::from_hours(1);
+const DEFAULT_REKEY_INTERVAL: Duration = Duration::from_hours(1);
 
 impl Tracker {
     /// A key server sent a rekey. It may have taken over; or two send them by turns, because they lost each other.
-    pub(crate) fn pushed_by(
+    pub(crate) fn on_push_sender(
         &mut self,
         now: Timestamp,
         id: GroupId,
@@ -121,7 +127,7 @@ impl Tracker {
     ) {
         self.groups.join(id, server, &mut self.servers);
         let used_by = self.keks.get_mut(kek).and_then(|kek| kek.server.replace(server));
-        let interval = self.rekey_interval(id).unwrap_or(INTERVAL);
+        let interval = self.rekey_interval(id).unwrap_or(DEFAULT_REKEY_INTERVAL);
         let Some(rekeys) = self.groups.get_mut(id).map(|group| &mut group.rekeys) else {
             return;
         };
@@ -134,7 +140,7 @@ impl Tracker {
         let rival_silent = rival.is_none_or(|(_, at)| now.since(*at) > interval + interval / 2);
         if rekeys.contested && rival_silent {
             rekeys.contested = false;
-            self.merged(now, id, out);
+            self.report_merged(now, id, out);
         } else if before != server
             && !rival_silent
             && returned.is_some_and(|at| now.since(at) <= interval * 3)
@@ -160,7 +166,7 @@ impl Tracker {
     }
 
     /// One of two key servers that lost each other went silent: the other has the group.
-    fn merged(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
+    fn report_merged(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
         let Some(line) = self.groups.get_mut(id).map(|group| &mut group.kek) else {
             return;
         };

@@ -15,7 +15,7 @@ use crate::transition::{BurstCharacter, Transition, What};
 
 impl Tracker {
     /// A registration began.
-    pub(crate) fn burst_started(
+    pub(crate) fn on_registration_started(
         &mut self,
         now: Timestamp,
         id: GroupId,
@@ -23,9 +23,7 @@ impl Tracker {
         out: &mut Vec<Transition>,
     ) {
         let expected = self.is_expiry_window(now, id);
-        let Self {
-            groups, deadlines, ..
-        } = self;
+        let Self { groups, timers, .. } = self;
         let Some(burst) = groups.get_mut(id).map(|group| &mut group.burst) else {
             return;
         };
@@ -45,13 +43,13 @@ impl Tracker {
         };
         burst.begin(now, character);
         let told = burst.told(now, character);
-        deadlines.arm(&mut burst.armed, Timer::Burst(id), next_bucket(now));
+        timers.arm(&mut burst.timer, Timer::Burst(id), next_bucket(now));
         let what = What::RegistrationBurstStarted(told);
         self.emit(now, Subject::group(id), what, out);
     }
 
     /// A registration ended.
-    pub(crate) fn burst_ended_one(&mut self, now: Timestamp, id: GroupId, well: bool) {
+    pub(crate) fn on_registration_ended(&mut self, now: Timestamp, id: GroupId, well: bool) {
         if let Some(burst) = self.groups.get_mut(id).map(|group| &mut group.burst) {
             burst.roll(now);
             burst.count(if well { COMPLETED } else { FAILED });
@@ -59,16 +57,14 @@ impl Tracker {
     }
 
     /// Looks whether a burst is over.
-    pub(crate) fn burst_due(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
-        let Self {
-            groups, deadlines, ..
-        } = self;
+    pub(crate) fn on_burst_timer(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
+        let Self { groups, timers, .. } = self;
         let Some(burst) = groups.get_mut(id).map(|group| &mut group.burst) else {
             return;
         };
-        burst.armed.fired();
+        burst.timer.clear();
         if !burst.is_over(now) {
-            deadlines.arm(&mut burst.armed, Timer::Burst(id), next_bucket(now));
+            timers.arm(&mut burst.timer, Timer::Burst(id), next_bucket(now));
             return;
         }
         let failing = burst.sum.failed.saturating_mul(5) > burst.sum.started;
@@ -84,13 +80,11 @@ impl Tracker {
     /// Arms what a restored burst waits for.
     pub(crate) fn rearm_burst(&mut self, id: GroupId) {
         let now = self.now;
-        let Self {
-            groups, deadlines, ..
-        } = self;
+        let Self { groups, timers, .. } = self;
         if let Some(burst) = groups.get_mut(id).map(|group| &mut group.burst)
             && burst.active
         {
-            deadlines.arm(&mut burst.armed, Timer::Burst(id), next_bucket(now));
+            timers.arm(&mut burst.timer, Timer::Burst(id), next_bucket(now));
         }
     }
 }

@@ -7,86 +7,88 @@ use gdoi_wire::Exchange;
 
 use crate::state::counters::count;
 use crate::state::id::Peer;
-use crate::state::ike_sa::{Association, Attempts, HOPELESS, Mode, Pull, step};
+use crate::state::ike_sa::{
+    IkeMode, IkeSa, MIN_UNANSWERED_RETRANSMISSIONS, Pull, RegistrationAttempts, step,
+};
 use crate::state::member::Member;
 use crate::state::table::Id;
-use crate::state::timers::{Armed, Timer};
+use crate::state::timers::{Timer, TimerSlot};
 use crate::time::Timestamp;
-use crate::tracker::{Booking, Subject, Tracker};
+use crate::tracker::{Attribution, Subject, Tracker};
 use crate::transition::{
-    Certainty, ReRegistration, RegistrationEnd, RegistrationKind, RegistrationStarted, Stage, Transition,
-    What,
+    Certainty, ReRegistration, RegistrationEnd, RegistrationKind, RegistrationStage, RegistrationStarted,
+    Transition, What,
 };
 
 /// The domain of interpretation of GDOI (RFC 6407 §2.1).
-const DOI_GROUP: u32 = 2;
+const DOI_GDOI: u32 = 2;
 
 /// Silence between two attempts after which they are not for the same cause.
-const PAUSE: Duration = Duration::from_mins(5);
+const ATTEMPT_GAP: Duration = Duration::from_mins(5);
 
 /// Unanswered registrations of strangers that are announced in ten seconds.
-const STRANGERS: u32 = 256;
+const STRANGER_REPORT_LIMIT: u32 = 256;
 
 impl Tracker {
     /// Says that a registration begins, where it is clear that this is one.
     ///
     /// A phase 1 for something else looks the same; what tells is the domain of interpretation, a key server that is
     /// known as one, or (`proof`) a message that only a registration has.
-    pub(super) fn announce(
+    pub(super) fn report_started(
         &mut self,
         now: Timestamp,
         id: Id,
-        booking: Booking,
+        booking: Attribution,
         proof: bool,
         out: &mut Vec<Transition>,
     ) {
-        let Some(association) = self.associations.get(id) else {
+        let Some(association) = self.ike_sas.get(id) else {
             return;
         };
         if association.announced || !(proof || self.is_registration(association)) {
             return;
         }
         let is_answered = proof || association.saw(step::SECOND);
-        if !is_answered && !self.may_announce(now, id) {
+        if !is_answered && !self.may_report_unanswered(now, id) {
             return;
         }
-        let Some(association) = self.associations.get(id) else {
+        let Some(association) = self.ike_sas.get(id) else {
             return;
         };
         let (member, server, mode) = (association.member, association.server, association.mode);
         let kind = self.kind_of(member, server);
         self.supersede(now, id, out);
-        if let Some(association) = self.associations.get_mut(id) {
+        if let Some(association) = self.ike_sas.get_mut(id) {
             association.announced = true;
             association.kind = kind;
         }
         let exchange = match mode {
-            Mode::Main => Exchange::MainMode,
-            Mode::Aggressive => Exchange::Aggressive,
-            Mode::Ikev2 => Exchange::IkeSaInit,
+            IkeMode::Main => Exchange::MainMode,
+            IkeMode::Aggressive => Exchange::Aggressive,
+            IkeMode::Ikev2 => Exchange::IkeSaInit,
         };
         let what = What::RegistrationStarted(RegistrationStarted { exchange, kind });
         self.emit(now, Subject::member(booking.group, server, member), what, out);
-        self.burst_started(now, booking.group, member, out);
+        self.on_registration_started(now, booking.group, member, out);
     }
 
     /// Whether a registration that nobody has answered yet may be announced: that of a member always, those of
     /// strangers as long as they are few. The rest are announced when they are answered.
-    fn may_announce(&mut self, now: Timestamp, id: Id) -> bool {
-        let member = self.associations.get(id).map(|association| association.member);
+    fn may_report_unanswered(&mut self, now: Timestamp, id: Id) -> bool {
+        let member = self.ike_sas.get(id).map(|association| association.member);
         let is_known = member.is_some_and(|member| self.members.find(&member).is_some());
-        let may = is_known || self.announced.take(now, STRANGERS);
-        self.unannounced += u64::from(!may);
+        let may = is_known || self.stranger_reports.allow(now, STRANGER_REPORT_LIMIT);
+        self.unreported_registrations += u64::from(!may);
         may
     }
 
     /// Whether an IKE SA is for a registration.
-    fn is_registration(&self, association: &Association) -> bool {
+    fn is_registration(&self, association: &IkeSa) -> bool {
         // Cooperating key servers have IKE SAs between them.
-        if self.is_proven(association.member.ip()) {
+        if self.is_proven_key_server(association.member.ip()) {
             return false;
         }
-        association.doi == Some(DOI_GROUP) || self.servers.get(association.server).is_some_and(|s| s.proven)
+        association.doi == Some(DOI_GDOI) || self.servers.get(association.server).is_some_and(|s| s.proven)
     }
 
     /// A member that may be in several groups of this key server registers for each of them.
@@ -107,21 +109,21 @@ impl Tracker {
     /// A new attempt of a member ends the one before it, which it has given up; unless that one is on its way: a member
     /// of several groups may register in all of them at once.
     fn supersede(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
-        let Some(association) = self.associations.get(id) else {
+        let Some(association) = self.ike_sas.get(id) else {
             return;
         };
         let key = (association.member, association.server_address);
         let begun = association.begun;
-        let Some(cookie) = self.associations.key(id) else {
+        let Some(cookie) = self.ike_sas.key(id) else {
             return;
         };
         let attempts = match self.attempts.find(&key) {
             Some(known) => known,
-            None => self.attempts.insert(key, Attempts::default()).id,
+            None => self.attempts.insert(key, RegistrationAttempts::default()).id,
         };
         self.attempts.touch(attempts);
         if let Some(attempts) = self.attempts.get_mut(attempts) {
-            if begun.since(attempts.latest) > PAUSE {
+            if begun.since(attempts.latest) > ATTEMPT_GAP {
                 attempts.since = begun;
             }
             attempts.latest = attempts.latest.max(begun);
@@ -133,16 +135,16 @@ impl Tracker {
             .and_then(|attempts| core::mem::replace(&mut attempts.current, current));
         if let Some((old, old_cookie)) = before
             && old != id
-            && self.associations.key(old) == Some(old_cookie)
-            && self.associations.get(old).is_some_and(|old| old.is_stuck(now))
+            && self.ike_sas.key(old) == Some(old_cookie)
+            && self.ike_sas.get(old).is_some_and(|old| old.is_stuck(now))
         {
-            self.give_up(now, old, out);
+            self.fail_registration(now, old, out);
         }
     }
 
     /// The last message of a PULL, or of its likes, was seen.
-    pub(super) fn complete(&mut self, now: Timestamp, id: Id, message_id: u32, out: &mut Vec<Transition>) {
-        let Some(association) = self.associations.get(id) else {
+    pub(super) fn on_complete(&mut self, now: Timestamp, id: Id, message_id: u32, out: &mut Vec<Transition>) {
+        let Some(association) = self.ike_sas.get(id) else {
             return;
         };
         let (peer, address) = (association.member, association.server_address);
@@ -151,13 +153,13 @@ impl Tracker {
         if let Some(server) = self.servers.get_mut(server) {
             server.proven = true;
         }
-        let booking = self.book(server, peer);
-        self.announce(now, id, booking, true, out);
+        let booking = self.attribution_of(server, peer);
+        self.report_started(now, id, booking, true, out);
         let failed = self
             .attempts
             .find(&(peer, address))
             .and_then(|at| self.attempts.remove(at));
-        let Some(association) = self.associations.get_mut(id) else {
+        let Some(association) = self.ike_sas.get_mut(id) else {
             return;
         };
         association.server = server;
@@ -174,7 +176,7 @@ impl Tracker {
         association.ended = true;
         association.completed = association.completed.saturating_add(1);
         let end = RegistrationEnd {
-            stage: Stage::Complete,
+            stage: RegistrationStage::Complete,
             duration: now.since(began),
             attempts: failed
                 .map_or(0, |(_, attempts)| attempts.failed)
@@ -186,13 +188,13 @@ impl Tracker {
         association.retransmissions = 0;
         if first && end.kind == RegistrationKind::ReRegistration {
             let tried = failed.map_or(tried, |(_, attempts)| attempts.since);
-            self.re_registered(now, tried, Subject::member(booking.group, server, peer), out);
+            self.report_re_registration(now, tried, Subject::member(booking.group, server, peer), out);
         }
-        self.registered(now, peer, booking, end, first, out);
+        self.report_completed(now, peer, booking, end, first, out);
     }
 
     /// Says why a member registered again, as far as that can be told. It has tried since `tried`.
-    fn re_registered(
+    fn report_re_registration(
         &mut self,
         now: Timestamp,
         tried: Timestamp,
@@ -215,11 +217,11 @@ impl Tracker {
         self.emit(now, subject, What::ReRegistration(what), out);
     }
 
-    fn registered(
+    fn report_completed(
         &mut self,
         now: Timestamp,
         peer: Peer,
-        booking: Booking,
+        booking: Attribution,
         end: RegistrationEnd,
         first: bool,
         out: &mut Vec<Transition>,
@@ -243,9 +245,9 @@ impl Tracker {
             member.register(now);
             member.server = Some(booking.server);
         }
-        self.burst_ended_one(now, booking.group, true);
+        self.on_registration_ended(now, booking.group, true);
         if first {
-            self.double_re_registration(now, booking.group, id, out);
+            self.check_double_registration(now, booking.group, id, out);
         }
     }
 
@@ -265,24 +267,24 @@ const DOI_IPSEC: u32 = 1;
 
 impl Tracker {
     /// Nothing came for too long.
-    pub(crate) fn association_due(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
-        let Some(association) = self.associations.get_mut(id) else {
+    pub(crate) fn on_ike_sa_timer(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(association) = self.ike_sas.get_mut(id) else {
             return;
         };
-        association.armed.fired();
+        association.timer.clear();
         if association.due() > now {
-            self.watch(id);
+            self.arm_ike_sa_timer(id);
         } else if association.ended {
-            self.associations.remove(id);
+            self.ike_sas.remove(id);
         } else {
-            self.give_up(now, id, out);
-            self.watch(id);
+            self.fail_registration(now, id, out);
+            self.arm_ike_sa_timer(id);
         }
     }
 
     /// Ends a registration that was not completed, and says so where that is certain.
-    pub(super) fn give_up(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
-        let Some(association) = self.associations.get_mut(id) else {
+    pub(super) fn fail_registration(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(association) = self.ike_sas.get_mut(id) else {
             return;
         };
         if association.ended {
@@ -308,15 +310,15 @@ impl Tracker {
         };
         let begun = association.begun;
         let unheard = association.steps & !step::FIRST == 0;
-        if end.stage == Stage::Complete {
+        if end.stage == RegistrationStage::Complete {
             return;
         }
-        end.certainty = self.losses.certainty(begun, now);
-        end.attempts = self.failed_attempts(peer, address);
-        self.failed(now, peer, server, end, unheard, out);
+        end.certainty = self.gaps.certainty(begun, now);
+        end.attempts = self.count_failed_attempt(peer, address);
+        self.report_failed(now, peer, server, end, unheard, out);
     }
 
-    fn failed(
+    fn report_failed(
         &mut self,
         now: Timestamp,
         peer: Peer,
@@ -325,7 +327,7 @@ impl Tracker {
         unheard: bool,
         out: &mut Vec<Transition>,
     ) {
-        let booking = self.book(server, peer);
+        let booking = self.attribution_of(server, peer);
         let subject = Subject::member(booking.group, server, peer);
         self.emit(now, subject, What::RegistrationFailed(end), out);
         if let Some(server) = self.servers.get_mut(server) {
@@ -340,11 +342,11 @@ impl Tracker {
         if let Some(member) = self.members.find(&peer).and_then(|id| self.members.get_mut(id)) {
             member.failures = member.failures.saturating_add(1);
         }
-        self.burst_ended_one(now, booking.group, false);
+        self.on_registration_ended(now, booking.group, false);
     }
 
     /// Counts one more failed attempt of a member in a row.
-    fn failed_attempts(&mut self, peer: Peer, address: core::net::IpAddr) -> u32 {
+    fn count_failed_attempt(&mut self, peer: Peer, address: core::net::IpAddr) -> u32 {
         let known = self.attempts.find(&(peer, address));
         let Some(attempts) = known.and_then(|id| self.attempts.get_mut(id)) else {
             return 1;
@@ -354,29 +356,25 @@ impl Tracker {
     }
 
     /// The end of watching: what was repeated in vain counts as failed, of the rest nothing is said.
-    pub(crate) fn finish_associations(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
-        for id in self.associations.ids() {
-            let hopeless = |association: &Association| association.unanswered >= HOPELESS;
-            if self.associations.get(id).is_some_and(hopeless) {
-                self.give_up(now, id, out);
+    pub(crate) fn finish_registrations(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        for id in self.ike_sas.ids() {
+            let hopeless = |association: &IkeSa| association.unanswered >= MIN_UNANSWERED_RETRANSMISSIONS;
+            if self.ike_sas.get(id).is_some_and(hopeless) {
+                self.fail_registration(now, id, out);
             }
         }
     }
 
     /// Wakes an IKE SA when it has been silent for too long.
-    pub(crate) fn watch(&mut self, id: Id) {
-        let Self {
-            associations,
-            deadlines,
-            ..
-        } = self;
-        if let Some(association) = associations.get_mut(id) {
+    pub(crate) fn arm_ike_sa_timer(&mut self, id: Id) {
+        let Self { ike_sas, timers, .. } = self;
+        if let Some(association) = ike_sas.get_mut(id) {
             let due = association.due();
-            deadlines.arm(&mut association.armed, Timer::Association(id), due);
+            timers.arm(&mut association.timer, Timer::IkeSa(id), due);
         }
     }
 
-    pub(super) fn unwatch(&mut self, id: Id, armed: &mut Armed) {
-        self.deadlines.disarm(armed, Timer::Association(id));
+    pub(super) fn disarm_ike_sa_timer(&mut self, id: Id, slot: &mut TimerSlot) {
+        self.timers.disarm(slot, Timer::IkeSa(id));
     }
 }

@@ -8,20 +8,20 @@ use crate::state::member::Member;
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
-use crate::transition::{DoubleReregistration, Reason, Transition, Verdict, What};
+use crate::transition::{DoubleReregistration, ReRegistrationReason, Transition, Verdict, What};
 
 /// Slack around the windows in which members register again.
-const SLACK: Duration = Duration::from_mins(1);
+const REGISTRATION_WINDOW_SLACK: Duration = Duration::from_mins(1);
 /// How long after the expiry of its KEK a member registers at the latest.
-const AFTER: Duration = Duration::from_mins(3);
+const EXPIRY_AFTERMATH: Duration = Duration::from_mins(3);
 /// Time that a registration takes, and clocks differ.
-const REGISTERING: Duration = Duration::from_secs(15);
+const REGISTRATION_TIME: Duration = Duration::from_secs(15);
 /// How long after a deletion, or a rekey out of schedule, members register because of it.
-const FORCED: Duration = Duration::from_mins(5);
+const FORCED_WINDOW: Duration = Duration::from_mins(5);
 
 impl Tracker {
     /// A member registered: had it, for the same expiry of a KEK, registered before?
-    pub(crate) fn double_re_registration(
+    pub(crate) fn check_double_registration(
         &mut self,
         now: Timestamp,
         id: GroupId,
@@ -42,8 +42,9 @@ impl Tracker {
             return;
         };
         let doubled = expiries.into_iter().find_map(|expiry| {
-            let after = expiry <= now && now <= expiry.after(AFTER) && state.doubled != Some(expiry);
-            let window = expiry.before(lifetime / 20 + SLACK);
+            let after =
+                expiry <= now && now <= expiry.after(EXPIRY_AFTERMATH) && state.doubled != Some(expiry);
+            let window = expiry.before(lifetime / 20 + REGISTRATION_WINDOW_SLACK);
             let before =
                 state.registered_in(window, Timestamp::from_nanos(expiry.as_nanos().saturating_sub(1)));
             before.filter(|_| after).map(|before| (expiry, before))
@@ -73,9 +74,14 @@ impl Tracker {
     }
 
     /// Why a member registers again, as it began to do at `now`.
-    pub(crate) fn reason(&self, now: Timestamp, id: GroupId, member: Option<&Member>) -> Reason {
+    pub(crate) fn reason(
+        &self,
+        now: Timestamp,
+        id: GroupId,
+        member: Option<&Member>,
+    ) -> ReRegistrationReason {
         if member.is_some_and(|member| member.unacknowledged > 0 || member.lost) {
-            return Reason::MissedRekey;
+            return ReRegistrationReason::MissedRekey;
         }
         let (kek, tek) = (self.kek_ends(id), self.tek_ends(id));
         let (kek_ends, tek_ends) = (expires_around(now, kek), expires_around(now, tek));
@@ -86,23 +92,23 @@ impl Tracker {
             self.missed_tek(now, id, member)
         };
         if missed {
-            return Reason::MissedRekey;
+            return ReRegistrationReason::MissedRekey;
         }
         match (kek_ends, tek_ends) {
-            (true, true) => return Reason::TekOrKekExpiry,
-            (true, false) => return Reason::KekExpiry,
-            (false, true) => return Reason::TekExpiry,
+            (true, true) => return ReRegistrationReason::TekOrKekExpiry,
+            (true, false) => return ReRegistrationReason::KekExpiry,
+            (false, true) => return ReRegistrationReason::TekExpiry,
             (false, false) => {}
         }
         let deleted = self.groups.get(id).and_then(|group| group.rekeys.deleted);
-        if deleted.is_some_and(|at| now.since(at) <= FORCED) {
-            return Reason::Forced;
+        if deleted.is_some_and(|at| now.since(at) <= FORCED_WINDOW) {
+            return ReRegistrationReason::Forced;
         }
         // Only where both lifetimes are known can it be said that nothing was due.
         if kek.is_some() && tek.is_some() {
-            Reason::Reload
+            ReRegistrationReason::Reload
         } else {
-            Reason::Unknown
+            ReRegistrationReason::Unknown
         }
     }
 
@@ -126,11 +132,11 @@ impl Tracker {
             None => last.after(self.tek_lead(id, lifetime)),
         };
         let latest = (lifetime * 3 / 100).max(Duration::from_mins(1));
-        let earliest = end.before(latest + lifetime / 50 + REGISTERING);
+        let earliest = end.before(latest + lifetime / 50 + REGISTRATION_TIME);
         // Who registered in vain, before this rekey was sent, does so again soon after the end.
         let until = match member.registered_in(earliest, last) {
-            Some(_) => end.after(SLACK),
-            None => end.before(latest).after(REGISTERING),
+            Some(_) => end.after(REGISTRATION_WINDOW_SLACK),
+            None => end.before(latest).after(REGISTRATION_TIME),
         };
         !member.has_taken(last, now) && earliest <= now && now <= until
     }
@@ -140,7 +146,7 @@ impl Tracker {
         let (Some((end, lifetime)), Some(member)) = (self.kek_ends(id), member) else {
             return false;
         };
-        let renewed = end.before(self.kek_lead(id, lifetime) + SLACK + REGISTERING);
+        let renewed = end.before(self.kek_lead(id, lifetime) + REGISTRATION_WINDOW_SLACK + REGISTRATION_TIME);
         let last = self.groups.get(id).and_then(|group| group.rekeys.last);
         last.is_some_and(|last| renewed <= last && last <= now && !member.has_taken(last, now))
     }
@@ -171,5 +177,7 @@ impl Tracker {
 }
 
 fn expires_around(now: Timestamp, ends: Option<(Timestamp, Duration)>) -> bool {
-    ends.is_some_and(|(end, lifetime)| end.before(lifetime / 20 + SLACK) <= now && now <= end.after(AFTER))
+    ends.is_some_and(|(end, lifetime)| {
+        end.before(lifetime / 20 + REGISTRATION_WINDOW_SLACK) <= now && now <= end.after(EXPIRY_AFTERMATH)
+    })
 }

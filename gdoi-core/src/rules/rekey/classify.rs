@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use crate::state::id::GroupId;
-use crate::state::rekey::Event;
+use crate::state::rekey::RekeyRound;
 use crate::state::table::Id;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
-use crate::transition::{Evidence, RekeyClassified, RekeyKind, Transition, What};
+use crate::transition::{RekeyClassified, RekeyEvidence, RekeyKind, Transition, What};
 
 impl Tracker {
     /// Another rekey of the same key server came under the same cookies: those before it delivered no KEK.
@@ -15,10 +15,10 @@ impl Tracker {
         let mut settled = Vec::new();
         if let Some(kek) = self.keks.get_mut(id) {
             for event in kek.events.iter_mut().filter(|event| event.server == server) {
-                settled.extend(event.settle(RekeyKind::Tek, Evidence::CookiesKept));
+                settled.extend(event.settle(RekeyKind::Tek, RekeyEvidence::CookiesKept));
             }
         }
-        self.tell_settled(now, id, &settled, out);
+        self.report_settled(now, id, &settled, out);
     }
 
     /// A key server uses another KEK: its last rekey under the old one delivered it.
@@ -30,41 +30,41 @@ impl Tracker {
         if let Some(kek) = self.keks.get_mut(id) {
             for event in &mut kek.events {
                 if event.number == delivery {
-                    settled.extend(event.settle(RekeyKind::Kek, Evidence::CookiesChanged));
+                    settled.extend(event.settle(RekeyKind::Kek, RekeyEvidence::CookiesChanged));
                 } else if event.number < delivery {
-                    settled.extend(event.settle(RekeyKind::Tek, Evidence::CookiesKept));
+                    settled.extend(event.settle(RekeyKind::Tek, RekeyEvidence::CookiesKept));
                 }
             }
         }
-        self.tell_settled(now, id, &settled, out);
+        self.report_settled(now, id, &settled, out);
     }
 
     /// The last rekey of a key server under a KEK that can have delivered the next; of any, when it sent none.
-    pub(crate) fn delivery(&self, id: Id, server: Id) -> Option<&Event> {
+    pub(crate) fn delivery(&self, id: Id, server: Id) -> Option<&RekeyRound> {
         let events = &self.keks.get(id)?.events;
         let own = events.iter().rfind(|event| event.server == server);
         // A deletion before the change: members got the new KEK by registering again.
         own.or(events.last()).filter(|event| !event.is_delete())
     }
 
-    fn tell_settled(&mut self, now: Timestamp, id: Id, settled: &[Event], out: &mut Vec<Transition>) {
+    fn report_settled(&mut self, now: Timestamp, id: Id, settled: &[RekeyRound], out: &mut Vec<Transition>) {
         for event in settled {
             if let Some((kind, evidence)) = event.kind {
-                self.settled(now, id, event, kind, evidence, out);
+                self.report_reclassified(now, id, event, kind, evidence, out);
             }
         }
-        self.close_due(now, id, out);
-        self.tell_ripe(now, id, out);
-        self.watch_kek(id);
+        self.close_rounds(now, id, out);
+        self.report_ready(now, id, out);
+        self.arm_kek_timer(id);
     }
 
-    fn settled(
+    fn report_reclassified(
         &mut self,
         now: Timestamp,
         id: Id,
-        event: &Event,
+        event: &RekeyRound,
         kind: RekeyKind,
-        evidence: Evidence,
+        evidence: RekeyEvidence,
         out: &mut Vec<Transition>,
     ) {
         let Some(kek) = self.keks.get(id) else {
@@ -89,7 +89,7 @@ impl Tracker {
     }
 
     /// What a new rekey delivers, where its length alone tells.
-    pub(crate) fn guess(&self, group: GroupId, event: &mut Event) {
+    pub(crate) fn guess_delete(&self, group: GroupId, event: &mut RekeyRound) {
         let Some(rekeys) = self.groups.get(group).map(|group| &group.rekeys) else {
             return;
         };
@@ -97,12 +97,12 @@ impl Tracker {
             .shortest
             .is_some_and(|shortest| event.length * 10 <= shortest * 7);
         if event.is_delete_by_length() && far_shorter {
-            event.kind = Some((RekeyKind::Delete, Evidence::Length));
+            event.kind = Some((RekeyKind::Delete, RekeyEvidence::Length));
         }
     }
 
     /// The end of watching: the last, far shorter rekey of a chain deleted the keys.
-    pub(super) fn end_chain(&mut self, id: Id) {
+    pub(super) fn classify_last_of_chain(&mut self, id: Id) {
         let Some(kek) = self.keks.get(id) else {
             return;
         };
@@ -115,7 +115,7 @@ impl Tracker {
             && events > 3
             && shortest.is_some_and(|shortest| last.length * 10 <= shortest * 6)
         {
-            last.kind = Some((RekeyKind::Delete, Evidence::LastOfChain));
+            last.kind = Some((RekeyKind::Delete, RekeyEvidence::LastOfChain));
         }
     }
 }

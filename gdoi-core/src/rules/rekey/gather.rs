@@ -6,15 +6,15 @@ use core::time::Duration;
 use gdoi_wire::Exchange;
 
 use crate::state::id::{GroupId, Peer};
-use crate::state::rekey::{Event, Under};
+use crate::state::rekey::{RekeyRound, RekeySa};
 use crate::state::table::Id;
 use crate::time::Timestamp;
-use crate::tracker::{Seen, Tracker};
+use crate::tracker::{Received, Tracker};
 use crate::transition::{Transition, Transport};
 
 /// What one message of a rekey is to the rekeys before it.
 #[derive(Clone, Copy)]
-enum Place {
+enum RoundLookup {
     /// Part of the event at this index.
     In(usize),
     /// A repeat of one that is long over.
@@ -27,7 +27,7 @@ impl Tracker {
     /// Adds a message to the rekey it belongs to.
     pub(super) fn gather(
         &mut self,
-        seen: Seen<'_>,
+        seen: Received<'_>,
         id: Id,
         group: GroupId,
         server: Id,
@@ -39,7 +39,7 @@ impl Tracker {
             .get(id)
             .is_some_and(|kek| kek.transport == Transport::Unicast);
         let member = if unicast {
-            let recipient = self.recipient(seen.now, Peer::new(seen.message.destination), group);
+            let recipient = self.admit_recipient(seen.now, Peer::new(seen.message.destination), group);
             if recipient.is_none() {
                 return;
             }
@@ -47,21 +47,21 @@ impl Tracker {
         } else {
             None
         };
-        let place = self.place(seen, id, digest, member);
+        let place = self.match_round(seen, id, digest, member);
         let at = match place {
-            Place::In(at) => at,
-            Place::Late => {
-                self.repeated_rekey(group, seen.exchange);
+            RoundLookup::In(at) => at,
+            RoundLookup::Late => {
+                self.count_rekey_retransmission(group, seen.exchange);
                 return;
             }
-            Place::New => {
-                self.open_event(seen, id, group, server, out);
+            RoundLookup::New => {
+                self.open_round(seen, id, group, server, out);
                 self.keks
                     .get(id)
                     .map_or(0, |kek| kek.events.len().saturating_sub(1))
             }
         };
-        let new = matches!(place, Place::New);
+        let new = matches!(place, RoundLookup::New);
         let number = self
             .keks
             .get(id)
@@ -69,7 +69,7 @@ impl Tracker {
             .map_or(0, |event| event.number);
         let before = self.last_sent(id, at, member);
         let first_for_member = match member {
-            Some(member) => self.sent_to(seen.now, id, group, server, member, number),
+            Some(member) => self.mark_sent(seen.now, id, group, server, member, number),
             None => new,
         };
         let known = self
@@ -78,7 +78,7 @@ impl Tracker {
             .and_then(|kek| kek.events.get(at))
             .is_some_and(|event| event.has(digest));
         // The network doubled it: no key server repeats so fast.
-        if !first_for_member && known && seen.now.since(before) < COPY {
+        if !first_for_member && known && seen.now.since(before) < DUPLICATE_WINDOW {
             // What comes next is compared with the message, not with its copy.
             if let Some(member) = member.and_then(|id| self.members.get_mut(id)) {
                 member.rekeyed = Some(before);
@@ -86,7 +86,7 @@ impl Tracker {
             return;
         }
         if !first_for_member {
-            self.repeated_rekey(group, seen.exchange);
+            self.count_rekey_retransmission(group, seen.exchange);
         }
         let Some(event) = self.keks.get_mut(id).and_then(|kek| kek.events.get_mut(at)) else {
             return;
@@ -107,7 +107,7 @@ impl Tracker {
 
     /// The member that a rekey is sent to, known or new. `None` when there is no room for it, and it is only counted:
     /// whoever sends what nobody configured to everywhere must not push out the members of groups.
-    fn recipient(&mut self, now: Timestamp, peer: Peer, group: GroupId) -> Option<Id> {
+    fn admit_recipient(&mut self, now: Timestamp, peer: Peer, group: GroupId) -> Option<Id> {
         let has_room = !self.members.is_full()
             || self.members.find(&peer).is_some()
             || self.groups.config(group, &self.config).is_some();
@@ -131,7 +131,7 @@ impl Tracker {
         sent.unwrap_or_default()
     }
 
-    pub(super) fn repeated_rekey(&mut self, group: GroupId, exchange: Exchange) {
+    pub(super) fn count_rekey_retransmission(&mut self, group: GroupId, exchange: Exchange) {
         if let Some(group) = self.groups.get_mut(group) {
             group.rekeys.retransmissions = group.rekeys.retransmissions.saturating_add(1);
             group.retransmissions.add(exchange);
@@ -139,7 +139,7 @@ impl Tracker {
     }
 
     /// A member is sent a rekey. Whether this is the first message of it that goes there.
-    pub(super) fn sent_to(
+    pub(super) fn mark_sent(
         &mut self,
         now: Timestamp,
         kek: Id,
@@ -170,18 +170,18 @@ impl Tracker {
     }
 
     /// Which rekey a message belongs to.
-    fn place(&self, seen: Seen<'_>, id: Id, digest: u64, member: Option<Id>) -> Place {
+    fn match_round(&self, seen: Received<'_>, id: Id, digest: u64, member: Option<Id>) -> RoundLookup {
         let Some(kek) = self.keks.get(id) else {
-            return Place::New;
+            return RoundLookup::New;
         };
         if let Some(at) = kek.events.iter().rposition(|event| event.has(digest)) {
-            return Place::In(at);
+            return RoundLookup::In(at);
         }
         if kek.remembers(digest) {
-            return Place::Late;
+            return RoundLookup::Late;
         }
         let Some((event, at)) = kek.events.last().zip(kek.events.len().checked_sub(1)) else {
-            return Place::New;
+            return RoundLookup::New;
         };
         let alike = event.length == seen.header().length() && !event.closed;
         let rekey = member
@@ -190,7 +190,7 @@ impl Tracker {
         let served = rekey.is_none_or(|number| number == event.number);
         let gap = seen.now.since(event.last);
         // To another member at the same time, with octets of its own.
-        let another = alike && !served && gap <= self.window(kek.group);
+        let another = alike && !served && gap <= self.round_window(kek.group);
         // Repeats may carry sequence numbers of their own; taken for repeats only when the user says when they come.
         let spaced = self
             .groups
@@ -199,33 +199,44 @@ impl Tracker {
             .is_some_and(|known| {
                 gap.abs_diff(known.interval) * 5 <= known.interval && event.retransmissions < known.count
             });
-        let blind = digest == 0 && gap <= self.window(kek.group);
+        let blind = digest == 0 && gap <= self.round_window(kek.group);
         if another || (alike && served && (spaced || blind)) {
-            Place::In(at)
+            RoundLookup::In(at)
         } else {
-            Place::New
+            RoundLookup::New
         }
     }
 
     /// More rekeys at once than are followed: of the oldest is told what is known.
-    fn make_room(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
-        let Some(kek) = self.keks.get_mut(id).filter(|kek| kek.events.len() >= EVENTS) else {
+    fn evict_oldest_round(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let Some(kek) = self
+            .keks
+            .get_mut(id)
+            .filter(|kek| kek.events.len() >= MAX_OPEN_ROUNDS)
+        else {
             return;
         };
-        let (oldest, under) = (kek.events.remove(0), Under::from(&*kek));
+        let (oldest, under) = (kek.events.remove(0), RekeySa::from(&*kek));
         if oldest.told.is_none() {
-            self.tell(now, under, &oldest, out);
+            self.report_rekey(now, under, &oldest, out);
         }
     }
 
     /// A new rekey begins: what came before under the same cookies delivered no KEK.
-    fn open_event(&mut self, seen: Seen<'_>, id: Id, group: GroupId, server: Id, out: &mut Vec<Transition>) {
-        self.rekeys = self.rekeys.wrapping_add(1).max(1);
-        let mut event = Event::new(self.rekeys, seen.now, seen.header().length(), server);
+    fn open_round(
+        &mut self,
+        seen: Received<'_>,
+        id: Id,
+        group: GroupId,
+        server: Id,
+        out: &mut Vec<Transition>,
+    ) {
+        self.last_rekey_number = self.last_rekey_number.wrapping_add(1).max(1);
+        let mut event = RekeyRound::new(self.last_rekey_number, seen.now, seen.header().length(), server);
         if seen.exchange == Exchange::GsaRekey {
             event.message_id = Some(seen.header().message_id());
         }
-        self.used_again(seen.now, id, group, out);
+        self.check_kek_split(seen.now, id, group, out);
         if let Some(known) = self.groups.get_mut(group) {
             known.rekeys.last_but_one = known.rekeys.last.replace(seen.now);
             known.rekeys.overdue = false;
@@ -234,17 +245,17 @@ impl Tracker {
             known.data.rekeyed(seen.now);
         }
         self.settle_kept(seen.now, id, server, out);
-        self.guess(group, &mut event);
-        self.make_room(seen.now, id, out);
+        self.guess_delete(group, &mut event);
+        self.evict_oldest_round(seen.now, id, out);
         if let Some(kek) = self.keks.get_mut(id) {
             kek.events.push(event);
         }
-        self.expect_next(group);
+        self.arm_overdue_timer(group);
     }
 }
 
 /// What tells the messages of one rekey from those of another; 0 when nothing does.
-fn digest(seen: Seen<'_>) -> u64 {
+fn digest(seen: Received<'_>) -> u64 {
     if seen.exchange == Exchange::GsaRekey {
         return u64::from(seen.header().message_id()) | 1 << 63;
     }
@@ -259,7 +270,7 @@ fn digest(seen: Seen<'_>) -> u64 {
 }
 
 /// Time between two copies of one message that the network made.
-const COPY: Duration = Duration::from_millis(500);
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
 
 /// Rekeys of one KEK that are followed at once.
-const EVENTS: usize = 8;
+const MAX_OPEN_ROUNDS: usize = 8;

@@ -7,16 +7,20 @@ use alloc::vec::Vec;
 
 use crate::observation::host;
 use crate::state::id::{GroupId, Peer};
-use crate::state::rekey::{Event, Inband, Under};
+use crate::state::rekey::{Inband, RekeyRound, RekeySa};
 use crate::state::table::Id;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
-use crate::tracker::{Booking, Seen, Tracker};
-use crate::transition::{Cookies, Evidence, RekeyKind, Transition, Transport};
+use crate::tracker::{Attribution, Received, Tracker};
+use crate::transition::{Cookies, RekeyEvidence, RekeyKind, Transition, Transport};
 
 impl Tracker {
     /// A request of a key server, or the answer of a member. `None` when neither is known as one.
-    pub(crate) fn rekeyed_inband(&mut self, seen: Seen<'_>, out: &mut Vec<Transition>) -> Option<Booking> {
+    pub(crate) fn handle_inband_rekey(
+        &mut self,
+        seen: Received<'_>,
+        out: &mut Vec<Transition>,
+    ) -> Option<Attribution> {
         let (source, destination) = (seen.message.source, seen.message.destination);
         let answer = seen.header().is_response();
         let (server, peer) = if answer {
@@ -24,19 +28,28 @@ impl Tracker {
         } else {
             (host(source), Peer::new(destination))
         };
-        let server = self.servers.find(server).filter(|_| self.is_proven(server))?;
-        self.heard(seen.now, server, !answer);
-        let booking = self.book(server, peer);
+        let server = self
+            .servers
+            .find(server)
+            .filter(|_| self.is_proven_key_server(server))?;
+        self.mark_heard(seen.now, server, !answer);
+        let booking = self.attribution_of(server, peer);
         if answer {
-            self.answered_inband(seen, booking.group, peer);
+            self.handle_inband_answer(seen, booking.group, peer);
         } else {
-            self.requested_inband(seen, booking, peer, out);
+            self.handle_inband_request(seen, booking, peer, out);
         }
         Some(booking)
     }
 
-    fn requested_inband(&mut self, seen: Seen<'_>, booking: Booking, peer: Peer, out: &mut Vec<Transition>) {
-        let Booking { group, server } = booking;
+    fn handle_inband_request(
+        &mut self,
+        seen: Received<'_>,
+        booking: Attribution,
+        peer: Peer,
+        out: &mut Vec<Transition>,
+    ) {
+        let Attribution { group, server } = booking;
         let capacity = self.limits.members;
         let member = self.admit_member(seen.now, peer);
         let open = self.inband(group).is_some_and(|event| event.server == server);
@@ -48,14 +61,14 @@ impl Tracker {
             self.close_inband(seen.now, group, out);
             self.open_inband(seen, booking);
         }
-        self.sent_inband(seen, booking, member);
+        self.mark_sent_inband(seen, booking, member);
         let Some(event) = self.inband_mut(group) else {
             return;
         };
         event.last = seen.now;
         if repeated {
             event.retransmissions = event.retransmissions.saturating_add(1);
-            self.repeated_rekey(group, seen.exchange);
+            self.count_rekey_retransmission(group, seen.exchange);
         } else {
             let forgotten = event.add(Some(member), capacity);
             self.groups.unlisted += u64::from(forgotten);
@@ -63,13 +76,18 @@ impl Tracker {
         if let Some(pair) = self.servers.get_mut(server).and_then(|server| server.pair(group)) {
             pair.rekey_messages = pair.rekey_messages.saturating_add(1);
         }
-        self.watch_inband(group);
+        self.arm_inband_timer(group);
     }
 
-    fn open_inband(&mut self, seen: Seen<'_>, booking: Booking) {
-        self.rekeys = self.rekeys.wrapping_add(1).max(1);
-        let mut event = Event::new(self.rekeys, seen.now, seen.header().length(), booking.server);
-        event.kind = Some((RekeyKind::Unknown, Evidence::None));
+    fn open_inband(&mut self, seen: Received<'_>, booking: Attribution) {
+        self.last_rekey_number = self.last_rekey_number.wrapping_add(1).max(1);
+        let mut event = RekeyRound::new(
+            self.last_rekey_number,
+            seen.now,
+            seen.header().length(),
+            booking.server,
+        );
+        event.kind = Some((RekeyKind::Unknown, RekeyEvidence::None));
         let Some(group) = self.groups.get_mut(booking.group) else {
             return;
         };
@@ -83,7 +101,7 @@ impl Tracker {
     }
 
     /// A member is sent a request.
-    fn sent_inband(&mut self, seen: Seen<'_>, booking: Booking, member: Id) {
+    fn mark_sent_inband(&mut self, seen: Received<'_>, booking: Attribution, member: Id) {
         let number = self.inband(booking.group).map_or(0, |event| event.number);
         if let Some(member) = self.members.get_mut(member) {
             member.rekey = number;
@@ -94,7 +112,7 @@ impl Tracker {
         }
     }
 
-    fn answered_inband(&mut self, seen: Seen<'_>, group: GroupId, peer: Peer) {
+    fn handle_inband_answer(&mut self, seen: Received<'_>, group: GroupId, peer: Peer) {
         let Some(number) = self.inband(group).map(|event| event.number) else {
             return;
         };
@@ -118,53 +136,51 @@ impl Tracker {
     }
 
     /// Closes, and tells, the rekey of a group that is due.
-    pub(crate) fn inband_due(&mut self, now: Timestamp, group: GroupId, out: &mut Vec<Transition>) {
+    pub(crate) fn on_inband_timer(&mut self, now: Timestamp, group: GroupId, out: &mut Vec<Transition>) {
         if let Some(state) = self.groups.get_mut(group) {
-            state.rekeys.armed_inband.fired();
+            state.rekeys.inband_timer.clear();
         }
-        let window = self.window(group);
+        let window = self.round_window(group);
         if self
             .inband(group)
             .is_some_and(|event| event.last.after(window) <= now)
         {
             self.close_inband(now, group, out);
         }
-        self.watch_inband(group);
+        self.arm_inband_timer(group);
     }
 
     /// Wakes a group when its rekey can be closed.
-    pub(crate) fn watch_inband(&mut self, group: GroupId) {
+    pub(crate) fn arm_inband_timer(&mut self, group: GroupId) {
         let Some(due) = self
             .inband(group)
-            .map(|event| event.last.after(self.window(group)))
+            .map(|event| event.last.after(self.round_window(group)))
         else {
             return;
         };
-        let Self {
-            groups, deadlines, ..
-        } = self;
+        let Self { groups, timers, .. } = self;
         if let Some(state) = groups.get_mut(group) {
-            deadlines.arm(&mut state.rekeys.armed_inband, Timer::Inband(group), due);
+            timers.arm(&mut state.rekeys.inband_timer, Timer::Inband(group), due);
         }
     }
 
     fn close_inband(&mut self, now: Timestamp, group: GroupId, out: &mut Vec<Transition>) {
         if let Some((event, under)) = self.take_inband(group) {
-            self.closed(now, under, &event, out);
-            self.tell(now, under, &event, out);
+            self.report_unanswered(now, under, &event, out);
+            self.report_rekey(now, under, &event, out);
         }
     }
 
     /// The end of watching: a rekey that it cut off is told, but nobody is said not to have answered.
     pub(super) fn finish_inband(&mut self, now: Timestamp, group: GroupId, out: &mut Vec<Transition>) {
         if let Some((event, under)) = self.take_inband(group) {
-            self.tell(now, under, &event, out);
+            self.report_rekey(now, under, &event, out);
         }
     }
 
-    fn take_inband(&mut self, group: GroupId) -> Option<(Event, Under)> {
+    fn take_inband(&mut self, group: GroupId) -> Option<(RekeyRound, RekeySa)> {
         let Inband { event, cookies } = self.groups.get_mut(group)?.rekeys.inband.take()?;
-        let under = Under {
+        let under = RekeySa {
             group,
             cookies,
             transport: Transport::Unicast,
@@ -172,12 +188,12 @@ impl Tracker {
         Some((event, under))
     }
 
-    fn inband(&self, group: GroupId) -> Option<&Event> {
+    fn inband(&self, group: GroupId) -> Option<&RekeyRound> {
         let open = self.groups.get(group)?.rekeys.inband.as_ref()?;
         Some(&open.event)
     }
 
-    fn inband_mut(&mut self, group: GroupId) -> Option<&mut Event> {
+    fn inband_mut(&mut self, group: GroupId) -> Option<&mut RekeyRound> {
         let open = self.groups.get_mut(group)?.rekeys.inband.as_mut()?;
         Some(&mut open.event)
     }

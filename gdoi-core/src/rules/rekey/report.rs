@@ -5,19 +5,19 @@ use alloc::vec::Vec;
 use crate::state::counters::count;
 use crate::state::id::GroupId;
 use crate::state::kek::Kek;
-use crate::state::rekey::{Event, HOLD, Under};
+use crate::state::rekey::{CLASSIFY_TIMEOUT, RekeyRound, RekeySa};
 use crate::state::table::Id;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::tracker::{Subject, Tracker};
 use crate::transition::{
-    Cookies, Evidence, MemberLost, Rekey, RekeyKind, RekeyRetransmitted, RekeyUnacknowledged, Transition,
-    Transport, What,
+    Cookies, MemberLost, Rekey, RekeyEvidence, RekeyKind, RekeyRetransmitted, RekeyUnacknowledged,
+    Transition, Transport, What,
 };
 
 impl Tracker {
     /// Tells the rekeys that are closed, in their order, once it is known what they delivered or too late to wait.
-    pub(super) fn tell_ripe(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+    pub(super) fn report_ready(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
         loop {
             let Some(kek) = self.keks.get_mut(id) else {
                 return;
@@ -29,13 +29,13 @@ impl Tracker {
             if !event.is_ripe(now) {
                 return;
             }
-            let (event, under) = (event.clone(), Under::from(&*kek));
-            let kind = self.tell(now, under, &event, out);
-            self.told(id, event.number, kind);
+            let (event, under) = (event.clone(), RekeySa::from(&*kek));
+            let kind = self.report_rekey(now, under, &event, out);
+            self.mark_reported(id, event.number, kind);
         }
     }
 
-    fn told(&mut self, id: Id, number: u32, kind: RekeyKind) {
+    fn mark_reported(&mut self, id: Id, number: u32, kind: RekeyKind) {
         if let Some(kek) = self.keks.get_mut(id)
             && let Some(event) = kek.events.iter_mut().find(|event| event.number == number)
         {
@@ -44,14 +44,14 @@ impl Tracker {
     }
 
     /// Tells a rekey. What is said that it delivered.
-    pub(super) fn tell(
+    pub(super) fn report_rekey(
         &mut self,
         now: Timestamp,
-        under: Under,
-        event: &Event,
+        under: RekeySa,
+        event: &RekeyRound,
         out: &mut Vec<Transition>,
     ) -> RekeyKind {
-        let Under {
+        let RekeySa {
             group,
             cookies,
             transport,
@@ -60,7 +60,7 @@ impl Tracker {
         let (kind, evidence) = event
             .kind
             .or_else(|| state.and_then(|rekeys| rekeys.by_length(event)))
-            .unwrap_or((RekeyKind::Unknown, Evidence::None));
+            .unwrap_or((RekeyKind::Unknown, RekeyEvidence::None));
         let answers = state.is_some_and(|rekeys| rekeys.acknowledgements > 0);
         let what = What::Rekey(Rekey {
             kind,
@@ -95,7 +95,7 @@ impl Tracker {
     /// The end of watching: tells what is held back.
     pub(crate) fn finish_rekeys(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
         for id in self.keks.ids() {
-            self.end_chain(id);
+            self.classify_last_of_chain(id);
             if let Some(kek) = self.keks.get_mut(id) {
                 for event in &mut kek.events {
                     // A rekey that was cut off by the end is told, but nobody is said not to have answered it.
@@ -103,7 +103,7 @@ impl Tracker {
                     event.begun = event.begun.min(now);
                 }
             }
-            self.tell_all(now, id, out);
+            self.report_all(now, id, out);
         }
         for id in self.groups.ids() {
             self.finish_inband(now, id, out);
@@ -111,72 +111,72 @@ impl Tracker {
     }
 
     /// Tells the rekeys of a KEK that had to make room: a rekey that was seen is never silently absent.
-    pub(crate) fn tell_evicted(&mut self, now: Timestamp, kek: &Kek, out: &mut Vec<Transition>) {
+    pub(crate) fn report_evicted(&mut self, now: Timestamp, kek: &Kek, out: &mut Vec<Transition>) {
         for event in kek.events.iter().filter(|event| event.told.is_none()) {
-            self.tell(now, Under::from(kek), event, out);
+            self.report_rekey(now, RekeySa::from(kek), event, out);
         }
     }
 
-    fn tell_all(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
-        let untold: Vec<Event> = self.keks.get(id).map_or_else(Vec::new, |kek| {
+    fn report_all(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+        let untold: Vec<RekeyRound> = self.keks.get(id).map_or_else(Vec::new, |kek| {
             kek.events
                 .iter()
                 .filter(|event| event.told.is_none())
                 .cloned()
                 .collect()
         });
-        let Some(under) = self.keks.get(id).map(Under::from) else {
+        let Some(under) = self.keks.get(id).map(RekeySa::from) else {
             return;
         };
         for event in untold {
-            let kind = self.tell(now, under, &event, out);
-            self.told(id, event.number, kind);
+            let kind = self.report_rekey(now, under, &event, out);
+            self.mark_reported(id, event.number, kind);
         }
     }
 }
 
 /// Members that are named for one rekey; more are only counted.
-const NAMED: usize = 256;
+const MAX_NAMED_MEMBERS: usize = 256;
 
 impl Tracker {
     /// Closes, and tells, what is due under a KEK.
-    pub(crate) fn kek_due(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+    pub(crate) fn on_kek_timer(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
         if let Some(kek) = self.keks.get_mut(id) {
-            kek.armed.fired();
+            kek.timer.clear();
         }
-        self.close_due(now, id, out);
-        self.tell_ripe(now, id, out);
-        self.watch_kek(id);
+        self.close_rounds(now, id, out);
+        self.report_ready(now, id, out);
+        self.arm_kek_timer(id);
     }
 
     /// Wakes a KEK when its next rekey can be closed or told.
-    pub(crate) fn watch_kek(&mut self, id: Id) {
+    pub(crate) fn arm_kek_timer(&mut self, id: Id) {
         let Some(kek) = self.keks.get(id) else {
             return;
         };
-        let window = self.window(kek.group);
+        let window = self.round_window(kek.group);
         let due = kek
             .events
             .iter()
             .filter_map(|event| match (event.closed, event.told) {
                 (false, _) => Some(event.last.after(window)),
-                (true, None) => Some(event.begun.after(HOLD)),
+                (true, None) => Some(event.begun.after(CLASSIFY_TIMEOUT)),
                 (true, Some(_)) => None,
             });
         let Some(due) = due.min() else {
             return;
         };
-        let Self { keks, deadlines, .. } = self;
+        let Self { keks, timers, .. } = self;
         if let Some(kek) = keks.get_mut(id) {
-            deadlines.arm(&mut kek.armed, Timer::Kek(id), due);
+            timers.arm(&mut kek.timer, Timer::Kek(id), due);
         }
     }
 
-    pub(super) fn close_due(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
+    pub(super) fn close_rounds(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
         let Some(group) = self.keks.get(id).map(|kek| kek.group) else {
             return;
         };
-        let window = self.window(group);
+        let window = self.round_window(group);
         let mut closed = Vec::new();
         if let Some(kek) = self.keks.get_mut(id) {
             for event in &mut kek.events {
@@ -186,20 +186,26 @@ impl Tracker {
                 }
             }
         }
-        let Some(under) = self.keks.get(id).map(Under::from) else {
+        let Some(under) = self.keks.get(id).map(RekeySa::from) else {
             return;
         };
         for event in closed {
-            self.closed(now, under, &event, out);
+            self.report_unanswered(now, under, &event, out);
             if under.transport == Transport::Unicast {
-                self.left_out(now, group, &event, out);
+                self.report_lost_members(now, group, &event, out);
             }
         }
     }
 
     /// Nothing more of a rekey will come: who did not answer?
-    pub(super) fn closed(&mut self, now: Timestamp, under: Under, event: &Event, out: &mut Vec<Transition>) {
-        let Under {
+    pub(super) fn report_unanswered(
+        &mut self,
+        now: Timestamp,
+        under: RekeySa,
+        event: &RekeyRound,
+        out: &mut Vec<Transition>,
+    ) {
+        let RekeySa {
             group,
             cookies,
             transport,
@@ -225,19 +231,19 @@ impl Tracker {
             .get(group)
             .is_some_and(|state| state.rekeys.acknowledgements > 0);
         if transport == Transport::Unicast && answers {
-            self.unacknowledged(now, group, event, cookies, out);
+            self.report_unacknowledged(now, group, event, cookies, out);
         }
     }
 
-    fn unacknowledged(
+    fn report_unacknowledged(
         &mut self,
         now: Timestamp,
         group: GroupId,
-        event: &Event,
+        event: &RekeyRound,
         cookies: Cookies,
         out: &mut Vec<Transition>,
     ) {
-        let certainty = self.losses.certainty(event.begun, now);
+        let certainty = self.gaps.certainty(event.begun, now);
         let mut named = 0;
         for &id in &event.members {
             let key = self.members.key(id);
@@ -256,7 +262,7 @@ impl Tracker {
             });
             named += 1;
             if let Some(peer) = key
-                && named <= NAMED
+                && named <= MAX_NAMED_MEMBERS
             {
                 self.emit(now, Subject::member(group, event.server, peer), what, out);
             }
@@ -264,8 +270,14 @@ impl Tracker {
     }
 
     /// Members of the group that others' rekeys no longer go to.
-    fn left_out(&mut self, now: Timestamp, group: GroupId, event: &Event, out: &mut Vec<Transition>) {
-        let certainty = self.losses.certainty(event.begun, now);
+    fn report_lost_members(
+        &mut self,
+        now: Timestamp,
+        group: GroupId,
+        event: &RekeyRound,
+        out: &mut Vec<Transition>,
+    ) {
+        let certainty = self.gaps.certainty(event.begun, now);
         for id in self.members.ids() {
             let key = self.members.key(id);
             let Some(member) = self.members.get_mut(id) else {

@@ -2,7 +2,7 @@
 
 use gdoi_core::observation::Message;
 use gdoi_core::transition::{
-    BurstCharacter, Certainty, RegistrationBurst, RegistrationEnd, RegistrationKind, Stage,
+    BurstCharacter, Certainty, RegistrationBurst, RegistrationEnd, RegistrationKind, RegistrationStage,
 };
 use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::Header;
@@ -49,7 +49,7 @@ fn event(seconds: u64, group: Option<&str>, member: Option<u32>, what: What) -> 
     }
 }
 
-fn failed(stage: Stage) -> What {
+fn failed(stage: RegistrationStage) -> What {
     What::RegistrationFailed(RegistrationEnd {
         stage,
         duration: std::time::Duration::from_secs(30),
@@ -84,7 +84,10 @@ fn a_member_has_its_rekeys_repeats_and_answers() {
     ] {
         timeline.see(&sight);
     }
-    timeline.take(&event(100, Some("G"), Some(2), failed(Stage::Mm3)), None);
+    timeline.take(
+        &event(100, Some("G"), Some(2), failed(RegistrationStage::Mm3)),
+        None,
+    );
     let member = timeline.members.values().next().unwrap();
     let expect = [
         (Kind::Rekey, 10),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gdoi_core::Transition;
-use gdoi_core::transition::{Certainty, Cookies, Reason, RekeyKind, Severity, What};
+use gdoi_core::transition::{Certainty, Cookies, ReRegistrationReason, RekeyKind, Severity, What};
 
 use super::{Subject, collect, hex, member, pick};
 use crate::scenario::Scenario;
@@ -182,7 +182,7 @@ fn said_missed(said: &[Transition]) -> Vec<Fact> {
                 }
             }
             What::ReRegistration(registration) => {
-                if unacknowledged.remove(&key) || registration.reason != Reason::MissedRekey {
+                if unacknowledged.remove(&key) || registration.reason != ReRegistrationReason::MissedRekey {
                     continue;
                 }
                 again.insert(key.clone(), one.at);

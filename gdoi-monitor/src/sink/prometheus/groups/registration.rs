@@ -1,6 +1,6 @@
 //! Registrations of each group.
 
-use gdoi_core::transition::Stage;
+use gdoi_core::transition::RegistrationStage;
 
 use super::{Groups, c};
 use crate::sink::prometheus::family::Page;
@@ -18,7 +18,7 @@ pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
     });
     page.family(&c::REGISTRATION_FAILURES, |samples| {
         groups.each_server(|group, address, server| {
-            for stage in Stage::ALL {
+            for stage in RegistrationStage::ALL {
                 let count = server.failed_at.get(&stage).copied();
                 samples.count(&[group, address, stage.name()], count.unwrap_or_default());
             }
