@@ -1,4 +1,4 @@
-//! Measurements of the program, of the way behind it, and of the agent: as rows, each against its goal.
+//! Measurements of the programs, of the path of a record, and of the agent: as rows, each against its goal.
 
 mod analyze;
 mod c;

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 use gdoi_wire::Class;
-use gdoi_wire::record::MAP_PARTS;
+use gdoi_wire::record::MAP_CPU_STATE;
 
 use self::helpers::Helpers;
 use self::machine::Machine;
@@ -52,7 +52,7 @@ impl Followed {
             .filter_map(|(number, name)| Some((name.as_str(), number, maps.get(name)?)))
             .collect();
         let helpers = Helpers::new(&maps, &mut memory);
-        let part = names.iter().position(|name| name == MAP_PARTS);
+        let part = names.iter().position(|name| name == MAP_CPU_STATE);
         let part = helpers
             .start_of(part.context("no map of what is counted")?)
             .context("no array of what is counted")?;

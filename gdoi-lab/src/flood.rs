@@ -129,7 +129,7 @@ const BODY: usize = COOKIES + 28;
 mod tests {
     use std::collections::BTreeSet;
 
-    use gdoi_wire::{Body, Capture, Ports, Seen, dissect};
+    use gdoi_wire::{Body, Capture, Dissected, Ports, dissect};
 
     use super::*;
 
@@ -140,7 +140,7 @@ mod tests {
             let mut seen = BTreeSet::new();
             for _ in 0..10 {
                 for frame in flood.batch() {
-                    let Seen::Packet(packet) = dissect(&Capture::whole(frame), &Ports::DEFAULT) else {
+                    let Dissected::Packet(packet) = dissect(&Capture::whole(frame), &Ports::DEFAULT) else {
                         panic!("{kind:?} is not read");
                     };
                     let is_esp = matches!(packet.body, Body::Esp(_));

@@ -1,7 +1,7 @@
 //! Replays captures to the real agent and measures the real program. Started by `cargo xtask`.
 
-mod measurements;
-mod trials;
+mod bench_command;
+mod stress;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use gdoi_lab::bench;
 use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
 use gdoi_lab::replay::Replay;
-use gdoi_lab::{Frames, Pace, reliability, searched, test_run};
+use gdoi_lab::{Frames, Pace, fuzz_report, reliability, test_run};
 use gdoi_monitor::source::xdp::Settings;
 use gdoi_sim::scenario::{self, Scenario};
 use gdoi_wire::Class;
@@ -36,24 +36,24 @@ enum Task {
         folder: PathBuf,
     },
     /// Write what the logs in a folder say of fuzzing
-    Fuzzed(Searched),
+    Fuzzed(FuzzReport),
     /// Write what became of the mutants in folders
-    Mutated(Searched),
+    Mutated(FuzzReport),
     #[command(flatten)]
-    Measurements(measurements::Measurements),
+    BenchCommand(bench_command::BenchCommand),
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
     /// Write the metrics of a scenario as Prometheus would have scraped them
     Scrape(Scraping),
     #[command(flatten)]
-    Trials(trials::Trials),
+    Stress(stress::Stress),
     /// Say what a tracker takes of memory
     #[command(name = bench::WEIGH, hide = true)]
     Weigh,
 }
 
 #[derive(Args)]
-struct Searched {
+struct FuzzReport {
     /// The document with a section for it
     #[arg(long, value_name = "FILE")]
     document: PathBuf,
@@ -120,18 +120,18 @@ fn run(task: Task) -> Result<()> {
             fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;
             format!("{}\n", path.display())
         }
-        Task::Fuzzed(Searched { document, folders }) => {
-            let text: Result<Vec<_>> = folders.iter().map(|logs| searched::fuzzed(logs)).collect();
+        Task::Fuzzed(FuzzReport { document, folders }) => {
+            let text: Result<Vec<_>> = folders.iter().map(|logs| fuzz_report::fuzzed(logs)).collect();
             written(&document, "fuzz", text?.concat())?
         }
-        Task::Mutated(Searched { document, folders }) => {
-            written(&document, "mutants", searched::mutated(&folders)?)?
+        Task::Mutated(FuzzReport { document, folders }) => {
+            written(&document, "mutants", fuzz_report::mutated(&folders)?)?
         }
-        Task::Measurements(measurements) => measurements.run()?,
+        Task::BenchCommand(measurements) => measurements.run()?,
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
         Task::Scrape(arguments) => scraped(&arguments)?,
-        Task::Trials(trials) => trials.run()?,
+        Task::Stress(trials) => trials.run()?,
         Task::Weigh => {
             let [members, all] = bench::weigh()?;
             format!("{members} {all}\n")

@@ -8,9 +8,9 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use gdoi_monitor::source::xdp::{Count, Direction, Hook, Probe, Settings, SiteRoute};
+use gdoi_monitor::source::xdp::{Direction, Hook, Probe, Settings, SiteRoute, SpiCount};
 use gdoi_wire::record::{Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Record, bucket_of, slot_key};
-use gdoi_wire::{Body, Capture, Class, Esp, Fragment, Octets as _, Packet, Seen};
+use gdoi_wire::{Body, Capture, Class, Dissected, Esp, Fragment, Octets as _, Packet};
 use nix::sched::sched_getcpu;
 use nix::time::{ClockId, clock_gettime};
 
@@ -117,18 +117,18 @@ impl Parity {
         let octets = capture.wire_length() as u64;
         let seen = gdoi_wire::dissect(&capture, &Settings::default().ports);
         let class = match &seen {
-            Seen::Packet(packet) => packet.class(),
-            Seen::Miss(_) | Seen::Other => Class::Other,
+            Dissected::Packet(packet) => packet.class(),
+            Dissected::Error(_) | Dissected::Other => Class::Other,
         };
         add(&mut self.expect.packets, class as usize, 1);
         add(&mut self.expect.octets, class as usize, octets);
         Ok(match seen {
-            Seen::Other => Vec::new(),
-            Seen::Miss(miss) => {
-                add(&mut self.expect.misses, miss as usize, 1);
+            Dissected::Other => Vec::new(),
+            Dissected::Error(miss) => {
+                add(&mut self.expect.parse_errors, miss as usize, 1);
                 Vec::new()
             }
-            Seen::Packet(packet) => {
+            Dissected::Packet(packet) => {
                 self.expect.first_fragments += u64::from(packet.fragment == Fragment::First);
                 match packet.body {
                     Body::Isakmp { .. } => {
@@ -209,7 +209,7 @@ impl Parity {
     ///
     /// When it is not as it should be.
     pub fn check_table(&mut self) -> Result<()> {
-        let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
+        let mut counts: BTreeMap<(u32, u32), SpiCount> = BTreeMap::new();
         self.probe.read_clock()?;
         self.probe.read_table(&mut counts);
         let got: BTreeMap<_, _> = counts

@@ -7,10 +7,10 @@
 
 mod count;
 mod emit;
-mod fast;
+mod fast_path;
 mod maps;
 mod reader;
-mod slow;
+mod slow_path;
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
@@ -20,7 +20,8 @@ use aya_ebpf::maps::{LruPerCpuHashMap, PerfEventByteArray};
 use aya_ebpf::programs::XdpContext;
 use gdoi_wire::record::{KIND_MESSAGE, Record};
 
-use crate::emit::blank;
+use crate::emit::zeroed_record;
+use crate::fast_path::Next;
 use crate::maps::RING;
 
 /// SPIs in turn, minus one: a power of two, minus one.
@@ -47,11 +48,10 @@ pub(crate) fn bench_xdp(ctx: XdpContext) -> u32 {
     watch(&ctx)
 }
 
-/// The fast way alone: what it leaves passes.
+/// The fast path alone: what it leaves passes.
 #[xdp]
 pub(crate) fn bench_fast(ctx: XdpContext) -> u32 {
-    // Whether it was left or not: it goes on.
-    let _left = fast::is_left(&ctx);
+    let _next = fast_path::decide(&ctx);
     XDP_PASS
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn bench_turn_lru(ctx: XdpContext) -> u32 {
 fn record_of_zeros(flags: u32) -> u32 {
     if let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) {
         // SAFETY: the entry has room for a record.
-        unsafe { blank(entry.as_mut_ptr(), KIND_MESSAGE) };
+        unsafe { zeroed_record(entry.as_mut_ptr(), KIND_MESSAGE) };
         entry.submit(u64::from(flags));
     }
     XDP_PASS
@@ -118,8 +118,8 @@ fn record_of_zeros(flags: u32) -> u32 {
 
 #[inline(always)]
 fn watch(ctx: &XdpContext) -> u32 {
-    if fast::is_left(ctx) {
-        slow::dissect(ctx);
+    if fast_path::decide(ctx) == Next::SlowPath {
+        slow_path::dissect(ctx);
     }
     XDP_PASS
 }

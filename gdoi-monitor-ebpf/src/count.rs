@@ -6,16 +6,16 @@ use core::mem::offset_of;
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64};
 use aya_ebpf::maps::lpm_trie::Key;
 use gdoi_wire::record::{
-    Bucket, Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, PART_BUCKETS, Part, Slot, Stamp,
+    Bucket, CPU_STATE_BUCKETS, Counters, CpuState, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Slot, Stamp,
     bucket_of, slot_key,
 };
-use gdoi_wire::{Class, Esp, Miss};
+use gdoi_wire::{Class, Esp, ParseError};
 
 use crate::emit;
-use crate::maps::{CPUS, PARTS, SITES, SITES_ON, SPI_MASK};
+use crate::maps::{CPU_STATE, CPUS, SITES, SITES_ON, SPI_MASK};
 
 /// Where an ESP packet is counted.
-pub(crate) enum Place {
+pub(crate) enum SlotLookup {
     /// In a slot that nobody has.
     Free(*mut Slot),
     /// In total.
@@ -27,13 +27,13 @@ pub(crate) enum Place {
 }
 
 /// What this CPU counts.
-pub(crate) struct Counts(*mut Part);
+pub(crate) struct CpuCounters(*mut CpuState);
 
-impl Counts {
+impl CpuCounters {
     /// `None` cannot happen: the map has an entry for every CPU. The verifier wants to see the question.
     #[inline(always)]
     pub(crate) fn new() -> Option<Self> {
-        PARTS.get_ptr_mut(this_cpu()).map(Self)
+        CPU_STATE.get_ptr_mut(this_cpu()).map(Self)
     }
 
     #[inline(always)]
@@ -63,12 +63,12 @@ impl Counts {
 
     /// One packet that could not be read.
     #[inline(always)]
-    pub(crate) fn miss(&mut self, miss: Miss) {
+    pub(crate) fn parse_error(&mut self, error: ParseError) {
         // The compiler knows that a miss is in range and drops the comparison; the verifier does not know and refuses
         // ("R9 max value is outside of the allowed memory range").
-        let index = black_box(miss as usize);
-        if let Some(misses) = self.counters().misses.get_mut(index) {
-            *misses += 1;
+        let index = black_box(error as usize);
+        if let Some(count) = self.counters().parse_errors.get_mut(index) {
+            *count += 1;
         }
     }
 
@@ -92,66 +92,66 @@ impl Counts {
 
     /// Where one ESP packet is counted.
     #[inline(always)]
-    pub(crate) fn place(&mut self, spi: u32, site: u32) -> Place {
+    pub(crate) fn find_slot(&mut self, spi: u32, site: u32) -> SlotLookup {
         if spi < FIRST_SPI {
-            return Place::Reserved;
+            return SlotLookup::Reserved;
         }
         let key = slot_key(spi, site);
         let Some(bucket) = self.bucket(key) else {
-            return Place::Reserved;
+            return SlotLookup::Reserved;
         };
         // SAFETY: the pointer is inside this CPU's part of the table. The agent frees a slot by writing its key; it
         // lives with a packet that is counted in that moment.
         let [first, second] = unsafe { &mut (*bucket).0 };
         let (one, other) = (first.key, second.key);
         if one == key {
-            return Place::Slot(first);
+            return SlotLookup::Slot(first);
         }
         if other == key {
-            return Place::Slot(second);
+            return SlotLookup::Slot(second);
         }
         if one == 0 {
-            return Place::Free(first);
+            return SlotLookup::Free(first);
         }
         if other == 0 {
-            return Place::Free(second);
+            return SlotLookup::Free(second);
         }
-        Place::None
+        SlotLookup::None
     }
 
     /// One ESP packet from a sender at `site`, `octets` long as IP says.
     #[inline(always)]
     pub(crate) fn esp(&mut self, esp: Esp, site: u32, octets: u64) {
-        match self.place(esp.spi, site) {
-            Place::Free(slot) => {
+        match self.find_slot(esp.spi, site) {
+            SlotLookup::Free(slot) => {
                 // SAFETY: the pointer is that of a slot of this CPU, as `place` gives it.
                 let slot = unsafe { &mut *slot };
-                again(slot, octets);
+                add_packet(slot, octets);
                 slot.first = slot.last;
                 slot.key = slot_key(esp.spi, site);
                 emit::hint(self, KIND_SPI_SEEN, esp, site);
             }
-            Place::None => {
-                let is_sample = self.is_next_a_sample();
+            SlotLookup::None => {
+                let is_sample = self.is_overflow_sampled();
                 self.overflow(octets);
                 if is_sample {
                     emit::hint(self, KIND_SPI_OVERFLOW, esp, site);
                 }
             }
-            Place::Reserved => {
+            SlotLookup::Reserved => {
                 let counters = self.counters();
                 counters.reserved_packets += 1;
                 counters.reserved_octets += octets;
             }
             // SAFETY: as above.
-            Place::Slot(slot) => again(unsafe { &mut *slot }, octets),
+            SlotLookup::Slot(slot) => add_packet(unsafe { &mut *slot }, octets),
         }
     }
 
     /// Whether the next packet without a slot is told to the agent.
     #[inline(always)]
-    pub(crate) fn is_next_a_sample(&mut self) -> bool {
-        self.counters().overflow_packets & OVERFLOW_SAMPLE == 0
+    pub(crate) fn is_overflow_sampled(&mut self) -> bool {
+        self.counters().overflow_packets & OVERFLOW_SAMPLE_MASK == 0
     }
 
     /// One ESP packet that found no slot.
@@ -168,14 +168,14 @@ impl Counts {
         let mask = SPI_MASK.load();
         let index = bucket_of(key, mask);
         // The loader freezes the mask: the verifier deletes this for a table of one part.
-        let part = if mask < PART_BUCKETS {
+        let part = if mask < CPU_STATE_BUCKETS {
             self.0
         } else {
-            PARTS.get_ptr_mut(this_cpu() + index / PART_BUCKETS * CPUS.load())?
+            CPU_STATE.get_ptr_mut(this_cpu() + index / CPU_STATE_BUCKETS * CPUS.load())?
         };
-        let within = index as usize & (PART_BUCKETS as usize - 1);
+        let within = index as usize & (CPU_STATE_BUCKETS as usize - 1);
         // SAFETY: the lookup of the part succeeded.
-        let buckets = unsafe { part.byte_add(offset_of!(Part, buckets)) }.cast::<Bucket>();
+        let buckets = unsafe { part.byte_add(offset_of!(CpuState, buckets)) }.cast::<Bucket>();
         // SAFETY: `within` is less than the buckets of a part.
         Some(unsafe { buckets.add(within) })
     }
@@ -197,7 +197,7 @@ pub(crate) fn jiffies() -> u32 {
 
 /// One more packet in a slot.
 #[inline(always)]
-pub(crate) fn again(slot: &mut Slot, octets: u64) {
+pub(crate) fn add_packet(slot: &mut Slot, octets: u64) {
     slot.packets += 1;
     slot.octets += octets;
     slot.last = jiffies();
@@ -231,4 +231,4 @@ pub(crate) fn site_of(source: impl FnOnce() -> [u8; 16]) -> u32 {
 }
 
 /// One hint in 1,024 packets that overflow: enough to name who sprays, too few to fill the ring.
-const OVERFLOW_SAMPLE: u64 = 1024 - 1;
+const OVERFLOW_SAMPLE_MASK: u64 = 1024 - 1;

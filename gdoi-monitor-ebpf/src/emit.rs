@@ -5,13 +5,13 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use gdoi_wire::record::{KIND_MESSAGE, RECORD_VERSION, Record, SNAPSHOT_OCTETS};
 use gdoi_wire::{Body, Esp, Packet};
 
-use crate::count::{Counts, jiffies};
+use crate::count::{CpuCounters, jiffies};
 use crate::maps::RING;
 use crate::reader::Frame;
 
 /// An ISAKMP message, with a snapshot of its payloads when they are in clear text.
 #[inline(always)]
-pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &impl Frame, interface: u32) {
+pub(crate) fn message(counts: &mut CpuCounters, packet: &Packet, frame: &impl Frame, interface: u32) {
     let encrypted = match packet.body {
         Body::Isakmp { header, .. } => header.is_encrypted(),
         Body::Esp(_) | Body::Ah | Body::NatKeepalive => return,
@@ -27,11 +27,11 @@ pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &impl Frame, 
     };
     let at = entry.as_mut_ptr();
     // SAFETY: every entry begins with room for a record.
-    let record = unsafe { blank(at, KIND_MESSAGE) };
+    let record = unsafe { zeroed_record(at, KIND_MESSAGE) };
     let Some(payloads) = record.write_message(packet, frame) else {
         return entry.discard(0);
     };
-    record.frame_octets += frame.octets_beside() as u32;
+    record.frame_octets += frame.stripped_vlan_len() as u32;
     record.interface = interface;
     record.at_ns = now(counts);
     if !encrypted && record.snapshot_octets != 0 {
@@ -50,20 +50,20 @@ pub(crate) fn message(counts: &mut Counts, packet: &Packet, frame: &impl Frame, 
 
 /// A hint that an SPI took a slot of the table, or found none.
 #[inline(always)]
-pub(crate) fn hint(counts: &mut Counts, kind: u8, esp: Esp, site: u32) {
-    if hint_record(u64::from(kind), esp.spi, esp.sequence, site) == 0 {
+pub(crate) fn hint(counts: &mut CpuCounters, kind: u8, esp: Esp, site: u32) {
+    if write_hint(u64::from(kind), esp.spi, esp.sequence, site) == 0 {
         counts.lost_hint();
     }
 }
 
 /// Out of line, or every place that counts ESP carries the code for what happens once per SPI.
 #[inline(never)]
-fn hint_record(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
+fn write_hint(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
     let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) else {
         return 0;
     };
     // SAFETY: the entry has room for a record.
-    let record = unsafe { blank(entry.as_mut_ptr(), kind as u8) };
+    let record = unsafe { zeroed_record(entry.as_mut_ptr(), kind as u8) };
     record.at_ns = boot_time();
     record.spi = spi;
     record.sequence = sequence;
@@ -78,7 +78,7 @@ fn hint_record(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
 ///
 /// There must be room for a record at `at`.
 #[inline(always)]
-pub(crate) unsafe fn blank<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
+pub(crate) unsafe fn zeroed_record<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
     let words = at.cast::<u64>();
     for index in 0..RECORD_WORDS {
         // SAFETY: the caller gives the room.
@@ -96,10 +96,10 @@ pub(crate) unsafe fn blank<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
 
 /// The time of a message.
 ///
-/// To read the clock has its price, so that in a storm one reading serves [`SHARED`] messages of a CPU:
-/// from the [`EXACT`]th on in one jiffy, when they follow each other in microseconds. In the ring they stand in order.
+/// To read the clock has its price, so that in a storm one reading serves [`STAMP_REUSE`] messages of a CPU:
+/// from the [`EXACT_STAMPS_PER_JIFFY`]th on in one jiffy, when they follow each other in microseconds. In the ring they stand in order.
 #[inline(always)]
-pub(crate) fn now(counts: &mut Counts) -> u64 {
+pub(crate) fn now(counts: &mut CpuCounters) -> u64 {
     let jiffies = jiffies();
     let stamp = counts.stamp();
     let before = if stamp.jiffies == jiffies {
@@ -109,7 +109,7 @@ pub(crate) fn now(counts: &mut Counts) -> u64 {
     };
     stamp.jiffies = jiffies;
     stamp.messages = before + 1;
-    if before < EXACT || before % SHARED == 0 {
+    if before < EXACT_STAMPS_PER_JIFFY || before % STAMP_REUSE == 0 {
         stamp.at_ns = boot_time();
     }
     stamp.at_ns
@@ -122,6 +122,6 @@ fn boot_time() -> u64 {
 }
 
 /// At 250 jiffies a second, up to 4,000 messages a second have their own time.
-const EXACT: u32 = 16;
-const SHARED: u32 = 8;
+const EXACT_STAMPS_PER_JIFFY: u32 = 16;
+const STAMP_REUSE: u32 = 8;
 const RECORD_WORDS: usize = size_of::<Record>() / size_of::<u64>();

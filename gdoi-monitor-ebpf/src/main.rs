@@ -1,8 +1,8 @@
 //! The programs at XDP and at traffic control: they pick ISAKMP, ESP and AH out of traffic, count all, and pass every
 //! frame on.
 //!
-//! A frame takes one of two ways to the same answer. The fast way ([`fast`]) knows what nearly all frames look like
-//! and decides them in a few instructions; everything else goes to the slow way ([`slow`]), which runs the dissector
+//! A frame takes one of two paths to the same answer. The fast path ([`fast_path`]) knows what nearly all frames look like
+//! and decides them in a few instructions; everything else goes to the slow path ([`slow_path`]), which runs the dissector
 //! that user space runs. A test holds the two and user space against each other.
 //!
 //! `gdoi_clock` never sees a frame: the agent test-runs it to read the kernel's clocks at one moment.
@@ -16,10 +16,10 @@
 
 mod count;
 mod emit;
-mod fast;
+mod fast_path;
 mod maps;
 mod reader;
-mod slow;
+mod slow_path;
 
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, TC_ACT_UNSPEC};
@@ -28,13 +28,14 @@ use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use gdoi_wire::record::Clocks;
 
+use crate::fast_path::Next;
 use crate::maps::EGRESS;
 
 /// Looks at a frame and passes it on, whatever it is.
 #[xdp(frags)]
 pub fn gdoi_xdp(ctx: XdpContext) -> u32 {
-    if fast::is_left(&ctx) {
-        slow::dissect(&ctx);
+    if fast_path::decide(&ctx) == Next::SlowPath {
+        slow_path::dissect(&ctx);
     }
     XDP_PASS
 }
@@ -45,8 +46,8 @@ pub fn gdoi_tc(ctx: TcContext) -> i32 {
     // A frame that is forwarded was seen where it came in; one of this host came in nowhere.
     // SAFETY: the context is the one the kernel called us with.
     let is_forwarded = EGRESS.load() != 0 && unsafe { (*ctx.skb.skb).ingress_ifindex } != 0;
-    if !is_forwarded && fast::is_left(&ctx) {
-        slow::dissect(&ctx);
+    if !is_forwarded && fast_path::decide(&ctx) == Next::SlowPath {
+        slow_path::dissect(&ctx);
     }
     TC_ACT_UNSPEC
 }

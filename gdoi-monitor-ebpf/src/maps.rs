@@ -4,10 +4,10 @@ use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LpmTrie, PerCpuArray, RingBuf};
-use gdoi_wire::record::{Clocks, DEFAULT_BUCKETS, Part};
-use gdoi_wire::{Carried, Ip, Ports};
+use gdoi_wire::record::{Clocks, CpuState, DEFAULT_BUCKETS};
+use gdoi_wire::{Ip, L3Offset, Ports};
 
-use crate::reader::KEPT;
+use crate::reader::COPY_LEN;
 
 /// Records on their way to the agent.
 #[map]
@@ -17,7 +17,7 @@ pub(crate) static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 ///
 /// No map per CPU: of this one the kernel gives the address without a call, and the agent reads it without one.
 #[map]
-pub(crate) static PARTS: Array<Part> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub(crate) static CPU_STATE: Array<CpuState> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Site of a source address.
 #[map]
@@ -25,7 +25,7 @@ pub(crate) static SITES: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(65_5
 
 /// Where the first part of the dissector leaves its result for the second.
 #[map]
-pub(crate) static LINK: PerCpuArray<Carried> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static LINK: PerCpuArray<L3Offset> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where the second part of the dissector leaves its result for the third.
 #[map]
@@ -33,7 +33,7 @@ pub(crate) static NETWORK: PerCpuArray<Ip> = PerCpuArray::with_max_entries(1, 0)
 
 /// A frame at traffic control, as far as the dissector may look.
 #[map]
-pub(crate) static FRAME: PerCpuArray<[u8; KEPT]> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static FRAME: PerCpuArray<[u8; COPY_LEN]> = PerCpuArray::with_max_entries(1, 0);
 
 /// The kernel's clocks at one moment.
 #[map]
@@ -75,7 +75,7 @@ pub(crate) fn ports() -> Ports {
 /// Whether one of the ports is of either kind. One entry after the other: all at once, and each is read for every
 /// datagram.
 #[inline(always)]
-pub(crate) fn is_port_of_ours(source: u16, destination: u16) -> bool {
+pub(crate) fn is_gdoi_port(source: u16, destination: u16) -> bool {
     is_listed(&ISAKMP_PORTS, source, destination) || is_nat_t_port(source, destination)
 }
 

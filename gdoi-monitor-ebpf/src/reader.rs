@@ -19,7 +19,7 @@ pub(crate) trait Hook: EbpfContext {
         Self: 'a;
 
     /// From what the kernel called the program with, in a subprogram.
-    fn of(raw: *mut c_void) -> Self;
+    fn from_raw(raw: *mut c_void) -> Self;
 
     /// Where the first buffer begins, and where it ends.
     fn first_buffer(&self) -> (usize, usize);
@@ -29,7 +29,7 @@ pub(crate) trait Hook: EbpfContext {
     fn octets(&self) -> usize;
 
     /// Octets that were on the wire and are no longer in the frame.
-    fn octets_beside(&self) -> usize;
+    fn stripped_vlan_len(&self) -> usize;
 
     /// Index of the interface.
     fn interface(&self) -> u32;
@@ -44,10 +44,10 @@ pub(crate) trait Hook: EbpfContext {
 /// A frame in the kernel.
 pub(crate) trait Frame: Octets {
     /// The tag control information of a VLAN tag that the kernel took off the frame.
-    fn tag_beside(&self) -> Option<u16>;
+    fn stripped_vlan_tci(&self) -> Option<u16>;
 
     /// Octets that were on the wire and are no longer in the frame.
-    fn octets_beside(&self) -> usize;
+    fn stripped_vlan_len(&self) -> usize;
 
     /// Copies `length` octets from offset `at` to `to`: whether they were there.
     ///
@@ -61,7 +61,7 @@ impl Hook for XdpContext {
     type Frame<'a> = XdpFrame<'a>;
 
     #[inline(always)]
-    fn of(raw: *mut c_void) -> Self {
+    fn from_raw(raw: *mut c_void) -> Self {
         // Hidden from the compiler, which would hand over what the subprogram reads from it, cut to 32 bits ("R9 invalid
         // mem access 'scalar'").
         Self::new(black_box(raw).cast())
@@ -78,7 +78,7 @@ impl Hook for XdpContext {
     }
 
     #[inline(always)]
-    fn octets_beside(&self) -> usize {
+    fn stripped_vlan_len(&self) -> usize {
         0
     }
 
@@ -126,12 +126,12 @@ impl<'a> XdpFrame<'a> {
 impl Frame for XdpFrame<'_> {
     /// A network card may take the tag off too. XDP is not told of it.
     #[inline(always)]
-    fn tag_beside(&self) -> Option<u16> {
+    fn stripped_vlan_tci(&self) -> Option<u16> {
         None
     }
 
     #[inline(always)]
-    fn octets_beside(&self) -> usize {
+    fn stripped_vlan_len(&self) -> usize {
         0
     }
 
@@ -147,7 +147,7 @@ impl Frame for XdpFrame<'_> {
 impl Octets for XdpFrame<'_> {
     #[inline(always)]
     fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        if at > MAX_AT {
+        if at > MAX_OFFSET {
             return None;
         }
         let from = self.start + at;
@@ -168,7 +168,7 @@ impl Hook for TcContext {
     type Frame<'a> = TcFrame<'a>;
 
     #[inline(always)]
-    fn of(raw: *mut c_void) -> Self {
+    fn from_raw(raw: *mut c_void) -> Self {
         // Hidden from the compiler, which would hand over what the subprogram reads from it, cut to 32 bits ("R9 invalid
         // mem access 'scalar'").
         Self::new(black_box(raw).cast())
@@ -185,8 +185,8 @@ impl Hook for TcContext {
     }
 
     #[inline(always)]
-    fn octets_beside(&self) -> usize {
-        beside(buffer(self))
+    fn stripped_vlan_len(&self) -> usize {
+        stripped_vlan_len(buffer(self))
     }
 
     #[inline(always)]
@@ -203,10 +203,10 @@ impl Hook for TcContext {
         let Some(room) = FRAME.get_ptr_mut(0) else {
             return false;
         };
-        let octets = u64::from(self.len()).min(KEPT as u64);
+        let octets = u64::from(self.len()).min(COPY_LEN as u64);
         // A mask that the verifier follows: from one octet to as many as there is room for.
-        let length = ((octets - 1) & (KEPT as u64 - 1)) + 1;
-        // SAFETY: the map's entry has room for KEPT octets; the helper checks the range in the frame.
+        let length = ((octets - 1) & (COPY_LEN as u64 - 1)) + 1;
+        // SAFETY: the map's entry has room for COPY_LEN octets; the helper checks the range in the frame.
         let status =
             unsafe { bpf_skb_load_bytes(self.as_ptr(), 0, room.cast::<c_void>(), black_box(length) as u32) };
         status == 0
@@ -227,20 +227,20 @@ impl Hook for TcContext {
 #[derive(Clone, Copy)]
 pub(crate) struct TcFrame<'a> {
     ctx: &'a TcContext,
-    kept: *const [u8; KEPT],
+    kept: *const [u8; COPY_LEN],
     wire_length: usize,
 }
 
 impl Frame for TcFrame<'_> {
     #[inline(always)]
-    fn tag_beside(&self) -> Option<u16> {
+    fn stripped_vlan_tci(&self) -> Option<u16> {
         let buffer = buffer(self.ctx);
         (buffer.vlan_present != 0).then_some(buffer.vlan_tci as u16)
     }
 
     #[inline(always)]
-    fn octets_beside(&self) -> usize {
-        beside(buffer(self.ctx))
+    fn stripped_vlan_len(&self) -> usize {
+        stripped_vlan_len(buffer(self.ctx))
     }
 
     #[inline(always)]
@@ -260,7 +260,7 @@ impl Octets for TcFrame<'_> {
         }
         // Hidden from the compiler, which would conclude from the line above that this cannot be.
         let at = black_box(at);
-        if at > KEPT - N {
+        if at > COPY_LEN - N {
             return None;
         }
         // SAFETY: the line above keeps all N octets inside the map's entry.
@@ -282,15 +282,15 @@ fn buffer(ctx: &TcContext) -> &__sk_buff {
 }
 
 #[inline(always)]
-fn beside(buffer: &__sk_buff) -> usize {
+fn stripped_vlan_len(buffer: &__sk_buff) -> usize {
     if buffer.vlan_present != 0 { TAG_OCTETS } else { 0 }
 }
 
-/// Octets of a frame that the dissector may look at, and a power of two: no header begins behind [`MAX_AT`] or is as
+/// Octets of a frame that the dissector may look at, and a power of two: no header begins behind [`MAX_OFFSET`] or is as
 /// long as what is left then.
-pub(crate) const KEPT: usize = 4096;
+pub(crate) const COPY_LEN: usize = 4096;
 /// The verifier wants a bound for an offset that it has not seen computed. No header begins later: at most 22 octets of
 /// Ethernet and tags, then 1,024 of IP headers and 1,028 of AH.
-const MAX_AT: usize = 0xfff;
+const MAX_OFFSET: usize = 0xfff;
 /// A VLAN tag (IEEE 802.1Q §9.3).
 const TAG_OCTETS: usize = 4;

@@ -3,12 +3,12 @@
 mod analysis;
 mod captures;
 mod esp;
+mod evidence;
 mod findings;
 mod pipeline;
-mod sight;
+mod seen_message;
 #[cfg(test)]
 mod tests;
-mod trail;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -24,7 +24,7 @@ use analysis::Analysis;
 pub(crate) use findings::{Evidence, Finding, Findings, file_of};
 use pipeline::Pipeline;
 pub(crate) use pipeline::Totals;
-pub(crate) use sight::{FrameId, Sight};
+pub(crate) use seen_message::{FrameId, SeenMessage};
 
 /// Runs the command: the report to standard output or a file, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Analyze) -> anyhow::Result<Exit> {

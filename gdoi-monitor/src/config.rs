@@ -5,7 +5,7 @@ mod error;
 mod raw;
 #[cfg(test)]
 mod tests;
-mod words;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,7 +21,7 @@ use crate::source::xdp::interface;
 
 pub use check::command;
 pub use error::{Error, What};
-pub use words::Mode;
+pub use values::Mode;
 
 /// Where the agent listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -138,7 +138,7 @@ fn capture(raw: raw::Capture, default: Capture) -> Result<Capture, Wrong> {
 
 type Slots = [u16; Ports::SLOTS];
 
-fn slots(ports: Option<toml::Spanned<Vec<words::Port>>>, default: Slots) -> Result<Slots, Wrong> {
+fn slots(ports: Option<toml::Spanned<Vec<values::Port>>>, default: Slots) -> Result<Slots, Wrong> {
     let Some(ports) = ports else {
         return Ok(default);
     };
@@ -146,7 +146,7 @@ fn slots(ports: Option<toml::Spanned<Vec<words::Port>>>, default: Slots) -> Resu
     let Some(taken) = slots.get_mut(..ports.get_ref().len()) else {
         return Err((What::TooManyPorts, Some(ports.span())));
     };
-    for (slot, words::Port(port)) in taken.iter_mut().zip(ports.into_inner()) {
+    for (slot, values::Port(port)) in taken.iter_mut().zip(ports.into_inner()) {
         *slot = port;
     }
     Ok(slots)
@@ -158,7 +158,7 @@ fn groups(raw: Vec<raw::Group>) -> Result<gdoi_core::Config, Wrong> {
     let mut groups = Vec::new();
     for group in raw {
         let span = group.name.span();
-        let words::Name(name) = group.name.into_inner();
+        let values::Name(name) = group.name.into_inner();
         if !names.insert(name.clone()) {
             return Err((What::GroupTwice(name), Some(span)));
         }
@@ -169,11 +169,11 @@ fn groups(raw: Vec<raw::Group>) -> Result<gdoi_core::Config, Wrong> {
         groups.push(GroupConfig {
             name,
             key_servers: group.key_servers,
-            rekey_address: group.rekey_address.map(|words::Multicast(address)| address),
+            rekey_address: group.rekey_address.map(|values::Multicast(address)| address),
             members: group.members.into_iter().map(Prefix::from).collect(),
             protected: group.protected.into_iter().map(Prefix::from).collect(),
-            kek_lifetime: group.kek_lifetime.map(|words::Span(lifetime)| lifetime),
-            tek_lifetime: group.tek_lifetime.map(|words::Span(lifetime)| lifetime),
+            kek_lifetime: group.kek_lifetime.map(|values::Span(lifetime)| lifetime),
+            tek_lifetime: group.tek_lifetime.map(|values::Span(lifetime)| lifetime),
             retransmit: group.retransmit.map(Into::into),
             profile: group.profile.map(Into::into).unwrap_or_default(),
             sites,
@@ -184,7 +184,7 @@ fn groups(raw: Vec<raw::Group>) -> Result<gdoi_core::Config, Wrong> {
 
 /// A site; its prefixes are its own, or an ESP packet would be of two sites.
 fn site(raw: raw::Site, taken: &mut BTreeMap<Prefix, String>) -> Result<SiteConfig, Wrong> {
-    let words::Name(name) = raw.name;
+    let values::Name(name) = raw.name;
     let mut prefixes = Vec::new();
     for spanned in raw.prefixes {
         let span = spanned.span();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
-use gdoi_wire::{Body, Packet, Ports, Seen};
+use gdoi_wire::{Body, Dissected, Packet, Ports};
 
 use crate::cli;
 use crate::exit::Exit;
@@ -74,9 +74,9 @@ fn lines(
     let mut links = BTreeMap::new();
     while let Some(frame) = reader.next_frame()? {
         match frame.dissect(ports) {
-            Some(Seen::Other) => {}
-            Some(Seen::Packet(packet)) => write_packet(named, &frame, &packet, out)?,
-            Some(Seen::Miss(miss)) => write_line(&Line::miss(named, &frame, miss), out)?,
+            Some(Dissected::Other) => {}
+            Some(Dissected::Packet(packet)) => write_packet(named, &frame, &packet, out)?,
+            Some(Dissected::Error(error)) => write_line(&Line::miss(named, &frame, error), out)?,
             None => *links.entry(frame.link).or_default() += 1,
         }
         progress.step(1, || reader.octets());
@@ -105,8 +105,8 @@ fn write_packet(
         Body::Esp(esp) => write_line(&Line::esp(named, frame, packet, esp), out),
         Body::Isakmp {
             header,
-            at: _,
-            here: _,
+            offset: _,
+            available: _,
             octets,
             marked,
         } => write_line(

@@ -11,16 +11,16 @@ use crate::source::xdp::pins::Pins;
 /// Detaches everything that is pinned in the folder, and nothing else.
 pub fn command(arguments: &Detach) -> Result<Exit> {
     let folder = &arguments.pin_folder;
-    let mut spots = Vec::new();
+    let mut pin_dirs = Vec::new();
     if folder.exists() {
-        spots = Pins::open(folder)?.spots()?;
+        pin_dirs = Pins::open(folder)?.pin_dirs()?;
     }
     let mut said = io::stdout().lock();
-    for spot in &spots {
-        spot.remove();
-        writeln!(said, "detached {}", spot.name()).context("write to standard output")?;
+    for pin_dir in &pin_dirs {
+        pin_dir.remove();
+        writeln!(said, "detached {}", pin_dir.name()).context("write to standard output")?;
     }
-    if spots.is_empty() {
+    if pin_dirs.is_empty() {
         writeln!(said, "nothing is pinned in {}", folder.display()).context("write to standard output")?;
     }
     Ok(Exit::Fine)

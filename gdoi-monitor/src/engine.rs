@@ -3,16 +3,16 @@
 //! Records are drained every few milliseconds, without a wake-up from the kernel; counters are read every second, and
 //! when somebody asks. A deadline of the tracker passes only after everything that happened before it was drained.
 
+mod attached_interfaces;
 mod batch;
 mod clock;
 mod interfaces;
-mod past;
 mod reading;
 mod request;
+mod resume;
 mod state;
 #[cfg(test)]
 mod tests;
-mod watching;
 
 use std::future::Future;
 use std::pin::pin;
@@ -28,18 +28,18 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::sink::Events;
 use crate::sink::flight::Recorder;
-use crate::sink::saved::Saved;
-use crate::source::xdp::Watch;
+use crate::sink::state_file::StateFile;
+use crate::source::xdp::InterfaceTap;
 use crate::source::xdp::netlink::Changes;
 use crate::time::Calendar;
+pub use attached_interfaces::AttachedInterfaces;
 use batch::Batch;
 pub use clock::calendar;
 use clock::{Sleep, boot_time};
 pub use interfaces::Interfaces;
-pub use past::Past;
-pub use request::{Change, ChangeError, Extent, Plan, Request, answers};
+pub use request::{Change, ChangeError, Detail, Plan, Request, answers};
+pub use resume::Resume;
 pub use state::{CaptureState, State};
-pub use watching::Watching;
 
 /// Owns everything that changes.
 pub struct Engine {
@@ -47,16 +47,16 @@ pub struct Engine {
     tracker: Tracker,
     events: Events,
     /// Where the tracker is kept, and when it last was.
-    saved: Option<Saved>,
+    saved: Option<StateFile>,
     saved_at: Timestamp,
-    save_every: Duration,
+    save_interval: Duration,
     sleep: Sleep,
     batch: Batch,
     out: Vec<Transition>,
     /// Nothing is told to the tracker that is older than this: it saw everything up to here.
     now: Timestamp,
     /// When the counters were last read.
-    looked: Timestamp,
+    polled_at: Timestamp,
     /// Tells that interfaces change, and when it was last asked. Without it they are found by the look of each second.
     changes: Option<Changes>,
     asked: Timestamp,
@@ -68,14 +68,18 @@ pub struct Engine {
     /// Messages that the counters told of and that were not yet taken from a ring, as of the last look.
     in_rings: i64,
     /// What was answered since the counters were last read.
-    state: Option<(Extent, Arc<State>)>,
+    state: Option<(Detail, Arc<State>)>,
 }
 
 impl Engine {
     /// Takes up what is watched, and goes on where an agent before this one ended.
-    pub fn start(watching: Watching, past: Past, events: Events) -> Self {
-        let Watching { interfaces, changes } = watching;
-        let Past { tracker, saved, left } = past;
+    pub fn start(watching: AttachedInterfaces, past: Resume, events: Events) -> Self {
+        let AttachedInterfaces { interfaces, changes } = watching;
+        let Resume {
+            tracker,
+            saved,
+            handover,
+        } = past;
         let now = boot_time();
         let mut engine = Self {
             interfaces,
@@ -85,11 +89,11 @@ impl Engine {
             batch: Batch::default(),
             out: Vec::new(),
             now,
-            looked: now,
+            polled_at: now,
             changes,
             asked: now,
             saved_at: now,
-            save_every: LOOK_EVERY,
+            save_interval: COUNTER_INTERVAL,
             sleep: Sleep::watch(),
             recorder: None,
             hinted: false,
@@ -97,9 +101,9 @@ impl Engine {
             in_rings: 0,
             state: None,
         };
-        match left {
-            Some(left) => engine.go_on(left),
-            None => engine.look(),
+        match handover {
+            Some(handover) => engine.resume(handover),
+            None => engine.poll_counters(),
         }
         engine.interfaces.retire();
         // From here on messages are written down behind it.
@@ -124,15 +128,15 @@ impl Engine {
         let mut shutdown = pin!(shutdown);
         // Without the signal the recorder still writes around critical events.
         let mut wanted = signal(SignalKind::user_defined1()).ok();
-        let mut drain = interval(DRAIN_EVERY);
-        let mut look = interval(LOOK_EVERY);
+        let mut drain = interval(DRAIN_INTERVAL);
+        let mut poll = interval(COUNTER_INTERVAL);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                _ = look.tick() => self.tick(),
+                _ = poll.tick() => self.tick(),
                 Some(request) = requests.recv() => self.answer(request),
                 Some(change) = changes.recv() => {
                     let Change { plan, groups, limits, reply } = change;
@@ -155,11 +159,11 @@ impl Engine {
             return Err(ChangeError::HotPlugOff);
         }
         self.drain();
-        self.look();
+        self.poll_counters();
         // What was seen until here belongs to the sites and groups as they were.
-        let windows = self.interfaces.change(plan, self.looked, boot_time())?;
+        let windows = self.interfaces.change(plan, self.polled_at, boot_time())?;
         self.drain();
-        self.look();
+        self.poll_counters();
         self.interfaces.retire();
         self.tracker = Tracker::restore(groups, limits, &self.tracker.save()?)?;
         for window in windows {
@@ -174,7 +178,7 @@ impl Engine {
     /// Interfaces change by the hundred when a switch restarts: they are looked at together.
     fn follow_changes(&mut self) {
         let now = boot_time();
-        if now.since(self.asked) < CHANGES_EVERY {
+        if now.since(self.asked) < INTERFACE_CHANGE_INTERVAL {
             return;
         }
         self.asked = now;
@@ -186,7 +190,7 @@ impl Engine {
     }
 
     fn follow(&mut self) {
-        for window in self.interfaces.follow(self.looked, boot_time()) {
+        for window in self.interfaces.follow(self.polled_at, boot_time()) {
             self.state = None;
             self.blind(window);
         }
@@ -197,7 +201,7 @@ impl Engine {
         // A rekey is told before the SPIs that it brought.
         self.drain();
         self.follow();
-        self.look();
+        self.poll_counters();
         self.save_when_due();
     }
 
@@ -249,20 +253,20 @@ impl Engine {
 
     fn answer(&mut self, request: Request) {
         self.drain();
-        if boot_time().since(self.looked) >= FRESH {
-            self.look();
+        if boot_time().since(self.polled_at) >= COUNTERS_FRESH_FOR {
+            self.poll_counters();
             // The messages that the counters now include.
             self.drain();
         }
-        let state = self.state(request.extent);
+        let state = self.state(request.detail);
         // Whoever asked may have gone: nothing is owed to them.
         drop(request.reply.send(state));
     }
 
     /// What is known since the counters were last read.
-    fn state(&mut self, extent: Extent) -> Arc<State> {
+    fn state(&mut self, detail: Detail) -> Arc<State> {
         if let Some((has, state)) = &self.state
-            && (*has == extent || *has == Extent::Everything)
+            && (*has == detail || *has == Detail::Full)
         {
             return Arc::clone(state);
         }
@@ -274,12 +278,12 @@ impl Engine {
             events: self.events.counts(),
             tally: self.events.tally().clone(),
             recent: self.events.recent(),
-            snapshot: match extent {
-                Extent::Summary => self.tracker.summary(),
-                Extent::Everything => self.tracker.snapshot(),
+            snapshot: match detail {
+                Detail::Summary => self.tracker.summary(),
+                Detail::Full => self.tracker.snapshot(),
             },
         });
-        self.state = Some((extent, Arc::clone(&state)));
+        self.state = Some((detail, Arc::clone(&state)));
         state
     }
 
@@ -305,15 +309,15 @@ impl Engine {
             // What comes from here on waits in the kernel for the next agent.
             self.drain();
         } else {
-            for watch in self.interfaces.watches() {
-                watch.forget();
+            for tap in self.interfaces.taps() {
+                tap.forget();
             }
             // Nothing is counted any more: this is all there is.
-            while self.interfaces.watches().any(Watch::has_records) {
+            while self.interfaces.taps().any(InterfaceTap::has_records) {
                 self.drain();
             }
         }
-        self.look();
+        self.poll_counters();
         // Before what is open is told as if it had ended: after a restart it goes on.
         self.save_last();
         if goes_on {
@@ -326,7 +330,7 @@ impl Engine {
         if let Some(recorder) = &self.recorder {
             recorder.finish();
         }
-        self.state(Extent::Summary)
+        self.state(Detail::Summary)
     }
 }
 
@@ -339,9 +343,9 @@ async fn next(signal: Option<&mut Signal>) -> Option<()> {
 }
 
 /// A ring of 4 MiB holds 32,768 records: between two drains it takes 6.5 million records a second.
-const DRAIN_EVERY: Duration = Duration::from_millis(5);
+const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
 /// What an interface that comes waits at most before it is watched.
-const CHANGES_EVERY: Duration = Duration::from_millis(50);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const INTERFACE_CHANGE_INTERVAL: Duration = Duration::from_millis(50);
+const COUNTER_INTERVAL: Duration = Duration::from_secs(1);
 /// Counters this young are not read again.
-const FRESH: Duration = Duration::from_millis(100);
+const COUNTERS_FRESH_FOR: Duration = Duration::from_millis(100);

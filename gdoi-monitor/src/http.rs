@@ -3,11 +3,11 @@
 mod answer;
 mod api;
 mod connection;
+mod connection_limit;
 mod counts;
 mod landing;
 mod page;
 mod ready;
-mod room;
 mod route;
 pub mod web;
 
@@ -26,8 +26,8 @@ use crate::lockdown::Measure;
 use crate::reload::Reloads;
 use crate::sink::prometheus::Exposition;
 use answer::Bodies;
+use connection_limit::ConnectionLimit;
 use counts::Counts;
-use room::Room;
 use web::{Reload, Web};
 
 pub use counts::Refusal;
@@ -43,7 +43,7 @@ pub struct Server {
     reloads: Option<Arc<Reloads>>,
     measures: Vec<Measure>,
     limits: Limits,
-    room: Arc<Room>,
+    room: Arc<ConnectionLimit>,
     bodies: Bodies,
     counts: Counts,
 }
@@ -101,7 +101,7 @@ impl Server {
             reloads: None,
             measures: Vec::new(),
             limits,
-            room: Arc::new(Room::new(limits.connections, limits.per_peer)),
+            room: Arc::new(ConnectionLimit::new(limits.connections, limits.per_peer)),
             bodies: Bodies::default(),
             counts: Counts::default(),
         }
@@ -174,8 +174,11 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stop: watch::
 }
 
 /// The next connection, once there is room for it: until then it waits in the backlog of the listener.
-async fn accept(listener: &TcpListener, server: &Server) -> Option<(TcpStream, room::Place)> {
-    let place = Room::place(&server.room).await?;
+async fn accept(
+    listener: &TcpListener,
+    server: &Server,
+) -> Option<(TcpStream, connection_limit::ConnectionSlot)> {
+    let place = ConnectionLimit::place(&server.room).await?;
     match listener.accept().await {
         Ok((stream, peer)) => {
             let place = place.of(peer.ip());

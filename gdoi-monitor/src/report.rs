@@ -16,7 +16,7 @@ use gdoi_core::{Snapshot, Transition};
 
 pub(crate) use meaning::meaning;
 
-use crate::analyze::{Findings, FrameId, Sight, Totals};
+use crate::analyze::{Findings, FrameId, SeenMessage, Totals};
 use crate::event::Event;
 use crate::time::Calendar;
 use timeline::Timeline;
@@ -86,9 +86,9 @@ impl<W: Write> Report<W> {
     }
 
     /// A message was seen.
-    pub(crate) fn see(&mut self, sight: &Sight) {
+    pub(crate) fn see(&mut self, seen_message: &SeenMessage) {
         if self.is_for_people() {
-            self.gathered.timeline.see(sight);
+            self.gathered.timeline.see(seen_message);
         }
     }
 

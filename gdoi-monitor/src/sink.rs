@@ -1,12 +1,12 @@
 //! Where findings go.
 
+mod create_new;
 mod events;
 pub mod flight;
-mod fresh;
 pub mod log;
 pub mod output;
 pub mod prometheus;
-pub mod saved;
+pub mod state_file;
 mod worker;
 
 pub use events::{EventCounts, Events, Tally};

@@ -5,7 +5,7 @@
 pub struct Demonstration {
     /// Name of the scenario.
     pub name: &'static str,
-    /// What [`crate::story`] says of it.
+    /// What [`crate::digest`] says of it.
     pub expected: &'static str,
 }
 

@@ -14,23 +14,23 @@
 mod agenda;
 mod capture;
 pub mod demonstration;
+mod digest;
 mod emission;
 mod message;
 mod observe;
 pub mod reference;
 pub mod scenario;
 pub mod score;
-mod story;
 mod syslog;
 mod table;
 mod truth;
 mod world;
 
 pub use capture::{Format, PcapWriter};
+pub use digest::{DigestError, digest};
 pub use emission::{Emission, EspPackets, Sent};
 pub use observe::Observer;
 pub use scenario::{Scenario, ScenarioError};
-pub use story::{StoryError, story};
 pub use truth::{Happened, Kind, Reason, Truth};
 pub use world::Simulation;
 

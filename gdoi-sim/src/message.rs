@@ -110,7 +110,7 @@ pub(crate) fn informational(group: &Group, session: Session, random: &mut Random
             24 + 28,
             random,
         ),
-        Protocol::GIkev2 => ikev2::protected(Exchange::Informational2, session, 2, true, 24, random),
+        Protocol::GIkev2 => ikev2::protected(Exchange::IkeInformational, session, 2, true, 24, random),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gdoi_core::observation::{Esp, Message, Site};
 use gdoi_core::{Observation, Timestamp, Tracker, Transition};
 use gdoi_wire::record::Record;
-use gdoi_wire::{Capture, Ports, Seen, dissect};
+use gdoi_wire::{Capture, Dissected, Ports, dissect};
 
 use crate::emission::{Emission, EspPackets};
 use crate::world::Simulation;
@@ -101,7 +101,7 @@ impl Observer {
 
 fn message(at: Timestamp, frame: &[u8], tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
     let capture = Capture::whole(frame);
-    let Seen::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
+    let Dissected::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
         return;
     };
     let Some((record, behind)) = Record::message(&packet, &capture) else {

@@ -25,7 +25,7 @@ use crate::emission::Emission;
 use crate::scenario::{Action, Network, Scenario, ScenarioError};
 use crate::table::Table;
 use crate::truth::{Happened, Kind, Truth};
-use network::Letter;
+use network::Datagram;
 use registration::Awaited;
 use silence::Key;
 use state::{Group, Member, Plan, Push, Server, Side};
@@ -56,9 +56,9 @@ pub struct Simulation {
 #[derive(Clone, Debug)]
 enum Event {
     /// A datagram passes the gateway again.
-    Pass(Letter),
+    Pass(Datagram),
     /// A datagram reaches its receiver.
-    Arrive(Letter),
+    Arrive(Datagram),
     /// A member turns on.
     PowerOn { member: usize },
     /// A member begins to register.
@@ -164,8 +164,8 @@ impl Simulation {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Pass(letter) => self.pass(&letter),
-            Event::Arrive(letter) => self.arrive(letter),
+            Event::Pass(packet) => self.pass(&packet),
+            Event::Arrive(packet) => self.arrive(packet),
             Event::PowerOn { member } => self.power_on(member),
             Event::Register {
                 member,

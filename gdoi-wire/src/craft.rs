@@ -6,11 +6,11 @@
 //!
 //! ```
 //! use gdoi_wire::craft::{Ethernet, Message, frame};
-//! use gdoi_wire::{Body, Capture, Exchange, Ports, Seen, dissect};
+//! use gdoi_wire::{Body, Capture, Dissected, Exchange, Ports, dissect};
 //!
 //! let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[0; 64]);
 //! let sent = frame(&Ethernet::default(), ([10, 0, 0, 1], 848).into(), ([10, 0, 0, 2], 848).into(), &push);
-//! let Seen::Packet(packet) = dissect(&Capture::whole(&sent), &Ports::DEFAULT) else { panic!() };
+//! let Dissected::Packet(packet) = dissect(&Capture::whole(&sent), &Ports::DEFAULT) else { panic!() };
 //! assert!(matches!(packet.body, Body::Isakmp { octets: 92, .. }));
 //! ```
 

@@ -30,7 +30,7 @@ pub enum Exchange {
     /// `CREATE_CHILD_SA` (RFC 7296 §1.3).
     CreateChildSa,
     /// INFORMATIONAL of version 2 (RFC 7296 §1.4).
-    Informational2,
+    IkeInformational,
     /// `IKE_SESSION_RESUME` (RFC 5723).
     IkeSessionResume,
     /// `GSA_AUTH` (RFC 9838 §2.3).
@@ -65,7 +65,7 @@ impl Exchange {
         Self::IkeSaInit,
         Self::IkeAuth,
         Self::CreateChildSa,
-        Self::Informational2,
+        Self::IkeInformational,
         Self::IkeSessionResume,
         Self::GsaAuth,
         Self::GsaRegistration,
@@ -91,7 +91,7 @@ impl Exchange {
             (2, 34) => Self::IkeSaInit,
             (2, 35) => Self::IkeAuth,
             (2, 36) => Self::CreateChildSa,
-            (2, 37) => Self::Informational2,
+            (2, 37) => Self::IkeInformational,
             (2, 38) => Self::IkeSessionResume,
             (2, 39) => Self::GsaAuth,
             (2, 40) => Self::GsaRegistration,
@@ -119,7 +119,7 @@ impl Exchange {
             Self::IkeSaInit => (2, 34),
             Self::IkeAuth => (2, 35),
             Self::CreateChildSa => (2, 36),
-            Self::Informational2 => (2, 37),
+            Self::IkeInformational => (2, 37),
             Self::IkeSessionResume => (2, 38),
             Self::GsaAuth => (2, 39),
             Self::GsaRegistration => (2, 40),
@@ -147,7 +147,7 @@ impl Exchange {
             Self::IkeSaInit => "ike_sa_init",
             Self::IkeAuth => "ike_auth",
             Self::CreateChildSa => "create_child_sa",
-            Self::Informational2 => "informational_v2",
+            Self::IkeInformational => "informational_v2",
             Self::IkeSessionResume => "ike_session_resume",
             Self::GsaAuth => "gsa_auth",
             Self::GsaRegistration => "gsa_registration",

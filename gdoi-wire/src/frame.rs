@@ -7,33 +7,33 @@
 //! +-----------+-----------+-------+----------+     control, then the next type (IEEE 802.1Q §9)
 //! ```
 
-use crate::network::{self, Ip, Network};
+use crate::network::{self, Ip, L3};
 use crate::octets::Octets;
-use crate::packet::{Miss, Ports, Seen, Vlan};
-use crate::transport::transport;
+use crate::packet::{Dissected, ParseError, Ports, Vlan};
+use crate::transport::dissect_l4;
 
 /// What the link layer found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
+pub enum L2 {
     /// IPv4 or IPv6.
-    Carried(Carried),
+    Ip(L3Offset),
     /// Tags that could not be read.
-    Miss(Miss),
+    Error(ParseError),
     /// Neither IPv4 nor IPv6.
     Other,
 }
 
 /// Where the IP packet is that a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Carried {
+pub struct L3Offset {
     vlan: Vlan,
     /// Of IPv4 or IPv6.
     ethertype: u16,
     /// Offset of the IP header.
-    at: usize,
+    offset: usize,
 }
 
-impl Carried {
+impl L3Offset {
     /// The VLAN tags around the packet.
     pub const fn vlan(&self) -> Vlan {
         self.vlan
@@ -44,14 +44,18 @@ impl Carried {
 ///
 /// A quoted header inside an ICMP error is not a message: ICMP is not ours.
 #[inline(always)]
-pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Seen {
-    carried(octets, ports, link(octets, None))
+pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Dissected {
+    dissect_from_l2(octets, ports, dissect_l2(octets, None))
 }
 
-/// Says what stands at `at` in a frame of any link layer, which called it `ethertype`: VLAN tags first, then IP.
+/// Says what stands at `offset` in a frame of any link layer, which called it `ethertype`: VLAN tags first, then IP.
 #[inline(always)]
-pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at: usize) -> Seen {
-    carried(octets, ports, behind_tags(octets, Vlan::default(), ethertype, at))
+pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, offset: usize) -> Dissected {
+    dissect_from_l2(
+        octets,
+        ports,
+        skip_tags(octets, Vlan::default(), ethertype, offset),
+    )
 }
 
 /// The first part of [`dissect`]: down to the IP header. An outermost VLAN tag that was taken off is told beside the
@@ -59,56 +63,60 @@ pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, at:
 ///
 /// The kernel's verifier follows every way through a program: in parts it is the sum of their ways, not the product.
 #[inline(always)]
-pub fn link<O: Octets>(octets: &O, tag: Option<u16>) -> Link {
+pub fn dissect_l2<O: Octets>(octets: &O, tag: Option<u16>) -> L2 {
     let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {
-        return Link::Miss(Miss::EthernetTruncated);
+        return L2::Error(ParseError::EthernetTruncated);
     };
     let vlan = tag.map_or(Vlan::default(), |tci| Vlan {
         depth: 1,
         tci: [tci, 0],
     });
-    behind_tags(octets, vlan, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
+    skip_tags(octets, vlan, u16::from_be_bytes([t0, t1]), ETHERNET_OCTETS)
 }
 
-/// The second part of [`dissect`]: down to the transport header, which [`transport()`](crate::transport()) reads.
+/// The second part of [`dissect`]: down to the transport header, which [`dissect_l4`](crate::dissect_l4) reads.
 #[inline(always)]
-pub fn network<O: Octets>(octets: &O, carried: &Carried) -> Network {
-    let Carried { vlan, ethertype, at } = *carried;
+pub fn dissect_l3<O: Octets>(octets: &O, carried: &L3Offset) -> L3 {
+    let L3Offset {
+        vlan,
+        ethertype,
+        offset,
+    } = *carried;
     let network = if ethertype == ETHERTYPE_IPV4 {
-        network::ipv4(octets, at)
+        network::ipv4(octets, offset)
     } else {
-        network::ipv6(octets, at)
+        network::ipv6(octets, offset)
     };
     match network {
-        Network::Ip(ip) => Network::Ip(Ip { vlan, ..ip }),
-        Network::Miss(_) | Network::Other => network,
+        L3::Ip(ip) => L3::Ip(Ip { vlan, ..ip }),
+        L3::Error(_) | L3::Other => network,
     }
 }
 
 #[inline(always)]
-fn carried<O: Octets>(octets: &O, ports: &Ports, link: Link) -> Seen {
+fn dissect_from_l2<O: Octets>(octets: &O, ports: &Ports, link: L2) -> Dissected {
     let network = match link {
-        Link::Carried(carried) => network(octets, &carried),
-        Link::Miss(miss) => return Seen::Miss(miss),
-        Link::Other => return Seen::Other,
+        L2::Ip(carried) => dissect_l3(octets, &carried),
+        L2::Error(error) => return Dissected::Error(error),
+        L2::Other => return Dissected::Other,
     };
     match network {
-        Network::Other => Seen::Other,
-        Network::Miss(miss) => Seen::Miss(miss),
-        Network::Ip(ip) => transport(octets, ports, &ip),
+        L3::Other => Dissected::Other,
+        L3::Error(error) => Dissected::Error(error),
+        L3::Ip(ip) => dissect_l4(octets, ports, &ip),
     }
 }
 
 #[inline(always)]
-fn behind_tags<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize) -> Link {
-    let (mut ethertype, mut at) = (ethertype, at);
+fn skip_tags<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, offset: usize) -> L2 {
+    let (mut ethertype, mut offset) = (ethertype, offset);
     let mut vlan = outer;
     for _ in 0..MAX_TAGS {
         if !is_tag(ethertype) || vlan.depth == MAX_TAGS {
             break;
         }
-        let Some([c0, c1, e0, e1]) = octets.array(at) else {
-            return Link::Miss(Miss::EthernetTruncated);
+        let Some([c0, c1, e0, e1]) = octets.array(offset) else {
+            return L2::Error(ParseError::EthernetTruncated);
         };
         let tci = u16::from_be_bytes([c0, c1]);
         vlan.tci = if vlan.depth == 0 {
@@ -118,12 +126,16 @@ fn behind_tags<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, at: usize) ->
         };
         vlan.depth += 1;
         ethertype = u16::from_be_bytes([e0, e1]);
-        at += TAG_OCTETS;
+        offset += TAG_OCTETS;
     }
     match ethertype {
-        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => Link::Carried(Carried { vlan, ethertype, at }),
-        other if is_tag(other) => Link::Miss(Miss::VlanDepth),
-        _ => Link::Other,
+        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => L2::Ip(L3Offset {
+            vlan,
+            ethertype,
+            offset,
+        }),
+        other if is_tag(other) => L2::Error(ParseError::VlanDepth),
+        _ => L2::Other,
     }
 }
 

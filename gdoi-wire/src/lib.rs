@@ -1,7 +1,7 @@
 //! Octets on the wire to facts, for the kernel and for user space alike.
 //!
 //! [`dissect`] reads one Ethernet frame and says what it is: an ISAKMP message (RFC 2408, RFC 6407, RFC 7296), ESP,
-//! AH, a NAT keepalive, a [`Miss`] that names why a packet that was ours could not be read, or nothing of ours.
+//! AH, a NAT keepalive, a [`ParseError`] that names why a packet that was ours could not be read, or nothing of ours.
 //! The XDP program and the capture reader call the same code through [`Octets`] and hand on the same [`record::Record`].
 //!
 //! Nothing here panics, allocates or loops without a constant bound, whatever the input.
@@ -29,11 +29,11 @@ extern crate std;
 pub mod craft;
 pub mod exchange;
 mod frame;
-mod glance;
 pub mod isakmp;
 mod network;
 mod octets;
 mod packet;
+mod quick_class;
 pub mod record;
 mod transport;
 
@@ -41,9 +41,11 @@ mod transport;
 mod tests;
 
 pub use exchange::Exchange;
-pub use frame::{Carried, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Link, dissect, dissect_payload, link, network};
-pub use glance::{Glance, glance, glance_payload};
-pub use network::{Ip, Network};
+pub use frame::{
+    ETHERTYPE_IPV4, ETHERTYPE_IPV6, L2, L3Offset, dissect, dissect_l2, dissect_l3, dissect_payload,
+};
+pub use network::{Ip, L3};
 pub use octets::{Capture, Octets};
-pub use packet::{Ah, Body, Class, Esp, Fragment, Miss, Packet, Ports, Seen, Vlan};
-pub use transport::transport;
+pub use packet::{Ah, Body, Class, Dissected, Esp, Fragment, Packet, ParseError, Ports, Vlan};
+pub use quick_class::{QuickClass, quick_class, quick_class_payload};
+pub use transport::dissect_l4;

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::octets::Octets;
-use crate::packet::{Ah, Fragment, Miss, Vlan, mapped};
+use crate::packet::{Ah, Fragment, ParseError, Vlan, mapped};
 
 /// An IP packet that may be ours, read up to its transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Ip {
     /// The transport protocol: UDP, ESP, or whatever an AH protects.
     pub(crate) protocol: u8,
     /// Offset of the transport header.
-    pub(crate) at: usize,
+    pub(crate) offset: usize,
     /// Offset of the end of the IP packet.
     pub(crate) end: usize,
     pub(crate) fragment: Fragment,
@@ -31,20 +31,20 @@ pub struct Ip {
 
 /// What the network layer found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
+pub enum L3 {
     /// Not ours.
     Other,
     /// A packet that may be ours.
     Ip(Ip),
     /// Ours, or possibly ours, and not readable.
-    Miss(Miss),
+    Error(ParseError),
 }
 
-/// Reads IPv4 at `at`.
+/// Reads IPv4 at `offset`.
 #[inline(always)]
-pub(crate) fn ipv4<O: Octets>(octets: &O, at: usize) -> Network {
-    let Some(h) = octets.array::<IPV4_OCTETS>(at) else {
-        return Network::Miss(Miss::Ipv4Truncated);
+pub(crate) fn ipv4<O: Octets>(octets: &O, offset: usize) -> L3 {
+    let Some(h) = octets.array::<IPV4_OCTETS>(offset) else {
+        return L3::Error(ParseError::Ipv4Truncated);
     };
     let [
         vihl,
@@ -69,25 +69,25 @@ pub(crate) fn ipv4<O: Octets>(octets: &O, at: usize) -> Network {
         d3,
     ] = h;
     if vihl >> 4 != 4 {
-        return Network::Miss(Miss::IpVersion);
+        return L3::Error(ParseError::IpVersion);
     }
     let header = usize::from(vihl & 0x0f) * 4;
     if header < IPV4_OCTETS {
-        return Network::Miss(Miss::Ipv4HeaderLength);
+        return L3::Error(ParseError::Ipv4HeaderLength);
     }
     if !matches!(protocol, UDP | ESP | AH) {
-        return Network::Other;
+        return L3::Other;
     }
     let total = usize::from(u16::from_be_bytes([l0, l1]));
     if total < header {
-        return Network::Miss(Miss::Ipv4HeaderLength);
+        return L3::Error(ParseError::Ipv4HeaderLength);
     }
-    if at + total > octets.wire_length() {
-        return Network::Miss(Miss::Ipv4TotalLength);
+    if offset + total > octets.wire_length() {
+        return L3::Error(ParseError::Ipv4TotalLength);
     }
     let fragment = match fragment(u16::from_be_bytes([f0, f1]) & 0x1fff, f0 & 0x20 != 0) {
         Ok(fragment) => fragment,
-        Err(miss) => return Network::Miss(miss),
+        Err(error) => return L3::Error(error),
     };
     let ip = Ip {
         vlan: Vlan::default(),
@@ -96,32 +96,32 @@ pub(crate) fn ipv4<O: Octets>(octets: &O, at: usize) -> Network {
         version: 4,
         octets: total as u32,
         protocol,
-        at: at + header,
-        end: at + total,
+        offset: offset + header,
+        end: offset + total,
         fragment,
         ah: None,
     };
     if protocol == AH {
         through_ah(octets, ip)
     } else {
-        Network::Ip(ip)
+        L3::Ip(ip)
     }
 }
 
-/// Reads IPv6 at `at` and follows its extension headers (RFC 8200 §4).
+/// Reads IPv6 at `offset` and follows its extension headers (RFC 8200 §4).
 #[inline(always)]
-pub(crate) fn ipv6<O: Octets>(octets: &O, at: usize) -> Network {
-    let Some([version, _, _, _, l0, l1, next, _]) = octets.array::<8>(at) else {
-        return Network::Miss(Miss::Ipv6Truncated);
+pub(crate) fn ipv6<O: Octets>(octets: &O, offset: usize) -> L3 {
+    let Some([version, _, _, _, l0, l1, next, _]) = octets.array::<8>(offset) else {
+        return L3::Error(ParseError::Ipv6Truncated);
     };
     if version >> 4 != 6 {
-        return Network::Miss(Miss::IpVersion);
+        return L3::Error(ParseError::IpVersion);
     }
     if !is_followed(next) && !matches!(next, UDP | ESP | AH) {
-        return Network::Other;
+        return L3::Other;
     }
-    let (Some(source), Some(destination)) = (octets.array(at + 8), octets.array(at + 24)) else {
-        return Network::Miss(Miss::Ipv6Truncated);
+    let (Some(source), Some(destination)) = (octets.array(offset + 8), octets.array(offset + 24)) else {
+        return L3::Error(ParseError::Ipv6Truncated);
     };
     let payload = usize::from(u16::from_be_bytes([l0, l1]));
     let mut ip = Ip {
@@ -131,8 +131,8 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, at: usize) -> Network {
         version: 6,
         octets: (IPV6_OCTETS + payload) as u32,
         protocol: next,
-        at: at + IPV6_OCTETS,
-        end: at + IPV6_OCTETS + payload,
+        offset: offset + IPV6_OCTETS,
+        end: offset + IPV6_OCTETS + payload,
         fragment: Fragment::Whole,
         ah: None,
     };
@@ -140,11 +140,11 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, at: usize) -> Network {
         if !is_followed(ip.protocol) {
             break;
         }
-        if ip.at - at > MAX_HEADER_OCTETS {
-            return Network::Miss(Miss::Ipv6HeaderDepth);
+        if ip.offset - offset > MAX_HEADER_OCTETS {
+            return L3::Error(ParseError::Ipv6HeaderDepth);
         }
-        let Some([next, length, o0, o1, _, _, _, _]) = octets.array::<8>(ip.at) else {
-            return Network::Miss(Miss::Ipv6Truncated);
+        let Some([next, length, o0, o1, _, _, _, _]) = octets.array::<8>(ip.offset) else {
+            return L3::Error(ParseError::Ipv6Truncated);
         };
         if ip.protocol == FRAGMENT {
             let offset = u16::from_be_bytes([o0, o1]);
@@ -152,61 +152,62 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, at: usize) -> Network {
                 Ok(Fragment::Whole) => {}
                 Ok(Fragment::First) => ip.fragment = Fragment::First,
                 // The header of a later fragment names the protocol of the whole packet (RFC 8200 §4.5).
-                Err(miss) if matches!(next, UDP | ESP | AH) || is_followed(next) => {
-                    return Network::Miss(miss);
+                Err(error) if matches!(next, UDP | ESP | AH) || is_followed(next) => {
+                    return L3::Error(error);
                 }
-                Err(_) => return Network::Other,
+                Err(_) => return L3::Other,
             }
-            ip.at += 8;
+            ip.offset += 8;
         } else {
-            ip.at += (usize::from(length) + 1) * 8;
+            ip.offset += (usize::from(length) + 1) * 8;
         }
         ip.protocol = next;
     }
-    if is_followed(ip.protocol) || ip.at - at > MAX_HEADER_OCTETS {
-        return Network::Miss(Miss::Ipv6HeaderDepth);
+    if is_followed(ip.protocol) || ip.offset - offset > MAX_HEADER_OCTETS {
+        return L3::Error(ParseError::Ipv6HeaderDepth);
     }
     if !matches!(ip.protocol, UDP | ESP | AH) {
-        return Network::Other;
+        return L3::Other;
     }
-    if payload == 0 || ip.end > octets.wire_length() || ip.at > ip.end {
-        return Network::Miss(Miss::Ipv6PayloadLength);
+    if payload == 0 || ip.end > octets.wire_length() || ip.offset > ip.end {
+        return L3::Error(ParseError::Ipv6PayloadLength);
     }
     if ip.protocol == AH {
         through_ah(octets, ip)
     } else {
-        Network::Ip(ip)
+        L3::Ip(ip)
     }
 }
 
 /// Steps over one AH to what it protects (RFC 4302 §2): its length field counts words beyond two.
 #[inline(always)]
-fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> Network {
-    if ip.at + AH_OCTETS > ip.end {
-        return Network::Miss(Miss::AhTruncated);
+fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> L3 {
+    if ip.offset + AH_OCTETS > ip.end {
+        return L3::Error(ParseError::AhTruncated);
     }
-    let Some([next, length, _, _, p0, p1, p2, p3, s0, s1, s2, s3]) = octets.array::<AH_OCTETS>(ip.at) else {
-        return Network::Miss(Miss::AhTruncated);
+    let Some([next, length, _, _, p0, p1, p2, p3, s0, s1, s2, s3]) = octets.array::<AH_OCTETS>(ip.offset)
+    else {
+        return L3::Error(ParseError::AhTruncated);
     };
     ip.ah = Some(Ah {
         spi: u32::from_be_bytes([p0, p1, p2, p3]),
         sequence: u32::from_be_bytes([s0, s1, s2, s3]),
     });
-    let beyond = ip.at + (usize::from(length) + 2) * 4;
+    let beyond = ip.offset + (usize::from(length) + 2) * 4;
     // A length that lies leaves an AH whose SPI is still true: the body is then the AH itself.
     if usize::from(length) >= AH_MIN_LENGTH && beyond <= ip.end {
-        ip.at = beyond;
+        ip.offset = beyond;
         ip.protocol = next;
     }
-    Network::Ip(ip)
+    L3::Ip(ip)
 }
 
 #[inline(always)]
-const fn fragment(offset: u16, more: bool) -> Result<Fragment, Miss> {
+const fn fragment(offset: u16, more: bool) -> Result<Fragment, ParseError> {
     match (offset, more) {
         (0, false) => Ok(Fragment::Whole),
         (0, true) => Ok(Fragment::First),
-        _ => Err(Miss::LaterFragment),
+        _ => Err(ParseError::LaterFragment),
     }
 }
 

@@ -4,8 +4,8 @@
 ///
 /// Implemented by [`Capture`] for user space and by the packet reader of the XDP program.
 pub trait Octets {
-    /// The `N` octets from offset `at`, or `None` when they were not kept.
-    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
+    /// The `N` octets from offset `offset`, or `None` when they were not kept.
+    fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
     /// Octets the frame had on the wire, which may be more than were kept.
     fn wire_length(&self) -> usize;
@@ -35,17 +35,17 @@ impl<'a> Capture<'a> {
         }
     }
 
-    /// At most `wanted` of the octets from `at`, as many as were kept.
-    pub fn up_to(&self, at: usize, wanted: usize) -> &'a [u8] {
-        let rest = self.kept.get(at..).unwrap_or_default();
+    /// At most `wanted` of the octets from `offset`, as many as were kept.
+    pub fn up_to(&self, offset: usize, wanted: usize) -> &'a [u8] {
+        let rest = self.kept.get(offset..).unwrap_or_default();
         rest.get(..wanted).unwrap_or(rest)
     }
 }
 
 impl Octets for Capture<'_> {
     #[inline(always)]
-    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.kept.get(at..)?.first_chunk().copied()
+    fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.kept.get(offset..)?.first_chunk().copied()
     }
 
     #[inline(always)]

@@ -47,7 +47,7 @@ impl Ports {
 /// Why a packet that was ours to read could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Miss {
+pub enum ParseError {
     /// The frame ends inside the Ethernet header (in a capture: whatever link header it has) or a VLAN tag.
     EthernetTruncated,
     /// More than two VLAN tags.
@@ -86,7 +86,7 @@ pub enum Miss {
     EspTruncated,
 }
 
-impl Miss {
+impl ParseError {
     /// Every miss, in the order of the kernel's counters.
     pub const ALL: [Self; 18] = [
         Self::EthernetTruncated,
@@ -148,7 +148,7 @@ pub enum Class {
     Ah,
     /// A one-octet NAT keepalive (RFC 3948 §2.3).
     NatKeepalive,
-    /// Not ours, or a [`Miss`].
+    /// Not ours, or a [`ParseError`].
     Other,
 }
 
@@ -233,11 +233,11 @@ pub enum Body {
         /// The 28 octets that every message begins with.
         header: Header,
         /// Offset of the header in the frame.
-        at: usize,
+        offset: usize,
         /// Octets of the datagram from the header on, as UDP declares them.
         octets: u16,
         /// How many of them are in this packet: fewer in a first fragment. At least the header.
-        here: u16,
+        available: u16,
         /// Behind a non-ESP marker (RFC 3948 §2.2).
         marked: bool,
     },
@@ -317,11 +317,11 @@ pub(crate) const fn octets_of(address: IpAddr) -> [u8; 16] {
 
 /// What a frame is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Dissected {
     /// Not ours.
     Other,
     /// Ours, and read.
     Packet(Packet),
     /// Ours, or possibly ours, and not readable.
-    Miss(Miss),
+    Error(ParseError),
 }

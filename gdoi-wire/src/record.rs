@@ -14,7 +14,8 @@ use crate::octets::Octets;
 use crate::packet::{Body, Esp, Fragment, Packet, Vlan, address, mapped, octets_of};
 
 pub use counted::{
-    Bucket, Counters, DEFAULT_BUCKETS, FIRST_SPI, PART_BUCKETS, Part, Slot, Stamp, bucket_of, slot_key,
+    Bucket, CPU_STATE_BUCKETS, Counters, CpuState, DEFAULT_BUCKETS, FIRST_SPI, Slot, Stamp, bucket_of,
+    slot_key,
 };
 
 /// Layout version, the first octet of every record. Any change of layout raises it.
@@ -28,8 +29,8 @@ pub const PROGRAM_TC: &str = "gdoi_tc";
 pub const PROGRAM_CLOCK: &str = "gdoi_clock";
 /// Ring buffer of [`Record`]s, each optionally followed by [`SNAPSHOT_OCTETS`].
 pub const MAP_RING: &str = "RING";
-/// Array of [`Part`]s, the first of every possible CPU, then the second of every one; memory-mappable.
-pub const MAP_PARTS: &str = "PARTS";
+/// Array of [`CpuState`]s, the first of every possible CPU, then the second of every one; memory-mappable.
+pub const MAP_CPU_STATE: &str = "CPU_STATE";
 /// LPM trie from source prefix (IPv4 as IPv4-mapped IPv6) to site number.
 pub const MAP_SITES: &str = "SITES";
 /// Array with one [`Clocks`].
@@ -153,8 +154,8 @@ impl Record {
     /// `None` when the packet is not an ISAKMP message.
     pub fn message<O: Octets>(packet: &Packet, octets: &O) -> Option<(Self, usize)> {
         let mut record = Self::empty(KIND_MESSAGE);
-        let behind = record.write_message(packet, octets)?;
-        Some((record, behind))
+        let rest = record.write_message(packet, octets)?;
+        Some((record, rest))
     }
 
     /// Makes an empty record that of a message, but for `interface` and `at_ns`, and says at which offset of the frame
@@ -165,9 +166,9 @@ impl Record {
     pub fn write_message<O: Octets>(&mut self, packet: &Packet, octets: &O) -> Option<usize> {
         let Body::Isakmp {
             header,
-            at,
+            offset,
             octets: datagram,
-            here,
+            available,
             marked,
         } = packet.body
         else {
@@ -186,20 +187,20 @@ impl Record {
         self.frame_octets = octets.wire_length() as u32;
         self.datagram_octets = datagram;
         self.header = header.octets();
-        let behind = at + HEADER_OCTETS;
-        let beyond = usize::from(here).saturating_sub(HEADER_OCTETS);
+        let rest = offset + HEADER_OCTETS;
+        let kept = usize::from(available).saturating_sub(HEADER_OCTETS);
         // All sixteen or none: a partial fingerprint would make two different short messages look alike.
-        if beyond >= FINGERPRINT_OCTETS
-            && let (Some(first), Some(second)) = (octets.array::<8>(behind), octets.array::<8>(behind + 8))
+        if kept >= FINGERPRINT_OCTETS
+            && let (Some(first), Some(second)) = (octets.array::<8>(rest), octets.array::<8>(rest + 8))
         {
             // In two words: sixteen octets at once become a call that copies them one by one.
             self.fingerprint = zerocopy::transmute!([first, second]);
             self.fingerprint_octets = FINGERPRINT_OCTETS as u8;
         }
         if !header.is_encrypted() {
-            self.snapshot_octets = beyond.min(SNAPSHOT_OCTETS) as u16;
+            self.snapshot_octets = kept.min(SNAPSHOT_OCTETS) as u16;
         }
-        Some(behind)
+        Some(rest)
     }
 
     /// The record of an ESP packet that took a slot, or found none.
@@ -218,8 +219,8 @@ impl Record {
         if octets.first() != Some(&RECORD_VERSION) {
             return None;
         }
-        let (record, behind) = Self::ref_from_prefix(octets).ok()?;
-        let snapshot = behind.get(..usize::from(record.snapshot_octets))?;
+        let (record, rest) = Self::ref_from_prefix(octets).ok()?;
+        let snapshot = rest.get(..usize::from(record.snapshot_octets))?;
         Some((record, snapshot))
     }
 

@@ -3,10 +3,10 @@
 mod exchange;
 mod fields;
 mod generator;
-mod glance;
 mod isakmp;
-mod misses;
+mod parse_errors;
 mod prefixes;
+mod quick_class;
 mod record;
 mod round_trip;
 
@@ -14,10 +14,10 @@ use core::net::SocketAddr;
 use std::vec::Vec;
 
 use crate::craft::{self, Ethernet};
-use crate::{Capture, Exchange, Packet, Ports, Seen, dissect};
+use crate::{Capture, Dissected, Exchange, Packet, Ports, dissect};
 
 /// What the whole frame is at the default ports.
-fn seen(frame: &[u8]) -> Seen {
+fn seen(frame: &[u8]) -> Dissected {
     dissect(&Capture::whole(frame), &Ports::DEFAULT)
 }
 
@@ -25,7 +25,7 @@ fn seen(frame: &[u8]) -> Seen {
 #[track_caller]
 fn packet(frame: &[u8]) -> Packet {
     match seen(frame) {
-        Seen::Packet(packet) => packet,
+        Dissected::Packet(packet) => packet,
         other => panic!("{other:?}"),
     }
 }

@@ -3,50 +3,50 @@
 use crate::isakmp::{HEADER_OCTETS, Header};
 use crate::network::{ESP, Ip, UDP};
 use crate::octets::Octets;
-use crate::packet::{Body, Esp, Fragment, Miss, Packet, Ports, Seen};
+use crate::packet::{Body, Dissected, Esp, Fragment, Packet, ParseError, Ports};
 
 /// The second half of [`dissect`](crate::dissect): reads the transport layer of `ip`, which stands in `octets`.
 #[inline(always)]
-pub fn transport<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Seen {
+pub fn dissect_l4<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Dissected {
     let (source_port, destination_port, body) = match ip.protocol {
-        ESP => match esp(octets, ip.at, ip.end - ip.at, ip.end - ip.at, false) {
+        ESP => match esp(octets, ip.offset, ip.end - ip.offset, ip.end - ip.offset, false) {
             Ok(body) => (0, 0, body),
-            Err(miss) => return Seen::Miss(miss),
+            Err(error) => return Dissected::Error(error),
         },
         UDP => {
-            if ip.at + UDP_OCTETS > ip.end {
-                return Seen::Miss(Miss::UdpTruncated);
+            if ip.offset + UDP_OCTETS > ip.end {
+                return Dissected::Error(ParseError::UdpTruncated);
             }
-            let Some([s0, s1, d0, d1, l0, l1, _, _]) = octets.array::<UDP_OCTETS>(ip.at) else {
-                return Seen::Miss(Miss::UdpTruncated);
+            let Some([s0, s1, d0, d1, l0, l1, _, _]) = octets.array::<UDP_OCTETS>(ip.offset) else {
+                return Dissected::Error(ParseError::UdpTruncated);
             };
             let source = u16::from_be_bytes([s0, s1]);
             let destination = u16::from_be_bytes([d0, d1]);
             let nat_t = ports.is_nat_t(source, destination);
             if nat_t || ports.is_isakmp(source, destination) {
                 let length = usize::from(u16::from_be_bytes([l0, l1]));
-                let here = ip.end - ip.at;
+                let available = ip.end - ip.offset;
                 // In a first fragment the UDP length is that of the datagram, of which only a part is here.
-                if length < UDP_OCTETS || (ip.fragment == Fragment::Whole && length > here) {
-                    return Seen::Miss(Miss::UdpLength);
+                if length < UDP_OCTETS || (ip.fragment == Fragment::Whole && length > available) {
+                    return Dissected::Error(ParseError::UdpLength);
                 }
                 // What lies behind the IP packet in the frame is padding, not the rest of the datagram.
-                let here = if here < length { here } else { length };
-                let (length, here) = (length - UDP_OCTETS, here - UDP_OCTETS);
-                match datagram(octets, ip.at + UDP_OCTETS, length, here, nat_t) {
+                let available = if available < length { available } else { length };
+                let (length, available) = (length - UDP_OCTETS, available - UDP_OCTETS);
+                match datagram(octets, ip.offset + UDP_OCTETS, length, available, nat_t) {
                     Ok(body) => (source, destination, body),
-                    Err(miss) => return Seen::Miss(miss),
+                    Err(error) => return Dissected::Error(error),
                 }
             } else if ip.ah.is_some() {
                 (0, 0, Body::Ah)
             } else {
-                return Seen::Other;
+                return Dissected::Other;
             }
         }
         // Only an AH leads here with another protocol inside.
         _ => (0, 0, Body::Ah),
     };
-    Seen::Packet(Packet {
+    Dissected::Packet(Packet {
         vlan: ip.vlan,
         source: ip.source,
         destination: ip.destination,
@@ -62,39 +62,45 @@ pub fn transport<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Seen {
 
 /// A datagram on one of our ports: ISAKMP, ISAKMP behind the non-ESP marker, ESP or a keepalive (RFC 3948 §2).
 ///
-/// Of `length` octets `here` are in this packet. The marker is accepted on the ISAKMP ports too: an implementation
+/// Of `length` octets `available` are in this packet. The marker is accepted on the ISAKMP ports too: an implementation
 /// that uses one port for everything puts it there.
 #[inline(always)]
-fn datagram<O: Octets>(octets: &O, at: usize, length: usize, here: usize, nat_t: bool) -> Result<Body, Miss> {
+fn datagram<O: Octets>(
+    octets: &O,
+    offset: usize,
+    length: usize,
+    available: usize,
+    nat_t: bool,
+) -> Result<Body, ParseError> {
     if length == 0 {
-        return Err(Miss::IsakmpEmpty);
+        return Err(ParseError::IsakmpEmpty);
     }
     if length < MARKER_OCTETS {
-        // Read with the octet before it: LLVM makes `at + 1 > end` into `at >= end`, from which the verifier learns
+        // Read with the octet before it: LLVM makes `offset + 1 > end` into `offset >= end`, from which the verifier learns
         // nothing ("R4 offset is outside of the packet").
-        return match octets.array::<2>(at - 1) {
-            Some([_, 0xff]) if length == 1 && here == 1 => Ok(Body::NatKeepalive),
-            _ => Err(Miss::IsakmpShort),
+        return match octets.array::<2>(offset - 1) {
+            Some([_, 0xff]) if length == 1 && available == 1 => Ok(Body::NatKeepalive),
+            _ => Err(ParseError::IsakmpShort),
         };
     }
-    if here < MARKER_OCTETS {
-        return Err(Miss::IsakmpTruncated);
+    if available < MARKER_OCTETS {
+        return Err(ParseError::IsakmpTruncated);
     }
-    let Some(first) = octets.array::<MARKER_OCTETS>(at) else {
-        return Err(Miss::IsakmpTruncated);
+    let Some(first) = octets.array::<MARKER_OCTETS>(offset) else {
+        return Err(ParseError::IsakmpTruncated);
     };
-    if first == [0; MARKER_OCTETS] && (nat_t || is_marked(octets, at, here)) {
+    if first == [0; MARKER_OCTETS] && (nat_t || is_marked(octets, offset, available)) {
         isakmp(
             octets,
-            at + MARKER_OCTETS,
+            offset + MARKER_OCTETS,
             length - MARKER_OCTETS,
-            here - MARKER_OCTETS,
+            available - MARKER_OCTETS,
             true,
         )
     } else if nat_t {
-        esp(octets, at, length, here, true)
+        esp(octets, offset, length, available, true)
     } else {
-        isakmp(octets, at, length, here, false)
+        isakmp(octets, offset, length, available, false)
     }
 }
 
@@ -102,11 +108,11 @@ fn datagram<O: Octets>(octets: &O, at: usize, length: usize, here: usize, nat_t:
 ///
 /// The version of the header tells: with a marker it stands four octets later.
 #[inline(always)]
-fn is_marked<O: Octets>(octets: &O, at: usize, here: usize) -> bool {
-    if here < VERSION_AT + VERSION_SPAN {
+fn is_marked<O: Octets>(octets: &O, offset: usize, available: usize) -> bool {
+    if available < VERSION_AT + VERSION_SPAN {
         return true;
     }
-    match octets.array::<VERSION_SPAN>(at + VERSION_AT) {
+    match octets.array::<VERSION_SPAN>(offset + VERSION_AT) {
         Some([unmarked, _, _, _, marked]) => is_version(marked) || !is_version(unmarked),
         None => true,
     }
@@ -119,35 +125,47 @@ const fn is_version(octet: u8) -> bool {
 }
 
 #[inline(always)]
-fn isakmp<O: Octets>(octets: &O, at: usize, length: usize, here: usize, marked: bool) -> Result<Body, Miss> {
+fn isakmp<O: Octets>(
+    octets: &O,
+    offset: usize,
+    length: usize,
+    available: usize,
+    marked: bool,
+) -> Result<Body, ParseError> {
     if length < HEADER_OCTETS {
-        return Err(Miss::IsakmpShort);
+        return Err(ParseError::IsakmpShort);
     }
-    if here < HEADER_OCTETS {
-        return Err(Miss::IsakmpTruncated);
+    if available < HEADER_OCTETS {
+        return Err(ParseError::IsakmpTruncated);
     }
-    let Some(header) = octets.array::<HEADER_OCTETS>(at) else {
-        return Err(Miss::IsakmpTruncated);
+    let Some(header) = octets.array::<HEADER_OCTETS>(offset) else {
+        return Err(ParseError::IsakmpTruncated);
     };
     Ok(Body::Isakmp {
         header: Header::from(header),
-        at,
+        offset,
         octets: length as u16,
-        here: here as u16,
+        available: available as u16,
         marked,
     })
 }
 
 #[inline(always)]
-fn esp<O: Octets>(octets: &O, at: usize, length: usize, here: usize, in_udp: bool) -> Result<Body, Miss> {
+fn esp<O: Octets>(
+    octets: &O,
+    offset: usize,
+    length: usize,
+    available: usize,
+    in_udp: bool,
+) -> Result<Body, ParseError> {
     if length < ESP_OCTETS {
-        return Err(Miss::EspShort);
+        return Err(ParseError::EspShort);
     }
-    if here < ESP_OCTETS {
-        return Err(Miss::EspTruncated);
+    if available < ESP_OCTETS {
+        return Err(ParseError::EspTruncated);
     }
-    let Some([p0, p1, p2, p3, s0, s1, s2, s3]) = octets.array::<ESP_OCTETS>(at) else {
-        return Err(Miss::EspTruncated);
+    let Some([p0, p1, p2, p3, s0, s1, s2, s3]) = octets.array::<ESP_OCTETS>(offset) else {
+        return Err(ParseError::EspTruncated);
     };
     Ok(Body::Esp(Esp {
         spi: u32::from_be_bytes([p0, p1, p2, p3]),

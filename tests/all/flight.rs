@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use gdoi_lab::{Agent, Frames, Injector, Network, Pace};
 use gdoi_monitor::source::pcap::Reader;
 use gdoi_wire::isakmp::FLAG_ENCRYPTION;
-use gdoi_wire::{Body, Ports, Seen};
+use gdoi_wire::{Body, Dissected, Ports};
 
 use crate::captures;
 use crate::kernel::in_network;
@@ -82,12 +82,15 @@ fn messages(path: &Path) -> (Vec<Message>, usize) {
     let mut reader = Reader::open(path).unwrap();
     let (mut messages, mut others) = (Vec::new(), 0);
     while let Some(frame) = reader.next_frame().unwrap() {
-        let Some(Seen::Packet(packet)) = frame.dissect(&Ports::DEFAULT) else {
+        let Some(Dissected::Packet(packet)) = frame.dissect(&Ports::DEFAULT) else {
             others += 1;
             continue;
         };
         let Body::Isakmp {
-            header, at, octets, ..
+            header,
+            offset,
+            octets,
+            ..
         } = packet.body
         else {
             others += 1;
@@ -98,7 +101,7 @@ fn messages(path: &Path) -> (Vec<Message>, usize) {
         } else {
             "encrypted"
         };
-        let behind = frame.kept.get(at + 28..).unwrap_or_default();
+        let behind = frame.kept.get(offset + 28..).unwrap_or_default();
         let said = usize::from(octets) - 28;
         messages.push((
             format!("{word} {header:?}"),

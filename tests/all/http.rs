@@ -6,6 +6,6 @@ mod hostile;
 mod limits;
 mod metrics;
 pub(crate) mod pages;
-pub(crate) mod place;
 mod secrets;
+pub(crate) mod server;
 mod tls;

@@ -12,23 +12,23 @@ use gdoi_monitor::http::web::Web;
 use serde_json::Value;
 
 use crate::http::pages::after;
-use crate::http::place::{Place, curl};
+use crate::http::server::{TestServer, curl};
 use crate::report_page::browser;
 
 /// A page as the browser has it after some seconds.
 struct Opened {
     dom: String,
     said: String,
-    place: Place,
+    server: TestServer,
 }
 
 impl Opened {
     /// Serves what an engine knows, and opens the page.
     fn of(name: &str, state: State) -> Option<Self> {
         let browser = browser(name)?;
-        let place = Place::serve(Arc::new(Web::plain()), Limits::default(), state);
-        let (dom, said) = open(&browser, &format!("http://{}/", place.address));
-        Some(Self { dom, said, place })
+        let server = TestServer::serve(Arc::new(Web::plain()), Limits::default(), state);
+        let (dom, said) = open(&browser, &format!("http://{}/", server.address));
+        Some(Self { dom, said, server })
     }
 
     /// The rows of a kind, each as the text of its cells.
@@ -47,7 +47,7 @@ impl Opened {
     }
 
     fn api(&self, list: &str) -> Vec<Value> {
-        let url = format!("http://{}/api/v1/{list}", self.place.address);
+        let url = format!("http://{}/api/v1/{list}", self.server.address);
         serde_json::from_str(&curl("live_page", &[&url]).unwrap().body).unwrap()
     }
 
@@ -159,7 +159,7 @@ fn hostile_words_do_nothing_in_the_live_page() {
     assert!(opened.rows("event")[0][2].starts_with("&lt;script&gt;"));
     let headers = curl(
         "live_page",
-        &["--include", &format!("http://{}/", opened.place.address)],
+        &["--include", &format!("http://{}/", opened.server.address)],
     )
     .unwrap();
     assert!(

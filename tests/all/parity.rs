@@ -7,7 +7,7 @@ use gdoi_monitor::source::link::Link;
 use gdoi_monitor::source::pcap::Reader;
 use gdoi_monitor::source::xdp::{Hook, SiteRoute};
 use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
-use gdoi_wire::record::{Counters, FIRST_SPI, PART_BUCKETS, site_key};
+use gdoi_wire::record::{CPU_STATE_BUCKETS, Counters, FIRST_SPI, site_key};
 
 use crate::captures::{self, Capture};
 use crate::kernel;
@@ -50,7 +50,7 @@ fn tables_of_two_parts() {
         return;
     }
     let pinned = kernel::Pinned::new();
-    let buckets = 2 * PART_BUCKETS;
+    let buckets = 2 * CPU_STATE_BUCKETS;
     let mut parity = Parity::load(Hook::Xdp, Vec::new(), buckets).unwrap();
     let of_one_cpu = 3 * buckets;
     let [source, destination] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
@@ -111,7 +111,7 @@ fn check(hook: Hook, seed: u64, frames: usize, sites: Vec<SiteRoute>) {
     // A comparison of zeros would pass: everything has happened.
     let Counters {
         packets,
-        misses,
+        parse_errors: misses,
         overflow_packets,
         reserved_packets,
         ..

@@ -9,7 +9,7 @@ use gdoi_core::observation::{Esp, Message};
 use gdoi_core::{Config, Limits, Observation, Snapshot, Timestamp, Tracker, Transition};
 use gdoi_monitor::source::pcap::Reader;
 use gdoi_wire::record::Record;
-use gdoi_wire::{Body, Ports, Seen};
+use gdoi_wire::{Body, Dissected, Ports};
 
 /// What came of a capture.
 pub(crate) struct Replay {
@@ -62,7 +62,7 @@ pub(crate) fn replay(path: &Path, config: Config) -> Replay {
             tick = now;
             flush(&mut tracker, now, &mut counted, &mut replay.transitions);
         }
-        let Some(Seen::Packet(packet)) = frame.dissect(&Ports::DEFAULT) else {
+        let Some(Dissected::Packet(packet)) = frame.dissect(&Ports::DEFAULT) else {
             continue;
         };
         match packet.body {

@@ -12,7 +12,7 @@ use gdoi_monitor::http::Limits;
 use gdoi_monitor::http::web::Web;
 use std::sync::Arc;
 
-use crate::http::place::{Folder, Place, nothing, text};
+use crate::http::server::{Folder, TestServer, nothing, text};
 use crate::program;
 
 /// What `show` says; `None`, loudly, when it is not built.
@@ -65,12 +65,12 @@ fn behind_tls_and_a_password() {
         "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\nbasic_auth_users:\n  op: {hash}\n"
     );
     let web = Arc::new(Web::load(&folder.write("web.yml", &config)).unwrap());
-    let place = Place::serve(web, Limits::default(), knowing("G1"));
+    let server = TestServer::serve(web, Limits::default(), knowing("G1"));
     let (secure, plain) = (
-        format!("https://{}", place.address),
-        format!("http://{}", place.address),
+        format!("https://{}", server.address),
+        format!("http://{}", server.address),
     );
-    let with_user = format!("https://op:ses%3Aame@{}", place.address);
+    let with_user = format!("https://op:ses%3Aame@{}", server.address);
     let authority = folder.path("server.ca");
     let authority = text(&authority);
     let other = folder.path("other.ca");
@@ -141,8 +141,8 @@ fn behind_tls_and_a_password() {
 #[test]
 fn hostile_names_are_inert_on_a_terminal_and_whole_for_programs() {
     let hostile = "<script>\u{1b}[2J\u{9b}31m\u{202e}";
-    let place = Place::serve(Arc::new(Web::plain()), Limits::default(), knowing(hostile));
-    let url = format!("http://{}", place.address);
+    let server = TestServer::serve(Arc::new(Web::plain()), Limits::default(), knowing(hostile));
+    let url = format!("http://{}", server.address);
     let Some(output) = show(&["groups", "--url", &url]) else {
         return;
     };

@@ -11,8 +11,8 @@ use crate::dist;
 use crate::kernels::archive;
 use crate::kernels::kernel::{Kernel, Source};
 use crate::kernels::machine::{Boot, Machine, copy};
-use crate::place::Places;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// What `boot` can be told.
 #[derive(clap::Args)]
@@ -29,21 +29,21 @@ pub(crate) struct Booting {
 }
 
 /// Installs the package, looks at it, and boots the Debian that has it.
-pub(crate) fn run(places: &Places, arguments: &Booting) -> Result<()> {
-    let machine = Machine::prepare(places)?;
-    let kernel = Kernel::fetch(places, &machine, &DEBIAN)?;
-    let out = places.target.join("kernels/packages");
+pub(crate) fn run(workspace: &Workspace, arguments: &Booting) -> Result<()> {
+    let machine = Machine::prepare(workspace)?;
+    let kernel = Kernel::fetch(workspace, &machine, &DEBIAN)?;
+    let out = workspace.target.join("kernels/packages");
     let program = match &arguments.program {
         Some(program) => program.clone(),
-        None => dist::build(places, &places.target)?,
+        None => dist::build(workspace, &workspace.target)?,
     };
     let newer_program = arguments.newer.as_ref().unwrap_or(&program);
-    let package = dist::package(places, &program, &out, dist::VERSION)?;
-    let newer = dist::package(places, newer_program, &out, &newer_version())?;
-    let root = debian(places, &machine)?;
+    let package = dist::package(workspace, &program, &out, dist::VERSION)?;
+    let newer = dist::package(workspace, newer_program, &out, &newer_version())?;
+    let root = debian(workspace, &machine)?;
     install(&root, &package)?;
     println!("installed: {} files as they should be", FILES.len());
-    prepare(places, &root, newer_program, &newer)?;
+    prepare(workspace, &root, newer_program, &newer)?;
     // Below /usr, where Debian's link /lib leads: a folder /lib would take the link's place.
     let modules = format!("{}/modules.cpio", kernel.folder);
     let script = format!("cd /debian/usr && busybox cpio -i -d < {modules}");
@@ -64,8 +64,8 @@ pub(crate) fn run(places: &Places, arguments: &Booting) -> Result<()> {
 }
 
 /// A fresh copy of a small Debian, which is made once.
-fn debian(places: &Places, machine: &Machine) -> Result<PathBuf> {
-    let fresh = places.target.join("kernels/debian");
+fn debian(workspace: &Workspace, machine: &Machine) -> Result<PathBuf> {
+    let fresh = workspace.target.join("kernels/debian");
     if !fresh.join("complete").is_file() {
         println!("making a Debian");
         if fresh.exists() {
@@ -136,17 +136,17 @@ fn install(root: &Path, package: &Path) -> Result<()> {
 }
 
 /// What the guest needs for its checks.
-fn prepare(places: &Places, root: &Path, newer_program: &Path, newer: &Path) -> Result<()> {
+fn prepare(workspace: &Workspace, root: &Path, newer_program: &Path, newer: &Path) -> Result<()> {
     copy(newer, &root.join("root/newer.deb"))?;
     copy(newer_program, &root.join("root/newer"))?;
     copy(
-        &places.root.join("tests/data/demo.pcap"),
+        &workspace.root.join("tests/data/demo.pcap"),
         &root.join("root/demo.pcap"),
     )?;
     fs::write(root.join("root/newer.version"), newer_version()).context("name the newer version")?;
     for script in ["check-service", "send-frames"] {
         let to = root.join("root").join(script);
-        copy(&places.root.join("xtask/guest").join(script), &to)?;
+        copy(&workspace.root.join("xtask/guest").join(script), &to)?;
         fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).context("make it executable")?;
     }
     let units = root.join("etc/systemd/system");

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::place::cargo_home;
 use crate::process;
 use crate::toolchain::{Core, TARGET, Toolchain, without_outer_toolchain};
+use crate::workspace::cargo_home;
 
 /// A toolchain and a linker that together make BPF objects.
 #[derive(Clone, Debug)]

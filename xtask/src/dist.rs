@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::place::Places;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// What `dist` can be told.
 #[derive(clap::Args)]
@@ -25,13 +25,13 @@ pub(crate) struct Dist {
 }
 
 /// Builds the program and packages it.
-pub(crate) fn run(places: &Places, arguments: &Dist) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, arguments: &Dist) -> Result<()> {
     let program = match &arguments.program {
         Some(program) => program.clone(),
-        None => build(places, &places.target)?,
+        None => build(workspace, &workspace.target)?,
     };
     if arguments.reproduce {
-        let again = build(places, &places.target.join("again"))?;
+        let again = build(workspace, &workspace.target.join("again"))?;
         let is_same = fs::read(&program).context("read the program")?
             == fs::read(&again).context("read the second program")?;
         if !is_same {
@@ -42,18 +42,18 @@ pub(crate) fn run(places: &Places, arguments: &Dist) -> Result<()> {
     let out = arguments
         .out
         .clone()
-        .unwrap_or_else(|| places.target.join("dist"));
-    let package = package(places, &program, &out, VERSION)?;
+        .unwrap_or_else(|| workspace.target.join("dist"));
+    let package = package(workspace, &program, &out, VERSION)?;
     println!("{}", package.display());
     Ok(())
 }
 
 /// A static program: it runs whatever C library a gateway has.
-pub(crate) fn build(places: &Places, target: &Path) -> Result<PathBuf> {
-    let mut cargo = places.cargo();
+pub(crate) fn build(workspace: &Workspace, target: &Path) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
     // The folders it was built in are not to be found in it.
-    let root = places.root.display();
-    let home = crate::place::cargo_home().context("find cargo's home")?;
+    let root = workspace.root.display();
+    let home = crate::workspace::cargo_home().context("find cargo's home")?;
     let flags = format!(
         "-C target-feature=+crt-static --remap-path-prefix={root}=/gdoi-monitor \
          --remap-path-prefix={home}=/cargo",
@@ -70,19 +70,19 @@ pub(crate) fn build(places: &Places, target: &Path) -> Result<PathBuf> {
 }
 
 /// Puts everything where Debian wants it, and packs it.
-pub(crate) fn package(places: &Places, program: &Path, out: &Path, version: &str) -> Result<PathBuf> {
+pub(crate) fn package(workspace: &Workspace, program: &Path, out: &Path, version: &str) -> Result<PathBuf> {
     let tree = out.join("tree");
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("empty {}", tree.display()))?;
     }
-    let deploy = places.root.join("deploy");
+    let deploy = workspace.root.join("deploy");
     let text = |path: &str| fs::read(deploy.join(path)).with_context(|| format!("read deploy/{path}"));
     let said =
         |arguments: &[&str]| process::output(Command::new(program).args(arguments)).map(String::into_bytes);
     let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
-    let mut copyright = read(&places.root.join("LICENSE-MIT"))?;
+    let mut copyright = read(&workspace.root.join("LICENSE-MIT"))?;
     copyright.push(b'\n');
-    copyright.extend(read(&places.root.join("LICENSE-APACHE"))?);
+    copyright.extend(read(&workspace.root.join("LICENSE-APACHE"))?);
     let files: [(&str, u32, Vec<u8>); 13] = [
         ("usr/bin/gdoi-monitor", 0o755, read(program)?),
         (

@@ -7,16 +7,16 @@ use nix::unistd::geteuid;
 
 use crate::linker::Linker;
 use crate::packages;
-use crate::place::{Places, cargo_program};
 use crate::probe;
 use crate::process::first_line;
 use crate::toolchain::{Toolchain, candidates};
+use crate::workspace::{Workspace, cargo_program};
 
 /// `cargo xtask doctor`: fails when something is missing that `cargo xtask test` needs.
-pub(crate) fn run(places: &Places) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut report = Report::default();
     rust(&mut report);
-    bpf(places, &mut report);
+    bpf(workspace, &mut report);
     kernel(&mut report);
     programs(&mut report);
     if report.missing > 0 {
@@ -69,7 +69,7 @@ fn rust(report: &mut Report) {
     want("cargo clippy", clippy.as_deref(), "rustup component add clippy");
 }
 
-fn bpf(places: &Places, report: &mut Report) {
+fn bpf(workspace: &Workspace, report: &mut Report) {
     for (name, rustc) in candidates() {
         let said = match Toolchain::at(&name, &rustc) {
             Ok(toolchain) => toolchain.describe(),
@@ -77,10 +77,10 @@ fn bpf(places: &Places, report: &mut Report) {
         };
         say("BPF candidate", &said);
     }
-    let linker = Linker::of_checkout(places).or_else(Linker::of_person);
+    let linker = Linker::of_checkout(workspace).or_else(Linker::of_person);
     let linker = linker.map(|linker| linker.describe());
     report.need("bpf-linker", linker.as_deref(), "cargo xtask setup");
-    let proved = probe::remembered(places).map(|compiler| compiler.toolchain.describe());
+    let proved = probe::remembered(workspace).map(|compiler| compiler.toolchain.describe());
     report.need("BPF toolchain", proved.as_deref(), "cargo xtask setup");
 }
 

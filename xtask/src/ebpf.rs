@@ -5,17 +5,17 @@ use anyhow::{Context as _, Result, bail};
 use crate::compiler::Compiler;
 use crate::drift::Comparison;
 use crate::object_file::{Object, without_debug};
-use crate::place::Places;
 use crate::setup;
+use crate::workspace::Workspace;
 
 /// `cargo xtask ebpf`, with or without `--check`.
-pub(crate) fn run(places: &Places, check: bool) -> Result<()> {
-    let compiler = setup::compiler(places)?;
+pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
+    let compiler = setup::compiler(workspace)?;
     if check {
-        return verify(places, &compiler);
+        return verify(workspace, &compiler);
     }
-    let object = build(places, &compiler)?;
-    let path = places.committed_object();
+    let object = build(workspace, &compiler)?;
+    let path = workspace.committed_object();
     std::fs::write(&path, &object).with_context(|| format!("write {}", path.display()))?;
     println!(
         "{}: {} octets, {}",
@@ -27,9 +27,9 @@ pub(crate) fn run(places: &Places, check: bool) -> Result<()> {
 }
 
 /// Builds the object anew and fails when the committed one differs in anything that a kernel is given.
-pub(crate) fn verify(places: &Places, compiler: &Compiler) -> Result<()> {
-    let built = build(places, compiler)?;
-    let path = places.committed_object();
+pub(crate) fn verify(workspace: &Workspace, compiler: &Compiler) -> Result<()> {
+    let built = build(workspace, compiler)?;
+    let path = workspace.committed_object();
     let committed = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
     let comparison = Comparison::of(
         &Object::read(&committed).context("read the committed object")?,
@@ -53,9 +53,13 @@ pub(crate) fn verify(places: &Places, compiler: &Compiler) -> Result<()> {
     Ok(())
 }
 
-fn build(places: &Places, compiler: &Compiler) -> Result<Vec<u8>> {
+fn build(workspace: &Workspace, compiler: &Compiler) -> Result<Vec<u8>> {
     println!("Building the XDP program ...");
-    let object = compiler.build(&places.root, "gdoi-monitor-ebpf", &places.target.join("ebpf"))?;
+    let object = compiler.build(
+        &workspace.root,
+        "gdoi-monitor-ebpf",
+        &workspace.target.join("ebpf"),
+    )?;
     let octets = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
     without_debug(&octets).with_context(|| format!("strip {}", object.display()))
 }

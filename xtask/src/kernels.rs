@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use self::kernel::{Kernel, Source};
 use self::machine::{Boot, Machine};
 use self::report::{Outcome, Row};
-use crate::place::Places;
+use crate::workspace::Workspace;
 
 /// What `kernels` can be told.
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) struct Kernels {
 }
 
 /// Boots each kernel, runs the tests there, and says what came of it.
-pub(crate) fn run(places: &Places, arguments: &Kernels) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, arguments: &Kernels) -> Result<()> {
     let sources: Vec<&Source> = SOURCES
         .iter()
         .filter(|source| is_wanted(source, arguments))
@@ -57,17 +57,17 @@ pub(crate) fn run(places: &Places, arguments: &Kernels) -> Result<()> {
     }
     let line = |area: &&Area| format!("{} {}\n", area.title, area.filters);
     let list = areas.iter().map(line).collect::<Vec<_>>().concat();
-    let machine = Machine::prepare(places)?;
-    let guest = guest::build(places, &machine, &list)?;
+    let machine = Machine::prepare(workspace)?;
+    let guest = guest::build(workspace, &machine, &list)?;
     let titles: Vec<&str> = areas.iter().map(|area| area.title).collect();
     let mut rows = Vec::new();
     for source in sources {
-        let row = one(places, arguments, (&machine, &guest), &titles, source);
+        let row = one(workspace, arguments, (&machine, &guest), &titles, source);
         println!("{row}");
         rows.push(row);
         // As soon as it is known: all of them take long.
         if arguments.write {
-            let path = places.root.join("docs/kernels.md");
+            let path = workspace.root.join("docs/kernels.md");
             let before = fs::read_to_string(&path).unwrap_or_default();
             fs::write(&path, report::document(&rows, &before))
                 .with_context(|| format!("write {}", path.display()))?;
@@ -102,7 +102,7 @@ fn names() -> Vec<&'static str> {
 }
 
 fn one(
-    places: &Places,
+    workspace: &Workspace,
     arguments: &Kernels,
     (machine, guest): (&Machine, &Path),
     areas: &[&str],
@@ -114,7 +114,7 @@ fn one(
         seconds,
         outcome,
     };
-    let kernel = match Kernel::fetch(places, machine, source) {
+    let kernel = match Kernel::fetch(workspace, machine, source) {
         Ok(kernel) => kernel,
         Err(error) => return row("", 0.0, Outcome::Skipped(format!("{error:#}"))),
     };

@@ -6,51 +6,55 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::place::Places;
 use crate::process;
 use crate::setup;
+use crate::workspace::Workspace;
 
 /// `cargo xtask replay`: builds agent and laboratory, and sends a capture from one to the other.
-pub(crate) fn replay(places: &Places, arguments: &[OsString]) -> Result<()> {
-    let mut lab = program(places, Build::Development, "gdoi-lab")?;
+pub(crate) fn replay(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+    let mut lab = program(workspace, Build::Development, "gdoi-lab")?;
     process::run(lab.arg("replay").args(arguments))
 }
 
 /// `cargo xtask scrape`: a scenario through the agent's own metrics page, in virtual time.
-pub(crate) fn scrape(places: &Places, arguments: &[OsString]) -> Result<()> {
-    let mut lab = program(places, Build::Development, "gdoi-lab")?;
+pub(crate) fn scrape(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+    let mut lab = program(workspace, Build::Development, "gdoi-lab")?;
     process::run(lab.arg("scrape").args(arguments))
 }
 
 /// `cargo xtask bench`: measures the program and the way behind it, as they are shipped; with `--write` for the document;
 /// `bench offline` what it costs to analyse a capture; `bench profile` where the time goes.
-pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
+pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     if let [first, others @ ..] = arguments
         && first == "profile"
     {
-        let mut lab = program(places, Build::Release, "gdoi-lab")?;
+        let mut lab = program(workspace, Build::Release, "gdoi-lab")?;
         lab.arg("profile")
             .arg("--folder")
-            .arg(places.target.join("profile"));
-        lab.arg("--document").arg(places.root.join("docs/profiles.md"));
+            .arg(workspace.target.join("profile"));
+        lab.arg("--document").arg(workspace.root.join("docs/profiles.md"));
         return process::run(lab.args(others));
     }
     if let [first, others @ ..] = arguments
         && first == "offline"
     {
-        let mut lab = program(places, Build::Release, "gdoi-lab")?;
+        let mut lab = program(workspace, Build::Release, "gdoi-lab")?;
         return process::run(lab.arg("offline").args(others));
     }
-    let compiler = setup::compiler(places)?;
-    let object = compiler.build(&places.root, "gdoi-monitor-ebpf", &places.target.join("ebpf"))?;
-    let mut lab = program(places, Build::Release, "gdoi-lab")?;
+    let compiler = setup::compiler(workspace)?;
+    let object = compiler.build(
+        &workspace.root,
+        "gdoi-monitor-ebpf",
+        &workspace.target.join("ebpf"),
+    )?;
+    let mut lab = program(workspace, Build::Release, "gdoi-lab")?;
     let object = object.with_file_name("gdoi-bench-ebpf");
     lab.arg("bench").arg("--object").arg(object);
     // The document of the repository is that of three runs.
     for argument in arguments {
         if argument == "--write" {
             lab.args(["--runs", "3", "--document"])
-                .arg(places.root.join("docs/benchmarks.md"));
+                .arg(workspace.root.join("docs/benchmarks.md"));
         } else {
             lab.arg(argument);
         }
@@ -59,39 +63,39 @@ pub(crate) fn bench(places: &Places, arguments: &[OsString]) -> Result<()> {
 }
 
 /// A section of `docs/reliability.md` from what a search left behind.
-pub(crate) fn write_document(places: &Places, command: &str, found: &[PathBuf]) -> Result<()> {
-    let mut lab = program(places, Build::Development, "gdoi-lab")?;
-    let document = places.root.join("docs/reliability.md");
+pub(crate) fn write_document(workspace: &Workspace, command: &str, found: &[PathBuf]) -> Result<()> {
+    let mut lab = program(workspace, Build::Development, "gdoi-lab")?;
+    let document = workspace.root.join("docs/reliability.md");
     process::run(lab.arg(command).arg("--document").arg(document).args(found))
 }
 
 /// `cargo xtask endure`, `faults` and `flood`: what the agent is put through takes minutes to months, and is part of
 /// `docs/reliability.md`.
-pub(crate) fn reliability(places: &Places, command: &str, arguments: &[OsString]) -> Result<()> {
-    let mut lab = program(places, Build::Release, "gdoi-lab")?;
-    let document = places.root.join("docs/reliability.md");
+pub(crate) fn reliability(workspace: &Workspace, command: &str, arguments: &[OsString]) -> Result<()> {
+    let mut lab = program(workspace, Build::Release, "gdoi-lab")?;
+    let document = workspace.root.join("docs/reliability.md");
     process::run(lab.arg(command).arg("--document").arg(document).args(arguments))
 }
 
 /// `cargo xtask demo`: the main job on a capture of six branches, one of which misses a rekey.
-pub(crate) fn demo(places: &Places) -> Result<()> {
+pub(crate) fn demo(workspace: &Workspace) -> Result<()> {
     setup::programs();
-    let capture = places.root.join("tests/data/demo.pcap");
-    let out = places.target.join("demo");
+    let capture = workspace.root.join("tests/data/demo.pcap");
+    let out = workspace.target.join("demo");
     println!("\n== the capture over a veth pair: XDP program -> ring -> agent -> /metrics");
-    let mut lab = program(places, Build::Development, "gdoi-lab")?;
+    let mut lab = program(workspace, Build::Development, "gdoi-lab")?;
     process::run(lab.arg("replay").arg(&capture).arg("--out").arg(&out))?;
     println!("\n== the same capture in its own time: what the groups in it did");
-    let mut monitor = program(places, Build::Development, "gdoi-monitor")?;
+    let mut monitor = program(workspace, Build::Development, "gdoi-monitor")?;
     process::run(monitor.arg("analyze").arg(&capture))?;
     look_at(&out);
     Ok(())
 }
 
 /// `cargo xtask docs`: writes the documents that are made from the code.
-pub(crate) fn docs(places: &Places) -> Result<()> {
-    let mut lab = program(places, Build::Development, "gdoi-lab")?;
-    process::run(lab.arg("docs").arg(places.root.join("docs")))
+pub(crate) fn docs(workspace: &Workspace) -> Result<()> {
+    let mut lab = program(workspace, Build::Development, "gdoi-lab")?;
+    process::run(lab.arg("docs").arg(workspace.root.join("docs")))
 }
 
 fn look_at(out: &Path) {
@@ -117,8 +121,8 @@ enum Build {
 }
 
 /// A program of the workspace, freshly built together with the agent, which the laboratory looks for next to itself.
-fn program(places: &Places, build: Build, name: &str) -> Result<Command> {
-    let mut cargo = places.cargo();
+fn program(workspace: &Workspace, build: Build, name: &str) -> Result<Command> {
+    let mut cargo = workspace.cargo();
     cargo.args(["build", "--package", "gdoi-monitor", "--package", "gdoi-lab"]);
     let folder = match build {
         Build::Development => "debug",
@@ -128,5 +132,5 @@ fn program(places: &Places, build: Build, name: &str) -> Result<Command> {
         }
     };
     process::run(&mut cargo)?;
-    Ok(Command::new(places.target.join(folder).join(name)))
+    Ok(Command::new(workspace.target.join(folder).join(name)))
 }

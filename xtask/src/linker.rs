@@ -7,9 +7,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::llvm::Library;
-use crate::place::Places;
 use crate::process;
 use crate::toolchain::{Toolchain, host_compiler, without_outer_toolchain};
+use crate::workspace::Workspace;
 
 /// The version that the object is made with.
 pub(crate) const VERSION: &str = "0.13.0";
@@ -26,10 +26,10 @@ pub(crate) struct Linker {
 
 impl Linker {
     /// The linker of this checkout, if it is there and starts.
-    pub(crate) fn of_checkout(places: &Places) -> Option<Self> {
-        let path = places.tools().join("bin/bpf-linker");
+    pub(crate) fn of_checkout(workspace: &Workspace) -> Option<Self> {
+        let path = workspace.tools().join("bin/bpf-linker");
         let version = starts(&path)?;
-        let library = std::fs::read_link(prefix(places).join("lib/libLLVM.so")).ok();
+        let library = std::fs::read_link(prefix(workspace).join("lib/libLLVM.so")).ok();
         Some(Self {
             path,
             version,
@@ -67,17 +67,17 @@ impl Linker {
 }
 
 /// Builds bpf-linker for a toolchain and keeps it with this checkout.
-pub(crate) fn install(places: &Places, toolchain: &Toolchain) -> Result<Linker> {
+pub(crate) fn install(workspace: &Workspace, toolchain: &Toolchain) -> Result<Linker> {
     let host = host_compiler();
     let host = host.as_deref().and_then(|rustc| rustc.ancestors().nth(2));
     let wanted = toolchain.version.llvm_major;
     let library = Library::find(wanted, &toolchain.sysroot, host)
         .with_context(|| format!("there is no libLLVM.so.{wanted} or newer on this machine"))?;
     let folder = library.path.parent().context("the folder of libLLVM")?;
-    link_library(places, &library)?;
+    link_library(workspace, &library)?;
 
-    let tools = places.tools();
-    let mut cargo = places.cargo();
+    let tools = workspace.tools();
+    let mut cargo = workspace.cargo();
     without_outer_toolchain(&mut cargo);
     // By its path: rustup's proxy would heed the rust-toolchain.toml that some dependencies are published with, and
     // install what they ask for.
@@ -108,19 +108,19 @@ pub(crate) fn install(places: &Places, toolchain: &Toolchain) -> Result<Linker> 
     let mut run_path = OsString::from("-Clink-arg=-Wl,-rpath,");
     run_path.push(folder);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", run_path);
-    cargo.env("LLVM_PREFIX", prefix(places));
+    cargo.env("LLVM_PREFIX", prefix(workspace));
     // Its time goes into LLVM: optimising the shell around that only makes people wait.
     cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
     process::run_quietly(&mut cargo)?;
     std::fs::remove_dir_all(tools.join("build")).context("remove what bpf-linker was built in")?;
-    Linker::of_checkout(places).context("the bpf-linker just built does not start")
+    Linker::of_checkout(workspace).context("the bpf-linker just built does not start")
 }
 
 /// All that bpf-linker's build wants of an LLVM installation: a folder with `lib/libLLVM.so`.
-fn link_library(places: &Places, library: &Library) -> Result<()> {
-    let folder = prefix(places).join("lib");
+fn link_library(workspace: &Workspace, library: &Library) -> Result<()> {
+    let folder = prefix(workspace).join("lib");
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let link = folder.join("libLLVM.so");
     match std::fs::remove_file(&link) {
@@ -132,8 +132,8 @@ fn link_library(places: &Places, library: &Library) -> Result<()> {
     std::os::unix::fs::symlink(&library.path, &link).with_context(|| format!("link {}", link.display()))
 }
 
-fn prefix(places: &Places) -> PathBuf {
-    places.tools().join("llvm")
+fn prefix(workspace: &Workspace) -> PathBuf {
+    workspace.tools().join("llvm")
 }
 
 fn starts(path: &Path) -> Option<String> {

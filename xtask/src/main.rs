@@ -18,7 +18,6 @@ mod linker;
 mod llvm;
 mod object_file;
 mod packages;
-mod place;
 mod probe;
 mod process;
 mod search;
@@ -27,6 +26,7 @@ mod sim;
 mod suite;
 mod test;
 mod toolchain;
+mod workspace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::place::Places;
+use crate::workspace::Workspace;
 
 #[derive(Parser)]
 #[command(
@@ -152,29 +152,29 @@ fn main() -> ExitCode {
 }
 
 fn run(task: &Task) -> Result<()> {
-    let places = Places::find()?;
+    let workspace = Workspace::find()?;
     match task {
-        Task::Bench { arguments } => lab::bench(&places, arguments),
-        Task::Boot(arguments) => boot::run(&places, arguments),
-        Task::Demo => lab::demo(&places),
-        Task::Demonstrate { arguments } => sim::run(&places, "demonstrate", arguments),
-        Task::Dist(arguments) => dist::run(&places, arguments),
-        Task::Docs => lab::docs(&places),
-        Task::Doctor => doctor::run(&places),
-        Task::Ebpf { check } => ebpf::run(&places, *check),
-        Task::Kernels(arguments) => kernels::run(&places, arguments),
-        Task::Fuzz(arguments) => search::fuzz(&places, arguments),
-        Task::Mutants(arguments) => search::mutants(&places, arguments),
-        Task::Endure { arguments } => lab::reliability(&places, "endure", arguments),
-        Task::Faults { arguments } => lab::reliability(&places, "faults", arguments),
-        Task::Flood { arguments } => lab::reliability(&places, "flood", arguments),
-        Task::Replay { arguments } => lab::replay(&places, arguments),
-        Task::Score { arguments } => sim::run(&places, "score", arguments),
-        Task::Scrape { arguments } => lab::scrape(&places, arguments),
-        Task::Setup => setup::run(&places),
+        Task::Bench { arguments } => lab::bench(&workspace, arguments),
+        Task::Boot(arguments) => boot::run(&workspace, arguments),
+        Task::Demo => lab::demo(&workspace),
+        Task::Demonstrate { arguments } => sim::run(&workspace, "demonstrate", arguments),
+        Task::Dist(arguments) => dist::run(&workspace, arguments),
+        Task::Docs => lab::docs(&workspace),
+        Task::Doctor => doctor::run(&workspace),
+        Task::Ebpf { check } => ebpf::run(&workspace, *check),
+        Task::Kernels(arguments) => kernels::run(&workspace, arguments),
+        Task::Fuzz(arguments) => search::fuzz(&workspace, arguments),
+        Task::Mutants(arguments) => search::mutants(&workspace, arguments),
+        Task::Endure { arguments } => lab::reliability(&workspace, "endure", arguments),
+        Task::Faults { arguments } => lab::reliability(&workspace, "faults", arguments),
+        Task::Flood { arguments } => lab::reliability(&workspace, "flood", arguments),
+        Task::Replay { arguments } => lab::replay(&workspace, arguments),
+        Task::Score { arguments } => sim::run(&workspace, "score", arguments),
+        Task::Scrape { arguments } => lab::scrape(&workspace, arguments),
+        Task::Setup => setup::run(&workspace),
         // The metrics are the agent's own: the laboratory has an agent.
-        Task::Simulate { arguments } if sim::wants_metrics(arguments) => lab::scrape(&places, arguments),
-        Task::Simulate { arguments } => sim::run(&places, "simulate", arguments),
-        Task::Test => test::run(&places),
+        Task::Simulate { arguments } if sim::wants_metrics(arguments) => lab::scrape(&workspace, arguments),
+        Task::Simulate { arguments } => sim::run(&workspace, "simulate", arguments),
+        Task::Test => test::run(&workspace),
     }
 }

@@ -6,16 +6,16 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::compiler::Compiler;
 use crate::linker::Linker;
-use crate::place::Places;
 use crate::toolchain::{CHOICE, Toolchain};
+use crate::workspace::Workspace;
 
 /// Compiles a small XDP program with the pair, and remembers the pair when that works.
-pub(crate) fn compiles(places: &Places, toolchain: &Toolchain, linker: PathBuf) -> Result<Compiler> {
+pub(crate) fn compiles(workspace: &Workspace, toolchain: &Toolchain, linker: PathBuf) -> Result<Compiler> {
     let compiler = Compiler {
         toolchain: toolchain.clone(),
         linker,
     };
-    let folder = places.tools().join("probe");
+    let folder = workspace.tools().join("probe");
     let source = folder.join("src");
     std::fs::create_dir_all(&source).with_context(|| format!("make {}", source.display()))?;
     write(&folder.join("Cargo.toml"), MANIFEST)?;
@@ -25,18 +25,18 @@ pub(crate) fn compiles(places: &Places, toolchain: &Toolchain, linker: PathBuf) 
     if !octets.windows(4).any(|window| window == b"xdp\0") {
         bail!("{} has no program", object.display());
     }
-    write(&memory(places), &remember(&compiler))?;
+    write(&memory(workspace), &remember(&compiler))?;
     Ok(compiler)
 }
 
 /// The pair that worked before, if both are still what they were.
-pub(crate) fn remembered(places: &Places) -> Option<Compiler> {
-    let memory = std::fs::read_to_string(memory(places)).ok()?;
+pub(crate) fn remembered(workspace: &Workspace) -> Option<Compiler> {
+    let memory = std::fs::read_to_string(memory(workspace)).ok()?;
     let mut lines = memory.lines();
     let (_choice, name) = (lines.next()?, lines.next()?);
     let (rustc, linker) = (lines.next()?, lines.next()?);
     let toolchain = Toolchain::at(name, Path::new(rustc)).ok()?;
-    let linkers = [Linker::of_checkout(places), Linker::of_person()];
+    let linkers = [Linker::of_checkout(workspace), Linker::of_person()];
     let linker = linkers
         .into_iter()
         .flatten()
@@ -60,8 +60,8 @@ fn remember(compiler: &Compiler) -> String {
     )
 }
 
-fn memory(places: &Places) -> PathBuf {
-    places.tools().join("bpf-toolchain")
+fn memory(workspace: &Workspace) -> PathBuf {
+    workspace.tools().join("bpf-toolchain")
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::lab;
-use crate::place::Places;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// The arguments of `cargo xtask fuzz`.
 #[derive(Args)]
@@ -30,8 +30,8 @@ pub(crate) struct Mutants {
 }
 
 /// `cargo xtask fuzz`: goes on after a finding, and fails at the end.
-pub(crate) fn fuzz(places: &Places, arguments: &Fuzz) -> Result<()> {
-    let root = &places.root;
+pub(crate) fn fuzz(workspace: &Workspace, arguments: &Fuzz) -> Result<()> {
+    let root = &workspace.root;
     let fuzz = |task: &str| {
         let mut cargo = Command::new("cargo");
         // Ours have no unsafe code: what a sanitizer would look at is not there, and it halves the speed.
@@ -52,12 +52,12 @@ pub(crate) fn fuzz(places: &Places, arguments: &Fuzz) -> Result<()> {
     )?;
     let mut found = Vec::new();
     for target in targets {
-        if !search(places, target, arguments.minutes)? {
+        if !search(workspace, target, arguments.minutes)? {
             found.push(target);
         }
     }
     let logs = root.join("fuzz/target/logs");
-    lab::write_document(places, "fuzzed", &[logs])?;
+    lab::write_document(workspace, "fuzzed", &[logs])?;
     if !found.is_empty() {
         bail!("found something: {}; see fuzz/target/artifacts", found.join(", "));
     }
@@ -65,8 +65,8 @@ pub(crate) fn fuzz(places: &Places, arguments: &Fuzz) -> Result<()> {
 }
 
 /// Runs one target; false when it found something.
-fn search(places: &Places, target: &str, minutes: u32) -> Result<bool> {
-    let work = places.root.join("fuzz/target");
+fn search(workspace: &Workspace, target: &str, minutes: u32) -> Result<bool> {
+    let work = workspace.root.join("fuzz/target");
     let (grown, artifacts, logs) = (
         work.join("grown").join(target),
         work.join("artifacts").join(target),
@@ -81,7 +81,7 @@ fn search(places: &Places, target: &str, minutes: u32) -> Result<bool> {
         .args(["-n", "19"])
         .arg(work.join(TRIPLE).join("release").join(target))
         .arg(grown)
-        .arg(places.root.join("fuzz/corpus").join(target))
+        .arg(workspace.root.join("fuzz/corpus").join(target))
         .arg(format!("-max_total_time={}", minutes * 60))
         // The first frame waits for the kernel's verifier, on a machine that may have better things to do.
         .args([
@@ -99,9 +99,9 @@ fn search(places: &Places, target: &str, minutes: u32) -> Result<bool> {
 }
 
 /// `cargo xtask mutants`: of the two crates that everything rests on.
-pub(crate) fn mutants(places: &Places, arguments: &Mutants) -> Result<()> {
+pub(crate) fn mutants(workspace: &Workspace, arguments: &Mutants) -> Result<()> {
     let folders: Vec<PathBuf> = ["gdoi-core", "gdoi-wire"]
-        .map(|name| places.target.join("mutants").join(name))
+        .map(|name| workspace.target.join("mutants").join(name))
         .into();
     for folder in &folders {
         let name = folder.file_name().unwrap_or_default();
@@ -125,10 +125,10 @@ pub(crate) fn mutants(places: &Places, arguments: &Mutants) -> Result<()> {
             .args(["-j1", "--baseline", "skip", "--timeout", "180", "--output"])
             .arg(folder);
         // Its code tells of missed mutants, too; there are always some.
-        let ran = cargo.current_dir(&places.root).status();
+        let ran = cargo.current_dir(&workspace.root).status();
         ran.context("install cargo-mutants: cargo install cargo-mutants --locked")?;
     }
-    lab::write_document(places, "mutated", &folders)
+    lab::write_document(workspace, "mutated", &folders)
 }
 
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";

@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result, bail};
 use crate::compiler::Compiler;
 use crate::linker::{self, Linker};
 use crate::packages;
-use crate::place::Places;
 use crate::probe;
 use crate::process;
 use crate::toolchain::{CHOICE, PINNED, Toolchain, candidates, without_outer_toolchain};
+use crate::workspace::Workspace;
 
 /// `cargo xtask setup`.
-pub(crate) fn run(places: &Places) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     programs();
-    prometheus(places);
-    let compiler = compiler(places)?;
+    prometheus(workspace);
+    let compiler = compiler(workspace)?;
     println!("BPF toolchain: {}", compiler.toolchain.describe());
     println!("BPF linker: {}", compiler.linker.display());
     Ok(())
@@ -37,8 +37,8 @@ pub(crate) fn programs() {
 }
 
 /// Brings Prometheus, which tests of rules and dashboards ask; unpacked for this checkout alone, so that no service runs.
-fn prometheus(places: &Places) {
-    let folder = places.tools().join("prometheus");
+fn prometheus(workspace: &Workspace) {
+    let folder = workspace.tools().join("prometheus");
     if process::on_path("prometheus").is_some() && process::on_path("promtool").is_some() {
         println!("prometheus: found");
     } else if folder.join("usr/bin/promtool").is_file() {
@@ -52,15 +52,15 @@ fn prometheus(places: &Places) {
 }
 
 /// A compiler for BPF that has been proved to work; what is missing for one is installed.
-pub(crate) fn compiler(places: &Places) -> Result<Compiler> {
-    if let Some(compiler) = probe::remembered(places) {
+pub(crate) fn compiler(workspace: &Workspace) -> Result<Compiler> {
+    if let Some(compiler) = probe::remembered(workspace) {
         return Ok(compiler);
     }
-    let tools = places.tools();
+    let tools = workspace.tools();
     std::fs::create_dir_all(&tools).with_context(|| format!("make {}", tools.display()))?;
     println!("Looking for a toolchain that compiles for BPF");
     let mut refused = Vec::new();
-    if let Some(compiler) = first_that_works(places, &mut refused) {
+    if let Some(compiler) = first_that_works(workspace, &mut refused) {
         return Ok(compiler);
     }
     if std::env::var_os(CHOICE).is_some() {
@@ -74,7 +74,7 @@ pub(crate) fn compiler(places: &Places) -> Result<Compiler> {
                 continue;
             }
         }
-        if let Some(compiler) = first_that_works(places, &mut refused) {
+        if let Some(compiler) = first_that_works(workspace, &mut refused) {
             return Ok(compiler);
         }
     }
@@ -82,11 +82,11 @@ pub(crate) fn compiler(places: &Places) -> Result<Compiler> {
 }
 
 /// Tries each candidate that has not been refused before.
-fn first_that_works(places: &Places, refused: &mut Vec<String>) -> Option<Compiler> {
+fn first_that_works(workspace: &Workspace, refused: &mut Vec<String>) -> Option<Compiler> {
     for (name, rustc) in candidates() {
         let line = match Toolchain::at(&name, &rustc) {
             Err(error) => format!("  {name} ({}): {error:#}", rustc.display()),
-            Ok(toolchain) => match prove(places, &toolchain) {
+            Ok(toolchain) => match prove(workspace, &toolchain) {
                 Ok(compiler) => return Some(compiler),
                 Err(error) => format!("  {name} ({}): {error:#}", rustc.display()),
             },
@@ -100,14 +100,14 @@ fn first_that_works(places: &Places, refused: &mut Vec<String>) -> Option<Compil
 }
 
 /// Finds or builds a linker for the toolchain, and compiles with both.
-fn prove(places: &Places, toolchain: &Toolchain) -> Result<Compiler> {
+fn prove(workspace: &Workspace, toolchain: &Toolchain) -> Result<Compiler> {
     println!("  {}", toolchain.describe());
-    let linkers = [Linker::of_checkout(places), Linker::of_person()];
+    let linkers = [Linker::of_checkout(workspace), Linker::of_person()];
     for linker in linkers.into_iter().flatten() {
         if !linker.suits(toolchain) {
             continue;
         }
-        match probe::compiles(places, toolchain, linker.path.clone()) {
+        match probe::compiles(workspace, toolchain, linker.path.clone()) {
             Ok(compiler) => {
                 println!("  {}: compiles", linker.describe());
                 return Ok(compiler);
@@ -116,8 +116,8 @@ fn prove(places: &Places, toolchain: &Toolchain) -> Result<Compiler> {
         }
     }
     println!("  building bpf-linker {} ...", linker::VERSION);
-    let linker = linker::install(places, toolchain)?;
-    let compiler = probe::compiles(places, toolchain, linker.path.clone())?;
+    let linker = linker::install(workspace, toolchain)?;
+    let compiler = probe::compiles(workspace, toolchain, linker.path.clone())?;
     println!("  {}: compiles", linker.describe());
     Ok(compiler)
 }

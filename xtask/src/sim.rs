@@ -5,13 +5,17 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::place::Places;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// Runs a command of `gdoi-sim`.
-pub(crate) fn run(places: &Places, command: &str, arguments: &[OsString]) -> Result<()> {
-    process::run(places.cargo().args(["build", "--quiet", "--package", "gdoi-sim"]))?;
-    let mut sim = Command::new(places.target.join("debug/gdoi-sim"));
+pub(crate) fn run(workspace: &Workspace, command: &str, arguments: &[OsString]) -> Result<()> {
+    process::run(
+        workspace
+            .cargo()
+            .args(["build", "--quiet", "--package", "gdoi-sim"]),
+    )?;
+    let mut sim = Command::new(workspace.target.join("debug/gdoi-sim"));
     process::run(sim.arg(command).args(arguments))
 }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 
-use crate::place::Places;
+use crate::workspace::Workspace;
 
 /// What a run of `cargo test` came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(crate) struct Suite {
 
 impl Suite {
     /// Runs all tests that a host can run, showing results as they come.
-    pub(crate) fn run(places: &Places) -> Result<Self> {
-        let mut cargo = places.cargo();
+    pub(crate) fn run(workspace: &Workspace) -> Result<Self> {
+        let mut cargo = workspace.cargo();
         cargo.args([
             "test",
             "--workspace",

@@ -5,23 +5,23 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::ebpf;
-use crate::place::Places;
 use crate::process;
 use crate::setup;
 use crate::suite::Suite;
+use crate::workspace::Workspace;
 
 /// `cargo xtask test`: goes on after a failure, and says all at the end.
-pub(crate) fn run(places: &Places) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut steps = Vec::new();
     let mut suite = Suite::default();
-    steps.push(step("set up", || set_up(places)));
-    steps.push(step("object is the source", || object(places)));
-    steps.push(step("format", || format(places)));
-    steps.push(step("lints", || lints(places)));
-    steps.push(step("lints of the XDP program", || lints_of_program(places)));
-    steps.push(step("build", || build(places)));
+    steps.push(step("set up", || set_up(workspace)));
+    steps.push(step("object is the source", || object(workspace)));
+    steps.push(step("format", || format(workspace)));
+    steps.push(step("lints", || lints(workspace)));
+    steps.push(step("lints of the XDP program", || lints_of_program(workspace)));
+    steps.push(step("build", || build(workspace)));
     steps.push(step("tests", || {
-        suite = Suite::run(places)?;
+        suite = Suite::run(workspace)?;
         let faults = suite.faults();
         if !faults.is_empty() {
             bail!("{}", faults.join("; "));
@@ -57,53 +57,53 @@ fn step(name: &'static str, work: impl FnOnce() -> Result<Outcome>) -> Step {
     }
 }
 
-fn set_up(places: &Places) -> Result<Outcome> {
-    setup::run(places)?;
+fn set_up(workspace: &Workspace) -> Result<Outcome> {
+    setup::run(workspace)?;
     Ok(Outcome::Passed)
 }
 
-fn object(places: &Places) -> Result<Outcome> {
-    ebpf::run(places, true)?;
+fn object(workspace: &Workspace) -> Result<Outcome> {
+    ebpf::run(workspace, true)?;
     Ok(Outcome::Passed)
 }
 
-fn format(places: &Places) -> Result<Outcome> {
-    let has = process::output(places.cargo().args(["fmt", "--version"])).is_ok();
+fn format(workspace: &Workspace) -> Result<Outcome> {
+    let has = process::output(workspace.cargo().args(["fmt", "--version"])).is_ok();
     if !has {
         return Ok(Outcome::Skipped("cargo fmt is not installed"));
     }
-    process::run(places.cargo().args(["fmt", "--all", "--check"]))?;
+    process::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
     Ok(Outcome::Passed)
 }
 
-fn lints(places: &Places) -> Result<Outcome> {
+fn lints(workspace: &Workspace) -> Result<Outcome> {
     let host = ["--workspace", "--exclude", "gdoi-monitor-ebpf", "--all-targets"];
-    clippy(places, &host, &[])
+    clippy(workspace, &host, &[])
 }
 
 /// For the host, where clippy surely is: the parts of aya that only a BPF target has are not looked at.
-fn lints_of_program(places: &Places) -> Result<Outcome> {
+fn lints_of_program(workspace: &Workspace) -> Result<Outcome> {
     // A program without std cannot unwind.
     let abort = "profile.dev.panic='abort'";
     let of = ["--package", "gdoi-monitor-ebpf", "--config", abort];
     // What the verifier wants, inlining and the casts of its word sizes, is what pedantic advises against.
-    clippy(places, &of, &["-A", "clippy::pedantic"])
+    clippy(workspace, &of, &["-A", "clippy::pedantic"])
 }
 
-fn clippy(places: &Places, of: &[&str], lints: &[&str]) -> Result<Outcome> {
-    let has = process::output(places.cargo().args(["clippy", "--version"])).is_ok();
+fn clippy(workspace: &Workspace, of: &[&str], lints: &[&str]) -> Result<Outcome> {
+    let has = process::output(workspace.cargo().args(["clippy", "--version"])).is_ok();
     if !has {
         return Ok(Outcome::Skipped("cargo clippy is not installed"));
     }
-    let mut cargo = places.cargo();
+    let mut cargo = workspace.cargo();
     cargo.arg("clippy").args(of);
     process::run(cargo.args(["--", "-D", "warnings"]).args(lints))?;
     Ok(Outcome::Passed)
 }
 
 /// The programs that tests start.
-fn build(places: &Places) -> Result<Outcome> {
-    let mut cargo = places.cargo();
+fn build(workspace: &Workspace) -> Result<Outcome> {
+    let mut cargo = workspace.cargo();
     cargo.args([
         "build",
         "--quiet",

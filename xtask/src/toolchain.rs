@@ -9,8 +9,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::place::cargo_program;
 use crate::process;
+use crate::workspace::cargo_program;
 
 /// What the XDP program is compiled for.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";

@@ -103,7 +103,7 @@ pub(super) fn compiled() -> Result<Option<Vec<u8>>> {
 
 fn load(object: &[u8]) -> Result<Ebpf> {
     let mut ebpf = EbpfLoader::new()
-        .map_max_entries("PARTS", possible_cpus()?)
+        .map_max_entries("CPU_STATE", possible_cpus()?)
         .map_max_entries("RING", RING_OCTETS)
         .load(object)
         .context("load C's object")?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use gdoi_monitor::source::xdp::interface::Interface;
-use gdoi_monitor::source::xdp::{Count, Direction, Mode, Probe, Settings};
+use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings, SpiCount};
 use gdoi_wire::craft::{self, ESP, Ethernet, Tag};
 use nix::net::if_::if_nametoindex;
 
@@ -88,7 +88,7 @@ fn send(injector: &Injector, frames: &[Vec<u8>], packets: u64) -> Result<u64> {
 /// Reads the table until nothing is sent any more, and once after that.
 fn read(probe: &mut Probe, sending: &AtomicBool) -> Result<(u64, u32)> {
     let (mut packets, mut reads) = (0, 0);
-    let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
+    let mut counts: BTreeMap<(u32, u32), SpiCount> = BTreeMap::new();
     loop {
         let is_last = !sending.load(Ordering::Acquire);
         probe.read_clock()?;

@@ -7,7 +7,7 @@ use aya::maps::perf::PerfEventArrayBuffer;
 use aya::maps::{MapData, PerfEventArray, RingBuf};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use gdoi_wire::record::{GLOBAL_CPUS, GLOBAL_SITES_ON, MAP_PARTS, MAP_RING};
+use gdoi_wire::record::{GLOBAL_CPUS, GLOBAL_SITES_ON, MAP_CPU_STATE, MAP_RING};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::Size;
@@ -30,7 +30,7 @@ impl Loaded {
             .override_global(GLOBAL_CPUS, &cpus, true)
             .override_global(GLOBAL_SITES_ON, &u8::from(sites), true)
             .override_global(aya_log::LEVEL, &0_u8, true)
-            .map_max_entries(MAP_PARTS, cpus)
+            .map_max_entries(MAP_CPU_STATE, cpus)
             .map_max_entries(MAP_RING, RING_OCTETS)
             .load(object)
             .context("load the object")?;

@@ -55,7 +55,7 @@ pub(super) fn run(object: &[u8], seconds: u64) -> Result<Vec<Row>> {
         Row::new("ring to decoded message, each", each, Unit::Nanoseconds)
             .goal("P8", Wanted::AtMost(15.0))
             .aside(format!("{:.1} million/s of one CPU", 1e3 / each))
-            .why(PARTS),
+            .why(CPU_STATE),
         Row::new(
             "a task of tokio that the kernel wakes, to ours, waits in it",
             theirs / ours,
@@ -222,5 +222,5 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// How long a task that is not woken waits before it asks whether the storm is over.
 const LOOK_UP: Duration = Duration::from_millis(100);
 const WARM: u32 = 1_000_000;
-const PARTS: &str = "taking it out, by aya, and decoding it have rows of their own; the rest is two cache lines of the ring that \
+const CPU_STATE: &str = "taking it out, by aya, and decoding it have rows of their own; the rest is two cache lines of the ring that \
                      another CPU wrote";

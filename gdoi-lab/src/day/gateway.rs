@@ -13,7 +13,7 @@ use gdoi_monitor::source::xdp::{Attached, Attachment, Direction};
 use gdoi_monitor::time::Calendar;
 use gdoi_sim::{Emission, Observer, Scenario};
 use gdoi_wire::record::Counters;
-use gdoi_wire::{Capture, Class, Fragment, Ports, Seen, dissect};
+use gdoi_wire::{Capture, Class, Dissected, Fragment, Ports, dissect};
 
 /// An agent in virtual time.
 pub(crate) struct Gateway {
@@ -104,12 +104,12 @@ impl Gateway {
     /// Counts `packets` like this one.
     fn count(&mut self, frame: &[u8], packets: u64) {
         let class = match dissect(&Capture::whole(frame), &Ports::DEFAULT) {
-            Seen::Other => Class::Other,
-            Seen::Miss(miss) => {
-                add(&mut self.counters.misses, miss as usize, packets);
+            Dissected::Other => Class::Other,
+            Dissected::Error(miss) => {
+                add(&mut self.counters.parse_errors, miss as usize, packets);
                 Class::Other
             }
-            Seen::Packet(packet) => {
+            Dissected::Packet(packet) => {
                 self.counters.first_fragments += u64::from(packet.fragment == Fragment::First);
                 packet.class()
             }

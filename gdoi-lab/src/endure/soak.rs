@@ -12,7 +12,7 @@ use gdoi_sim::{Kind, Scenario};
 use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
 
 use super::growth::{Growth, Sample};
-use crate::{Agent, Injector, Living, Metrics, Network, Resources, Said, configuration};
+use crate::{Agent, Injector, LiveScenario, Metrics, Network, Resources, SentCounts, configuration};
 
 /// How long, and among how much.
 #[derive(Clone, Copy, Debug)]
@@ -145,9 +145,9 @@ struct Truth {
     registrations: usize,
 }
 
-fn live(scenario: Scenario, time: Duration) -> Result<(Said, Truth)> {
+fn live(scenario: Scenario, time: Duration) -> Result<(SentCounts, Truth)> {
     let injector = Injector::open(Network::INJECT)?;
-    let mut living = Living::begin(scenario)?;
+    let mut living = LiveScenario::begin(scenario)?;
     let said = living.until(time, &injector)?;
     let happened = living.simulation().truth().happened();
     let count = |is: fn(&Kind) -> bool| happened.iter().filter(|happened| is(&happened.kind)).count();

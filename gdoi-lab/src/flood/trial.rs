@@ -12,7 +12,7 @@ use gdoi_sim::{Kind as Truth, Scenario};
 
 use super::events::Events;
 use super::{Flood, Kind, Outcome};
-use crate::{Agent, Injector, Living, Network, Resources, Said, configuration};
+use crate::{Agent, Injector, LiveScenario, Network, Resources, SentCounts, configuration};
 
 /// A flood, and how long it lasts.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl Trial {
 /// What was sent, and what the agent was meanwhile.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
-    pub(super) living: Said,
+    pub(super) living: SentCounts,
     /// When the group was rekeyed, since the epoch.
     pub(super) rekeys: Vec<Duration>,
     /// How much later it may have been on the wire.
@@ -140,13 +140,13 @@ pub(super) struct Sent {
     pub(super) lost_after_a_tick: f64,
 }
 
-fn live(scenario: Scenario, time: Duration) -> Result<(Said, Vec<Duration>, Duration)> {
+fn live(scenario: Scenario, time: Duration) -> Result<(SentCounts, Vec<Duration>, Duration)> {
     let injector = Injector::open(Network::LAN_FAR)?;
     let start = scenario.start;
     let begun = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("read the clock")?;
-    let mut living = Living::begin(scenario)?;
+    let mut living = LiveScenario::begin(scenario)?;
     let said = living.until(time, &injector)?;
     let rekeys = living.simulation().truth().happened().iter();
     let rekeys = rekeys.filter(|happened| matches!(happened.kind, Truth::Rekey { .. }));

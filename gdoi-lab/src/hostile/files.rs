@@ -9,7 +9,7 @@ use std::time::Duration;
 use gdoi_core::{Limits, Timestamp, Tracker};
 use gdoi_monitor::config::Config;
 use gdoi_monitor::http::web::Web;
-use gdoi_monitor::sink::saved::Saved;
+use gdoi_monitor::sink::state_file::StateFile;
 use gdoi_monitor::source::pcap::Reader;
 use gdoi_sim::{Observer, Scenario, Simulation, scenario::Group};
 use gdoi_wire::Ports;
@@ -62,7 +62,7 @@ pub fn state(octets: &[u8]) {
     if fs::write(&place, [&boot, octets].concat()).is_err() || fs::write(&log, octets).is_err() {
         return;
     }
-    if let Ok(Some(restored)) = Saved::at(&place).restore(configuration(), Limits::default()) {
+    if let Ok(Some(restored)) = StateFile::at(&place).restore(configuration(), Limits::default()) {
         go_on(restored.tracker, restored.at);
     }
 }

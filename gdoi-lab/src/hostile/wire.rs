@@ -6,7 +6,7 @@ use gdoi_core::observation::{Esp, Message, Site};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker};
 use gdoi_wire::isakmp::{MAX_PAYLOADS, Payloads};
 use gdoi_wire::record::Record;
-use gdoi_wire::{Capture, Ports, Seen};
+use gdoi_wire::{Capture, Dissected, Ports};
 
 /// A frame from the wire, all the way to the tracker.
 ///
@@ -17,7 +17,7 @@ pub fn dissect(octets: &[u8]) {
     let frame = Capture::whole(octets);
     let mut tracker = Tracker::new(gdoi_core::Config::default(), Limits::default());
     let mut out = Vec::new();
-    if let Seen::Packet(packet) = gdoi_wire::dissect(&frame, &Ports::DEFAULT)
+    if let Dissected::Packet(packet) = gdoi_wire::dissect(&frame, &Ports::DEFAULT)
         && let Some((record, behind)) = Record::message(&packet, &frame)
     {
         let kept = frame.up_to(behind, usize::from(record.snapshot_octets));

@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use gdoi_core::Timestamp;
 
 use super::captures::{Capture, Captures, Turn};
+use super::evidence::EvidenceIndex;
 use super::findings::Findings;
 use super::pipeline::Pipeline;
-use super::sight::FrameId;
-use super::trail::Trail;
+use super::seen_message::FrameId;
 use crate::progress::Progress;
 use crate::report::{Ending, Report};
 use crate::source::link::{Link, Refused};
@@ -45,7 +45,7 @@ enum Error {
 pub(super) struct Analysis<W> {
     pipeline: Pipeline,
     report: Report<W>,
-    trail: Trail,
+    evidence: EvidenceIndex,
     errors: Vec<String>,
     progress: Progress,
     /// Frames of each capture that could not be taken as they are.
@@ -68,7 +68,7 @@ impl<W: Write> Analysis<W> {
         Self {
             pipeline,
             report,
-            trail: Trail::new(),
+            evidence: EvidenceIndex::new(),
             errors: Vec::new(),
             progress,
             oddities: BTreeMap::new(),
@@ -234,18 +234,18 @@ impl<W: Write> Analysis<W> {
 
     /// Reports what has happened at this frame, or because of the time that passed before it.
     fn tell(&mut self, frame: Option<FrameId>) -> io::Result<()> {
-        let (transitions, mut sight) = self.pipeline.drain();
+        let (transitions, mut seen_message) = self.pipeline.drain();
         for transition in transitions {
-            if let Some(seen) = sight.take_if(|seen| transition.at >= seen.at) {
-                self.trail.see(&seen);
+            if let Some(seen) = seen_message.take_if(|seen| transition.at >= seen.at) {
+                self.evidence.see(&seen);
                 self.report.see(&seen);
             }
-            let now = frame.filter(|_| sight.is_none());
-            let frames = self.trail.prove(&transition, now);
+            let now = frame.filter(|_| seen_message.is_none());
+            let frames = self.evidence.prove(&transition, now);
             self.report.event(transition, frames, now)?;
         }
-        if let Some(seen) = sight {
-            self.trail.see(&seen);
+        if let Some(seen) = seen_message {
+            self.evidence.see(&seen);
             self.report.see(&seen);
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gdoi_core::transition::{Severity, Transition};
 use serde::Serialize;
 
-use super::sight::FrameId;
+use super::seen_message::FrameId;
 use crate::event::Event;
 use crate::report::meaning;
 use crate::time::{Calendar, Moment};

@@ -8,10 +8,10 @@ use std::time::Duration;
 use gdoi_core::observation::{Esp, Loss, LossKind, Message};
 use gdoi_core::{Limits, Observation, Snapshot, Timestamp, Tracker, Transition};
 use gdoi_wire::record::{Counters, Record};
-use gdoi_wire::{Body, Class, Fragment, Miss, Packet, Ports, Seen};
+use gdoi_wire::{Body, Class, Dissected, Fragment, Packet, ParseError, Ports};
 
 use super::esp::{Counted, Counts};
-use super::sight::{FrameId, Sight};
+use super::seen_message::{FrameId, SeenMessage};
 use crate::sites::Sites;
 use crate::source::link::Link;
 use crate::source::pcap::Frame;
@@ -28,7 +28,7 @@ pub(super) struct Pipeline {
     totals: Totals,
     transitions: Vec<Transition>,
     /// The message in the latest frame, if there was one.
-    sight: Option<Sight>,
+    seen_message: Option<SeenMessage>,
     /// The capture that frames come from.
     file: u32,
 }
@@ -77,7 +77,7 @@ impl Pipeline {
             cut: Cut::default(),
             totals: Totals::default(),
             transitions: Vec::new(),
-            sight: None,
+            seen_message: None,
             file: 0,
         }
     }
@@ -107,9 +107,9 @@ impl Pipeline {
             return;
         };
         match seen {
-            Seen::Other => self.class(Class::Other, frame),
-            Seen::Miss(miss) => self.miss(miss, frame),
-            Seen::Packet(packet) => self.packet(&packet, frame),
+            Dissected::Other => self.class(Class::Other, frame),
+            Dissected::Error(miss) => self.miss(miss, frame),
+            Dissected::Packet(packet) => self.packet(&packet, frame),
         }
     }
 
@@ -137,12 +137,12 @@ impl Pipeline {
 
     /// Whether there is anything to tell since this was last asked.
     pub(super) const fn has_news(&self) -> bool {
-        self.sight.is_some() || !self.transitions.is_empty()
+        self.seen_message.is_some() || !self.transitions.is_empty()
     }
 
     /// What happened since this was last asked, and the message that was seen.
-    pub(super) fn drain(&mut self) -> (std::vec::Drain<'_, Transition>, Option<Sight>) {
-        (self.transitions.drain(..), self.sight.take())
+    pub(super) fn drain(&mut self) -> (std::vec::Drain<'_, Transition>, Option<SeenMessage>) {
+        (self.transitions.drain(..), self.seen_message.take())
     }
 
     const fn id(&self, frame: &Frame<'_>) -> FrameId {
@@ -207,16 +207,16 @@ impl Pipeline {
         self.totals.count(class, 1, frame.wire_octets.into());
     }
 
-    fn miss(&mut self, miss: Miss, frame: &Frame<'_>) {
+    fn miss(&mut self, miss: ParseError, frame: &Frame<'_>) {
         self.class(Class::Other, frame);
-        if let Some(misses) = self.totals.counters.misses.get_mut(miss as usize) {
+        if let Some(misses) = self.totals.counters.parse_errors.get_mut(miss as usize) {
             *misses += 1;
         }
         // A capture that keeps too little of each frame is blind. One that keeps all of a frame that lies is not.
         if frame.kept.len() < frame.wire_octets as usize {
             let (kind, loss) = match miss {
-                Miss::IsakmpTruncated => (LossKind::Messages, &mut self.cut.messages),
-                Miss::EspTruncated => (LossKind::Spis, &mut self.cut.spis),
+                ParseError::IsakmpTruncated => (LossKind::Messages, &mut self.cut.messages),
+                ParseError::EspTruncated => (LossKind::Spis, &mut self.cut.spis),
                 _ => return,
             };
             let loss = loss.get_or_insert(Loss {
@@ -251,7 +251,7 @@ impl Pipeline {
         record.snapshot_octets = u16::try_from(snapshot.len()).unwrap_or(u16::MAX);
         record.at_ns = frame.at.as_nanos();
         if let Some(message) = Message::from_record(&record, snapshot) {
-            self.sight = Some(Sight::new(frame.at, self.id(frame), &message));
+            self.seen_message = Some(SeenMessage::new(frame.at, self.id(frame), &message));
             self.observe(frame.at, &Observation::Message(message));
         }
     }

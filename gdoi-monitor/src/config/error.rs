@@ -10,7 +10,7 @@ use gdoi_wire::Ports;
 
 /// What is wrong with a configuration file, and in which line.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {what}", Place(self))]
+#[error("{}: {what}", Location(self))]
 pub struct Error {
     /// The file.
     pub path: PathBuf,
@@ -61,9 +61,9 @@ pub enum What {
     },
 }
 
-struct Place<'a>(&'a Error);
+struct Location<'a>(&'a Error);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Error { path, line, what: _ } = self.0;
         write!(f, "{}", path.display())?;

@@ -7,7 +7,7 @@ use gdoi_core::config::Retransmit;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::words::{Cidr, Mode, Multicast, Name, Port, ProfileName, Span};
+use super::values::{Cidr, Mode, Multicast, Name, Port, ProfileName, Span};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use gdoi_wire::isakmp::Header;
-use gdoi_wire::{Ah, Esp, Fragment, Miss, Packet, Vlan};
+use gdoi_wire::{Ah, Esp, Fragment, Packet, ParseError, Vlan};
 use serde::{Serialize, Serializer};
 
 use crate::hex::Hex;
@@ -119,7 +119,7 @@ impl<'a> Line<'a> {
     }
 
     /// A packet that could not be read.
-    pub(super) fn miss(file: Option<&'a Path>, frame: &Frame<'_>, miss: Miss) -> Self {
+    pub(super) fn miss(file: Option<&'a Path>, frame: &Frame<'_>, miss: ParseError) -> Self {
         let Envelope {
             vlan,
             addresses,
@@ -137,7 +137,7 @@ impl<'a> Line<'a> {
             destination,
             source_port,
             destination_port,
-            fragment: (miss == Miss::LaterFragment).then_some("later"),
+            fragment: (miss == ParseError::LaterFragment).then_some("later"),
             kind: Kind::Miss { reason: miss.name() },
         }
     }

@@ -1,19 +1,21 @@
 //! Which interfaces are watched: those of the plan that are there, as they come and go.
 
 mod follow;
-mod sight;
+mod visibility;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gdoi_core::Timestamp;
 use gdoi_core::observation::Loss;
 
-use self::sight::Sight;
+use self::visibility::Visibility;
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
 use crate::source::xdp::netlink::{self, Link};
-use crate::source::xdp::pins::{Pins, Spot};
-use crate::source::xdp::{BlindSpot, CountRuns, Direction, Error, KeptWatch, Watch, blind_spots, seen_below};
+use crate::source::xdp::pins::{PinDir, Pins};
+use crate::source::xdp::{
+    BlindSpot, CountRuns, Direction, Error, InterfaceTap, SavedTap, blind_spots, seen_below,
+};
 
 /// An interface in one direction.
 type Key = (String, Direction);
@@ -24,14 +26,14 @@ pub struct Interfaces {
     /// Where programs are pinned, if they are to outlive the agent.
     pins: Option<Pins>,
     /// What an agent before this one had counted on interfaces that have not been watched since.
-    kept: BTreeMap<Key, KeptWatch>,
+    kept: BTreeMap<Key, SavedTap>,
     /// The kernel counts runs of programs.
     counting: Option<CountRuns>,
-    watches: BTreeMap<Key, Watch>,
+    taps: BTreeMap<Key, InterfaceTap>,
     /// What cannot be seen on those that are watched.
     blind: BTreeMap<Key, BTreeSet<BlindSpot>>,
     /// Which of them are seen.
-    sight: Sight,
+    visibility: Visibility,
     /// Why interfaces that are there are not watched: said once.
     said: BTreeMap<String, String>,
 }
@@ -40,7 +42,7 @@ impl Interfaces {
     /// Attaches to every interface of the plan. A name that is not there is an error; what a pattern is for may come.
     ///
     /// Goes on from what another agent had `kept`, and in the place of programs that it left at `pins`.
-    pub(super) fn attach(plan: Plan, pins: Option<Pins>, kept: Vec<KeptWatch>) -> Result<Self, Error> {
+    pub(super) fn attach(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, Error> {
         let links = netlink::links().map_err(Error::Interfaces)?;
         for pattern in &plan.interfaces {
             if links.iter().any(|link| interface::matches(pattern, &link.name)) {
@@ -64,9 +66,9 @@ impl Interfaces {
                 .into_iter()
                 .map(|kept| ((kept.interface.clone(), kept.direction), kept))
                 .collect(),
-            watches: BTreeMap::new(),
+            taps: BTreeMap::new(),
             blind: BTreeMap::new(),
-            sight: Sight::default(),
+            visibility: Visibility::default(),
             said: BTreeMap::new(),
         };
         for found in interfaces.wanted(&links) {
@@ -86,44 +88,43 @@ impl Interfaces {
         let Some(pins) = &self.pins else {
             return Ok(());
         };
-        let watched = self
-            .watches
-            .iter()
-            .filter(|(_, watch)| watch.attached().is_some());
-        let own: Vec<Spot> = watched
-            .map(|((name, direction), _)| pins.spot(name, *direction))
+        let watched = self.taps.iter().filter(|(_, tap)| tap.attached().is_some());
+        let own: Vec<PinDir> = watched
+            .map(|((name, direction), _)| pins.pin_dir(name, *direction))
             .collect();
-        for spot in pins.spots()? {
-            if !own.contains(&spot) {
-                tracing::info!(spot = spot.name(), "detaching what an agent before left there");
-                spot.remove();
+        for pin_dir in pins.pin_dirs()? {
+            if !own.contains(&pin_dir) {
+                tracing::info!(
+                    pin_dir = pin_dir.name(),
+                    "detaching what an agent before handover there"
+                );
+                pin_dir.remove();
             }
         }
         Ok(())
     }
 
     /// What was counted and read, for an agent that goes on.
-    pub(super) fn keep(&self) -> Vec<KeptWatch> {
-        let watched = self.watches.values().map(Watch::keep);
+    pub(super) fn keep(&self) -> Vec<SavedTap> {
+        let watched = self.taps.values().map(InterfaceTap::keep);
         watched.chain(self.kept.values().cloned()).collect()
     }
 
     /// Whether every interface is watched in the place of an agent before, so that nothing passed unseen.
-    pub(super) fn went_on(&self) -> bool {
-        let mut watches = self.watches.values().peekable();
-        watches.peek().is_some()
-            && watches.all(|watch| watch.attached().is_some_and(|attached| attached.taken_over))
+    pub(super) fn are_continued(&self) -> bool {
+        let mut taps = self.taps.values().peekable();
+        taps.peek().is_some() && taps.all(|tap| tap.attached().is_some_and(|attached| attached.taken_over))
     }
 
     /// Whether all of them go on counting when the agent ends.
     pub(super) fn are_pinned(&self) -> bool {
-        let mut watches = self.watches.values().peekable();
-        watches.peek().is_some() && watches.all(Watch::is_pinned)
+        let mut taps = self.taps.values().peekable();
+        taps.peek().is_some() && taps.all(InterfaceTap::is_pinned)
     }
 
     /// All of them, watched or not.
-    pub(super) fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
-        self.watches.values_mut()
+    pub(super) fn taps(&mut self) -> impl Iterator<Item = &mut InterfaceTap> {
+        self.taps.values_mut()
     }
 
     /// Whether another plan can be followed with the rights that are left.
@@ -138,30 +139,30 @@ impl Interfaces {
     pub(super) fn change(
         &mut self,
         plan: Plan,
-        looked: Timestamp,
+        polled_at: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Loss>, Error> {
         let mut next = Vec::new();
         if plan.settings != self.plan.settings {
-            for (key, watch) in &self.watches {
-                next.push((key.clone(), watch.prepare(&plan.settings)?));
+            for (key, tap) in &self.taps {
+                next.push((key.clone(), tap.prepare(&plan.settings)?));
             }
         }
         let is_elsewhere = plan.mode != self.plan.mode;
         self.plan = plan;
         for (key, probe) in next {
-            if let Some(watch) = self.watches.get_mut(&key)
-                && let Err(error) = watch.replace(probe)
+            if let Some(tap) = self.taps.get_mut(&key)
+                && let Err(error) = tap.replace(probe)
             {
                 self.say(&key.0, chain(&error));
             }
         }
         let mut windows = Vec::new();
-        for (key, watch) in &mut self.watches {
+        for (key, tap) in &mut self.taps {
             let is_wanted = self.plan.matches(&key.0) && self.plan.directions.contains(&key.1);
-            if watch.attached().is_some() && (is_elsewhere || !is_wanted) {
-                watch.leave(now);
-                windows.extend(self.sight.note(key, false, looked, now));
+            if tap.attached().is_some() && (is_elsewhere || !is_wanted) {
+                tap.leave(now);
+                windows.extend(self.visibility.note(key, false, polled_at, now));
             }
         }
         Ok(windows)
@@ -169,20 +170,20 @@ impl Interfaces {
 
     /// Forgets what a change has left: programs that were replaced, and interfaces that are no longer wanted.
     pub(super) fn retire(&mut self) {
-        for watch in self.watches.values_mut() {
-            watch.retire();
+        for tap in self.taps.values_mut() {
+            tap.retire();
         }
-        let Self { plan, sight, .. } = self;
-        self.watches.retain(|key, watch| {
+        let Self { plan, visibility, .. } = self;
+        self.taps.retain(|key, tap| {
             let is_wanted = plan.matches(&key.0) && plan.directions.contains(&key.1);
             if !is_wanted {
-                watch.forget();
-                sight.forget(key);
+                tap.forget();
+                visibility.forget(key);
             }
             is_wanted
         });
-        let watches = &self.watches;
-        self.blind.retain(|key, _| watches.contains_key(key));
+        let taps = &self.taps;
+        self.blind.retain(|key, _| taps.contains_key(key));
     }
 
     /// Looks at what cannot be seen, and says what is new of it.
@@ -190,38 +191,41 @@ impl Interfaces {
         let Ok(links) = netlink::links() else {
             return;
         };
-        for (key, watch) in &self.watches {
-            let link = links.iter().find(|link| watch.is_on(&link.interface()));
-            let (Some(link), Some(attached)) = (link, watch.attached()) else {
+        for (key, tap) in &self.taps {
+            let link = links.iter().find(|link| tap.is_on(&link.interface()));
+            let (Some(link), Some(attached)) = (link, tap.attached()) else {
                 self.blind.remove(key);
                 continue;
             };
             let master = links.iter().find(|other| Some(other.index) == link.master);
-            let spots = blind_spots(link, master, attached, &self.plan.directions);
-            let before = self.blind.insert(key.clone(), spots.clone()).unwrap_or_default();
-            for spot in spots.difference(&before) {
-                let (reason, meaning) = (spot.name(), spot.meaning());
-                tracing::info!(interface = watch.name(), reason, meaning, "a blind spot");
+            let pin_dirs = blind_spots(link, master, attached, &self.plan.directions);
+            let before = self
+                .blind
+                .insert(key.clone(), pin_dirs.clone())
+                .unwrap_or_default();
+            for pin_dir in pin_dirs.difference(&before) {
+                let (reason, meaning) = (pin_dir.name(), pin_dir.meaning());
+                tracing::info!(interface = tap.name(), reason, meaning, "a blind pin_dir");
             }
         }
     }
 
     pub(super) fn states(&self) -> Vec<CaptureState> {
-        let state = |(key, watch): (&Key, &Watch)| CaptureState {
-            interface: watch.name().to_owned(),
-            direction: watch.direction(),
-            attached: watch.attached().cloned(),
-            why_not: match watch.attached() {
+        let state = |(key, tap): (&Key, &InterfaceTap)| CaptureState {
+            interface: tap.name().to_owned(),
+            direction: tap.direction(),
+            attached: tap.attached().cloned(),
+            why_not: match tap.attached() {
                 Some(_) => None,
-                None => self.said.get(watch.name()).cloned(),
+                None => self.said.get(tap.name()).cloned(),
             },
             blind_spots: self.blind.get(key).cloned().unwrap_or_default(),
-            counters: *watch.counters(),
-            runs: self.counting.as_ref().map(|_| watch.runs()),
-            ring_octets: watch.pending_octets(),
-            slots: watch.occupancy(),
+            counters: *tap.counters(),
+            runs: self.counting.as_ref().map(|_| tap.runs()),
+            ring_octets: tap.pending_octets(),
+            slots: tap.occupancy(),
         };
-        self.watches.iter().map(state).collect()
+        self.taps.iter().map(state).collect()
     }
 
     /// The interfaces to watch: those of the plan that have Ethernet frames, and are not on top of another of them.
@@ -257,12 +261,12 @@ impl Interfaces {
         let name = found.name.clone();
         let key = (name.clone(), direction);
         let kept = self.kept.remove(&key);
-        let spot = self.pins.as_ref().map(|pins| pins.spot(&name, direction));
-        let watch = self
-            .watches
+        let pin_dir = self.pins.as_ref().map(|pins| pins.pin_dir(&name, direction));
+        let tap = self
+            .taps
             .entry(key)
-            .or_insert_with(|| Watch::new(name.clone(), direction, spot, kept));
-        let attached = watch.attach(found.clone(), settings, *mode)?;
+            .or_insert_with(|| InterfaceTap::new(name.clone(), direction, pin_dir, kept));
+        let attached = tap.attach(found.clone(), settings, *mode)?;
         let mode = attached.attachment.name();
         let direction = direction.name();
         if let Some(why) = &attached.passed_over {

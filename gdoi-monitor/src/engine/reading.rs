@@ -9,9 +9,9 @@ use gdoi_wire::Class;
 use gdoi_wire::record::{Counters, KIND_SPI_SEEN, Record};
 
 use super::clock::boot_time;
-use super::past::message;
-use super::{Engine, FRESH};
-use crate::source::xdp::Count;
+use super::resume::message;
+use super::{COUNTERS_FRESH_FOR, Engine};
+use crate::source::xdp::SpiCount;
 
 impl Engine {
     /// Brings every waiting record to the tracker, then lets its deadlines pass.
@@ -23,25 +23,25 @@ impl Engine {
     pub(super) fn drain_until(&mut self, until: Timestamp) {
         self.note_sleep(until);
         self.note_blindness(until);
-        let records = self.gather();
+        let records = self.read_rings();
         if records.len() >= FLOOD {
             // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
-            self.look();
+            self.poll_counters();
         }
-        self.bring(&records);
+        self.process_records(&records);
         self.now = self.now.max(until);
         self.tracker.advance(self.now, &mut self.out);
         self.record();
         self.events.write(&mut self.out);
-        if self.hinted && self.now.since(self.looked) >= FRESH {
-            self.look();
+        if self.hinted && self.now.since(self.polled_at) >= COUNTERS_FRESH_FOR {
+            self.poll_counters();
         }
     }
 
     /// Takes every waiting record, in the order of time.
-    pub(super) fn gather(&mut self) -> Vec<Bytes> {
-        for watch in self.interfaces.watches() {
-            for maps in watch.maps() {
+    pub(super) fn read_rings(&mut self) -> Vec<Bytes> {
+        for tap in self.interfaces.taps() {
+            for maps in tap.maps() {
                 self.batch.next_ring();
                 maps.drain(DRAIN_AT_MOST, |record| self.batch.push(record));
             }
@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// Brings records to the tracker.
-    pub(super) fn bring(&mut self, records: &[Bytes]) {
+    pub(super) fn process_records(&mut self, records: &[Bytes]) {
         if records.is_empty() {
             return;
         }
@@ -80,19 +80,19 @@ impl Engine {
     }
 
     /// Reads all counters and tells the tracker what ESP and what losses they show.
-    pub(super) fn look(&mut self) {
+    pub(super) fn poll_counters(&mut self) {
         self.hinted = false;
-        let (since, mut until) = (self.looked, self.now);
-        let mut counts: BTreeMap<(u32, u32), Count> = BTreeMap::new();
+        let (since, mut until) = (self.polled_at, self.now);
+        let mut counts: BTreeMap<(u32, u32), SpiCount> = BTreeMap::new();
         let mut news = Counters::default();
-        for watch in self.interfaces.watches() {
-            match watch.look(&mut counts) {
+        for tap in self.interfaces.taps() {
+            match tap.read(&mut counts) {
                 Ok(Some((at, look))) => {
                     until = until.max(at);
-                    news.add(&look.news);
+                    news.add(&look.delta);
                 }
                 Ok(None) => {}
-                Err(error) => tracing::error!(interface = watch.name(), %error, "cannot read the counters"),
+                Err(error) => tracing::error!(interface = tap.name(), %error, "cannot read the counters"),
             }
         }
         self.in_rings = self.in_rings.saturating_add_unsigned(given_to_rings(&news));
@@ -101,7 +101,7 @@ impl Engine {
             self.blind(loss);
         }
         self.now = until;
-        self.looked = until;
+        self.polled_at = until;
         for ((spi, site), count) in counts {
             self.tracker
                 .observe(self.now, &count.observation(spi, site), &mut self.out);

@@ -12,18 +12,18 @@ use crate::source::xdp::{Direction, Error, Mode, Settings, interface};
 #[derive(Debug)]
 pub struct Request {
     /// How much of it.
-    pub extent: Extent,
+    pub detail: Detail,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Arc<State>>,
 }
 
 /// How much is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum Detail {
     /// Groups and totals.
     Summary,
     /// Each member and each SPI as well, of which there can be 100,000.
-    Everything,
+    Full,
 }
 
 /// Another configuration for a running engine.
@@ -84,7 +84,7 @@ impl Plan {
 pub async fn answers(engine: &mpsc::Sender<Request>) -> bool {
     let (reply, answer) = oneshot::channel();
     let request = Request {
-        extent: Extent::Summary,
+        detail: Detail::Summary,
         reply,
     };
     engine.send(request).await.is_ok() && answer.await.is_ok()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gdoi_wire::craft::{self, Ethernet, Message};
 use gdoi_wire::record::Record;
-use gdoi_wire::{Capture, Exchange, Ports, Seen};
+use gdoi_wire::{Capture, Dissected, Exchange, Ports};
 use serde_json::Value;
 use zerocopy::IntoBytes as _;
 
@@ -30,12 +30,12 @@ fn engine() -> Engine {
         hot_plug: false,
         settings: Settings::default(),
     };
-    let watching = Watching {
+    let watching = AttachedInterfaces {
         interfaces: Interfaces::attach(plan, None, Vec::new()).unwrap(),
         changes: None,
     };
     let Config { groups, limits, .. } = Config::parse(Path::new("x"), GROUP).unwrap();
-    let (past, _) = Past::of(None, || Tracker::new(groups, limits));
+    let (past, _) = Resume::of(None, || Tracker::new(groups, limits));
     Engine::start(watching, past, Events::nowhere(calendar()))
 }
 
@@ -45,7 +45,7 @@ fn rekey(at: Timestamp) -> Vec<u8> {
     let (server, member) = (([10, 1, 11, 2], 848).into(), ([10, 1, 13, 2], 848).into());
     let frame = craft::frame(&Ethernet::default(), server, member, &push);
     let capture = Capture::whole(&frame);
-    let Seen::Packet(packet) = gdoi_wire::dissect(&capture, &Ports::DEFAULT) else {
+    let Dissected::Packet(packet) = gdoi_wire::dissect(&capture, &Ports::DEFAULT) else {
         panic!("not a packet");
     };
     let (record, _) = Record::message(&packet, &capture).unwrap();
@@ -69,7 +69,7 @@ fn told(engine: &Engine, kind: &str) -> Vec<Value> {
 fn what_was_due_while_the_machine_was_suspended_is_uncertain() {
     let mut engine = engine();
     let before = boot_time();
-    engine.bring(&[rekey(before).into()]);
+    engine.process_records(&[rekey(before).into()]);
     engine.drain_until(before.after(HOUR));
     let slept = told(&engine, "capture_loss");
     assert_eq!(slept.len(), 1, "{slept:?}");
@@ -85,7 +85,7 @@ fn what_was_due_while_the_machine_was_suspended_is_uncertain() {
 fn what_was_due_while_somebody_watched_is_certain() {
     let mut engine = engine();
     let before = engine.now;
-    engine.bring(&[rekey(before).into()]);
+    engine.process_records(&[rekey(before).into()]);
     engine.tracker.advance(before.after(HOUR), &mut engine.out);
     engine.events.write(&mut engine.out);
     assert_eq!(told(&engine, "rekey_overdue")[0]["certainty"], "certain");
@@ -95,7 +95,7 @@ fn what_was_due_while_somebody_watched_is_certain() {
 fn a_wall_clock_that_was_set_by_hours_is_told_once_and_changes_no_age() {
     let mut engine = engine();
     let right = calendar();
-    engine.bring(&[rekey(boot_time()).into()]);
+    engine.process_records(&[rekey(boot_time()).into()]);
     let zero = right.date(Timestamp::ZERO).0;
     for (wrong, hours) in [(zero.before(3 * HOUR), 3), (zero.after(5 * HOUR), 5)] {
         // As if it had been read before it was set right.

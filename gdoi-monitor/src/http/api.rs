@@ -10,7 +10,7 @@ use serde_json::Result;
 use super::Server;
 use super::answer::{self, Answer, JSON};
 use super::route::long;
-use crate::engine::{Extent, State};
+use crate::engine::{Detail, State};
 use crate::state;
 use query::Query;
 
@@ -46,10 +46,10 @@ impl List {
     }
 
     /// How much the engine has to tell for it.
-    const fn extent(self) -> Extent {
+    const fn detail(self) -> Detail {
         match self {
-            Self::Events | Self::Groups => Extent::Summary,
-            Self::Members | Self::Spis => Extent::Everything,
+            Self::Events | Self::Groups => Detail::Summary,
+            Self::Members | Self::Spis => Detail::Full,
         }
     }
 
@@ -100,7 +100,7 @@ pub(super) async fn answer(server: &Server, list: List, query: &str) -> Answer {
             body
         })
     };
-    let mut answer = long(server, &server.bodies.lists, list.extent(), JSON, make).await;
+    let mut answer = long(server, &server.bodies.lists, list.detail(), JSON, make).await;
     if answer.status() == StatusCode::OK {
         answer
             .headers_mut()

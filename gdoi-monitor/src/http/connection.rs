@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::answer::{self, Answer};
-use super::room::Place;
+use super::connection_limit::ConnectionSlot;
 use super::web::{Access, Settings, Tls};
 use super::{Refusal, Server, route};
 
@@ -29,7 +29,12 @@ use super::{Refusal, Server, route};
 type Patient = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// Serves one connection until its end, its age or `stop`.
-pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, place: Place, stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    server: Arc<Server>,
+    stream: TcpStream,
+    place: ConnectionSlot,
+    stop: watch::Receiver<bool>,
+) {
     // Asked to end at its age, it has this long to read what is on the way.
     let last = server.limits.age.saturating_add(server.limits.read_wait);
     if timeout(last, connected(&server, stream, stop)).await.is_err() {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Answer, Bound, HTML, TEXT, page, text};
 use super::{Refusal, Server, api, connection, landing, ready};
-use crate::engine::{self, Extent, State};
+use crate::engine::{self, Detail, State};
 use crate::sink::prometheus;
 
 /// Answers one request.
@@ -44,7 +44,7 @@ pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answe
 
 async fn landing(server: &Server) -> Answer {
     let make = |state: &State| Ok::<_, serde_json::Error>(landing::page(state, &server.status()));
-    let answer = long(server, &server.bodies.lists, Extent::Summary, HTML, make).await;
+    let answer = long(server, &server.bodies.lists, Detail::Summary, HTML, make).await;
     super::page::guarded(answer)
 }
 
@@ -69,11 +69,11 @@ async fn reload(server: &Server, method: &Method) -> Answer {
 async fn metrics(server: &Server) -> Answer {
     let make = |state: &State| server.exposition.page(state, &server.status());
     let kind = prometheus::CONTENT_TYPE;
-    long(server, &server.bodies.metrics, Extent::Summary, kind, make).await
+    long(server, &server.bodies.metrics, Detail::Summary, kind, make).await
 }
 
 async fn ready(server: &Server) -> Answer {
-    match now(server, Extent::Summary).await {
+    match now(server, Detail::Summary).await {
         Some(state) => ready::answer(&state, &server.status()),
         None => stopping(),
     }
@@ -83,16 +83,16 @@ async fn ready(server: &Server) -> Answer {
 pub(super) async fn long<E: Display>(
     server: &Server,
     bound: &Bound,
-    extent: Extent,
+    detail: Detail,
     kind: &'static str,
     make: impl FnOnce(&State) -> Result<Vec<u8>, E>,
 ) -> Answer {
     let Some(permit) = bound.permit().await else {
         return connection::refuse(server, Refusal::Busy);
     };
-    let state = match extent {
-        Extent::Everything => everything(server).await,
-        Extent::Summary => now(server, extent).await,
+    let state = match detail {
+        Detail::Full => everything(server).await,
+        Detail::Summary => now(server, detail).await,
     };
     let Some(state) = state else {
         return stopping();
@@ -120,7 +120,7 @@ async fn everything(server: &Server) -> Option<Arc<State>> {
     }
     // The old one is not kept while the new one is made.
     *latest = None;
-    let state = now(server, Extent::Everything).await?;
+    let state = now(server, Detail::Full).await?;
     *latest = Some((Instant::now(), Arc::clone(&state)));
     Some(state)
 }
@@ -130,10 +130,10 @@ fn stopping() -> Answer {
 }
 
 /// What the engine knows now; `None` when it has stopped.
-async fn now(server: &Server, extent: Extent) -> Option<Arc<State>> {
+async fn now(server: &Server, detail: Detail) -> Option<Arc<State>> {
     let (reply, answer) = oneshot::channel();
     let ask = async {
-        server.engine.send(engine::Request { extent, reply }).await.ok()?;
+        server.engine.send(engine::Request { detail, reply }).await.ok()?;
         answer.await.ok()
     };
     timeout(ANSWER_WAIT, ask).await.ok()?

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use gdoi_wire::{Class, Miss};
+use gdoi_wire::{Class, ParseError};
 use serde::Serialize;
 
 use super::Ending;
@@ -84,7 +84,10 @@ impl<'a> Capture<'a> {
             refused,
         } = ending.totals;
         let classes = Class::ALL.map(Class::name).into_iter();
-        let misses = Miss::ALL.map(Miss::name).into_iter().zip(counters.misses);
+        let misses = ParseError::ALL
+            .map(ParseError::name)
+            .into_iter()
+            .zip(counters.parse_errors);
         Self {
             files: ending.files,
             errors: ending.errors,

@@ -15,7 +15,7 @@ use gdoi_core::snapshot::UNATTRIBUTED;
 use gdoi_core::transition::{Cookies, RekeyClassified, Severity, Transition, What};
 use gdoi_core::{Snapshot, Timestamp};
 
-use crate::analyze::{FrameId, Sight};
+use crate::analyze::{FrameId, SeenMessage};
 use epochs::Epochs;
 use marks::{Kind, Mark};
 pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, Model};
@@ -56,27 +56,29 @@ struct OfGroup {
 
 impl Timeline {
     /// A message was seen: what only messages tell is which member was sent a rekey when, and answered it.
-    pub(crate) fn see(&mut self, sight: &Sight) {
-        self.last = self.last.max(sight.at);
-        let (source, destination) = (sight.source, sight.destination);
-        if sight.is_rekey() {
+    pub(crate) fn see(&mut self, seen_message: &SeenMessage) {
+        self.last = self.last.max(seen_message.at);
+        let (source, destination) = (seen_message.source, seen_message.destination);
+        if seen_message.is_rekey() {
             if destination.ip().is_multicast() {
                 return;
             }
-            let rekey = Some((source.ip(), sight.cookies, sight.fingerprint));
+            let rekey = Some((source.ip(), seen_message.cookies, seen_message.fingerprint));
             let Some(member) = self.member(destination) else {
-                return self.put_beyond(Mark::of_message(Kind::Rekey, sight));
+                return self.put_beyond(Mark::of_message(Kind::Rekey, seen_message));
             };
-            let again = sight.fingerprint.is_some() && member.rekey == rekey;
+            let again = seen_message.fingerprint.is_some() && member.rekey == rekey;
             member.rekey = rekey;
             let kind = if again { Kind::Repeat } else { Kind::Rekey };
-            member.marks.push(Mark::of_message(kind, sight));
-        } else if sight.may_acknowledge() {
+            member.marks.push(Mark::of_message(kind, seen_message));
+        } else if seen_message.may_acknowledge() {
             let known = self.members.get_mut(&source);
             let Some(member) = known.filter(|member| member.was_sent_a_rekey_by(destination.ip())) else {
                 return;
             };
-            member.marks.push(Mark::of_message(Kind::Acknowledgement, sight));
+            member
+                .marks
+                .push(Mark::of_message(Kind::Acknowledgement, seen_message));
         } else {
             return;
         }

@@ -9,7 +9,7 @@ use gdoi_core::Tracker;
 
 use crate::cli::Run;
 use crate::config::Config;
-use crate::engine::{Past, Plan, Watching};
+use crate::engine::{AttachedInterfaces, Plan, Resume};
 use crate::http;
 use crate::http::web::Web;
 use crate::lockdown::{Needs, Rights};
@@ -17,8 +17,8 @@ use crate::sink::output::Target;
 use crate::sink::output::file::{EventFile, Rotation};
 use crate::sink::output::journal::{self, Journal};
 use crate::sink::output::stream::Stream;
-use crate::sink::saved::Saved;
-use crate::source::xdp::KeptWatch;
+use crate::sink::state_file::StateFile;
+use crate::source::xdp::SavedTap;
 use crate::source::xdp::pins::Pins;
 
 /// What is open.
@@ -27,8 +27,8 @@ pub(super) struct Open {
     pub(super) web: Web,
     /// Where events are written, and what it is called.
     pub(super) targets: Vec<(&'static str, Box<dyn Target>)>,
-    pub(super) watching: Watching,
-    pub(super) past: Past,
+    pub(super) watching: AttachedInterfaces,
+    pub(super) past: Resume,
     hot_plug: bool,
 }
 
@@ -53,7 +53,7 @@ impl Open {
             web,
             targets,
             hot_plug: plan.hot_plug,
-            watching: Watching::begin(plan, pins, kept)?,
+            watching: AttachedInterfaces::begin(plan, pins, kept)?,
             past,
         })
     }
@@ -96,8 +96,8 @@ impl Open {
 
 /// What agents before this one left, and what their interfaces go on from; a new tracker where there is none that can be
 /// taken up.
-fn past(arguments: &Run, config: &Config) -> (Past, Vec<KeptWatch>) {
-    let saved = arguments.state_file.as_deref().map(Saved::at);
+fn past(arguments: &Run, config: &Config) -> (Resume, Vec<SavedTap>) {
+    let saved = arguments.state_file.as_deref().map(StateFile::at);
     let (groups, limits) = (config.groups.clone(), config.limits);
     let restored = match saved.as_ref().map(|saved| saved.restore(groups.clone(), limits)) {
         Some(Ok(restored)) => restored,
@@ -107,7 +107,7 @@ fn past(arguments: &Run, config: &Config) -> (Past, Vec<KeptWatch>) {
         }
         None => None,
     };
-    let (past, kept) = Past::of(restored, || Tracker::new(groups, limits));
+    let (past, kept) = Resume::of(restored, || Tracker::new(groups, limits));
     (past.kept_in(saved), kept)
 }
 

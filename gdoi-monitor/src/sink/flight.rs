@@ -19,7 +19,7 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::{Severity, Transition};
 use gdoi_wire::record::Record;
 
-use super::fresh;
+use super::create_new;
 use super::worker::Worker;
 use crate::time::Calendar;
 
@@ -191,7 +191,7 @@ impl Recording {
     /// The file gets its name when it is whole.
     fn try_write(&self) -> io::Result<()> {
         let unfinished = self.path.with_extension("pcapng.new");
-        fresh::file(&unfinished)?.write_all(&self.octets)?;
+        create_new::file(&unfinished)?.write_all(&self.octets)?;
         fs::rename(&unfinished, &self.path)
     }
 }

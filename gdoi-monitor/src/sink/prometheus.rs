@@ -6,8 +6,8 @@ mod capture;
 pub mod catalogue;
 mod family;
 mod groups;
-mod lives;
 mod own;
+mod stale_groups;
 #[cfg(test)]
 mod tests;
 mod web;
@@ -22,7 +22,7 @@ use crate::engine::State;
 use crate::http::Status;
 use family::Page;
 use groups::Groups;
-use lives::Lives;
+use stale_groups::Lives;
 
 /// The one content type that every Prometheus accepts.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

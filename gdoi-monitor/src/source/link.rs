@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gdoi_wire::{Capture, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Glance, Miss, Octets as _, Ports, Seen};
+use gdoi_wire::{
+    Capture, Dissected, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Octets as _, ParseError, Ports, QuickClass,
+};
 
 use super::envelope::Envelope;
 
@@ -41,26 +43,26 @@ impl Link {
     }
 
     /// Says what a frame of this link layer is. `None`: the link layer is not read.
-    pub fn dissect(self, frame: &Capture<'_>, ports: &Ports) -> Option<Seen> {
+    pub fn dissect(self, frame: &Capture<'_>, ports: &Ports) -> Option<Dissected> {
         // By far the most captures are of Ethernet, and its reader is the kernel's.
         if self == Self::Ethernet {
             return Some(gdoi_wire::dissect(frame, ports));
         }
         Some(match self.payload(frame)? {
             (Some(ethertype), at) => gdoi_wire::dissect_payload(frame, ports, ethertype, at),
-            (None, _) => Seen::Miss(Miss::EthernetTruncated),
+            (None, _) => Dissected::Error(ParseError::EthernetTruncated),
         })
     }
 
     /// Says what a frame of this link layer is, if a glance tells.
     #[inline]
-    pub fn glance(self, frame: &Capture<'_>, ports: &Ports) -> Glance {
+    pub fn quick_class(self, frame: &Capture<'_>, ports: &Ports) -> QuickClass {
         if self == Self::Ethernet {
-            return gdoi_wire::glance(frame, ports);
+            return gdoi_wire::quick_class(frame, ports);
         }
         match self.payload(frame) {
-            Some((Some(ethertype), at)) => gdoi_wire::glance_payload(frame, ports, ethertype, at),
-            _ => Glance::Unsure,
+            Some((Some(ethertype), at)) => gdoi_wire::quick_class_payload(frame, ports, ethertype, at),
+            _ => QuickClass::Unsure,
         }
     }
 

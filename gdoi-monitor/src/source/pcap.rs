@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gdoi_core::Timestamp;
-use gdoi_wire::{Capture, Glance, Ports, Seen};
+use gdoi_wire::{Capture, Dissected, Ports, QuickClass};
 use pcap_parser::{nom, parse_pcap_header};
 
 use classic::Pcap;
@@ -60,14 +60,14 @@ impl<'a> Frame<'a> {
     }
 
     /// Says what the frame is. `None`: its link layer is not read.
-    pub fn dissect(&self, ports: &Ports) -> Option<Seen> {
+    pub fn dissect(&self, ports: &Ports) -> Option<Dissected> {
         self.link.dissect(&self.capture(), ports)
     }
 
     /// Says what the frame is, if a glance tells.
     #[inline]
-    pub fn glance(&self, ports: &Ports) -> Glance {
-        self.link.glance(&self.capture(), ports)
+    pub fn quick_class(&self, ports: &Ports) -> QuickClass {
+        self.link.quick_class(&self.capture(), ports)
     }
 }
 

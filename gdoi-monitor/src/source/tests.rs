@@ -1,7 +1,7 @@
 //! Every link layer carries the same packet, and the outside of a packet is read as the dissector reads it.
 
 use gdoi_wire::craft::{Ethernet, Generator, Message, frame};
-use gdoi_wire::{Body, Capture, Exchange, Miss, Packet, Ports, Seen};
+use gdoi_wire::{Body, Capture, Dissected, Exchange, Packet, ParseError, Ports};
 
 use super::envelope::Envelope;
 use super::link::Link;
@@ -24,17 +24,17 @@ fn push_v6() -> Vec<u8> {
     )
 }
 
-fn read(link: Link, octets: &[u8]) -> Option<Seen> {
+fn read(link: Link, octets: &[u8]) -> Option<Dissected> {
     link.dissect(&Capture::whole(octets), &Ports::DEFAULT)
 }
 
 /// A packet, but for where its message stands in the frame.
-fn moved(seen: Option<Seen>) -> Packet {
-    let Some(Seen::Packet(mut packet)) = seen else {
+fn moved(seen: Option<Dissected>) -> Packet {
+    let Some(Dissected::Packet(mut packet)) = seen else {
         panic!("{seen:?}");
     };
-    if let Body::Isakmp { at, .. } = &mut packet.body {
-        *at = 0;
+    if let Body::Isakmp { offset, .. } = &mut packet.body {
+        *offset = 0;
     }
     packet
 }
@@ -57,7 +57,7 @@ fn every_link_layer_carries_the_same_packet() {
             assert_eq!(envelope.ports, Some((848, 848)), "{link}");
             for end in 0..header.len() {
                 let cut = read(link, &whole[..end]);
-                let Some(Seen::Miss(_)) = cut else {
+                let Some(Dissected::Error(_)) = cut else {
                     panic!("{link} at {end}: {cut:?}");
                 };
                 assert_eq!(link.envelope(&Capture::whole(&whole[..end])), Envelope::default());
@@ -80,9 +80,15 @@ fn every_link_layer_carries_the_same_packet() {
 
 #[test]
 fn what_is_not_ip_is_not_ours() {
-    assert_eq!(read(Link::Loopback, &[7, 0, 0, 0, 0x45]), Some(Seen::Other));
-    assert_eq!(read(Link::Raw, &[0x05; 40]), Some(Seen::Miss(Miss::IpVersion)));
-    assert_eq!(read(Link::Raw, &[]), Some(Seen::Miss(Miss::EthernetTruncated)));
+    assert_eq!(read(Link::Loopback, &[7, 0, 0, 0, 0x45]), Some(Dissected::Other));
+    assert_eq!(
+        read(Link::Raw, &[0x05; 40]),
+        Some(Dissected::Error(ParseError::IpVersion))
+    );
+    assert_eq!(
+        read(Link::Raw, &[]),
+        Some(Dissected::Error(ParseError::EthernetTruncated))
+    );
     assert_eq!(read(Link::from_number(220), &push([10, 0, 0, 1])), None);
 }
 
@@ -91,7 +97,7 @@ fn the_outside_is_what_the_dissector_sees() {
     let mut packets = 0;
     for octets in Generator::new(848).take(50_000) {
         let capture = Capture::whole(&octets);
-        let Some(Seen::Packet(packet)) = Link::Ethernet.dissect(&capture, &Ports::DEFAULT) else {
+        let Some(Dissected::Packet(packet)) = Link::Ethernet.dissect(&capture, &Ports::DEFAULT) else {
             continue;
         };
         packets += 1;

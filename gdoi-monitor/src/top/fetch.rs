@@ -9,7 +9,7 @@ use crate::client::{Client, Date, Error, Event, Group, Member, path};
 
 /// What the agent knew at a moment.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct Snapshot {
     /// The agent's time.
     pub(super) now: Date,
     pub(super) groups: Vec<Group>,
@@ -24,18 +24,18 @@ pub(super) struct Seen {
 #[derive(Clone, Debug)]
 pub(super) enum News {
     /// An answer.
-    Answer(Box<Seen>),
+    Answer(Box<Snapshot>),
     /// None, and why.
     Nothing(String),
 }
 
 /// Asks once.
-pub(super) async fn fetch(client: &mut Client) -> Result<Seen, Error> {
+pub(super) async fn fetch(client: &mut Client) -> Result<Snapshot, Error> {
     let groups = client.read(path::GROUPS).await?;
     let members = client.read(path::MEMBERS).await?;
     let mut events: Vec<Event> = client.read(path::EVENTS).await?.body;
     events.reverse();
-    Ok(Seen {
+    Ok(Snapshot {
         now: groups.now,
         groups: groups.body,
         members: members.body,

@@ -4,7 +4,7 @@ use gdoi_core::snapshot::UNATTRIBUTED;
 
 use crate::client::{Date, Event, Group, Member, Text};
 
-use super::fetch::{News, Seen};
+use super::fetch::{News, Snapshot};
 use super::history::History;
 use super::input::Input;
 
@@ -44,13 +44,13 @@ impl View {
 
 /// A place in a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Selection {
     pub(super) selected: usize,
     /// The first line on the screen.
     pub(super) offset: usize,
 }
 
-impl Place {
+impl Selection {
     fn shift(&mut self, by: isize) {
         self.selected = self.selected.saturating_add_signed(by);
     }
@@ -75,7 +75,7 @@ impl Place {
 )]
 pub(super) struct Model {
     pub(super) address: String,
-    seen: Option<Seen>,
+    seen: Option<Snapshot>,
     pub(super) history: History,
     /// Since when there is no answer, by this machine's clock, and why.
     pub(super) silence: Option<(Date, String)>,
@@ -84,7 +84,7 @@ pub(super) struct Model {
     pub(super) view: View,
     /// The group that is looked at.
     pub(super) group: Option<Text>,
-    places: [Place; View::ALL.len()],
+    places: [Selection; View::ALL.len()],
     /// Members and events of that group only.
     pub(super) filtered: bool,
     /// Which of the spans of the timeline.
@@ -104,7 +104,7 @@ impl Model {
             age: 0.0,
             view: View::Groups,
             group: None,
-            places: [Place::default(); View::ALL.len()],
+            places: [Selection::default(); View::ALL.len()],
             filtered: false,
             zoom: 1,
             paused: false,
@@ -191,7 +191,7 @@ impl Model {
         self.group.as_deref() == Some(group)
     }
 
-    pub(super) fn place(&mut self) -> &mut Place {
+    pub(super) fn place(&mut self) -> &mut Selection {
         let [groups, members, events, timeline] = &mut self.places;
         match self.view {
             View::Groups => groups,
@@ -225,7 +225,7 @@ impl Model {
         }
     }
 
-    fn go(&mut self, way: impl FnOnce(&mut Place)) {
+    fn go(&mut self, way: impl FnOnce(&mut Selection)) {
         way(self.place());
         if self.view == View::Groups {
             let last = self.groups().len().saturating_sub(1);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gdoi_wire::{Capture, Class, Exchange, Ports, Seen, dissect};
+use gdoi_wire::{Capture, Class, Dissected, Exchange, Ports, dissect};
 
 use super::{count, library, play};
 use crate::capture::PcapWriter;
@@ -84,7 +84,7 @@ fn every_frame_is_read_and_time_never_goes_back() {
         assert!(emission.at() >= before);
         before = emission.at();
         for frame in emission.frames(&[100, 7]) {
-            let Seen::Packet(packet) = dissect(&Capture::whole(&frame), &Ports::DEFAULT) else {
+            let Dissected::Packet(packet) = dissect(&Capture::whole(&frame), &Ports::DEFAULT) else {
                 panic!("{emission:?}");
             };
             match (&emission, packet.body) {

@@ -2,13 +2,13 @@
 
 use super::library;
 use crate::demonstration::{DEMONSTRATIONS, Demonstration};
+use crate::digest;
 use crate::scenario::parse_duration;
-use crate::story;
 
 #[test]
 fn every_demonstration_tells_its_story() {
     for Demonstration { name, expected } in DEMONSTRATIONS {
-        let told = story(&library(name), None).unwrap();
+        let told = digest(&library(name), None).unwrap();
         let different = told
             .lines()
             .zip(expected.lines())
@@ -69,11 +69,11 @@ fn the_stories_are_the_right_ones() {
         ),
     ];
     for (name, told, alarms) in rows {
-        let story = story(&library(name), None).unwrap();
+        let digest = digest(&library(name), None).unwrap();
         for words in told {
-            assert!(story.contains(words), "{words} is not in {name}:\n{story}");
+            assert!(digest.contains(words), "{words} is not in {name}:\n{digest}");
         }
-        for line in story.lines().skip(2) {
+        for line in digest.lines().skip(2) {
             let severity = line.split_whitespace().nth(3).unwrap();
             let kind = line.split_whitespace().nth(4).unwrap();
             assert!(severity == "info" || alarms.contains(&kind), "{name}: {line}");
@@ -85,8 +85,8 @@ fn the_stories_are_the_right_ones() {
 fn events_are_one_line_until_a_pause_or_another_word() {
     let mut scenario = library("late_joiner");
     scenario.duration = parse_duration("75m").unwrap();
-    let story = story(&scenario, Some(3)).unwrap();
-    let started: Vec<&str> = story
+    let digest = digest(&scenario, Some(3)).unwrap();
+    let started: Vec<&str> = digest
         .lines()
         .filter(|line| line.contains("registration_started"))
         .collect();

@@ -1,6 +1,6 @@
 //! What really happens in the scenarios that ship.
 
-use gdoi_wire::{Capture, Miss, Ports, Seen, dissect};
+use gdoi_wire::{Capture, Dissected, ParseError, Ports, dissect};
 
 use super::{count, library, play};
 use crate::emission::Emission;
@@ -135,7 +135,7 @@ fn every_frame_of_every_scenario_is_read() {
             .flat_map(|emission| emission.frames(&scenario.vlan))
         {
             match dissect(&Capture::whole(&frame), &Ports::DEFAULT) {
-                Seen::Packet(_) | Seen::Miss(Miss::LaterFragment) => {}
+                Dissected::Packet(_) | Dissected::Error(ParseError::LaterFragment) => {}
                 other => panic!("{name}: {other:?}"),
             }
         }

@@ -155,7 +155,7 @@ impl Simulation {
             }
         };
         let server = push.server;
-        self.mail_server(
+        self.send_to_server(
             member,
             server,
             true,

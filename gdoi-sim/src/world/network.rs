@@ -15,10 +15,10 @@ use crate::scenario::Action;
 
 /// A datagram, and what it means to who can decrypt it.
 #[derive(Clone, Debug)]
-pub(super) struct Letter {
+pub(super) struct Datagram {
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
-    pub(super) datagram: Rc<[u8]>,
+    pub(super) octets: Rc<[u8]>,
     pub(super) to: Node,
     pub(super) meaning: Meaning,
 }
@@ -60,7 +60,7 @@ pub(super) enum Meaning {
 
 impl Simulation {
     /// From a member: lost before the gateway or seen when it arrives.
-    pub(super) fn mail_server(
+    pub(super) fn send_to_server(
         &mut self,
         member: usize,
         server: usize,
@@ -69,17 +69,17 @@ impl Simulation {
         meaning: Meaning,
     ) {
         let (source, destination, datagram) = self.ends(member, server, nat_t, datagram);
-        let letter = Letter {
+        let packet = Datagram {
             source,
             destination,
-            datagram,
+            octets: datagram,
             to: Node::Server(server),
             meaning,
         };
         if self.loses() {
             return;
         }
-        self.deliver(letter);
+        self.deliver(packet);
     }
 
     /// From a key server: seen, and then perhaps lost.
@@ -92,18 +92,18 @@ impl Simulation {
         meaning: Meaning,
     ) {
         let (destination, source, datagram) = self.ends(member, server, nat_t, datagram);
-        let letter = Letter {
+        let packet = Datagram {
             source,
             destination,
-            datagram,
+            octets: datagram,
             to: Node::Member(member),
             meaning,
         };
-        self.pass(&letter);
-        if self.loses() || self.members[member].has(Action::BlockToMembers, self.now, letter.datagram.len()) {
+        self.pass(&packet);
+        if self.loses() || self.members[member].has(Action::BlockToMembers, self.now, packet.octets.len()) {
             return;
         }
-        self.deliver(letter);
+        self.deliver(packet);
     }
 
     /// From a key server to whoever of `members` is there: seen once.
@@ -115,61 +115,61 @@ impl Simulation {
         datagram: &Rc<[u8]>,
         push: u64,
     ) {
-        let mut letter = Letter {
+        let mut packet = Datagram {
             source: SocketAddr::new(self.servers[server].address, GDOI),
             destination: SocketAddr::new(address, GDOI),
-            datagram: Rc::clone(datagram),
+            octets: Rc::clone(datagram),
             to: Node::Nobody,
             meaning: Meaning::Push { push },
         };
-        self.pass(&letter);
+        self.pass(&packet);
         for member in members {
-            letter.to = Node::Member(*member);
+            packet.to = Node::Member(*member);
             if !self.loses() && !self.members[*member].has(Action::BlockToMembers, self.now, datagram.len()) {
-                self.deliver(letter.clone());
+                self.deliver(packet.clone());
             }
         }
     }
 
     /// Between key servers: seen.
     pub(super) fn between_servers(&mut self, from: usize, to: usize, datagram: Rc<[u8]>) {
-        let letter = Letter {
+        let packet = Datagram {
             source: SocketAddr::new(self.servers[from].address, GDOI),
             destination: SocketAddr::new(self.servers[to].address, GDOI),
-            datagram,
+            octets: datagram,
             to: Node::Nobody,
             meaning: Meaning::Talk { member: None },
         };
-        self.pass(&letter);
+        self.pass(&packet);
     }
 
     /// The gateway sees it, unless it is blind.
-    pub(super) fn pass(&mut self, letter: &Letter) {
+    pub(super) fn pass(&mut self, packet: &Datagram) {
         self.datagrams = self.datagrams.wrapping_add(1);
         if self.now < self.blind_until {
             return;
         }
         self.seen.push_back(Emission::Sent(Sent {
             at: self.now,
-            source: letter.source,
-            destination: letter.destination,
-            datagram: Rc::clone(&letter.datagram),
+            source: packet.source,
+            destination: packet.destination,
+            datagram: Rc::clone(&packet.octets),
             identification: self.datagrams,
             mtu: self.network.mtu,
         }));
     }
 
-    pub(super) fn arrive(&mut self, letter: Letter) {
-        let Letter {
+    pub(super) fn arrive(&mut self, packet: Datagram) {
+        let Datagram {
             to,
-            datagram,
+            octets: datagram,
             meaning,
             ..
-        } = &letter;
+        } = &packet;
         match *to {
             Node::Nobody => {}
             Node::Server(server) => {
-                self.pass(&letter);
+                self.pass(&packet);
                 let member = match meaning {
                     Meaning::Request { member, .. } | Meaning::Acknowledgement { member, .. } => {
                         Some(*member)
@@ -186,7 +186,7 @@ impl Simulation {
             }
             Node::Member(member) => {
                 if self.members[member].powered {
-                    self.member_reads(member, letter.meaning);
+                    self.member_reads(member, packet.meaning);
                 }
             }
         }
@@ -219,18 +219,18 @@ impl Simulation {
         }
     }
 
-    fn deliver(&mut self, letter: Letter) {
+    fn deliver(&mut self, packet: Datagram) {
         let mut wait = self.network.delay + self.some(self.network.jitter);
         if self.per_mille(self.network.late_per_mille) {
             wait += 10 * self.network.delay;
         }
         if self.per_mille(self.network.doubled_per_mille) {
-            self.after(wait + Duration::from_millis(1), Event::Arrive(letter.clone()));
-            if let Node::Member(_) = letter.to {
-                self.after(Duration::from_millis(1), Event::Pass(letter.clone()));
+            self.after(wait + Duration::from_millis(1), Event::Arrive(packet.clone()));
+            if let Node::Member(_) = packet.to {
+                self.after(Duration::from_millis(1), Event::Pass(packet.clone()));
             }
         }
-        self.after(wait, Event::Arrive(letter));
+        self.after(wait, Event::Arrive(packet));
     }
 
     fn loses(&mut self) -> bool {

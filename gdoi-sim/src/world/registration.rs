@@ -90,7 +90,7 @@ impl Simulation {
             attempt: awaited.attempt,
             trip: awaited.trip,
         };
-        self.mail_server(member, server, awaited.trip >= NAT_T_FROM, request, meaning);
+        self.send_to_server(member, server, awaited.trip >= NAT_T_FROM, request, meaning);
         self.after(RETRY, Event::Retry { member, awaited });
     }
 
@@ -163,7 +163,7 @@ impl Simulation {
                 let (session, server) = (current.session, current.server);
                 let datagram = message::informational(config, session, &mut self.random);
                 let meaning = Meaning::Talk { member: Some(member) };
-                self.mail_server(member, server, true, datagram, meaning);
+                self.send_to_server(member, server, true, datagram, meaning);
                 self.give_up(member);
             }
             Outcome::Continue => {

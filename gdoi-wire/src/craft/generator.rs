@@ -7,7 +7,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Extension, Ipv4, Ipv6, Random, Tag};
 
-/// An endless stream of frames that reaches every [`crate::Class`] and every [`crate::Miss`] at the default ports.
+/// An endless stream of frames that reaches every [`crate::Class`] and every [`crate::ParseError`] at the default ports.
 ///
 /// For comparing two readers of the same frames. Every frame has 14 to 9,000 octets, most at most 1,514; the same seed
 /// gives the same frames. A frame is built right, or with a lie in one of its lengths, and may then be cut, changed or

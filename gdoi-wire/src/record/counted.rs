@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::packet::{Class, Miss};
+use crate::packet::{Class, ParseError};
 
 /// What one CPU counted on one interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -12,8 +12,8 @@ pub struct Counters {
     pub packets: [u64; Class::ALL.len()],
     /// Octets of those frames by [`Class`], as long as they were on the wire.
     pub octets: [u64; Class::ALL.len()],
-    /// By [`Miss`].
-    pub misses: [u64; Miss::ALL.len()],
+    /// By [`ParseError`].
+    pub parse_errors: [u64; ParseError::ALL.len()],
     /// First fragments of packets of ours.
     pub first_fragments: u64,
     /// ISAKMP messages that found no room in the ring.
@@ -81,15 +81,15 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 
 /// Buckets of one CPU's table by default: 128 KiB, which stays in the second-level cache.
 pub const DEFAULT_BUCKETS: u32 = 2048;
-/// Buckets in a [`Part`]: a table of the default size has one part. A power of two.
-pub const PART_BUCKETS: u32 = DEFAULT_BUCKETS;
+/// Buckets in a [`CpuState`]: a table of the default size has one part. A power of two.
+pub const CPU_STATE_BUCKETS: u32 = DEFAULT_BUCKETS;
 
 /// What one CPU counts: found with one look for every frame. Only the first part of a CPU has counters.
 ///
 /// Who reads it maps it into memory, where the programs go on counting: numbers only grow.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
-pub struct Part {
+pub struct CpuState {
     /// What is counted of all frames.
     pub counters: Counters,
     /// The latest reading of the clock.
@@ -97,7 +97,7 @@ pub struct Part {
     /// Zero: fills the cache line.
     pub spare: u64,
     /// This part of the SPI table.
-    pub buckets: [Bucket; PART_BUCKETS as usize],
+    pub buckets: [Bucket; CPU_STATE_BUCKETS as usize],
 }
 
 /// When the clock was last read for a message, which has its price: in a storm, one

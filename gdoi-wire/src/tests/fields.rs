@@ -36,10 +36,10 @@ fn a_tag_beside_the_frame_is_the_outer_one() {
     let tag = |tci| Tag { tpid: 0x8100, tci };
     let check = |inside: &[Tag], expect: Option<Vlan>| {
         let frame = super::push_frame(&Ethernet::tagged(inside), "10.0.0.1:848", "10.0.0.2:848");
-        let got = match crate::link(&crate::Capture::whole(&frame), Some(7)) {
-            crate::Link::Carried(carried) => Some(carried.vlan()),
+        let got = match crate::dissect_l2(&crate::Capture::whole(&frame), Some(7)) {
+            crate::L2::Ip(carried) => Some(carried.vlan()),
             other => {
-                assert_eq!(other, crate::Link::Miss(crate::Miss::VlanDepth));
+                assert_eq!(other, crate::L2::Error(crate::ParseError::VlanDepth));
                 None
             }
         };
@@ -92,7 +92,7 @@ fn packets_at_their_largest() {
             read.body,
             Body::Isakmp {
                 octets: 65_507,
-                here: 65_507,
+                available: 65_507,
                 ..
             }
         ),
@@ -135,7 +135,7 @@ fn the_header_at_its_largest_and_smallest() {
         let Body::Isakmp {
             header,
             octets: 28,
-            here: 28,
+            available: 28,
             marked: true,
             ..
         } = packet(&frame).body

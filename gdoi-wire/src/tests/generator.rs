@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::seen;
 use crate::craft::Generator;
-use crate::{Class, Miss, Seen};
+use crate::{Class, Dissected, ParseError};
 
 const FRAMES: usize = 50_000;
 
@@ -15,9 +15,9 @@ fn every_class_and_every_miss_comes_often() {
     let mut misses = BTreeMap::new();
     for frame in Generator::new(1).take(FRAMES) {
         match seen(&frame) {
-            Seen::Packet(packet) => *classes.entry(packet.class()).or_insert(0) += 1,
-            Seen::Miss(miss) => *misses.entry(miss).or_insert(0) += 1,
-            Seen::Other => *classes.entry(Class::Other).or_insert(0) += 1,
+            Dissected::Packet(packet) => *classes.entry(packet.class()).or_insert(0) += 1,
+            Dissected::Error(miss) => *misses.entry(miss).or_insert(0) += 1,
+            Dissected::Other => *classes.entry(Class::Other).or_insert(0) += 1,
         }
     }
     std::eprintln!("{classes:?} {misses:?}");
@@ -25,7 +25,7 @@ fn every_class_and_every_miss_comes_often() {
         let count = classes.get(&class).copied().unwrap_or(0);
         assert!(count >= 500, "{class:?} came {count} times");
     }
-    for miss in Miss::ALL {
+    for miss in ParseError::ALL {
         let count = misses.get(&miss).copied().unwrap_or(0);
         assert!(count >= 20, "{miss:?} came {count} times");
     }

@@ -5,20 +5,20 @@ use std::vec::Vec;
 use super::{packet, push_frame, socket};
 use crate::craft::{self, ESP, Ethernet, Generator, Tag};
 use crate::record::Record;
-use crate::{Capture, Miss, Ports, Seen, dissect};
+use crate::{Capture, Dissected, ParseError, Ports, dissect};
 
 /// The first `kept` octets of a frame of which a capture kept no more.
-fn cut(frame: &[u8], kept: usize) -> Seen {
+fn cut(frame: &[u8], kept: usize) -> Dissected {
     dissect(&Capture::cut(&frame[..kept], frame.len()), &Ports::DEFAULT)
 }
 
 /// Below each of these lengths the frame is that miss; from the last on it is what the whole frame is.
 #[track_caller]
-fn check(frame: &[u8], ends: &[(usize, Miss)]) {
+fn check(frame: &[u8], ends: &[(usize, ParseError)]) {
     for kept in 0..=frame.len() {
         let expected = match ends.iter().find(|(end, _)| kept < *end) {
-            Some((_, miss)) => Seen::Miss(*miss),
-            None => Seen::Packet(packet(frame)),
+            Some((_, miss)) => Dissected::Error(*miss),
+            None => Dissected::Packet(packet(frame)),
         };
         assert_eq!(cut(frame, kept), expected, "{kept} octets kept");
     }
@@ -28,10 +28,10 @@ fn check(frame: &[u8], ends: &[(usize, Miss)]) {
 fn isakmp_in_ipv4_and_ipv6() {
     let frame = push_frame(&Ethernet::default(), "10.0.0.1:848", "10.0.0.2:848");
     let ends = [
-        (14, Miss::EthernetTruncated),
-        (34, Miss::Ipv4Truncated),
-        (42, Miss::UdpTruncated),
-        (70, Miss::IsakmpTruncated),
+        (14, ParseError::EthernetTruncated),
+        (34, ParseError::Ipv4Truncated),
+        (42, ParseError::UdpTruncated),
+        (70, ParseError::IsakmpTruncated),
     ];
     check(&frame, &ends);
     let tags = Ethernet::tagged(&[Tag::vlan(7), Tag::vlan(8)]);
@@ -39,10 +39,10 @@ fn isakmp_in_ipv4_and_ipv6() {
     check(&frame, &ends.map(|(end, miss)| (end + 8, miss)));
     let frame = push_frame(&Ethernet::default(), "[fd00::1]:848", "[fd00::2]:848");
     let ends = [
-        (14, Miss::EthernetTruncated),
-        (54, Miss::Ipv6Truncated),
-        (62, Miss::UdpTruncated),
-        (90, Miss::IsakmpTruncated),
+        (14, ParseError::EthernetTruncated),
+        (54, ParseError::Ipv6Truncated),
+        (62, ParseError::UdpTruncated),
+        (90, ParseError::IsakmpTruncated),
     ];
     check(&frame, &ends);
 }
@@ -50,43 +50,46 @@ fn isakmp_in_ipv4_and_ipv6() {
 #[test]
 fn a_marked_message_and_esp() {
     let (source, destination) = (socket("10.0.0.1:4500"), socket("10.0.0.2:4500"));
-    let head = [(14, Miss::EthernetTruncated), (34, Miss::Ipv4Truncated)];
-    let with = |more: &[(usize, Miss)]| [&head, more].concat();
+    let head = [
+        (14, ParseError::EthernetTruncated),
+        (34, ParseError::Ipv4Truncated),
+    ];
+    let with = |more: &[(usize, ParseError)]| [&head, more].concat();
 
     let marked = craft::marked(&super::push(100));
     let frame = craft::frame(&Ethernet::default(), source, destination, &marked);
     check(
         &frame,
-        &with(&[(42, Miss::UdpTruncated), (74, Miss::IsakmpTruncated)]),
+        &with(&[(42, ParseError::UdpTruncated), (74, ParseError::IsakmpTruncated)]),
     );
 
     let esp = craft::esp(300, 1, &[5; 64]);
     let frame = craft::frame(&Ethernet::default(), source, destination, &esp);
     let ends = [
-        (42, Miss::UdpTruncated),
-        (46, Miss::IsakmpTruncated),
-        (50, Miss::EspTruncated),
+        (42, ParseError::UdpTruncated),
+        (46, ParseError::IsakmpTruncated),
+        (50, ParseError::EspTruncated),
     ];
     check(&frame, &with(&ends));
 
     let frame = craft::packet(&Ethernet::default(), source.ip(), destination.ip(), ESP, &esp);
-    check(&frame, &with(&[(42, Miss::EspTruncated)]));
+    check(&frame, &with(&[(42, ParseError::EspTruncated)]));
 }
 
 #[test]
 fn no_prefix_of_any_frame_panics_or_reads_more_than_the_whole() {
     for frame in Generator::new(11).take(4_000) {
         let whole = cut(&frame, frame.len());
-        let mut before = Seen::Miss(Miss::EthernetTruncated);
+        let mut before = Dissected::Error(ParseError::EthernetTruncated);
         for kept in 0..frame.len().min(160) {
             let seen = cut(&frame, kept);
-            if let Seen::Packet(packet) = seen {
+            if let Dissected::Packet(packet) = seen {
                 assert_eq!(seen, whole, "{kept} octets of {frame:02x?}");
                 let kept = Capture::cut(&frame[..kept], frame.len());
                 assert!(Record::message(&packet, &kept).is_none_or(|(_, behind)| behind <= frame.len()));
             }
             // Once read, more octets do not unread it.
-            if matches!(before, Seen::Packet(_) | Seen::Other) {
+            if matches!(before, Dissected::Packet(_) | Dissected::Other) {
                 assert_eq!(seen, before, "{kept} octets of {frame:02x?}");
             }
             before = seen;
@@ -99,7 +102,7 @@ fn no_frame_that_really_ends_early_panics() {
     for frame in Generator::new(12).take(4_000) {
         for kept in 0..frame.len().min(160) {
             let capture = Capture::whole(&frame[..kept]);
-            if let Seen::Packet(packet) = dissect(&capture, &Ports::DEFAULT) {
+            if let Dissected::Packet(packet) = dissect(&capture, &Ports::DEFAULT) {
                 assert!(Record::message(&packet, &capture).is_none_or(|(_, behind)| behind <= kept));
             }
         }

@@ -11,7 +11,7 @@ use crate::record::{
     Counters, FIRST_SPI, FLAG_FIRST_FRAGMENT, FLAG_MARKED, KIND_MESSAGE, KIND_SPI_SEEN, RECORD_VERSION,
     Record, SNAPSHOT_OCTETS, bucket_of, site_address_v4, site_key, slot_key,
 };
-use crate::{Capture, Esp, Exchange, Ports, Seen, dissect};
+use crate::{Capture, Dissected, Esp, Exchange, Ports, dissect};
 
 /// The record of a frame and the octets that follow it in the ring.
 #[track_caller]
@@ -152,7 +152,7 @@ fn records_come_back_from_their_octets() {
     let mut count = 0;
     for frame in Generator::new(5).take(3_000) {
         let capture = Capture::whole(&frame);
-        let Seen::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
+        let Dissected::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
             continue;
         };
         let Some((record, behind)) = Record::message(&packet, &capture) else {

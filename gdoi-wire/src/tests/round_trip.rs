@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::{packet, push, push_frame, seen, socket};
 use crate::craft::{self, AH, Ah, ESP, Ethernet, Extension, Ipv4, Ipv6, Message, Tag, UDP, Udp};
-use crate::{Body, Capture, Class, Esp, Exchange, Fragment, Ports, Seen, Vlan, dissect};
+use crate::{Body, Capture, Class, Dissected, Esp, Exchange, Fragment, Ports, Vlan, dissect};
 
 const V4: (&str, &str) = ("10.1.11.2:848", "10.1.13.2:848");
 const V6: (&str, &str) = ("[2001:db8::2]:848", "[2001:db8::13]:848");
@@ -35,17 +35,17 @@ fn check_push(frame: &[u8], (source, destination): (&str, &str), tags: &[Tag]) {
     );
     let Body::Isakmp {
         header,
-        at,
+        offset,
         octets,
-        here,
+        available,
         marked,
     } = read.body
     else {
         panic!("{read:?}");
     };
-    assert_eq!((octets, here, marked), (400, 400, false));
+    assert_eq!((octets, available, marked), (400, 400, false));
     assert_eq!(&header.octets()[..], &push(400)[..28]);
-    assert_eq!(&frame[at..at + 400], &push(400)[..]);
+    assert_eq!(&frame[offset..offset + 400], &push(400)[..]);
 }
 
 #[test]
@@ -134,15 +134,18 @@ fn the_first_of_several_fragments_has_the_header() {
         let read = packet(&frames[0]);
         assert_eq!(read.fragment, Fragment::First);
         let Body::Isakmp {
-            header, octets, here, ..
+            header,
+            octets,
+            available,
+            ..
         } = read.body
         else {
             panic!("{read:?}");
         };
         assert_eq!((octets, header.length()), (4_000, 4_000));
-        assert!((1_400..=1_472).contains(&here), "{here}");
+        assert!((1_400..=1_472).contains(&available), "{available}");
         for later in &frames[1..] {
-            assert_eq!(seen(later), Seen::Miss(crate::Miss::LaterFragment));
+            assert_eq!(seen(later), Dissected::Error(crate::ParseError::LaterFragment));
         }
     }
 }
@@ -238,7 +241,7 @@ fn a_marker_and_a_keepalive() {
                 read,
                 Body::Isakmp {
                     octets: 400,
-                    here: 400,
+                    available: 400,
                     marked: true,
                     ..
                 }
@@ -286,15 +289,15 @@ fn a_cookie_that_begins_with_zeros_is_no_marker() {
 #[test]
 fn other_ports_when_told_so() {
     let frame = push_frame(&Ethernet::default(), "10.0.0.1:10848", "10.0.0.2:9");
-    assert_eq!(seen(&frame), Seen::Other);
+    assert_eq!(seen(&frame), Dissected::Other);
     let ports = Ports {
         isakmp: [1, 2, 3, 10_848],
         ..Ports::DEFAULT
     };
     let read = dissect(&Capture::whole(&frame), &ports);
-    assert!(matches!(read, Seen::Packet(packet) if packet.class() == Class::Isakmp));
+    assert!(matches!(read, Dissected::Packet(packet) if packet.class() == Class::Isakmp));
     let zero = push_frame(&Ethernet::default(), "10.0.0.1:0", "10.0.0.2:0");
-    assert_eq!(seen(&zero), Seen::Other, "an unused entry is not port 0");
+    assert_eq!(seen(&zero), Dissected::Other, "an unused entry is not port 0");
 }
 
 #[test]
@@ -311,12 +314,12 @@ fn what_is_not_ours_is_other() {
     icmp.extend(&quoted[14..]);
     for (protocol, octets) in [(1, icmp), (6, Vec::from([0; 20])), (47, Vec::new())] {
         let frame = craft::packet(&Ethernet::default(), ends.0, ends.1, protocol, &octets);
-        assert_eq!(seen(&frame), Seen::Other, "protocol {protocol}");
+        assert_eq!(seen(&frame), Dissected::Other, "protocol {protocol}");
     }
     for ethertype in [0x0806, 46, 0x8847, 0x8864, 0xffff] {
         assert_eq!(
             seen(&Ethernet::default().around(ethertype, &[])),
-            Seen::Other,
+            Dissected::Other,
             "type {ethertype:#x}"
         );
     }
@@ -331,7 +334,7 @@ fn what_is_not_ours_is_other() {
     );
     assert_eq!(
         seen(&frame),
-        Seen::Other,
+        Dissected::Other,
         "a wrong length on another port is not our business"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use gdoi_lab::kills::Kills;
+use gdoi_lab::kill9::Kill9;
 
 use crate::{kernel, program};
 
@@ -12,7 +12,7 @@ fn killed_at_any_moment_it_loses_no_state_and_no_total_falls() {
     if !kernel::is_usable(name) || program::path(name).is_none() {
         return;
     }
-    let kills = Kills { times: 10, seed: 9 };
+    let kills = Kill9 { times: 10, seed: 9 };
     eprintln!("{kills:?}");
     let outcome = thread::spawn(move || kills.run()).join().unwrap().unwrap();
     eprintln!("{outcome:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{Limits, Refusal};
 
-use super::place::{Folder, Place, curl, nothing};
+use super::server::{Folder, TestServer, curl, nothing};
 
 #[test]
 fn who_knows_the_password_is_served() {
@@ -13,8 +13,8 @@ fn who_knows_the_password_is_served() {
     let hash = bcrypt::hash("open sesame", 4).unwrap();
     let path = folder.write("web.yml", &format!("basic_auth_users:\n  alice: {hash}\n"));
     let web = Arc::new(Web::load(&path).unwrap());
-    let place = Place::serve(Arc::clone(&web), Limits::default(), nothing());
-    let url = format!("http://{}/metrics", place.address);
+    let server = TestServer::serve(Arc::clone(&web), Limits::default(), nothing());
+    let url = format!("http://{}/metrics", server.address);
     let check = |user: Option<&str>, expect: u16| {
         let mut arguments = vec![url.as_str()];
         arguments.extend(user.iter().flat_map(|user| ["--user", *user]));
@@ -47,15 +47,15 @@ fn who_knows_the_password_is_served() {
 fn more_than_the_rate_is_put_off() {
     let folder = Folder::new();
     let path = folder.write("web.yml", "rate_limit: {interval: 1h, burst: 2}\n");
-    let place = Place::serve(Arc::new(Web::load(&path).unwrap()), Limits::default(), nothing());
-    let url = format!("http://{}/-/healthy", place.address);
+    let server = TestServer::serve(Arc::new(Web::load(&path).unwrap()), Limits::default(), nothing());
+    let url = format!("http://{}/-/healthy", server.address);
     for expect in [200, 200, 429, 429] {
         let Some(got) = curl("more_than_the_rate_is_put_off", &[&url]) else {
             return;
         };
         assert_eq!(got.status, expect);
     }
-    assert_eq!(place.refused(Refusal::Rate), 2);
+    assert_eq!(server.refused(Refusal::Rate), 2);
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn answers_carry_the_headers_of_the_file() {
     let folder = Folder::new();
     let headers = "http_server_config: {headers: {X-Frame-Options: deny, X-Content-Type-Options: nosniff}}\n";
     let path = folder.write("web.yml", headers);
-    let place = Place::serve(Arc::new(Web::load(&path).unwrap()), Limits::default(), nothing());
-    let url = format!("http://{}/nowhere", place.address);
+    let server = TestServer::serve(Arc::new(Web::load(&path).unwrap()), Limits::default(), nothing());
+    let url = format!("http://{}/nowhere", server.address);
     let Some(got) = curl("answers_carry_the_headers_of_the_file", &["--include", &url]) else {
         return;
     };

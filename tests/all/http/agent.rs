@@ -10,7 +10,7 @@ use gdoi_lab::{self as lab, Injector, Metrics, Network};
 use gdoi_wire::Exchange;
 use gdoi_wire::craft::{self, Ethernet, Generator, Message};
 
-use super::place::{Folder, Got, curl, text};
+use super::server::{Folder, Got, curl, text};
 use crate::{kernel, program};
 
 /// An agent that is gone when this is.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use gdoi_monitor::http::Refusal;
 
 use super::limits::{SHORT, ask, connect, until_end};
-use super::place::Place;
+use super::server::TestServer;
 
 /// Sends octets, and nothing after them; gives all that is answered until the server has waited long enough.
-fn say(place: &Place, octets: &[u8]) -> String {
-    let mut stream = connect(place);
+fn say(server: &TestServer, octets: &[u8]) -> String {
+    let mut stream = connect(server);
     // It may be refused before it is all sent.
     match stream.write_all(octets) {
         Ok(()) | Err(_) => {}
@@ -26,9 +26,9 @@ fn statuses(answer: &str) -> Vec<&str> {
 
 #[test]
 fn a_path_is_that_of_a_page_or_of_none() {
-    let place = Place::plain(SHORT);
+    let server = TestServer::plain(SHORT);
     let check = |path: &str, expect: &str| {
-        let said = ask(&place, path);
+        let said = ask(&server, path);
         assert_eq!(statuses(&said), [expect], "{path:.40}: {said:.200}");
     };
     check("/-/healthy", "200");
@@ -60,34 +60,34 @@ fn a_path_is_that_of_a_page_or_of_none() {
         check(path, "404");
     }
     for path in ["metrics", "*", "\\metrics", "/a\u{7f}", "/a\0", "/\u{1b}[2J"] {
-        let said = ask(&place, path);
+        let said = ask(&server, path);
         assert_ne!(statuses(&said), ["200"], "{path:?}: {said}");
     }
     check(&format!("/{}", "a".repeat(8_000)), "404");
-    let long = ask(&place, &format!("/{}", "a".repeat(15_000)));
+    let long = ask(&server, &format!("/{}", "a".repeat(15_000)));
     assert!(["404", "414", "431"].contains(&statuses(&long)[0]), "{long:.200}");
     // Terminals and browsers are shown none of it.
-    let said = ask(&place, "/<script>alert(1)</script>");
+    let said = ask(&server, "/<script>alert(1)</script>");
     assert!(!said.contains("script>"), "{said}");
 }
 
 #[test]
 fn what_only_looks_like_a_page_of_one_method_is_none() {
-    let place = Place::plain(SHORT);
+    let server = TestServer::plain(SHORT);
     for method in [
         "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get",
     ] {
         let request = format!("{method} /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        let said = say(&place, request.as_bytes());
+        let said = say(&server, request.as_bytes());
         assert_eq!(statuses(&said), ["405"], "{method}: {said}");
     }
     let said = say(
-        &place,
+        &server,
         b"CONNECT elsewhere:80 HTTP/1.1\r\nHost: elsewhere\r\n\r\n",
     );
     assert_ne!(statuses(&said), ["200"], "{said}");
     let said = say(
-        &place,
+        &server,
         b"HEAD /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     );
     let (head, body) = said.split_once("\r\n\r\n").unwrap();
@@ -96,20 +96,20 @@ fn what_only_looks_like_a_page_of_one_method_is_none() {
 
 #[test]
 fn requests_in_one_piece_are_answered_in_turn() {
-    let place = Place::plain(SHORT);
+    let server = TestServer::plain(SHORT);
     let healthy = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
     let nowhere = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n";
-    let said = say(&place, [healthy, nowhere].concat().repeat(50).as_bytes());
+    let said = say(&server, [healthy, nowhere].concat().repeat(50).as_bytes());
     assert_eq!(statuses(&said), ["200", "404"].repeat(50));
 }
 
 /// What is behind a request is the next one exactly where its length says so.
 #[test]
 fn a_body_is_no_request() {
-    let place = Place::plain(SHORT);
+    let server = TestServer::plain(SHORT);
     let hidden = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
     let check = |head: &str, body: &str, expect: &[&str]| {
-        let said = say(&place, format!("{head}\r\nHost: a\r\n\r\n{body}").as_bytes());
+        let said = say(&server, format!("{head}\r\nHost: a\r\n\r\n{body}").as_bytes());
         let got = statuses(&said);
         // It may be the last that is answered.
         assert!(!got.is_empty() && expect.starts_with(&got), "{head}: {said}");
@@ -145,7 +145,7 @@ fn a_body_is_no_request() {
     let both = format!(
         "GET /nowhere HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nHost: a\r\n\r\n0\r\n\r\n{hidden}"
     );
-    let said = say(&place, both.as_bytes());
+    let said = say(&server, both.as_bytes());
     let got = statuses(&said);
     assert!(
         got == ["400"] || got == ["404"] || got == ["404", "200"],
@@ -153,17 +153,17 @@ fn a_body_is_no_request() {
     );
     // Nobody waits for a body that does not come.
     let said = say(
-        &place,
+        &server,
         b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nContent-Length: 1099511627776\r\n\r\n",
     );
     assert_eq!(statuses(&said), ["200"], "{said}");
-    place.until_empty();
+    server.until_empty();
 }
 
 #[test]
 fn an_octet_now_and_then_does_not_buy_time() {
-    let place = Place::plain(SHORT);
-    let mut stream = connect(&place);
+    let server = TestServer::plain(SHORT);
+    let mut stream = connect(&server);
     stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
     // Each of them well within the time that a whole request may take.
@@ -185,14 +185,14 @@ fn an_octet_now_and_then_does_not_buy_time() {
         assert!(sent < 1_000, "it is still listened to");
         sleep(Duration::from_millis(20));
     }
-    place.until_empty();
-    assert_eq!(place.refused(Refusal::Request), 1);
+    server.until_empty();
+    assert_eq!(server.refused(Refusal::Request), 1);
 }
 
 #[test]
 fn who_only_asks_and_never_reads_is_left() {
-    let place = Place::plain(SHORT);
-    let mut stream = connect(&place);
+    let server = TestServer::plain(SHORT);
+    let mut stream = connect(&server);
     let asked = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
     let (mut rounds, mut failed) = (0, false);
     while !failed && rounds < 1_000 {
@@ -200,10 +200,10 @@ fn who_only_asks_and_never_reads_is_left() {
         failed = stream.write_all(asked.as_bytes()).is_err();
         rounds += 1;
         if rounds % 4 == 0 {
-            assert_eq!(statuses(&ask(&place, "/-/healthy")), ["200"]);
+            assert_eq!(statuses(&ask(&server, "/-/healthy")), ["200"]);
         }
     }
     assert!(failed, "a million questions were taken");
-    place.until_empty();
-    assert_eq!(place.refused(Refusal::Unread), 1);
+    server.until_empty();
+    assert_eq!(server.refused(Refusal::Unread), 1);
 }

@@ -9,7 +9,7 @@ use gdoi_monitor::engine::State;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{Limits, Refusal};
 
-use super::place::{Place, nothing};
+use super::server::{TestServer, nothing};
 
 /// Little patience, so that tests need little.
 pub(super) const SHORT: Limits = Limits {
@@ -20,14 +20,14 @@ pub(super) const SHORT: Limits = Limits {
     age: Duration::from_mins(1),
 };
 
-pub(super) fn connect(place: &Place) -> TcpStream {
-    let stream = TcpStream::connect(place.address).unwrap();
+pub(super) fn connect(server: &TestServer) -> TcpStream {
+    let stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
 }
 
-pub(super) fn ask(place: &Place, path: &str) -> String {
-    let mut stream = connect(place);
+pub(super) fn ask(server: &TestServer, path: &str) -> String {
+    let mut stream = connect(server);
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -49,50 +49,50 @@ pub(super) fn until_end(mut stream: TcpStream) -> String {
 
 #[test]
 fn a_slow_request_is_not_waited_for() {
-    let place = Place::plain(SHORT);
+    let server = TestServer::plain(SHORT);
     let slow: Vec<_> = (0..7)
         .map(|_| {
-            let mut stream = connect(&place);
+            let mut stream = connect(&server);
             stream.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
             stream
         })
         .collect();
     // Meanwhile others are served.
-    assert!(ask(&place, "/-/healthy").starts_with("HTTP/1.1 200"));
+    assert!(ask(&server, "/-/healthy").starts_with("HTTP/1.1 200"));
     for stream in slow {
         let said = until_end(stream);
         assert!(!said.starts_with("HTTP/1.1 200"), "{said}");
     }
-    place.until_empty();
-    assert_eq!(place.refused(Refusal::Request), 7);
+    server.until_empty();
+    assert_eq!(server.refused(Refusal::Request), 7);
 }
 
 #[test]
 fn a_full_house_empties_by_itself() {
-    let place = Place::plain(SHORT);
-    let silent: Vec<_> = (0..8).map(|_| connect(&place)).collect();
+    let server = TestServer::plain(SHORT);
+    let silent: Vec<_> = (0..8).map(|_| connect(&server)).collect();
     // This one waits in the backlog.
-    assert!(ask(&place, "/-/healthy").starts_with("HTTP/1.1 200"));
+    assert!(ask(&server, "/-/healthy").starts_with("HTTP/1.1 200"));
     drop(silent);
-    place.until_empty();
+    server.until_empty();
 }
 
 #[test]
 fn one_address_has_no_more_than_its_share() {
-    let place = Place::plain(Limits { per_peer: 2, ..SHORT });
-    let silent: Vec<_> = (0..2).map(|_| connect(&place)).collect();
-    assert_eq!(until_end(connect(&place)), "");
-    assert_eq!(place.refused(Refusal::Peer), 1);
+    let server = TestServer::plain(Limits { per_peer: 2, ..SHORT });
+    let silent: Vec<_> = (0..2).map(|_| connect(&server)).collect();
+    assert_eq!(until_end(connect(&server)), "");
+    assert_eq!(server.refused(Refusal::Peer), 1);
     drop(silent);
-    place.until_empty();
-    assert!(ask(&place, "/-/healthy").starts_with("HTTP/1.1 200"));
+    server.until_empty();
+    assert!(ask(&server, "/-/healthy").starts_with("HTTP/1.1 200"));
 }
 
 #[test]
 fn long_headers_and_nonsense_are_refused() {
-    let place = Place::plain(SHORT);
+    let server = TestServer::plain(SHORT);
     let check = |request: &[u8], expect: &str| {
-        let mut stream = connect(&place);
+        let mut stream = connect(&server);
         // It may be refused before it is all sent.
         match stream.write_all(request) {
             Ok(()) | Err(_) => {}
@@ -110,8 +110,8 @@ fn long_headers_and_nonsense_are_refused() {
         b"POST /metrics HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n",
         "HTTP/1.1 405",
     );
-    place.until_empty();
-    assert_eq!(place.refused(Refusal::Request), 3);
+    server.until_empty();
+    assert_eq!(server.refused(Refusal::Request), 3);
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn who_does_not_read_loses_the_rest_and_keeps_nobody_away() {
         recent: vec![Arc::from(format!("\"{}\"", "x".repeat(32 << 20)))],
         ..nothing()
     };
-    let place = Place::serve(Arc::new(Web::plain()), SHORT, state);
+    let server = TestServer::serve(Arc::new(Web::plain()), SHORT, state);
     let deaf: Vec<_> = (0..6)
         .map(|_| {
-            let mut stream = connect(&place);
+            let mut stream = connect(&server);
             stream
                 .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
                 .unwrap();
@@ -132,10 +132,10 @@ fn who_does_not_read_loses_the_rest_and_keeps_nobody_away() {
         })
         .collect();
     for _ in 0..3 {
-        assert!(ask(&place, "/metrics").contains("gdoi_build_info"));
+        assert!(ask(&server, "/metrics").contains("gdoi_build_info"));
     }
-    place.until_empty();
-    assert!(place.refused(Refusal::Unread) >= 4);
+    server.until_empty();
+    assert!(server.refused(Refusal::Unread) >= 4);
     drop(deaf);
-    assert!(ask(&place, "/api/v1/events").len() > 32 << 20);
+    assert!(ask(&server, "/api/v1/events").len() > 32 << 20);
 }

@@ -13,7 +13,7 @@ use gdoi_monitor::http::Limits;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::sink::prometheus::catalogue;
 
-use super::place::{Folder, Place, curl, nothing};
+use super::server::{Folder, TestServer, curl, nothing};
 
 /// The page of an agent that knows one group, with a web configuration.
 fn page(test: &str) -> Option<String> {
@@ -28,8 +28,8 @@ fn page(test: &str) -> Option<String> {
         ..nothing()
     };
     let web = Web::load(&Folder::new().write("web.yml", "")).unwrap();
-    let place = Place::serve(Arc::new(web), Limits::default(), state);
-    let got = curl(test, &[&format!("http://{}/metrics", place.address)])?;
+    let server = TestServer::serve(Arc::new(web), Limits::default(), state);
+    let got = curl(test, &[&format!("http://{}/metrics", server.address)])?;
     assert_eq!(got.status, 200);
     Some(got.body)
 }

@@ -16,16 +16,16 @@ use gdoi_sim::{Observer, Simulation, scenario};
 use gdoi_wire::record::Counters;
 use serde_json::Value;
 
-use super::place::{Got, Place, curl, nothing};
+use super::server::{Got, TestServer, curl, nothing};
 
 const TEST: &str = "pages";
 
-fn serve(state: State) -> Place {
-    Place::serve(Arc::new(Web::plain()), Limits::default(), state)
+fn serve(state: State) -> TestServer {
+    TestServer::serve(Arc::new(Web::plain()), Limits::default(), state)
 }
 
-fn ask(place: &Place, path: &str) -> Option<Got> {
-    curl(TEST, &[&format!("http://{}{path}", place.address)])
+fn ask(server: &TestServer, path: &str) -> Option<Got> {
+    curl(TEST, &[&format!("http://{}{path}", server.address)])
 }
 
 /// What an agent knows after a scenario.
@@ -79,8 +79,8 @@ fn the_first_page_shows_the_groups_and_runs_no_script_of_theirs() {
 
 #[test]
 fn without_an_interface_the_agent_is_not_ready() {
-    let place = serve(nothing());
-    let Some(got) = ask(&place, "/-/ready") else {
+    let server = serve(nothing());
+    let Some(got) = ask(&server, "/-/ready") else {
         return;
     };
     assert_eq!(got.status, 503);
@@ -107,11 +107,11 @@ fn an_interface_that_is_not_watched_is_named_with_the_reason() {
         slots: (0, 0),
     };
     let check = |captures: Vec<CaptureState>, status: u16, reasons: &[Value]| {
-        let place = serve(State {
+        let server = serve(State {
             captures,
             ..nothing()
         });
-        let Some(got) = ask(&place, "/-/ready") else {
+        let Some(got) = ask(&server, "/-/ready") else {
             return;
         };
         assert_eq!(got.status, status, "{}", got.body);
@@ -138,9 +138,9 @@ fn an_interface_that_is_not_watched_is_named_with_the_reason() {
 
 #[test]
 fn lists_are_asked_for_in_parts() {
-    let place = serve(after("demo"));
+    let server = serve(after("demo"));
     let rows = |query: &str| -> Option<Vec<Value>> {
-        let got = ask(&place, &format!("/api/v1/{query}"))?;
+        let got = ask(&server, &format!("/api/v1/{query}"))?;
         assert_eq!(got.status, 200, "{query}: {}", got.body);
         Some(serde_json::from_str(&got.body).unwrap())
     };
@@ -166,7 +166,7 @@ fn lists_are_asked_for_in_parts() {
         ("spis?spi=x", 400),
     ] {
         assert_eq!(
-            ask(&place, &format!("/api/v1/{query}")).unwrap().status,
+            ask(&server, &format!("/api/v1/{query}")).unwrap().status,
             status,
             "{query}"
         );
@@ -175,11 +175,11 @@ fn lists_are_asked_for_in_parts() {
 
 #[test]
 fn the_documented_fields_are_those_that_are_there() {
-    let place = serve(after("demo"));
+    let server = serve(after("demo"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
     let document = std::fs::read_to_string(path).unwrap();
     for list in ["groups", "members", "spis"] {
-        let Some(got) = ask(&place, &format!("/api/v1/{list}")) else {
+        let Some(got) = ask(&server, &format!("/api/v1/{list}")) else {
             return;
         };
         let rows: Vec<Value> = serde_json::from_str(&got.body).unwrap();

@@ -10,7 +10,7 @@ use gdoi_lab::Network;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::place::{Folder, curl, text};
+use super::server::{Folder, curl, text};
 use crate::{kernel, program};
 
 /// An agent that is gone when this is.

@@ -8,20 +8,20 @@ use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{Limits, Refusal};
 
 use super::metrics::promtool;
-use super::place::{Folder, Got, Place, curl, nothing, text};
+use super::server::{Folder, Got, TestServer, curl, nothing, text};
 
 /// A server with the certificate of `server.crt`, and `more` in its configuration.
-fn place(folder: &Folder, more: &str) -> (Place, Arc<Web>) {
+fn server(folder: &Folder, more: &str) -> (TestServer, Arc<Web>) {
     folder.certify("server", "monitor.example");
     let config = format!("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{more}");
     let web = Arc::new(Web::load(&folder.write("web.yml", &config)).unwrap());
-    let place = Place::serve(Arc::clone(&web), Limits::default(), nothing());
-    (place, web)
+    let server = TestServer::serve(Arc::clone(&web), Limits::default(), nothing());
+    (server, web)
 }
 
 /// Asks over TLS, trusting the authority in a file.
-fn ask(folder: &Folder, place: &Place, authority: &str, more: &[&str]) -> Option<Got> {
-    let url = format!("https://{}/-/healthy", place.address);
+fn ask(folder: &Folder, server: &TestServer, authority: &str, more: &[&str]) -> Option<Got> {
+    let url = format!("https://{}/-/healthy", server.address);
     let authority = folder.path(authority);
     let mut arguments = vec!["--cacert", text(&authority), &url];
     arguments.extend(more);
@@ -31,16 +31,16 @@ fn ask(folder: &Folder, place: &Place, authority: &str, more: &[&str]) -> Option
 #[test]
 fn plain_http_is_told_to_speak_tls() {
     let folder = Folder::new();
-    let (place, _) = place(&folder, "");
-    let Some(got) = ask(&folder, &place, "server.ca", &[]) else {
+    let (server, _) = server(&folder, "");
+    let Some(got) = ask(&folder, &server, "server.ca", &[]) else {
         return;
     };
     assert_eq!((got.status, got.body.as_str()), (200, "healthy\n"));
-    let plain = curl("tls", &[&format!("http://{}/-/healthy", place.address)]).unwrap();
+    let plain = curl("tls", &[&format!("http://{}/-/healthy", server.address)]).unwrap();
     assert_eq!(plain.status, 400);
     assert!(plain.body.contains("https://"), "{}", plain.body);
-    place.until_empty();
-    assert_eq!(place.refused(Refusal::Handshake), 1);
+    server.until_empty();
+    assert_eq!(server.refused(Refusal::Handshake), 1);
 }
 
 #[test]
@@ -85,24 +85,24 @@ basic_auth_users:
 #[test]
 fn versions_below_the_least_are_refused() {
     let folder = Folder::new();
-    let (place, _) = place(&folder, "  min_version: TLS13\n");
+    let (server, _) = server(&folder, "  min_version: TLS13\n");
     for (most, expect) in [("1.2", 0), ("1.3", 200)] {
-        let Some(got) = ask(&folder, &place, "server.ca", &["--tls-max", most]) else {
+        let Some(got) = ask(&folder, &server, "server.ca", &["--tls-max", most]) else {
             return;
         };
         assert_eq!(got.status, expect, "at most {most}");
     }
-    place.until_empty();
-    assert_eq!(place.refused(Refusal::Handshake), 1);
+    server.until_empty();
+    assert_eq!(server.refused(Refusal::Handshake), 1);
 }
 
 #[test]
 fn a_certificate_is_rotated_under_way() {
     let folder = Folder::new();
-    let (place, web) = place(&folder, "");
+    let (server, web) = server(&folder, "");
     folder.certify("next", "monitor.example");
     let check = |authority: &str, expect: u16| {
-        if let Some(got) = ask(&folder, &place, authority, &[]) {
+        if let Some(got) = ask(&folder, &server, authority, &[]) {
             assert_eq!(got.status, expect, "trusting {authority}");
         }
     };
@@ -135,7 +135,7 @@ fn a_client_certificate_is_asked_for_and_checked() {
         .concat();
     folder.write("clients.ca", &both);
     folder.certify("stranger", "scraper.example");
-    let (place, _) = place(
+    let (server, _) = server(
         &folder,
         "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.ca\n  \
          client_allowed_sans: [scraper.example]\n",
@@ -146,7 +146,7 @@ fn a_client_certificate_is_asked_for_and_checked() {
         if let Some([certificate, key]) = &files {
             arguments.extend(["--cert", text(certificate), "--key", text(key)]);
         }
-        if let Some(got) = ask(&folder, &place, "server.ca", &arguments) {
+        if let Some(got) = ask(&folder, &server, "server.ca", &arguments) {
             assert_eq!(got.status, expect, "{name:?}");
         }
     };

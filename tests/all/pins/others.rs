@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gdoi_lab::{Injector, Network, Stranger};
+use gdoi_lab::{ForeignProgram, Injector, Network};
 use gdoi_monitor::source::xdp::netlink;
 use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings};
 use gdoi_wire::craft::Generator;
@@ -15,7 +15,7 @@ fn somebody_who_takes_its_place_is_noticed() {
     in_network("somebody_who_takes_its_place_is_noticed", |_| {
         let house = House::new();
         let agent = house.start_with("auto", &["--log.level", "off"]);
-        let stranger = Stranger::take(&house.pins().join("watch-ingress/link")).unwrap();
+        let stranger = ForeignProgram::take(&house.pins().join("watch-ingress/link")).unwrap();
         // It watches where there is room, and says since when it did not.
         agent
             .until(|metrics| metrics.sum("gdoi_capture_info", &[("mode", traffic_control())]) >= 1.0)
@@ -97,8 +97,8 @@ fn a_strange_map_in_the_place_of_ours_is_not_used() {
             .find(|path| path.is_dir())
             .unwrap();
         // A map of another shape under the name: aya would read and write beyond it.
-        fs::remove_file(maps.join("PARTS")).unwrap();
-        fs::rename(maps.join("RING"), maps.join("PARTS")).unwrap();
+        fs::remove_file(maps.join("CPU_STATE")).unwrap();
+        fs::rename(maps.join("RING"), maps.join("CPU_STATE")).unwrap();
         let agent = house.start_with("xdp", &["--log.level", "error"]);
         let injector = Injector::open(Network::INJECT).unwrap();
         for frame in Generator::new(3).take(100) {

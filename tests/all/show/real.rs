@@ -33,8 +33,8 @@ fn show_tells_what_a_real_agent_knows() {
     let frames = Frames::read(&captures::recording("gdoid_live_cbc.pcap").path).unwrap();
     let test = thread::spawn(move || {
         let _network = Network::enter().unwrap();
-        let place = tempfile::tempdir().unwrap();
-        let config = place.path().join("gdoi.toml");
+        let server = tempfile::tempdir().unwrap();
+        let config = server.path().join("gdoi.toml");
         fs::write(&config, CONFIG).unwrap();
         let config = config.to_str().unwrap();
         let watch = [

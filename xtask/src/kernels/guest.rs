@@ -9,11 +9,11 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::machine::{Machine, copy};
-use crate::place::Places;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// Makes the file system of a guest that runs tests, packed.
-pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<PathBuf> {
+pub(super) fn build(workspace: &Workspace, machine: &Machine, areas: &str) -> Result<PathBuf> {
     let at = "/guest";
     let root = machine.path(at);
     if root.exists() {
@@ -23,7 +23,7 @@ pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<P
         fs::create_dir_all(root.join(folder)).context("make a folder of the guest")?;
     }
     shell(machine, &root)?;
-    let (tests, agent) = programs(places)?;
+    let (tests, agent) = programs(workspace)?;
     for (program, is_ours) in [
         (&tests, true),
         (&agent, true),
@@ -33,19 +33,19 @@ pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<P
         add(program, &root, is_ours)?;
     }
     // Where they were when the tests were compiled.
-    let checkout = places.root.display().to_string();
+    let checkout = workspace.root.display().to_string();
     // Where crates are, paths go through.
     let laboratory = checkout.trim_start_matches('/').to_owned() + "/gdoi-lab";
     fs::create_dir_all(root.join(laboratory)).context("make a folder of the guest")?;
     for part in ["tests/data", "deploy/systemd", "gdoi-monitor/ebpf"] {
         let to = root.join(
-            places
+            workspace
                 .root
                 .join(part)
                 .strip_prefix("/")
                 .context("a path from the root")?,
         );
-        copy_folder(&places.root.join(part), &to)?;
+        copy_folder(&workspace.root.join(part), &to)?;
     }
     let paths = format!(
         "CHECKOUT={checkout}\nTESTS={}\nAGENT={}\n",
@@ -55,7 +55,7 @@ pub(super) fn build(places: &Places, machine: &Machine, areas: &str) -> Result<P
     fs::write(root.join("paths"), paths).context("tell the guest its paths")?;
     fs::write(root.join("areas"), areas).context("tell the guest its work")?;
     let init = root.join("init");
-    copy(&places.root.join("xtask/guest/init"), &init)?;
+    copy(&workspace.root.join("xtask/guest/init"), &init)?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).context("make init executable")?;
     machine.pack(at, "/guest.cpio")?;
     Ok(machine.path("/guest.cpio"))
@@ -89,13 +89,13 @@ fn shell(machine: &Machine, root: &Path) -> Result<()> {
 }
 
 /// The test program and the agent, built.
-fn programs(places: &Places) -> Result<(PathBuf, PathBuf)> {
+fn programs(workspace: &Workspace) -> Result<(PathBuf, PathBuf)> {
     process::run(
-        places
+        workspace
             .cargo()
             .args(["build", "--quiet", "--package", "gdoi-monitor"]),
     )?;
-    let mut cargo = places.cargo();
+    let mut cargo = workspace.cargo();
     cargo.args(["test", "--package", "gdoi-tests", "--test", "all", "--no-run"]);
     let said = process::output(cargo.args(["--message-format", "json"]))?;
     let tests = said

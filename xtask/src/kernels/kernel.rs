@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 
 use super::archive::{Archive, unpack};
 use super::machine::{Machine, copy};
-use crate::place::Places;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// Where a kernel comes from.
 pub(crate) struct Source {
@@ -34,12 +34,15 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// Downloads what is the latest kernel at `source`, unless one is there already.
-    pub(crate) fn fetch(places: &Places, machine: &Machine, source: &Source) -> Result<Self> {
+    pub(crate) fn fetch(workspace: &Workspace, machine: &Machine, source: &Source) -> Result<Self> {
         let suite = source.suites.first().context("a kernel comes from a suite")?;
         let at = format!("/kernels/{suite}");
         let release = machine.path(&format!("{at}/release"));
         if !release.is_file() {
-            let archive = places.target.join("kernels").join(format!("archive-of-{suite}"));
+            let archive = workspace
+                .target
+                .join("kernels")
+                .join(format!("archive-of-{suite}"));
             let archive = Archive::open(&archive, source.suites)?;
             let found = bring(&archive, machine, &at)?;
             fs::write(&release, found).context("note the kernel's release")?;

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use nix::unistd::geteuid;
 
 use super::archive::{Archive, unpack};
-use crate::place::Places;
 use crate::process;
+use crate::workspace::Workspace;
 
 /// The folder that the emulator and its programs live in, as their root.
 pub(crate) struct Machine {
@@ -19,11 +19,11 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Brings the emulator, unless it is there.
-    pub(crate) fn prepare(places: &Places) -> Result<Self> {
+    pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
         if !geteuid().is_root() {
             bail!("booting kernels needs root");
         }
-        let folder = places.target.join("kernels");
+        let folder = workspace.target.join("kernels");
         let root = folder.join("machine");
         if !root.join("complete").is_file() {
             println!("unpacking the emulator");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gdoi_core::Timestamp;
-use gdoi_wire::{Class, Esp, Glance};
+use gdoi_wire::{Class, Esp, QuickClass};
 
 use super::{Pipeline, TICK};
 use crate::source::pcap::Reader;
@@ -43,8 +43,8 @@ impl Pipeline {
             if at >= end || at.since(frame.at) >= TICK {
                 return false;
             }
-            match frame.glance(ports) {
-                Glance::Esp {
+            match frame.quick_class(ports) {
+                QuickClass::Esp {
                     esp: Esp {
                         spi, in_udp: inside, ..
                     },
@@ -57,8 +57,8 @@ impl Pipeline {
                     let sum = if inside { &mut in_udp } else { &mut in_ip };
                     sum.add(frame.wire_octets);
                 }
-                Glance::Other => others.add(frame.wire_octets),
-                Glance::Unsure => return false,
+                QuickClass::Other => others.add(frame.wire_octets),
+                QuickClass::Unsure => return false,
             }
             now = at;
             true

@@ -10,7 +10,7 @@ use tokio_rustls::rustls;
 
 /// What is wrong with a web configuration file, and in which line.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {what}", Place(self))]
+#[error("{}: {what}", WebConfigLocation(self))]
 pub struct Error {
     /// The file.
     pub path: PathBuf,
@@ -94,9 +94,9 @@ impl Error {
     }
 }
 
-struct Place<'a>(&'a Error);
+struct WebConfigLocation<'a>(&'a Error);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for WebConfigLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Error { path, line, what: _ } = self.0;
         write!(f, "{}", path.display())?;

@@ -7,7 +7,7 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::{Rekey, Transition, What};
 
 use super::notice;
-use crate::analyze::{FrameId, Sight};
+use crate::analyze::{FrameId, SeenMessage};
 
 /// What a mark stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,9 +88,14 @@ impl Mark {
     }
 
     /// The mark of a message in its member's lane.
-    pub(super) fn of_message(kind: Kind, sight: &Sight) -> Self {
-        let mut mark = Self::span(kind, sight.at, Duration::ZERO, sight.exchange.name());
-        mark.frame = Some(sight.frame);
+    pub(super) fn of_message(kind: Kind, seen_message: &SeenMessage) -> Self {
+        let mut mark = Self::span(
+            kind,
+            seen_message.at,
+            Duration::ZERO,
+            seen_message.exchange.name(),
+        );
+        mark.frame = Some(seen_message.frame);
         mark
     }
 

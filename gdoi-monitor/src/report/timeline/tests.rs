@@ -17,7 +17,13 @@ fn socket(member: u32) -> SocketAddr {
     (std::net::Ipv4Addr::from(0x0a00_0000 + member), 848).into()
 }
 
-fn sight(seconds: u64, exchange: Exchange, source: u32, destination: u32, fingerprint: u8) -> Sight {
+fn seen_message(
+    seconds: u64,
+    exchange: Exchange,
+    source: u32,
+    destination: u32,
+    fingerprint: u8,
+) -> SeenMessage {
     let (version, kind) = exchange.to_wire();
     let mut header = [7; 28];
     header[17] = version << 4;
@@ -36,7 +42,7 @@ fn sight(seconds: u64, exchange: Exchange, source: u32, destination: u32, finger
         file: 0,
         number: seconds,
     };
-    Sight::new(at(seconds), frame, &message)
+    SeenMessage::new(at(seconds), frame, &message)
 }
 
 fn event(seconds: u64, group: Option<&str>, member: Option<u32>, what: What) -> Transition {
@@ -71,18 +77,18 @@ fn kinds(marks: &[Mark]) -> Vec<(Kind, u64)> {
 fn a_member_has_its_rekeys_repeats_and_answers() {
     let mut timeline = Timeline::default();
     let (push, ack) = (Exchange::GroupkeyPush, Exchange::GroupkeyPushAck);
-    for sight in [
+    for seen_message in [
         // An answer to nothing.
-        sight(1, ack, 2, 1, 0),
-        sight(10, push, 1, 2, 1),
-        sight(11, ack, 2, 1, 0),
-        sight(20, push, 1, 2, 2),
-        sight(30, push, 1, 2, 2),
+        seen_message(1, ack, 2, 1, 0),
+        seen_message(10, push, 1, 2, 1),
+        seen_message(11, ack, 2, 1, 0),
+        seen_message(20, push, 1, 2, 2),
+        seen_message(30, push, 1, 2, 2),
         // To somebody else.
-        sight(31, ack, 2, 3, 0),
-        sight(32, Exchange::Unregistered34, 2, 1, 0),
+        seen_message(31, ack, 2, 3, 0),
+        seen_message(32, Exchange::Unregistered34, 2, 1, 0),
     ] {
-        timeline.see(&sight);
+        timeline.see(&seen_message);
     }
     timeline.take(
         &event(100, Some("G"), Some(2), failed(RegistrationStage::Mm3)),
@@ -136,7 +142,7 @@ fn marks_are_bounded_and_all_counted() {
         for member in 0..members {
             let fingerprint = u8::try_from(round % 251).unwrap();
             let seconds = u64::from(round) * 600;
-            timeline.see(&sight(
+            timeline.see(&seen_message(
                 seconds,
                 Exchange::GroupkeyPush,
                 1,
@@ -158,7 +164,7 @@ fn more_members_than_lanes_are_counted_together() {
     let mut timeline = Timeline::default();
     let more = 10;
     for member in 0..u32::try_from(MOST_LANES).unwrap() + more {
-        timeline.see(&sight(1, Exchange::GroupkeyPush, 1, 100 + member, 1));
+        timeline.see(&seen_message(1, Exchange::GroupkeyPush, 1, 100 + member, 1));
     }
     assert_eq!(timeline.members.len(), MOST_LANES);
     assert_eq!(timeline.beyond.len(), 10);

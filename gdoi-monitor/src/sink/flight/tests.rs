@@ -6,7 +6,7 @@ use gdoi_core::transition::{Certainty, Cookies};
 use gdoi_core::transition::{KekExpired, What};
 use gdoi_wire::craft::{Ethernet, Generator, Message, Tag, frame};
 use gdoi_wire::record::Record;
-use gdoi_wire::{Capture, Exchange, Ports, Seen};
+use gdoi_wire::{Capture, Dissected, Exchange, Ports};
 use zerocopy::IntoBytes as _;
 
 use super::*;
@@ -19,7 +19,7 @@ fn at(seconds: u64) -> Timestamp {
 /// The record of a frame as the kernel would write it, with its snapshot.
 fn record(frame: &[u8], wire: usize, nanos: u64) -> Option<Bytes> {
     let capture = Capture::cut(frame, wire);
-    let Seen::Packet(packet) = gdoi_wire::dissect(&capture, &Ports::DEFAULT) else {
+    let Dissected::Packet(packet) = gdoi_wire::dissect(&capture, &Ports::DEFAULT) else {
         return None;
     };
     let (mut record, behind) = Record::message(&packet, &capture)?;

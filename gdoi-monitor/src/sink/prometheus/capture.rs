@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gdoi_wire::record::Counters;
-use gdoi_wire::{Class, Miss};
+use gdoi_wire::{Class, ParseError};
 
 use super::catalogue as c;
 use super::family::Page;
@@ -110,14 +110,17 @@ fn interfaces(page: &mut Page, interfaces: &BTreeMap<&str, Interface>) {
     });
     page.family(&c::MISSES, |samples| {
         for (name, interface) in interfaces {
-            for (miss, count) in Miss::ALL.iter().zip(interface.counters.misses) {
+            for (miss, count) in ParseError::ALL.iter().zip(interface.counters.parse_errors) {
                 samples.count(&[name, miss.name()], count);
             }
         }
     });
     page.family(&c::FRAGMENTS, |samples| {
         for (name, interface) in interfaces {
-            let later = interface.counters.misses.get(Miss::LaterFragment as usize);
+            let later = interface
+                .counters
+                .parse_errors
+                .get(ParseError::LaterFragment as usize);
             samples.count(&[name, "first"], interface.counters.first_fragments);
             samples.count(&[name, "later"], later.copied().unwrap_or_default());
         }

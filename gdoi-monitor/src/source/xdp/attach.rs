@@ -8,11 +8,11 @@ use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp}
 use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
 use serde::{Deserialize, Serialize};
 
+use super::attached_program::{AttachedProgram, AttachmentLink};
 use super::error::{Error, errno, not_at_xdp, refused, unattached};
 use super::holder::Holder;
 use super::interface::Interface;
-use super::pins::Spot;
-use super::place::{Held, Place};
+use super::pins::PinDir;
 
 /// How to attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,33 +105,33 @@ pub struct Attached {
     pub taken_over: bool,
 }
 
-/// Attaches in one piece: either every packet is seen from here on, or none. With a `spot` it stays attached when its
+/// Attaches in one piece: either every packet is seen from here on, or none. With a `pin_dir` it stays attached when its
 /// agent ends, and takes the place of a program that did.
 pub(super) fn attach(
     ebpf: &mut Ebpf,
     interface: &Interface,
     mode: Mode,
     direction: Direction,
-    spot: Option<&Spot>,
-) -> Result<(Place, Attached), Error> {
-    let Some(spot) = spot else {
-        return attach_anew(ebpf, interface, mode, direction);
+    pin_dir: Option<&PinDir>,
+) -> Result<(AttachedProgram, Attached), Error> {
+    let Some(pin_dir) = pin_dir else {
+        return attach_new(ebpf, interface, mode, direction);
     };
-    if let Some((place, attachment)) = Place::pinned(spot, interface, direction)? {
+    if let Some((program, attachment)) = AttachedProgram::pinned(pin_dir, interface, direction)? {
         if is_wanted(mode, attachment) {
-            let place = replace(ebpf, place)?;
+            let program = replace(ebpf, program)?;
             let passed_over = passed_over(mode, direction, attachment, interface)?;
             let attached = Attached {
                 attachment,
                 passed_over,
                 taken_over: true,
             };
-            return Ok((place, attached));
+            return Ok((program, attached));
         }
-        place.detach();
+        program.detach();
     }
-    let (place, attached) = attach_anew(ebpf, interface, mode, direction)?;
-    Ok((place.pin(spot)?, attached))
+    let (program, attached) = attach_new(ebpf, interface, mode, direction)?;
+    Ok((program.pin(pin_dir)?, attached))
 }
 
 /// Whether a program that is there already is where it is wanted.
@@ -160,12 +160,12 @@ fn passed_over(
     }))
 }
 
-fn attach_anew(
+fn attach_new(
     ebpf: &mut Ebpf,
     interface: &Interface,
     mode: Mode,
     direction: Direction,
-) -> Result<(Place, Attached), Error> {
+) -> Result<(AttachedProgram, Attached), Error> {
     // XDP sees nothing on its way out.
     if direction == Direction::Egress {
         return at_tc(ebpf, interface, direction, None);
@@ -184,7 +184,11 @@ fn attach_anew(
     }
 }
 
-fn at_xdp(ebpf: &mut Ebpf, interface: &Interface, mode: XdpMode) -> Result<(Place, Attached), Error> {
+fn at_xdp(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+    mode: XdpMode,
+) -> Result<(AttachedProgram, Attached), Error> {
     // Asked before: aya falls back to an older call, which puts a program in the place of another.
     if let Some(holder) = Holder::of(interface)? {
         return Err(Error::Busy {
@@ -212,7 +216,7 @@ fn at_xdp(ebpf: &mut Ebpf, interface: &Interface, mode: XdpMode) -> Result<(Plac
         passed_over: None,
         taken_over: false,
     };
-    Ok((Place::at(Held::Xdp(link)), attached))
+    Ok((AttachedProgram::at(AttachmentLink::Xdp(link)), attached))
 }
 
 fn at_tc(
@@ -220,7 +224,7 @@ fn at_tc(
     interface: &Interface,
     direction: Direction,
     passed_over: Option<PassedOver>,
-) -> Result<(Place, Attached), Error> {
+) -> Result<(AttachedProgram, Attached), Error> {
     let program = tc(ebpf)?;
     // First: a program in front of us could end the way of a packet before it came to us.
     let options = TcAttachOptions::TcxOrder(LinkOrder::first());
@@ -235,16 +239,16 @@ fn at_tc(
     let link = link
         .and_then(|id| program.take_link(id))
         .map_err(|error| unattached(error, interface))?;
-    let held = match attachment {
-        Attachment::Tcx => Held::Tcx(FdLink::try_from(link).map_err(Error::Link)?),
-        Attachment::Clsact | Attachment::Generic | Attachment::Native => Held::Clsact(link),
+    let link = match attachment {
+        Attachment::Tcx => AttachmentLink::Tcx(FdLink::try_from(link).map_err(Error::Link)?),
+        Attachment::Clsact | Attachment::Generic | Attachment::Native => AttachmentLink::Clsact(link),
     };
     let attached = Attached {
         attachment,
         passed_over,
         taken_over: false,
     };
-    Ok((Place::at(held), attached))
+    Ok((AttachedProgram::at(link), attached))
 }
 
 fn at_clsact(
@@ -270,26 +274,26 @@ fn at_clsact(
 }
 
 /// Puts the program in the place of the one that is attached there, in one piece: no packet passes unseen.
-pub(super) fn replace(ebpf: &mut Ebpf, place: Place) -> Result<Place, Error> {
-    let Place { held, pin } = place;
-    let held = match held {
-        Held::Xdp(link) => {
+pub(super) fn replace(ebpf: &mut Ebpf, program: AttachedProgram) -> Result<AttachedProgram, Error> {
+    let AttachedProgram { link, pin } = program;
+    let link = match link {
+        AttachmentLink::Xdp(link) => {
             let program = xdp(ebpf)?;
             let id = program.attach_to_link(link.try_into().map_err(Error::Link)?)?;
-            Held::Xdp(program.take_link(id)?.try_into().map_err(Error::Link)?)
+            AttachmentLink::Xdp(program.take_link(id)?.try_into().map_err(Error::Link)?)
         }
-        Held::Tcx(link) => {
+        AttachmentLink::Tcx(link) => {
             let program = tc(ebpf)?;
             let id = program.attach_to_link(link.try_into().map_err(Error::Link)?)?;
-            Held::Tcx(program.take_link(id)?.try_into().map_err(Error::Link)?)
+            AttachmentLink::Tcx(program.take_link(id)?.try_into().map_err(Error::Link)?)
         }
-        Held::Clsact(link) => {
+        AttachmentLink::Clsact(link) => {
             let program = tc(ebpf)?;
             let id = program.attach_to_link(link)?;
-            Held::Clsact(program.take_link(id)?)
+            AttachmentLink::Clsact(program.take_link(id)?)
         }
     };
-    Ok(Place { held, pin })
+    Ok(AttachedProgram { link, pin })
 }
 
 /// The program at XDP, loaded.

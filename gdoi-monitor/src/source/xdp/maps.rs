@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use aya::maps::{Map, MapData, RingBuf};
 use gdoi_core::Timestamp;
-use gdoi_wire::record::{Counters, MAP_PARTS, MAP_RING};
+use gdoi_wire::record::{Counters, MAP_CPU_STATE, MAP_RING};
 use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
 use super::error::Error;
-use super::table::{Count, Extent, KeptSlot, Table};
+use super::spi_table::{KeptSlot, SpiCount, SpiTable, TableSize};
 
 /// The maps of one program.
 pub struct Maps {
     ring: RingBuf<MapData>,
-    table: Table,
+    table: SpiTable,
     /// Number of the map of parts in the kernel, which no two maps of a boot share.
     id: u32,
     // aya writes the numbers of maps into the code at load: they must stay open until the last program is loaded.
@@ -38,25 +38,25 @@ pub(super) struct KeptMaps {
 }
 
 impl Maps {
-    /// Over the maps that `map` gives by name; without an `extent`, all the parts there are. A slot of the table without
+    /// Over the maps that `map` gives by name; without a `size`, all the parts there are. A slot of the table without
     /// packets for `idle` is freed; what is in it now was counted up to `now` at the latest.
     pub(super) fn new(
         mut map: impl FnMut(&'static str) -> Result<Map, Error>,
-        extent: Option<Extent>,
+        size: Option<TableSize>,
         idle: Duration,
         now: Timestamp,
     ) -> Result<Self, Error> {
         let ring = RingBuf::try_from(map(MAP_RING)?)?;
-        let parts = map(MAP_PARTS)?;
+        let parts = map(MAP_CPU_STATE)?;
         let Map::Array(array) = &parts else {
-            return Err(Error::Object(MAP_PARTS));
+            return Err(Error::Object(MAP_CPU_STATE));
         };
         let info = array.info()?;
-        let extent = match extent {
-            Some(extent) => extent,
-            None => Extent::of_parts(cpus()?, info.max_entries()),
+        let size = match size {
+            Some(size) => size,
+            None => TableSize::of_parts(cpus()?, info.max_entries()),
         };
-        let table = Table::new(array.fd(), extent, idle, now).map_err(Error::Memory)?;
+        let table = SpiTable::new(array.fd(), size, idle, now).map_err(Error::Memory)?;
         Ok(Self {
             ring,
             table,
@@ -65,7 +65,7 @@ impl Maps {
         })
     }
 
-    /// Those that are pinned in a folder that [`super::pins::Spot::others`] found.
+    /// Those that are pinned in a folder that [`super::pins::PinDir::others`] found.
     pub(super) fn pinned(folder: &Path, idle: Duration, now: Timestamp) -> Result<Self, Error> {
         let open = |name| {
             let map = MapData::from_pin(folder.join(name))?;
@@ -91,7 +91,7 @@ impl Maps {
     }
 
     /// Adds to `counts` the ESP counted since the last look, by SPI and site.
-    pub fn read_table(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), Count>) {
+    pub fn read_table(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), SpiCount>) {
         self.table.read(clock, counts);
     }
 

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! FOLDER/eth0-ingress/link                      what holds the program at its interface
-//! FOLDER/eth0-ingress/v5-9f3c…/{RING,PARTS}   what it counts into
+//! FOLDER/eth0-ingress/v5-9f3c…/{RING,CPU_STATE}   what it counts into
 //! ```
 //!
 //! An agent that starts replaces the program at the link, without a gap, and reads on in the maps. The name of their
 //! folder tells the layout of records and everything a program is set up with: maps of another name may be read to their
 //! end, but never become those of a new program. aya takes whatever is pinned for what it expects and would write beyond
-//! it, so each map is looked at before ([`Spot::maps`]).
+//! it, so each map is looked at before ([`PinDir::maps`]).
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -16,7 +16,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{MapInfo, MapType};
-use gdoi_wire::record::{Bucket, Counters, MAP_PARTS, MAP_RING, Part, RECORD_VERSION};
+use gdoi_wire::record::{Bucket, Counters, CpuState, MAP_CPU_STATE, MAP_RING, RECORD_VERSION};
 use nix::sys::statfs::{FsType, statfs};
 
 use super::attach::Direction;
@@ -94,31 +94,31 @@ impl Pins {
     }
 
     /// Where the pins of an interface are.
-    pub(crate) fn spot(&self, interface: &str, direction: Direction) -> Spot {
+    pub(crate) fn pin_dir(&self, interface: &str, direction: Direction) -> PinDir {
         // The kernel allows no dot in the name of a pin, and no colon in the name of an interface.
         let name = interface.replace('.', ":");
-        Spot {
+        PinDir {
             folder: self.folder.join(format!("{name}-{}", direction.name())),
         }
     }
 
     /// Where pins are, of whatever interface.
-    pub fn spots(&self) -> Result<Vec<Spot>, PinError> {
+    pub fn pin_dirs(&self) -> Result<Vec<PinDir>, PinError> {
         let folders = folders(&self.folder).map_err(|source| PinError::Folder {
             folder: self.folder.clone(),
             source,
         })?;
-        Ok(folders.into_iter().map(|folder| Spot { folder }).collect())
+        Ok(folders.into_iter().map(|folder| PinDir { folder }).collect())
     }
 }
 
 /// The pins of one interface in one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spot {
+pub struct PinDir {
     folder: PathBuf,
 }
 
-impl Spot {
+impl PinDir {
     /// The interface and the direction.
     pub fn name(&self) -> String {
         let name = self.folder.file_name().unwrap_or_default();
@@ -135,7 +135,7 @@ impl Spot {
     pub(super) fn maps(&self, settings: &Settings, entries: Entries) -> Result<PathBuf, PinError> {
         let folder = self.folder.join(key(settings));
         make(&folder)?;
-        for (name, entries) in [(MAP_RING, entries.ring), (MAP_PARTS, entries.parts)] {
+        for (name, entries) in [(MAP_RING, entries.ring), (MAP_CPU_STATE, entries.parts)] {
             let pin = folder.join(name);
             if fs::exists(&pin).unwrap_or(true) && !is_map(&pin, name, Some(entries)) {
                 tracing::warn!(pin = %pin.display(), "a pinned map is not what it should be: it is not used");
@@ -232,8 +232,8 @@ fn key(settings: &Settings) -> String {
         kernel_log,
     } = settings;
     let cpus = aya::util::nr_cpus().unwrap_or_default();
-    let layout = (size_of::<Counters>(), size_of::<Bucket>(), size_of::<Part>());
-    let text = format!("{layout:?} {ports:?} {sites:?} {buckets} {cpus} {ring_octets} {kernel_log}");
+    let layout = (size_of::<Counters>(), size_of::<Bucket>(), size_of::<CpuState>());
+    let text = format!("{layout:?} {MAPS:?} {ports:?} {sites:?} {buckets} {cpus} {ring_octets} {kernel_log}");
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let start: [u8; 8] = *digest.as_ref().first_chunk().unwrap_or(&[0; 8]);
     format!("v{RECORD_VERSION}-{}", Hex(start))
@@ -246,7 +246,7 @@ fn is_map(pin: &Path, name: &str, entries: Option<u32>) -> bool {
     };
     let (kind, key, value) = match name {
         MAP_RING => (MapType::RingBuf, 0, 0),
-        _ => (MapType::Array, size_of::<u32>(), size_of::<Part>()),
+        _ => (MapType::Array, size_of::<u32>(), size_of::<CpuState>()),
     };
     let is = |octets: u32, expected: usize| usize::try_from(octets).is_ok_and(|octets| octets == expected);
     info.map_type().is_ok_and(|found| found == kind)
@@ -282,7 +282,7 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The maps that are pinned.
-pub(super) const MAPS: [&str; 2] = [MAP_RING, MAP_PARTS];
+pub(super) const MAPS: [&str; 2] = [MAP_RING, MAP_CPU_STATE];
 const OWNER_ONLY: u32 = 0o700;
 /// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
 const BPF_FS: FsType = FsType(0xcafe_4a11_u32 as libc::__fsword_t);

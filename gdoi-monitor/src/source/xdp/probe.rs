@@ -14,19 +14,19 @@ use gdoi_core::observation::Site;
 use gdoi_wire::Ports;
 use gdoi_wire::record::{
     Clocks, Counters, DEFAULT_BUCKETS, GLOBAL_CPUS, GLOBAL_EGRESS, GLOBAL_ISAKMP_PORTS, GLOBAL_NAT_T_PORTS,
-    GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_PARTS, MAP_RING, MAP_SITES, PROGRAM_CLOCK,
+    GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_CPU_STATE, MAP_RING, MAP_SITES, PROGRAM_CLOCK,
 };
 
 use super::attach::{self, Attached, Direction, Mode};
+use super::attached_program::AttachedProgram;
 use super::clock::Clock;
 use super::error::{Error, PERMISSION, errno, refused};
 use super::interface::Interface;
 use super::maps::{self, KeptMaps, Maps};
 use super::netlink::Link;
-use super::pins::{Entries, MAPS, Spot};
-use super::place::Place;
+use super::pins::{Entries, MAPS, PinDir};
 use super::runs::Runs;
-use super::table::{Count, Extent};
+use super::spi_table::{SpiCount, TableSize};
 
 /// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub struct Probe {
     pending_octets: u64,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     direction: Direction,
-    place: Option<Place>,
+    program: Option<AttachedProgram>,
     // aya writes the numbers of maps into the code at load: they must stay open until the last program is loaded.
     _sites: LpmTrie<MapData, [u8; 16], u32>,
 }
@@ -101,20 +101,22 @@ impl Probe {
         Self::load_at(settings, direction, None)
     }
 
-    /// Loads the object into the kernel, to count into the maps that are pinned at `spot`, or are from now on.
+    /// Loads the object into the kernel, to count into the maps that are pinned at `pin_dir`, or are from now on.
     pub(super) fn load_at(
         settings: &Settings,
         direction: Direction,
-        spot: Option<&Spot>,
+        pin_dir: Option<&PinDir>,
     ) -> Result<Self, Error> {
         let per_cpu = settings.buckets.clamp(1, MAX_BUCKETS).next_power_of_two();
-        let extent = Extent::new(maps::cpus()?, per_cpu);
+        let size = TableSize::new(maps::cpus()?, per_cpu);
         let entries = Entries {
             ring: settings.ring_octets.next_power_of_two().max(PAGE),
-            parts: extent.parts(),
+            parts: size.parts(),
         };
-        let pinned = spot.map(|spot| spot.maps(settings, entries)).transpose()?;
-        let mut ebpf = load_object(settings, direction, extent, entries, pinned.as_deref())?;
+        let pinned = pin_dir
+            .map(|pin_dir| pin_dir.maps(settings, entries))
+            .transpose()?;
+        let mut ebpf = load_object(settings, direction, size, entries, pinned.as_deref())?;
         let clocks = Array::try_from(take(&mut ebpf, MAP_CLOCKS)?)?;
         let sites = site_trie(take(&mut ebpf, MAP_SITES)?, &settings.sites)?;
         // Kept even at level 0: the program holds the number of its map.
@@ -126,7 +128,7 @@ impl Probe {
         clock_program(&mut ebpf)?.load().map_err(refused)?;
         let clock = Clock::new(read_clocks(&mut ebpf, &clocks)?);
         let take = |name| take(&mut ebpf, name);
-        let maps = Maps::new(take, Some(extent), settings.spi_idle, clock.now())?;
+        let maps = Maps::new(take, Some(size), settings.spi_idle, clock.now())?;
         Ok(Self {
             ebpf,
             maps,
@@ -136,7 +138,7 @@ impl Probe {
             pending_octets: 0,
             logger,
             direction,
-            place: None,
+            program: None,
             _sites: sites,
         })
     }
@@ -146,48 +148,48 @@ impl Probe {
         self.attach_at(interface, mode, None)
     }
 
-    /// Attaches to an interface; where a program is pinned at `spot`, in its place.
+    /// Attaches to an interface; where a program is pinned at `pin_dir`, in its place.
     pub(super) fn attach_at(
         &mut self,
         interface: &Interface,
         mode: Mode,
-        spot: Option<&Spot>,
+        pin_dir: Option<&PinDir>,
     ) -> Result<Attached, Error> {
-        let (place, attached) = attach::attach(&mut self.ebpf, interface, mode, self.direction, spot)?;
-        self.place = Some(place);
+        let (program, attached) = attach::attach(&mut self.ebpf, interface, mode, self.direction, pin_dir)?;
+        self.program = Some(program);
         Ok(attached)
     }
 
     /// Takes the place of `old`, without a moment in which nobody is there.
     pub fn replace(&mut self, old: &mut Self) -> Result<(), Error> {
-        if let Some(place) = old.place.take() {
-            self.place = Some(attach::replace(&mut self.ebpf, place)?);
+        if let Some(program) = old.program.take() {
+            self.program = Some(attach::replace(&mut self.ebpf, program)?);
         }
         Ok(())
     }
 
     /// Detaches, also what is pinned: no packet is counted from here on, so that a last look finds whole numbers.
     pub fn detach(&mut self) {
-        if let Some(place) = self.place.take() {
-            place.detach();
+        if let Some(program) = self.program.take() {
+            program.detach();
         }
     }
 
     /// Whether it is still where it was attached.
     pub(super) fn is_held(&self, link: &Link) -> bool {
-        let Some(place) = &self.place else {
+        let Some(program) = &self.program else {
             return false;
         };
         let about = self
             .ebpf
-            .program(place.program())
+            .program(program.program())
             .map(aya::programs::Program::info);
-        about.is_none_or(|about| about.map_or(true, |about| place.holds(about.id(), link, self.direction)))
+        about.is_none_or(|about| about.map_or(true, |about| program.holds(about.id(), link, self.direction)))
     }
 
     /// Whether it goes on counting when this is dropped.
     pub fn is_pinned(&self) -> bool {
-        self.place.as_ref().is_some_and(Place::is_pinned)
+        self.program.as_ref().is_some_and(AttachedProgram::is_pinned)
     }
 
     /// The maps, for a reader that outlives the program, and the folder that they are pinned in.
@@ -234,7 +236,7 @@ impl Probe {
     }
 
     /// Adds to `counts` the ESP counted since the last look, by SPI and site.
-    pub fn read_table(&mut self, counts: &mut BTreeMap<(u32, u32), Count>) {
+    pub fn read_table(&mut self, counts: &mut BTreeMap<(u32, u32), SpiCount>) {
         self.maps.read_table(&self.clock, counts);
     }
 
@@ -277,11 +279,11 @@ impl Probe {
 fn load_object(
     settings: &Settings,
     direction: Direction,
-    extent: Extent,
+    size: TableSize,
     entries: Entries,
     pinned: Option<&Path>,
 ) -> Result<Ebpf, Error> {
-    let mask = extent.buckets - 1;
+    let mask = size.buckets - 1;
     let egress = u8::from(direction == Direction::Egress);
     let sites_on = u8::from(!settings.sites.is_empty());
     let mut loader = EbpfLoader::new();
@@ -291,14 +293,14 @@ fn load_object(
         }
     }
     loader
-        .override_global(GLOBAL_CPUS, &extent.cpus, true)
+        .override_global(GLOBAL_CPUS, &size.cpus, true)
         .override_global(GLOBAL_EGRESS, &egress, true)
         .override_global(GLOBAL_ISAKMP_PORTS, &settings.ports.isakmp, true)
         .override_global(GLOBAL_NAT_T_PORTS, &settings.ports.nat_t, true)
         .override_global(GLOBAL_SPI_MASK, &mask, true)
         .override_global(GLOBAL_SITES_ON, &sites_on, true)
         .override_global(aya_log::LEVEL, &settings.kernel_log, true)
-        .map_max_entries(MAP_PARTS, entries.parts)
+        .map_max_entries(MAP_CPU_STATE, entries.parts)
         .map_max_entries(MAP_RING, entries.ring)
         .load(OBJECT)
         .map_err(|error| match errno(&error) {

@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Row, Table};
 
-use crate::top::model::Place;
+use crate::top::model::Selection;
 use crate::top::palette::Palette;
 
 /// How a list looks.
@@ -20,7 +20,7 @@ pub(super) fn draw<T, const N: usize>(
     area: Rect,
     columns: &Columns<'_, N>,
     items: &[T],
-    place: &mut Place,
+    place: &mut Selection,
     palette: Palette,
     row: impl Fn(&T) -> Row<'static>,
 ) {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::draw;
 use crate::client::samples::{EVENTS, GROUPS, MEMBERS, NOW};
 use crate::client::{Date, Event};
-use crate::top::fetch::{News, Seen};
+use crate::top::fetch::{News, Snapshot};
 use crate::top::input::Input;
 use crate::top::model::{Model, View};
 use crate::top::palette::Palette;
@@ -14,7 +14,7 @@ fn model() -> Model {
     let mut model = Model::new("http://127.0.0.1:11848".to_owned());
     let mut events: Vec<Event> = serde_json::from_str(EVENTS).unwrap();
     events.reverse();
-    let seen = Seen {
+    let seen = Snapshot {
         now: Date(NOW.parse().unwrap()),
         groups: serde_json::from_str(GROUPS).unwrap(),
         members: serde_json::from_str(MEMBERS).unwrap(),
@@ -172,7 +172,7 @@ fn two_thousand_members_scroll_and_the_selection_stays_in_sight() {
             member
         })
         .collect();
-    let seen = Seen {
+    let seen = Snapshot {
         now: Date(NOW.parse().unwrap()),
         groups: serde_json::from_str(GROUPS).unwrap(),
         members,

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use gdoi_sim::demonstration::{DEMONSTRATIONS, Demonstration, FOLDER};
-use gdoi_sim::{scenario, story};
+use gdoi_sim::{digest, scenario};
 
 use crate::workspace;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Demonstrate) -> Result<()> {
     let mut found = false;
     for Demonstration { name, expected } in DEMONSTRATIONS.iter().filter(wanted) {
         found = true;
-        let told = story(&scenario::named(name)?, None)?;
+        let told = digest(&scenario::named(name)?, None)?;
         if args.name.is_some() {
             print!("{told}");
         }

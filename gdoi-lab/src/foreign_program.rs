@@ -9,11 +9,11 @@ use aya::programs::links::{FdLink, PinnedLink};
 use gdoi_wire::record::PROGRAM_XDP;
 
 /// A program of another, at XDP of an interface; it goes when this is dropped and nobody else holds its link.
-pub struct Stranger {
+pub struct ForeignProgram {
     _ebpf: Ebpf,
 }
 
-impl Stranger {
+impl ForeignProgram {
     /// Replaces the program whose link is pinned at `link` by one that counts for itself.
     pub fn take(link: &Path) -> Result<Self> {
         let object = concat!(

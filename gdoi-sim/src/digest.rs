@@ -15,7 +15,7 @@ use crate::world::Simulation;
 /// Why a story cannot be told.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StoryError {
+pub enum DigestError {
     /// The scenario cannot be played.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -25,7 +25,7 @@ pub enum StoryError {
 }
 
 /// Lets a scenario happen in front of a tracker that is configured with its groups, and tells what that says.
-pub fn story(scenario: &Scenario, seed: Option<u64>) -> Result<String, StoryError> {
+pub fn digest(scenario: &Scenario, seed: Option<u64>) -> Result<String, DigestError> {
     let mut simulation = Simulation::new(scenario, seed)?;
     let mut tracker = Tracker::new(scenario.config(), Limits::default());
     let mut said = Vec::new();
@@ -46,14 +46,14 @@ pub fn story(scenario: &Scenario, seed: Option<u64>) -> Result<String, StoryErro
     }
     lines.extend(open);
     lines.sort_by(|(words, line), (other, next)| (line.first, words).cmp(&(next.first, other)));
-    let mut story = format!("{}\n\n", scenario.title);
+    let mut digest = format!("{}\n\n", scenario.title);
     for (words, line) in &lines {
         let from = Offset(line.first.since(scenario.start));
         let until = Offset(line.last.since(scenario.start));
         // Writing to a string cannot fail.
-        let _ok = writeln!(story, "{from} {until} {:>5} {words}{line}", line.count);
+        let _ok = writeln!(digest, "{from} {until} {:>5} {words}{line}", line.count);
     }
-    Ok(story)
+    Ok(digest)
 }
 
 /// Everything that makes one event another: severity, type, group, key server, and the fields that are words.

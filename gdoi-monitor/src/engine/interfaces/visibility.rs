@@ -12,7 +12,7 @@ use super::Key;
 ///
 /// One that never was seen, such as a spare port without a cable, is no blindness.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
+pub(super) struct Visibility {
     of: BTreeMap<Key, State>,
 }
 
@@ -22,21 +22,21 @@ enum State {
     Blind { since: Timestamp },
 }
 
-impl Sight {
-    /// Notes whether an interface is seen now; all was well when the counters were last `looked` at.
+impl Visibility {
+    /// Notes whether an interface is seen now; all was well when the counters were last `polled_at` at.
     ///
     /// Gives the window to tell of, where that has changed.
     pub(super) fn note(
         &mut self,
         key: &Key,
         is_seen: bool,
-        looked: Timestamp,
+        polled_at: Timestamp,
         now: Timestamp,
     ) -> Option<Loss> {
         let (next, from) = match (self.of.get(key), is_seen) {
             (None, true) => (State::Seen, None),
             (Some(State::Blind { since }), true) => (State::Seen, Some(*since)),
-            (Some(State::Seen), false) => (State::Blind { since: looked }, Some(looked)),
+            (Some(State::Seen), false) => (State::Blind { since: polled_at }, Some(polled_at)),
             (None | Some(State::Blind { .. }), false) | (Some(State::Seen), true) => return None,
         };
         self.of.insert(key.clone(), next);
@@ -99,55 +99,60 @@ mod tests {
         Timestamp::ZERO.after(Duration::from_secs(seconds))
     }
 
-    fn note(sight: &mut Sight, name: &str, is_seen: bool, now: u64) -> Option<(Timestamp, Timestamp)> {
-        let window = sight.note(&key(name), is_seen, at(now - 1), at(now));
+    fn note(
+        visibility: &mut Visibility,
+        name: &str,
+        is_seen: bool,
+        now: u64,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let window = visibility.note(&key(name), is_seen, at(now - 1), at(now));
         window.map(|loss| (loss.from, loss.until))
     }
 
     #[test]
     fn a_blindness_is_told_when_it_begins_and_whole_when_it_ends() {
-        let mut sight = Sight::default();
-        assert_eq!(note(&mut sight, "a", true, 10), None);
-        assert_eq!(note(&mut sight, "a", false, 20), Some((at(19), at(20))));
-        assert_eq!(note(&mut sight, "a", false, 30), None);
-        assert_eq!(sight.blind_since(at(40), |_| true), Some(at(19)));
-        assert_eq!(note(&mut sight, "a", true, 50), Some((at(19), at(50))));
-        assert_eq!(sight.blind_since(at(60), |_| true), None);
+        let mut visibility = Visibility::default();
+        assert_eq!(note(&mut visibility, "a", true, 10), None);
+        assert_eq!(note(&mut visibility, "a", false, 20), Some((at(19), at(20))));
+        assert_eq!(note(&mut visibility, "a", false, 30), None);
+        assert_eq!(visibility.blind_since(at(40), |_| true), Some(at(19)));
+        assert_eq!(note(&mut visibility, "a", true, 50), Some((at(19), at(50))));
+        assert_eq!(visibility.blind_since(at(60), |_| true), None);
     }
 
     #[test]
     fn a_spare_port_is_no_blindness() {
-        let mut sight = Sight::default();
-        assert_eq!(note(&mut sight, "a", false, 10), None);
-        assert_eq!(sight.blind_since(at(20), |_| true), None);
-        assert_eq!(note(&mut sight, "a", true, 30), None);
+        let mut visibility = Visibility::default();
+        assert_eq!(note(&mut visibility, "a", false, 10), None);
+        assert_eq!(visibility.blind_since(at(20), |_| true), None);
+        assert_eq!(note(&mut visibility, "a", true, 30), None);
     }
 
     #[test]
     fn only_what_has_a_name_is_missed_for_ever() {
-        let mut sight = Sight::default();
+        let mut visibility = Visibility::default();
         for (name, gone) in [("named", 2_000), ("other", 1_000)] {
-            note(&mut sight, name, true, 10);
-            note(&mut sight, name, false, gone);
+            note(&mut visibility, name, true, 10);
+            note(&mut visibility, name, false, gone);
         }
-        let since = |now| sight.blind_since(at(now), |name| name == "named");
+        let since = |now| visibility.blind_since(at(now), |name| name == "named");
         assert_eq!(since(1_500), Some(at(999)));
         assert_eq!(since(100_000), Some(at(1_999)));
     }
 
     #[test]
     fn of_too_many_the_first_is_given_up() {
-        let mut sight = Sight::default();
+        let mut visibility = Visibility::default();
         for number in 1..=GONE_AT_MOST as u64 + 1 {
-            assert_eq!(sight.surplus(|_| true), None);
+            assert_eq!(visibility.surplus(|_| true), None);
             let name = format!("{number}");
-            note(&mut sight, &name, true, number);
-            note(&mut sight, &name, false, number);
+            note(&mut visibility, &name, true, number);
+            note(&mut visibility, &name, false, number);
         }
-        assert_eq!(sight.surplus(|_| true), Some(key("1")));
+        assert_eq!(visibility.surplus(|_| true), Some(key("1")));
         // One that is only without carrier is watched on.
-        assert_eq!(sight.surplus(|one| *one != key("1")), None);
-        sight.forget(&key("1"));
-        assert_eq!(sight.surplus(|_| true), None);
+        assert_eq!(visibility.surplus(|one| *one != key("1")), None);
+        visibility.forget(&key("1"));
+        assert_eq!(visibility.surplus(|_| true), None);
     }
 }

@@ -3,18 +3,18 @@
 use super::{Interfaces, Plan};
 use crate::source::xdp::netlink::Changes;
 use crate::source::xdp::pins::Pins;
-use crate::source::xdp::{Attachment, Error, KeptWatch};
+use crate::source::xdp::{Attachment, Error, SavedTap};
 
 /// Interfaces that are watched, and what tells of changes.
-pub struct Watching {
+pub struct AttachedInterfaces {
     pub(super) interfaces: Interfaces,
     pub(super) changes: Option<Changes>,
 }
 
-impl Watching {
+impl AttachedInterfaces {
     /// Attaches to every interface of the plan that is there; goes on from what another agent had `kept`, and in the
     /// place of programs that it left at `pins`.
-    pub fn begin(plan: Plan, pins: Option<Pins>, kept: Vec<KeptWatch>) -> Result<Self, Error> {
+    pub fn begin(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, Error> {
         // Before the interfaces are listed: none can come unheard in between.
         let changes = Changes::listen()
             .inspect_err(|error| tracing::warn!(%error, "cannot listen for interfaces that come and go"))

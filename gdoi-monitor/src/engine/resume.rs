@@ -13,80 +13,80 @@ use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
 
 use super::clock::boot_time;
 use super::reading::given_to_rings;
-use super::{Engine, LOOK_EVERY};
-use crate::sink::saved::{Restored, Saved};
-use crate::source::xdp::KeptWatch;
+use super::{COUNTER_INTERVAL, Engine};
+use crate::sink::state_file::{Restored, StateFile};
+use crate::source::xdp::SavedTap;
 
 /// What an engine begins with.
 #[derive(Debug)]
-pub struct Past {
+pub struct Resume {
     /// A new tracker, or that of an agent before.
     pub(super) tracker: Tracker,
     /// Where it is kept.
-    pub(super) saved: Option<Saved>,
+    pub(super) saved: Option<StateFile>,
     /// What the agent before left besides its tracker.
-    pub(super) left: Option<Left>,
+    pub(super) handover: Option<Handover>,
 }
 
 /// What an agent left besides its tracker.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct Handover {
     at: Timestamp,
     /// Messages that its counters told of and that still waited in the rings.
     in_rings: i64,
     messages: Vec<Bytes>,
 }
 
-impl Past {
+impl Resume {
     /// What was restored, or a new beginning, and what the interfaces go on from.
-    pub fn of(restored: Option<Restored>, new: impl FnOnce() -> Tracker) -> (Self, Vec<KeptWatch>) {
+    pub fn of(restored: Option<Restored>, new: impl FnOnce() -> Tracker) -> (Self, Vec<SavedTap>) {
         let Some(restored) = restored else {
             let past = Self {
                 tracker: new(),
                 saved: None,
-                left: None,
+                handover: None,
             };
             return (past, Vec::new());
         };
         let Restored {
             tracker,
             at,
-            watches,
+            taps,
             in_rings,
             messages,
         } = restored;
         let past = Self {
             tracker,
             saved: None,
-            left: Some(Left {
+            handover: Some(Handover {
                 at,
                 in_rings,
                 messages,
             }),
         };
-        (past, watches)
+        (past, taps)
     }
 
     /// What the engine learns is kept there.
     #[must_use]
-    pub fn kept_in(self, saved: Option<Saved>) -> Self {
+    pub fn kept_in(self, saved: Option<StateFile>) -> Self {
         Self { saved, ..self }
     }
 }
 
 impl Engine {
     /// Goes on from what an agent before left; the interfaces are watched already.
-    pub(super) fn go_on(&mut self, left: Left) {
-        let Left {
+    pub(super) fn resume(&mut self, handover: Handover) {
+        let Handover {
             at,
             in_rings,
             messages,
-        } = left;
+        } = handover;
         let now = self.now;
-        (self.now, self.looked) = (at, at);
+        (self.now, self.polled_at) = (at, at);
         let (latest, replayed) = self.replay(&messages);
-        let went_on = self.interfaces.went_on();
-        let (waiting, counted, until) = self.gather_all();
+        let are_continued = self.interfaces.are_continued();
+        let (waiting, counted, until) = self.read_rings_until_quiet();
         let waited = waiting
             .iter()
             .filter(|record| message(record).is_some_and(|at| at <= until));
@@ -98,7 +98,7 @@ impl Engine {
         let missing = u64::try_from(missing).unwrap_or_default();
         // What is missing is in no ring.
         self.in_rings = unread.saturating_sub_unsigned(missing);
-        if !went_on {
+        if !are_continued {
             // Other rings than those that it is about.
             self.in_rings = 0;
             self.blind(Loss {
@@ -118,9 +118,9 @@ impl Engine {
             self.tracker
                 .observe(self.now, &Observation::Loss(loss), &mut self.out);
         }
-        self.bring(&waiting);
+        self.process_records(&waiting);
         self.now = self.now.max(now);
-        self.look();
+        self.poll_counters();
         // Where only some interfaces were taken over, more was read than was counted since.
         self.in_rings = self.in_rings.max(0);
     }
@@ -131,24 +131,24 @@ impl Engine {
     /// When nothing was counted while the rings were emptied, all of it is there. In a storm there is always something:
     /// whatever was counted before the clock is in a ring by then, and as much as was counted later is taken for some of
     /// it, so that rather too few are missing than too many.
-    fn gather_all(&mut self) -> (Vec<Bytes>, u64, Timestamp) {
+    fn read_rings_until_quiet(&mut self) -> (Vec<Bytes>, u64, Timestamp) {
         let mut waiting = Vec::new();
-        for _ in 0..TRIES {
+        for _ in 0..MAX_DRAIN_ROUNDS {
             let counted = self.messages_since_kept();
             let until = boot_time();
             // Twice: a program that had counted may not have written yet.
-            waiting.extend(self.gather());
-            waiting.extend(self.gather());
+            waiting.extend(self.read_rings());
+            waiting.extend(self.read_rings());
             if self.messages_since_kept() == counted {
                 return (waiting, counted, boot_time());
             }
-            if waiting.len() >= STORM {
+            if waiting.len() >= STORM_RECORDS {
                 return (waiting, counted, until);
             }
         }
         let counted = self.messages_since_kept();
         let until = boot_time();
-        waiting.extend(self.gather());
+        waiting.extend(self.read_rings());
         (waiting, counted, until)
     }
 
@@ -173,8 +173,8 @@ impl Engine {
 
     /// Keeps the tracker, when it is time or the disk has come back.
     pub(super) fn save_when_due(&mut self) {
-        let is_due = self.now.since(self.saved_at) >= self.save_every;
-        if is_due || self.saved.as_ref().is_some_and(Saved::is_behind) {
+        let is_due = self.now.since(self.saved_at) >= self.save_interval;
+        if is_due || self.saved.as_ref().is_some_and(StateFile::is_behind) {
             self.save();
         }
     }
@@ -191,12 +191,12 @@ impl Engine {
         }
         // The more there is to save, the less often: it must not take time from watching.
         let took = Duration::from_nanos(boot_time().as_nanos().saturating_sub(start.as_nanos()));
-        self.save_every = (took * SAVE_SHARE).clamp(LOOK_EVERY, SAVE_EVERY_AT_LEAST);
+        self.save_interval = (took * SAVE_TIME_SHARE).clamp(COUNTER_INTERVAL, MAX_SAVE_INTERVAL);
     }
 
     /// Keeps the tracker for good. A disk that hangs is waited for, but not for ever.
     pub(super) fn save_last(&mut self) {
-        let finish = |saved: &mut Option<Saved>| saved.as_mut().is_none_or(Saved::finish);
+        let finish = |saved: &mut Option<StateFile>| saved.as_mut().is_none_or(StateFile::finish);
         let is_written = finish(&mut self.saved) && {
             self.save();
             finish(&mut self.saved)
@@ -209,8 +209,8 @@ impl Engine {
     /// Messages that have been given to the ring since the agent before last read the counters.
     fn messages_since_kept(&mut self) -> u64 {
         let mut news = Counters::default();
-        for watch in self.interfaces.watches() {
-            news.add(&watch.news());
+        for tap in self.interfaces.taps() {
+            news.add(&tap.delta());
         }
         given_to_rings(&news)
     }
@@ -223,10 +223,10 @@ pub(super) fn message(octets: &[u8]) -> Option<Timestamp> {
 }
 
 /// What an agent has told since is told again by the next when it is killed.
-const SAVE_EVERY_AT_LEAST: Duration = Duration::from_secs(30);
+const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How often the rings are emptied until nothing comes meanwhile.
-const TRIES: u32 = 100;
+const MAX_DRAIN_ROUNDS: u32 = 100;
 /// More than this is a storm, which does not end by waiting.
-const STORM: usize = 100_000;
+const STORM_RECORDS: usize = 100_000;
 /// Saving may take this share of the time: a 200th.
-const SAVE_SHARE: u32 = 200;
+const SAVE_TIME_SHARE: u32 = 200;

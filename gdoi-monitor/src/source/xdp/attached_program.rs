@@ -11,36 +11,36 @@ use super::attach::{Attachment, Direction};
 use super::error::Error;
 use super::interface::Interface;
 use super::netlink::{self, Link};
-use super::pins::{Spot, unpin};
+use super::pins::{PinDir, unpin};
 
 /// An attached program. When this is dropped it is detached, unless it is pinned.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) held: Held,
+pub(super) struct AttachedProgram {
+    pub(super) link: AttachmentLink,
     pub(super) pin: Option<PathBuf>,
 }
 
 /// By what it is held.
 #[derive(Debug)]
-pub(super) enum Held {
+pub(super) enum AttachmentLink {
     /// A filter, which has no link: it cannot be pinned.
     Clsact(SchedClassifierLink),
     Tcx(FdLink),
     Xdp(FdLink),
 }
 
-impl Place {
-    pub(super) const fn at(held: Held) -> Self {
-        Self { held, pin: None }
+impl AttachedProgram {
+    pub(super) const fn at(link: AttachmentLink) -> Self {
+        Self { link, pin: None }
     }
 
-    /// The program that is pinned at `spot`, if it is attached to this very interface.
+    /// The program that is pinned at `pin_dir`, if it is attached to this very interface.
     pub(super) fn pinned(
-        spot: &Spot,
+        pin_dir: &PinDir,
         interface: &Interface,
         direction: Direction,
     ) -> Result<Option<(Self, Attachment)>, Error> {
-        let pin = spot.link();
+        let pin = pin_dir.link();
         if !pin.exists() {
             return Ok(None);
         }
@@ -56,30 +56,30 @@ impl Place {
             unpin(&pin);
             return Ok(None);
         };
-        let held = if attachment.is_at_tc() {
-            Held::Tcx(link)
+        let link = if attachment.is_at_tc() {
+            AttachmentLink::Tcx(link)
         } else {
-            Held::Xdp(link)
+            AttachmentLink::Xdp(link)
         };
-        let place = Self { held, pin: Some(pin) };
-        Ok(Some((place, attachment)))
+        let program = Self { link, pin: Some(pin) };
+        Ok(Some((program, attachment)))
     }
 
     /// Keeps it attached after the agent.
-    pub(super) fn pin(self, spot: &Spot) -> Result<Self, Error> {
-        let pin = spot.link();
-        let held = match self.held {
-            Held::Xdp(link) => Held::Xdp(link.pin(&pin).map_err(Error::Pin)?.into()),
-            Held::Tcx(link) => Held::Tcx(link.pin(&pin).map_err(Error::Pin)?.into()),
-            Held::Clsact(link) => {
+    pub(super) fn pin(self, pin_dir: &PinDir) -> Result<Self, Error> {
+        let pin = pin_dir.link();
+        let link = match self.link {
+            AttachmentLink::Xdp(link) => AttachmentLink::Xdp(link.pin(&pin).map_err(Error::Pin)?.into()),
+            AttachmentLink::Tcx(link) => AttachmentLink::Tcx(link.pin(&pin).map_err(Error::Pin)?.into()),
+            AttachmentLink::Clsact(link) => {
                 tracing::warn!(
-                    spot = spot.name(),
+                    pin_dir = pin_dir.name(),
                     "what is attached at clsact cannot be pinned (before Linux 6.6)"
                 );
-                return Ok(Self::at(Held::Clsact(link)));
+                return Ok(Self::at(AttachmentLink::Clsact(link)));
             }
         };
-        Ok(Self { held, pin: Some(pin) })
+        Ok(Self { link, pin: Some(pin) })
     }
 
     /// Whether it stays attached after the agent.
@@ -90,31 +90,31 @@ impl Place {
     /// Whether the program, whose number is `program`, is still at the interface: somebody may have detached it, or put
     /// another in its place. What cannot be asked is taken as still there.
     pub(super) fn holds(&self, program: u32, link: &Link, direction: Direction) -> bool {
-        match self.held {
-            Held::Xdp(_) => link.xdp_program == Some(program),
-            Held::Tcx(_) => SchedClassifier::query_tcx(&link.name, direction.at_tc())
+        match self.link {
+            AttachmentLink::Xdp(_) => link.xdp_program == Some(program),
+            AttachmentLink::Tcx(_) => SchedClassifier::query_tcx(&link.name, direction.at_tc())
                 .map_or(true, |(_, programs)| {
                     programs.iter().any(|there| there.id() == program)
                 }),
-            Held::Clsact(_) => true,
+            AttachmentLink::Clsact(_) => true,
         }
     }
 
     /// The program that is held: that at XDP, or that at traffic control.
     pub(super) const fn program(&self) -> &'static str {
-        match self.held {
-            Held::Xdp(_) => PROGRAM_XDP,
-            Held::Clsact(_) | Held::Tcx(_) => PROGRAM_TC,
+        match self.link {
+            AttachmentLink::Xdp(_) => PROGRAM_XDP,
+            AttachmentLink::Clsact(_) | AttachmentLink::Tcx(_) => PROGRAM_TC,
         }
     }
 
     /// Detaches it, pinned or not.
     pub(super) fn detach(self) {
-        let Self { held, pin } = self;
+        let Self { link, pin } = self;
         if let Some(pin) = pin {
             unpin(&pin);
         }
-        drop(held);
+        drop(link);
     }
 }
 

@@ -1,11 +1,11 @@
-//! The slow way: the dissector of [`gdoi_wire`], for everything the fast way leaves.
+//! The slow path: the dissector of [`gdoi_wire`], for everything the fast path leaves.
 
 use core::ffi::c_void;
 
 use aya_log_ebpf::debug;
-use gdoi_wire::{Body, Class, Esp, Fragment, Link, Miss, Network, Packet, Seen};
+use gdoi_wire::{Body, Class, Dissected, Esp, Fragment, L2, L3, Packet, ParseError};
 
-use crate::count::{Counts, site_of};
+use crate::count::{CpuCounters, site_of};
 use crate::emit;
 use crate::maps::{LINK, NETWORK, ports};
 use crate::reader::{Frame, Hook};
@@ -25,18 +25,18 @@ pub(crate) fn dissect<H: Hook>(ctx: &H) {
 /// Reads the frame down to its IP header.
 #[inline(never)]
 fn link<H: Hook>(raw: *mut c_void) -> u64 {
-    let ctx = &H::of(raw);
+    let ctx = &H::from_raw(raw);
     if !ctx.prepare() {
         return 0;
     }
-    let (Some(mut counts), Some(found), Some(frame)) = (Counts::new(), LINK.get_ptr_mut(0), ctx.frame())
+    let (Some(mut counts), Some(found), Some(frame)) = (CpuCounters::new(), LINK.get_ptr_mut(0), ctx.frame())
     else {
         return 0;
     };
-    match gdoi_wire::link(&frame, frame.tag_beside()) {
-        Link::Other => counts.packet(Class::Other, octets_of(&frame)),
-        Link::Miss(miss) => missed(&mut counts, &frame, miss, ctx),
-        Link::Carried(carried) => {
+    match gdoi_wire::dissect_l2(&frame, frame.stripped_vlan_tci()) {
+        L2::Other => counts.packet(Class::Other, wire_len(&frame)),
+        L2::Error(error) => count_parse_error(&mut counts, &frame, error, ctx),
+        L2::Ip(carried) => {
             // SAFETY: the lookup succeeded; the entry is this CPU's own, and neither hook nests on a CPU.
             unsafe { found.write(carried) };
             return FOUND;
@@ -48,17 +48,17 @@ fn link<H: Hook>(raw: *mut c_void) -> u64 {
 /// Reads the frame from the IP header that [`link`] found down to its transport header.
 #[inline(never)]
 fn network<H: Hook>(raw: *mut c_void) -> u64 {
-    let ctx = &H::of(raw);
-    let (Some(mut counts), Some(carried)) = (Counts::new(), LINK.get(0)) else {
+    let ctx = &H::from_raw(raw);
+    let (Some(mut counts), Some(carried)) = (CpuCounters::new(), LINK.get(0)) else {
         return 0;
     };
     let (Some(found), Some(frame)) = (NETWORK.get_ptr_mut(0), ctx.frame()) else {
         return 0;
     };
-    match gdoi_wire::network(&frame, carried) {
-        Network::Other => counts.packet(Class::Other, octets_of(&frame)),
-        Network::Miss(miss) => missed(&mut counts, &frame, miss, ctx),
-        Network::Ip(ip) => {
+    match gdoi_wire::dissect_l3(&frame, carried) {
+        L3::Other => counts.packet(Class::Other, wire_len(&frame)),
+        L3::Error(error) => count_parse_error(&mut counts, &frame, error, ctx),
+        L3::Ip(ip) => {
             // SAFETY: the lookup succeeded; the entry is this CPU's own, and neither hook nests on a CPU.
             unsafe { found.write(ip) };
             return FOUND;
@@ -70,35 +70,35 @@ fn network<H: Hook>(raw: *mut c_void) -> u64 {
 /// Reads the packet that [`network`] found.
 #[inline(never)]
 fn transport<H: Hook>(raw: *mut c_void) -> u64 {
-    let ctx = &H::of(raw);
-    let (Some(mut counts), Some(ip), Some(frame)) = (Counts::new(), NETWORK.get(0), ctx.frame()) else {
+    let ctx = &H::from_raw(raw);
+    let (Some(mut counts), Some(ip), Some(frame)) = (CpuCounters::new(), NETWORK.get(0), ctx.frame()) else {
         return 0;
     };
-    match gdoi_wire::transport(&frame, &ports(), ip) {
-        Seen::Other => counts.packet(Class::Other, octets_of(&frame)),
-        Seen::Miss(miss) => missed(&mut counts, &frame, miss, ctx),
-        Seen::Packet(packet) => {
-            counts.packet(packet.class(), octets_of(&frame));
-            ours(&mut counts, &packet, &frame, ctx);
+    match gdoi_wire::dissect_l4(&frame, &ports(), ip) {
+        Dissected::Other => counts.packet(Class::Other, wire_len(&frame)),
+        Dissected::Error(error) => count_parse_error(&mut counts, &frame, error, ctx),
+        Dissected::Packet(packet) => {
+            counts.packet(packet.class(), wire_len(&frame));
+            handle_packet(&mut counts, &packet, &frame, ctx);
         }
     }
     0
 }
 
 #[inline(always)]
-fn missed<H: Hook>(counts: &mut Counts, frame: &impl Frame, miss: Miss, ctx: &H) {
-    counts.packet(Class::Other, octets_of(frame));
-    counts.miss(miss);
+fn count_parse_error<H: Hook>(counts: &mut CpuCounters, frame: &impl Frame, error: ParseError, ctx: &H) {
+    counts.packet(Class::Other, wire_len(frame));
+    counts.parse_error(error);
     debug!(
         ctx,
-        "a frame of {} octets could not be read: miss {}",
+        "a frame of {} octets could not be read: error {}",
         frame.wire_length(),
-        miss as u8
+        error as u8
     );
 }
 
 #[inline(always)]
-fn ours<H: Hook>(counts: &mut Counts, packet: &Packet, frame: &impl Frame, ctx: &H) {
+fn handle_packet<H: Hook>(counts: &mut CpuCounters, packet: &Packet, frame: &impl Frame, ctx: &H) {
     if packet.fragment == Fragment::First {
         counts.first_fragment();
     }
@@ -126,7 +126,7 @@ fn ours<H: Hook>(counts: &mut Counts, packet: &Packet, frame: &impl Frame, ctx: 
 /// ("invalid size of register spill").
 #[inline(never)]
 fn count_esp(spi: u32, sequence: u32, site: u32, octets: u64) -> u64 {
-    if let Some(mut counts) = Counts::new() {
+    if let Some(mut counts) = CpuCounters::new() {
         let esp = Esp {
             spi,
             sequence,
@@ -139,8 +139,8 @@ fn count_esp(spi: u32, sequence: u32, site: u32, octets: u64) -> u64 {
 
 /// Octets of the frame as it was on the wire.
 #[inline(always)]
-fn octets_of(frame: &impl Frame) -> u64 {
-    (frame.wire_length() + frame.octets_beside()) as u64
+fn wire_len(frame: &impl Frame) -> u64 {
+    (frame.wire_length() + frame.stripped_vlan_len()) as u64
 }
 
 /// What [`link`] and [`network`] return when they left something for the next.

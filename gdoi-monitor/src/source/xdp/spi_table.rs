@@ -11,21 +11,21 @@ use std::time::Duration;
 
 use gdoi_core::observation::{Esp, Site};
 use gdoi_core::{Observation, Timestamp};
-use gdoi_wire::record::{Bucket, Counters, PART_BUCKETS, Part, Slot};
+use gdoi_wire::record::{Bucket, CPU_STATE_BUCKETS, Counters, CpuState, Slot};
 
 use super::clock::Clock;
 use super::memory::{Memory, halves};
 
 /// How large a table is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
+pub(super) struct TableSize {
     /// CPUs that there may be.
     pub(super) cpus: u32,
     /// Buckets of each, a power of two.
     pub(super) buckets: u32,
 }
 
-impl Extent {
+impl TableSize {
     pub(super) const fn new(cpus: u32, buckets: u32) -> Self {
         Self { cpus, buckets }
     }
@@ -36,32 +36,32 @@ impl Extent {
             Some(of_cpu) => of_cpu,
             None => 0,
         };
-        Self::new(cpus, of_cpu.saturating_mul(PART_BUCKETS))
+        Self::new(cpus, of_cpu.saturating_mul(CPU_STATE_BUCKETS))
     }
 
     /// Parts of the map.
     pub(super) const fn parts(self) -> u32 {
-        self.cpus.saturating_mul(self.buckets.div_ceil(PART_BUCKETS))
+        self.cpus.saturating_mul(self.buckets.div_ceil(CPU_STATE_BUCKETS))
     }
 
     /// Slots of one part.
     const fn slots(self) -> usize {
-        let buckets = if self.buckets < PART_BUCKETS {
+        let buckets = if self.buckets < CPU_STATE_BUCKETS {
             self.buckets
         } else {
-            PART_BUCKETS
+            CPU_STATE_BUCKETS
         };
-        SLOTS_OF_BUCKET * buckets as usize
+        SLOTS_PER_BUCKET * buckets as usize
     }
 }
 
 /// Reads the table of one interface.
 #[derive(Debug)]
-pub struct Table {
+pub struct SpiTable {
     memory: Memory,
-    extent: Extent,
+    size: TableSize,
     /// What was seen of each slot.
-    seen: Vec<Seen>,
+    last_read: Vec<LastRead>,
     /// When the table was last read.
     at: Timestamp,
     idle: Duration,
@@ -72,7 +72,7 @@ pub struct Table {
 pub(super) type KeptSlot = (u32, u64, u64, u64);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct LastRead {
     packets: u64,
     octets: u64,
     key: u64,
@@ -80,7 +80,7 @@ struct Seen {
 
 /// What all CPUs counted of one SPI at one site since the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count {
+pub struct SpiCount {
     /// Packets.
     pub packets: u64,
     /// IP octets.
@@ -91,44 +91,48 @@ pub struct Count {
     pub last: Timestamp,
 }
 
-impl Table {
+impl SpiTable {
     /// Over the map behind `fd`. A slot without packets for `idle` is freed.
-    pub(super) fn new(fd: &impl AsFd, extent: Extent, idle: Duration, now: Timestamp) -> io::Result<Self> {
-        let parts = extent.parts() as usize;
+    pub(super) fn new(fd: &impl AsFd, size: TableSize, idle: Duration, now: Timestamp) -> io::Result<Self> {
+        let parts = size.parts() as usize;
         Ok(Self {
-            memory: Memory::new(fd, parts * PART_WORDS)?,
-            extent,
-            seen: vec![Seen::default(); parts * extent.slots()],
+            memory: Memory::new(fd, parts * CPU_STATE_WORDS)?,
+            size,
+            last_read: vec![LastRead::default(); parts * size.slots()],
             at: now,
             idle,
         })
     }
 
     /// Adds to `counts` what was counted since the last look, by SPI and site.
-    pub fn read(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), Count>) {
+    pub fn read(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), SpiCount>) {
         let since = self.at;
-        let slots = self.extent.slots();
-        let places = (0..self.extent.parts() as usize)
-            .flat_map(|part| (0..slots).map(move |slot| part * PART_WORDS + TABLE + slot * SLOT_WORDS));
-        for (at, seen) in places.zip(&mut self.seen) {
+        let slots = self.size.slots();
+        let places = (0..self.size.parts() as usize)
+            .flat_map(|part| (0..slots).map(move |slot| part * CPU_STATE_WORDS + TABLE + slot * SLOT_WORDS));
+        for (at, last_read) in places.zip(&mut self.last_read) {
             let packets = self.memory.load(at + PACKETS);
-            if packets == seen.packets {
-                free_if_idle(&self.memory, at, seen, clock, self.idle);
+            if packets == last_read.packets {
+                free_if_idle(&self.memory, at, last_read, clock, self.idle);
                 continue;
             }
             let octets = self.memory.load(at + OCTETS);
             let key = self.memory.load(at + KEY);
             // The first packet of a new key writes its numbers before the key: it is told with the next look.
-            if key == 0 && seen.key == 0 {
+            if key == 0 && last_read.key == 0 {
                 continue;
             }
             let (first, last) = halves(self.memory.load(at + MOMENTS));
             let (first, last) = (clock.moment(first), clock.moment(last));
-            let told = if key == 0 { seen.key } else { key };
-            let first = if key == seen.key || key == 0 { since } else { first };
-            let new = Count {
-                packets: packets.wrapping_sub(seen.packets),
-                octets: octets.wrapping_sub(seen.octets),
+            let told = if key == 0 { last_read.key } else { key };
+            let first = if key == last_read.key || key == 0 {
+                since
+            } else {
+                first
+            };
+            let new = SpiCount {
+                packets: packets.wrapping_sub(last_read.packets),
+                octets: octets.wrapping_sub(last_read.octets),
                 first: first.min(last),
                 last,
             };
@@ -136,7 +140,7 @@ impl Table {
                 .entry(halves(told))
                 .and_modify(|count| count.add(new))
                 .or_insert(new);
-            *seen = Seen { packets, octets, key };
+            *last_read = LastRead { packets, octets, key };
         }
         self.at = clock.now();
     }
@@ -148,23 +152,30 @@ impl Table {
 
     /// What was seen of the slots up to the last look.
     pub(super) fn keep(&self) -> Vec<KeptSlot> {
-        let slots = self.extent.slots();
-        let seen = self.seen.chunks(slots).zip((0_u32..).step_by(SLOTS_OF_PART));
-        seen.flat_map(|(seen, first)| (first..).zip(seen))
-            .filter(|(_, seen)| seen.packets != 0 || seen.key != 0)
-            .map(|(index, seen)| (index, seen.packets, seen.octets, seen.key))
+        let slots = self.size.slots();
+        let last_read = self
+            .last_read
+            .chunks(slots)
+            .zip((0_u32..).step_by(SLOTS_PER_CPU_STATE));
+        last_read
+            .flat_map(|(last_read, first)| (first..).zip(last_read))
+            .filter(|(_, last_read)| last_read.packets != 0 || last_read.key != 0)
+            .map(|(index, last_read)| (index, last_read.packets, last_read.octets, last_read.key))
             .collect()
     }
 
     /// Reads on from what another agent had seen at its last look, at `at`.
     pub(super) fn resume(&mut self, slots: &[KeptSlot], at: Timestamp) {
-        let of_part = self.extent.slots();
+        let of_part = self.size.slots();
         for (index, packets, octets, key) in slots.iter().copied() {
-            let (part, slot) = (index as usize / SLOTS_OF_PART, index as usize % SLOTS_OF_PART);
+            let (part, slot) = (
+                index as usize / SLOTS_PER_CPU_STATE,
+                index as usize % SLOTS_PER_CPU_STATE,
+            );
             if slot < of_part
-                && let Some(seen) = self.seen.get_mut(part * of_part + slot)
+                && let Some(last_read) = self.last_read.get_mut(part * of_part + slot)
             {
-                *seen = Seen { packets, octets, key };
+                *last_read = LastRead { packets, octets, key };
             }
         }
         self.at = at;
@@ -173,9 +184,9 @@ impl Table {
     /// What all CPUs counted since the map was made.
     pub(super) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
-        for part in 0..self.extent.cpus as usize {
+        for part in 0..self.size.cpus as usize {
             let words: [u64; Counters::WORDS] =
-                std::array::from_fn(|word| self.memory.load(part * PART_WORDS + COUNTERS + word));
+                std::array::from_fn(|word| self.memory.load(part * CPU_STATE_WORDS + COUNTERS + word));
             sum.add(zerocopy::transmute_ref!(&words));
         }
         sum
@@ -183,12 +194,16 @@ impl Table {
 
     /// How many slots have a key, and how many there are.
     pub fn occupancy(&self) -> (usize, usize) {
-        let taken = self.seen.iter().filter(|seen| seen.key != 0).count();
-        (taken, self.seen.len())
+        let taken = self
+            .last_read
+            .iter()
+            .filter(|last_read| last_read.key != 0)
+            .count();
+        (taken, self.last_read.len())
     }
 }
 
-impl Count {
+impl SpiCount {
     fn add(&mut self, more: Self) {
         self.packets += more.packets;
         self.octets += more.octets;
@@ -215,23 +230,23 @@ impl Count {
     }
 }
 
-fn free_if_idle(memory: &Memory, at: usize, seen: &mut Seen, clock: &Clock, idle: Duration) {
-    if seen.key == 0 {
+fn free_if_idle(memory: &Memory, at: usize, last_read: &mut LastRead, clock: &Clock, idle: Duration) {
+    if last_read.key == 0 {
         return;
     }
     let last = clock.moment(halves(memory.load(at + MOMENTS)).1);
     if clock.now().since(last) > idle {
         memory.store(at + KEY, 0);
-        seen.key = 0;
+        last_read.key = 0;
     }
 }
 
-/// Words of a [`Part`], and where in it counters and table begin.
-const PART_WORDS: usize = size_of::<Part>() / size_of::<u64>();
-const COUNTERS: usize = std::mem::offset_of!(Part, counters) / size_of::<u64>();
-const TABLE: usize = std::mem::offset_of!(Part, buckets) / size_of::<u64>();
-const SLOTS_OF_BUCKET: usize = size_of::<Bucket>() / size_of::<Slot>();
-const SLOTS_OF_PART: usize = SLOTS_OF_BUCKET * PART_BUCKETS as usize;
+/// Words of a [`CpuState`], and where in it counters and table begin.
+const CPU_STATE_WORDS: usize = size_of::<CpuState>() / size_of::<u64>();
+const COUNTERS: usize = std::mem::offset_of!(CpuState, counters) / size_of::<u64>();
+const TABLE: usize = std::mem::offset_of!(CpuState, buckets) / size_of::<u64>();
+const SLOTS_PER_BUCKET: usize = size_of::<Bucket>() / size_of::<Slot>();
+const SLOTS_PER_CPU_STATE: usize = SLOTS_PER_BUCKET * CPU_STATE_BUCKETS as usize;
 /// Words of a [`Slot`], and which is which.
 const SLOT_WORDS: usize = size_of::<Slot>() / size_of::<u64>();
 const KEY: usize = std::mem::offset_of!(Slot, key) / size_of::<u64>();

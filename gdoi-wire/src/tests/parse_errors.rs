@@ -8,7 +8,7 @@ use super::seen;
 use crate::craft::{
     AH, Ah, ESP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Extension, Ipv4, Ipv6, Tag, UDP, Udp, esp,
 };
-use crate::{Body, Miss, Seen};
+use crate::{Body, Dissected, ParseError};
 
 const BARE: Ethernet = Ethernet {
     source: [2; 6],
@@ -62,7 +62,7 @@ fn cut(mut frame: Vec<u8>, octets: usize) -> Vec<u8> {
 }
 
 /// Down to the end of the IPv4 header.
-fn ethernet_and_ipv4() -> Vec<(Miss, &'static str, Vec<u8>)> {
+fn ethernet_and_ipv4() -> Vec<(ParseError, &'static str, Vec<u8>)> {
     let good = udp(848, None, &[1; 40]);
     let tags = |count| Ethernet {
         tags: [Tag::vlan(1); 4][..count].to_vec(),
@@ -77,55 +77,59 @@ fn ethernet_and_ipv4() -> Vec<(Miss, &'static str, Vec<u8>)> {
         ..v4()
     };
     Vec::from([
-        (Miss::EthernetTruncated, "13 octets", Vec::from([0; 13])),
+        (ParseError::EthernetTruncated, "13 octets", Vec::from([0; 13])),
         (
-            Miss::EthernetTruncated,
+            ParseError::EthernetTruncated,
             "inside a tag",
             cut(tags(1).around(ETHERTYPE_IPV4, &[]), 17),
         ),
         (
-            Miss::EthernetTruncated,
+            ParseError::EthernetTruncated,
             "inside the second tag",
             cut(tags(2).around(ETHERTYPE_IPV4, &[]), 21),
         ),
         (
-            Miss::VlanDepth,
+            ParseError::VlanDepth,
             "three tags",
             tags(3).around(ETHERTYPE_IPV4, &v4().around(UDP, &good)),
         ),
         (
-            Miss::IpVersion,
+            ParseError::IpVersion,
             "5 behind 0x0800",
             in_v4(&Ipv4 { version: 5, ..v4() }, UDP, &good),
         ),
         (
-            Miss::IpVersion,
+            ParseError::IpVersion,
             "6 behind 0x0800",
             BARE.around(ETHERTYPE_IPV4, &v6().around(UDP, &good)),
         ),
         (
-            Miss::IpVersion,
+            ParseError::IpVersion,
             "4 behind 0x86dd",
             BARE.around(ETHERTYPE_IPV6, &v4().around(UDP, &good)),
         ),
         (
-            Miss::Ipv4Truncated,
+            ParseError::Ipv4Truncated,
             "19 octets",
             cut(in_v4(&v4(), UDP, &good), 33),
         ),
-        (Miss::Ipv4HeaderLength, "four words", in_v4(&words(4), UDP, &good)),
         (
-            Miss::Ipv4HeaderLength,
+            ParseError::Ipv4HeaderLength,
+            "four words",
+            in_v4(&words(4), UDP, &good),
+        ),
+        (
+            ParseError::Ipv4HeaderLength,
             "beyond the total length",
             in_v4(&lie4(19), UDP, &good),
         ),
         (
-            Miss::Ipv4TotalLength,
+            ParseError::Ipv4TotalLength,
             "one octet more than there is",
             in_v4(&lie4(69), UDP, &good),
         ),
         (
-            Miss::Ipv4TotalLength,
+            ParseError::Ipv4TotalLength,
             "65,535",
             in_v4(&lie4(u16::MAX), ESP, &good),
         ),
@@ -133,7 +137,7 @@ fn ethernet_and_ipv4() -> Vec<(Miss, &'static str, Vec<u8>)> {
 }
 
 /// IPv6, its extension headers and AH.
-fn ipv6_and_ah() -> Vec<(Miss, &'static str, Vec<u8>)> {
+fn ipv6_and_ah() -> Vec<(ParseError, &'static str, Vec<u8>)> {
     let good = udp(848, None, &[1; 40]);
     let options = |kind, length| Extension::Options {
         kind,
@@ -156,68 +160,72 @@ fn ipv6_and_ah() -> Vec<(Miss, &'static str, Vec<u8>)> {
     };
     let ah = Ah::new(300, 1);
     Vec::from([
-        (Miss::Ipv6Truncated, "7 octets", cut(in_v6(&v6(), UDP, &good), 21)),
         (
-            Miss::Ipv6Truncated,
+            ParseError::Ipv6Truncated,
+            "7 octets",
+            cut(in_v6(&v6(), UDP, &good), 21),
+        ),
+        (
+            ParseError::Ipv6Truncated,
             "39 octets",
             cut(in_v6(&v6(), UDP, &good), 53),
         ),
         (
-            Miss::Ipv6Truncated,
+            ParseError::Ipv6Truncated,
             "inside an extension",
             cut(in_v6(&chain(&[options(0, None)]), UDP, &good), 61),
         ),
         (
-            Miss::Ipv6Truncated,
+            ParseError::Ipv6Truncated,
             "an extension beyond the frame",
             in_v6(&chain(&[options(0, Some(9)), options(60, None)]), 60, &[]),
         ),
         (
-            Miss::Ipv6PayloadLength,
+            ParseError::Ipv6PayloadLength,
             "beyond the frame",
             in_v6(&lie6(49), UDP, &good),
         ),
-        (Miss::Ipv6PayloadLength, "zero", in_v6(&lie6(0), UDP, &good)),
+        (ParseError::Ipv6PayloadLength, "zero", in_v6(&lie6(0), UDP, &good)),
         (
-            Miss::Ipv6PayloadLength,
+            ParseError::Ipv6PayloadLength,
             "an extension beyond it",
             in_v6(&chain(&[options(60, Some(20))]), UDP, &good),
         ),
         (
-            Miss::Ipv6HeaderDepth,
+            ParseError::Ipv6HeaderDepth,
             "more than 1,024 octets with the IPv6 header",
             in_v6(&chain(&[long(990)]), UDP, &good),
         ),
         (
-            Miss::Ipv6HeaderDepth,
+            ParseError::Ipv6HeaderDepth,
             "nine headers",
             in_v6(&chain(&[const { Extension::shortest(60) }; 9]), UDP, &good),
         ),
         (
-            Miss::AhTruncated,
+            ParseError::AhTruncated,
             "frame",
             in_v4(&v4(), AH, &ah.around(UDP, &good)[..11]),
         ),
         (
-            Miss::AhTruncated,
+            ParseError::AhTruncated,
             "payload",
             in_v6(&lie6(11), AH, &ah.around(UDP, &good)),
         ),
         (
-            Miss::LaterFragment,
+            ParseError::LaterFragment,
             "IPv6",
             in_v6(&chain(&[options(0, None), fragment6(0x1fff, true)]), UDP, &good),
         ),
         (
-            Miss::LaterFragment,
+            ParseError::LaterFragment,
             "IPv6, more headers",
             in_v6(&chain(&[fragment6(1, false)]), 60, &good),
         ),
     ])
 }
 
-/// Fragments, UDP and what it carries.
-fn transport() -> Vec<(Miss, &'static str, Vec<u8>)> {
+/// Fragments and UDP.
+fn fragments_and_udp() -> Vec<(ParseError, &'static str, Vec<u8>)> {
     let good = udp(848, None, &[1; 40]);
     let lie4 = |length| Ipv4 {
         total_length: Some(length),
@@ -229,91 +237,105 @@ fn transport() -> Vec<(Miss, &'static str, Vec<u8>)> {
     };
     Vec::from([
         (
-            Miss::LaterFragment,
+            ParseError::LaterFragment,
             "offset 1",
             in_v4(&fragment(1, true), UDP, &good),
         ),
         (
-            Miss::LaterFragment,
+            ParseError::LaterFragment,
             "the last",
             in_v4(&fragment(0x1fff, false), ESP, &good),
         ),
-        (Miss::LaterFragment, "AH", in_v4(&fragment(2, false), AH, &good)),
-        (Miss::UdpTruncated, "frame", in_v4(&v4(), UDP, &good[..7])),
-        (Miss::UdpTruncated, "payload", in_v4(&lie4(27), UDP, &good)),
         (
-            Miss::UdpTruncated,
+            ParseError::LaterFragment,
+            "AH",
+            in_v4(&fragment(2, false), AH, &good),
+        ),
+        (ParseError::UdpTruncated, "frame", in_v4(&v4(), UDP, &good[..7])),
+        (ParseError::UdpTruncated, "payload", in_v4(&lie4(27), UDP, &good)),
+        (
+            ParseError::UdpTruncated,
             "options to the end",
             in_v4(&words(15), UDP, &good[..40]),
         ),
         (
-            Miss::UdpLength,
+            ParseError::UdpLength,
             "7",
             in_v4(&v4(), UDP, &udp(848, Some(7), &[1; 40])),
         ),
         (
-            Miss::UdpLength,
+            ParseError::UdpLength,
             "beyond the packet",
             in_v4(&v4(), UDP, &udp(848, Some(49), &[1; 40])),
         ),
         (
-            Miss::UdpLength,
+            ParseError::UdpLength,
             "beyond the packet, padded",
             in_v4(&lie4(67), UDP, &good),
         ),
         (
-            Miss::UdpLength,
+            ParseError::UdpLength,
             "0 in a first fragment",
             in_v4(&fragment(0, true), UDP, &udp(848, Some(0), &[1; 40])),
         ),
-        (Miss::IsakmpEmpty, "848", in_v4(&v4(), UDP, &udp(848, None, &[]))),
+    ])
+}
+
+/// ISAKMP and ESP.
+fn messages() -> Vec<(ParseError, &'static str, Vec<u8>)> {
+    Vec::from([
         (
-            Miss::IsakmpEmpty,
+            ParseError::IsakmpEmpty,
+            "848",
+            in_v4(&v4(), UDP, &udp(848, None, &[])),
+        ),
+        (
+            ParseError::IsakmpEmpty,
             "4500",
             in_v6(&v6(), UDP, &udp(4500, None, &[])),
         ),
         (
-            Miss::IsakmpShort,
+            ParseError::IsakmpShort,
             "27 octets",
             in_v4(&v4(), UDP, &udp(848, None, &[1; 27])),
         ),
         (
-            Miss::IsakmpShort,
+            ParseError::IsakmpShort,
             "27 octets behind a marker",
             in_v4(&v4(), UDP, &udp(4500, None, &[0; 31])),
         ),
         (
-            Miss::IsakmpShort,
+            ParseError::IsakmpShort,
             "one octet that is no keepalive",
             in_v4(&v4(), UDP, &udp(4500, None, &[0xfe])),
         ),
         (
-            Miss::IsakmpShort,
+            ParseError::IsakmpShort,
             "two octets like a keepalive",
             in_v4(&v4(), UDP, &udp(4500, None, &[0xff; 2])),
         ),
         (
-            Miss::IsakmpTruncated,
+            ParseError::IsakmpTruncated,
             "first fragment of 27",
             in_v4(&fragment(0, true), UDP, &udp(848, Some(600), &[1; 27])),
         ),
         (
-            Miss::IsakmpTruncated,
+            ParseError::IsakmpTruncated,
             "first fragment of UDP alone",
             in_v4(&fragment(0, true), UDP, &udp(848, Some(600), &[])),
         ),
         (
-            Miss::EspShort,
+            ParseError::EspShort,
             "7 octets",
             in_v4(&v4(), ESP, &esp(300, 1, &[])[..7]),
         ),
         (
-            Miss::EspShort,
+            ParseError::EspShort,
             "7 octets in UDP",
             in_v4(&v4(), UDP, &udp(4500, None, &[1; 7])),
         ),
         (
-            Miss::EspTruncated,
+            ParseError::EspTruncated,
             "first fragment of 7",
             in_v4(&fragment(0, true), UDP, &udp(4500, Some(600), &[1; 7])),
         ),
@@ -321,21 +343,28 @@ fn transport() -> Vec<(Miss, &'static str, Vec<u8>)> {
 }
 
 #[test]
-fn every_miss_has_its_name() {
+fn every_parse_error_has_its_name() {
     let mut reached = BTreeSet::new();
-    for (miss, why, frame) in [ethernet_and_ipv4(), ipv6_and_ah(), transport()].concat() {
-        assert_eq!(seen(&frame), Seen::Miss(miss), "{why}");
-        reached.insert(miss);
+    for (error, why, frame) in [
+        ethernet_and_ipv4(),
+        ipv6_and_ah(),
+        fragments_and_udp(),
+        messages(),
+    ]
+    .concat()
+    {
+        assert_eq!(seen(&frame), Dissected::Error(error), "{why}");
+        reached.insert(error);
     }
-    assert_eq!(Vec::from_iter(reached), Miss::ALL);
+    assert_eq!(Vec::from_iter(reached), ParseError::ALL);
 }
 
 #[test]
 fn names_are_distinct_and_counters_are_in_order() {
-    let names: BTreeSet<&str> = Miss::ALL.iter().map(|miss| miss.name()).collect();
-    assert_eq!(names.len(), Miss::ALL.len());
-    for (index, miss) in Miss::ALL.into_iter().enumerate() {
-        assert_eq!(miss as usize, index);
+    let names: BTreeSet<&str> = ParseError::ALL.iter().map(|error| error.name()).collect();
+    assert_eq!(names.len(), ParseError::ALL.len());
+    for (index, error) in ParseError::ALL.into_iter().enumerate() {
+        assert_eq!(error as usize, index);
     }
     for (index, class) in crate::Class::ALL.into_iter().enumerate() {
         assert_eq!(class as usize, index);
@@ -349,24 +378,24 @@ fn padding_is_not_the_rest_of_a_first_fragment() {
     let alone = fragment(0, true).around(UDP, &udp(848, Some(600), &[]));
     assert_eq!(
         seen(&padded.around(ETHERTYPE_IPV4, &alone)),
-        Seen::Miss(Miss::IsakmpTruncated)
+        Dissected::Error(ParseError::IsakmpTruncated)
     );
     let rows = [
-        (848, 600, 1..28, Miss::IsakmpTruncated),
-        (4500, 600, 1..4, Miss::IsakmpTruncated),
-        (4500, 600, 4..8, Miss::EspTruncated),
-        (4500, 2, 0..2, Miss::IsakmpShort),
-        (4500, 1, 0..1, Miss::IsakmpShort),
+        (848, 600, 1..28, ParseError::IsakmpTruncated),
+        (4500, 600, 1..4, ParseError::IsakmpTruncated),
+        (4500, 600, 4..8, ParseError::EspTruncated),
+        (4500, 2, 0..2, ParseError::IsakmpShort),
+        (4500, 1, 0..1, ParseError::IsakmpShort),
     ];
-    for (port, length, here, miss) in rows {
+    for (port, length, here, error) in rows {
         for here in here {
             let first = fragment(0, true).around(UDP, &udp(port, Some(8 + length), &[1; 40][..here]));
             let mut frame = padded.around(ETHERTYPE_IPV4, &first);
-            assert_eq!(seen(&frame), Seen::Miss(miss), "{here} of {length} octets");
+            assert_eq!(seen(&frame), Dissected::Error(error), "{here} of {length} octets");
             frame.resize(200, 0xff);
             assert_eq!(
                 seen(&frame),
-                Seen::Miss(miss),
+                Dissected::Error(error),
                 "{here} of {length} octets, padded with ones"
             );
         }
@@ -381,7 +410,7 @@ fn an_ah_whose_length_lies_is_still_an_ah() {
             ..Ah::new(300, 7)
         };
         let frame = in_v4(&v4(), AH, &ah.around(UDP, &udp(848, None, &[1; 40])));
-        let Seen::Packet(packet) = seen(&frame) else {
+        let Dissected::Packet(packet) = seen(&frame) else {
             panic!("{:?}", seen(&frame));
         };
         assert_eq!(

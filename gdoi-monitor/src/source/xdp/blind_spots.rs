@@ -97,6 +97,6 @@ pub fn blind_spots(
         ),
     ]
     .into_iter()
-    .filter_map(|(spot, is_there)| is_there.then_some(spot))
+    .filter_map(|(pin_dir, is_there)| is_there.then_some(pin_dir))
     .collect()
 }

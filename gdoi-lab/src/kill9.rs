@@ -17,7 +17,7 @@ use crate::{Agent, Injector, Network};
 
 /// How often, and with what chance.
 #[derive(Clone, Copy, Debug)]
-pub struct Kills {
+pub struct Kill9 {
     /// How often.
     pub times: u32,
     /// Says when.
@@ -37,8 +37,8 @@ pub struct Outcome {
     pub messages: u64,
 }
 
-impl Kills {
-    /// Kills, in a namespace that the calling thread enters for good. It is an error when a state cannot be taken up,
+impl Kill9 {
+    /// Kills the agent again and again, in a namespace that the calling thread enters for good. It is an error when a state cannot be taken up,
     /// or a total falls.
     pub fn run(&self) -> Result<Outcome> {
         let folder = tempfile::tempdir().context("make a folder")?;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::vec::Vec;
 
 use crate::craft::{self, Ethernet, Generator, Random, Tag};
-use crate::{Body, Capture, Fragment, Glance, Ports, Seen, dissect, glance};
+use crate::{Body, Capture, Dissected, Fragment, Ports, QuickClass, dissect, quick_class};
 
 /// Frames of each answer.
 #[derive(Debug, Default)]
@@ -19,25 +19,25 @@ impl Answers {
     fn check(&mut self, kept: &[u8], wire: usize) {
         let capture = Capture::cut(kept, wire);
         let full = dissect(&capture, &Ports::DEFAULT);
-        match glance(&capture, &Ports::DEFAULT) {
-            Glance::Esp {
+        match quick_class(&capture, &Ports::DEFAULT) {
+            QuickClass::Esp {
                 esp,
                 source,
                 ip_octets,
             } => {
-                let Seen::Packet(packet) = full else {
-                    panic!("ESP at a glance, {full:?}: {wire} octets, {kept:02x?}");
+                let Dissected::Packet(packet) = full else {
+                    panic!("ESP at a quick_class, {full:?}: {wire} octets, {kept:02x?}");
                 };
                 let seen = (packet.body, packet.source, packet.ip_octets);
                 assert_eq!((Body::Esp(esp), source, ip_octets), seen, "{wire} {kept:02x?}");
                 assert_eq!(packet.fragment, Fragment::Whole);
                 self.esp += 1;
             }
-            Glance::Other => {
-                assert_eq!(full, Seen::Other, "{wire} octets, {kept:02x?}");
+            QuickClass::Other => {
+                assert_eq!(full, Dissected::Other, "{wire} octets, {kept:02x?}");
                 self.other += 1;
             }
-            Glance::Unsure => self.unsure += 1,
+            QuickClass::Unsure => self.unsure += 1,
         }
     }
 }
@@ -86,9 +86,9 @@ fn it_is_sure_of_ordinary_frames_as_soon_as_their_headers_are_there() {
                 let frame = craft::packet(&link, source, destination, protocol, &behind);
                 let known = 14 + link.tags.len() * 4 + ip + known;
                 for kept in known..=frame.len() {
-                    let seen = glance(&Capture::cut(&frame[..kept], frame.len()), &Ports::DEFAULT);
-                    let right = matches!(seen, Glance::Esp { esp, .. } if is_esp && esp.spi == 0x1234)
-                        || (seen == Glance::Other && !is_esp);
+                    let seen = quick_class(&Capture::cut(&frame[..kept], frame.len()), &Ports::DEFAULT);
+                    let right = matches!(seen, QuickClass::Esp { esp, .. } if is_esp && esp.spi == 0x1234)
+                        || (seen == QuickClass::Other && !is_esp);
                     assert!(right, "{kept} octets of protocol {protocol}: {seen:?}");
                 }
             }

@@ -7,10 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use gdoi_core::Transition;
 use gdoi_core::transition::{Cookies, What};
 
-use super::sight::{FrameId, Sight};
+use super::seen_message::{FrameId, SeenMessage};
 
 /// The latest frames of everybody.
-pub(super) struct Trail {
+pub(super) struct EvidenceIndex {
     members: Latest<SocketAddr, MemberFrames>,
     senders: Latest<IpAddr, Few>,
     keks: Latest<Cookies, KekFrames>,
@@ -47,17 +47,18 @@ struct Rekeys {
 }
 
 impl Rekeys {
-    fn see(&mut self, sight: &Sight) {
-        if self.each.is_empty() || self.fingerprint.is_none() || self.fingerprint != sight.fingerprint {
-            keep(&mut self.each, sight.frame);
+    fn see(&mut self, seen_message: &SeenMessage) {
+        if self.each.is_empty() || self.fingerprint.is_none() || self.fingerprint != seen_message.fingerprint
+        {
+            keep(&mut self.each, seen_message.frame);
             self.latest.clear();
         }
-        self.fingerprint = sight.fingerprint;
-        keep(&mut self.latest, sight.frame);
+        self.fingerprint = seen_message.fingerprint;
+        keep(&mut self.latest, seen_message.frame);
     }
 }
 
-impl Trail {
+impl EvidenceIndex {
     pub(super) fn new() -> Self {
         Self {
             members: Latest::new(PEERS),
@@ -68,17 +69,20 @@ impl Trail {
     }
 
     /// A message was seen.
-    pub(super) fn see(&mut self, sight: &Sight) {
-        let frame = sight.frame;
-        keep(self.senders.entry(sight.source.ip()), frame);
-        if sight.is_rekey() {
-            let kek = self.keks.entry(sight.cookies);
+    pub(super) fn see(&mut self, seen_message: &SeenMessage) {
+        let frame = seen_message.frame;
+        keep(self.senders.entry(seen_message.source.ip()), frame);
+        if seen_message.is_rekey() {
+            let kek = self.keks.entry(seen_message.cookies);
             kek.first.get_or_insert(frame);
-            kek.rekeys.see(sight);
-            self.members.entry(sight.destination).rekeys.see(sight);
-        } else if !sight.may_acknowledge() {
+            kek.rekeys.see(seen_message);
+            self.members
+                .entry(seen_message.destination)
+                .rekeys
+                .see(seen_message);
+        } else if !seen_message.may_acknowledge() {
             // Which of the two is the member shows later; a key server's own list is asked for by nobody.
-            for end in [sight.source, sight.destination] {
+            for end in [seen_message.source, seen_message.destination] {
                 keep(&mut self.members.entry(end).registration, frame);
             }
         }

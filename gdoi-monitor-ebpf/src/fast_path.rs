@@ -1,4 +1,4 @@
-//! The fast way: what nearly all frames are, decided in a few instructions.
+//! The fast path: what nearly all frames are, decided in a few instructions.
 //!
 //! It knows IPv4 without options and IPv6 without extension headers, untagged or with one VLAN tag, whole in the
 //! first buffer, and takes four decisions: not ours (neither UDP, ESP nor AH), UDP between other ports, whole ESP
@@ -10,20 +10,29 @@ mod site;
 
 use gdoi_wire::Class;
 
-use crate::count::{Counts, Place, again};
-use crate::maps::{SITES_ON, is_port_of_ours};
+use crate::count::{CpuCounters, SlotLookup, add_packet};
+use crate::maps::{SITES_ON, is_gdoi_port};
 use crate::reader::Hook;
 
-/// Decides a frame, or leaves it.
+/// What is left to do with a frame after the fast path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing: it is counted, or recorded.
+    Done,
+    /// Dissect it. Nothing was counted yet.
+    SlowPath,
+}
+
+/// Decides a frame, or leaves it to the slow path.
 #[inline(always)]
-pub(crate) fn is_left(ctx: &impl Hook) -> bool {
-    // First: no call comes behind it on the way of most frames, so that nothing must be kept over one.
-    let Some(counts) = Counts::new() else {
-        return false;
+pub(crate) fn decide(ctx: &impl Hook) -> Next {
+    // Done first, so no helper call follows on the hot path and no register is spilled across one.
+    let Some(counts) = CpuCounters::new() else {
+        return Next::Done;
     };
     let (start, end) = ctx.first_buffer();
     if start + UNTAGGED + IPV4_READ > end {
-        return true;
+        return Next::SlowPath;
     }
     let frame = Frame::of(ctx);
     let head = frame.head::<UNTAGGED>();
@@ -34,15 +43,18 @@ pub(crate) fn is_left(ctx: &impl Hook) -> bool {
         ETHERTYPE_IPV6 => frame.ipv6::<_, UNTAGGED>(ctx, counts, head),
         ETHERTYPE_VLAN => {
             if start + TAGGED + IPV4_READ > end {
-                return true;
+                return Next::SlowPath;
             }
             let head = frame.head::<TAGGED>();
             if head.is_ipv4() {
                 return frame.ipv4::<_, TAGGED>(ctx, counts, head);
             }
-            head.ethertype() != ETHERTYPE_IPV6 || frame.ipv6::<_, TAGGED>(ctx, counts, head)
+            match head.ethertype() {
+                ETHERTYPE_IPV6 => frame.ipv6::<_, TAGGED>(ctx, counts, head),
+                _ => Next::SlowPath,
+            }
         }
-        _ => true,
+        _ => Next::SlowPath,
     }
 }
 
@@ -88,7 +100,7 @@ struct Frame {
     /// Octets of the whole frame, if that is known.
     octets: usize,
     /// Octets of a tag that the kernel took off the frame.
-    beside: usize,
+    stripped_vlan_len: usize,
 }
 
 impl Frame {
@@ -99,14 +111,14 @@ impl Frame {
             start,
             end,
             octets: ctx.octets(),
-            beside: ctx.octets_beside(),
+            stripped_vlan_len: ctx.stripped_vlan_len(),
         }
     }
 
     /// What is at a constant offset. Callers have compared the end of it with the end of the frame.
     #[inline(always)]
     fn word<T: Copy>(self, at: usize) -> T {
-        // SAFETY: `is_left` and `ipv6` leave a frame that does not reach 28 (62 - 14 for IPv6) octets into the IP
+        // SAFETY: `decide` and `ipv6` leave a frame that does not reach 28 (62 - 14 for IPv6) octets into the IP
         // packet, and every offset read here ends before that. The verifier checks each one again.
         unsafe { ((self.start + at) as *const T).read_unaligned() }
     }
@@ -124,7 +136,7 @@ impl Frame {
     /// Octets of the frame as it was on the wire.
     #[inline(always)]
     fn wire_octets(self) -> u64 {
-        (self.octets + self.beside) as u64
+        (self.octets + self.stripped_vlan_len) as u64
     }
 
     #[inline(always)]
@@ -133,10 +145,10 @@ impl Frame {
     }
 
     #[inline(always)]
-    fn ipv4<H: Hook, const AT: usize>(self, ctx: &H, counts: Counts, head: Head) -> bool {
+    fn ipv4<H: Hook, const AT: usize>(self, ctx: &H, counts: CpuCounters, head: Head) -> Next {
         let total = head.total();
         if !self.is_whole(AT + total) {
-            return true;
+            return Next::SlowPath;
         }
         // Whether it is a fragment, time to live, protocol.
         let kind = self.word::<u32>(AT + 6) & FRAGMENT_AND_PROTOCOL;
@@ -145,37 +157,37 @@ impl Frame {
         }
         if kind == whole_packet_of(ESP) && total >= IPV4_READ {
             if SITES_ON.load() != 0 {
-                return site::is_left::<H, AT, 4>(ctx.as_ptr());
+                return site::decide::<H, AT, 4>(ctx.as_ptr());
             }
-            return self.is_esp_left(counts, self.be32(AT + 20), 0, total);
+            return self.count_esp(counts, self.be32(AT + 20), 0, total);
         }
         if kind == whole_packet_of(UDP) && total >= IPV4_READ {
-            if self.is_port_of_ours(AT + 20) {
-                return message::is_left::<H, AT>(ctx.as_ptr());
+            if self.is_gdoi_port(AT + 20) {
+                return message::decide::<H, AT>(ctx.as_ptr());
             }
             return self.count_other(counts);
         }
         match (kind >> 24) as u8 {
-            UDP | ESP | AH => true,
+            UDP | ESP | AH => Next::SlowPath,
             _ => self.count_other(counts),
         }
     }
 
     #[inline(always)]
-    fn ipv6<H: Hook, const AT: usize>(self, ctx: &H, counts: Counts, head: Head) -> bool {
+    fn ipv6<H: Hook, const AT: usize>(self, ctx: &H, counts: CpuCounters, head: Head) -> Next {
         if self.start + AT + IPV6_READ > self.end {
-            return true;
+            return Next::SlowPath;
         }
         let payload = head.payload();
         if head.version() != 6 || !self.is_whole(AT + 40 + payload) {
-            return true;
+            return Next::SlowPath;
         }
         match self.word::<u8>(AT + 6) {
             TCP | ICMPV6 => self.count_other(counts),
-            ESP if payload >= 8 && SITES_ON.load() != 0 => site::is_left::<H, AT, 6>(ctx.as_ptr()),
-            ESP if payload >= 8 => self.is_esp_left(counts, self.be32(AT + 40), 0, 40 + payload),
-            UDP if payload >= 8 && !self.is_port_of_ours(AT + 40) => self.count_other(counts),
-            _ => true,
+            ESP if payload >= 8 && SITES_ON.load() != 0 => site::decide::<H, AT, 6>(ctx.as_ptr()),
+            ESP if payload >= 8 => self.count_esp(counts, self.be32(AT + 40), 0, 40 + payload),
+            UDP if payload >= 8 && !self.is_gdoi_port(AT + 40) => self.count_other(counts),
+            _ => Next::SlowPath,
         }
     }
 
@@ -188,32 +200,32 @@ impl Frame {
     }
 
     #[inline(always)]
-    fn is_port_of_ours(self, at: usize) -> bool {
-        is_port_of_ours(self.be16(at), self.be16(at + 2))
+    fn is_gdoi_port(self, at: usize) -> bool {
+        is_gdoi_port(self.be16(at), self.be16(at + 2))
     }
 
     #[inline(always)]
-    fn count_other(self, mut counts: Counts) -> bool {
+    fn count_other(self, mut counts: CpuCounters) -> Next {
         counts.packet(Class::Other, self.wire_octets());
-        false
+        Next::Done
     }
 
     /// ESP from a sender at `site`. What happens once per SPI is left.
     #[inline(always)]
-    fn is_esp_left(self, mut counts: Counts, spi: u32, site: u32, ip_octets: usize) -> bool {
-        match counts.place(spi, site) {
-            Place::Slot(slot) => {
+    fn count_esp(self, mut counts: CpuCounters, spi: u32, site: u32, ip_octets: usize) -> Next {
+        match counts.find_slot(spi, site) {
+            SlotLookup::Slot(slot) => {
                 counts.packet(Class::Esp, self.wire_octets());
                 // SAFETY: the pointer is that of a slot of this CPU, as `place` gives it.
-                again(unsafe { &mut *slot }, ip_octets as u64);
-                false
+                add_packet(unsafe { &mut *slot }, ip_octets as u64);
+                Next::Done
             }
-            Place::None if !counts.is_next_a_sample() => {
+            SlotLookup::None if !counts.is_overflow_sampled() => {
                 counts.packet(Class::Esp, self.wire_octets());
                 counts.overflow(ip_octets as u64);
-                false
+                Next::Done
             }
-            Place::Free(_) | Place::None | Place::Reserved => true,
+            SlotLookup::Free(_) | SlotLookup::None | SlotLookup::Reserved => Next::SlowPath,
         }
     }
 }

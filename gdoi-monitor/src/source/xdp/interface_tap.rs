@@ -13,23 +13,23 @@ use super::error::Error;
 use super::interface::Interface;
 use super::maps::{KeptMaps, Maps};
 use super::netlink::Link;
-use super::pins::{self, Spot};
+use super::pins::{self, PinDir};
 use super::probe::{Probe, Settings};
 use super::runs::Runs;
-use super::table::Count;
+use super::spi_table::SpiCount;
 
 /// One interface that is, was or will be watched, in one direction.
 ///
 /// A loaded program outlives its interface for a while: one that is put back is then watched again at once.
-pub struct Watch {
+pub struct InterfaceTap {
     name: String,
     direction: Direction,
     /// Where it is pinned, if it is to outlive the agent.
-    spot: Option<Spot>,
+    pin_dir: Option<PinDir>,
     probe: Option<Probe>,
     /// Maps of programs that were replaced, and whose last counts were not read, with the folders they are pinned in.
     old: Vec<(Maps, Option<PathBuf>)>,
-    place: Option<Place>,
+    program: Option<TappedInterface>,
     /// When the interface went.
     left: Option<Timestamp>,
     /// What programs counted that are no longer loaded.
@@ -37,12 +37,12 @@ pub struct Watch {
     past_runs: Runs,
     latest: Counters,
     /// What an agent before this one had read, until the program is loaded that reads on.
-    kept: Option<KeptWatch>,
+    kept: Option<SavedTap>,
 }
 
 /// What a watch had counted and read, for an agent that goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptWatch {
+pub struct SavedTap {
     /// Name of the interface.
     pub interface: String,
     /// Which of its frames.
@@ -54,30 +54,30 @@ pub struct KeptWatch {
 }
 
 /// Where the program is attached.
-struct Place {
+struct TappedInterface {
     interface: Interface,
     attached: Attached,
 }
 
 /// What one look at an interface found, beyond its ESP counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct Reading {
     /// What was counted since the watch began.
     pub counters: Counters,
     /// What was counted since the last look.
-    pub news: Counters,
+    pub delta: Counters,
 }
 
-impl Watch {
-    /// An interface that is not there yet. Its program is pinned at `spot`; it goes on from what was `kept`.
-    pub fn new(name: String, direction: Direction, spot: Option<Spot>, kept: Option<KeptWatch>) -> Self {
+impl InterfaceTap {
+    /// An interface that is not there yet. Its program is pinned at `pin_dir`; it goes on from what was `kept`.
+    pub fn new(name: String, direction: Direction, pin_dir: Option<PinDir>, kept: Option<SavedTap>) -> Self {
         Self {
             name,
             direction,
-            spot,
+            pin_dir,
             probe: None,
             old: Vec::new(),
-            place: None,
+            program: None,
             left: None,
             past: Counters::default(),
             past_runs: Runs::default(),
@@ -108,34 +108,34 @@ impl Watch {
             Some(probe) => probe,
             None => self.load(settings)?,
         };
-        let attached = match probe.attach_at(&interface, mode, self.spot.as_ref()) {
+        let attached = match probe.attach_at(&interface, mode, self.pin_dir.as_ref()) {
             Ok(attached) => attached,
             Err(error) => {
                 self.past = self.latest;
                 self.past_runs = self.past_runs.plus(probe.runs());
-                if let Some(spot) = &self.spot {
-                    spot.remove();
+                if let Some(pin_dir) = &self.pin_dir {
+                    pin_dir.remove();
                 }
                 return Err(error);
             }
         };
         self.probe = Some(probe);
         self.left = None;
-        let place = self.place.insert(Place { interface, attached });
-        Ok(&place.attached)
+        let program = self.program.insert(TappedInterface { interface, attached });
+        Ok(&program.attached)
     }
 
     /// Loads a program, and takes up the maps that others left at its place.
     fn load(&mut self, settings: &Settings) -> Result<Probe, Error> {
-        let spot = self.spot.as_ref();
-        let mut probe = Probe::load_at(settings, self.direction, spot)?;
-        if let (Some(spot), Some(own)) = (spot, probe.pinned()) {
-            for folder in spot.others(own) {
+        let pin_dir = self.pin_dir.as_ref();
+        let mut probe = Probe::load_at(settings, self.direction, pin_dir)?;
+        if let (Some(pin_dir), Some(own)) = (pin_dir, probe.pinned()) {
+            for folder in pin_dir.others(own) {
                 let maps = Maps::pinned(&folder, settings.spi_idle, probe.now())?;
                 self.old.push((maps, Some(folder)));
             }
         }
-        if let Some(KeptWatch { totals, maps, .. }) = self.kept.take()
+        if let Some(SavedTap { totals, maps, .. }) = self.kept.take()
             && let Ok(words) = <[u64; Counters::WORDS]>::try_from(totals)
         {
             self.latest = zerocopy::transmute!(words);
@@ -150,10 +150,10 @@ impl Watch {
     }
 
     /// What was counted and read up to the last look.
-    pub fn keep(&self) -> KeptWatch {
+    pub fn keep(&self) -> SavedTap {
         let words: &[u64; Counters::WORDS] = zerocopy::transmute_ref!(&self.latest);
         let read = self.latest.since(&self.past);
-        KeptWatch {
+        SavedTap {
             interface: self.name.clone(),
             direction: self.direction,
             totals: words.to_vec(),
@@ -167,7 +167,7 @@ impl Watch {
 
     /// Where the program sits; `None` while the interface is not watched.
     pub fn attached(&self) -> Option<&Attached> {
-        self.place.as_ref().map(|place| &place.attached)
+        self.program.as_ref().map(|program| &program.attached)
     }
 
     /// What is counted into: maps of two programs while one is being replaced.
@@ -178,7 +178,7 @@ impl Watch {
 
     /// Loads a program that is set up otherwise, for [`Self::replace`].
     pub fn prepare(&self, settings: &Settings) -> Result<Probe, Error> {
-        Probe::load_at(settings, self.direction, self.spot.as_ref())
+        Probe::load_at(settings, self.direction, self.pin_dir.as_ref())
     }
 
     /// Puts `next` in the place of the loaded program, whose last counts are told by the next look.
@@ -187,7 +187,7 @@ impl Watch {
             let replaced = next.replace(&mut old);
             self.past_runs = self.past_runs.plus(old.runs());
             self.old.push(old.into_maps());
-            replaced.inspect_err(|_| self.place = None)?;
+            replaced.inspect_err(|_| self.program = None)?;
         }
         self.probe = Some(next);
         Ok(())
@@ -205,9 +205,9 @@ impl Watch {
 
     /// Whether it is watched as the interface that now has this index.
     pub fn is_on(&self, interface: &Interface) -> bool {
-        self.place
+        self.program
             .as_ref()
-            .is_some_and(|place| place.interface == *interface)
+            .is_some_and(|program| program.interface == *interface)
     }
 
     /// Whether its program is still at the interface.
@@ -234,10 +234,10 @@ impl Watch {
     }
 
     /// Reads counters and SPI table; adds ESP counts to `counts` and says the time of the look.
-    pub fn look(
+    pub fn read(
         &mut self,
-        counts: &mut BTreeMap<(u32, u32), Count>,
-    ) -> Result<Option<(Timestamp, Look)>, Error> {
+        counts: &mut BTreeMap<(u32, u32), SpiCount>,
+    ) -> Result<Option<(Timestamp, Reading)>, Error> {
         let Some(probe) = &mut self.probe else {
             return Ok(None);
         };
@@ -251,16 +251,16 @@ impl Watch {
             maps.read_table(&clock, counts);
         }
         counters.add(&self.past);
-        let look = Look {
+        let reading = Reading {
             counters,
-            news: counters.since(&self.latest),
+            delta: counters.since(&self.latest),
         };
         self.latest = counters;
-        Ok(Some((clock.now(), look)))
+        Ok(Some((clock.now(), reading)))
     }
 
     /// What was counted since the last look, which this is not.
-    pub fn news(&self) -> Counters {
+    pub fn delta(&self) -> Counters {
         let Some(probe) = &self.probe else {
             return Counters::default();
         };
@@ -291,14 +291,14 @@ impl Watch {
     /// Removes what is pinned: nothing of this watch stays behind.
     pub fn forget(&mut self) {
         self.detach();
-        if let Some(spot) = &self.spot {
-            spot.remove();
+        if let Some(pin_dir) = &self.pin_dir {
+            pin_dir.remove();
         }
     }
 
     /// Stops counting, so that the next look finds whole and final numbers.
     pub fn detach(&mut self) {
-        self.place = None;
+        self.program = None;
         if let Some(probe) = &mut self.probe {
             probe.detach();
         }
@@ -311,14 +311,14 @@ impl Watch {
     }
 
     /// Unloads a program whose interface has not come back for a while. Its counts stay.
-    pub fn give_up(&mut self, now: Timestamp) {
-        if self.left.is_some_and(|left| now.since(left) >= PUT_BACK) {
+    pub fn unload_if_gone(&mut self, now: Timestamp) {
+        if self.left.is_some_and(|left| now.since(left) >= UNLOAD_AFTER) {
             self.left = None;
             self.past_runs = self.runs();
             self.probe = None;
             self.past = self.latest;
-            if let Some(spot) = &self.spot {
-                spot.remove();
+            if let Some(pin_dir) = &self.pin_dir {
+                pin_dir.remove();
             }
         }
     }
@@ -326,4 +326,4 @@ impl Watch {
 
 /// How long an interface may be gone and be watched again at once. A loaded program holds its ring and tables, some
 /// megabytes.
-const PUT_BACK: Duration = Duration::from_secs(10);
+const UNLOAD_AFTER: Duration = Duration::from_secs(10);

@@ -9,8 +9,8 @@ use gdoi_wire::Class;
 use gdoi_wire::isakmp::{FLAG_ENCRYPTION, HEADER_OCTETS};
 use gdoi_wire::record::{FINGERPRINT_OCTETS, KIND_MESSAGE, RECORD_VERSION, Record, site_address_v4};
 
-use super::{Frame, TAGGED};
-use crate::count::Counts;
+use super::{Frame, Next, TAGGED};
+use crate::count::CpuCounters;
 use crate::emit::now;
 use crate::maps::{RING, is_nat_t_port};
 use crate::reader::Hook;
@@ -20,12 +20,12 @@ use crate::reader::Hook;
 ///
 /// Out of line, or the registers it needs are saved for every frame.
 #[inline(never)]
-pub(super) fn is_left<H: Hook, const AT: usize>(raw: *mut c_void) -> bool {
-    let ctx = &H::of(raw);
+pub(super) fn decide<H: Hook, const AT: usize>(raw: *mut c_void) -> Next {
+    let ctx = &H::from_raw(raw);
     let frame = Frame::of(ctx);
     // A tag that the kernel took off is a tag of the message.
-    if frame.start + AT + SHORTEST > frame.end || frame.beside != 0 {
-        return true;
+    if frame.start + AT + SHORTEST > frame.end || frame.stripped_vlan_len != 0 {
+        return Next::SlowPath;
     }
     let udp = AT + 20;
     let (source, destination) = (frame.be16(udp), frame.be16(udp + 2));
@@ -37,20 +37,20 @@ pub(super) fn is_left<H: Hook, const AT: usize>(raw: *mut c_void) -> bool {
     let whole = usize::from(frame.be16(AT + 2));
     let exact = whole == 20 + usize::from(length) && whole >= SHORTEST;
     if !plain || !encrypted || !exact {
-        return true;
+        return Next::SlowPath;
     }
-    let Some(mut counts) = Counts::new() else {
-        return true;
+    let Some(mut counts) = CpuCounters::new() else {
+        return Next::SlowPath;
     };
     counts.packet(Class::Isakmp, frame.wire_octets());
     let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) else {
         counts.lost_message();
-        return false;
+        return Next::Done;
     };
     // SAFETY: the entry has room for a record, and is aligned for it.
     let record = unsafe { &mut *entry.as_mut_ptr().cast::<Record>() };
     let vlan = if AT == TAGGED { frame.be16(AT - 4) } else { 0 };
-    // Every field, once: to blank the record first would be to write it twice.
+    // Every field, once: to zero the record first would write it twice.
     record.version = RECORD_VERSION;
     record.kind = KIND_MESSAGE;
     record.flags = 0;
@@ -87,7 +87,7 @@ pub(super) fn is_left<H: Hook, const AT: usize>(raw: *mut c_void) -> bool {
     // SAFETY: as above.
     unsafe { end.wrapping_add(1).write(0) };
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
-    false
+    Next::Done
 }
 
 // The last word of the header is followed by the SPI.

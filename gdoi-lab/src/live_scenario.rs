@@ -11,7 +11,7 @@ use crate::Injector;
 
 /// A scenario, happening at real speed.
 #[derive(Debug)]
-pub struct Living {
+pub struct LiveScenario {
     simulation: Simulation,
     next: Option<Emission>,
     scenario: Scenario,
@@ -21,7 +21,7 @@ pub struct Living {
 
 /// What a living group sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct SentCounts {
     /// ISAKMP messages.
     pub messages: u64,
     /// ESP packets.
@@ -30,7 +30,7 @@ pub struct Said {
     pub frames: u64,
 }
 
-impl Said {
+impl SentCounts {
     /// Adds what another sent.
     pub const fn add(&mut self, other: Self) {
         self.messages += other.messages;
@@ -39,7 +39,7 @@ impl Said {
     }
 }
 
-impl Living {
+impl LiveScenario {
     /// Lets a scenario begin now.
     pub fn begin(scenario: Scenario) -> Result<Self> {
         let mut simulation = Simulation::new(&scenario, None)?;
@@ -53,8 +53,8 @@ impl Living {
     }
 
     /// Lives until so long after its beginning, and sends what a gateway next to the key servers sees of it.
-    pub fn until(&mut self, end: Duration, injector: &Injector) -> Result<Said> {
-        let mut said = Said::default();
+    pub fn until(&mut self, end: Duration, injector: &Injector) -> Result<SentCounts> {
+        let mut said = SentCounts::default();
         while let Some(emission) = &self.next {
             let due = emission.at().since(self.scenario.start);
             if due > end {
@@ -80,7 +80,7 @@ impl Living {
     }
 }
 
-fn send(emission: &Emission, vlan: &[u16], injector: &Injector) -> Result<Said> {
+fn send(emission: &Emission, vlan: &[u16], injector: &Injector) -> Result<SentCounts> {
     let frames = emission.frames(vlan);
     let (times, messages, esp) = match emission {
         Emission::Esp(esp) => (esp.packets, 0, u64::from(esp.packets)),
@@ -90,7 +90,7 @@ fn send(emission: &Emission, vlan: &[u16], injector: &Injector) -> Result<Said> 
     for _ in 0..times {
         injector.send_batch(&frames)?;
     }
-    Ok(Said {
+    Ok(SentCounts {
         messages,
         esp,
         frames: frames.len() as u64 * u64::from(times),

@@ -4,20 +4,20 @@ use core::ffi::c_void;
 
 use gdoi_wire::record::site_address_v4;
 
-use super::{Frame, IPV4_READ, IPV6_READ};
-use crate::count::{Counts, site_of};
+use super::{Frame, IPV4_READ, IPV6_READ, Next};
+use crate::count::{CpuCounters, site_of};
 use crate::reader::Hook;
 
 /// Counts the whole ESP packet behind a header of IP version `V` at `AT`, or leaves it.
 ///
 /// Out of line, or the registers that are kept over the lookup are saved for every frame.
 #[inline(never)]
-pub(super) fn is_left<H: Hook, const AT: usize, const V: u8>(raw: *mut c_void) -> bool {
-    let ctx = &H::of(raw);
+pub(super) fn decide<H: Hook, const AT: usize, const V: u8>(raw: *mut c_void) -> Next {
+    let ctx = &H::from_raw(raw);
     let frame = Frame::of(ctx);
     let read = if V == 4 { IPV4_READ } else { IPV6_READ };
     if frame.start + AT + read > frame.end {
-        return true;
+        return Next::SlowPath;
     }
     let (source, spi, octets) = if V == 4 {
         let source = site_address_v4(frame.word(AT + 12));
@@ -27,5 +27,8 @@ pub(super) fn is_left<H: Hook, const AT: usize, const V: u8>(raw: *mut c_void) -
         (frame.word(AT + 8), frame.be32(AT + 40), octets)
     };
     let site = site_of(|| source);
-    Counts::new().is_none_or(|counts| frame.is_esp_left(counts, spi, site, octets))
+    match CpuCounters::new() {
+        Some(counts) => frame.count_esp(counts, spi, site, octets),
+        None => Next::SlowPath,
+    }
 }

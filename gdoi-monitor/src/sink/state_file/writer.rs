@@ -15,7 +15,7 @@ use gdoi_core::Timestamp;
 
 use super::beside;
 use super::log::{AT_MOST, MessageLog};
-use crate::sink::fresh;
+use crate::sink::create_new;
 use crate::sink::worker::Worker;
 
 /// Writes what it is given, in order.
@@ -158,7 +158,7 @@ impl Files {
 
     fn write_state(&mut self, at: Timestamp, octets: &[u8]) -> io::Result<()> {
         let next: &Path = &beside(&self.path, ".new");
-        fresh::file(next)?.write_all(octets)?;
+        create_new::file(next)?.write_all(octets)?;
         fs::rename(next, &self.path)?;
         // Whoever is killed here leaves a log of another state, which is not read.
         if let Some(log) = &mut self.log {

@@ -17,7 +17,7 @@ use std::path::Path;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use gdoi_core::Timestamp;
 
-use crate::sink::fresh;
+use crate::sink::create_new;
 
 /// Writes the log.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl MessageLog {
     pub(super) fn create(path: &Path, at: Timestamp) -> io::Result<Self> {
         let mut log = Self {
             // Who is a member of what is for its owner alone.
-            file: fresh::file(path)?,
+            file: create_new::file(path)?,
             octets: 0,
             is_full: false,
         };

@@ -16,7 +16,7 @@ pub(crate) struct FrameId {
 
 /// A message that was seen.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sight {
+pub(crate) struct SeenMessage {
     pub(crate) at: Timestamp,
     pub(crate) frame: FrameId,
     pub(crate) source: SocketAddr,
@@ -28,7 +28,7 @@ pub(crate) struct Sight {
     pub(crate) fingerprint: Option<[u8; 16]>,
 }
 
-impl Sight {
+impl SeenMessage {
     pub(crate) fn new(at: Timestamp, frame: FrameId, message: &Message<'_>) -> Self {
         let exchange = message.header.exchange();
         Self {

@@ -12,17 +12,17 @@ use gdoi_lab::offline::Offline;
 use gdoi_lab::profile::Profile;
 
 #[derive(Subcommand)]
-pub(crate) enum Measurements {
+pub(crate) enum BenchCommand {
     /// Measure what packets, messages, starts and scrapes cost
-    Bench(Measurement),
+    Bench(BenchArgs),
     /// Measure what analysing a capture costs
-    Offline(Analysing),
+    Offline(AnalyzeArgs),
     /// See where the time goes
-    Profile(Profiling),
+    Profile(ProfileArgs),
 }
 
 #[derive(Args)]
-pub(crate) struct Measurement {
+pub(crate) struct BenchArgs {
     /// What is measured; all when none is named
     #[arg(value_enum)]
     sections: Vec<Section>,
@@ -40,7 +40,7 @@ pub(crate) struct Measurement {
 }
 
 #[derive(Args)]
-pub(crate) struct Analysing {
+pub(crate) struct AnalyzeArgs {
     /// Octets of the capture, such as 700MiB or 4GiB
     #[arg(long, default_value = "700MiB", value_parser = octets)]
     size: u64,
@@ -56,7 +56,7 @@ pub(crate) struct Analysing {
 }
 
 #[derive(Args)]
-pub(crate) struct Profiling {
+pub(crate) struct ProfileArgs {
     /// How long the storm lasts
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Profiling {
     document: PathBuf,
 }
 
-impl Measurements {
+impl BenchCommand {
     /// Measures it; the figures.
     pub(crate) fn run(self) -> Result<String> {
         match self {
@@ -79,8 +79,8 @@ impl Measurements {
     }
 }
 
-fn benchmarks(arguments: Measurement) -> Result<String> {
-    let Measurement {
+fn benchmarks(arguments: BenchArgs) -> Result<String> {
+    let BenchArgs {
         sections,
         object,
         effort,
@@ -114,8 +114,8 @@ fn benchmarks(arguments: Measurement) -> Result<String> {
     Ok(format!("{}\n", path.display()))
 }
 
-fn analysed(arguments: Analysing) -> Result<String> {
-    let Analysing {
+fn analysed(arguments: AnalyzeArgs) -> Result<String> {
+    let AnalyzeArgs {
         size: octets,
         rounds,
         tshark_size: tshark_octets,
@@ -130,8 +130,8 @@ fn analysed(arguments: Analysing) -> Result<String> {
     Ok(offline.run()?.to_string())
 }
 
-fn profiled(arguments: Profiling) -> Result<String> {
-    let Profiling {
+fn profiled(arguments: ProfileArgs) -> Result<String> {
+    let ProfileArgs {
         seconds,
         folder,
         document,

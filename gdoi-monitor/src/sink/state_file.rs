@@ -16,12 +16,12 @@ use bytes::Bytes;
 use gdoi_core::{Config, Limits, Timestamp, Tracker};
 use serde::{Deserialize, Serialize};
 
-use crate::source::xdp::KeptWatch;
+use crate::source::xdp::SavedTap;
 use writer::Writer;
 
 /// Where the state is kept.
 #[derive(Debug)]
-pub struct Saved {
+pub struct StateFile {
     path: PathBuf,
     /// None until a state was kept: the first message that is written down follows one.
     writer: Option<Writer>,
@@ -35,7 +35,7 @@ pub struct Restored {
     /// When it was kept.
     pub at: Timestamp,
     /// What it had counted and read then.
-    pub watches: Vec<KeptWatch>,
+    pub taps: Vec<SavedTap>,
     /// Messages that it had counted and not yet read.
     pub in_rings: i64,
     /// Records of the messages that it saw afterwards, as far as it could write them down.
@@ -48,7 +48,7 @@ struct Head {
     version: u16,
     at_ns: u64,
     in_rings: i64,
-    watches: Vec<KeptWatch>,
+    taps: Vec<SavedTap>,
 }
 
 /// Why the state could not be taken up, or kept.
@@ -71,7 +71,7 @@ pub enum Error {
     Version,
 }
 
-impl Saved {
+impl StateFile {
     /// In the file at `path`.
     pub fn at(path: &Path) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Saved {
         Ok(Some(Restored {
             tracker: Tracker::restore(config, limits, state)?,
             at,
-            watches: head.watches,
+            taps: head.taps,
             in_rings: head.in_rings,
             messages: log::read(&self.log_path(), at)?,
         }))
@@ -112,7 +112,7 @@ impl Saved {
         tracker: &Tracker,
         now: Timestamp,
         in_rings: i64,
-        watches: Vec<KeptWatch>,
+        taps: Vec<SavedTap>,
     ) -> Result<(), Error> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
@@ -125,7 +125,7 @@ impl Saved {
             version: VERSION,
             at_ns: now.as_nanos(),
             in_rings,
-            watches,
+            taps,
         };
         let mut octets = boot()?.into_bytes();
         octets.extend(MAGIC);
@@ -202,7 +202,7 @@ mod tests {
 
     fn check(octets: Option<&[u8]>, expect: &str) {
         let folder = tempfile::tempdir().unwrap();
-        let saved = Saved::at(&folder.path().join("state"));
+        let saved = StateFile::at(&folder.path().join("state"));
         if let Some(octets) = octets {
             fs::write(saved.path(), octets).unwrap();
         }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn what_was_saved_is_taken_up() {
         let folder = tempfile::tempdir().unwrap();
-        let mut saved = Saved::at(&folder.path().join("state"));
+        let mut saved = StateFile::at(&folder.path().join("state"));
         let tracker = Tracker::new(Config::default(), Limits::default());
         saved
             .save(&tracker, Timestamp::from_nanos(77), 0, Vec::new())
@@ -249,9 +249,9 @@ mod tests {
     #[test]
     fn messages_since_then_are_taken_up_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        let mut saved = Saved::at(&folder.path().join("state"));
+        let mut saved = StateFile::at(&folder.path().join("state"));
         let tracker = Tracker::new(Config::default(), Limits::default());
-        let messages = |saved: &mut Saved| {
+        let messages = |saved: &mut StateFile| {
             assert!(saved.finish());
             let restored = saved.restore(Config::default(), Limits::default()).unwrap();
             restored.unwrap().messages

@@ -6,14 +6,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 /// The folders that the tasks work in.
-pub(crate) struct Places {
+pub(crate) struct Workspace {
     /// The workspace.
     pub(crate) root: PathBuf,
     /// Cargo's target folder, wherever the person has put it.
     pub(crate) target: PathBuf,
 }
 
-impl Places {
+impl Workspace {
     /// Finds the folders of this very checkout.
     pub(crate) fn find() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -19,14 +19,14 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 /// A server that is gone when this is.
-pub(crate) struct Place {
+pub(crate) struct TestServer {
     runtime: Runtime,
     _stop: watch::Sender<bool>,
     pub(crate) address: SocketAddr,
     pub(crate) server: Arc<Server>,
 }
 
-impl Place {
+impl TestServer {
     /// Serves `state` with `web`.
     pub(crate) fn serve(web: Arc<Web>, limits: Limits, state: State) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Places for connections.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct ConnectionLimit {
     size: usize,
     free: Arc<Semaphore>,
     per_peer: usize,
@@ -17,19 +17,19 @@ pub(super) struct Room {
 }
 
 /// A place that nobody has yet.
-pub(super) struct FreePlace {
-    room: Arc<Room>,
+pub(super) struct FreeSlot {
+    room: Arc<ConnectionLimit>,
     permit: OwnedSemaphorePermit,
 }
 
 /// A place that somebody has until this is dropped.
-pub(super) struct Place {
-    room: Arc<Room>,
+pub(super) struct ConnectionSlot {
+    room: Arc<ConnectionLimit>,
     peer: IpAddr,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Room {
+impl ConnectionLimit {
     pub(super) fn new(size: usize, per_peer: usize) -> Self {
         Self {
             size,
@@ -40,9 +40,9 @@ impl Room {
     }
 
     /// Waits for a place.
-    pub(super) async fn place(room: &Arc<Self>) -> Option<FreePlace> {
+    pub(super) async fn place(room: &Arc<Self>) -> Option<FreeSlot> {
         let permit = Arc::clone(&room.free).acquire_owned().await.ok()?;
-        Some(FreePlace {
+        Some(FreeSlot {
             room: Arc::clone(room),
             permit,
         })
@@ -55,9 +55,9 @@ impl Room {
     }
 }
 
-impl FreePlace {
+impl FreeSlot {
     /// Gives it to a peer; `None` when that has enough already.
-    pub(super) fn of(self, peer: IpAddr) -> Option<Place> {
+    pub(super) fn of(self, peer: IpAddr) -> Option<ConnectionSlot> {
         let Self { room, permit } = self;
         let peer = network(peer);
         {
@@ -68,7 +68,7 @@ impl FreePlace {
             }
             *has += 1;
         }
-        Some(Place {
+        Some(ConnectionSlot {
             room,
             peer,
             _permit: permit,
@@ -76,7 +76,7 @@ impl FreePlace {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut by_peer = self.room.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(has) = by_peer.get_mut(&self.peer) {
@@ -102,8 +102,13 @@ mod tests {
 
     #[tokio::test]
     async fn each_has_its_share_and_gives_it_back() {
-        let room = Arc::new(Room::new(3, 2));
-        let take = async |peer: &str| Room::place(&room).await.unwrap().of(peer.parse().unwrap());
+        let room = Arc::new(ConnectionLimit::new(3, 2));
+        let take = async |peer: &str| {
+            ConnectionLimit::place(&room)
+                .await
+                .unwrap()
+                .of(peer.parse().unwrap())
+        };
         let first = take("2001:db8::1").await;
         let second = take("2001:db8::2").await;
         assert!(first.is_some() && second.is_some());

@@ -10,21 +10,21 @@ use clap::{Args, Subcommand};
 use gdoi_lab::endure::days::Days;
 use gdoi_lab::endure::soak::Soak;
 use gdoi_lab::flood::{Kind, Outcome, Trial};
-use gdoi_lab::kills::Kills;
+use gdoi_lab::kill9::Kill9;
 use gdoi_lab::reliability;
 
 #[derive(Subcommand)]
-pub(crate) enum Trials {
+pub(crate) enum Stress {
     /// Watch groups that live at real speed, and that the agent does not grow
-    Endure(Enduring),
+    Endure(EndureArgs),
     /// Kill the agent at random moments while it keeps what it has learned
-    Faults(Killing),
+    Faults(Kill9Args),
     /// Flood the agent while a group is rekeyed
-    Flood(Flooding),
+    Flood(FloodArgs),
 }
 
 #[derive(Args)]
-pub(crate) struct Enduring {
+pub(crate) struct EndureArgs {
     /// How long
     #[arg(long, value_name = "N", default_value_t = 30)]
     minutes: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Enduring {
 }
 
 #[derive(Args)]
-pub(crate) struct Killing {
+pub(crate) struct Kill9Args {
     /// How often
     #[arg(long, value_name = "N", default_value_t = 200)]
     times: u32,
@@ -56,7 +56,7 @@ pub(crate) struct Killing {
 }
 
 #[derive(Args)]
-pub(crate) struct Flooding {
+pub(crate) struct FloodArgs {
     /// How long each flood lasts
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
@@ -65,7 +65,7 @@ pub(crate) struct Flooding {
     document: Option<PathBuf>,
 }
 
-impl Trials {
+impl Stress {
     /// Puts the agent through it; the figures.
     pub(crate) fn run(&self) -> Result<String> {
         match self {
@@ -76,8 +76,8 @@ impl Trials {
     }
 }
 
-fn endured(arguments: &Enduring) -> Result<String> {
-    let Enduring {
+fn endured(arguments: &EndureArgs) -> Result<String> {
+    let EndureArgs {
         minutes,
         rate,
         days,
@@ -103,13 +103,13 @@ fn endured(arguments: &Enduring) -> Result<String> {
     Ok(text)
 }
 
-fn killed(arguments: &Killing) -> Result<String> {
-    let Killing {
+fn killed(arguments: &Kill9Args) -> Result<String> {
+    let Kill9Args {
         times,
         seed,
         document,
     } = arguments;
-    let kills = Kills {
+    let kills = Kill9 {
         times: *times,
         seed: *seed,
     };
@@ -118,8 +118,8 @@ fn killed(arguments: &Killing) -> Result<String> {
     Ok(text)
 }
 
-fn flooded(arguments: &Flooding) -> Result<String> {
-    let Flooding { seconds, document } = arguments;
+fn flooded(arguments: &FloodArgs) -> Result<String> {
+    let FloodArgs { seconds, document } = arguments;
     let mut text = format!("{}\n", Outcome::HEADING);
     let each = Kind::ALL.into_iter().map(|kind| vec![kind]);
     for kinds in each.chain([Kind::ALL.to_vec()]) {
