@@ -39,7 +39,7 @@ pub use foreign_program::ForeignProgram;
 pub use inject::{Injector, Pace};
 pub use live_scenario::{LiveScenario, SentCounts, configuration};
 pub use metrics::Metrics;
-pub use network::{Network, ip};
+pub use network::{Network, ip, until_carrying};
 pub use parity::Parity;
 pub use resources::Resources;
 pub use size::Size;

@@ -4,6 +4,8 @@ mod gateway;
 
 use std::fs;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sched::{CloneFlags, unshare};
@@ -59,8 +61,26 @@ impl Network {
             ip(&["link", "set", end, "arp", "off"])?;
             ip(&["link", "set", end, "up"])?;
         }
-        Ok(())
+        until_carrying(&[inject, watch])
     }
+}
+
+/// Waits until interfaces that are up also carry frames.
+///
+/// A veth gets its carrier when its peer comes up. Until the kernel's link watch has noticed, a work item that a busy
+/// machine delays, it sends through the placeholder queue, which drops every frame and reports success
+/// (`noop_enqueue` in `net/sched/sch_generic.c`). The state of the interface turns to UP under the same lock.
+pub fn until_carrying(names: &[&str]) -> Result<()> {
+    let since = Instant::now();
+    for name in names {
+        while !ip(&["-oneline", "link", "show", "dev", name])?.contains(" state UP ") {
+            if since.elapsed() > CARRIER_TIMEOUT {
+                bail!("{name} has no carrier after {CARRIER_TIMEOUT:?}");
+            }
+            sleep(CARRIER_POLL);
+        }
+    }
+    Ok(())
 }
 
 /// What the `ip` command says in the namespace of the calling thread.
@@ -76,5 +96,8 @@ pub fn ip(arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Far more than a busy machine takes.
+const CARRIER_TIMEOUT: Duration = Duration::from_mins(1);
+const CARRIER_POLL: Duration = Duration::from_millis(1);
 /// Room for every frame of a capture that was taken behind segmentation offload.
 const MTU: &str = "65535";

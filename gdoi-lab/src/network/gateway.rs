@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gdoi_wire::craft::{self, ESP, Ethernet};
 
-use super::{Network, ip};
+use super::{Network, ip, until_carrying};
 
 impl Network {
     /// Where traffic comes from: the far end of the wire to [`Self::LAN`].
@@ -39,6 +39,7 @@ impl Network {
             ip(&["addr", "add", address, "dev", near])?;
             let peer = peer.to_string();
             ip(&["neigh", "add", &peer, "lladdr", "02:00:00:00:00:99", "dev", near])?;
+            until_carrying(&[near, far])?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Child, Command};
 
-use gdoi_lab::{Agent, Injector, Network, ip};
+use gdoi_lab::{Agent, Injector, Network, ip, until_carrying};
 use gdoi_wire::craft::Generator;
 use nix::unistd::gettid;
 use serde_json::Value;
@@ -20,6 +20,7 @@ fn while_an_interface_has_no_carrier_no_silence_is_certain() {
         for end in ["lan0", "lan1"] {
             link(&["set", end, "arp", "off", "up"]);
         }
+        until_carrying(&["lan0", "lan1"]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.toml");
         fs::write(&config, GROUP).unwrap();
@@ -91,6 +92,7 @@ fn an_interface_that_moves_to_another_namespace_leaves_no_program_there_and_is_w
             let home = format!("/proc/{}/task/{}/ns/net", std::process::id(), gettid());
             elsewhere.run(&["ip", "link", "set", Network::WATCH, "netns", &home]);
             link(&["set", Network::WATCH, "arp", "off", "up"]);
+            until_carrying(&[Network::INJECT, Network::WATCH]).unwrap();
             up(true).unwrap();
             send();
             // What passed while it was away is not counted.
