@@ -6,6 +6,7 @@ mod group;
 mod library;
 mod network;
 mod value;
+mod vantage;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use group::{Acknowledgement, Behavior, Group, Protocol, Timers};
 pub use library::{named, names};
 pub use network::Network;
 pub use value::parse_duration;
+pub use vantage::{Direction, Hole, Place, Vantage};
 
 /// Who is there and what happens.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -42,6 +44,9 @@ pub struct Scenario {
     /// The network between key servers and members.
     #[serde(default)]
     pub network: Network,
+    /// From where the monitor watches.
+    #[serde(default)]
+    pub vantage: Vantage,
     /// The groups.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,

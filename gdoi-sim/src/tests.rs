@@ -2,11 +2,11 @@
 
 mod demo;
 mod demonstrations;
+mod judge;
 mod library;
 mod matrix;
 mod message;
 mod reference;
-mod score;
 mod tac_note;
 
 use crate::emission::Emission;

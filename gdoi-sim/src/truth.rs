@@ -157,6 +157,8 @@ pub enum Kind {
 pub enum Reason {
     /// It started.
     Boot,
+    /// Its key server took its keys away.
+    Forced,
     /// Its KEK is about to expire, or expired.
     Kek,
     /// Its TEK is about to expire, or expired.

@@ -4,6 +4,7 @@ mod coop;
 mod member;
 mod network;
 mod push;
+mod record;
 mod registration;
 mod rekey;
 mod schedule;
@@ -11,8 +12,11 @@ mod script;
 mod service;
 mod silence;
 mod state;
+mod tap;
 mod traffic;
 mod view;
+
+pub(crate) use tap::is_in_core;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -22,6 +26,7 @@ use gdoi_wire::craft::Random;
 
 use crate::agenda::Agenda;
 use crate::emission::Emission;
+use crate::journal::Journal;
 use crate::scenario::{Action, Network, Scenario, ScenarioError};
 use crate::table::Table;
 use crate::truth::{Happened, Kind, Truth};
@@ -29,6 +34,7 @@ use network::Datagram;
 use registration::Awaited;
 use silence::Key;
 use state::{Group, Member, Plan, Push, Server, Side};
+use tap::{Point, Tap};
 
 /// A scenario, happening. Iterating lets it happen and gives what the gateway sees, in the order of time.
 #[derive(Debug)]
@@ -41,6 +47,7 @@ pub struct Simulation {
     seen: VecDeque<Emission>,
     blind_until: Timestamp,
     datagrams: u32,
+    tap: Tap,
     truth: Truth,
     groups: Table<Group>,
     servers: Table<Server>,
@@ -55,8 +62,10 @@ pub struct Simulation {
 /// What can happen next.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A datagram passes the gateway again.
+    /// A datagram passes the key servers again.
     Pass(Datagram),
+    /// A datagram passes the core.
+    PassCore(Datagram),
     /// A datagram reaches its receiver.
     Arrive(Datagram),
     /// A member turns on.
@@ -105,16 +114,27 @@ enum Event {
 impl Simulation {
     /// A scenario from its beginning; `seed` overrides the scenario's own.
     pub fn new(scenario: &Scenario, seed: Option<u64>) -> Result<Self, ScenarioError> {
+        Self::build(scenario, seed, false)
+    }
+
+    /// The same, and every datagram is written down for a judge.
+    pub(crate) fn judged(scenario: &Scenario, seed: u64) -> Result<Self, ScenarioError> {
+        Self::build(scenario, Some(seed), true)
+    }
+
+    fn build(scenario: &Scenario, seed: Option<u64>, judged: bool) -> Result<Self, ScenarioError> {
         scenario.check()?;
+        let seed = seed.unwrap_or(scenario.seed);
         let mut simulation = Self {
             now: scenario.start,
             end: scenario.start.after(scenario.duration),
             network: scenario.network,
-            random: Random::new(seed.unwrap_or(scenario.seed)),
+            random: Random::new(seed),
             agenda: Agenda::new(),
             seen: VecDeque::new(),
             blind_until: Timestamp::ZERO,
             datagrams: 0,
+            tap: Tap::new(scenario.vantage.clone(), seed, scenario.start, judged),
             truth: Truth::default(),
             groups: Table::new(),
             servers: Table::new(),
@@ -134,6 +154,8 @@ impl Simulation {
                 .collect();
             simulation.add_group(config, &late);
         }
+        simulation.place_tap();
+        simulation.record_cast();
         for (index, event) in scenario.events.iter().enumerate() {
             simulation
                 .agenda
@@ -145,6 +167,11 @@ impl Simulation {
     /// What really happened so far.
     pub const fn truth(&self) -> &Truth {
         &self.truth
+    }
+
+    /// What was written down for a judge.
+    pub(crate) const fn journal(&self) -> Option<&Journal> {
+        self.tap.kept()
     }
 
     /// Takes what really happened so far, so that it does not grow for ever. [`Self::show_member`] counts from here on.
@@ -164,8 +191,9 @@ impl Simulation {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Pass(packet) => self.pass(&packet),
-            Event::Arrive(packet) => self.arrive(packet),
+            Event::Pass(datagram) => self.passes(Point::KeyServers, &datagram),
+            Event::PassCore(datagram) => self.passes(Point::Core, &datagram),
+            Event::Arrive(datagram) => self.arrive(&datagram),
             Event::PowerOn { member } => self.power_on(member),
             Event::Register {
                 member,
@@ -254,7 +282,12 @@ impl Simulation {
         }
         let primary = servers.first().copied().unwrap_or_default();
         let plan = Plan::new(config, self.now, &mut self.random);
+        let (kek, tek) = (plan.kek, plan.newest());
         let side = self.sides.add(Side::new(group, primary, plan));
+        self.record_kek(side, kek, false);
+        if let Some(tek) = tek {
+            self.record_tek(side, tek, false);
+        }
         let cooperating = servers.len() > 1;
         self.groups.add(Group {
             config: config.clone(),

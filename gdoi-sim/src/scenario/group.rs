@@ -135,6 +135,11 @@ impl Group {
         self.rekey_address.is_none()
     }
 
+    /// Whether members acknowledge rekeys.
+    pub fn is_acknowledged(&self) -> bool {
+        self.is_unicast() && self.protocol == Protocol::Gdoi && self.acknowledgement != Acknowledgement::None
+    }
+
     /// Prefix of the site behind the member of this number, from 0.
     pub fn site(&self, member: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.first_site.to_bits().wrapping_add(member << 8))

@@ -66,6 +66,7 @@ impl Cell {
             start: gdoi_core::Timestamp::from_nanos(1_772_438_400_000_000_000),
             duration: group.kek_lifetime * 9 / 2,
             vlan: Vec::new(),
+            vantage: crate::scenario::Vantage::default(),
             network: Network {
                 lost_per_mille: self.lost_per_mille,
                 ..Network::default()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::network::Meaning;
 use super::rekey::Delivery;
 use super::state::Side;
 use super::{Event, Simulation};
@@ -35,8 +36,8 @@ impl Simulation {
                     continue;
                 }
                 let session = self.session_between(group, from, to);
-                let datagram = message::announcement(session, members, &mut self.random);
-                self.between_servers(from, to, datagram);
+                let octets = message::announcement(session, members, &mut self.random);
+                self.send_between_servers(from, to, octets, Meaning::Announcement { from, to });
             }
         }
         self.after(ANNOUNCE_EVERY, Event::Announce { group });
@@ -55,12 +56,12 @@ impl Simulation {
         };
         for trip in 0..3 {
             let request = message::main_mode(trip, session, false, &mut self.random);
-            self.between_servers(to, from, request);
+            self.send_between_servers(to, from, request, Meaning::Talk { member: None });
             if trip == 0 {
                 session.responder = self.random.array();
             }
             let response = message::main_mode(trip, session, true, &mut self.random);
-            self.between_servers(from, to, response);
+            self.send_between_servers(from, to, response, Meaning::Talk { member: None });
         }
         self.groups[group].coop.insert(pair, session);
         session

@@ -8,6 +8,7 @@ use gdoi_core::Timestamp;
 use super::network::Meaning;
 use super::state::{Outbound, Plan};
 use super::{Event, Simulation};
+use crate::journal::AttemptEnd;
 use crate::message;
 use crate::scenario::{Acknowledgement, Action, Behavior, Protocol, Timers};
 use crate::truth::{Kind, Reason};
@@ -26,13 +27,16 @@ impl Simulation {
         let row = &mut self.members[member];
         row.powered = false;
         row.generation += 1;
-        row.attempt = None;
+        let attempt = row.attempt.take();
         row.kek = None;
         row.teks.clear();
         row.re_registers = None;
         row.registered_in_vain = None;
         row.outbound = None;
         self.note_member(member, None, Kind::PowerLost);
+        if let Some(attempt) = attempt {
+            self.record_attempt_end(attempt.awaited.attempt, AttemptEnd::Abandoned, false);
+        }
     }
 
     /// The last answer of a registration: the policy of the group.
@@ -51,6 +55,7 @@ impl Simulation {
             cookies: plan.kek.cookies,
         };
         self.note_member(member, Some(attempt.server), kind);
+        self.record_attempt_end(attempt.awaited.attempt, AttemptEnd::Completed, old_kek);
         if vain.is_some_and(|cookies| cookies != plan.kek.cookies) && !had_kek {
             self.note_member(member, Some(attempt.server), Kind::DoubleReregistration);
         }
@@ -108,6 +113,7 @@ impl Simulation {
         if let Some(push) = self.pushes.get_mut(&id) {
             push.taken.insert(member);
         }
+        self.amend_push(id, |push, _| push.taken.push(member));
         self.install(member, &plan);
         self.note_member(member, Some(server), Kind::RekeyReceived { sequence });
         self.plan_timers(member, false, false);

@@ -1,4 +1,4 @@
-//! What the network does to datagrams, and what the gateway next to the key servers sees of them.
+//! What the network does to datagrams on their way.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -9,8 +9,9 @@ use gdoi_core::observation::{Loss, LossKind};
 use gdoi_wire::craft::marked;
 
 use super::registration::Outcome;
+use super::tap::Point;
 use super::{Event, Simulation};
-use crate::emission::{Emission, Sent};
+use crate::emission::Emission;
 use crate::scenario::Action;
 
 /// A datagram, and what it means to who can decrypt it.
@@ -44,6 +45,13 @@ pub(super) enum Meaning {
         trip: u8,
         responder: [u8; 8],
         outcome: Outcome,
+        /// It ends the registration well.
+        last: bool,
+    },
+    /// Of one cooperating key server to another.
+    Announcement {
+        from: usize,
+        to: usize,
     },
     Push {
         push: u64,
@@ -65,128 +73,125 @@ impl Simulation {
         member: usize,
         server: usize,
         nat_t: bool,
-        datagram: Rc<[u8]>,
+        octets: Rc<[u8]>,
         meaning: Meaning,
     ) {
-        let (source, destination, datagram) = self.ends(member, server, nat_t, datagram);
-        let packet = Datagram {
+        let (source, destination, octets) = self.ends(member, server, nat_t, octets);
+        let datagram = Datagram {
             source,
             destination,
-            octets: datagram,
+            octets,
             to: Node::Server(server),
             meaning,
         };
-        if self.loses() {
-            return;
+        let lost = self.loses();
+        self.passes(Point::Branch, &datagram);
+        self.passes_core(&datagram, lost);
+        if !lost {
+            self.deliver(datagram);
         }
-        self.deliver(packet);
     }
 
     /// From a key server: seen, and then perhaps lost.
-    pub(super) fn mail_member(
+    pub(super) fn send_to_member(
         &mut self,
         server: usize,
         member: usize,
         nat_t: bool,
-        datagram: Rc<[u8]>,
+        octets: Rc<[u8]>,
         meaning: Meaning,
     ) {
-        let (destination, source, datagram) = self.ends(member, server, nat_t, datagram);
-        let packet = Datagram {
+        let (destination, source, octets) = self.ends(member, server, nat_t, octets);
+        let datagram = Datagram {
             source,
             destination,
-            octets: datagram,
+            octets,
             to: Node::Member(member),
             meaning,
         };
-        self.pass(&packet);
-        if self.loses() || self.members[member].has(Action::BlockToMembers, self.now, packet.octets.len()) {
+        self.passes(Point::KeyServers, &datagram);
+        let lost = self.loses();
+        self.passes_core(&datagram, lost);
+        if lost || self.members[member].has(Action::BlockToMembers, self.now, datagram.octets.len()) {
             return;
         }
-        self.deliver(packet);
+        self.deliver(datagram);
     }
 
     /// From a key server to whoever of `members` is there: seen once.
-    pub(super) fn mail_group(
+    pub(super) fn send_to_group(
         &mut self,
         server: usize,
         address: IpAddr,
         members: &[usize],
-        datagram: &Rc<[u8]>,
+        octets: &Rc<[u8]>,
         push: u64,
     ) {
-        let mut packet = Datagram {
+        let mut datagram = Datagram {
             source: SocketAddr::new(self.servers[server].address, GDOI),
             destination: SocketAddr::new(address, GDOI),
-            octets: Rc::clone(datagram),
+            octets: Rc::clone(octets),
             to: Node::Nobody,
             meaning: Meaning::Push { push },
         };
-        self.pass(&packet);
+        self.passes(Point::KeyServers, &datagram);
+        self.passes_core(&datagram, false);
         for member in members {
-            packet.to = Node::Member(*member);
-            if !self.loses() && !self.members[*member].has(Action::BlockToMembers, self.now, datagram.len()) {
-                self.deliver(packet.clone());
+            datagram.to = Node::Member(*member);
+            if !self.loses() && !self.members[*member].has(Action::BlockToMembers, self.now, octets.len()) {
+                self.deliver(datagram.clone());
             }
         }
     }
 
     /// Between key servers: seen.
-    pub(super) fn between_servers(&mut self, from: usize, to: usize, datagram: Rc<[u8]>) {
-        let packet = Datagram {
+    pub(super) fn send_between_servers(
+        &mut self,
+        from: usize,
+        to: usize,
+        octets: Rc<[u8]>,
+        meaning: Meaning,
+    ) {
+        let datagram = Datagram {
             source: SocketAddr::new(self.servers[from].address, GDOI),
             destination: SocketAddr::new(self.servers[to].address, GDOI),
-            octets: datagram,
+            octets,
             to: Node::Nobody,
-            meaning: Meaning::Talk { member: None },
+            meaning,
         };
-        self.pass(&packet);
+        self.passes(Point::KeyServers, &datagram);
     }
 
-    /// The gateway sees it, unless it is blind.
-    pub(super) fn pass(&mut self, packet: &Datagram) {
-        self.datagrams = self.datagrams.wrapping_add(1);
-        if self.now < self.blind_until {
-            return;
-        }
-        self.seen.push_back(Emission::Sent(Sent {
-            at: self.now,
-            source: packet.source,
-            destination: packet.destination,
-            datagram: Rc::clone(&packet.octets),
-            identification: self.datagrams,
-            mtu: self.network.mtu,
-        }));
-    }
-
-    pub(super) fn arrive(&mut self, packet: Datagram) {
+    pub(super) fn arrive(&mut self, datagram: &Datagram) {
         let Datagram {
             to,
-            octets: datagram,
+            octets,
             meaning,
-            ..
-        } = &packet;
+            source: _,
+            destination: _,
+        } = datagram;
         match *to {
             Node::Nobody => {}
             Node::Server(server) => {
-                self.pass(&packet);
+                self.passes(Point::KeyServers, datagram);
                 let member = match meaning {
                     Meaning::Request { member, .. } | Meaning::Acknowledgement { member, .. } => {
                         Some(*member)
                     }
                     Meaning::Talk { member } => *member,
-                    Meaning::Response { .. } | Meaning::Push { .. } => None,
+                    Meaning::Announcement { .. } | Meaning::Response { .. } | Meaning::Push { .. } => None,
                 };
                 let blocked = member.is_some_and(|member| {
-                    self.members[member].has(Action::BlockToServers, self.now, datagram.len())
+                    self.members[member].has(Action::BlockToServers, self.now, octets.len())
                 });
                 if !blocked && self.servers[server].down_since.is_none() {
                     self.server_reads(server, meaning);
                 }
             }
             Node::Member(member) => {
+                self.passes(Point::Branch, datagram);
                 if self.members[member].powered {
-                    self.member_reads(member, packet.meaning);
+                    self.member_reads(member, meaning.clone());
                 }
             }
         }
@@ -200,7 +205,10 @@ impl Simulation {
                 trip,
             } => self.asked(server, member, attempt, trip),
             Meaning::Acknowledgement { member, push } => self.acknowledged(member, push),
-            Meaning::Response { .. } | Meaning::Push { .. } | Meaning::Talk { .. } => {}
+            Meaning::Announcement { .. }
+            | Meaning::Response { .. }
+            | Meaning::Push { .. }
+            | Meaning::Talk { .. } => {}
         }
     }
 
@@ -211,26 +219,30 @@ impl Simulation {
                 trip,
                 responder,
                 outcome,
+                last: _,
             } => {
                 self.answered(member, attempt, trip, responder, outcome);
             }
             Meaning::Push { push } => self.pushed(member, push),
-            Meaning::Request { .. } | Meaning::Acknowledgement { .. } | Meaning::Talk { .. } => {}
+            Meaning::Announcement { .. }
+            | Meaning::Request { .. }
+            | Meaning::Acknowledgement { .. }
+            | Meaning::Talk { .. } => {}
         }
     }
 
-    fn deliver(&mut self, packet: Datagram) {
+    fn deliver(&mut self, datagram: Datagram) {
         let mut wait = self.network.delay + self.some(self.network.jitter);
         if self.per_mille(self.network.late_per_mille) {
             wait += 10 * self.network.delay;
         }
         if self.per_mille(self.network.doubled_per_mille) {
-            self.after(wait + Duration::from_millis(1), Event::Arrive(packet.clone()));
-            if let Node::Member(_) = packet.to {
-                self.after(Duration::from_millis(1), Event::Pass(packet.clone()));
+            self.after(wait + Duration::from_millis(1), Event::Arrive(datagram.clone()));
+            if let Node::Member(_) = datagram.to {
+                self.after(Duration::from_millis(1), Event::Pass(datagram.clone()));
             }
         }
-        self.after(wait, Event::Arrive(packet));
+        self.after(wait, Event::Arrive(datagram));
     }
 
     fn loses(&mut self) -> bool {
@@ -248,12 +260,12 @@ impl Simulation {
         member: usize,
         server: usize,
         nat_t: bool,
-        datagram: Rc<[u8]>,
+        octets: Rc<[u8]>,
     ) -> (SocketAddr, SocketAddr, Rc<[u8]>) {
         let (row, server) = (&self.members[member], self.servers[server].address);
         match row.nat_t {
-            Some(mapped) if nat_t => (mapped, SocketAddr::new(server, NAT_T), marked(&datagram).into()),
-            _ => (row.address, SocketAddr::new(server, GDOI), datagram),
+            Some(mapped) if nat_t => (mapped, SocketAddr::new(server, NAT_T), marked(&octets).into()),
+            _ => (row.address, SocketAddr::new(server, GDOI), octets),
         }
     }
 

@@ -20,7 +20,7 @@ impl Simulation {
         let config = &self.groups[self.sides[push.side].group].config;
         let pending: Vec<usize> = push.pending.iter().copied().collect();
         if let Some(address) = config.rekey_address {
-            self.mail_group(server, address, &pending, &datagram, id);
+            self.send_to_group(server, address, &pending, &datagram, id);
             return 1;
         }
         for (place, member) in (0_u32..).zip(&pending) {
@@ -40,7 +40,7 @@ impl Simulation {
         if let Some(push) = self.pushes.get(&id) {
             let (server, datagram) = (push.server, Rc::clone(&push.datagram));
             if self.servers[server].down_since.is_none() {
-                self.mail_member(server, member, true, datagram, Meaning::Push { push: id });
+                self.send_to_member(server, member, true, datagram, Meaning::Push { push: id });
             }
         }
     }
@@ -89,6 +89,7 @@ impl Simulation {
             if push.repeats == 1 {
                 let (server, group) = (push.server, self.sides[side].group);
                 self.note_group(group, Some(server), Kind::RekeyRepeated { cookies: under });
+                self.amend_push(id, |push, now| push.repeated = Some(now));
             }
         }
         self.after(
@@ -103,6 +104,7 @@ impl Simulation {
             return;
         };
         let (sequence, delivers_kek) = (push.sequence, push.delivers_kek);
+        self.amend_push(id, |push, now| push.end = Some(now));
         let answered = |member: &&usize| acknowledged && !push.pending.contains(*member);
         // Who answers a repeat without taking it got these keys by registering meanwhile.
         let missed = push.recipients.difference(&push.taken);
@@ -122,6 +124,7 @@ impl Simulation {
         for member in push.pending {
             let kind = Kind::RekeyUnacknowledged { cookies: push.under };
             self.note_member(member, Some(push.server), kind);
+            self.amend_push(id, |push, _| push.unacknowledged.push(member));
             let registered = &mut self.sides[push.side].registered;
             let Some(missed) = registered.get_mut(&member) else {
                 continue;
@@ -130,6 +133,7 @@ impl Simulation {
             if *missed >= MISSED_AT_MOST {
                 registered.remove(&member);
                 self.note_member(member, Some(push.server), Kind::MemberDropped);
+                self.amend_push(id, |push, _| push.dropped.push(member));
             }
         }
     }

@@ -8,6 +8,7 @@ use gdoi_core::Timestamp;
 use super::network::Meaning;
 use super::state::Plan;
 use super::{Event, Simulation};
+use crate::journal::AttemptEnd;
 use crate::message::{self, Session};
 use crate::scenario::Action;
 use crate::truth::{Kind, Reason};
@@ -70,6 +71,7 @@ impl Simulation {
             reason,
         };
         self.members[member].attempt = Some(attempt);
+        self.record_attempt(member, reason);
         self.note_member(member, Some(server), Kind::RegistrationStarted { reason });
         self.ask(member);
     }
@@ -118,6 +120,7 @@ impl Simulation {
             trip: attempt.awaited.trip,
         };
         self.note_member(member, Some(attempt.server), kind);
+        self.record_attempt_end(attempt.awaited.attempt, AttemptEnd::Failed, false);
         let servers = self.groups[self.members[member].group].servers.len();
         let row = &mut self.members[member];
         row.next_server += 1;

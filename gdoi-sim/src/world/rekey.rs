@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::state::{Kek, Plan, Push, Tek};
 use super::{Event, Simulation};
+use crate::journal::PushKind;
 use crate::message;
 use crate::scenario;
 use crate::truth::Kind;
@@ -48,7 +49,8 @@ impl Simulation {
         let old = row.plan.kek;
         let over_age = now > old.expiry.after(config.retransmit_interval) && !row.over_age_told;
         row.plan.teks.retain(|tek| tek.expiry > now);
-        row.plan.teks.push(Tek::new(&config, now, &mut self.random));
+        let tek = Tek::new(&config, now, &mut self.random);
+        row.plan.teks.push(tek);
         let sequence = row.plan.sequence + 1;
         row.plan.sequence = sequence;
         row.over_age_told |= over_age;
@@ -57,7 +59,12 @@ impl Simulation {
             row.plan.sequence = 0;
             row.over_age_told = false;
         }
-        let primary = row.primary;
+        let (primary, kek) = (row.primary, row.plan.kek);
+        self.record_outage_end(side);
+        self.record_tek(side, tek, true);
+        if renew_kek {
+            self.record_kek(side, kek, true);
+        }
         if over_age {
             self.note_group(group, Some(primary), Kind::KekOverAge);
         }
@@ -134,6 +141,12 @@ impl Simulation {
             repeats: 0,
             recipients,
         };
+        let kind = if delivers_kek {
+            PushKind::Kek
+        } else {
+            PushKind::Tek
+        };
+        self.record_push(&push, kind, forced);
         self.pushes.insert(id, push);
         let count = self.transmit(id);
         let spread = if unicast {

@@ -46,6 +46,7 @@ impl Simulation {
         row.generation += 1;
         let generation = row.generation;
         self.agenda.plan(due, Event::Rekey { side, generation });
+        self.record_due(side, due);
     }
 
     pub(super) fn rekey_due(&mut self, side: usize) {
@@ -55,6 +56,7 @@ impl Simulation {
         }
         if self.servers[row.primary].down_since.is_some() {
             self.sides[side].overdue = true;
+            self.record_outage(side);
             return;
         }
         let due = self.kek_due(side);

@@ -123,12 +123,14 @@ impl Simulation {
         let Some((trip, datagram, outcome)) = known.last.clone() else {
             return;
         };
+        let last = matches!(outcome, Outcome::Admitted(_));
         let meaning = Meaning::Response {
             attempt: known.attempt,
             trip,
             responder: known.session.responder,
             outcome,
+            last,
         };
-        self.mail_member(server, member, trip >= NAT_T_FROM, datagram, meaning);
+        self.send_to_member(server, member, trip >= NAT_T_FROM, datagram, meaning);
     }
 }

@@ -1,9 +1,7 @@
 //! ESP between the sites, with the hosts' own addresses outside (RFC 5374 §3.1).
 
-use gdoi_core::Timestamp;
-
 use super::{Event, Simulation};
-use crate::emission::{Emission, EspPackets};
+use crate::emission::EspPackets;
 use crate::scenario::{self, Action};
 use crate::truth::Kind;
 
@@ -54,7 +52,7 @@ impl Simulation {
         let (spi, host) = (outbound.spi, 10 + self.random.below(40) as u32);
         let their_host = 10 + self.random.below(40) as u32;
         let encrypted = 40 + 16 * self.random.below(5) as u32;
-        self.emit_esp(EspPackets {
+        let esp = EspPackets {
             first,
             last: now,
             source: std::net::Ipv4Addr::from_bits(site.to_bits() + host).into(),
@@ -64,7 +62,10 @@ impl Simulation {
             sequence,
             packets,
             encrypted,
-        });
+        };
+        let peer = self.groups[group].members.start + peer as usize;
+        let (from, to) = (self.inside_address(member), self.inside_address(peer));
+        self.emit_esp(esp, Some(group), from, to);
     }
 
     /// The TEK that a member sends with ended: it goes over to a newer one, if it has one, or is silent; unless its data
@@ -90,13 +91,6 @@ impl Simulation {
                 row.outbound = None;
                 self.note_member(member, None, Kind::TekExpired);
             }
-        }
-    }
-
-    fn emit_esp(&mut self, esp: EspPackets) {
-        let blind: Timestamp = self.blind_until;
-        if self.now >= blind {
-            self.seen.push_back(Emission::Esp(esp));
         }
     }
 }

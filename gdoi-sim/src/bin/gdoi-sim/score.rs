@@ -1,74 +1,256 @@
-//! `cargo xtask score`: what the tracker said of every scenario, against what really happened.
+//! `cargo xtask score`: how right the tracker is, by how much it is told and from where it watches.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use gdoi_sim::scenario;
-use gdoi_sim::score::Score;
+use gdoi_sim::judge::{Failure, Score, Told};
+use gdoi_sim::scenario::{self, Scenario, Vantage};
+use serde_json::{Value, json};
 
 use crate::workspace;
 
-/// Which scenarios, and how often.
+/// Which worlds, how much is told of them, and from where they are watched.
 #[derive(Args)]
 pub(crate) struct Scoring {
-    /// Names of scenarios; all when left out
+    /// Names or files of scenarios; all that ship when left out
     scenarios: Vec<String>,
+    /// How much the operator told the monitor: all, named, nothing; all three when left out
+    #[arg(long)]
+    told: Option<String>,
+    /// From where it watches; the scenario's own when left out, `all` for each
+    #[arg(long)]
+    vantage: Option<String>,
     /// Seeds of each scenario
     #[arg(long, default_value_t = 20)]
     seeds: u64,
-    /// Print what was invented or missed
+    /// Print what was invented or missed, the shortest scenario first
     #[arg(long)]
     examples: bool,
+    /// Only the rows whose name contains this
+    #[arg(long)]
+    event: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     /// Write the tables, and the list of scenarios, into the document that holds them
     #[arg(long, conflicts_with = "scenarios")]
     write: bool,
 }
 
+/// One run.
+struct Run {
+    name: String,
+    vantage: String,
+    scenario: Scenario,
+    seed: u64,
+}
+
+/// What was said of some runs.
+#[derive(Default)]
+struct Scored {
+    /// By vantage, and whether the network loses datagrams.
+    scores: BTreeMap<(String, bool), Score>,
+    /// What was wrong, with the run it was wrong in.
+    failures: Vec<(String, Failure, gdoi_core::Timestamp)>,
+}
+
 pub(crate) fn run(args: &Scoring) -> Result<()> {
-    let (clean, lossy) = score(args)?;
-    let tables = format!(
-        "Without loss, {} seeds of each scenario:\n\n{clean}\n\
-         With 5 % of datagrams lost, 1 % doubled and 2 % late, {0} seeds:\n\n{lossy}",
-        args.seeds
-    );
-    print!("{tables}");
+    let scored = score(args)?;
+    if args.json {
+        println!("{:#}", document(&scored));
+    } else {
+        print!("{}", tables(&scored));
+    }
     if args.examples {
-        for example in clean.examples.iter().chain(&lossy.examples) {
-            println!("{example}");
-        }
+        print_failures(&scored, args);
     }
     if args.write {
         let path = workspace().join(DOCUMENT);
-        write(&path, &[("score", &tables), ("scenarios", &titles()?)])?;
+        write(&path, &[("score", &tables(&scored)), ("scenarios", &titles()?)])?;
     }
     Ok(())
 }
 
-/// Without loss and with it.
-fn score(args: &Scoring) -> Result<(Score, Score)> {
-    let mut clean = Score::default();
-    let mut lossy = Score::default();
-    for name in scenario::names() {
-        if !args.scenarios.is_empty() && !args.scenarios.iter().any(|wanted| wanted == name) {
-            continue;
+/// Runs everything, on every core.
+fn score(args: &Scoring) -> Result<Scored> {
+    let told = told(args)?;
+    let runs = runs(args)?;
+    let next = AtomicUsize::new(0);
+    let results: Mutex<BTreeMap<usize, Result<Score>>> = Mutex::new(BTreeMap::new());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(run) = runs.get(index) else {
+                        return;
+                    };
+                    let result = Score::of(&run.scenario, run.seed, &told)
+                        .with_context(|| format!("play {} seed {}", run.name, run.seed));
+                    if let Ok(mut results) = results.lock() {
+                        results.insert(index, result);
+                    }
+                }
+            });
         }
-        let scenario = scenario::named(name)?;
-        let sum = if scenario.network.lost_per_mille == 0 {
-            &mut clean
-        } else {
-            &mut lossy
+    });
+    let mut scored = Scored::default();
+    let results = results.into_inner().unwrap_or_default();
+    for (index, result) in results {
+        let Some(run) = runs.get(index) else {
+            continue;
         };
-        for seed in 0..args.seeds {
-            let mut score = Score::of(&scenario, seed)?;
-            for example in &mut score.examples {
-                example.insert_str(0, &format!("{name} seed {seed}: "));
+        let score = result?;
+        let name = format!("{} {} seed {}", run.name, run.vantage, run.seed);
+        for failure in &score.failures {
+            scored
+                .failures
+                .push((name.clone(), failure.clone(), run.scenario.start));
+        }
+        let lossy = run.scenario.network.lost_per_mille > 0;
+        scored
+            .scores
+            .entry((run.vantage.clone(), lossy))
+            .or_default()
+            .add(score);
+    }
+    Ok(scored)
+}
+
+fn told(args: &Scoring) -> Result<Vec<Told>> {
+    let Some(wanted) = &args.told else {
+        return Ok(Told::ALL.into());
+    };
+    let told = Told::ALL.into_iter().find(|told| told.name() == wanted);
+    match told {
+        Some(told) => Ok(Vec::from([told])),
+        None => bail!("--told is all, named or nothing, not {wanted:?}"),
+    }
+}
+
+fn runs(args: &Scoring) -> Result<Vec<Run>> {
+    let names: Vec<String> = if args.scenarios.is_empty() {
+        scenario::names().map(str::to_owned).collect()
+    } else {
+        args.scenarios.clone()
+    };
+    let mut runs = Vec::new();
+    for name in names {
+        let known = if scenario::names().any(|known| known == name) {
+            scenario::named(&name)?
+        } else {
+            let text = std::fs::read_to_string(&name)
+                .with_context(|| format!("no scenario is named {name:?}, and no such file can be read"))?;
+            Scenario::parse(&text).with_context(|| format!("read {name}"))?
+        };
+        for (vantage, scenario) in vantages(args, &known)? {
+            for seed in 0..args.seeds {
+                runs.push(Run {
+                    name: name.clone(),
+                    vantage: vantage.clone(),
+                    scenario: scenario.clone(),
+                    seed,
+                });
             }
-            sum.add(&score);
         }
     }
-    Ok((clean, lossy))
+    Ok(runs)
+}
+
+/// The scenario from each vantage that was asked for.
+fn vantages(args: &Scoring, scenario: &Scenario) -> Result<Vec<(String, Scenario)>> {
+    let names: Vec<&str> = match args.vantage.as_deref() {
+        None => return Ok(Vec::from([("own".to_owned(), scenario.clone())])),
+        Some("all") => Vantage::NAMES.into(),
+        Some(name) => Vec::from([name]),
+    };
+    let mut watched = Vec::new();
+    for name in names {
+        let Some(vantage) = Vantage::named(name, scenario.duration) else {
+            bail!(
+                "--vantage is all or one of {}, not {name:?}",
+                Vantage::NAMES.join(", ")
+            );
+        };
+        let scenario = Scenario {
+            vantage,
+            ..scenario.clone()
+        };
+        if scenario.check().is_ok() {
+            watched.push((name.to_owned(), scenario));
+        }
+    }
+    Ok(watched)
+}
+
+fn tables(scored: &Scored) -> String {
+    let mut text = String::new();
+    for ((vantage, lossy), score) in &scored.scores {
+        let network = if *lossy { "with loss" } else { "without loss" };
+        // Writing to a string cannot fail.
+        let _ok = writeln!(text, "Vantage `{vantage}`, {network}:\n\n{score}");
+    }
+    text
+}
+
+fn document(scored: &Scored) -> Value {
+    let mut rows = Vec::new();
+    for ((vantage, lossy), score) in &scored.scores {
+        for ((told, event), tally) in &score.tallies {
+            let errors = score.errors.get(&(*told, event));
+            rows.push(json!({
+                "event": event,
+                "severity": tally.severity,
+                "told": told,
+                "vantage": vantage,
+                "loss": lossy,
+                "found": tally.found,
+                "invented": tally.invented,
+                "missed": tally.missed,
+                "open": tally.open,
+                "invented_certain": tally.invented_certain,
+                "doubted": tally.doubted,
+                "error_seconds": errors,
+            }));
+        }
+    }
+    json!({ "rows": rows, "causes": [] })
+}
+
+/// Of each way to be wrong a few, the most frequent way first.
+fn print_failures(scored: &Scored, args: &Scoring) {
+    let mut ways: BTreeMap<_, Vec<&(String, Failure, gdoi_core::Timestamp)>> = BTreeMap::new();
+    for one in &scored.failures {
+        let (_, failure, _) = one;
+        if args
+            .event
+            .as_ref()
+            .is_none_or(|event| failure.event.contains(event.as_str()))
+        {
+            let way = (failure.event, failure.wrong, failure.told);
+            ways.entry(way).or_default().push(one);
+        }
+    }
+    let mut ways: Vec<_> = ways.into_iter().collect();
+    ways.sort_by_key(|(_, of)| std::cmp::Reverse(of.len()));
+    for ((event, wrong, told), of) in ways {
+        println!("\n{} x {wrong:?} {event}, told {}", of.len(), told.name());
+        for (run, failure, start) in of.iter().take(EXAMPLES) {
+            let at = failure.at.since(*start).as_secs();
+            let (hours, minutes, seconds) = (at / 3_600, at / 60 % 60, at % 60);
+            let rule = failure.rule.unwrap_or("");
+            println!(
+                "  {run}: {hours:02}:{minutes:02}:{seconds:02} {} {rule}",
+                failure.key
+            );
+        }
+    }
 }
 
 fn titles() -> Result<String> {
@@ -79,7 +261,7 @@ fn titles() -> Result<String> {
     Ok(table)
 }
 
-/// Replaces what stands between the marks of each part.
+/// Replaces what is between the marks of each part.
 fn write(path: &Path, parts: &[(&str, &str)]) -> Result<()> {
     let mut text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     for (part, new) in parts {
@@ -96,3 +278,4 @@ fn write(path: &Path, parts: &[(&str, &str)]) -> Result<()> {
 }
 
 const DOCUMENT: &str = "docs/simulation.md";
+const EXAMPLES: usize = 5;

@@ -1,0 +1,478 @@
+//! What the rules ask of a run: what was seen until when, and what can be learned from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+
+use super::case::Case;
+use super::told::Told;
+use crate::journal::{KekEntry, PushKind};
+use crate::scenario::{Action, Behavior, Protocol};
+use crate::truth::{Happened, Kind};
+
+/// Members and key servers.
+impl Case<'_> {
+    /// A member of a group by an address that it is seen with.
+    pub(super) fn number_of(&self, address: SocketAddr, group: usize) -> Option<usize> {
+        let known = self
+            .witness
+            .members
+            .get(&super::case::without_well_known_port(address))?;
+        let in_group = |member: &&usize| {
+            self.journal
+                .members
+                .get(**member)
+                .is_some_and(|entry| entry.group == group)
+        };
+        known.iter().find(in_group).copied()
+    }
+
+    /// A member by an address that it is seen with.
+    pub(super) fn number_at(&self, address: SocketAddr) -> Option<usize> {
+        let known = self
+            .witness
+            .members
+            .get(&super::case::without_well_known_port(address));
+        known.and_then(|members| members.first().copied())
+    }
+
+    pub(super) fn server_address(&self, server: usize) -> Option<IpAddr> {
+        self.journal.servers.get(server).map(|server| server.address)
+    }
+
+    /// Whether another group has one of this group's key servers.
+    pub(super) fn shares_servers(&self, group: usize) -> bool {
+        let servers = |group: usize| -> BTreeSet<IpAddr> {
+            let of = self.journal.servers.iter().filter(|server| server.group == group);
+            of.map(|server| server.address).collect()
+        };
+        let ours = servers(group);
+        (0..self.scenario.groups.len()).any(|other| other != group && !ours.is_disjoint(&servers(other)))
+    }
+
+    /// Whether sites of this group are sites of another one too.
+    pub(super) fn shares_sites(&self, group: usize) -> bool {
+        let sites = |group: usize| {
+            let config = self.scenario.groups.get(group);
+            config.map(|config| (config.site(0), config.site(config.members - 1)))
+        };
+        let Some((first, last)) = sites(group) else {
+            return false;
+        };
+        (0..self.scenario.groups.len())
+            .any(|other| other != group && sites(other).is_some_and(|(one, two)| one <= last && first <= two))
+    }
+
+    /// Something that was seen says which group a member belongs to.
+    pub(super) fn has_spoken_for(&self, member: usize, group: usize) -> bool {
+        self.witness
+            .pushes
+            .iter()
+            .zip(&self.journal.pushes)
+            .any(|(seen, push)| {
+                push.group == group
+                    && (seen.to.contains_key(&Some(member))
+                        || seen.acknowledged.contains_key(&member)
+                        || seen.to.contains_key(&None) && !self.shares_servers(group))
+            })
+    }
+
+    /// How often a key server's announcements were heard before a time.
+    pub(super) fn heard(&self, group: usize, server: Option<IpAddr>, until: Timestamp) -> usize {
+        let of = self.witness.announcements.iter().filter(|(number, _)| {
+            self.journal
+                .servers
+                .get(**number)
+                .is_some_and(|entry| entry.group == group && Some(entry.address) == server)
+        });
+        of.map(|(_, times)| times.iter().filter(|at| **at <= until).count())
+            .sum()
+    }
+
+    /// Whether a key server starts again soon after a time.
+    pub(super) fn is_back(
+        &self,
+        group: usize,
+        server: Option<IpAddr>,
+        at: Timestamp,
+        within: Duration,
+    ) -> bool {
+        self.happened_in(group).any(|one| {
+            one.kind == Kind::ServerUp
+                && one.key_server == server
+                && one.at >= at
+                && one.at <= at.after(within)
+        })
+    }
+
+    /// The key server that sent the last rekey.
+    pub(super) fn primary_at_end(&self, group: usize) -> Option<IpAddr> {
+        let of = self.rekeys().filter(|(_, push)| push.group == group);
+        of.last().and_then(|(_, push)| self.server_address(push.server))
+    }
+}
+
+/// Rekeys.
+impl Case<'_> {
+    pub(super) fn is_push_seen(&self, number: usize) -> bool {
+        self.witness
+            .pushes
+            .get(number)
+            .is_some_and(|seen| seen.first.is_some())
+    }
+
+    /// Whether any rekey of a group passed here until a time.
+    pub(super) fn has_seen_rekey(&self, group: usize, until: Timestamp) -> bool {
+        self.rekeys()
+            .any(|(number, push)| push.group == group && push.at <= until && self.is_push_seen(number))
+    }
+
+    pub(super) fn is_pull_only(&self, group: usize) -> bool {
+        !self.journal.pushes.iter().any(|push| push.group == group)
+    }
+
+    /// Whether four rekeys in a row were seen at equal intervals before a time.
+    pub(super) fn schedule_is_seen(&self, group: usize, side: usize, until: Timestamp) -> bool {
+        let of: Vec<(bool, Timestamp)> = self
+            .rekeys()
+            .filter(|(_, push)| push.group == group && push.side == side && push.at <= until)
+            .map(|(number, push)| (self.is_push_seen(number), push.at))
+            .collect();
+        let Some(latest) = of.len().checked_sub(4).and_then(|from| of.get(from..)) else {
+            return false;
+        };
+        let intervals: Vec<Duration> = latest
+            .windows(2)
+            .filter_map(|pair| Some(pair.get(1)?.1.since(pair.first()?.1)))
+            .collect();
+        let (Some(least), Some(most)) = (intervals.iter().min(), intervals.iter().max()) else {
+            return false;
+        };
+        let blind = latest
+            .first()
+            .is_some_and(|(_, from)| self.witness.is_blind(*from, until));
+        latest.iter().all(|(seen, _)| *seen) && *most <= *least + *least / 50 + SLACK && !blind
+    }
+
+    /// When the next rekey of a group is due, and of which side.
+    pub(super) fn next_rekey(&self, group: usize) -> Option<(Timestamp, usize)> {
+        let side = self.main_side(group)?;
+        let due = self.journal.due.get(&side).copied()?;
+        (due > self.end).then_some((due, side))
+    }
+
+    pub(super) fn last_rekey(&self, group: usize, side: usize) -> Option<(usize, Timestamp)> {
+        let of = self
+            .rekeys()
+            .filter(|(_, push)| push.group == group && push.side == side);
+        of.last().map(|(number, push)| (number, push.at))
+    }
+
+    fn main_side(&self, group: usize) -> Option<usize> {
+        let first = self.journal.keks.iter().find(|kek| kek.group == group);
+        first.map(|kek| kek.side)
+    }
+
+    /// At a place where a rekey may go past, or where nobody is sent one any more: from when until when a rekey that
+    /// was made did not pass.
+    pub(super) fn absence_here(&self, group: usize, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let made = self
+            .journal
+            .pushes
+            .iter()
+            .enumerate()
+            .filter(|(_, push)| push.group == group && push.kind != PushKind::Heartbeat);
+        let mut last: Option<Timestamp> = None;
+        let mut until = self.end;
+        for (number, push) in made {
+            let seen = self.is_push_seen(number);
+            if push.at <= at {
+                last = if seen { None } else { last.or(Some(push.at)) };
+            } else if seen {
+                until = push.at;
+                break;
+            }
+        }
+        last.map(|from| (from, until))
+    }
+
+    /// Two rekeys of each side that were seen after a time: when the second passed.
+    pub(super) fn sides_seen_after(&self, group: usize, at: Timestamp) -> BTreeMap<usize, Timestamp> {
+        let mut counts: BTreeMap<usize, Vec<Timestamp>> = BTreeMap::new();
+        for (number, push) in self
+            .rekeys()
+            .filter(|(_, push)| push.group == group && push.at > at)
+        {
+            if let Some(first) = self.witness.pushes.get(number).and_then(|seen| seen.first) {
+                counts.entry(push.side).or_default().push(first);
+            }
+        }
+        let twice = counts.into_iter();
+        twice
+            .filter_map(|(side, times)| Some((side, *times.get(1)?)))
+            .collect()
+    }
+
+    /// How many sides had sent two rekeys that were seen before a time.
+    pub(super) fn sides_seen_before(&self, group: usize, at: Timestamp) -> usize {
+        let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
+        let split = self
+            .happened_in(group)
+            .filter(|one| one.kind == Kind::Split && one.at < at)
+            .last()
+            .map_or(Timestamp::ZERO, |one| one.at);
+        for (number, push) in self
+            .rekeys()
+            .filter(|(_, push)| push.group == group && push.at > split && push.at < at)
+        {
+            if self.is_push_seen(number) {
+                *counts.entry(push.side).or_default() += 1;
+            }
+        }
+        counts.values().filter(|count| **count > 1).count()
+    }
+}
+
+/// Keys and their lifetimes.
+impl Case<'_> {
+    pub(super) fn longest_tek(&self, group: usize) -> Duration {
+        let of = self.journal.teks.iter().filter(|tek| tek.group == group);
+        of.map(|tek| tek.lifetime).max().unwrap_or_default()
+    }
+
+    /// The longest time that a member has one TEK.
+    pub(super) fn longest_life(&self, member: usize) -> Duration {
+        let entry = self.journal.members.get(member);
+        entry.map_or(Duration::ZERO, |entry| self.longest_tek(entry.group))
+    }
+
+    /// For how long two TEKs of a group are valid at once, at the most.
+    pub(super) fn overlap(&self, group: usize) -> Duration {
+        let mut longest = Duration::ZERO;
+        let mut before: BTreeMap<usize, Timestamp> = BTreeMap::new();
+        for tek in self.journal.teks.iter().filter(|tek| tek.group == group) {
+            if let Some(expiry) = before.insert(tek.side, tek.expiry()) {
+                longest = longest.max(expiry.since(tek.made));
+            }
+        }
+        longest
+    }
+
+    /// Whether two changes of SPI of a group were seen after their rekeys, before this one.
+    pub(super) fn has_rolled_twice(&self, group: usize, until: Timestamp) -> bool {
+        let seen = |spi: u32| {
+            self.journal
+                .esp
+                .range((spi, 0)..=(spi, u32::MAX))
+                .next()
+                .is_some()
+        };
+        let of = self.journal.teks.iter().filter(|tek| {
+            tek.group == group
+                && tek.made < until
+                && tek.push.is_some_and(|push| self.is_push_seen(push))
+                && seen(tek.spi)
+        });
+        of.count() >= 3
+    }
+
+    /// The KEK that ended last until a time.
+    fn ended_kek(&self, group: usize, until: Timestamp) -> Option<&KekEntry> {
+        let of = self
+            .journal
+            .keks
+            .iter()
+            .filter(|kek| kek.group == group && kek.expiry() <= until.after(Duration::from_secs(1)));
+        of.max_by_key(|kek| kek.expiry())
+    }
+
+    pub(super) fn kek_lifetime_at(&self, group: usize, at: Timestamp) -> Duration {
+        let kek = self.ended_kek(group, at);
+        let any = kek.or_else(|| self.journal.keks.iter().find(|kek| kek.group == group));
+        any.map_or(Duration::ZERO, |kek| kek.lifetime)
+    }
+
+    /// Whether the delivery of the KEK that ended last was seen.
+    pub(super) fn kek_start_is_seen(&self, group: usize, at: Timestamp) -> bool {
+        let kek = self.ended_kek(group, at);
+        kek.and_then(|kek| kek.push)
+            .is_some_and(|push| self.is_push_seen(push))
+    }
+
+    /// Whether the lifetime is told as it is, or three deliveries at equal intervals were seen and only one lifetime
+    /// explains them.
+    pub(super) fn kek_lifetime_is_known(&self, group: usize, at: Timestamp) -> bool {
+        let told = self.told == Told::All
+            && self
+                .scenario
+                .groups
+                .get(group)
+                .is_some_and(|config| config.kek_lifetime == self.kek_lifetime_at(group, at));
+        told || self.kek_period(group, at).is_some() && self.is_behavior_decidable(group)
+    }
+
+    /// The interval between KEKs, when the last three deliveries were seen at equal intervals.
+    fn kek_period(&self, group: usize, until: Timestamp) -> Option<Duration> {
+        let side = self.main_side(group)?;
+        let of: Vec<&KekEntry> = self
+            .journal
+            .keks
+            .iter()
+            .filter(|kek| kek.side == side && kek.made <= until)
+            .collect();
+        let [first, second, third] = of.get(of.len().checked_sub(3)?..)? else {
+            return None;
+        };
+        let seen = [first, second, third]
+            .iter()
+            .all(|kek| kek.push.is_some_and(|push| self.is_push_seen(push)));
+        let (one, two) = (second.made.since(first.made), third.made.since(second.made));
+        let equal = one.abs_diff(two) <= SLACK + one / 100;
+        (seen && equal && !self.witness.is_blind(first.made, third.made)).then_some(two)
+    }
+
+    /// The KEK that rekeys are sent under, or will be with the next one, until a time.
+    pub(super) fn keks_in_use(&self, group: usize) -> Vec<KekEntry> {
+        let Some(side) = self.main_side(group) else {
+            return Vec::new();
+        };
+        let mut of: Vec<KekEntry> = self
+            .journal
+            .keks
+            .iter()
+            .filter(|kek| kek.side == side)
+            .copied()
+            .collect();
+        let confirmed = of.iter().rposition(|kek| self.is_kek_confirmed(kek));
+        of.drain(..confirmed.unwrap_or(of.len()));
+        of
+    }
+
+    /// Whether a rekey under it passed here.
+    pub(super) fn is_kek_confirmed(&self, kek: &KekEntry) -> bool {
+        self.rekeys()
+            .any(|(number, push)| push.under == kek.cookies && self.is_push_seen(number))
+    }
+
+    pub(super) fn renewed_after(&self, group: usize, at: Timestamp) -> Option<Timestamp> {
+        let of = self
+            .journal
+            .keks
+            .iter()
+            .filter(|kek| kek.group == group && kek.made > at);
+        of.map(|kek| kek.made).min()
+    }
+
+    pub(super) fn is_renewed_within(&self, group: usize, at: Timestamp, within: Duration) -> bool {
+        self.renewed_after(group, at)
+            .is_some_and(|made| made <= at.after(within))
+    }
+}
+
+/// How key servers renew their KEK.
+impl Case<'_> {
+    /// What holds at the end, and since when.
+    pub(super) fn behavior_at_end(&self, group: usize) -> Option<(Behavior, Timestamp)> {
+        let config = self.scenario.groups.get(group)?;
+        let mut now = (config.server, self.scenario.start);
+        let mut events: Vec<_> = self
+            .scenario
+            .events
+            .iter()
+            .filter(|event| event.group as usize == group + 1)
+            .collect();
+        events.sort_by_key(|event| event.at);
+        for event in events {
+            let at = self.scenario.start.after(event.at);
+            if event.action == Action::UpgradeServers && at <= self.end && now.0 != Behavior::New {
+                now = (Behavior::New, at);
+            }
+        }
+        Some(now)
+    }
+
+    /// How many times a KEK and the one after it were seen being delivered, from a time on.
+    pub(super) fn kek_cycles_seen(&self, group: usize, since: Timestamp) -> usize {
+        let Some(side) = self.main_side(group) else {
+            return 0;
+        };
+        let of: Vec<&KekEntry> = self.journal.keks.iter().filter(|kek| kek.side == side).collect();
+        let seen = |kek: &KekEntry| kek.push.is_some_and(|push| self.is_push_seen(push));
+        of.windows(2)
+            .filter(|pair| match pair {
+                [one, two] => {
+                    one.made >= since
+                        && seen(one)
+                        && seen(two)
+                        && self.is_kek_confirmed(two)
+                        && !self.witness.is_blind(one.made, two.made)
+                }
+                _ => false,
+            })
+            .count()
+    }
+
+    /// Untold, an interval between KEKs fits the lifetime of one behaviour only: a round interval is that of a legacy key
+    /// server, one that a lead makes round is that of a new one; members that register twice per KEK show a legacy one.
+    pub(super) fn is_behavior_decidable(&self, group: usize) -> bool {
+        let Some(config) = self.scenario.groups.get(group) else {
+            return false;
+        };
+        if config.protocol == Protocol::GIkev2 {
+            return false;
+        }
+        let doubles = self
+            .happened_in(group)
+            .filter(|one| one.kind == Kind::DoubleReregistration)
+            .count();
+        let Some((behavior, _)) = self.behavior_at_end(group) else {
+            return false;
+        };
+        match behavior {
+            Behavior::Legacy => is_round(config.kek_lifetime) || doubles > 2,
+            Behavior::New => {
+                is_round(config.kek_lifetime) && !self.kek_period(group, self.end).is_some_and(is_round)
+            }
+        }
+    }
+
+    /// Whether a KEK outlived its end lately.
+    pub(super) fn is_kek_late_at_end(&self, group: usize) -> bool {
+        self.happened_in(group).any(super::case::is_late_kek)
+    }
+
+    pub(super) fn is_split_at_end(&self, group: usize) -> bool {
+        let last = self
+            .happened_in(group)
+            .filter(|one| matches!(one.kind, Kind::Split | Kind::Merged))
+            .last();
+        last.is_some_and(|one| one.kind == Kind::Split)
+    }
+
+    /// Whether something disturbed the cycles since a time: a forced KEK, an outage, a split.
+    pub(super) fn has_trouble(&self, group: usize, since: Timestamp) -> bool {
+        let disturbs = |one: &Happened| {
+            one.at >= since
+                && matches!(
+                    one.kind,
+                    Kind::Failover { .. }
+                        | Kind::Merged
+                        | Kind::Rekey { forced: true, .. }
+                        | Kind::ServerDown
+                        | Kind::Split
+                )
+        };
+        self.happened_in(group).any(disturbs)
+    }
+}
+
+/// A time that people would configure: whole minutes up to an hour, then whole quarters of an hour.
+fn is_round(time: Duration) -> bool {
+    let unit = if time < Duration::from_hours(1) { 60 } else { 900 };
+    let rest = time.as_secs() % unit;
+    rest <= 2 || unit - rest <= 2
+}
+
+const SLACK: Duration = Duration::from_secs(10);

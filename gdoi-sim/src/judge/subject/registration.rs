@@ -1,0 +1,467 @@
+//! Registrations: that they begin, how they end, why they were needed, and how many at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gdoi_core::Timestamp;
+use gdoi_core::transition::{ReRegistrationReason as Said, Severity, What};
+
+use super::{Told, claim, fact};
+use crate::journal::{AttemptEnd, AttemptEntry};
+use crate::judge::case::{AttemptSeen, Case, SILENCE};
+use crate::judge::rule::{Known, Rule};
+use crate::judge::tally::{Claim, Fact, Score, Subject, Sure};
+use crate::scenario::Direction;
+use crate::truth::{Kind, Reason};
+
+pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
+    started(case, score);
+    completed(case, score);
+    failed(case, score);
+    re_registration(case, score);
+    reasons(case, score);
+    double(case, score);
+    bursts(case, score);
+}
+
+const fn subject(name: &'static str, severity: Severity) -> Subject {
+    Subject {
+        name,
+        severity,
+        needs_certainty: false,
+    }
+}
+
+fn attempts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a AttemptEntry, &'a AttemptSeen)> {
+    case.journal.attempts.iter().zip(&case.witness.attempts)
+}
+
+fn started(case: &Case<'_>, score: &mut Score) {
+    let facts = attempts(case).filter_map(|(entry, seen)| {
+        let at = seen.first?;
+        let known = Known::unless(
+            Rule::Seen,
+            &[(seen.first_request.is_none_or(|first| first != at), Rule::HalfSeen)],
+        );
+        Some(fact(case.member(entry.member), at, SOON, known))
+    });
+    let claims = case.claims("registration_started", |one| case.member_key(one.member));
+    score.judge(
+        case.told,
+        subject("registration_started", Severity::Info),
+        facts.collect(),
+        claims,
+    );
+}
+
+/// The last answer says so, when its question was seen too.
+fn completed(case: &Case<'_>, score: &mut Score) {
+    let facts = attempts(case).filter_map(|(entry, seen)| {
+        let completed = entry.end.is_some_and(|(_, end)| end == AttemptEnd::Completed);
+        let at = match (seen.final_answer, completed) {
+            (Some(at), _) => at,
+            (None, true) => entry.end.map(|(at, _)| at)?,
+            (None, false) => return None,
+        };
+        let known = completion(case, entry, seen);
+        Some(fact(case.member(entry.member), at, LATE_ANSWER, known))
+    });
+    let claims = case.claims("registration_completed", |one| case.member_key(one.member));
+    score.judge(
+        case.told,
+        subject("registration_completed", Severity::Info),
+        facts.collect(),
+        claims,
+    );
+}
+
+fn completion(case: &Case<'_>, entry: &AttemptEntry, seen: &AttemptSeen) -> Known {
+    let ended = entry.end.map_or(entry.began, |(at, _)| at);
+    let completed = entry.end.is_some_and(|(_, end)| end == AttemptEnd::Completed);
+    Known::unless(
+        Rule::SeenWhole,
+        &[
+            (!completed, Rule::LostLater),
+            (seen.final_answer.is_none(), Rule::NotSeen),
+            (case.witness.is_blind(entry.began, ended), Rule::NotWatching),
+            (
+                case.scenario.vantage.direction != Direction::Both
+                    || case.misses_some()
+                    || seen.first_request.is_none(),
+                Rule::HalfSeen,
+            ),
+        ],
+    )
+}
+
+/// A member that gave up, or that lost power half way.
+fn failed(case: &Case<'_>, score: &mut Score) {
+    let facts = attempts(case).filter_map(|(entry, seen)| {
+        let first = seen.first?;
+        let (ended, end) = entry.end?;
+        let gave_up = match end {
+            AttemptEnd::Completed => return None,
+            AttemptEnd::Failed => true,
+            AttemptEnd::Abandoned => false,
+        };
+        let known = Known::unless(
+            Rule::SeenWhole,
+            &[
+                (!gave_up, Rule::TwoCauses),
+                (seen.final_answer.is_some(), Rule::LostLater),
+                (seen.first_request.is_none(), Rule::HalfSeen),
+                (
+                    case.witness.is_blind(first, ended.after(SILENCE)),
+                    Rule::NotWatching,
+                ),
+                (!case.sees_both_ways(entry.member, first, ended), Rule::HalfSeen),
+                (case.ends_before(ended.after(SILENCE)), Rule::EndOfTime),
+            ],
+        );
+        Some(Fact {
+            from: first,
+            until: ended.after(SILENCE),
+            ..fact(case.member(entry.member), ended, SILENCE, known)
+        })
+    });
+    let claims = case.said.iter().filter_map(|one| match &one.what {
+        What::RegistrationFailed(end) => Some(Claim {
+            sure: Sure::of(end.certainty),
+            doubtful: !case.scenario.vantage.is_whole()
+                || case.witness.is_blind(one.at.before(SILENCE * 2), one.at),
+            ..claim(case.member_key(one.member), one.at)
+        }),
+        _ => None,
+    });
+    score.judge(
+        case.told,
+        subject("registration_failed", Severity::Warning),
+        facts.collect(),
+        claims.collect(),
+    );
+}
+
+/// Registrations of members that had been there before, with whether that was seen.
+fn repeated(case: &Case<'_>) -> Vec<(AttemptEntry, AttemptSeen, Timestamp, Known)> {
+    // By address and group: when it first was known there; by address likewise.
+    let mut known_in: BTreeMap<(String, usize), Timestamp> = BTreeMap::new();
+    let mut known_at: BTreeMap<String, Timestamp> = BTreeMap::new();
+    let mut truly: BTreeSet<(String, usize)> = BTreeSet::new();
+    for push in &case.witness.pushes {
+        for (member, times) in &push.to {
+            let (Some(member), Some(first)) = (member, times.first()) else {
+                continue;
+            };
+            let Some(entry) = case.journal.members.get(*member) else {
+                continue;
+            };
+            let at = known_in
+                .entry((case.member(*member), entry.group))
+                .or_insert(*first);
+            *at = (*at).min(*first);
+            let at = known_at.entry(case.member(*member)).or_insert(*first);
+            *at = (*at).min(*first);
+        }
+    }
+    let mut ordered: Vec<(&AttemptEntry, &AttemptSeen)> = attempts(case)
+        .filter(|(entry, _)| entry.end.is_some_and(|(_, end)| end == AttemptEnd::Completed))
+        .collect();
+    ordered.sort_by_key(|(entry, _)| entry.end.map(|(at, _)| at));
+    let mut repeated = Vec::new();
+    for (entry, seen) in ordered {
+        let Some(member) = case.journal.members.get(entry.member) else {
+            continue;
+        };
+        let (name, Some((ended, _))) = (case.member(entry.member), entry.end) else {
+            continue;
+        };
+        let key = (name.clone(), member.group);
+        let before = !truly.insert(key.clone());
+        let at = seen.final_answer.unwrap_or(ended);
+        let seen_before = known_in.get(&key).is_some_and(|first| *first < at);
+        let address_before = known_at.get(&name).is_some_and(|first| *first < at);
+        if before || address_before {
+            let known = match completion(case, entry, seen) {
+                Known::Open(rule) => Known::Open(rule),
+                Known::Must(_) => Known::unless(
+                    Rule::SeenWhole,
+                    &[
+                        (!before, Rule::SameAddress),
+                        (case.groups_of(entry.member).len() > 1, Rule::SameAddress),
+                        (!seen_before, Rule::NotSeen),
+                    ],
+                ),
+            };
+            repeated.push((*entry, *seen, at, known));
+        }
+        if seen.final_answer.is_some() {
+            known_in.entry(key).or_insert(at);
+            known_at.entry(name).or_insert(at);
+        }
+    }
+    repeated
+}
+
+fn re_registration(case: &Case<'_>, score: &mut Score) {
+    let facts = repeated(case)
+        .into_iter()
+        .map(|(entry, _, at, known)| fact(case.member(entry.member), at, SILENCE, known));
+    let claims = case.claims("re_registration", |one| case.member_key(one.member));
+    score.judge(
+        case.told,
+        subject("re_registration", Severity::Info),
+        facts.collect(),
+        claims,
+    );
+}
+
+/// Why members registered again: a word that is not the reason is wrong; to withhold it is wrong only where it can be
+/// known.
+fn reasons(case: &Case<'_>, score: &mut Score) {
+    let mut facts = Vec::new();
+    for (entry, _, at, known) in repeated(case) {
+        let right = right_reasons(case, &entry);
+        let known = match known {
+            Known::Must(_) => Known::unless(
+                Rule::LifetimeKnown,
+                &[
+                    (case.told != Told::All, Rule::NotLearned),
+                    (entry.reason == Reason::Boot && right.len() > 1, Rule::TwoCauses),
+                    (
+                        case.witness
+                            .is_blind(entry.began.before(case.longest_life(entry.member)), at),
+                        Rule::NotWatching,
+                    ),
+                ],
+            ),
+            Known::Open(rule) => Known::Open(rule),
+        };
+        facts.push((case.member(entry.member), at, right, known));
+    }
+    let mut truth: Vec<Fact> = Vec::new();
+    let mut claims: Vec<Claim> = Vec::new();
+    let mut unpaired = facts;
+    for one in case.said {
+        let What::ReRegistration(again) = &one.what else {
+            continue;
+        };
+        let key = case.member_key(one.member);
+        let near = unpaired
+            .iter()
+            .position(|(member, at, ..)| *member == key && one.at.since(*at) + at.since(one.at) <= SILENCE);
+        let Some((member, at, right, known)) = near.map(|at| unpaired.swap_remove(at)) else {
+            continue;
+        };
+        let word = again.reason.name();
+        let withheld = again.reason == Said::Unknown;
+        let names: Vec<&str> = right.iter().map(|reason| reason.name()).collect();
+        let wanted = format!("{member} {}", names.join("|"));
+        if withheld {
+            truth.push(fact(wanted, at, SILENCE, known));
+        } else if right.contains(&again.reason) {
+            truth.push(fact(wanted.clone(), at, SILENCE, known));
+            claims.push(claim(wanted, one.at));
+        } else {
+            truth.push(fact(wanted, at, SILENCE, known));
+            claims.push(claim(format!("{member} {word}"), one.at));
+        }
+    }
+    score.judge(
+        case.told,
+        subject("re_registration reason", Severity::Info),
+        truth,
+        claims,
+    );
+}
+
+/// Every word that is right for why a member registered.
+fn right_reasons(case: &Case<'_>, entry: &AttemptEntry) -> BTreeSet<Said> {
+    let mut right = BTreeSet::new();
+    match entry.reason {
+        Reason::Boot => right.extend([Said::Reload]),
+        Reason::Kek => right.extend([Said::KekExpiry, Said::TekOrKekExpiry]),
+        Reason::Tek => right.extend([Said::TekExpiry, Said::TekOrKekExpiry]),
+        Reason::Forced => right.extend([Said::Forced]),
+    }
+    // A rekey that it was sent since it last had keys and did not take.
+    let long = case.longest_life(entry.member);
+    let missed = case.rekeys().any(|(_, push)| {
+        push.recipients.contains(&entry.member)
+            && !push.taken.contains(&entry.member)
+            && push.at <= entry.began
+            && entry.began.since(push.at) <= long
+    });
+    if missed {
+        right.insert(Said::MissedRekey);
+    }
+    let group = case.journal.members.get(entry.member).map(|member| member.group);
+    let forced = case.rekeys().any(|(_, push)| {
+        push.forced
+            && Some(push.group) == group
+            && push.at <= entry.began
+            && entry.began.since(push.at) <= long
+    });
+    if forced {
+        right.insert(Said::Forced);
+    }
+    if entry.reason == Reason::Boot {
+        // A start that happens to fall where a key's end would have made it register anyway.
+        let ends = case
+            .journal
+            .teks
+            .iter()
+            .map(|tek| (tek.group, tek.expiry(), Said::TekExpiry));
+        let keks = case
+            .journal
+            .keks
+            .iter()
+            .map(|kek| (kek.group, kek.expiry(), Said::KekExpiry));
+        for (of, at, word) in ends.chain(keks) {
+            let near = entry.began.since(at) + at.since(entry.began) <= long / 20 + SILENCE;
+            if Some(of) == group && near {
+                right.extend([word, Said::TekOrKekExpiry]);
+            }
+        }
+    }
+    right
+}
+
+/// Twice per KEK: before it expires, and after.
+fn double(case: &Case<'_>, score: &mut Score) {
+    let mut facts = Vec::new();
+    for group in 0..case.scenario.groups.len() {
+        for one in case
+            .happened_in(group)
+            .filter(|one| one.kind == Kind::DoubleReregistration)
+        {
+            let life = case.kek_lifetime_at(group, one.at);
+            let from = one.at.before(life * 2);
+            let near = one
+                .member
+                .and_then(|address| case.number_of(address, group))
+                .is_some_and(|member| case.sees_both_ways(member, from, one.at));
+            let known = Known::unless(
+                Rule::LifetimeKnown,
+                &[
+                    (!near, Rule::HalfSeen),
+                    (
+                        !case.kek_start_is_seen(group, one.at.before(life)),
+                        Rule::BeginningNotSeen,
+                    ),
+                    (!case.kek_lifetime_is_known(group, one.at), Rule::NotLearned),
+                    (case.ends_before(one.at.after(SILENCE)), Rule::EndOfTime),
+                ],
+            );
+            facts.push(fact(case.member_key(one.member), one.at, SILENCE, known));
+        }
+    }
+    let claims = case.claims("double_reregistration", |one| case.member_key(one.member));
+    score.judge(
+        case.told,
+        subject("double_reregistration", Severity::Warning),
+        facts,
+        claims,
+    );
+}
+
+/// Ten different members of a group that begin to register within a minute. It is over when for a minute no minute had
+/// half as many beginnings.
+fn bursts(case: &Case<'_>, score: &mut Score) {
+    let mut starts: BTreeMap<usize, Vec<(Timestamp, String)>> = BTreeMap::new();
+    for (entry, seen) in attempts(case) {
+        let group = case.journal.members.get(entry.member).map(|member| member.group);
+        if let (Some(group), Some(at)) = (group, seen.first) {
+            starts
+                .entry(group)
+                .or_default()
+                .push((at, case.member(entry.member)));
+        }
+    }
+    let mut facts = Vec::new();
+    for (group, starts) in &mut starts {
+        starts.sort();
+        let shared = (0..case.journal.members.len()).any(|member| {
+            let groups = case.groups_of(member);
+            groups.contains(group) && groups.len() > 1
+        });
+        for at in began(starts) {
+            let known = Known::unless(
+                Rule::Seen,
+                &[
+                    (case.is_pull_only(*group), Rule::TwoCauses),
+                    (shared, Rule::SameAddress),
+                    (case.misses_some(), Rule::HalfSeen),
+                    // Nothing tells the group before its first rekey.
+                    (
+                        case.told == Told::Nothing && !case.has_seen_rekey(*group, at),
+                        Rule::NotLearned,
+                    ),
+                ],
+            );
+            facts.push(fact(case.group_name(*group), at, BURST_WITHIN, known));
+        }
+    }
+    let claims = case.said.iter().filter_map(|one| {
+        let What::RegistrationBurstStarted(_) = one.what else {
+            return None;
+        };
+        let unattributed = one
+            .group
+            .as_deref()
+            .is_none_or(|name| name == gdoi_core::snapshot::UNATTRIBUTED);
+        let key = if unattributed {
+            // Any group's, that has one now.
+            facts
+                .iter()
+                .find(|fact| (fact.from..=fact.until).contains(&one.at))
+                .map_or_else(|| "no group".to_owned(), |fact| fact.key.clone())
+        } else {
+            case.group_key(one.group.as_ref())
+        };
+        Some(claim(key, one.at))
+    });
+    let claims: Vec<Claim> = claims.collect();
+    score.judge(
+        case.told,
+        subject("registration_burst", Severity::Warning),
+        facts,
+        claims,
+    );
+}
+
+/// When the bursts among these beginnings began.
+fn began(starts: &[(Timestamp, String)]) -> BTreeSet<Timestamp> {
+    let mut begun = BTreeSet::new();
+    let mut busy_until: Option<Timestamp> = None;
+    let mut from = 0;
+    for (index, (now, _)) in starts.iter().enumerate() {
+        let minute = |from: usize| starts.get(from..=index).unwrap_or_default();
+        while minute(from)
+            .first()
+            .is_some_and(|(at, _)| now.since(*at) >= MINUTE)
+        {
+            from += 1;
+        }
+        let within = minute(from);
+        let over = busy_until.is_none_or(|until| now.since(until) >= MINUTE);
+        if over {
+            busy_until = None;
+            let members: BTreeSet<&str> = within.iter().map(|(_, member)| member.as_str()).collect();
+            if members.len() < BURST {
+                continue;
+            }
+            begun.insert(*now);
+        }
+        // The minute stays busy until the fifth beginning from the end leaves it.
+        let fifth = within.len().checked_sub(BURST / 2).and_then(|at| within.get(at));
+        busy_until = fifth.map(|(at, _)| at.after(MINUTE)).max(busy_until);
+    }
+    begun
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+const BURST: usize = 10;
+const BURST_WITHIN: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_secs(5);
+/// The last answer may come again, when it was lost once.
+const LATE_ANSWER: Duration = Duration::from_mins(1);
