@@ -1,6 +1,6 @@
 //! Days that happened, as a real Prometheus knows them: scraped, recorded, and with the alerts that fired.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use gdoi_lab::prometheus::{Prometheus, Series};
 use gdoi_sim::scenario::{self, Scenario};
 use tempfile::TempDir;
 
+use super::super::expression::Names;
 use super::super::rules::{self, Rule};
 
 /// Days, and a Prometheus that knows them.
@@ -55,7 +56,6 @@ impl Days {
         days.span = days.scrape();
         days.serve();
         days.record();
-        days.serve();
         days
     }
 
@@ -133,19 +133,33 @@ impl Days {
         (from, until)
     }
 
-    /// Writes what recording rules say, as Prometheus would have.
-    fn record(&self) {
-        let mut blocks = self.blocks();
-        for rule in rules::all() {
-            let Some(name) = rule.record else { continue };
-            for one in self.ask(&rule.expr, STEP) {
-                let labels = written(&one.labels);
-                for (at, value) in one.points {
-                    add(&mut blocks, &name, &labels, at, value);
+    /// Writes what recording rules say, as Prometheus would have: first what rests on nothing recorded, then what rests on
+    /// that.
+    fn record(&mut self) {
+        let mut waiting: Vec<Rule> = rules::all();
+        waiting.retain(|rule| rule.record.is_some());
+        while !waiting.is_empty() {
+            let names: BTreeSet<String> = waiting.iter().filter_map(|rule| rule.record.clone()).collect();
+            let waits = |rule: &Rule| {
+                let series = Names::of(&rule.expr).series;
+                series.iter().any(|(name, _)| names.contains(name))
+            };
+            let (later, now): (Vec<Rule>, Vec<Rule>) = waiting.into_iter().partition(waits);
+            assert!(!now.is_empty(), "rules wait for each other: {names:?}");
+            let mut blocks = self.blocks();
+            for rule in now {
+                let name = rule.record.unwrap();
+                for one in self.ask(&rule.expr, STEP) {
+                    let labels = written(&one.labels);
+                    for (at, value) in one.points {
+                        add(&mut blocks, &name, &labels, at, value);
+                    }
                 }
             }
+            blocks.import(&self.data()).unwrap();
+            self.serve();
+            waiting = later;
         }
-        blocks.import(&self.data()).unwrap();
     }
 
     /// Starts Prometheus anew: it finds the blocks that were made since.
