@@ -14,6 +14,7 @@
 //! assert!(matches!(packet.body, Body::Isakmp { octets: 92, .. }));
 //! ```
 
+mod carrier;
 mod ethernet;
 mod generator;
 mod ip;
@@ -24,6 +25,7 @@ mod transport;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+pub use carrier::{Carrier, Content, Framing};
 pub use ethernet::{Ethernet, Tag};
 pub use generator::Generator;
 pub use ip::{Extension, Ipv4, Ipv6};

@@ -83,9 +83,9 @@ pub fn dissect_l3<O: Octets>(octets: &O, carried: &L3Offset) -> L3 {
         offset,
     } = *carried;
     let network = if ethertype == ETHERTYPE_IPV4 {
-        network::ipv4(octets, offset)
+        network::ipv4::<_, false>(octets, offset)
     } else {
-        network::ipv6(octets, offset)
+        network::ipv6::<_, false>(octets, offset)
     };
     match network {
         L3::Ip(ip) => L3::Ip(Ip { vlan, ..ip }),

@@ -30,6 +30,7 @@ pub mod craft;
 pub mod exchange;
 mod frame;
 pub mod isakmp;
+pub mod layers;
 mod network;
 mod octets;
 mod packet;

@@ -7,6 +7,7 @@
 //! 16 destination   20 options
 //! ```
 
+use crate::layers::Layer;
 use crate::octets::Octets;
 use crate::packet::{Ah, Fragment, ParseError, Vlan, mapped};
 
@@ -29,6 +30,27 @@ pub struct Ip {
     pub(crate) ah: Option<Ah>,
 }
 
+impl Ip {
+    /// A packet of a protocol that is none of ours and carries nothing.
+    const fn uncarried(protocol: u8) -> Self {
+        Self {
+            vlan: Vlan {
+                depth: 0,
+                tci: [0; 2],
+            },
+            source: [0; 16],
+            destination: [0; 16],
+            version: 0,
+            octets: 0,
+            protocol,
+            offset: 0,
+            end: 0,
+            fragment: Fragment::Whole,
+            ah: None,
+        }
+    }
+}
+
 /// What the network layer found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum L3 {
@@ -41,8 +63,11 @@ pub enum L3 {
 }
 
 /// Reads IPv4 at `offset`.
+///
+/// With `ANY` every protocol is handed on, of those that are none of ours and carry nothing no more than the number; and
+/// a total length of 0, which segmentation offload leaves, is that of the frame.
 #[inline(always)]
-pub(crate) fn ipv4<O: Octets>(octets: &O, offset: usize) -> L3 {
+pub(crate) fn ipv4<O: Octets, const ANY: bool>(octets: &O, offset: usize) -> L3 {
     let Some(h) = octets.array::<IPV4_OCTETS>(offset) else {
         return L3::Error(ParseError::Ipv4Truncated);
     };
@@ -75,10 +100,17 @@ pub(crate) fn ipv4<O: Octets>(octets: &O, offset: usize) -> L3 {
     if header < IPV4_OCTETS {
         return L3::Error(ParseError::Ipv4HeaderLength);
     }
-    if !matches!(protocol, UDP | ESP | AH) {
-        return L3::Other;
+    if !is_wanted::<ANY>(protocol) {
+        return if ANY {
+            L3::Ip(Ip::uncarried(protocol))
+        } else {
+            L3::Other
+        };
     }
-    let total = usize::from(u16::from_be_bytes([l0, l1]));
+    let mut total = usize::from(u16::from_be_bytes([l0, l1]));
+    if ANY && total == 0 {
+        total = octets.wire_length() - offset;
+    }
     if total < header {
         return L3::Error(ParseError::Ipv4HeaderLength);
     }
@@ -108,22 +140,29 @@ pub(crate) fn ipv4<O: Octets>(octets: &O, offset: usize) -> L3 {
     }
 }
 
-/// Reads IPv6 at `offset` and follows its extension headers (RFC 8200 §4).
+/// Reads IPv6 at `offset` and follows its extension headers (RFC 8200 §4). With `ANY` as [`ipv4`] does.
 #[inline(always)]
-pub(crate) fn ipv6<O: Octets>(octets: &O, offset: usize) -> L3 {
+pub(crate) fn ipv6<O: Octets, const ANY: bool>(octets: &O, offset: usize) -> L3 {
     let Some([version, _, _, _, l0, l1, next, _]) = octets.array::<8>(offset) else {
         return L3::Error(ParseError::Ipv6Truncated);
     };
     if version >> 4 != 6 {
         return L3::Error(ParseError::IpVersion);
     }
-    if !is_followed(next) && !matches!(next, UDP | ESP | AH) {
-        return L3::Other;
+    if !is_followed(next) && !is_wanted::<ANY>(next) {
+        return if ANY {
+            L3::Ip(Ip::uncarried(next))
+        } else {
+            L3::Other
+        };
     }
     let (Some(source), Some(destination)) = (octets.array(offset + 8), octets.array(offset + 24)) else {
         return L3::Error(ParseError::Ipv6Truncated);
     };
-    let payload = usize::from(u16::from_be_bytes([l0, l1]));
+    let mut payload = usize::from(u16::from_be_bytes([l0, l1]));
+    if ANY && payload == 0 {
+        payload = octets.wire_length().saturating_sub(offset + IPV6_OCTETS);
+    }
     let mut ip = Ip {
         vlan: Vlan::default(),
         source,
@@ -152,7 +191,7 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, offset: usize) -> L3 {
                 Ok(Fragment::Whole) => {}
                 Ok(Fragment::First) => ip.fragment = Fragment::First,
                 // The header of a later fragment names the protocol of the whole packet (RFC 8200 §4.5).
-                Err(error) if matches!(next, UDP | ESP | AH) || is_followed(next) => {
+                Err(error) if is_wanted::<ANY>(next) || is_followed(next) => {
                     return L3::Error(error);
                 }
                 Err(_) => return L3::Other,
@@ -166,8 +205,12 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, offset: usize) -> L3 {
     if is_followed(ip.protocol) || ip.offset - offset > MAX_HEADER_OCTETS {
         return L3::Error(ParseError::Ipv6HeaderDepth);
     }
-    if !matches!(ip.protocol, UDP | ESP | AH) {
-        return L3::Other;
+    if !is_wanted::<ANY>(ip.protocol) {
+        return if ANY {
+            L3::Ip(Ip::uncarried(ip.protocol))
+        } else {
+            L3::Other
+        };
     }
     if payload == 0 || ip.end > octets.wire_length() || ip.offset > ip.end {
         return L3::Error(ParseError::Ipv6PayloadLength);
@@ -181,7 +224,7 @@ pub(crate) fn ipv6<O: Octets>(octets: &O, offset: usize) -> L3 {
 
 /// Steps over one AH to what it protects (RFC 4302 §2): its length field counts words beyond two.
 #[inline(always)]
-fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> L3 {
+pub(crate) fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> L3 {
     if ip.offset + AH_OCTETS > ip.end {
         return L3::Error(ParseError::AhTruncated);
     }
@@ -200,6 +243,12 @@ fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> L3 {
         ip.protocol = next;
     }
     L3::Ip(ip)
+}
+
+/// Whether a protocol may be ours, or with `ANY` may carry ours.
+#[inline(always)]
+const fn is_wanted<const ANY: bool>(protocol: u8) -> bool {
+    matches!(protocol, UDP | ESP | AH) || ANY && Layer::of_protocol(protocol).is_some()
 }
 
 #[inline(always)]

@@ -1,11 +1,12 @@
 //! A glance at a frame: what nearly all frames are, told without following their headers.
 //!
 //! It knows IPv4 without options and IPv6 without extension headers behind at most one VLAN tag, whole packets, and
-//! says of them what [`dissect`](crate::dissect) says: not ours, or ESP. Whatever it is not sure of it leaves to the
+//! says of them what [`unwrap`](crate::layers::unwrap) says: not ours, or ESP. Whatever it is not sure of it leaves to the
 //! dissector. It makes no [`Packet`](crate::Packet), which is most of what a dissection costs.
 
 use crate::frame::{ETHERNET_OCTETS, ETHERTYPE_IPV4, ETHERTYPE_IPV6, TAG_OCTETS, is_tag};
-use crate::network::{AH, ESP, IPV4_OCTETS, IPV6_OCTETS, UDP, is_followed};
+use crate::layers::{self, Layer};
+use crate::network::{ESP, IPV4_OCTETS, IPV6_OCTETS, UDP, is_followed};
 use crate::octets::Octets;
 use crate::packet::{Esp, Ports, mapped};
 use crate::transport::{ESP_OCTETS, MARKER_OCTETS, UDP_OCTETS};
@@ -24,7 +25,7 @@ pub enum QuickClass {
     },
     /// Not ours.
     Other,
-    /// Anything: ask [`dissect`](crate::dissect).
+    /// Anything: ask [`unwrap`](crate::layers::unwrap).
     Unsure,
 }
 
@@ -61,8 +62,8 @@ fn network<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, offset: usize) 
     match ethertype {
         ETHERTYPE_IPV4 => ipv4(octets, ports, offset),
         ETHERTYPE_IPV6 => ipv6(octets, ports, offset),
-        another_tag if is_tag(another_tag) => QuickClass::Unsure,
-        _ => QuickClass::Other,
+        other if layers::is_harmless_ethertype(other) => QuickClass::Other,
+        _ => QuickClass::Unsure,
     }
 }
 
@@ -93,8 +94,8 @@ fn ipv4<O: Octets>(octets: &O, ports: &Ports, offset: usize) -> QuickClass {
     if vihl != VERSION_4_NO_OPTIONS {
         return QuickClass::Unsure;
     }
-    if !matches!(protocol, UDP | ESP | AH) {
-        return QuickClass::Other;
+    if !matches!(protocol, UDP | ESP) {
+        return uncounted(protocol);
     }
     let total = usize::from(u16::from_be_bytes([l0, l1]));
     let is_fragment = u16::from_be_bytes([f0, f1]) & 0x3fff != 0;
@@ -113,8 +114,8 @@ fn ipv6<O: Octets>(octets: &O, ports: &Ports, offset: usize) -> QuickClass {
     if version >> 4 != 6 || is_followed(next) {
         return QuickClass::Unsure;
     }
-    if !matches!(next, UDP | ESP | AH) {
-        return QuickClass::Other;
+    if !matches!(next, UDP | ESP) {
+        return uncounted(next);
     }
     let payload = usize::from(u16::from_be_bytes([l0, l1]));
     let whole = IPV6_OCTETS + payload;
@@ -125,6 +126,16 @@ fn ipv6<O: Octets>(octets: &O, ports: &Ports, offset: usize) -> QuickClass {
         return QuickClass::Unsure;
     }
     transport(octets, ports, next, offset + IPV6_OCTETS, payload).from(source, whole)
+}
+
+/// A protocol that is neither UDP nor ESP.
+#[inline(always)]
+const fn uncounted(protocol: u8) -> QuickClass {
+    if protocol == TCP || layers::is_harmless(protocol) {
+        QuickClass::Other
+    } else {
+        QuickClass::Unsure
+    }
 }
 
 /// What a whole IP packet carries.
@@ -166,8 +177,8 @@ fn transport<O: Octets>(
             };
             let source = u16::from_be_bytes([s0, s1]);
             let destination = u16::from_be_bytes([d0, d1]);
+            let length = usize::from(u16::from_be_bytes([l0, l1]));
             if ports.is_nat_t(source, destination) {
-                let length = usize::from(u16::from_be_bytes([l0, l1]));
                 // Four zero octets are the non-ESP marker (RFC 3948 §2.2).
                 let is_marked = octets.array(offset + UDP_OCTETS) == Some([0; MARKER_OCTETS]);
                 return match length {
@@ -177,7 +188,10 @@ fn transport<O: Octets>(
                     _ => QuickBody::Unsure,
                 };
             }
-            if ports.is_isakmp(source, destination) {
+            if ports.is_isakmp(source, destination)
+                || Layer::of_ports(source, destination).is_some()
+                || layers::may_be_isakmp(octets, offset + UDP_OCTETS, length)
+            {
                 QuickBody::Unsure
             } else {
                 QuickBody::Other
@@ -199,5 +213,7 @@ fn esp<O: Octets>(octets: &O, offset: usize, in_udp: bool) -> QuickBody {
     }
 }
 
+/// Most packets are of it.
+const TCP: u8 = 6;
 const VERSION_4_NO_OPTIONS: u8 = 0x45;
 const SHORTEST_ESP_IN_UDP: usize = UDP_OCTETS + ESP_OCTETS;

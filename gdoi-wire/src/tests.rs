@@ -4,6 +4,7 @@ mod exchange;
 mod fields;
 mod generator;
 mod isakmp;
+mod layers;
 mod parse_errors;
 mod prefixes;
 mod quick_class;

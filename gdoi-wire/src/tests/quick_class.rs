@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::vec::Vec;
 
 use crate::craft::{self, Ethernet, Generator, Random, Tag};
-use crate::{Body, Capture, Dissected, Fragment, Ports, QuickClass, dissect, quick_class};
+use crate::layers::{Found, LinkType, unwrap};
+use crate::{Body, Capture, Fragment, Ports, QuickClass, quick_class};
 
 /// Frames of each answer.
 #[derive(Debug, Default)]
@@ -18,14 +19,14 @@ impl Answers {
     /// Glances at a frame of which `wire` octets were sent, and compares.
     fn check(&mut self, kept: &[u8], wire: usize) {
         let capture = Capture::cut(kept, wire);
-        let full = dissect(&capture, &Ports::DEFAULT);
+        let full = unwrap(&capture, &Ports::DEFAULT, LinkType::ETHERNET).found;
         match quick_class(&capture, &Ports::DEFAULT) {
             QuickClass::Esp {
                 esp,
                 source,
                 ip_octets,
             } => {
-                let Dissected::Packet(packet) = full else {
+                let Found::Packet(packet) = full else {
                     panic!("ESP at a quick_class, {full:?}: {wire} octets, {kept:02x?}");
                 };
                 let seen = (packet.body, packet.source, packet.ip_octets);
@@ -34,7 +35,7 @@ impl Answers {
                 self.esp += 1;
             }
             QuickClass::Other => {
-                assert_eq!(full, Dissected::Other, "{wire} octets, {kept:02x?}");
+                assert_eq!(full, Found::Other, "{wire} octets, {kept:02x?}");
                 self.other += 1;
             }
             QuickClass::Unsure => self.unsure += 1,
