@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use gdoi_core::Timestamp;
-use gdoi_monitor::source::link::Link;
-use gdoi_monitor::source::pcap::Reader;
+use gdoi_monitor::source::link::LinkType;
+use gdoi_monitor::source::pcap::CaptureReader;
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +29,12 @@ pub struct Frames {
 impl Frames {
     /// Reads a capture.
     pub fn read(path: &Path) -> Result<Self> {
-        let mut reader = Reader::open(path)?;
+        let mut reader = CaptureReader::open(path)?;
         let mut read = Self::default();
         let mut first: Option<Timestamp> = None;
         while let Some(frame) = reader.next_frame()? {
             let first = *first.get_or_insert(frame.at);
-            if frame.link == Link::Ethernet && frame.kept.len() >= ETHERNET_OCTETS {
+            if frame.link == LinkType::Ethernet && frame.kept.len() >= ETHERNET_OCTETS {
                 read.frames.push(Frame {
                     at: frame.at.since(first),
                     octets: frame.kept.to_vec(),

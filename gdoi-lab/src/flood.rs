@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use gdoi_wire::Exchange;
 use gdoi_wire::craft::{self, ESP, Ethernet, Message, Random};
 
-pub use outcome::Outcome;
+pub use outcome::FloodOutcome;
 pub use trial::Trial;
 
 /// What a flood consists of.

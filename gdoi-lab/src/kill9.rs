@@ -26,7 +26,7 @@ pub struct Kill9 {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Kill9Outcome {
     /// Times that it was killed.
     pub kills: u32,
     /// Those of them in which the agent had just been asked to stop, and was keeping its state.
@@ -40,7 +40,7 @@ pub struct Outcome {
 impl Kill9 {
     /// Kills the agent again and again, in a namespace that the calling thread enters for good. It is an error when a state cannot be taken up,
     /// or a total falls.
-    pub fn run(&self) -> Result<Outcome> {
+    pub fn run(&self) -> Result<Kill9Outcome> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let _network = Network::enter()?;
         let traffic = Traffic {
@@ -57,15 +57,15 @@ impl Kill9 {
                 .unwrap_or_else(|_panic| Err(anyhow!("the sender panicked")));
             sent.and(outcome)
         })?;
-        Ok(Outcome {
+        Ok(Kill9Outcome {
             frames: traffic.frames.load(Ordering::Relaxed),
             ..outcome
         })
     }
 
-    fn kill_all(&self, folder: &Path, road: &Mutex<()>) -> Result<Outcome> {
+    fn kill_all(&self, folder: &Path, road: &Mutex<()>) -> Result<Kill9Outcome> {
         let mut random = Random::new(self.seed);
-        let mut outcome = Outcome::default();
+        let mut outcome = Kill9Outcome::default();
         // The first leaves a state, so that every other has one to lose.
         started(folder, road, 0)?.0.stop()?;
         let mut known = 0;
@@ -84,7 +84,7 @@ impl Kill9 {
         }
         let (agent, messages) = started(folder, road, known)?;
         agent.stop()?;
-        Ok(Outcome { messages, ..outcome })
+        Ok(Kill9Outcome { messages, ..outcome })
     }
 }
 
@@ -116,7 +116,7 @@ fn started(folder: &Path, road: &Mutex<()>, known: u64) -> Result<(Agent, u64)> 
     Ok((agent, messages))
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Kill9Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             kills,

@@ -17,7 +17,7 @@ use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
 use gdoi_lab::replay::Replay;
 use gdoi_lab::{Frames, Pace, fuzz_report, reliability, test_run};
-use gdoi_monitor::source::xdp::Settings;
+use gdoi_monitor::source::xdp::ProbeSettings;
 use gdoi_sim::scenario::{self, Scenario};
 use gdoi_wire::Class;
 
@@ -213,7 +213,7 @@ fn scenario_of(name: &str) -> Result<Scenario> {
 }
 
 fn tested(arguments: &Arguments) -> Result<String> {
-    let run = test_run(&Frames::read(&arguments.file)?, &Settings::default())?;
+    let run = test_run(&Frames::read(&arguments.file)?, &ProbeSettings::default())?;
     let mut text = String::new();
     for (class, count) in Class::ALL.iter().zip(run.counters.packets) {
         writeln!(text, "packets {} {count}", class.name())?;

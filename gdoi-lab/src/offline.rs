@@ -33,7 +33,7 @@ pub struct Offline {
 
 /// All of the result.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct OfflineReport {
     /// Frames of the capture.
     pub frames: u64,
     /// Octets of it.
@@ -63,7 +63,7 @@ pub struct Tshark {
 
 impl Offline {
     /// Makes the captures, measures and deletes them.
-    pub fn run(&self) -> Result<Report> {
+    pub fn run(&self) -> Result<OfflineReport> {
         let work = tempfile::tempdir_in(&self.folder).context("make a folder for the captures")?;
         let (large, small) = (work.path().join("large.pcap"), work.path().join("small.pcap"));
         let frames = make(&large, self.octets)?;
@@ -83,7 +83,7 @@ impl Offline {
                 loops.extend(looped.transpose()?);
             }
         }
-        Ok(Report {
+        Ok(OfflineReport {
             frames,
             octets: large.metadata().context("measure the capture")?.len(),
             cat: Usage::median(cats),
@@ -121,7 +121,7 @@ pub(crate) fn analyze(path: &Path) -> Result<Command> {
     Ok(command)
 }
 
-impl Report {
+impl OfflineReport {
     /// Processor time of `analyze` to that of `cat`.
     pub fn to_cat(&self) -> f64 {
         self.analyze.cpu / self.cat.cpu
@@ -138,7 +138,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for OfflineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             frames,

@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use gdoi_monitor::source::xdp::{Direction, Hook, Probe, Settings, SiteRoute, SpiCount};
+use gdoi_monitor::source::xdp::{Direction, Hook, Probe, ProbeSettings, SiteRoute, SpiCount};
 use gdoi_wire::record::{Counters, FIRST_SPI, KIND_SPI_OVERFLOW, KIND_SPI_SEEN, Record, bucket_of, slot_key};
 use gdoi_wire::{Body, Capture, Class, Dissected, Esp, Fragment, Octets as _, Packet};
 use nix::sched::sched_getcpu;
@@ -38,10 +38,10 @@ struct Cpu {
 impl Parity {
     /// Loads the program, with these sites and so many buckets in the table of each CPU.
     pub fn load(hook: Hook, sites: Vec<SiteRoute>, buckets: u32) -> Result<Self> {
-        let settings = Settings {
+        let settings = ProbeSettings {
             sites: sites.clone(),
             buckets,
-            ..Settings::default()
+            ..ProbeSettings::default()
         };
         Ok(Self {
             probe: Probe::load(&settings, Direction::Ingress)?,
@@ -115,7 +115,7 @@ impl Parity {
     fn expect(&mut self, frame: &[u8]) -> Result<Vec<(Record, Vec<u8>)>> {
         let capture = Capture::whole(frame);
         let octets = capture.wire_length() as u64;
-        let seen = gdoi_wire::dissect(&capture, &Settings::default().ports);
+        let seen = gdoi_wire::dissect(&capture, &ProbeSettings::default().ports);
         let class = match &seen {
             Dissected::Packet(packet) => packet.class(),
             Dissected::Error(_) | Dissected::Other => Class::Other,

@@ -26,7 +26,7 @@ pub struct Replay {
 
 /// What came of it.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct ReplayOutcome {
     /// Frames sent.
     pub sent: u64,
     /// Frames of the capture that Ethernet cannot carry.
@@ -41,7 +41,7 @@ impl Replay {
     /// Replays, in a namespace that the calling thread enters for good.
     ///
     /// Writes `metrics.prom`, `events.jsonl` and `summary.txt` to [`Self::out`].
-    pub fn run(&self) -> Result<Outcome> {
+    pub fn run(&self) -> Result<ReplayOutcome> {
         let frames = Frames::read(&self.file)?;
         fs::create_dir_all(&self.out).with_context(|| format!("make the folder {}", self.out.display()))?;
         let events = self.out.join("events.jsonl");
@@ -68,7 +68,7 @@ impl Replay {
         let status = agent.stop()?;
         anyhow::ensure!(status.success(), "the agent ended with {status}");
         save(&self.out, "metrics.prom", &page)?;
-        let outcome = Outcome {
+        let outcome = ReplayOutcome {
             sent,
             unfit: frames.unfit,
             took,
@@ -79,7 +79,7 @@ impl Replay {
     }
 }
 
-impl Outcome {
+impl ReplayOutcome {
     /// What came of it, for people.
     pub fn summary(&self, file: &Path) -> Result<String, fmt::Error> {
         let Self {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand};
 use gdoi_lab::endure::days::Days;
 use gdoi_lab::endure::soak::Soak;
-use gdoi_lab::flood::{Kind, Outcome, Trial};
+use gdoi_lab::flood::{FloodOutcome, Kind, Trial};
 use gdoi_lab::kill9::Kill9;
 use gdoi_lab::reliability;
 
@@ -120,7 +120,7 @@ fn killed(arguments: &Kill9Args) -> Result<String> {
 
 fn flooded(arguments: &FloodArgs) -> Result<String> {
     let FloodArgs { seconds, document } = arguments;
-    let mut text = format!("{}\n", Outcome::HEADING);
+    let mut text = format!("{}\n", FloodOutcome::HEADING);
     let each = Kind::ALL.into_iter().map(|kind| vec![kind]);
     for kinds in each.chain([Kind::ALL.to_vec()]) {
         let time = Duration::from_secs(*seconds);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use gdoi_monitor::source::xdp::{Direction, Hook, Probe, Settings};
+use gdoi_monitor::source::xdp::{Direction, Hook, Probe, ProbeSettings};
 use gdoi_wire::Exchange;
 use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
 
@@ -21,7 +21,7 @@ pub struct TestRun {
 }
 
 /// Runs every frame through the program once.
-pub fn test_run(frames: &Frames, settings: &Settings) -> Result<TestRun> {
+pub fn test_run(frames: &Frames, settings: &ProbeSettings) -> Result<TestRun> {
     let mut probe = Probe::load(settings, Direction::Ingress)?;
     let mut run = TestRun::default();
     for frame in &frames.frames {

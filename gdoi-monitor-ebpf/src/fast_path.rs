@@ -34,7 +34,7 @@ pub(crate) fn decide(ctx: &impl Hook) -> Next {
     if start + UNTAGGED + IPV4_READ > end {
         return Next::SlowPath;
     }
-    let frame = Frame::of(ctx);
+    let frame = FirstBuffer::of(ctx);
     let head = frame.head::<UNTAGGED>();
     if head.is_ipv4() {
         return frame.ipv4::<_, UNTAGGED>(ctx, counts, head);
@@ -94,7 +94,7 @@ impl Head {
 }
 
 #[derive(Clone, Copy)]
-struct Frame {
+struct FirstBuffer {
     start: usize,
     end: usize,
     /// Octets of the whole frame, if that is known.
@@ -103,7 +103,7 @@ struct Frame {
     stripped_vlan_len: usize,
 }
 
-impl Frame {
+impl FirstBuffer {
     #[inline(always)]
     fn of(ctx: &impl Hook) -> Self {
         let (start, end) = ctx.first_buffer();
@@ -230,7 +230,7 @@ impl Frame {
     }
 }
 
-/// What [`Frame::ipv4`] looks at in the second word of an IPv4 header: anything but "don't fragment" in the first 16
+/// What [`FirstBuffer::ipv4`] looks at in the second word of an IPv4 header: anything but "don't fragment" in the first 16
 /// bits is a fragment; the last eight are the protocol.
 const FRAGMENT_AND_PROTOCOL: u32 = u32::from_le_bytes([0x3f, 0xff, 0, 0xff]);
 

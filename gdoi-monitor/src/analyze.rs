@@ -19,7 +19,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::report::{Format, Report};
+use crate::report::{Report, ReportFormat};
 use analysis::Analysis;
 pub(crate) use findings::{Evidence, Finding, Findings, file_of};
 use pipeline::Pipeline;
@@ -63,8 +63,8 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
 }
 
 /// Whether the report leaves the terminal alone while captures are being read.
-const fn is_written_at_the_end(format: Format) -> bool {
-    matches!(format, Format::Text | Format::Html)
+const fn is_written_at_the_end(format: ReportFormat) -> bool {
+    matches!(format, ReportFormat::Text | ReportFormat::Html)
 }
 
 const BUFFER_OCTETS: usize = 64 * 1024;

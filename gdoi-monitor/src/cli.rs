@@ -9,9 +9,9 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, value_parse
 use gdoi_core::transition::Severity;
 use gdoi_wire::Ports;
 
-use crate::config::Mode;
+use crate::config::ModeName;
 use crate::lockdown::Policy;
-use crate::report::Format;
+use crate::report::ReportFormat;
 use crate::show::Show;
 use crate::top::Top;
 
@@ -60,7 +60,7 @@ pub struct Analyze {
     pub config: Option<PathBuf>,
     /// Form of the report
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Write the report to a file
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -155,7 +155,7 @@ pub struct Run {
     pub web_config: Option<PathBuf>,
     /// Where in the kernel to watch
     #[arg(long, value_name = "MODE")]
-    pub mode: Option<Mode>,
+    pub mode: Option<ModeName>,
     /// Watch only interfaces that are there at the start, all named exactly, and give up every capability then
     #[arg(long)]
     pub no_hot_plug: bool,

@@ -23,14 +23,14 @@ use serde::de::DeserializeOwned;
 
 pub use address::{Address, AddressError};
 pub use arguments::AgentArgs;
-pub use error::Error;
+pub use error::ClientError;
 pub use health::Complaint;
 pub use objects::{
     Date, Event, Group, Kek, KeyServer, Member, Registration, Rekey, SpiUse, Spread, Traffic, Window,
 };
 pub use span::{compact, counted, seconds};
 pub use text::{Text, escape_json};
-pub use window::News;
+pub use window::EventWindow;
 pub(crate) use window::texts;
 
 use connection::Connection;
@@ -64,7 +64,7 @@ impl Client {
         ca_file: Option<&Path>,
         auth_file: Option<&Path>,
         limit: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ClientError> {
         let typed = address.take_credentials();
         let credentials = match auth_file {
             Some(path) => Some(address::credentials_from(path)?),
@@ -85,19 +85,19 @@ impl Client {
     }
 
     /// The page at `path`, as it came; whether it is JSON is not looked at.
-    pub async fn page(&mut self, path: &str) -> Result<Answer<Vec<u8>>, Error> {
+    pub async fn page(&mut self, path: &str) -> Result<Answer<Vec<u8>>, ClientError> {
         if let Ok(answer) = tokio::time::timeout(self.limit, self.ask(path)).await {
             return answer;
         }
         self.connection = None;
-        Err(Error::Silent {
+        Err(ClientError::Silent {
             address: self.address.clone(),
             limit: self.limit,
         })
     }
 
     /// The page at `path`, read as what it should be.
-    pub async fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<Answer<T>, Error> {
+    pub async fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<Answer<T>, ClientError> {
         let Answer { now, body } = self.page(path).await?;
         Ok(Answer {
             now,
@@ -106,15 +106,15 @@ impl Client {
     }
 
     /// Reads what came from `path` as what it should be.
-    pub fn parse<'a, T: serde::Deserialize<'a>>(&self, path: &str, body: &'a [u8]) -> Result<T, Error> {
-        serde_json::from_slice(body).map_err(|cause| Error::Nonsense {
+    pub fn parse<'a, T: serde::Deserialize<'a>>(&self, path: &str, body: &'a [u8]) -> Result<T, ClientError> {
+        serde_json::from_slice(body).map_err(|cause| ClientError::Nonsense {
             address: self.address.clone(),
             path: path.to_owned(),
             cause,
         })
     }
 
-    async fn ask(&mut self, path: &str) -> Result<Answer<Vec<u8>>, Error> {
+    async fn ask(&mut self, path: &str) -> Result<Answer<Vec<u8>>, ClientError> {
         let kept = self.connection.take().filter(Connection::is_open);
         let reused = kept.is_some();
         let mut connection = match kept {
@@ -125,7 +125,7 @@ impl Client {
             .ask(&self.address, self.authorization.as_deref(), path)
             .await;
         // A server may close a connection that was idle, just when it is used again.
-        if reused && matches!(answer, Err(Error::Broken { .. })) {
+        if reused && matches!(answer, Err(ClientError::Broken { .. })) {
             connection = self.connect().await?;
             answer = connection
                 .ask(&self.address, self.authorization.as_deref(), path)
@@ -137,7 +137,7 @@ impl Client {
         answer
     }
 
-    async fn connect(&self) -> Result<Connection, Error> {
+    async fn connect(&self) -> Result<Connection, ClientError> {
         Connection::open(&self.address, &self.trust).await
     }
 }

@@ -20,8 +20,8 @@ use gdoi_wire::Ports;
 use crate::source::xdp::interface;
 
 pub use check::command;
-pub use error::{Error, What};
-pub use values::Mode;
+pub use error::{ConfigError, ConfigProblem};
+pub use values::ModeName;
 
 /// Where the agent listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -33,7 +33,7 @@ pub struct Config {
     /// Where the agent serves its pages and metrics.
     pub listen: SocketAddr,
     /// What is watched.
-    pub capture: Capture,
+    pub capture: CaptureConfig,
     /// What is known of the groups.
     pub groups: gdoi_core::Config,
     /// How much is remembered.
@@ -42,11 +42,11 @@ pub struct Config {
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capture {
+pub struct CaptureConfig {
     /// Names of interfaces, or patterns with `*` and `?`.
     pub interfaces: Vec<String>,
     /// Where in the kernel they are watched.
-    pub mode: Mode,
+    pub mode: ModeName,
     /// Whether what this host sends is watched, too.
     pub egress: bool,
     /// Whether interfaces are watched that come later; without it the agent gives up every capability once started.
@@ -59,9 +59,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
-            capture: Capture {
+            capture: CaptureConfig {
                 interfaces: Vec::new(),
-                mode: Mode::Auto,
+                mode: ModeName::Auto,
                 egress: false,
                 hot_plug: true,
                 ports: Ports::DEFAULT,
@@ -74,27 +74,27 @@ impl Default for Config {
 
 impl Config {
     /// Reads a file.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|error| Error {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError {
             path: path.to_owned(),
             line: None,
-            what: What::Read(error),
+            what: ConfigProblem::Read(error),
         })?;
         Self::parse(path, &text)
     }
 
     /// Reads the text of a file; `path` is what errors call it.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        let at = |(what, span): (What, Option<Range<usize>>)| Error {
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let at = |(what, span): (ConfigProblem, Option<Range<usize>>)| ConfigError {
             path: path.to_owned(),
             line: span.map(|span| line_of(text, span.start)),
             what,
         };
-        let raw: raw::Config = toml::from_str(text).map_err(|error| at(error::from_toml(&error, text)))?;
+        let raw: raw::RawConfig = toml::from_str(text).map_err(|error| at(error::from_toml(&error, text)))?;
         Self::from_raw(raw).map_err(at)
     }
 
-    fn from_raw(raw: raw::Config) -> Result<Self, Wrong> {
+    fn from_raw(raw: raw::RawConfig) -> Result<Self, Wrong> {
         let default = Self::default();
         let groups = groups(raw.group)?;
         Ok(Self {
@@ -107,27 +107,27 @@ impl Config {
 }
 
 /// What is wrong, and where in the text.
-type Wrong = (What, Option<Range<usize>>);
+type Wrong = (ConfigProblem, Option<Range<usize>>);
 
 fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|octet| *octet == b'\n').count() + 1
 }
 
-fn capture(raw: raw::Capture, default: Capture) -> Result<Capture, Wrong> {
+fn capture(raw: raw::RawCapture, default: CaptureConfig) -> Result<CaptureConfig, Wrong> {
     let isakmp = slots(raw.isakmp_ports, default.ports.isakmp)?;
     let nat_t_span = raw.nat_t_ports.as_ref().map(toml::Spanned::span);
     let nat_t = slots(raw.nat_t_ports, default.ports.nat_t)?;
     if let Some(port) = isakmp.iter().find(|port| **port != 0 && nat_t.contains(port)) {
-        return Err((What::PortTwice(*port), nat_t_span));
+        return Err((ConfigProblem::PortTwice(*port), nat_t_span));
     }
     let interfaces = raw.interfaces.unwrap_or(default.interfaces);
     let hot_plug_span = raw.hot_plug.as_ref().map(toml::Spanned::span);
     let hot_plug = raw.hot_plug.map_or(default.hot_plug, toml::Spanned::into_inner);
     let pattern = interfaces.iter().find(|name| interface::is_pattern(name));
     if let Some(pattern) = pattern.filter(|_| !hot_plug) {
-        return Err((What::PatternOfNothing(pattern.clone()), hot_plug_span));
+        return Err((ConfigProblem::PatternOfNothing(pattern.clone()), hot_plug_span));
     }
-    Ok(Capture {
+    Ok(CaptureConfig {
         interfaces,
         hot_plug,
         mode: raw.mode.unwrap_or(default.mode),
@@ -144,7 +144,7 @@ fn slots(ports: Option<toml::Spanned<Vec<values::Port>>>, default: Slots) -> Res
     };
     let mut slots = Slots::default();
     let Some(taken) = slots.get_mut(..ports.get_ref().len()) else {
-        return Err((What::TooManyPorts, Some(ports.span())));
+        return Err((ConfigProblem::TooManyPorts, Some(ports.span())));
     };
     for (slot, values::Port(port)) in taken.iter_mut().zip(ports.into_inner()) {
         *slot = port;
@@ -152,7 +152,7 @@ fn slots(ports: Option<toml::Spanned<Vec<values::Port>>>, default: Slots) -> Res
     Ok(slots)
 }
 
-fn groups(raw: Vec<raw::Group>) -> Result<gdoi_core::Config, Wrong> {
+fn groups(raw: Vec<raw::RawGroup>) -> Result<gdoi_core::Config, Wrong> {
     let mut names = BTreeSet::new();
     let mut prefixes = BTreeMap::new();
     let mut groups = Vec::new();
@@ -160,7 +160,7 @@ fn groups(raw: Vec<raw::Group>) -> Result<gdoi_core::Config, Wrong> {
         let span = group.name.span();
         let values::Name(name) = group.name.into_inner();
         if !names.insert(name.clone()) {
-            return Err((What::GroupTwice(name), Some(span)));
+            return Err((ConfigProblem::GroupTwice(name), Some(span)));
         }
         let mut sites = Vec::new();
         for site in group.site {
@@ -190,7 +190,7 @@ fn site(raw: raw::Site, taken: &mut BTreeMap<Prefix, String>) -> Result<SiteConf
         let span = spanned.span();
         let prefix = Prefix::from(spanned.into_inner());
         if let Some(other) = taken.insert(prefix, name.clone()) {
-            return Err((What::PrefixTwice { prefix, other }, Some(span)));
+            return Err((ConfigProblem::PrefixTwice { prefix, other }, Some(span)));
         }
         prefixes.push(prefix);
     }

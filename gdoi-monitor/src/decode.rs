@@ -11,9 +11,9 @@ use gdoi_wire::{Body, Dissected, Packet, Ports};
 use crate::cli;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::source::link::{Link, Refused};
-use crate::source::pcap::{self, Frame, Reader};
-use line::Line;
+use crate::source::link::{LinkType, UnreadLinks};
+use crate::source::pcap::{self, CaptureReader, Frame};
+use line::DecodedLine;
 
 /// Runs the command: lines to standard output, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
@@ -29,7 +29,7 @@ pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
         out.flush()?;
         match decoded {
             Ok(()) => {}
-            Err(Error::Write(error)) => return Err(error.into()),
+            Err(DecodeError::Write(error)) => return Err(error.into()),
             Err(error) => {
                 exit = Exit::Failed;
                 writeln!(io::stderr(), "gdoi-monitor: {error}")?;
@@ -41,17 +41,17 @@ pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
 
 /// Why a capture was not decoded to its end. What came before has been written.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum DecodeError {
     /// The capture is damaged, truncated or none.
     #[error(transparent)]
-    Capture(#[from] pcap::Error),
+    Capture(#[from] pcap::CaptureError),
     /// It has frames of link layers that are not read; the others were read.
-    #[error("{}: {}", path.display(), Refused(links))]
+    #[error("{}: {}", path.display(), UnreadLinks(links))]
     Link {
         /// The capture.
         path: PathBuf,
         /// How many frames there are of each.
-        links: BTreeMap<Link, u64>,
+        links: BTreeMap<LinkType, u64>,
     },
     /// The lines cannot be written.
     #[error("cannot write: {0}")]
@@ -59,7 +59,12 @@ pub enum Error {
 }
 
 /// Writes one line for every packet of ours in the capture. `named` is what the lines call the capture, if anything.
-pub fn decode(path: &Path, named: Option<&Path>, ports: &Ports, out: &mut impl Write) -> Result<(), Error> {
+pub fn decode(
+    path: &Path,
+    named: Option<&Path>,
+    ports: &Ports,
+    out: &mut impl Write,
+) -> Result<(), DecodeError> {
     lines(path, named, ports, out, &mut Progress::new(false))
 }
 
@@ -69,14 +74,14 @@ fn lines(
     ports: &Ports,
     out: &mut impl Write,
     progress: &mut Progress,
-) -> Result<(), Error> {
-    let mut reader = Reader::open(path)?;
+) -> Result<(), DecodeError> {
+    let mut reader = CaptureReader::open(path)?;
     let mut links = BTreeMap::new();
     while let Some(frame) = reader.next_frame()? {
         match frame.dissect(ports) {
             Some(Dissected::Other) => {}
             Some(Dissected::Packet(packet)) => write_packet(named, &frame, &packet, out)?,
-            Some(Dissected::Error(error)) => write_line(&Line::miss(named, &frame, error), out)?,
+            Some(Dissected::Error(error)) => write_line(&DecodedLine::miss(named, &frame, error), out)?,
             None => *links.entry(frame.link).or_default() += 1,
         }
         progress.step(1, || reader.octets());
@@ -84,7 +89,7 @@ fn lines(
     if links.is_empty() {
         return Ok(());
     }
-    Err(Error::Link {
+    Err(DecodeError::Link {
         path: path.to_owned(),
         links,
     })
@@ -98,11 +103,11 @@ fn write_packet(
     out: &mut impl Write,
 ) -> io::Result<()> {
     if let Some(ah) = packet.ah {
-        write_line(&Line::ah(named, frame, packet, ah), out)?;
+        write_line(&DecodedLine::ah(named, frame, packet, ah), out)?;
     }
     match packet.body {
         Body::Ah => Ok(()),
-        Body::Esp(esp) => write_line(&Line::esp(named, frame, packet, esp), out),
+        Body::Esp(esp) => write_line(&DecodedLine::esp(named, frame, packet, esp), out),
         Body::Isakmp {
             header,
             offset: _,
@@ -110,14 +115,14 @@ fn write_packet(
             octets,
             marked,
         } => write_line(
-            &Line::isakmp(named, frame, packet, header, u32::from(octets), marked),
+            &DecodedLine::isakmp(named, frame, packet, header, u32::from(octets), marked),
             out,
         ),
-        Body::NatKeepalive => write_line(&Line::nat_keepalive(named, frame, packet), out),
+        Body::NatKeepalive => write_line(&DecodedLine::nat_keepalive(named, frame, packet), out),
     }
 }
 
-fn write_line(line: &Line<'_>, out: &mut impl Write) -> io::Result<()> {
+fn write_line(line: &DecodedLine<'_>, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
 }

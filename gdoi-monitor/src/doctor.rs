@@ -10,12 +10,12 @@ use anyhow::{Context as _, Result};
 use crate::cli::Doctor;
 use crate::exit::Exit;
 use crate::lockdown::{Needs, Rights, lock_down};
-use crate::source::xdp::netlink::{self, Link};
-use crate::source::xdp::{self, Direction, Holder, Hook, Probe, Settings, features, interface};
+use crate::source::xdp::netlink::{self, NetworkLink};
+use crate::source::xdp::{self, Direction, Holder, Hook, Probe, ProbeSettings, features, interface};
 
 /// Looks at the kernel, at what we may do, and at interfaces. Nothing is attached.
 pub fn command(arguments: &Doctor) -> Result<Exit> {
-    let mut report = Report::default();
+    let mut report = DoctorReport::default();
     kernel(&mut report);
     capabilities(&mut report);
     programs(&mut report);
@@ -36,12 +36,12 @@ pub fn command(arguments: &Doctor) -> Result<Exit> {
 }
 
 #[derive(Default)]
-struct Report {
+struct DoctorReport {
     lines: Vec<String>,
     missing: usize,
 }
 
-impl Report {
+impl DoctorReport {
     fn say(&mut self, what: &str, said: &str) {
         self.lines.push(format!("{what:<16} {said}\n"));
     }
@@ -53,7 +53,7 @@ impl Report {
     }
 }
 
-fn kernel(report: &mut Report) {
+fn kernel(report: &mut DoctorReport) {
     let release = xdp::kernel::release();
     let version = xdp::kernel::version(&release);
     if version < OLDEST {
@@ -72,7 +72,7 @@ fn kernel(report: &mut Report) {
     }
 }
 
-fn capabilities(report: &mut Report) {
+fn capabilities(report: &mut DoctorReport) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
@@ -92,8 +92,8 @@ fn capabilities(report: &mut Report) {
     }
 }
 
-fn programs(report: &mut Report) {
-    let loaded = Probe::load(&Settings::default(), Direction::Ingress).and_then(|mut probe| {
+fn programs(report: &mut DoctorReport) {
+    let loaded = Probe::load(&ProbeSettings::default(), Direction::Ingress).and_then(|mut probe| {
         probe.test_run(Hook::Xdp, &FRAME, 1)?;
         probe.test_run(Hook::Tc, &FRAME, 1)
     });
@@ -104,7 +104,7 @@ fn programs(report: &mut Report) {
 }
 
 /// What an agent gives up once it has started: a thread tries it, and takes it along to its end.
-fn locks(report: &mut Report) {
+fn locks(report: &mut DoctorReport) {
     let tried = thread::spawn(|| lock_down(&Needs::kernel(), &Rights::to_attach()).measures).join();
     for measure in tried.unwrap_or_default() {
         let said = measure.lacks.map_or_else(
@@ -116,9 +116,13 @@ fn locks(report: &mut Report) {
 }
 
 /// Those that were named; every one with Ethernet frames when none was.
-fn chosen<'a>(patterns: &[String], links: &'a [Link], report: &mut Report) -> Vec<&'a Link> {
+fn chosen<'a>(
+    patterns: &[String],
+    links: &'a [NetworkLink],
+    report: &mut DoctorReport,
+) -> Vec<&'a NetworkLink> {
     if patterns.is_empty() {
-        let is_real = |link: &&Link| link.is_ethernet && link.name != "lo";
+        let is_real = |link: &&NetworkLink| link.is_ethernet && link.name != "lo";
         return links.iter().filter(is_real).collect();
     }
     for pattern in patterns {
@@ -130,7 +134,7 @@ fn chosen<'a>(patterns: &[String], links: &'a [Link], report: &mut Report) -> Ve
             );
         }
     }
-    let is_named = |link: &&Link| {
+    let is_named = |link: &&NetworkLink| {
         patterns
             .iter()
             .any(|pattern| interface::matches(pattern, &link.name))
@@ -138,7 +142,7 @@ fn chosen<'a>(patterns: &[String], links: &'a [Link], report: &mut Report) -> Ve
     links.iter().filter(is_named).collect()
 }
 
-fn look_at(link: &Link, links: &[Link], report: &mut Report) {
+fn look_at(link: &NetworkLink, links: &[NetworkLink], report: &mut DoctorReport) {
     let name = &link.name;
     if !link.is_ethernet {
         return report.lacks(

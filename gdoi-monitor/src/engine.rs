@@ -26,7 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::sink::Events;
+use crate::sink::EventSink;
 use crate::sink::flight::Recorder;
 use crate::sink::state_file::StateFile;
 use crate::source::xdp::InterfaceTap;
@@ -37,7 +37,7 @@ use batch::Batch;
 pub use clock::calendar;
 use clock::{Sleep, boot_time};
 pub use interfaces::Interfaces;
-pub use request::{Change, ChangeError, Detail, Plan, Request, answers};
+pub use request::{ChangeError, ConfigChange, Detail, Plan, Request, answers};
 pub use resume::Resume;
 pub use state::{CaptureState, State};
 
@@ -45,7 +45,7 @@ pub use state::{CaptureState, State};
 pub struct Engine {
     interfaces: Interfaces,
     tracker: Tracker,
-    events: Events,
+    events: EventSink,
     /// Where the tracker is kept, and when it last was.
     saved: Option<StateFile>,
     saved_at: Timestamp,
@@ -73,7 +73,7 @@ pub struct Engine {
 
 impl Engine {
     /// Takes up what is watched, and goes on where an agent before this one ended.
-    pub fn start(watching: AttachedInterfaces, past: Resume, events: Events) -> Self {
+    pub fn start(watching: AttachedInterfaces, past: Resume, events: EventSink) -> Self {
         let AttachedInterfaces { interfaces, changes } = watching;
         let Resume {
             tracker,
@@ -122,7 +122,7 @@ impl Engine {
     pub async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
-        mut changes: mpsc::Receiver<Change>,
+        mut changes: mpsc::Receiver<ConfigChange>,
         shutdown: impl Future<Output = ()>,
     ) -> Arc<State> {
         let mut shutdown = pin!(shutdown);
@@ -139,7 +139,7 @@ impl Engine {
                 _ = poll.tick() => self.tick(),
                 Some(request) = requests.recv() => self.answer(request),
                 Some(change) = changes.recv() => {
-                    let Change { plan, groups, limits, reply } = change;
+                    let ConfigChange { plan, groups, limits, reply } = change;
                     // Whoever asked may have gone.
                     drop(reply.send(self.change(plan, groups, limits)));
                 }

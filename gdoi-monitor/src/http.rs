@@ -27,7 +27,7 @@ use crate::reload::Reloads;
 use crate::sink::prometheus::Exposition;
 use answer::Bodies;
 use connection_limit::ConnectionLimit;
-use counts::Counts;
+use counts::RefusalCounters;
 use web::{Reload, Web};
 
 pub use counts::Refusal;
@@ -45,7 +45,7 @@ pub struct Server {
     limits: Limits,
     room: Arc<ConnectionLimit>,
     bodies: Bodies,
-    counts: Counts,
+    counts: RefusalCounters,
 }
 
 /// What a client may cost.
@@ -103,7 +103,7 @@ impl Server {
             limits,
             room: Arc::new(ConnectionLimit::new(limits.connections, limits.per_peer)),
             bodies: Bodies::default(),
-            counts: Counts::default(),
+            counts: RefusalCounters::default(),
         }
     }
 
@@ -135,17 +135,17 @@ impl Server {
 }
 
 /// Begins to listen. The error says which address it was.
-pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, Error> {
+pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ServeError> {
     let bound = std::net::TcpListener::bind(address);
     bound
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|source| Error { address, source })
+        .map_err(|source| ServeError { address, source })
 }
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}; choose another address with --web.listen-address")]
-pub struct Error {
+pub struct ServeError {
     address: SocketAddr,
     source: io::Error,
 }

@@ -27,7 +27,7 @@ pub enum Policy {
 
 /// What is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Restriction {
     /// Capabilities that are not needed, for good.
     Capabilities,
     /// Files that are not needed.
@@ -40,7 +40,7 @@ pub enum Kind {
     SystemCalls,
 }
 
-impl Kind {
+impl Restriction {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Capabilities,
@@ -66,7 +66,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
     /// What.
-    pub kind: Kind,
+    pub kind: Restriction,
     /// Why it is not, or not all of it, and what would change that; `None` when it is.
     pub lacks: Option<String>,
 }
@@ -81,7 +81,7 @@ impl fmt::Display for Measure {
 /// What was given up. It has to be kept as long as files are needed.
 #[derive(Debug)]
 pub struct Locked {
-    /// One for each [`Kind`].
+    /// One for each [`Restriction`].
     pub measures: Vec<Measure>,
     /// What the rules about files are tied to: the files of `/proc` are new ones whenever nobody holds them.
     _held: Vec<landlock::PathFd>,
@@ -90,7 +90,7 @@ pub struct Locked {
 /// Gives up what is not among `needs` and `rights`, for good. What cannot be given up is said in the answer.
 pub fn lock_down(needs: &Needs, rights: &Rights) -> Locked {
     let mut measures = vec![Measure {
-        kind: Kind::Capabilities,
+        kind: Restriction::Capabilities,
         lacks: only_thread().or_else(|| failed(capabilities::keep(rights))),
     }];
     for path in needs.unreachable() {
@@ -98,17 +98,17 @@ pub fn lock_down(needs: &Needs, rights: &Rights) -> Locked {
         tracing::warn!(%path, "belongs to somebody else, and cannot be used any more: give it to the user of the agent");
     }
     measures.push(Measure {
-        kind: Kind::Privileges,
+        kind: Restriction::Privileges,
         lacks: failed(nix::sys::prctl::set_no_new_privs()),
     });
-    let files::Outcome { files, network, held } = files::restrict(needs);
-    let (kind, lacks) = (Kind::Files, files);
+    let files::FilesOutcome { files, network, held } = files::restrict(needs);
+    let (kind, lacks) = (Restriction::Files, files);
     measures.push(Measure { kind, lacks });
-    let (kind, lacks) = (Kind::Network, network);
+    let (kind, lacks) = (Restriction::Network, network);
     measures.push(Measure { kind, lacks });
     // Last: what came before takes calls that nothing takes later.
     measures.push(Measure {
-        kind: Kind::SystemCalls,
+        kind: Restriction::SystemCalls,
         lacks: failed(syscalls::restrict()),
     });
     Locked {
@@ -124,7 +124,7 @@ pub fn nothing() -> Locked {
         lacks: Some("--lock-down=off".to_owned()),
     };
     Locked {
-        measures: Kind::ALL.map(measure).to_vec(),
+        measures: Restriction::ALL.map(measure).to_vec(),
         _held: Vec::new(),
     }
 }

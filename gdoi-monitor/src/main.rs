@@ -56,10 +56,10 @@ fn report(error: &anyhow::Error) -> ExitCode {
 
 /// Whether what was typed or configured cannot be done.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<config::Error>()
-        || error.is::<http::web::Error>()
+    error.is::<config::ConfigError>()
+        || error.is::<http::web::WebConfigError>()
         || error.is::<run::Usage>()
-        || matches!(error.downcast_ref(), Some(xdp::Error::UnknownInterface { .. }))
+        || matches!(error.downcast_ref(), Some(xdp::XdpError::UnknownInterface { .. }))
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

@@ -147,9 +147,9 @@ mod tests {
 
     /// A terminal that remembers.
     #[derive(Clone, Default)]
-    struct Screen(Arc<Mutex<Vec<u8>>>);
+    struct ProgressBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Screen {
+    impl Write for ProgressBuffer {
         fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(octets)
         }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn it_says_how_far_it_is_and_leaves_nothing_behind() {
-        let screen = Screen::default();
+        let screen = ProgressBuffer::default();
         let mut progress = Progress::to(Some(Box::new(screen.clone())));
         progress.expect(&["-"]);
         assert_eq!(progress.total, None);

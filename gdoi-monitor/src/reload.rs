@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::Run;
 use crate::config::Config;
-use crate::engine::Change;
+use crate::engine::ConfigChange;
 use crate::http::web::Reload;
 use crate::run;
 
@@ -56,7 +56,7 @@ impl Reloads {
 }
 
 /// What the agent was started with, for the next time.
-pub(crate) struct Reader {
+pub(crate) struct ConfigReader {
     /// The command line stands above the file.
     pub(crate) arguments: Run,
     /// What the agent uses now.
@@ -64,7 +64,7 @@ pub(crate) struct Reader {
     /// Whether the agent has kept the rights for it.
     pub(crate) hot_plug: bool,
     /// To the engine.
-    pub(crate) engine: mpsc::Sender<Change>,
+    pub(crate) engine: mpsc::Sender<ConfigChange>,
 }
 
 /// Reads the file again at each SIGHUP, and when somebody asks, until `stop` changes.
@@ -72,7 +72,7 @@ pub(crate) async fn keep_up(
     reloads: Arc<Reloads>,
     mut asked: mpsc::Receiver<Ask>,
     mut hangup: Signal,
-    mut reader: Reader,
+    mut reader: ConfigReader,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -96,7 +96,7 @@ pub(crate) async fn keep_up(
     }
 }
 
-impl Reader {
+impl ConfigReader {
     async fn read_again(&mut self) -> Result<(), String> {
         let Some(path) = &self.arguments.config else {
             return Err("the agent was started without --config".to_owned());
@@ -109,7 +109,7 @@ impl Reader {
             plan.hot_plug = self.hot_plug;
         }
         let (reply, answer) = oneshot::channel();
-        let change = Change {
+        let change = ConfigChange {
             plan,
             groups: config.groups.clone(),
             limits: config.limits,

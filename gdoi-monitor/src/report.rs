@@ -24,7 +24,7 @@ use verdict::Behaviors;
 
 /// In what form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum ReportFormat {
     /// For people.
     #[default]
     Text,
@@ -39,7 +39,7 @@ pub enum Format {
 /// A report that is being written. Forms for programs are written as it goes, forms for people at the end.
 pub(crate) struct Report<W> {
     out: W,
-    format: Format,
+    format: ReportFormat,
     findings: Findings,
     gathered: Gathered,
 }
@@ -47,14 +47,14 @@ pub(crate) struct Report<W> {
 /// What is gathered for the end of a report, all of it bounded.
 #[derive(Default)]
 struct Gathered {
-    kept: Kept,
+    kept: KeptEvents,
     timeline: Timeline,
     behaviors: Behaviors,
 }
 
 /// Events for the end of a report.
 #[derive(Default)]
-struct Kept {
+struct KeptEvents {
     events: Vec<Transition>,
     /// Events that came after there were enough.
     beyond: u64,
@@ -73,8 +73,8 @@ pub(crate) struct Ending<'a> {
 }
 
 impl<W: Write> Report<W> {
-    pub(crate) fn begin(format: Format, mut out: W) -> io::Result<Self> {
-        if format == Format::Json {
+    pub(crate) fn begin(format: ReportFormat, mut out: W) -> io::Result<Self> {
+        if format == ReportFormat::Json {
             json::begin(&mut out)?;
         }
         Ok(Self {
@@ -104,12 +104,12 @@ impl<W: Write> Report<W> {
         self.gathered.behaviors.take(&transition);
         let event = Event::new(&transition, Calendar::EPOCH);
         match self.format {
-            Format::Json => json::event(&mut self.out, first, &event)?,
-            Format::Jsonl => {
+            ReportFormat::Json => json::event(&mut self.out, first, &event)?,
+            ReportFormat::Jsonl => {
                 serde_json::to_writer(&mut self.out, &event)?;
                 self.out.write_all(b"\n")?;
             }
-            Format::Text | Format::Html => {
+            ReportFormat::Text | ReportFormat::Html => {
                 self.gathered.timeline.take(&transition, now);
                 self.gathered.kept.take(transition);
             }
@@ -121,21 +121,21 @@ impl<W: Write> Report<W> {
     pub(crate) fn end(mut self, ending: &Ending<'_>) -> io::Result<Findings> {
         let (out, gathered) = (&mut self.out, &self.gathered);
         match self.format {
-            Format::Json => json::end(out, ending, &self.findings, &gathered.behaviors)?,
-            Format::Jsonl => {}
-            Format::Text => text::write(out, ending, &self.findings, gathered)?,
-            Format::Html => html::write(out, ending, &self.findings, gathered)?,
+            ReportFormat::Json => json::end(out, ending, &self.findings, &gathered.behaviors)?,
+            ReportFormat::Jsonl => {}
+            ReportFormat::Text => text::write(out, ending, &self.findings, gathered)?,
+            ReportFormat::Html => html::write(out, ending, &self.findings, gathered)?,
         }
         self.out.flush()?;
         Ok(self.findings)
     }
 
     const fn is_for_people(&self) -> bool {
-        matches!(self.format, Format::Text | Format::Html)
+        matches!(self.format, ReportFormat::Text | ReportFormat::Html)
     }
 }
 
-impl Kept {
+impl KeptEvents {
     fn take(&mut self, transition: Transition) {
         if self.events.len() < MOST_EVENTS {
             self.events.push(transition);

@@ -19,18 +19,18 @@ use tokio::task::JoinSet;
 
 use crate::cli::{KernelLog, LogFormat, Run};
 use crate::config::{self, Config};
-use crate::engine::{self, Change, Engine, Plan, State};
+use crate::engine::{self, ConfigChange, Engine, Plan, State};
 use crate::exit::Exit;
 use crate::http::{self, Limits, Server};
 use crate::lockdown::{self, Locked, Measure, Policy, lock_down};
 use crate::notify;
-use crate::reload::{self, Reader, Reloads};
-use crate::sink::Events;
+use crate::reload::{self, ConfigReader, Reloads};
+use crate::sink::EventSink;
 use crate::sink::flight::Recorder;
 use crate::sink::log;
 use crate::sink::output::Output;
 use crate::sites::Sites;
-use crate::source::xdp::{Direction, Mode, Settings, SiteRoute, interface};
+use crate::source::xdp::{AttachMode, Direction, ProbeSettings, SiteRoute, interface};
 use open::Open;
 
 /// Runs until SIGTERM or SIGINT.
@@ -58,7 +58,7 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
         .build()
         .context("start the runtime")?;
     let (to_engine, changes) = mpsc::channel(1);
-    let reader = Reader {
+    let reader = ConfigReader {
         arguments: arguments.clone(),
         config,
         hot_plug,
@@ -88,8 +88,8 @@ async fn agent(
     open: Open,
     measures: &[Measure],
     early: SigSet,
-    reader: Reader,
-    changes: mpsc::Receiver<Change>,
+    reader: ConfigReader,
+    changes: mpsc::Receiver<ConfigChange>,
 ) -> anyhow::Result<Exit> {
     let shutdown = shutdown()?;
     let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
@@ -107,7 +107,7 @@ async fn agent(
     for (name, target) in targets {
         outputs.push(Output::start(name, target)?);
     }
-    let events = Events::to(outputs, engine::calendar());
+    let events = EventSink::to(outputs, engine::calendar());
     let arguments = &reader.arguments;
     let recorder = arguments.flight_folder.as_deref();
     let recorder = recorder.map(|folder| Recorder::new(folder, arguments.flight_size << 20));
@@ -174,10 +174,10 @@ pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
         arguments.interface.clone()
     };
     let mode = match arguments.mode.unwrap_or(config.capture.mode) {
-        config::Mode::Auto => Mode::Auto,
-        config::Mode::Xdp => Mode::Native,
-        config::Mode::XdpGeneric => Mode::Generic,
-        config::Mode::Tc => Mode::Tc,
+        config::ModeName::Auto => AttachMode::Auto,
+        config::ModeName::Xdp => AttachMode::Native,
+        config::ModeName::XdpGeneric => AttachMode::Generic,
+        config::ModeName::Tc => AttachMode::Tc,
     };
     if interfaces.is_empty() {
         return Err(Usage::NoInterface.into());
@@ -196,7 +196,7 @@ pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
         mode,
         directions,
         hot_plug,
-        settings: Settings {
+        settings: ProbeSettings {
             ports: arguments.ports.over(&config.capture.ports)?,
             sites: sites(config),
             buckets: arguments.spi_slots.div_ceil(2),
@@ -205,7 +205,7 @@ pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
                 KernelLog::Off => 0,
                 KernelLog::Debug => 4,
             },
-            ..Settings::default()
+            ..ProbeSettings::default()
         },
     })
 }
@@ -247,7 +247,7 @@ fn start_log(arguments: &Run) -> anyhow::Result<()> {
         .with_context(|| format!("cannot read the log level {:?}", arguments.log_level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| log::Line);
+        .with_writer(|| log::LogLine);
     let started = match arguments.log_format {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder

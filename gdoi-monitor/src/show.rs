@@ -21,25 +21,25 @@ use crate::exit::Exit;
 pub struct Show {
     /// What to show.
     #[command(subcommand)]
-    pub what: What,
+    pub what: ShowCommand,
 }
 
 /// What to show.
 #[derive(Debug, Subcommand)]
-pub enum What {
+pub enum ShowCommand {
     /// Every group in one line
-    Groups(Groups),
+    Groups(GroupsArgs),
     /// All that is known of one group
     Group(OneGroup),
     /// Every member in one line
-    Members(Members),
+    Members(MembersArgs),
     /// The latest events, and those to come
-    Events(Events),
+    Events(EventsArgs),
 }
 
 /// The arguments of `show groups`.
 #[derive(Debug, Args)]
-pub struct Groups {
+pub struct GroupsArgs {
     /// For programs: the agent's JSON
     #[arg(long)]
     json: bool,
@@ -63,7 +63,7 @@ pub struct OneGroup {
 
 /// The arguments of `show members`.
 #[derive(Debug, Args)]
-pub struct Members {
+pub struct MembersArgs {
     /// Only those of this group
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
@@ -77,7 +77,7 @@ pub struct Members {
 
 /// The arguments of `show events`.
 #[derive(Debug, Args)]
-pub struct Events {
+pub struct EventsArgs {
     /// Go on with events as they happen, also over a restart of the agent
     #[arg(short, long)]
     follow: bool,
@@ -103,10 +103,10 @@ pub fn command(arguments: &Show) -> anyhow::Result<Exit> {
         .context("start the runtime")?;
     runtime.block_on(async {
         match &arguments.what {
-            What::Groups(arguments) => groups::show(arguments).await,
-            What::Group(arguments) => group::show(arguments).await,
-            What::Members(arguments) => members::show(arguments).await,
-            What::Events(arguments) => events::show(arguments).await,
+            ShowCommand::Groups(arguments) => groups::show(arguments).await,
+            ShowCommand::Group(arguments) => group::show(arguments).await,
+            ShowCommand::Members(arguments) => members::show(arguments).await,
+            ShowCommand::Events(arguments) => events::show(arguments).await,
         }
     })?;
     Ok(Exit::Fine)

@@ -9,4 +9,4 @@ pub mod prometheus;
 pub mod state_file;
 mod worker;
 
-pub use events::{EventCounts, Events, Tally};
+pub use events::{EventCounts, EventSink, Tally};

@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 
 use crate::client::AgentArgs;
 use crate::exit::Exit;
-use fetch::News;
-use model::Model;
+use fetch::FetchResult;
+use model::TopModel;
 use palette::Palette;
-use terminal::Screen;
+use terminal::TerminalScreen;
 
 /// The arguments of `top`.
 #[derive(Debug, Args)]
@@ -55,11 +55,11 @@ async fn show(arguments: &Top) -> anyhow::Result<Exit> {
     let mut client = arguments.agent.client()?;
     // Who mistyped wants to know before the screen is gone.
     let first = fetch::fetch(&mut client).await?;
-    let mut model = Model::new(client.address().to_string());
-    model.take(News::Answer(Box::new(first)));
+    let mut model = TopModel::new(client.address().to_string());
+    model.take(FetchResult::Answer(Box::new(first)));
 
     let mut signals = terminal::signals()?;
-    let mut screen = Screen::take().context("set up the terminal")?;
+    let mut screen = TerminalScreen::take().context("set up the terminal")?;
     let (told, mut news) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
     tasks.spawn(fetch::keep_fetching(client, told));

@@ -15,7 +15,7 @@ use gdoi_core::Timestamp;
 use gdoi_core::config::Config;
 use serde::Deserialize;
 
-pub use event::{Action, Event};
+pub use event::{Action, ScriptedEvent};
 pub(crate) use group::site_name;
 pub use group::{Acknowledgement, Behavior, Group, Protocol, Timers};
 pub use library::{named, names};
@@ -52,7 +52,7 @@ pub struct Scenario {
     pub groups: Vec<Group>,
     /// What is done to them, in any order.
     #[serde(default, rename = "event")]
-    pub events: Vec<Event>,
+    pub events: Vec<ScriptedEvent>,
 }
 
 /// Why a scenario cannot be played.

@@ -33,7 +33,7 @@ use crate::truth::{Happened, Kind, Truth};
 use network::Datagram;
 use registration::Awaited;
 use silence::Key;
-use state::{Group, Member, Plan, Push, Server, Side};
+use state::{Member, Plan, Push, Server, Side, SimulatedGroup};
 use tap::{Point, Tap};
 
 /// A scenario, happening. Iterating lets it happen and gives what the gateway sees, in the order of time.
@@ -43,25 +43,25 @@ pub struct Simulation {
     end: Timestamp,
     network: Network,
     random: Random,
-    agenda: Agenda<Event>,
+    agenda: Agenda<WorldEvent>,
     seen: VecDeque<Emission>,
     blind_until: Timestamp,
     datagrams: u32,
     tap: Tap,
     truth: Truth,
-    groups: Table<Group>,
+    groups: Table<SimulatedGroup>,
     servers: Table<Server>,
     members: Table<Member>,
     sides: Table<Side>,
     pushes: BTreeMap<u64, Push>,
     next_push: u64,
     next_attempt: u64,
-    script: Vec<crate::scenario::Event>,
+    script: Vec<crate::scenario::ScriptedEvent>,
 }
 
 /// What can happen next.
 #[derive(Clone, Debug)]
-enum Event {
+enum WorldEvent {
     /// A datagram passes the key servers again.
     Pass(Datagram),
     /// A datagram passes the core.
@@ -159,7 +159,7 @@ impl Simulation {
         for (index, event) in scenario.events.iter().enumerate() {
             simulation
                 .agenda
-                .plan(scenario.start.after(event.at), Event::Scripted { index });
+                .plan(scenario.start.after(event.at), WorldEvent::Scripted { index });
         }
         Ok(simulation)
     }
@@ -189,13 +189,13 @@ impl Simulation {
         self.now
     }
 
-    fn happen(&mut self, event: Event) {
+    fn happen(&mut self, event: WorldEvent) {
         match event {
-            Event::Pass(datagram) => self.passes(Point::KeyServers, &datagram),
-            Event::PassCore(datagram) => self.passes(Point::Core, &datagram),
-            Event::Arrive(datagram) => self.arrive(&datagram),
-            Event::PowerOn { member } => self.power_on(member),
-            Event::Register {
+            WorldEvent::Pass(datagram) => self.passes(Point::KeyServers, &datagram),
+            WorldEvent::PassCore(datagram) => self.passes(Point::Core, &datagram),
+            WorldEvent::Arrive(datagram) => self.arrive(&datagram),
+            WorldEvent::PowerOn { member } => self.power_on(member),
+            WorldEvent::Register {
                 member,
                 generation,
                 reason,
@@ -204,33 +204,33 @@ impl Simulation {
                     self.register(member, reason);
                 }
             }
-            Event::Retry { member, awaited } => self.retry(member, awaited),
-            Event::Answer {
+            WorldEvent::Retry { member, awaited } => self.retry(member, awaited),
+            WorldEvent::Answer {
                 server,
                 member,
                 attempt,
                 trip,
             } => self.answer(server, member, attempt, trip),
-            Event::Acknowledge { member, push } => self.acknowledge(member, push),
-            Event::ExpireKek { member } => self.expire_kek(member),
-            Event::Activate { member, spi } => self.activate(member, spi),
-            Event::Rekey { side, generation } => {
+            WorldEvent::Acknowledge { member, push } => self.acknowledge(member, push),
+            WorldEvent::ExpireKek { member } => self.expire_kek(member),
+            WorldEvent::Activate { member, spi } => self.activate(member, spi),
+            WorldEvent::Rekey { side, generation } => {
                 if self.sides[side].generation == generation {
                     self.rekey_due(side);
                 }
             }
-            Event::KeyEnds { side, key } => self.key_ends(side, key),
-            Event::SendPush { push, member } => self.send_push(push, member),
-            Event::RepeatPush { push } => self.repeat_push(push),
-            Event::Announce { group } => self.announce(group),
-            Event::Watchdog { group } => self.watchdog(group),
-            Event::Traffic { group, turn } => self.traffic(group, turn),
-            Event::Scripted { index } => self.scripted(index),
-            Event::Unblind { since } => self.unblind(since),
+            WorldEvent::KeyEnds { side, key } => self.key_ends(side, key),
+            WorldEvent::SendPush { push, member } => self.send_push(push, member),
+            WorldEvent::RepeatPush { push } => self.repeat_push(push),
+            WorldEvent::Announce { group } => self.announce(group),
+            WorldEvent::Watchdog { group } => self.watchdog(group),
+            WorldEvent::Traffic { group, turn } => self.traffic(group, turn),
+            WorldEvent::Scripted { index } => self.scripted(index),
+            WorldEvent::Unblind { since } => self.unblind(since),
         }
     }
 
-    fn after(&mut self, wait: Duration, event: Event) {
+    fn after(&mut self, wait: Duration, event: WorldEvent) {
         self.agenda.plan(self.now.after(wait), event);
     }
 
@@ -277,7 +277,7 @@ impl Simulation {
             let member = self.members.add(Member::new(group, number, config));
             if !late.contains(&(number + 1)) {
                 let wait = self.some(config.boot_within);
-                self.after(wait, Event::PowerOn { member });
+                self.after(wait, WorldEvent::PowerOn { member });
             }
         }
         let primary = servers.first().copied().unwrap_or_default();
@@ -289,7 +289,7 @@ impl Simulation {
             self.record_tek(side, tek, false);
         }
         let cooperating = servers.len() > 1;
-        self.groups.add(Group {
+        self.groups.add(SimulatedGroup {
             config: config.clone(),
             servers,
             members: first..self.members.len(),
@@ -300,11 +300,11 @@ impl Simulation {
         self.watch_keys(side, true);
         self.plan_rekey(side);
         if cooperating {
-            self.after(Duration::from_millis(40), Event::Announce { group });
-            self.after(Duration::from_secs(5), Event::Watchdog { group });
+            self.after(Duration::from_millis(40), WorldEvent::Announce { group });
+            self.after(Duration::from_secs(5), WorldEvent::Watchdog { group });
         }
         if !config.traffic_every.is_zero() {
-            self.after(config.boot_within, Event::Traffic { group, turn: 0 });
+            self.after(config.boot_within, WorldEvent::Traffic { group, turn: 0 });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gdoi_lab::{Agent, Frames, Injector, Network, Pace};
-use gdoi_monitor::source::pcap::Reader;
+use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_wire::isakmp::FLAG_ENCRYPTION;
 use gdoi_wire::{Body, Dissected, Ports};
 
@@ -79,7 +79,7 @@ fn check(recording: &Path, capture: &Path) {
 
 /// The messages of a capture, in order, and how many other frames it has.
 fn messages(path: &Path) -> (Vec<Message>, usize) {
-    let mut reader = Reader::open(path).unwrap();
+    let mut reader = CaptureReader::open(path).unwrap();
     let (mut messages, mut others) = (Vec::new(), 0);
     while let Some(frame) = reader.next_frame().unwrap() {
         let Some(Dissected::Packet(packet)) = frame.dissect(&Ports::DEFAULT) else {

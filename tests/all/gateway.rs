@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use gdoi_lab::{Agent, Injector, Metrics, Network, ip};
 use gdoi_monitor::source::xdp::interface::Interface;
-use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings, netlink};
+use gdoi_monitor::source::xdp::{AttachMode, Direction, Probe, ProbeSettings, netlink};
 use gdoi_wire::craft::{self, ESP, Ethernet, Generator, Tag};
 
 use crate::kernel::{in_network, traffic_control};
@@ -18,8 +18,8 @@ use crate::kernel::{in_network, traffic_control};
 fn next_to_another_program_it_counts_the_same() {
     in_network("next_to_another_program_it_counts_the_same", |network| {
         let alone = Counted::of(&["--mode", "xdp"], "xdp");
-        let mut other = Probe::load(&Settings::default(), Direction::Ingress).unwrap();
-        other.attach(&watched(), Mode::Native).unwrap();
+        let mut other = Probe::load(&ProbeSettings::default(), Direction::Ingress).unwrap();
+        other.attach(&watched(), AttachMode::Native).unwrap();
         let beside = Counted::of(&[], traffic_control());
         assert_eq!(beside, alone);
         assert!(network.has_program().unwrap(), "the other program was replaced");

@@ -3,8 +3,8 @@
 
 use gdoi_core::observation::Site;
 use gdoi_lab::Parity;
-use gdoi_monitor::source::link::Link;
-use gdoi_monitor::source::pcap::Reader;
+use gdoi_monitor::source::link::LinkType;
+use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_monitor::source::xdp::{Hook, SiteRoute};
 use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
 use gdoi_wire::record::{CPU_STATE_BUCKETS, Counters, FIRST_SPI, site_key};
@@ -78,9 +78,9 @@ fn captures_through(hook: Hook) {
     let mut parity = Parity::load(hook, Vec::new(), FEW_BUCKETS).unwrap();
     let mut frames = 0;
     for Capture { path, .. } in captures::all() {
-        let mut reader = Reader::open(&path).unwrap();
+        let mut reader = CaptureReader::open(&path).unwrap();
         while let Some(frame) = reader.next_frame().unwrap() {
-            if frame.link == Link::Ethernet && frame.kept.len() >= 14 {
+            if frame.link == LinkType::Ethernet && frame.kept.len() >= 14 {
                 frames += 1;
                 let which = format!("{} frame {}", path.display(), frame.number);
                 parity.check(frame.kept, &which).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gdoi_core::observation::{Esp, Message};
 use gdoi_core::{Config, Limits, Observation, Snapshot, Timestamp, Tracker, Transition};
-use gdoi_monitor::source::pcap::Reader;
+use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_wire::record::Record;
 use gdoi_wire::{Body, Dissected, Ports};
 
@@ -41,7 +41,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Replays a capture.
 pub(crate) fn replay(path: &Path, config: Config) -> Replay {
-    let mut reader = Reader::open(path).unwrap();
+    let mut reader = CaptureReader::open(path).unwrap();
     let mut tracker = Tracker::new(config, Limits::default());
     let mut replay = Replay {
         transitions: Vec::new(),

@@ -7,8 +7,8 @@ use std::fs;
 use std::io::BufWriter;
 use std::path::Path;
 
-use gdoi_monitor::source::link::Link;
-use gdoi_monitor::source::pcap::Reader;
+use gdoi_monitor::source::link::LinkType;
+use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_sim::scenario;
 use gdoi_sim::{PcapWriter, Simulation};
 use serde_json::Value;
@@ -98,9 +98,9 @@ fn rewrite(from: &Path, to: &Path, order: Order) {
         Order::Little => [0xa1b2_3c4d, 0x0004_0002, 0, 0, 262_144, 1].map(four).concat(),
         Order::Big => [0xa1b2_3c4d, 0x0002_0004, 0, 0, 262_144, 1].map(four).concat(),
     };
-    let mut reader = Reader::open(from).unwrap();
+    let mut reader = CaptureReader::open(from).unwrap();
     while let Some(frame) = reader.next_frame().unwrap() {
-        if frame.link != Link::Ethernet {
+        if frame.link != LinkType::Ethernet {
             continue;
         }
         let at = frame.at.as_nanos();

@@ -7,10 +7,10 @@ use crate::object_file::{Object, Section, Symbol};
 
 /// Two objects held against each other.
 pub(crate) struct Comparison {
-    rows: Vec<Row>,
+    rows: Vec<SectionRow>,
 }
 
-struct Row {
+struct SectionRow {
     section: String,
     committed: Option<usize>,
     built: Option<usize>,
@@ -35,7 +35,7 @@ impl Comparison {
             .into_iter()
             .map(|name| {
                 let (committed, built) = (committed.sections.get(name), built.sections.get(name));
-                Row {
+                SectionRow {
                     section: name.clone(),
                     committed: committed.map(|section| section.octets.len()),
                     built: built.map(|section| section.octets.len()),
@@ -120,7 +120,7 @@ impl Display for Comparison {
         writeln!(f, "{:<16}{:>10}{:>10}", "section", "committed", "built")?;
         let octets = |size: Option<usize>| size.map_or("-".to_owned(), |size| size.to_string());
         for row in rows {
-            let Row {
+            let SectionRow {
                 section,
                 committed,
                 built,

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 
 use self::kernel::{Kernel, Source};
 use self::machine::{Boot, Machine};
-use self::report::{Outcome, Row};
+use self::report::{KernelOutcome, KernelRow};
 use crate::workspace::Workspace;
 
 /// What `kernels` can be told.
@@ -73,7 +73,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Kernels) -> Result<()> {
                 .with_context(|| format!("write {}", path.display()))?;
         }
     }
-    let lines: Vec<String> = rows.iter().map(Row::line).collect();
+    let lines: Vec<String> = rows.iter().map(KernelRow::line).collect();
     println!("\n{}", report::table(&lines));
     let failed = rows.iter().filter(|row| !row.is_well()).count();
     let skipped = rows.iter().filter(|row| row.is_skipped()).count();
@@ -107,8 +107,8 @@ fn one(
     (machine, guest): (&Machine, &Path),
     areas: &[&str],
     source: &Source,
-) -> Row {
-    let row = |release: &str, seconds, outcome| Row {
+) -> KernelRow {
+    let row = |release: &str, seconds, outcome| KernelRow {
         name: source.name,
         release: release.to_owned(),
         seconds,
@@ -116,7 +116,7 @@ fn one(
     };
     let kernel = match Kernel::fetch(workspace, machine, source) {
         Ok(kernel) => kernel,
-        Err(error) => return row("", 0.0, Outcome::Skipped(format!("{error:#}"))),
+        Err(error) => return row("", 0.0, KernelOutcome::Skipped(format!("{error:#}"))),
     };
     let start = Instant::now();
     let said = machine.boot(&Boot {
@@ -134,12 +134,12 @@ fn one(
             fs::write(folder.join(format!("{suite}.log")), &said).context("keep what the guest said")?;
         }
         let expected = if source.is_too_old { &[] } else { areas };
-        Outcome::read(&said, expected, &kernel.release)
+        KernelOutcome::read(&said, expected, &kernel.release)
     });
     row(
         &kernel.release,
         seconds,
-        outcome.unwrap_or_else(|error| Outcome::Broken(format!("{error:#}"))),
+        outcome.unwrap_or_else(|error| KernelOutcome::Broken(format!("{error:#}"))),
     )
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         if !faults.is_empty() {
             bail!("{}", faults.join("; "));
         }
-        Ok(Outcome::Passed)
+        Ok(StepOutcome::Passed)
     }));
     summary(&steps, &suite)
 }
@@ -35,15 +35,15 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 struct Step {
     name: &'static str,
     seconds: f32,
-    outcome: Result<Outcome>,
+    outcome: Result<StepOutcome>,
 }
 
-enum Outcome {
+enum StepOutcome {
     Passed,
     Skipped(&'static str),
 }
 
-fn step(name: &'static str, work: impl FnOnce() -> Result<Outcome>) -> Step {
+fn step(name: &'static str, work: impl FnOnce() -> Result<StepOutcome>) -> Step {
     println!("== {name}");
     let start = Instant::now();
     let outcome = work();
@@ -57,32 +57,32 @@ fn step(name: &'static str, work: impl FnOnce() -> Result<Outcome>) -> Step {
     }
 }
 
-fn set_up(workspace: &Workspace) -> Result<Outcome> {
+fn set_up(workspace: &Workspace) -> Result<StepOutcome> {
     setup::run(workspace)?;
-    Ok(Outcome::Passed)
+    Ok(StepOutcome::Passed)
 }
 
-fn object(workspace: &Workspace) -> Result<Outcome> {
+fn object(workspace: &Workspace) -> Result<StepOutcome> {
     ebpf::run(workspace, true)?;
-    Ok(Outcome::Passed)
+    Ok(StepOutcome::Passed)
 }
 
-fn format(workspace: &Workspace) -> Result<Outcome> {
+fn format(workspace: &Workspace) -> Result<StepOutcome> {
     let has = process::output(workspace.cargo().args(["fmt", "--version"])).is_ok();
     if !has {
-        return Ok(Outcome::Skipped("cargo fmt is not installed"));
+        return Ok(StepOutcome::Skipped("cargo fmt is not installed"));
     }
     process::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
-    Ok(Outcome::Passed)
+    Ok(StepOutcome::Passed)
 }
 
-fn lints(workspace: &Workspace) -> Result<Outcome> {
+fn lints(workspace: &Workspace) -> Result<StepOutcome> {
     let host = ["--workspace", "--exclude", "gdoi-monitor-ebpf", "--all-targets"];
     clippy(workspace, &host, &[])
 }
 
 /// For the host, where clippy surely is: the parts of aya that only a BPF target has are not looked at.
-fn lints_of_program(workspace: &Workspace) -> Result<Outcome> {
+fn lints_of_program(workspace: &Workspace) -> Result<StepOutcome> {
     // A program without std cannot unwind.
     let abort = "profile.dev.panic='abort'";
     let of = ["--package", "gdoi-monitor-ebpf", "--config", abort];
@@ -90,19 +90,19 @@ fn lints_of_program(workspace: &Workspace) -> Result<Outcome> {
     clippy(workspace, &of, &["-A", "clippy::pedantic"])
 }
 
-fn clippy(workspace: &Workspace, of: &[&str], lints: &[&str]) -> Result<Outcome> {
+fn clippy(workspace: &Workspace, of: &[&str], lints: &[&str]) -> Result<StepOutcome> {
     let has = process::output(workspace.cargo().args(["clippy", "--version"])).is_ok();
     if !has {
-        return Ok(Outcome::Skipped("cargo clippy is not installed"));
+        return Ok(StepOutcome::Skipped("cargo clippy is not installed"));
     }
     let mut cargo = workspace.cargo();
     cargo.arg("clippy").args(of);
     process::run(cargo.args(["--", "-D", "warnings"]).args(lints))?;
-    Ok(Outcome::Passed)
+    Ok(StepOutcome::Passed)
 }
 
 /// The programs that tests start.
-fn build(workspace: &Workspace) -> Result<Outcome> {
+fn build(workspace: &Workspace) -> Result<StepOutcome> {
     let mut cargo = workspace.cargo();
     cargo.args([
         "build",
@@ -112,7 +112,7 @@ fn build(workspace: &Workspace) -> Result<Outcome> {
         "gdoi-monitor-ebpf",
     ]);
     process::run(&mut cargo)?;
-    Ok(Outcome::Passed)
+    Ok(StepOutcome::Passed)
 }
 
 fn summary(steps: &[Step], suite: &Suite) -> Result<()> {
@@ -125,8 +125,8 @@ fn summary(steps: &[Step], suite: &Suite) -> Result<()> {
             outcome,
         } = step;
         let said = match outcome {
-            Ok(Outcome::Passed) => "passed",
-            Ok(Outcome::Skipped(why)) => {
+            Ok(StepOutcome::Passed) => "passed",
+            Ok(StepOutcome::Skipped(why)) => {
                 skipped += 1;
                 &format!("SKIPPED: {why}")
             }

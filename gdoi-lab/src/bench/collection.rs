@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use gdoi_monitor::source::xdp::{Direction, Hook, Probe, Settings};
+use gdoi_monitor::source::xdp::{Direction, Hook, Probe, ProbeSettings};
 use gdoi_wire::craft::{self, ESP, Ethernet};
 
 use super::kernel::median;
@@ -52,7 +52,7 @@ struct Looked {
 fn collect() -> Result<Looked> {
     let one = cpu::cpus()?.into_iter().next().context("no CPU")?;
     cpu::stay_on(cpu::THIS_THREAD, &[one])?;
-    let mut probe = Probe::load(&Settings::default(), Direction::Ingress)?;
+    let mut probe = Probe::load(&ProbeSettings::default(), Direction::Ingress)?;
     let frames: Vec<Vec<u8>> = (0..SPIS).map(frame).collect::<Result<_>>()?;
     let mut counts = BTreeMap::new();
     let (mut all, mut none) = (Vec::new(), Vec::new());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use gdoi_monitor::source::xdp::interface::Interface;
-use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings, SpiCount};
+use gdoi_monitor::source::xdp::{AttachMode, Direction, Probe, ProbeSettings, SpiCount};
 use gdoi_wire::craft::{self, ESP, Ethernet, Tag};
 use nix::net::if_::if_nametoindex;
 
@@ -19,7 +19,7 @@ use crate::{Injector, Network};
 pub(super) fn run(millions: u64) -> Result<Vec<Row>> {
     // In a thread: a namespace is entered for good.
     let counted = thread::spawn(move || count(millions * 1_000_000)).join();
-    let Outcome {
+    let CountingOutcome {
         sent,
         counted,
         took,
@@ -36,21 +36,21 @@ pub(super) fn run(millions: u64) -> Result<Vec<Row>> {
     ])
 }
 
-struct Outcome {
+struct CountingOutcome {
     sent: u64,
     counted: u64,
     took: Duration,
     reads: u32,
 }
 
-fn count(packets: u64) -> Result<Outcome> {
+fn count(packets: u64) -> Result<CountingOutcome> {
     let network = Network::enter()?;
-    let mut probe = Probe::load(&Settings::default(), Direction::Ingress)?;
+    let mut probe = Probe::load(&ProbeSettings::default(), Direction::Ingress)?;
     let interface = Interface {
         name: Network::WATCH.to_owned(),
         index: if_nametoindex(Network::WATCH).context("find the interface")?,
     };
-    probe.attach(&interface, Mode::Native)?;
+    probe.attach(&interface, AttachMode::Native)?;
     let injector = Injector::open(Network::INJECT)?;
     let frames = frames();
     let sending = AtomicBool::new(true);
@@ -66,7 +66,7 @@ fn count(packets: u64) -> Result<Outcome> {
         Ok::<_, anyhow::Error>((sent?, counted?))
     })?;
     let (counted, reads) = counted;
-    Ok(Outcome {
+    Ok(CountingOutcome {
         sent,
         counted,
         took: begun.elapsed(),

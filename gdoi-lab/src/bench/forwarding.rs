@@ -152,7 +152,7 @@ impl Costs {
 }
 
 fn measure(object: &[u8], frames: &[Vec<u8>]) -> Result<Costs> {
-    let mut gateway = Gateway::new(object)?;
+    let mut gateway = ForwardingGateway::new(object)?;
     let mut costs = Costs::default();
     for round in 0..=ROUNDS {
         let nobody = gateway.turn(Watcher::Nobody, frames)?;
@@ -171,7 +171,7 @@ fn measure(object: &[u8], frames: &[Vec<u8>]) -> Result<Costs> {
     Ok(costs)
 }
 
-struct Gateway {
+struct ForwardingGateway {
     network: Network,
     loaded: Loaded,
     injector: Injector,
@@ -179,7 +179,7 @@ struct Gateway {
     folder: TempDir,
 }
 
-impl Gateway {
+impl ForwardingGateway {
     fn new(object: &[u8]) -> Result<Self> {
         let network = Network::enter()?;
         network.add_gateway()?;

@@ -38,7 +38,7 @@ pub(super) fn run(object: &[u8], seconds: u64) -> Result<Vec<Row>> {
         awake(ring, is_over)
     });
     let (_, woken) = woken.context("the storm that wakes")?;
-    let Sent { messages, took } = sent;
+    let SentRecords { messages, took } = sent;
     let rate = number(messages) / took.as_secs_f64() / 1e6;
     let lost = Row::new(
         "messages lost in a storm",
@@ -76,7 +76,7 @@ pub(super) fn run(object: &[u8], seconds: u64) -> Result<Vec<Row>> {
     ])
 }
 
-struct Sent {
+struct SentRecords {
     messages: u64,
     took: Duration,
 }
@@ -104,7 +104,7 @@ fn storm<T: Send>(
     frame: &[u8],
     length: Duration,
     read: impl FnOnce(&dyn Fn() -> bool) -> Result<T> + Send,
-) -> Result<(Sent, T)> {
+) -> Result<(SentRecords, T)> {
     let storming = AtomicBool::new(true);
     thread::scope(|scope| {
         let reader = scope.spawn(|| read(&|| !storming.load(Ordering::Acquire)));
@@ -116,7 +116,7 @@ fn storm<T: Send>(
 }
 
 /// A million messages a second; what a burst is late, the next ones make up for.
-fn send(name: &str, ebpf: &mut Ebpf, frame: &[u8], length: Duration) -> Result<Sent> {
+fn send(name: &str, ebpf: &mut Ebpf, frame: &[u8], length: Duration) -> Result<SentRecords> {
     let program = program(ebpf, name)?;
     let start = Instant::now();
     let mut messages = 0;
@@ -129,7 +129,7 @@ fn send(name: &str, ebpf: &mut Ebpf, frame: &[u8], length: Duration) -> Result<S
         let due = start + Duration::from_micros(messages);
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
-    Ok(Sent {
+    Ok(SentRecords {
         messages,
         took: start.elapsed(),
     })

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use gdoi_core::{Limits, Timestamp, Tracker, Transition};
 use gdoi_monitor::engine::{CaptureState, State};
 use gdoi_monitor::http::Status;
-use gdoi_monitor::sink::Events;
+use gdoi_monitor::sink::EventSink;
 use gdoi_monitor::sink::prometheus::Exposition;
 use gdoi_monitor::source::xdp::{Attached, Attachment, Direction};
 use gdoi_monitor::time::Calendar;
@@ -19,7 +19,7 @@ use gdoi_wire::{Capture, Class, Dissected, Fragment, Ports, dissect};
 pub(crate) struct Gateway {
     tracker: Tracker,
     observer: Observer,
-    events: Events,
+    events: EventSink,
     exposition: Exposition,
     counters: Counters,
     transitions: Vec<Transition>,
@@ -31,7 +31,7 @@ impl Gateway {
         Self {
             tracker: Tracker::new(scenario.config(), Limits::default()),
             observer: Observer::new(TICK, true),
-            events: Events::nowhere(Calendar::EPOCH),
+            events: EventSink::nowhere(Calendar::EPOCH),
             exposition: Exposition::default(),
             counters: Counters::default(),
             transitions: Vec::new(),

@@ -23,7 +23,7 @@ pub struct Days {
 
 /// All of the result.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct DaysReport {
     of: Days,
     growth: Growth,
     happened: Counts,
@@ -42,7 +42,7 @@ struct Counts {
 
 impl Days {
     /// Lets them pass. It is an error when something grows, or counters are not the truth.
-    pub fn run(&self) -> Result<Report> {
+    pub fn run(&self) -> Result<DaysReport> {
         let begun = Instant::now();
         let scenario = self.scenario()?;
         let mut simulation = Simulation::new(&scenario, None)?;
@@ -62,7 +62,7 @@ impl Days {
         happened.add(&mut simulation);
         // What is held back until it is clear is clear by then.
         let page = gateway.page(simulation.end().after(LAST))?;
-        let report = Report {
+        let report = DaysReport {
             of: *self,
             growth,
             happened,
@@ -165,7 +165,7 @@ impl Counts {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DaysReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             of: Days { days, members },

@@ -27,7 +27,7 @@ pub struct Soak {
 
 /// All of the result.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct SoakReport {
     soak: Soak,
     growth: Growth,
     sent: u64,
@@ -41,7 +41,7 @@ pub struct Report {
 impl Soak {
     /// Soaks, in a namespace that the calling thread enters for good. It is an error when the agent grows, or tells
     /// something else than what happened.
-    pub fn run(&self) -> Result<Report> {
+    pub fn run(&self) -> Result<SoakReport> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let scenario = self.scenario()?;
         let config = folder.path().join("config.toml");
@@ -64,7 +64,7 @@ impl Soak {
         ensure!(agent.stop()?.success(), "the agent did not end well");
         let events = fs::read_to_string(folder.path().join("events")).context("read the events")?;
         let told = |kind: &str| events.lines().filter(|line| is_of_group(line, kind)).count();
-        let report = Report {
+        let report = SoakReport {
             soak: *self,
             growth: growth?,
             sent,
@@ -198,7 +198,7 @@ fn joined<T>(ended: thread::Result<Result<T>>) -> Result<T> {
     ended.unwrap_or_else(|_panic| Err(anyhow!("a sender panicked")))
 }
 
-impl Report {
+impl SoakReport {
     fn check(&self, metrics: &Metrics) -> Result<()> {
         self.growth.check(MORE_OCTETS)?;
         let counted = metrics.sum("gdoi_packets_total", &[]);
@@ -224,7 +224,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SoakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             soak,

@@ -5,23 +5,23 @@ use std::fmt;
 use anyhow::{Result, ensure};
 
 use super::events::Events;
-use super::trial::Sent;
+use super::trial::SentTraffic;
 use super::{Kind, Trial};
 use crate::Metrics;
 use crate::resources::mib;
 
 /// What came of a flood.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct FloodOutcome {
     pub(super) trial: Trial,
-    pub(super) sent: Sent,
+    pub(super) sent: SentTraffic,
     /// Forwarded packets that arrived.
     pub(super) received: u64,
     pub(super) metrics: Metrics,
     pub(super) events: Events,
 }
 
-impl Outcome {
+impl FloodOutcome {
     /// Whether everything that is promised held.
     pub fn check(&self) -> Result<()> {
         self.counts()?;
@@ -31,7 +31,7 @@ impl Outcome {
 
     /// Every packet was forwarded, and counted; every message was tracked, or counted as lost.
     fn counts(&self) -> Result<()> {
-        let Sent {
+        let SentTraffic {
             living,
             forwarded,
             flood,
@@ -116,7 +116,7 @@ impl Outcome {
         of the rest uncertain | events | memory, MiB | evictions |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for FloodOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             trial: Trial { kinds, time },

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use gdoi_sim::{Kind as Truth, Scenario};
 
 use super::events::Events;
-use super::{Flood, Kind, Outcome};
+use super::{Flood, FloodOutcome, Kind};
 use crate::{Agent, Injector, LiveScenario, Network, Resources, SentCounts, configuration};
 
 /// A flood, and how long it lasts.
@@ -25,7 +25,7 @@ pub struct Trial {
 
 impl Trial {
     /// Floods, in a namespace that the calling thread enters for good.
-    pub fn run(&self) -> Result<Outcome> {
+    pub fn run(&self) -> Result<FloodOutcome> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let scenario = self.scenario()?;
         let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
@@ -56,7 +56,7 @@ impl Trial {
         let metrics = agent.metrics()?;
         let received = network.received_by(Network::WAN_FAR)? - before;
         ensure!(agent.stop()?.success(), "the agent did not end well");
-        Ok(Outcome {
+        Ok(FloodOutcome {
             trial: self.clone(),
             sent,
             received,
@@ -75,7 +75,7 @@ impl Trial {
         Scenario::parse(&text).context("read the scenario of the flood")
     }
 
-    fn send(&self, scenario: Scenario, agent: &Agent) -> Result<Sent> {
+    fn send(&self, scenario: Scenario, agent: &Agent) -> Result<SentTraffic> {
         let (flooding, all) = (AtomicBool::new(false), AtomicBool::new(true));
         thread::scope(|scope| {
             let whole = BEFORE + self.time + AFTER;
@@ -111,7 +111,7 @@ impl Trial {
             let forwarded = joined(forwarded.join());
             let (living, rekeys, late) = living?;
             let lost_after_a_tick = after_a_tick?.sum("gdoi_events_lost_total", &[("kind", "message")]);
-            Ok(Sent {
+            Ok(SentTraffic {
                 living,
                 rekeys,
                 late,
@@ -126,7 +126,7 @@ impl Trial {
 
 /// What was sent, and what the agent was meanwhile.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
+pub(super) struct SentTraffic {
     pub(super) living: SentCounts,
     /// When the group was rekeyed, since the epoch.
     pub(super) rekeys: Vec<Duration>,

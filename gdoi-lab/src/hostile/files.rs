@@ -10,7 +10,7 @@ use gdoi_core::{Limits, Timestamp, Tracker};
 use gdoi_monitor::config::Config;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::sink::state_file::StateFile;
-use gdoi_monitor::source::pcap::Reader;
+use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_sim::{Observer, Scenario, Simulation, scenario::Group};
 use gdoi_wire::Ports;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// A capture file.
 pub fn capture(octets: &[u8]) {
     let stream = Box::new(Cursor::new(octets.to_vec()));
-    let Ok(mut reader) = Reader::new(Path::new("hostile"), stream) else {
+    let Ok(mut reader) = CaptureReader::new(Path::new("hostile"), stream) else {
         return;
     };
     while let Ok(Some(frame)) = reader.next_frame() {

@@ -10,7 +10,7 @@ use gdoi_monitor::client::{Address, Client, Event, Group, Member, SpiUse, path};
 use gdoi_monitor::engine::{Request, State};
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{self, Limits, Server};
-use gdoi_monitor::sink::{Events, Tally};
+use gdoi_monitor::sink::{EventSink, Tally};
 use gdoi_monitor::time::Calendar;
 use gdoi_sim::{Observer, Simulation, scenario};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -150,7 +150,7 @@ async fn engine(mut asked: mpsc::Receiver<Request>, state: Arc<State>) {
 /// What an agent knows after a scenario.
 fn known() -> State {
     let mut tracker = Tracker::new(gdoi_core::Config::default(), Bounds::default());
-    let mut events = Events::nowhere(Calendar::EPOCH);
+    let mut events = EventSink::nowhere(Calendar::EPOCH);
     let mut out = Vec::new();
     if let Ok(scenario) = scenario::named("demo")
         && let Ok(mut simulation) = Simulation::new(&scenario, Some(4))

@@ -9,7 +9,7 @@ use gdoi_wire::Class;
 use gdoi_wire::isakmp::{FLAG_ENCRYPTION, HEADER_OCTETS};
 use gdoi_wire::record::{FINGERPRINT_OCTETS, KIND_MESSAGE, RECORD_VERSION, Record, site_address_v4};
 
-use super::{Frame, Next, TAGGED};
+use super::{FirstBuffer, Next, TAGGED};
 use crate::count::CpuCounters;
 use crate::emit::now;
 use crate::maps::{RING, is_nat_t_port};
@@ -22,7 +22,7 @@ use crate::reader::Hook;
 #[inline(never)]
 pub(super) fn decide<H: Hook, const AT: usize>(raw: *mut c_void) -> Next {
     let ctx = &H::from_raw(raw);
-    let frame = Frame::of(ctx);
+    let frame = FirstBuffer::of(ctx);
     // A tag that the kernel took off is a tag of the message.
     if frame.start + AT + SHORTEST > frame.end || frame.stripped_vlan_len != 0 {
         return Next::SlowPath;

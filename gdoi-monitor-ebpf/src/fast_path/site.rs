@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use gdoi_wire::record::site_address_v4;
 
-use super::{Frame, IPV4_READ, IPV6_READ, Next};
+use super::{FirstBuffer, IPV4_READ, IPV6_READ, Next};
 use crate::count::{CpuCounters, site_of};
 use crate::reader::Hook;
 
@@ -14,7 +14,7 @@ use crate::reader::Hook;
 #[inline(never)]
 pub(super) fn decide<H: Hook, const AT: usize, const V: u8>(raw: *mut c_void) -> Next {
     let ctx = &H::from_raw(raw);
-    let frame = Frame::of(ctx);
+    let frame = FirstBuffer::of(ctx);
     let read = if V == 4 { IPV4_READ } else { IPV6_READ };
     if frame.start + AT + read > frame.end {
         return Next::SlowPath;

@@ -8,27 +8,27 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gdoi_core::Timestamp;
 
-use super::captures::{Capture, Captures, Turn};
+use super::captures::{Captures, OpenCapture, Turn};
 use super::evidence::EvidenceIndex;
 use super::findings::Findings;
 use super::pipeline::Pipeline;
 use super::seen_message::FrameId;
 use crate::progress::Progress;
 use crate::report::{Ending, Report};
-use crate::source::link::{Link, Refused};
+use crate::source::link::{LinkType, UnreadLinks};
 use crate::source::pcap::{self, Frame};
 
 /// Why a capture was not read, or not to its end.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+enum AnalyzeError {
     /// It is damaged, truncated or none.
     #[error(transparent)]
-    Capture(#[from] pcap::Error),
+    Capture(#[from] pcap::CaptureError),
     /// It has frames of link layers that are not read.
-    #[error("{}: {}", path.display(), Refused(links))]
+    #[error("{}: {}", path.display(), UnreadLinks(links))]
     Link {
         path: PathBuf,
-        links: BTreeMap<Link, u64>,
+        links: BTreeMap<LinkType, u64>,
     },
     /// It has frames whose times cannot be right.
     #[error(
@@ -58,7 +58,7 @@ pub(super) struct Analysis<W> {
 #[derive(Default)]
 struct Oddities {
     /// Of link layers that are not read.
-    links: BTreeMap<Link, u64>,
+    links: BTreeMap<LinkType, u64>,
     /// With times that cannot be right.
     leaps: u64,
 }
@@ -100,7 +100,7 @@ impl<W: Write> Analysis<W> {
             match outcome {
                 Ok(None) => {}
                 Ok(Some(ended)) => captures.end(ended),
-                Err((_, Error::Write(error))) => return Err(error).context("write the report"),
+                Err((_, AnalyzeError::Write(error))) => return Err(error).context("write the report"),
                 Err((ended, error)) => {
                     self.wrong(&error)?;
                     if let Some(file) = ended {
@@ -114,7 +114,7 @@ impl<W: Write> Analysis<W> {
     }
 
     /// Says what is wrong with a capture.
-    fn wrong(&mut self, error: &Error) -> io::Result<()> {
+    fn wrong(&mut self, error: &AnalyzeError) -> io::Result<()> {
         self.progress.clear();
         writeln!(io::stderr(), "gdoi-monitor: {error}")?;
         self.errors.push(error.to_string());
@@ -129,17 +129,17 @@ impl<W: Write> Analysis<W> {
             let path = path.cloned().unwrap_or_default();
             if leaps > 0 {
                 let (path, count) = (path.clone(), leaps);
-                self.wrong(&Error::Leaps { path, count })?;
+                self.wrong(&AnalyzeError::Leaps { path, count })?;
             }
             if !links.is_empty() {
-                self.wrong(&Error::Link { path, links })?;
+                self.wrong(&AnalyzeError::Link { path, links })?;
             }
         }
         Ok(())
     }
 
     /// Reads a capture while it is its turn. The capture, when it has ended.
-    fn turn(&mut self, turn: Turn<'_>) -> Result<Option<u32>, (u32, Error)> {
+    fn turn(&mut self, turn: Turn<'_>) -> Result<Option<u32>, (u32, AnalyzeError)> {
         let Turn {
             capture,
             until,
@@ -152,7 +152,12 @@ impl<W: Write> Analysis<W> {
             .map_err(|error| (file, error))
     }
 
-    fn frames(&mut self, capture: &mut Capture, until: Timestamp, begins: bool) -> Result<bool, Error> {
+    fn frames(
+        &mut self,
+        capture: &mut OpenCapture,
+        until: Timestamp,
+        begins: bool,
+    ) -> Result<bool, AnalyzeError> {
         let mut begins = begins;
         while let Some(at) = capture.peek()? {
             if at > until {
@@ -179,7 +184,7 @@ impl<W: Write> Analysis<W> {
     }
 
     fn frame(&mut self, file: u32, frame: Frame<'_>) -> io::Result<()> {
-        if let Link::Unknown(_) = frame.link {
+        if let LinkType::Unknown(_) = frame.link {
             let odd = self.oddities.entry(file).or_default();
             *odd.links.entry(frame.link).or_default() += 1;
         }
@@ -198,7 +203,7 @@ impl<W: Write> Analysis<W> {
     }
 
     /// Takes a frame that leaps ahead: when the next one does not follow it, its time cannot be right.
-    fn leap(&mut self, capture: &mut Capture) -> Result<(), Error> {
+    fn leap(&mut self, capture: &mut OpenCapture) -> Result<(), AnalyzeError> {
         let Some(frame) = capture.reader.next_frame()? else {
             return Ok(());
         };

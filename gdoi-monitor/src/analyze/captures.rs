@@ -6,7 +6,7 @@ use std::path::Path;
 
 use gdoi_core::Timestamp;
 
-use crate::source::pcap::{Error, Reader};
+use crate::source::pcap::{CaptureError, CaptureReader};
 
 /// Captures that are read together.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub(super) struct Captures {
     /// Those that begin later, in the order of their first frames.
     waiting: VecDeque<Waiting>,
     /// Those that are being read.
-    open: Vec<Capture>,
+    open: Vec<OpenCapture>,
 }
 
 /// One that begins later.
@@ -22,20 +22,20 @@ struct Waiting {
     file: u32,
     first: Timestamp,
     /// What cannot be opened twice stays open: standard input, a pipe.
-    reader: Option<Reader>,
+    reader: Option<CaptureReader>,
 }
 
 /// One that is being read.
-pub(super) struct Capture {
+pub(super) struct OpenCapture {
     pub(super) file: u32,
-    pub(super) reader: Reader,
+    pub(super) reader: CaptureReader,
     /// When its next frame was captured.
     next: Timestamp,
 }
 
 /// The capture whose turn it is.
 pub(super) struct Turn<'a> {
-    pub(super) capture: &'a mut Capture,
+    pub(super) capture: &'a mut OpenCapture,
     /// It is its turn up to here, then it must be asked whose it is.
     pub(super) until: Timestamp,
     /// Nothing else was being read when it began, and it begins here.
@@ -44,8 +44,8 @@ pub(super) struct Turn<'a> {
 
 impl Captures {
     /// Opens a capture as far as its first frame. One without frames has nothing to tell.
-    pub(super) fn add(&mut self, file: u32, path: &Path) -> Result<(), Error> {
-        let mut reader = Reader::open(path)?;
+    pub(super) fn add(&mut self, file: u32, path: &Path) -> Result<(), CaptureError> {
+        let mut reader = CaptureReader::open(path)?;
         if let Some(first) = reader.peek()? {
             let again = fs::metadata(path).is_ok_and(|what| what.is_file());
             self.waiting.push_back(Waiting {
@@ -65,7 +65,10 @@ impl Captures {
     }
 
     /// Whose turn it is. `None` when all have been read.
-    pub(super) fn turn<P: AsRef<Path>>(&mut self, paths: &[P]) -> Result<Option<Turn<'_>>, (u32, Error)> {
+    pub(super) fn turn<P: AsRef<Path>>(
+        &mut self,
+        paths: &[P],
+    ) -> Result<Option<Turn<'_>>, (u32, CaptureError)> {
         let earliest = self.open.iter().map(|capture| capture.next).min();
         let due = self.waiting.front().map(|waiting| waiting.first);
         let mut begins = false;
@@ -87,15 +90,15 @@ impl Captures {
         }))
     }
 
-    fn begin<P: AsRef<Path>>(&mut self, waiting: Waiting, paths: &[P]) -> Result<(), (u32, Error)> {
+    fn begin<P: AsRef<Path>>(&mut self, waiting: Waiting, paths: &[P]) -> Result<(), (u32, CaptureError)> {
         let Waiting { file, first, reader } = waiting;
         let path = usize::try_from(file).ok().and_then(|at| paths.get(at));
         let reader = match (reader, path) {
             (Some(reader), _) => reader,
-            (None, Some(path)) => Reader::open(path.as_ref()).map_err(|error| (file, error))?,
+            (None, Some(path)) => CaptureReader::open(path.as_ref()).map_err(|error| (file, error))?,
             (None, None) => return Ok(()),
         };
-        self.open.push(Capture {
+        self.open.push(OpenCapture {
             file,
             reader,
             next: first,
@@ -109,9 +112,9 @@ impl Captures {
     }
 }
 
-impl Capture {
+impl OpenCapture {
     /// When its next frame was captured; `None` when it has ended.
-    pub(super) fn peek(&mut self) -> Result<Option<Timestamp>, Error> {
+    pub(super) fn peek(&mut self) -> Result<Option<Timestamp>, CaptureError> {
         let next = self.reader.peek()?;
         self.next = next.unwrap_or(self.next);
         Ok(next)

@@ -8,7 +8,7 @@ use gdoi_core::observation::{Esp, Site};
 use gdoi_wire::record::slot_key;
 
 /// What was counted since the last tick, and which SPIs were ever seen.
-pub(super) struct Counts {
+pub(super) struct EspCounts {
     places: HashMap<u64, usize, Mixing>,
     slots: Vec<Slot>,
     /// Places of the slots that were counted in since the last tick.
@@ -30,7 +30,7 @@ struct Slot {
 
 /// What a packet was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
+pub(super) enum SlotOutcome {
     /// One of an SPI and site that were known.
     Known,
     /// The first of an SPI at a site.
@@ -39,7 +39,7 @@ pub(super) enum Counted {
     Full,
 }
 
-impl Counts {
+impl EspCounts {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             places: HashMap::with_hasher(Mixing::new()),
@@ -51,19 +51,19 @@ impl Counts {
     }
 
     /// Counts a packet of `octets`, unless there is no room for it.
-    pub(super) fn count(&mut self, spi: u32, site: Option<Site>, octets: u64, at: Timestamp) -> Counted {
+    pub(super) fn count(&mut self, spi: u32, site: Option<Site>, octets: u64, at: Timestamp) -> SlotOutcome {
         if self.count_known(spi, site, octets, at) {
-            return Counted::Known;
+            return SlotOutcome::Known;
         }
         if self.slots.len() >= self.capacity {
-            return Counted::Full;
+            return SlotOutcome::Full;
         }
         let place = self.slots.len();
         let key = key(spi, site);
         self.slots.push(Slot::new(key));
         self.places.insert(key, place);
         self.count_known(spi, site, octets, at);
-        Counted::First
+        SlotOutcome::First
     }
 
     /// Counts a packet of an SPI and site that are known; `false` when they are not.

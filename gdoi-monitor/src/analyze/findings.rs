@@ -13,13 +13,13 @@ use crate::time::{Calendar, Moment};
 /// What deserves attention so far. Bounded by the types of events times the groups.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    by_kind: BTreeMap<Kind, Finding>,
+    by_kind: BTreeMap<FindingKind, Finding>,
     worst: Option<Severity>,
 }
 
 /// The order of findings: the worst first, then by type and group.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
+struct FindingKind {
     severity: std::cmp::Reverse<Severity>,
     name: &'static str,
     group: Option<String>,
@@ -82,7 +82,7 @@ impl Findings {
         }
         let name = transition.what.name();
         let at = calendar.date(transition.at);
-        let kind = Kind {
+        let kind = FindingKind {
             severity: std::cmp::Reverse(severity),
             name,
             group: transition.group.clone(),

@@ -10,10 +10,10 @@ use gdoi_core::{Limits, Observation, Snapshot, Timestamp, Tracker, Transition};
 use gdoi_wire::record::{Counters, Record};
 use gdoi_wire::{Body, Class, Dissected, Fragment, Packet, ParseError, Ports};
 
-use super::esp::{Counted, Counts};
+use super::esp::{EspCounts, SlotOutcome};
 use super::seen_message::{FrameId, SeenMessage};
 use crate::sites::Sites;
-use crate::source::link::Link;
+use crate::source::link::LinkType;
 use crate::source::pcap::Frame;
 
 /// Takes frames, and says what happens.
@@ -21,7 +21,7 @@ pub(super) struct Pipeline {
     tracker: Tracker,
     ports: Ports,
     sites: Sites,
-    esp: Counts,
+    esp: EspCounts,
     /// When what is counted is said to the tracker; `None` before the first frame.
     tick: Option<Timestamp>,
     cut: Cut,
@@ -43,7 +43,7 @@ pub(crate) struct Totals {
     /// What the kernel would have counted.
     pub(crate) counters: Counters,
     /// Frames of link layers that are not read.
-    pub(crate) refused: BTreeMap<Link, u64>,
+    pub(crate) refused: BTreeMap<LinkType, u64>,
 }
 
 impl Totals {
@@ -70,7 +70,7 @@ impl Pipeline {
     pub(super) fn new(config: gdoi_core::Config, limits: Limits, ports: Ports) -> Self {
         Self {
             sites: Sites::new(&config),
-            esp: Counts::new(limits.spis),
+            esp: EspCounts::new(limits.spis),
             tracker: Tracker::new(config, limits),
             ports,
             tick: None,
@@ -260,11 +260,11 @@ impl Pipeline {
         let site = self.sites.find(packet.source);
         let octets = u64::from(packet.ip_octets);
         let mut counted = self.esp.count(spi, site, octets, at);
-        if counted == Counted::Full {
+        if counted == SlotOutcome::Full {
             self.say(at);
             counted = self.esp.count(spi, site, octets, at);
         }
-        if counted == Counted::First {
+        if counted == SlotOutcome::First {
             let hint = Esp {
                 spi,
                 site,

@@ -11,10 +11,10 @@ use gdoi_core::{Config, Limits, Timestamp};
 use gdoi_wire::craft::{Ethernet, Message, esp, frame, packet};
 use gdoi_wire::{Exchange, Ports};
 
-use super::esp::{Counted, Counts};
+use super::esp::{EspCounts, SlotOutcome};
 use super::*;
 use crate::sites::Sites;
-use crate::source::link::Link;
+use crate::source::link::LinkType;
 use crate::source::pcap::Frame;
 
 const SECOND: u64 = 1_000_000_000;
@@ -33,7 +33,7 @@ fn frame_at(number: u64, nanos: u64, kept: &[u8], wire_octets: usize) -> Frame<'
         at: at(nanos),
         kept,
         wire_octets: u32::try_from(wire_octets).unwrap(),
-        link: Link::Ethernet,
+        link: LinkType::Ethernet,
     }
 }
 
@@ -42,7 +42,7 @@ fn pipeline(limits: Limits) -> Pipeline {
 }
 
 /// What is said in a tick: SPI, site, packets, octets, first and last.
-fn said(counts: &mut Counts) -> Vec<Esp> {
+fn said(counts: &mut EspCounts) -> Vec<Esp> {
     let mut said = Vec::new();
     counts.tick(|esp| said.push(esp));
     said
@@ -50,11 +50,11 @@ fn said(counts: &mut Counts) -> Vec<Esp> {
 
 #[test]
 fn esp_is_said_once_a_tick_in_the_order_of_first_packets() {
-    let mut counts = Counts::new(10);
-    assert_eq!(counts.count(0x300, None, 100, at(1)), Counted::First);
-    assert_eq!(counts.count(0x200, Some(Site(7)), 50, at(2)), Counted::First);
-    assert_eq!(counts.count(0x300, None, 10, at(3)), Counted::Known);
-    assert_eq!(counts.count(0x200, None, 1, at(4)), Counted::First);
+    let mut counts = EspCounts::new(10);
+    assert_eq!(counts.count(0x300, None, 100, at(1)), SlotOutcome::First);
+    assert_eq!(counts.count(0x200, Some(Site(7)), 50, at(2)), SlotOutcome::First);
+    assert_eq!(counts.count(0x300, None, 10, at(3)), SlotOutcome::Known);
+    assert_eq!(counts.count(0x200, None, 1, at(4)), SlotOutcome::First);
     let esp = |spi, site, packets, octets, first, last| Esp {
         spi,
         site,
@@ -70,7 +70,7 @@ fn esp_is_said_once_a_tick_in_the_order_of_first_packets() {
     ];
     assert_eq!(said(&mut counts), expect);
     assert_eq!(said(&mut counts), []);
-    assert_eq!(counts.count(0x300, None, 9, at(5)), Counted::Known);
+    assert_eq!(counts.count(0x300, None, 9, at(5)), SlotOutcome::Known);
     assert_eq!(said(&mut counts), [esp(0x300, None, 1, 9, 5, 5)]);
 }
 

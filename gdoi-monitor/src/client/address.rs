@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
-use super::Error;
+use super::ClientError;
 
 /// Where an agent is: `http://HOST:PORT`, or `https://`, with a path in front of its pages where a proxy has one.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,8 +50,8 @@ impl Credentials {
 }
 
 /// Reads `USER:PASSWORD` from the first line of a file.
-pub(super) fn credentials_from(path: &Path) -> Result<Credentials, Error> {
-    let unusable = |why: String| Error::AuthFile {
+pub(super) fn credentials_from(path: &Path) -> Result<Credentials, ClientError> {
+    let unusable = |why: String| ClientError::AuthFile {
         path: path.to_owned(),
         why,
     };

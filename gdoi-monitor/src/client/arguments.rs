@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::{Address, Client, Error};
+use super::{Address, Client, ClientError};
 
 /// Which agent to ask.
 #[derive(Clone, Debug, Args)]
@@ -27,7 +27,7 @@ pub struct AgentArgs {
 
 impl AgentArgs {
     /// A client of that agent.
-    pub fn client(&self) -> Result<Client, Error> {
+    pub fn client(&self) -> Result<Client, ClientError> {
         Client::new(
             self.url.clone(),
             self.ca_file.as_deref(),

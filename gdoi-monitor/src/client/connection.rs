@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::tls::Trust;
-use super::{Address, Answer, Date, Error};
+use super::{Address, Answer, ClientError, Date};
 
 /// One connection to an agent; its task ends with it.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(address: &Address, trust: &Trust) -> Result<Self, Error> {
+    pub(super) async fn open(address: &Address, trust: &Trust) -> Result<Self, ClientError> {
         let stream = TcpStream::connect((address.host.as_str(), address.port))
             .await
-            .map_err(|cause| Error::Connect {
+            .map_err(|cause| ClientError::Connect {
                 address: address.clone(),
                 cause,
             })?;
@@ -40,7 +40,7 @@ impl Connection {
                 let stream = connector
                     .connect(name, stream)
                     .await
-                    .map_err(|cause| Error::Tls {
+                    .map_err(|cause| ClientError::Tls {
                         address: address.clone(),
                         cause,
                     })?;
@@ -49,7 +49,7 @@ impl Connection {
         }
     }
 
-    async fn over<S>(address: &Address, stream: S) -> Result<Self, Error>
+    async fn over<S>(address: &Address, stream: S) -> Result<Self, ClientError>
     where
         S: Read + Write + Send + Unpin + 'static,
     {
@@ -74,8 +74,8 @@ impl Connection {
         address: &Address,
         authorization: Option<&str>,
         path: &str,
-    ) -> Result<Answer<Vec<u8>>, Error> {
-        let request = request(address, authorization, path).map_err(|cause| Error::Request {
+    ) -> Result<Answer<Vec<u8>>, ClientError> {
+        let request = request(address, authorization, path).map_err(|cause| ClientError::Request {
             address: address.clone(),
             cause,
         })?;
@@ -107,15 +107,21 @@ fn request(
     request.body(Empty::new())
 }
 
-async fn read(address: &Address, path: &str, response: Response<Incoming>) -> Result<Answer<Vec<u8>>, Error> {
+async fn read(
+    address: &Address,
+    path: &str,
+    response: Response<Incoming>,
+) -> Result<Answer<Vec<u8>>, ClientError> {
     match response.status() {
         StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(Error::Unauthorized(address.clone())),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            return Err(ClientError::Unauthorized(address.clone()));
+        }
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            return Err(Error::Unavailable(address.clone()));
+            return Err(ClientError::Unavailable(address.clone()));
         }
         status => {
-            return Err(Error::Status {
+            return Err(ClientError::Status {
                 address: address.clone(),
                 path: path.to_owned(),
                 status,
@@ -130,7 +136,7 @@ async fn read(address: &Address, path: &str, response: Response<Incoming>) -> Re
         Ok(cause) => broken(address, *cause),
         Err(other) => {
             debug_assert!(other.is::<LengthLimitError>());
-            Error::TooLong {
+            ClientError::TooLong {
                 address: address.clone(),
                 path: path.to_owned(),
                 limit: MAX_BODY_OCTETS,
@@ -149,8 +155,8 @@ fn date(headers: &HeaderMap) -> Option<Date> {
     Some(Date(zoned.timestamp()))
 }
 
-fn broken(address: &Address, cause: hyper::Error) -> Error {
-    Error::Broken {
+fn broken(address: &Address, cause: hyper::Error) -> ClientError {
+    ClientError::Broken {
         address: address.clone(),
         cause,
     }

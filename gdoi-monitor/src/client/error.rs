@@ -9,7 +9,7 @@ use super::{Address, Text};
 
 /// Why an agent could not be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ClientError {
     /// The file with user and password is of no use.
     #[error("cannot use {} of --auth-file: {why}", path.display())]
     AuthFile {

@@ -9,27 +9,27 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::{Address, Error};
+use super::{Address, ClientError};
 
 /// How connections are made safe; not at all for `http`.
 #[derive(Clone)]
-pub(super) struct Trust(Option<Tls>);
+pub(super) struct Trust(Option<ClientTls>);
 
 #[derive(Clone)]
-struct Tls {
+struct ClientTls {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
 
 impl Trust {
     /// For `https`: the certificates in `ca_file`, and those of the system where none is named.
-    pub(super) fn new(address: &Address, ca_file: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn new(address: &Address, ca_file: Option<&Path>) -> Result<Self, ClientError> {
         if !address.secure {
             return Ok(Self(None));
         }
         let name = ServerName::try_from(address.host.clone())
             .ok()
-            .ok_or_else(|| Error::HostName(address.clone()))?;
+            .ok_or_else(|| ClientError::HostName(address.clone()))?;
         let roots = match ca_file {
             Some(path) => from_file(path)?,
             None => of_system(address)?,
@@ -37,7 +37,7 @@ impl Trust {
         let config = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self(Some(Tls {
+        Ok(Self(Some(ClientTls {
             connector: TlsConnector::from(Arc::new(config)),
             name,
         })))
@@ -54,8 +54,8 @@ impl fmt::Debug for Trust {
     }
 }
 
-fn from_file(path: &Path) -> Result<RootCertStore, Error> {
-    let unusable = |why: String| Error::CaFile {
+fn from_file(path: &Path) -> Result<RootCertStore, ClientError> {
+    let unusable = |why: String| ClientError::CaFile {
         path: path.to_owned(),
         why,
     };
@@ -74,11 +74,11 @@ fn from_file(path: &Path) -> Result<RootCertStore, Error> {
 }
 
 /// Certificates of the system that cannot be read are as if they were not there.
-fn of_system(address: &Address) -> Result<RootCertStore, Error> {
+fn of_system(address: &Address) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(Error::NoRoots(address.clone()));
+        return Err(ClientError::NoRoots(address.clone()));
     }
     Ok(roots)
 }

@@ -4,14 +4,14 @@ use serde_json::value::RawValue;
 
 /// Events that were not there the last time.
 #[derive(Debug, PartialEq, Eq)]
-pub struct News<'a, T> {
+pub struct EventWindow<'a, T> {
     /// They, oldest first.
     pub events: &'a [T],
     /// Whether nothing connects them with those before: the agent was started anew, or more came than it keeps.
     pub gap: bool,
 }
 
-impl<'a, T: PartialEq> News<'a, T> {
+impl<'a, T: PartialEq> EventWindow<'a, T> {
     /// What `now` has that `before` had not. Both are the latest part of one list, the oldest first.
     pub fn between(before: &[T], now: &'a [T]) -> Self {
         // The shortest shift that fits: of equal events none is told twice.
@@ -33,12 +33,12 @@ pub(crate) fn texts(events: &[&RawValue]) -> Vec<Box<str>> {
 
 #[cfg(test)]
 mod tests {
-    use super::News;
+    use super::EventWindow;
 
     fn check(before: &str, now: &str, news: &str, gap: bool) {
         let now: Vec<_> = now.chars().collect();
         let before: Vec<_> = before.chars().collect();
-        let found = News::between(&before, &now);
+        let found = EventWindow::between(&before, &now);
         assert_eq!(found.events.iter().collect::<String>(), news);
         assert_eq!(found.gap, gap);
     }

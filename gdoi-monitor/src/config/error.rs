@@ -11,18 +11,18 @@ use gdoi_wire::Ports;
 /// What is wrong with a configuration file, and in which line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", Location(self))]
-pub struct Error {
+pub struct ConfigError {
     /// The file.
     pub path: PathBuf,
     /// The line, from 1, where one is meant.
     pub line: Option<usize>,
     /// What is wrong there.
-    pub what: What,
+    pub what: ConfigProblem,
 }
 
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum What {
+pub enum ConfigProblem {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Read(io::Error),
@@ -61,11 +61,11 @@ pub enum What {
     },
 }
 
-struct Location<'a>(&'a Error);
+struct Location<'a>(&'a ConfigError);
 
 impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Error { path, line, what: _ } = self.0;
+        let ConfigError { path, line, what: _ } = self.0;
         write!(f, "{}", path.display())?;
         line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
@@ -86,11 +86,11 @@ impl fmt::Display for Hint<'_> {
 }
 
 /// What the parser says, in our words, and where.
-pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> (What, Option<Range<usize>>) {
+pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> (ConfigProblem, Option<Range<usize>>) {
     let span = error.span();
     let message = error.message();
     if !message.starts_with("unknown field") {
-        return (What::Value(message.replace('\n', ", ")), span);
+        return (ConfigProblem::Value(message.replace('\n', ", ")), span);
     }
     // "unknown field `x`, expected one of `a`, `b`": every second piece is between backticks.
     let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
@@ -106,7 +106,7 @@ pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> (What, Option<Ra
         .filter(|(likeness, _)| *likeness > LIKE)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, known)| known.clone());
-    (What::UnknownKey { key, nearest, known }, span)
+    (ConfigProblem::UnknownKey { key, nearest, known }, span)
 }
 
 /// As alike as clap wants it before it suggests an argument.

@@ -7,25 +7,25 @@ use gdoi_core::config::Retransmit;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::values::{Cidr, Mode, Multicast, Name, Port, ProfileName, Span};
+use super::values::{Cidr, ModeName, Multicast, Name, Port, ProfileName, Span};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Config {
+pub(super) struct RawConfig {
     pub(super) listen: Option<SocketAddr>,
     #[serde(default)]
-    pub(super) capture: Capture,
+    pub(super) capture: RawCapture,
     #[serde(default)]
-    pub(super) limits: Table,
+    pub(super) limits: RawLimits,
     #[serde(default)]
-    pub(super) group: Vec<Group>,
+    pub(super) group: Vec<RawGroup>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Capture {
+pub(super) struct RawCapture {
     pub(super) interfaces: Option<Vec<String>>,
-    pub(super) mode: Option<Mode>,
+    pub(super) mode: Option<ModeName>,
     pub(super) egress: Option<bool>,
     pub(super) hot_plug: Option<Spanned<bool>>,
     pub(super) isakmp_ports: Option<Spanned<Vec<Port>>>,
@@ -35,7 +35,7 @@ pub(super) struct Capture {
 /// How many entries each table may have.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Table {
+pub(super) struct RawLimits {
     members: Option<usize>,
     groups: Option<usize>,
     spis: Option<usize>,
@@ -44,7 +44,7 @@ pub(super) struct Table {
     keks: Option<usize>,
 }
 
-impl Table {
+impl RawLimits {
     pub(super) fn apply(self, default: Limits) -> Limits {
         let Self {
             members,
@@ -68,7 +68,7 @@ impl Table {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Group {
+pub(super) struct RawGroup {
     pub(super) name: Spanned<Name>,
     #[serde(default)]
     pub(super) key_servers: Vec<IpAddr>,

@@ -63,9 +63,9 @@ fn check_wrong(text: &str, expect: &str) {
 fn every_key_is_read() {
     let expect = Config {
         listen: DEFAULT_LISTEN,
-        capture: Capture {
+        capture: CaptureConfig {
             interfaces: vec!["eth0".to_owned(), "wan*".to_owned()],
-            mode: Mode::XdpGeneric,
+            mode: ModeName::XdpGeneric,
             egress: true,
             hot_plug: true,
             ports: Ports {

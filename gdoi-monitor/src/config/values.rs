@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 /// Where in the kernel an interface is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mode {
+pub enum ModeName {
     /// The best that the interface offers: XDP in the driver, else TC.
     #[default]
     Auto,

@@ -14,7 +14,7 @@ use crate::time::Moment;
 
 /// One line.
 #[derive(Serialize)]
-pub(super) struct Line<'a> {
+pub(super) struct DecodedLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a Path>,
     frame: u64,
@@ -28,13 +28,13 @@ pub(super) struct Line<'a> {
     destination_port: Option<u16>,
     fragment: Option<&'static str>,
     #[serde(flatten)]
-    kind: Kind,
+    kind: LineKind,
 }
 
 /// What differs from kind to kind.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Kind {
+enum LineKind {
     Isakmp(Isakmp),
     Esp {
         spi: Hex<4>,
@@ -68,7 +68,7 @@ struct Isakmp {
     encapsulation: Option<&'static str>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> DecodedLine<'a> {
     /// An ISAKMP message in a datagram that has `octets` from the header on.
     pub(super) fn isakmp(
         file: Option<&'a Path>,
@@ -78,7 +78,7 @@ impl<'a> Line<'a> {
         octets: u32,
         marked: bool,
     ) -> Self {
-        let kind = Kind::Isakmp(Isakmp {
+        let kind = LineKind::Isakmp(Isakmp {
             initiator_cookie: Hex(header.initiator_cookie().0),
             responder_cookie: Hex(header.responder_cookie().0),
             next_payload: header.next_payload(),
@@ -96,7 +96,7 @@ impl<'a> Line<'a> {
 
     /// An ESP packet.
     pub(super) fn esp(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet, esp: Esp) -> Self {
-        let kind = Kind::Esp {
+        let kind = LineKind::Esp {
             spi: Hex::spi(esp.spi),
             sequence: esp.sequence,
             encapsulation: encapsulation(esp.in_udp),
@@ -106,7 +106,7 @@ impl<'a> Line<'a> {
 
     /// The AH of a packet.
     pub(super) fn ah(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet, ah: Ah) -> Self {
-        let kind = Kind::Ah {
+        let kind = LineKind::Ah {
             spi: Hex::spi(ah.spi),
             sequence: ah.sequence,
         };
@@ -115,7 +115,7 @@ impl<'a> Line<'a> {
 
     /// A NAT keepalive.
     pub(super) fn nat_keepalive(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet) -> Self {
-        Self::packet(file, frame, packet, Kind::NatKeepalive)
+        Self::packet(file, frame, packet, LineKind::NatKeepalive)
     }
 
     /// A packet that could not be read.
@@ -138,11 +138,11 @@ impl<'a> Line<'a> {
             source_port,
             destination_port,
             fragment: (miss == ParseError::LaterFragment).then_some("later"),
-            kind: Kind::Miss { reason: miss.name() },
+            kind: LineKind::Miss { reason: miss.name() },
         }
     }
 
-    fn packet(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet, kind: Kind) -> Self {
+    fn packet(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet, kind: LineKind) -> Self {
         // Neither port is 0 in UDP between hosts that want an answer; outside UDP both are.
         let udp = packet.source_port != 0 || packet.destination_port != 0;
         Self {

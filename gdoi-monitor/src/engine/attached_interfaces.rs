@@ -3,7 +3,7 @@
 use super::{Interfaces, Plan};
 use crate::source::xdp::netlink::Changes;
 use crate::source::xdp::pins::Pins;
-use crate::source::xdp::{Attachment, Error, SavedTap};
+use crate::source::xdp::{Attachment, SavedTap, XdpError};
 
 /// Interfaces that are watched, and what tells of changes.
 pub struct AttachedInterfaces {
@@ -14,7 +14,7 @@ pub struct AttachedInterfaces {
 impl AttachedInterfaces {
     /// Attaches to every interface of the plan that is there; goes on from what another agent had `kept`, and in the
     /// place of programs that it left at `pins`.
-    pub fn begin(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, Error> {
+    pub fn begin(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, XdpError> {
         // Before the interfaces are listed: none can come unheard in between.
         let changes = Changes::listen()
             .inspect_err(|error| tracing::warn!(%error, "cannot listen for interfaces that come and go"))

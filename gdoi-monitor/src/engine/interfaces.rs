@@ -11,10 +11,10 @@ use gdoi_core::observation::Loss;
 use self::visibility::Visibility;
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
-use crate::source::xdp::netlink::{self, Link};
+use crate::source::xdp::netlink::{self, NetworkLink};
 use crate::source::xdp::pins::{PinDir, Pins};
 use crate::source::xdp::{
-    BlindSpot, CountRuns, Direction, Error, InterfaceTap, SavedTap, blind_spots, seen_below,
+    BlindSpot, CountRuns, Direction, InterfaceTap, SavedTap, XdpError, blind_spots, seen_below,
 };
 
 /// An interface in one direction.
@@ -42,8 +42,8 @@ impl Interfaces {
     /// Attaches to every interface of the plan. A name that is not there is an error; what a pattern is for may come.
     ///
     /// Goes on from what another agent had `kept`, and in the place of programs that it left at `pins`.
-    pub(super) fn attach(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, Error> {
-        let links = netlink::links().map_err(Error::Interfaces)?;
+    pub(super) fn attach(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, XdpError> {
+        let links = netlink::links().map_err(XdpError::Interfaces)?;
         for pattern in &plan.interfaces {
             if links.iter().any(|link| interface::matches(pattern, &link.name)) {
                 continue;
@@ -53,7 +53,7 @@ impl Interfaces {
                 continue;
             }
             let have: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
-            return Err(Error::UnknownInterface {
+            return Err(XdpError::UnknownInterface {
                 pattern: pattern.clone(),
                 have: have.join(", "),
             });
@@ -84,7 +84,7 @@ impl Interfaces {
     }
 
     /// Detaches what is pinned at interfaces that are not watched, or not any more.
-    fn clear_pins(&self) -> Result<(), Error> {
+    fn clear_pins(&self) -> Result<(), XdpError> {
         let Some(pins) = &self.pins else {
             return Ok(());
         };
@@ -141,7 +141,7 @@ impl Interfaces {
         plan: Plan,
         polled_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Vec<Loss>, Error> {
+    ) -> Result<Vec<Loss>, XdpError> {
         let mut next = Vec::new();
         if plan.settings != self.plan.settings {
             for (key, tap) in &self.taps {
@@ -229,8 +229,8 @@ impl Interfaces {
     }
 
     /// The interfaces to watch: those of the plan that have Ethernet frames, and are not on top of another of them.
-    fn wanted(&mut self, links: &[Link]) -> Vec<Interface> {
-        let of_plan = |link: &Link| self.plan.matches(&link.name);
+    fn wanted(&mut self, links: &[NetworkLink]) -> Vec<Interface> {
+        let of_plan = |link: &NetworkLink| self.plan.matches(&link.name);
         let mut wanted = Vec::new();
         let mut unwanted = Vec::new();
         for link in links.iter().filter(|link| of_plan(link)) {
@@ -256,7 +256,7 @@ impl Interfaces {
         }
     }
 
-    fn begin(&mut self, found: &Interface, direction: Direction) -> Result<(), Error> {
+    fn begin(&mut self, found: &Interface, direction: Direction) -> Result<(), XdpError> {
         let Plan { mode, settings, .. } = &self.plan;
         let name = found.name.clone();
         let key = (name.clone(), direction);
@@ -296,7 +296,7 @@ fn counting(plan: &Plan) -> Option<CountRuns> {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &Error) -> String {
+fn chain(error: &XdpError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {

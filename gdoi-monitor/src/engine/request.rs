@@ -6,7 +6,7 @@ use gdoi_core::Limits;
 use tokio::sync::{mpsc, oneshot};
 
 use super::State;
-use crate::source::xdp::{Direction, Error, Mode, Settings, interface};
+use crate::source::xdp::{AttachMode, Direction, ProbeSettings, XdpError, interface};
 
 /// Asks the engine for what it knows.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub enum Detail {
 
 /// Another configuration for a running engine.
 #[derive(Debug)]
-pub struct Change {
+pub struct ConfigChange {
     /// How to watch.
     pub plan: Plan,
     /// What is known of the groups.
@@ -47,7 +47,7 @@ pub enum ChangeError {
     HotPlugOff,
     /// Programs cannot be loaded.
     #[error(transparent)]
-    Source(#[from] Error),
+    Source(#[from] XdpError),
     /// What the tracker knows cannot be taken along.
     #[error(transparent)]
     Save(#[from] gdoi_core::SaveError),
@@ -62,13 +62,13 @@ pub struct Plan {
     /// Names of interfaces, or patterns.
     pub interfaces: Vec<String>,
     /// Where programs are attached.
-    pub mode: Mode,
+    pub mode: AttachMode,
     /// Which frames of an interface.
     pub directions: Vec<Direction>,
     /// Whether interfaces are watched that come later, and programs are replaced: for that the agent keeps its rights.
     pub hot_plug: bool,
     /// How programs are set up.
-    pub settings: Settings,
+    pub settings: ProbeSettings,
 }
 
 impl Plan {

@@ -10,7 +10,7 @@ use zerocopy::IntoBytes as _;
 
 use super::*;
 use crate::config::Config;
-use crate::source::xdp::{Mode, Settings};
+use crate::source::xdp::{AttachMode, ProbeSettings};
 
 const HOUR: Duration = Duration::from_hours(1);
 /// The next is due after 3 s, and overdue after 4.55 s more.
@@ -25,10 +25,10 @@ retransmit = { interval = \"100ms\", count = 1 }
 fn engine() -> Engine {
     let plan = Plan {
         interfaces: Vec::new(),
-        mode: Mode::Auto,
+        mode: AttachMode::Auto,
         directions: Vec::new(),
         hot_plug: false,
-        settings: Settings::default(),
+        settings: ProbeSettings::default(),
     };
     let watching = AttachedInterfaces {
         interfaces: Interfaces::attach(plan, None, Vec::new()).unwrap(),
@@ -36,7 +36,7 @@ fn engine() -> Engine {
     };
     let Config { groups, limits, .. } = Config::parse(Path::new("x"), GROUP).unwrap();
     let (past, _) = Resume::of(None, || Tracker::new(groups, limits));
-    Engine::start(watching, past, Events::nowhere(calendar()))
+    Engine::start(watching, past, EventSink::nowhere(calendar()))
 }
 
 /// A rekey of the group, as the kernel would tell of it.

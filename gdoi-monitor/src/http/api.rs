@@ -90,7 +90,7 @@ pub(super) async fn answer(server: &Server, list: List, query: &str) -> Answer {
         Ok(query) => query,
         Err(error) => {
             let error = error.to_string();
-            return answer::json(StatusCode::BAD_REQUEST, &Refused { error });
+            return answer::json(StatusCode::BAD_REQUEST, &RefusedQuery { error });
         }
     };
     let mut length = 0;
@@ -111,6 +111,6 @@ pub(super) async fn answer(server: &Server, list: List, query: &str) -> Answer {
 
 /// Why a request has no answer.
 #[derive(Serialize)]
-struct Refused {
+struct RefusedQuery {
     error: String,
 }

@@ -22,7 +22,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::answer::{self, Answer};
 use super::connection_limit::ConnectionSlot;
-use super::web::{Access, Settings, Tls};
+use super::web::{Access, ServerTls, WebSettings};
 use super::{Refusal, Server, route};
 
 /// A stream whose peer has to read what is sent to it.
@@ -64,7 +64,7 @@ fn patient(server: &Server, stream: TcpStream) -> Patient {
 }
 
 /// Agrees on TLS; `None` when that failed, or the client is none of those that are wanted.
-async fn handshake(server: &Server, stream: TcpStream, tls: &Tls) -> Option<TlsStream<Patient>> {
+async fn handshake(server: &Server, stream: TcpStream, tls: &ServerTls) -> Option<TlsStream<Patient>> {
     let wait = server.limits.request_wait;
     let mut first = [0];
     timeout(wait, stream.peek(&mut first)).await.ok()?.ok()?;
@@ -99,7 +99,7 @@ async fn say_not_tls(mut stream: TcpStream) -> io::Result<()> {
 async fn http<S: AsyncRead + AsyncWrite + Unpin>(
     server: &Arc<Server>,
     stream: S,
-    mut changes: watch::Receiver<Arc<Settings>>,
+    mut changes: watch::Receiver<Arc<WebSettings>>,
     mut stop: watch::Receiver<bool>,
 ) {
     let service = service_fn(|request| guard(server, request));

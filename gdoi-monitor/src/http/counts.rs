@@ -49,9 +49,9 @@ impl Refusal {
 
 /// A counter for each reason.
 #[derive(Debug, Default)]
-pub(super) struct Counts([AtomicU64; Refusal::ALL.len()]);
+pub(super) struct RefusalCounters([AtomicU64; Refusal::ALL.len()]);
 
-impl Counts {
+impl RefusalCounters {
     pub(super) fn add(&self, refusal: Refusal) {
         if let Some(count) = self.0.get(refusal as usize) {
             count.fetch_add(1, Ordering::Relaxed);

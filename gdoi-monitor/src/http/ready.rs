@@ -10,12 +10,12 @@ use crate::engine::{CaptureState, State};
 #[derive(Serialize)]
 struct Readiness<'a> {
     ready: bool,
-    interfaces: Vec<Interface<'a>>,
+    interfaces: Vec<ReadyInterface<'a>>,
     checks: Vec<Check>,
 }
 
 #[derive(Serialize)]
-struct Interface<'a> {
+struct ReadyInterface<'a> {
     name: &'a str,
     direction: &'static str,
     watched: bool,
@@ -49,9 +49,9 @@ pub(super) fn answer(state: &State, server: &Status) -> Answer {
     answer::json(status, &readiness)
 }
 
-fn interface(capture: &CaptureState) -> Interface<'_> {
+fn interface(capture: &CaptureState) -> ReadyInterface<'_> {
     let attached = capture.attached.as_ref();
-    Interface {
+    ReadyInterface {
         name: &capture.interface,
         direction: capture.direction.name(),
         watched: attached.is_some(),

@@ -19,18 +19,18 @@ use hyper::HeaderMap;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use rate::Rate;
-use reading::Reading;
+use rate::RateLimiter;
+use reading::WebConfigReader;
 use users::Users;
 
-pub use error::{Error, What};
-pub(super) use tls::Tls;
+pub use error::{WebConfigError, WebConfigProblem};
+pub(super) use tls::ServerTls;
 pub(super) use users::Access;
 
 /// The web configuration, as it is now.
 #[derive(Debug)]
 pub struct Web {
-    now: watch::Sender<Arc<Settings>>,
+    now: watch::Sender<Arc<WebSettings>>,
     /// How the last attempt to take it up went; `None` where there is no file.
     report: watch::Sender<Option<Reload>>,
     file: Option<Mutex<Source>>,
@@ -40,7 +40,7 @@ pub struct Web {
 #[derive(Debug)]
 struct Source {
     path: PathBuf,
-    read: Reading,
+    read: WebConfigReader,
 }
 
 /// How the last attempt to take up a web configuration went.
@@ -54,10 +54,10 @@ pub struct Reload {
 
 /// What holds for requests.
 #[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) tls: Option<Tls>,
+pub(super) struct WebSettings {
+    pub(super) tls: Option<ServerTls>,
     users: Users,
-    rate: Option<Rate>,
+    rate: Option<RateLimiter>,
     /// What each answer carries.
     pub(super) headers: HeaderMap,
 }
@@ -65,7 +65,7 @@ pub(super) struct Settings {
 impl Web {
     /// Plain HTTP for everybody.
     pub fn plain() -> Self {
-        let settings = Settings {
+        let settings = WebSettings {
             tls: None,
             users: Users::everybody(),
             rate: None,
@@ -79,9 +79,9 @@ impl Web {
     }
 
     /// As the file at `path` says.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let mut read = Reading::default();
-        let settings = Settings::load(path, &mut read)?;
+    pub fn load(path: &Path) -> Result<Self, WebConfigError> {
+        let mut read = WebConfigReader::default();
+        let settings = WebSettings::load(path, &mut read)?;
         Ok(Self {
             now: watch::Sender::new(Arc::new(settings)),
             report: watch::Sender::new(Some(Reload::good())),
@@ -99,8 +99,8 @@ impl Web {
         if !source.read.has_changed() {
             return;
         }
-        let mut read = Reading::default();
-        match Settings::load(&source.path, &mut read) {
+        let mut read = WebConfigReader::default();
+        match WebSettings::load(&source.path, &mut read) {
             Ok(settings) => {
                 self.now.send_replace(Arc::new(settings));
                 self.report.send_replace(Some(Reload::good()));
@@ -154,29 +154,33 @@ impl Web {
     }
 
     /// Tells of each new configuration.
-    pub(super) fn changes(&self) -> watch::Receiver<Arc<Settings>> {
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<WebSettings>> {
         self.now.subscribe()
     }
 
     /// What holds for a request that begins now.
-    pub(super) fn settings(&self) -> Arc<Settings> {
+    pub(super) fn settings(&self) -> Arc<WebSettings> {
         Arc::clone(&self.now.borrow())
     }
 }
 
-impl Settings {
-    fn load(path: &Path, read: &mut Reading) -> Result<Self, Error> {
-        let wrong = |what| Error::at(path, None, what);
+impl WebSettings {
+    fn load(path: &Path, read: &mut WebConfigReader) -> Result<Self, WebConfigError> {
+        let wrong = |what| WebConfigError::at(path, None, what);
         let octets = read.read(path).map_err(wrong)?;
         let file: Option<file::File> = serde_saphyr::from_slice(&octets).map_err(|error| {
             let (line, what) = error::from_yaml(&error);
-            Error::at(path, line, what)
+            WebConfigError::at(path, line, what)
         })?;
         let folder = path.parent().unwrap_or(Path::new("."));
         Self::from_file(file.unwrap_or_default(), folder, read).map_err(wrong)
     }
 
-    fn from_file(file: file::File, folder: &Path, read: &mut Reading) -> Result<Self, What> {
+    fn from_file(
+        file: file::File,
+        folder: &Path,
+        read: &mut WebConfigReader,
+    ) -> Result<Self, WebConfigProblem> {
         let file::File {
             tls_server_config,
             http_server_config,
@@ -185,11 +189,11 @@ impl Settings {
         } = file;
         let rate = match rate_limit {
             Some(rate) if rate.interval.0.is_zero() => None,
-            Some(rate) if rate.burst == 0 => return Err(What::Burst),
-            Some(rate) => Some(Rate::new(rate.interval.0, rate.burst)),
+            Some(rate) if rate.burst == 0 => return Err(WebConfigProblem::Burst),
+            Some(rate) => Some(RateLimiter::new(rate.interval.0, rate.burst)),
             None => None,
         };
-        let tls = tls_server_config.map(|tls| Tls::new(tls, folder, read));
+        let tls = tls_server_config.map(|tls| ServerTls::new(tls, folder, read));
         Ok(Self {
             tls: tls.transpose()?,
             users: Users::new(basic_auth_users)?,

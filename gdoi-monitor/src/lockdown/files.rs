@@ -87,7 +87,7 @@ impl Needs {
 }
 
 /// What came of it.
-pub(super) struct Outcome {
+pub(super) struct FilesOutcome {
     /// Why files, or the network, are not given up.
     pub(super) files: Option<String>,
     pub(super) network: Option<String>,
@@ -95,13 +95,13 @@ pub(super) struct Outcome {
 }
 
 /// Allows what is needed, and refuses the rest.
-pub(super) fn restrict(needs: &Needs) -> Outcome {
+pub(super) fn restrict(needs: &Needs) -> FilesOutcome {
     let mut held = Vec::new();
     let (files, network) = match try_restrict(needs, &mut held) {
         Ok(status) => (lacks(status, TRUNCATES), lacks(status, CONNECTS)),
         Err(error) => (Some(error.to_string()), Some(error.to_string())),
     };
-    Outcome { files, network, held }
+    FilesOutcome { files, network, held }
 }
 
 fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus, RulesetError> {

@@ -24,7 +24,7 @@ pub enum Guard {
 }
 
 /// Refuses everything else, for this thread and those that it starts.
-pub(super) fn restrict() -> Result<(), Error> {
+pub(super) fn restrict() -> Result<(), SyscallFilterError> {
     // Of what they say the strictest holds. The last of them refuses what installs a filter.
     for filter in [killing()?, hiding()?, allowing()?] {
         seccompiler::apply_filter(&filter)?;
@@ -34,7 +34,7 @@ pub(super) fn restrict() -> Result<(), Error> {
 
 /// Why there is no filter.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(super) enum SyscallFilterError {
     /// It cannot be written for this machine.
     #[error("cannot write the filter of system calls")]
     Write(#[from] BackendError),

@@ -6,8 +6,8 @@ mod groups;
 use std::io::{self, Write};
 
 use super::escape::{Html, InScript};
-use super::json::Capture;
-use super::{Ending, Gathered, Kept, assets, text};
+use super::json::CaptureSummary;
+use super::{Ending, Gathered, KeptEvents, assets, text};
 use crate::analyze::Findings;
 use crate::state;
 use crate::time::Calendar;
@@ -18,7 +18,7 @@ pub(super) fn write(
     findings: &Findings,
     gathered: &Gathered,
 ) -> io::Result<()> {
-    let capture = Capture::new(ending);
+    let capture = CaptureSummary::new(ending);
     head(out, &capture.files.join(", "))?;
     self::capture(out, &capture)?;
     tiles(out, ending, findings)?;
@@ -50,7 +50,7 @@ fn head(out: &mut impl Write, title: &str) -> io::Result<()> {
     writeln!(out, "<h1>GDOI in {}</h1>", Html(title))
 }
 
-fn capture(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
+fn capture(out: &mut impl Write, capture: &CaptureSummary<'_>) -> io::Result<()> {
     write!(out, "<p>{} frames", capture.frames)?;
     if let (Some(start), Some(end)) = (capture.start, capture.end) {
         let lasted = text::length(end.0.since(start.0));
@@ -111,7 +111,7 @@ fn timeline(out: &mut impl Write, ending: &Ending<'_>, gathered: &Gathered) -> i
     )
 }
 
-fn octets(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
+fn octets(out: &mut impl Write, capture: &CaptureSummary<'_>) -> io::Result<()> {
     writeln!(out, "<h2>Capture</h2><table><tr><th>Packets<th>Count<th>Octets")?;
     for (class, count) in &capture.packets {
         let octets = capture.bytes.get(class).copied().unwrap_or_default();
@@ -126,7 +126,7 @@ fn octets(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
     writeln!(out, "</table>")
 }
 
-fn events(out: &mut impl Write, kept: &Kept) -> io::Result<()> {
+fn events(out: &mut impl Write, kept: &KeptEvents) -> io::Result<()> {
     let count = kept.events.len();
     writeln!(
         out,

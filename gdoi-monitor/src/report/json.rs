@@ -33,7 +33,7 @@ pub(super) fn end(
     let calendar = Calendar::EPOCH;
     let snapshot = ending.snapshot;
     out.write_all(b"]")?;
-    field(out, "capture", &Capture::new(ending))?;
+    field(out, "capture", &CaptureSummary::new(ending))?;
     field(
         out,
         "groups",
@@ -57,7 +57,7 @@ fn field(out: &mut impl Write, name: &str, value: &impl Serialize) -> io::Result
 
 /// What there was.
 #[derive(Serialize)]
-pub(super) struct Capture<'a> {
+pub(super) struct CaptureSummary<'a> {
     pub(super) files: &'a [String],
     pub(super) errors: &'a [String],
     pub(super) frames: u64,
@@ -75,7 +75,7 @@ pub(super) struct Capture<'a> {
     pub(super) refused: BTreeMap<String, u64>,
 }
 
-impl<'a> Capture<'a> {
+impl<'a> CaptureSummary<'a> {
     pub(super) fn new(ending: &Ending<'a>) -> Self {
         let Totals {
             frames,

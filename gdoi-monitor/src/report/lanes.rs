@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use super::escape::Plain;
-use super::timeline::{GroupModel, LaneModel, MEMBER, MarkModel, Model};
+use super::timeline::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
 
-pub(super) fn write(out: &mut impl Write, model: &Model<'_>) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, model: &TimelineModel<'_>) -> io::Result<()> {
     if model.length <= 0.0 {
         return Ok(());
     }

@@ -7,9 +7,9 @@ use gdoi_core::Transition;
 use jiff::SignedDuration;
 
 use super::escape::Plain;
-use super::json::Capture;
+use super::json::CaptureSummary;
 use super::verdict::Opinion;
-use super::{Ending, Gathered, Kept, lanes};
+use super::{Ending, Gathered, KeptEvents, lanes};
 use crate::analyze::{Finding, Findings, FrameId, file_of};
 use crate::event::Event;
 use crate::state::{self, DataPlane, Group, Kek, KeyServer, Rekey, Spread};
@@ -21,7 +21,7 @@ pub(super) fn write(
     findings: &Findings,
     gathered: &Gathered,
 ) -> io::Result<()> {
-    capture(out, &Capture::new(ending))?;
+    capture(out, &CaptureSummary::new(ending))?;
     writeln!(out, "\nGROUPS")?;
     let opinions = gathered.behaviors.opinions(ending.snapshot);
     for group in state::groups(ending.snapshot, Calendar::EPOCH) {
@@ -42,7 +42,7 @@ pub(super) fn write(
     events(out, &gathered.kept)
 }
 
-fn events(out: &mut impl Write, kept: &Kept) -> io::Result<()> {
+fn events(out: &mut impl Write, kept: &KeptEvents) -> io::Result<()> {
     writeln!(out, "\nEVENTS")?;
     for transition in &kept.events {
         event(out, transition)?;
@@ -111,7 +111,7 @@ pub(super) fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
-fn capture(out: &mut impl Write, capture: &Capture<'_>) -> io::Result<()> {
+fn capture(out: &mut impl Write, capture: &CaptureSummary<'_>) -> io::Result<()> {
     writeln!(out, "CAPTURE  {}", Plain(&capture.files.join(", ")))?;
     if let (Some(start), Some(end)) = (capture.start, capture.end) {
         let lasted = length(end.0.since(start.0));

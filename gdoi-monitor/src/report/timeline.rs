@@ -17,18 +17,18 @@ use gdoi_core::{Snapshot, Timestamp};
 
 use crate::analyze::{FrameId, SeenMessage};
 use epochs::Epochs;
-use marks::{Kind, Mark};
-pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, Model};
+use marks::{MarkKind, TimelineMark};
+pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
 
 /// What happened so far.
 #[derive(Default)]
 pub(crate) struct Timeline {
-    members: BTreeMap<SocketAddr, Member>,
-    key_servers: BTreeMap<(String, IpAddr), Vec<Mark>>,
-    groups: BTreeMap<String, OfGroup>,
-    losses: Vec<Mark>,
+    members: BTreeMap<SocketAddr, MemberTrack>,
+    key_servers: BTreeMap<(String, IpAddr), Vec<TimelineMark>>,
+    groups: BTreeMap<String, GroupTimeline>,
+    losses: Vec<TimelineMark>,
     /// Marks of members that found no lane.
-    beyond: Vec<Mark>,
+    beyond: Vec<TimelineMark>,
     /// Marks in all lanes, and how many there may be before they are merged.
     count: usize,
     ceiling: usize,
@@ -39,19 +39,19 @@ pub(crate) struct Timeline {
 
 /// A member's lane.
 #[derive(Default)]
-struct Member {
+struct MemberTrack {
     group: Option<String>,
-    marks: Vec<Mark>,
+    marks: Vec<TimelineMark>,
     /// The latest rekey it was sent, and by whom.
     rekey: Option<(IpAddr, Cookies, Option<[u8; 16]>)>,
 }
 
 /// What concerns a group as a whole.
 #[derive(Default)]
-struct OfGroup {
+struct GroupTimeline {
     epochs: Epochs,
-    bursts: Vec<Mark>,
-    notices: Vec<Mark>,
+    bursts: Vec<TimelineMark>,
+    notices: Vec<TimelineMark>,
 }
 
 impl Timeline {
@@ -65,12 +65,12 @@ impl Timeline {
             }
             let rekey = Some((source.ip(), seen_message.cookies, seen_message.fingerprint));
             let Some(member) = self.member(destination) else {
-                return self.put_beyond(Mark::of_message(Kind::Rekey, seen_message));
+                return self.put_beyond(TimelineMark::of_message(MarkKind::Rekey, seen_message));
             };
             let again = seen_message.fingerprint.is_some() && member.rekey == rekey;
             member.rekey = rekey;
-            let kind = if again { Kind::Repeat } else { Kind::Rekey };
-            member.marks.push(Mark::of_message(kind, seen_message));
+            let kind = if again { MarkKind::Repeat } else { MarkKind::Rekey };
+            member.marks.push(TimelineMark::of_message(kind, seen_message));
         } else if seen_message.may_acknowledge() {
             let known = self.members.get_mut(&source);
             let Some(member) = known.filter(|member| member.was_sent_a_rekey_by(destination.ip())) else {
@@ -78,7 +78,7 @@ impl Timeline {
             };
             member
                 .marks
-                .push(Mark::of_message(Kind::Acknowledgement, seen_message));
+                .push(TimelineMark::of_message(MarkKind::Acknowledgement, seen_message));
         } else {
             return;
         }
@@ -93,12 +93,12 @@ impl Timeline {
                 let lasted = loss.until.since(loss.from);
                 push(
                     &mut self.losses,
-                    Mark::span(Kind::Loss, loss.from, lasted, loss.kind.name()),
+                    TimelineMark::span(MarkKind::Loss, loss.from, lasted, loss.kind.name()),
                 );
             }
             What::RegistrationBurstStarted(burst) | What::RegistrationBurstEnded(burst) => {
                 let from = transition.at.before(burst.duration);
-                let mark = Mark::span(Kind::Burst, from, burst.duration, burst.character.name())
+                let mark = TimelineMark::span(MarkKind::Burst, from, burst.duration, burst.character.name())
                     .counting(burst.members)
                     .noted(format!(
                         "{} members, at most {:.1} a second; {} begun, {} completed, {} failed",
@@ -124,7 +124,7 @@ impl Timeline {
             return;
         };
         let marks = self.key_servers.get_mut(&key).into_iter().flatten();
-        let mut rekeys = marks.filter(|mark| mark.kind == Kind::Rekey && mark.at == begun);
+        let mut rekeys = marks.filter(|mark| mark.kind == MarkKind::Rekey && mark.at == begun);
         if let Some(mark) = rekeys.next() {
             mark.label = classified.kind.name();
         }
@@ -132,7 +132,7 @@ impl Timeline {
 
     /// Puts the mark of an event into its lane.
     fn place(&mut self, transition: &Transition, frame: Option<FrameId>) {
-        let Some(mark) = Mark::of_event(transition, frame) else {
+        let Some(mark) = TimelineMark::of_event(transition, frame) else {
             return self.follow(transition);
         };
         if let Some(address) = transition.member {
@@ -169,7 +169,7 @@ impl Timeline {
     }
 
     /// What an event says of a group as a whole; a burst may be of members whose group nothing tells yet.
-    fn group(&mut self, transition: &Transition) -> Option<&mut OfGroup> {
+    fn group(&mut self, transition: &Transition) -> Option<&mut GroupTimeline> {
         let concerns_one = transition.group.is_some()
             || matches!(
                 transition.what,
@@ -180,14 +180,14 @@ impl Timeline {
     }
 
     /// The lane of a member, unless there is no room for one more.
-    fn member(&mut self, address: SocketAddr) -> Option<&mut Member> {
+    fn member(&mut self, address: SocketAddr) -> Option<&mut MemberTrack> {
         if self.members.len() >= MOST_LANES && !self.members.contains_key(&address) {
             return None;
         }
         Some(self.members.entry(address).or_default())
     }
 
-    fn put_beyond(&mut self, mark: Mark) {
+    fn put_beyond(&mut self, mark: TimelineMark) {
         self.beyond.push(mark);
         self.grown();
     }
@@ -222,12 +222,17 @@ impl Timeline {
     }
 
     /// What is to be drawn.
-    pub(crate) fn model<'a>(&'a self, snapshot: &'a Snapshot, files: &'a [String], span: Span) -> Model<'a> {
+    pub(crate) fn model<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        files: &'a [String],
+        span: Span,
+    ) -> TimelineModel<'a> {
         model::Builder::new(self, snapshot, span).build(files)
     }
 }
 
-impl Member {
+impl MemberTrack {
     fn was_sent_a_rekey_by(&self, key_server: IpAddr) -> bool {
         self.rekey.is_some_and(|(by, ..)| by == key_server)
     }
@@ -243,16 +248,16 @@ impl Member {
 pub(crate) type Span = Option<(Timestamp, Timestamp)>;
 
 /// Whether an event is shown as something that deserves attention, or only as something that happened.
-const fn notice(severity: Severity) -> Kind {
+const fn notice(severity: Severity) -> MarkKind {
     match severity {
-        Severity::Info => Kind::Notice,
-        Severity::Warning => Kind::Warning,
-        Severity::Critical => Kind::Critical,
+        Severity::Info => MarkKind::Notice,
+        Severity::Warning => MarkKind::Warning,
+        Severity::Critical => MarkKind::Critical,
     }
 }
 
 /// Adds to a short list; of what is too much the oldest goes.
-fn push(marks: &mut Vec<Mark>, mark: Mark) {
+fn push(marks: &mut Vec<TimelineMark>, mark: TimelineMark) {
     if marks.len() >= MOST_SPANS {
         marks.remove(0);
     }

@@ -12,11 +12,11 @@ use crate::time::{Calendar, Moment};
 /// What was said of KEKs so far. Bounded by the groups, and the cycles of each.
 #[derive(Default)]
 pub(crate) struct Behaviors {
-    groups: BTreeMap<String, OfGroup>,
+    groups: BTreeMap<String, GroupBehaviors>,
 }
 
 #[derive(Default)]
-struct OfGroup {
+struct GroupBehaviors {
     /// The latest word on each key server.
     said: BTreeMap<IpAddr, KekBehavior>,
     changes: Vec<(Timestamp, KekChanged)>,
@@ -42,12 +42,12 @@ pub(crate) struct Opinion<'a> {
     /// The verdict and its evidence, a sentence each.
     pub(crate) words: Vec<String>,
     /// The changes of KEK it rests on, oldest first.
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Vec<BehaviorChange>,
 }
 
 /// One change of KEK.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Change {
+pub(crate) struct BehaviorChange {
     /// When the new KEK was first used.
     pub(crate) seen: Moment,
     /// When it was delivered, where that is known.
@@ -106,7 +106,7 @@ const fn matters(what: &What) -> bool {
     )
 }
 
-impl OfGroup {
+impl GroupBehaviors {
     fn opinions<'a>(&self, name: &'a str, snapshot: &Snapshot) -> Vec<Opinion<'a>> {
         if self.said.is_empty() {
             return vec![self.opinion(name, None, snapshot)];
@@ -140,14 +140,14 @@ impl OfGroup {
                 .map(|lifetime| lifetime.as_secs_f64()),
             lifetime_source: kek.and_then(|kek| kek.lifetime_source),
             words: Vec::new(),
-            changes: self.changes.iter().map(Change::from).collect(),
+            changes: self.changes.iter().map(BehaviorChange::from).collect(),
         };
         opinion.words = words(&opinion, self.double);
         opinion
     }
 }
 
-impl From<&(Timestamp, KekChanged)> for Change {
+impl From<&(Timestamp, KekChanged)> for BehaviorChange {
     fn from((at, changed): &(Timestamp, KekChanged)) -> Self {
         let calendar = Calendar::EPOCH;
         Self {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::{Events, belongs, print, print_json};
-use crate::client::{Client, Error, Event, News, Text, path, texts};
+use super::{EventsArgs, belongs, print, print_json};
+use crate::client::{Client, ClientError, Event, EventWindow, Text, path, texts};
 
-pub(super) async fn show(arguments: &Events) -> anyhow::Result<()> {
+pub(super) async fn show(arguments: &EventsArgs) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
     let wanted = arguments.group.as_deref().map(Text::new);
     let mut seen = latest(&mut client).await?;
@@ -31,7 +31,7 @@ pub(super) async fn show(arguments: &Events) -> anyhow::Result<()> {
         match latest(&mut client).await {
             Ok(now) => {
                 silent = false;
-                let news = News::between(&seen, &now);
+                let news = EventWindow::between(&seen, &now);
                 if news.gap {
                     say(
                         "the agent was started anew, or more happened than it keeps: some events may be missing here",
@@ -53,7 +53,7 @@ pub(super) async fn show(arguments: &Events) -> anyhow::Result<()> {
 }
 
 /// The events that the agent keeps, each an object of JSON, oldest first.
-async fn latest(client: &mut Client) -> Result<Vec<Box<str>>, Error> {
+async fn latest(client: &mut Client) -> Result<Vec<Box<str>>, ClientError> {
     let answer = client.page(path::EVENTS).await?;
     let events: Vec<&RawValue> = client.parse(path::EVENTS, &answer.body)?;
     Ok(texts(&events))

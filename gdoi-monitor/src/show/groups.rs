@@ -1,10 +1,10 @@
 //! `show groups`: every group in one line.
 
-use super::table::{Table, cell};
-use super::{Groups, print, print_json};
+use super::table::{TextTable, cell};
+use super::{GroupsArgs, print, print_json};
 use crate::client::{Date, Group, compact, path};
 
-pub(super) async fn show(arguments: &Groups) -> anyhow::Result<()> {
+pub(super) async fn show(arguments: &GroupsArgs) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
     let answer = client.page(path::GROUPS).await?;
     let groups: Vec<Group> = client.parse(path::GROUPS, &answer.body)?;
@@ -16,7 +16,7 @@ pub(super) async fn show(arguments: &Groups) -> anyhow::Result<()> {
 
 /// The groups at a moment, for people.
 fn text(groups: &[Group], now: Date) -> String {
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         "GROUP",
         "TRANSPORT",
         "MEMBERS",

@@ -2,11 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::table::{Table, cell};
-use super::{Members, array, belongs, print, print_json};
+use super::table::{TextTable, cell};
+use super::{MembersArgs, array, belongs, print, print_json};
 use crate::client::{Date, Member, Text, compact, path};
 
-pub(super) async fn show(arguments: &Members) -> anyhow::Result<()> {
+pub(super) async fn show(arguments: &MembersArgs) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
     let answer = client.page(path::MEMBERS).await?;
     let mut objects: Vec<&RawValue> = client.parse(path::MEMBERS, &answer.body)?;
@@ -23,7 +23,7 @@ pub(super) async fn show(arguments: &Members) -> anyhow::Result<()> {
 /// The members at a moment, for people.
 pub(super) fn text(members: &[Member], now: Date) -> String {
     let ago = |date: Option<Date>| cell(date.map(|date| compact(now.since(date))));
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         "MEMBER",
         "GROUP",
         "KEY SERVER",

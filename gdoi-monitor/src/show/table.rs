@@ -3,11 +3,11 @@
 use unicode_width::UnicodeWidthStr as _;
 
 /// Lines of columns, the first line its headings.
-pub(super) struct Table<const N: usize> {
+pub(super) struct TextTable<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
-impl<const N: usize> Table<N> {
+impl<const N: usize> TextTable<N> {
     pub(super) fn new(headings: [&str; N]) -> Self {
         Self {
             rows: Vec::from([headings.map(str::to_owned)]),

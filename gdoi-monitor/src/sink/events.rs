@@ -8,13 +8,13 @@ use gdoi_core::snapshot::UNATTRIBUTED;
 use gdoi_core::transition::{Severity, What};
 use gdoi_core::{Timestamp, Transition};
 
-use super::output::{EventLoss, Line, Output};
+use super::output::{EventLoss, Output, OutputLine};
 use crate::event::Event;
 use crate::time::Calendar;
 
 /// Takes events as they happen.
 #[derive(Debug)]
-pub struct Events {
+pub struct EventSink {
     outputs: Vec<Output>,
     calendar: Calendar,
     told: u64,
@@ -62,7 +62,7 @@ impl Tally {
     }
 }
 
-impl Events {
+impl EventSink {
     /// Events that nobody writes.
     pub fn nowhere(calendar: Calendar) -> Self {
         Self::to(Vec::new(), calendar)
@@ -148,12 +148,12 @@ impl Events {
     }
 
     /// Keeps an event among the latest, and makes it ready to be written.
-    fn line(&mut self, transition: Transition, json: Arc<str>) -> Line {
+    fn line(&mut self, transition: Transition, json: Arc<str>) -> OutputLine {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
         self.recent.push_back(Arc::clone(&json));
-        Line {
+        OutputLine {
             json,
             kind: transition.what.name(),
             severity: transition.what.severity(),

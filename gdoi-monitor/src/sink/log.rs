@@ -9,9 +9,9 @@ use super::worker::Worker;
 
 /// What a line of the log is written to. There is one log, as there is one standard error.
 #[derive(Clone, Copy, Debug)]
-pub struct Line;
+pub struct LogLine;
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match &mut *writer() {
             Some(writer) => {

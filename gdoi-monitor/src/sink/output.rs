@@ -18,7 +18,7 @@ use super::worker::Worker;
 
 /// An event, ready to be written.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct OutputLine {
     /// As JSON, without an end of line.
     pub json: Arc<str>,
     /// Its type.
@@ -34,11 +34,11 @@ pub struct Line {
 /// A place for events.
 pub trait Target: Send + 'static {
     /// Writes all of them, or says why it could not, and how many it did.
-    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)>;
+    fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)>;
 }
 
 impl Target for Box<dyn Target> {
-    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+    fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)> {
         (**self).write(lines)
     }
 }
@@ -78,7 +78,7 @@ impl EventLoss {
 /// A place for events, with its thread and what waits for it.
 #[derive(Debug)]
 pub struct Output {
-    worker: Worker<Vec<Line>>,
+    worker: Worker<Vec<OutputLine>>,
     shared: Arc<Shared>,
 }
 
@@ -102,7 +102,7 @@ impl Output {
             trouble: RwLock::new(None),
         });
         let theirs = Arc::clone(&shared);
-        let write = move |lines: Vec<Line>| theirs.write(&mut target, &lines);
+        let write = move |lines: Vec<OutputLine>| theirs.write(&mut target, &lines);
         Ok(Self {
             worker: Worker::start(name, MAX_PARCELS, write)?,
             shared,
@@ -110,7 +110,7 @@ impl Output {
     }
 
     /// Hands over events. They are counted as lost when too many wait already.
-    pub fn take(&mut self, lines: Vec<Line>) {
+    pub fn take(&mut self, lines: Vec<OutputLine>) {
         let count = lines.len();
         let waiting = self.shared.waiting.fetch_add(count, Ordering::Relaxed);
         let is_full = waiting + count > MAX_WAITING;
@@ -146,7 +146,7 @@ impl Output {
 }
 
 impl Shared {
-    fn write(&self, target: &mut impl Target, lines: &[Line]) {
+    fn write(&self, target: &mut impl Target, lines: &[OutputLine]) {
         match target.write(lines) {
             Ok(()) => self.note(None),
             Err((written, error)) => {

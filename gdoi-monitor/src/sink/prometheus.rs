@@ -21,7 +21,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use crate::engine::State;
 use crate::http::Status;
 use family::Page;
-use groups::Groups;
+use groups::GroupFamilies;
 use stale_groups::Lives;
 
 /// The one content type that every Prometheus accepts.
@@ -33,12 +33,12 @@ pub struct Exposition {
     process: ProcessCollector,
     /// Samples that one family may have.
     most: usize,
-    kept: Mutex<Kept>,
+    kept: Mutex<ScrapeMemory>,
 }
 
 /// What is kept from one scrape to the next.
 #[derive(Debug, Default)]
-struct Kept {
+struct ScrapeMemory {
     lives: Lives,
     /// Samples that were left out.
     left_out: u64,
@@ -50,7 +50,7 @@ impl Exposition {
         Self {
             process: ProcessCollector::for_self(),
             most,
-            kept: Mutex::new(Kept::default()),
+            kept: Mutex::new(ScrapeMemory::default()),
         }
     }
 
@@ -58,7 +58,7 @@ impl Exposition {
     pub fn page(&self, state: &State, server: &Status) -> Result<Vec<u8>, prometheus::Error> {
         let mut page = Page::new(self.most);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let groups = Groups::new(state, &kept.lives.over(state));
+        let groups = GroupFamilies::new(state, &kept.lives.over(state));
         own::write(&mut page, state);
         web::write(&mut page, server);
         capture::write(&mut page, state);

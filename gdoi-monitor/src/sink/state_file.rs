@@ -53,7 +53,7 @@ struct Head {
 
 /// Why the state could not be taken up, or kept.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum StateFileError {
     /// The file cannot be read or written.
     #[error("{0}")]
     File(#[from] io::Error),
@@ -86,7 +86,7 @@ impl StateFile {
     }
 
     /// What was kept; `None` when nothing was.
-    pub fn restore(&self, config: Config, limits: Limits) -> Result<Option<Restored>, Error> {
+    pub fn restore(&self, config: Config, limits: Limits) -> Result<Option<Restored>, StateFileError> {
         let octets = match fs::read(&self.path) {
             Ok(octets) => octets,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -113,7 +113,7 @@ impl StateFile {
         now: Timestamp,
         in_rings: i64,
         taps: Vec<SavedTap>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StateFileError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(Writer::start(self.path.clone(), log_path(&self.path))?),
@@ -163,13 +163,15 @@ impl StateFile {
 /// # Errors
 ///
 /// When it is the state of another boot, or not one of this version.
-fn split(octets: &[u8]) -> Result<(Head, &[u8]), Error> {
-    let behind = octets.strip_prefix(boot()?.as_bytes()).ok_or(Error::OtherBoot)?;
-    let behind = behind.strip_prefix(&MAGIC).ok_or(Error::Version)?;
+fn split(octets: &[u8]) -> Result<(Head, &[u8]), StateFileError> {
+    let behind = octets
+        .strip_prefix(boot()?.as_bytes())
+        .ok_or(StateFileError::OtherBoot)?;
+    let behind = behind.strip_prefix(&MAGIC).ok_or(StateFileError::Version)?;
     let (head, state): (Head, _) =
         postcard::take_from_bytes(behind).map_err(|_postcard| gdoi_core::RestoreError::Damaged)?;
     if head.version != VERSION {
-        return Err(Error::Version);
+        return Err(StateFileError::Version);
     }
     Ok((head, state))
 }

@@ -11,7 +11,7 @@ use super::envelope::Envelope;
 
 /// A link-layer header type of a capture, by the registry of tcpdump.org/linktypes.html.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Link {
+pub enum LinkType {
     /// Ethernet (1).
     Ethernet,
     /// Cisco HDLC (104): two octets, then an Ethertype.
@@ -28,7 +28,7 @@ pub enum Link {
     Unknown(u32),
 }
 
-impl Link {
+impl LinkType {
     /// The link layer with this number.
     pub const fn from_number(number: u32) -> Self {
         match number {
@@ -88,7 +88,7 @@ impl Link {
     }
 }
 
-impl fmt::Display for Link {
+impl fmt::Display for LinkType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ethernet => write!(f, "Ethernet"),
@@ -106,9 +106,9 @@ impl fmt::Display for Link {
 }
 
 /// Says how many frames of which link layers were refused.
-pub(crate) struct Refused<'a>(pub(crate) &'a BTreeMap<Link, u64>);
+pub(crate) struct UnreadLinks<'a>(pub(crate) &'a BTreeMap<LinkType, u64>);
 
-impl fmt::Display for Refused<'_> {
+impl fmt::Display for UnreadLinks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (link, frames)) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };

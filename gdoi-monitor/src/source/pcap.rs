@@ -20,17 +20,17 @@ use gdoi_wire::{Capture, Dissected, Ports, QuickClass};
 use pcap_parser::{nom, parse_pcap_header};
 
 use classic::Pcap;
-pub use error::{Damage, Error, What};
+pub use error::{CaptureError, CaptureProblem, Damage};
 use next_generation::{BLOCK_HEADER_OCTETS, Section};
-use window::Window;
+use window::ReadWindow;
 
-use crate::source::link::Link;
+use crate::source::link::LinkType;
 
 /// Reads the frames of a capture, one after the other.
-pub struct Reader {
+pub struct CaptureReader {
     path: PathBuf,
-    window: Window,
-    format: Format,
+    window: ReadWindow,
+    format: CaptureFormat,
     frames: u64,
     /// The next frame, when somebody asked for its time.
     next: Option<Found>,
@@ -50,7 +50,7 @@ pub struct Frame<'a> {
     /// How many octets it had on the wire.
     pub wire_octets: u32,
     /// What its first octets are.
-    pub link: Link,
+    pub link: LinkType,
 }
 
 impl<'a> Frame<'a> {
@@ -71,7 +71,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-enum Format {
+enum CaptureFormat {
     Pcap(Pcap),
     NextGeneration(Section),
 }
@@ -83,26 +83,26 @@ struct Found {
     kept: Range<usize>,
     at_ns: u64,
     wire_octets: u32,
-    link: Link,
+    link: LinkType,
 }
 
-impl Reader {
+impl CaptureReader {
     /// Opens a capture; `-` is standard input.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path) -> Result<Self, CaptureError> {
         if path == Path::new("-") {
             return Self::new(path, Box::new(io::stdin()));
         }
         match File::open(path) {
             Ok(file) => Self::new(path, Box::new(file)),
-            Err(error) => Err(Error {
+            Err(error) => Err(CaptureError {
                 path: path.to_owned(),
-                what: What::Open(error),
+                what: CaptureProblem::Open(error),
             }),
         }
     }
 
     /// When the next frame was captured; `None` at the end.
-    pub fn peek(&mut self) -> Result<Option<Timestamp>, Error> {
+    pub fn peek(&mut self) -> Result<Option<Timestamp>, CaptureError> {
         if self.next.is_none() {
             self.next = self.find()?;
         }
@@ -110,14 +110,14 @@ impl Reader {
     }
 
     /// Reads a capture from a stream. `path` is what errors call it.
-    pub fn new(path: &Path, stream: Box<dyn io::Read + Send>) -> Result<Self, Error> {
-        let error = |what| Error {
+    pub fn new(path: &Path, stream: Box<dyn io::Read + Send>) -> Result<Self, CaptureError> {
+        let error = |what| CaptureError {
             path: path.to_owned(),
             what,
         };
         let position = Arc::default();
-        let counted = packed::Counted::new(stream, Arc::clone(&position));
-        let mut window = Window::new(packed::unpack(counted).map_err(error)?);
+        let counted = packed::CountingReader::new(stream, Arc::clone(&position));
+        let mut window = ReadWindow::new(packed::unpack(counted).map_err(error)?);
         let format = begin(&mut window).map_err(error)?;
         Ok(Self {
             path: path.to_owned(),
@@ -135,7 +135,7 @@ impl Reader {
     }
 
     /// The next frame, or `None` at the end. After an error there is nothing more to read.
-    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         let found = match self.next.take() {
             Some(found) => found,
             None => match self.find()? {
@@ -166,8 +166,8 @@ impl Reader {
         let (mut rest, mut frames) = (held, self.frames);
         // One call of `take` for both formats, so that it can become a part of this loop.
         while let Some(found) = match &mut self.format {
-            Format::Pcap(pcap) => pcap.whole(rest),
-            Format::NextGeneration(section) => section.whole(rest),
+            CaptureFormat::Pcap(pcap) => pcap.whole(rest),
+            CaptureFormat::NextGeneration(section) => section.whole(rest),
         } {
             let (Some(kept), Some(behind)) = (rest.get(found.kept), rest.get(found.record..)) else {
                 break;
@@ -191,13 +191,13 @@ impl Reader {
     }
 
     /// Finds the next frame in the window.
-    fn find(&mut self) -> Result<Option<Found>, Error> {
+    fn find(&mut self) -> Result<Option<Found>, CaptureError> {
         let number = self.frames + 1;
         let found = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.window, number),
-            Format::NextGeneration(section) => section.next(&mut self.window, number),
+            CaptureFormat::Pcap(pcap) => pcap.next(&mut self.window, number),
+            CaptureFormat::NextGeneration(section) => section.next(&mut self.window, number),
         };
-        found.map_err(|what| Error {
+        found.map_err(|what| CaptureError {
             path: self.path.clone(),
             what,
         })
@@ -205,34 +205,36 @@ impl Reader {
 }
 
 /// Reads as much as tells the two formats apart.
-fn begin(window: &mut Window) -> Result<Format, What> {
+fn begin(window: &mut ReadWindow) -> Result<CaptureFormat, CaptureProblem> {
     let whole = fill(window, PCAP_HEADER_OCTETS, 1)?;
     if window.held().is_empty() {
-        return Err(What::Empty);
+        return Err(CaptureProblem::Empty);
     }
     if window.held().starts_with(&SECTION_MAGIC) {
-        return Ok(Format::NextGeneration(Section::default()));
+        return Ok(CaptureFormat::NextGeneration(Section::default()));
     }
     match parse_pcap_header(window.held()) {
         Ok((_, header)) => {
             window.consume(PCAP_HEADER_OCTETS);
-            Ok(Format::Pcap(Pcap::from(&header)))
+            Ok(CaptureFormat::Pcap(Pcap::from(&header)))
         }
-        Err(nom::Err::Incomplete(_)) if !whole && window.held().len() >= MAGIC_OCTETS => Err(What::Header),
-        Err(_) => Err(What::NotACapture),
+        Err(nom::Err::Incomplete(_)) if !whole && window.held().len() >= MAGIC_OCTETS => {
+            Err(CaptureProblem::Header)
+        }
+        Err(_) => Err(CaptureProblem::NotACapture),
     }
 }
 
 /// Holds `wanted` octets, within reason. `false` when the capture ends before.
-fn fill(window: &mut Window, wanted: usize, frame: u64) -> Result<bool, What> {
+fn fill(window: &mut ReadWindow, wanted: usize, frame: u64) -> Result<bool, CaptureProblem> {
     if wanted > MAX_RECORD_OCTETS {
         let damage = Damage::Length(wanted);
-        return Err(What::Damaged { frame, damage });
+        return Err(CaptureProblem::Damaged { frame, damage });
     }
     window.fill(wanted).map_err(|error| match error.kind() {
         // Compressed data that end before their own end.
-        io::ErrorKind::UnexpectedEof => What::Truncated { frame },
-        _ => What::Read { frame, error },
+        io::ErrorKind::UnexpectedEof => CaptureProblem::Truncated { frame },
+        _ => CaptureProblem::Read { frame, error },
     })
 }
 

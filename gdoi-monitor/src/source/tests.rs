@@ -4,7 +4,7 @@ use gdoi_wire::craft::{Ethernet, Generator, Message, frame};
 use gdoi_wire::{Body, Capture, Dissected, Exchange, Packet, ParseError, Ports};
 
 use super::envelope::Envelope;
-use super::link::Link;
+use super::link::LinkType;
 
 /// A PUSH as it is behind an Ethernet header.
 fn push(source: [u8; 4]) -> Vec<u8> {
@@ -24,7 +24,7 @@ fn push_v6() -> Vec<u8> {
     )
 }
 
-fn read(link: Link, octets: &[u8]) -> Option<Dissected> {
+fn read(link: LinkType, octets: &[u8]) -> Option<Dissected> {
     link.dissect(&Capture::whole(octets), &Ports::DEFAULT)
 }
 
@@ -45,10 +45,10 @@ fn every_link_layer_carries_the_same_packet() {
         (push([10, 0, 0, 1]), [0x08_u8, 0x00], &[2_u32] as &[u32]),
         (push_v6(), [0x86, 0xdd], &[10, 24, 28, 30]),
     ] {
-        let expect = moved(read(Link::Ethernet, &ethernet));
+        let expect = moved(read(LinkType::Ethernet, &ethernet));
         let ip = &ethernet[14..];
         let check = |number: u32, header: &[u8]| {
-            let link = Link::from_number(number);
+            let link = LinkType::from_number(number);
             let whole = [header, ip].concat();
             assert_eq!(moved(read(link, &whole)), expect, "{link}");
             let envelope = link.envelope(&Capture::whole(&whole));
@@ -80,16 +80,19 @@ fn every_link_layer_carries_the_same_packet() {
 
 #[test]
 fn what_is_not_ip_is_not_ours() {
-    assert_eq!(read(Link::Loopback, &[7, 0, 0, 0, 0x45]), Some(Dissected::Other));
     assert_eq!(
-        read(Link::Raw, &[0x05; 40]),
+        read(LinkType::Loopback, &[7, 0, 0, 0, 0x45]),
+        Some(Dissected::Other)
+    );
+    assert_eq!(
+        read(LinkType::Raw, &[0x05; 40]),
         Some(Dissected::Error(ParseError::IpVersion))
     );
     assert_eq!(
-        read(Link::Raw, &[]),
+        read(LinkType::Raw, &[]),
         Some(Dissected::Error(ParseError::EthernetTruncated))
     );
-    assert_eq!(read(Link::from_number(220), &push([10, 0, 0, 1])), None);
+    assert_eq!(read(LinkType::from_number(220), &push([10, 0, 0, 1])), None);
 }
 
 #[test]
@@ -97,11 +100,11 @@ fn the_outside_is_what_the_dissector_sees() {
     let mut packets = 0;
     for octets in Generator::new(848).take(50_000) {
         let capture = Capture::whole(&octets);
-        let Some(Dissected::Packet(packet)) = Link::Ethernet.dissect(&capture, &Ports::DEFAULT) else {
+        let Some(Dissected::Packet(packet)) = LinkType::Ethernet.dissect(&capture, &Ports::DEFAULT) else {
             continue;
         };
         packets += 1;
-        let envelope = Link::Ethernet.envelope(&capture);
+        let envelope = LinkType::Ethernet.envelope(&capture);
         let addresses = (packet.source_address(), packet.destination_address());
         assert_eq!(
             (envelope.vlan, envelope.addresses),

@@ -19,14 +19,14 @@ mod runs;
 mod spi_table;
 mod stack;
 
-pub use attach::{Attached, Attachment, Direction, Mode, PassedOver};
+pub use attach::{AttachMode, Attached, Attachment, Direction, PassedOver};
 pub use blind_spots::{BlindSpot, blind_spots};
 pub use clock::Clock;
-pub use error::Error;
+pub use error::XdpError;
 pub use holder::Holder;
 pub use interface_tap::{InterfaceTap, Reading, SavedTap};
 pub use maps::Maps;
-pub use probe::{Hook, Probe, Settings, SiteRoute};
+pub use probe::{Hook, Probe, ProbeSettings, SiteRoute};
 pub use runs::{CountRuns, Runs};
 pub use spi_table::{SpiCount, SpiTable};
 pub use stack::seen_below;

@@ -11,13 +11,13 @@ use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
-use super::model::{Model, View};
+use super::model::{TopModel, View};
 use super::palette::Palette;
 use crate::client::compact;
 use gdoi_core::transition::Severity;
 
 /// Draws everything.
-pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, palette: Palette) {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &mut TopModel, palette: Palette) {
     let area = frame.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let (width, height) = LEAST;
@@ -52,7 +52,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, palette: Palette) {
     }
 }
 
-fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
+fn headline(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palette) {
     let name = Span::styled("gdoi-monitor ", palette.heading());
     frame.render_widget(Line::from(vec![name, Span::raw(&model.address)]), area);
     let Some(now) = model.now() else { return };
@@ -71,7 +71,7 @@ fn right(area: Rect, width: u16) -> Rect {
     }
 }
 
-fn tabs(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
+fn tabs(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palette) {
     let mut spans = Vec::new();
     for (place, view) in View::ALL.into_iter().enumerate() {
         let style = if view == model.view {
@@ -93,7 +93,7 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
     frame.render_widget(Line::from(spans), area);
 }
 
-fn silence(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
+fn silence(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palette) {
     let Some((since, why)) = &model.silence else {
         return;
     };
@@ -101,7 +101,7 @@ fn silence(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
     frame.render_widget(Line::styled(text, palette.severity(Severity::Critical)), area);
 }
 
-fn keys(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
+fn keys(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palette) {
     let own = match model.view {
         View::Groups => "enter timeline  ",
         View::Members | View::Events => "f one group/all  ",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::client::{Client, Date, Error, Event, Group, Member, path};
+use crate::client::{Client, ClientError, Date, Event, Group, Member, path};
 
 /// What the agent knew at a moment.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Snapshot {
 
 /// What came of asking.
 #[derive(Clone, Debug)]
-pub(super) enum News {
+pub(super) enum FetchResult {
     /// An answer.
     Answer(Box<Snapshot>),
     /// None, and why.
@@ -30,7 +30,7 @@ pub(super) enum News {
 }
 
 /// Asks once.
-pub(super) async fn fetch(client: &mut Client) -> Result<Snapshot, Error> {
+pub(super) async fn fetch(client: &mut Client) -> Result<Snapshot, ClientError> {
     let groups = client.read(path::GROUPS).await?;
     let members = client.read(path::MEMBERS).await?;
     let mut events: Vec<Event> = client.read(path::EVENTS).await?.body;
@@ -45,7 +45,7 @@ pub(super) async fn fetch(client: &mut Client) -> Result<Snapshot, Error> {
 }
 
 /// Asks until nobody listens. What is not answered is asked again.
-pub(super) async fn keep_fetching(mut client: Client, to: mpsc::Sender<News>) {
+pub(super) async fn keep_fetching(mut client: Client, to: mpsc::Sender<FetchResult>) {
     let mut clock = tokio::time::interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first answer is there already.
@@ -53,8 +53,8 @@ pub(super) async fn keep_fetching(mut client: Client, to: mpsc::Sender<News>) {
     loop {
         clock.tick().await;
         let news = match fetch(&mut client).await {
-            Ok(seen) => News::Answer(Box::new(seen)),
-            Err(error) => News::Nothing(error.to_string()),
+            Ok(seen) => FetchResult::Answer(Box::new(seen)),
+            Err(error) => FetchResult::Nothing(error.to_string()),
         };
         if to.send(news).await.is_err() {
             return;

@@ -6,7 +6,7 @@ use crate::client::{Group, Text};
 
 /// What is counted of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
+struct CounterSample {
     messages: u64,
     packets: u64,
 }
@@ -14,7 +14,7 @@ struct Counts {
 /// How fast a group's counters grew, the latest last.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rates {
-    last: Counts,
+    last: CounterSample,
     /// Messages a second.
     pub(super) messages: VecDeque<f64>,
     /// ESP packets a second.
@@ -32,7 +32,7 @@ impl History {
     pub(super) fn take(&mut self, groups: &[Group], elapsed: Option<f64>) {
         let mut before = std::mem::take(&mut self.groups);
         for group in groups {
-            let counts = Counts {
+            let counts = CounterSample {
                 messages: group.messages.values().sum(),
                 packets: group.esp.packets,
             };

@@ -4,7 +4,7 @@ use gdoi_core::snapshot::UNATTRIBUTED;
 
 use crate::client::{Date, Event, Group, Member, Text};
 
-use super::fetch::{News, Snapshot};
+use super::fetch::{FetchResult, Snapshot};
 use super::history::History;
 use super::input::Input;
 
@@ -73,7 +73,7 @@ impl Selection {
     clippy::struct_excessive_bools,
     reason = "switches of a person, each by itself"
 )]
-pub(super) struct Model {
+pub(super) struct TopModel {
     pub(super) address: String,
     seen: Option<Snapshot>,
     pub(super) history: History,
@@ -94,7 +94,7 @@ pub(super) struct Model {
     over: bool,
 }
 
-impl Model {
+impl TopModel {
     pub(super) fn new(address: String) -> Self {
         Self {
             address,
@@ -114,9 +114,9 @@ impl Model {
     }
 
     /// Takes what came of asking.
-    pub(super) fn take(&mut self, news: News) {
+    pub(super) fn take(&mut self, news: FetchResult) {
         match news {
-            News::Answer(seen) => {
+            FetchResult::Answer(seen) => {
                 self.silence = None;
                 self.age = 0.0;
                 if self.paused {
@@ -128,7 +128,7 @@ impl Model {
                 self.seen = Some(*seen);
                 self.keep_group();
             }
-            News::Nothing(why) => match &mut self.silence {
+            FetchResult::Nothing(why) => match &mut self.silence {
                 Some((_, reason)) => *reason = why,
                 None => self.silence = Some((Date::now(), why)),
             },

@@ -7,9 +7,9 @@ use ratatui::{DefaultTerminal, Frame};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The terminal while it is ours: it is given back when this is dropped, and before a panic is told.
-pub(super) struct Screen(DefaultTerminal);
+pub(super) struct TerminalScreen(DefaultTerminal);
 
-impl Screen {
+impl TerminalScreen {
     pub(super) fn take() -> io::Result<Self> {
         // Sets up the hook for panics, too.
         ratatui::try_init().map(Self)
@@ -21,7 +21,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for TerminalScreen {
     fn drop(&mut self) {
         // After a panic the hook has done it; twice would put the cursor back over what the panic said.
         if !std::thread::panicking() {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn panic_on_the_screen(folder: &Path) {
-        let mut screen = Screen::take().unwrap();
+        let mut screen = TerminalScreen::take().unwrap();
         screen.draw(|_| {}).unwrap();
         let during = fs::File::create(folder.join("during")).unwrap();
         assert!(

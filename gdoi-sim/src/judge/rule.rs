@@ -23,7 +23,7 @@ pub enum Rule {
     /// Known: the interval is told or three equal ones were seen.
     ScheduleKnown,
     /// Known: it passes here.
-    Seen,
+    Dissected,
     /// Known: all its messages pass here.
     SeenWhole,
     /// Open: announcements of that key server never passed here.
@@ -62,7 +62,7 @@ impl Rule {
             Self::NothingCameBack => "nothing came back",
             Self::OnlyOneGroup => "only one group",
             Self::ScheduleKnown => "schedule known",
-            Self::Seen => "seen",
+            Self::Dissected => "seen",
             Self::SeenWhole => "seen whole",
             Self::NeverHeard => "never heard",
             Self::BeginningNotSeen => "beginning not seen",

@@ -9,7 +9,7 @@ use super::value;
 /// Something that is done to a group.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Event {
+pub struct ScriptedEvent {
     /// When, from the start.
     #[serde(with = "value::duration")]
     pub at: Duration,

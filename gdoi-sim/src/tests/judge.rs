@@ -40,7 +40,7 @@ fn a_claim_is_paired_with_one_fact_only_and_within_its_time() {
         until: at(second + 10),
         known,
     };
-    let must = Known::Must(Rule::Seen);
+    let must = Known::Must(Rule::Dissected);
     let facts = || {
         Vec::from([
             fact("a", 100, must),

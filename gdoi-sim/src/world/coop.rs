@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::network::Meaning;
 use super::rekey::Delivery;
 use super::state::Side;
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::message::{self, Session};
 use crate::truth::Kind;
 
@@ -40,7 +40,7 @@ impl Simulation {
                 self.send_between_servers(from, to, octets, Meaning::Announcement { from, to });
             }
         }
-        self.after(ANNOUNCE_EVERY, Event::Announce { group });
+        self.after(ANNOUNCE_EVERY, WorldEvent::Announce { group });
     }
 
     /// The IKE SA between two key servers; the one that listens makes it when there is none.
@@ -89,7 +89,7 @@ impl Simulation {
                 }
             }
         }
-        self.after(LOOK_EVERY, Event::Watchdog { group });
+        self.after(LOOK_EVERY, WorldEvent::Watchdog { group });
     }
 
     pub(super) fn server_down(&mut self, group: usize, server: usize) {

@@ -7,7 +7,7 @@ use gdoi_core::Timestamp;
 
 use super::network::Meaning;
 use super::state::{Outbound, Plan};
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::journal::AttemptEnd;
 use crate::message;
 use crate::scenario::{Acknowledgement, Action, Behavior, Protocol, Timers};
@@ -122,7 +122,7 @@ impl Simulation {
             let wait = wait + self.some(Duration::from_millis(900));
             self.after(
                 wait,
-                Event::Activate {
+                WorldEvent::Activate {
                     member,
                     spi: newest.spi,
                 },
@@ -137,7 +137,7 @@ impl Simulation {
             && config.acknowledgement != Acknowledgement::None
         {
             let wait = Duration::from_millis(20) + self.some(Duration::from_millis(180));
-            self.after(wait, Event::Acknowledge { member, push });
+            self.after(wait, WorldEvent::Acknowledge { member, push });
         }
     }
 
@@ -190,13 +190,13 @@ impl Simulation {
             if first.is_none_or(|(tek, _)| at < tek) {
                 first = Some((at, Reason::Kek));
             }
-            self.agenda.plan(kek.expiry, Event::ExpireKek { member });
+            self.agenda.plan(kek.expiry, WorldEvent::ExpireKek { member });
         }
         self.members[member].re_registers = first.map(|(at, _)| at);
         if let Some((at, reason)) = first {
             self.agenda.plan(
                 at,
-                Event::Register {
+                WorldEvent::Register {
                     member,
                     generation,
                     reason,

@@ -10,7 +10,7 @@ use gdoi_wire::craft::marked;
 
 use super::registration::Outcome;
 use super::tap::Point;
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::emission::Emission;
 use crate::scenario::Action;
 
@@ -237,12 +237,15 @@ impl Simulation {
             wait += 10 * self.network.delay;
         }
         if self.per_mille(self.network.doubled_per_mille) {
-            self.after(wait + Duration::from_millis(1), Event::Arrive(datagram.clone()));
+            self.after(
+                wait + Duration::from_millis(1),
+                WorldEvent::Arrive(datagram.clone()),
+            );
             if let Node::Member(_) = datagram.to {
-                self.after(Duration::from_millis(1), Event::Pass(datagram.clone()));
+                self.after(Duration::from_millis(1), WorldEvent::Pass(datagram.clone()));
             }
         }
-        self.after(wait, Event::Arrive(datagram));
+        self.after(wait, WorldEvent::Arrive(datagram));
     }
 
     fn loses(&mut self) -> bool {
@@ -272,7 +275,7 @@ impl Simulation {
     /// From now on the gateway is blind.
     pub(super) fn blind(&mut self, lasting: Duration) {
         self.blind_until = self.now.after(lasting);
-        self.after(lasting, Event::Unblind { since: self.now });
+        self.after(lasting, WorldEvent::Unblind { since: self.now });
     }
 
     pub(super) fn unblind(&mut self, since: Timestamp) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::network::Meaning;
 use super::rekey::{BATCH, BATCH_TIME};
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::message;
 use crate::scenario::{self, Protocol};
 use crate::truth::Kind;
@@ -27,7 +27,7 @@ impl Simulation {
             let wait = BATCH_TIME * (place / BATCH) + Duration::from_micros(700) * (place % BATCH);
             self.after(
                 wait,
-                Event::SendPush {
+                WorldEvent::SendPush {
                     push: id,
                     member: *member,
                 },
@@ -94,7 +94,7 @@ impl Simulation {
         }
         self.after(
             interval + BATCH_TIME * (count / BATCH),
-            Event::RepeatPush { push: id },
+            WorldEvent::RepeatPush { push: id },
         );
     }
 

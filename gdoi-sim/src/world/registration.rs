@@ -7,7 +7,7 @@ use gdoi_core::Timestamp;
 
 use super::network::Meaning;
 use super::state::Plan;
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::journal::AttemptEnd;
 use crate::message::{self, Session};
 use crate::scenario::Action;
@@ -93,7 +93,7 @@ impl Simulation {
             trip: awaited.trip,
         };
         self.send_to_server(member, server, awaited.trip >= NAT_T_FROM, request, meaning);
-        self.after(RETRY, Event::Retry { member, awaited });
+        self.after(RETRY, WorldEvent::Retry { member, awaited });
     }
 
     pub(super) fn retry(&mut self, member: usize, awaited: Awaited) {
@@ -133,7 +133,7 @@ impl Simulation {
         };
         self.after(
             wait,
-            Event::Register {
+            WorldEvent::Register {
                 member,
                 generation,
                 reason: attempt.reason,

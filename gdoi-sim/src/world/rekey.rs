@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::state::{Kek, Plan, Push, Tek};
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::journal::PushKind;
 use crate::message;
 use crate::scenario;
@@ -155,7 +155,7 @@ impl Simulation {
             Duration::ZERO
         };
         let interval = self.groups[self.sides[side].group].config.retransmit_interval;
-        self.after(interval + spread, Event::RepeatPush { push: id });
+        self.after(interval + spread, WorldEvent::RepeatPush { push: id });
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::member::JUNIPER_ACTIVATION;
 use super::rekey::{BATCH, BATCH_TIME};
 use super::state::Kek;
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::scenario::{Behavior, Timers};
 
 impl Simulation {
@@ -45,7 +45,7 @@ impl Simulation {
         let row = &mut self.sides[side];
         row.generation += 1;
         let generation = row.generation;
-        self.agenda.plan(due, Event::Rekey { side, generation });
+        self.agenda.plan(due, WorldEvent::Rekey { side, generation });
         self.record_due(side, due);
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::state::Trouble;
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::scenario::{self, Action, Behavior};
 use crate::truth::Kind;
 
@@ -65,7 +65,7 @@ impl Simulation {
         }
     }
 
-    fn meant(&self, group: usize, event: &scenario::Event) -> Vec<usize> {
+    fn meant(&self, group: usize, event: &scenario::ScriptedEvent) -> Vec<usize> {
         let members = self.groups[group].members.clone();
         members
             .filter(|member| {
@@ -74,7 +74,7 @@ impl Simulation {
             .collect()
     }
 
-    fn trouble(&mut self, members: &[usize], event: &scenario::Event) {
+    fn trouble(&mut self, members: &[usize], event: &scenario::ScriptedEvent) {
         let trouble = Trouble {
             action: event.action,
             until: self.now.after(event.lasting),
@@ -93,7 +93,7 @@ impl Simulation {
         for member in members {
             self.power_off(*member);
             if !lasting.is_zero() {
-                self.after(lasting, Event::PowerOn { member: *member });
+                self.after(lasting, WorldEvent::PowerOn { member: *member });
             }
         }
     }
@@ -108,7 +108,7 @@ impl Simulation {
     fn power_on_within(&mut self, members: &[usize], within: Duration) {
         for member in members {
             let wait = self.some(within);
-            self.after(wait, Event::PowerOn { member: *member });
+            self.after(wait, WorldEvent::PowerOn { member: *member });
         }
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::network::Meaning;
 use super::registration::{NAT_T_FROM, Outcome};
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::message::{self, Session};
 use crate::scenario::Action;
 
@@ -63,7 +63,7 @@ impl Simulation {
         row.busy_until = ready;
         self.agenda.plan(
             ready,
-            Event::Answer {
+            WorldEvent::Answer {
                 server,
                 member,
                 attempt,

@@ -1,6 +1,6 @@
 //! Keys that end because nobody renewed them.
 
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::truth::Kind;
 
 /// A key of a key server.
@@ -17,11 +17,11 @@ impl Simulation {
         let (kek, tek) = (plan.kek, plan.newest());
         if new_kek {
             let key = Key::Kek(kek.cookies);
-            self.agenda.plan(kek.expiry, Event::KeyEnds { side, key });
+            self.agenda.plan(kek.expiry, WorldEvent::KeyEnds { side, key });
         }
         if let Some(tek) = tek {
             let key = Key::Tek(tek.spi);
-            self.agenda.plan(tek.expiry, Event::KeyEnds { side, key });
+            self.agenda.plan(tek.expiry, WorldEvent::KeyEnds { side, key });
         }
     }
 

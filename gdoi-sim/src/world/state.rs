@@ -76,7 +76,7 @@ impl Tek {
 
 /// A group: who belongs to it.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct SimulatedGroup {
     pub(super) config: scenario::Group,
     pub(super) servers: Vec<usize>,
     pub(super) members: Range<usize>,

@@ -8,7 +8,7 @@ use gdoi_core::Timestamp;
 use gdoi_wire::craft::Random;
 
 use super::network::{Datagram, Meaning, Node};
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::emission::{Emission, EspPackets, Sent};
 use crate::journal::{About, EspSeen, Journal, Sighting};
 use crate::scenario::{Direction, Place, Vantage};
@@ -121,7 +121,7 @@ impl Simulation {
             return;
         }
         let half = self.network.delay / 2;
-        self.after(half, Event::PassCore(datagram.clone()));
+        self.after(half, WorldEvent::PassCore(datagram.clone()));
     }
 
     fn see(&mut self, datagram: &Datagram) {

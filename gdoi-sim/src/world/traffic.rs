@@ -1,6 +1,6 @@
 //! ESP between the sites, with the hosts' own addresses outside (RFC 5374 §3.1).
 
-use super::{Event, Simulation};
+use super::{Simulation, WorldEvent};
 use crate::emission::EspPackets;
 use crate::scenario::{self, Action};
 use crate::truth::Kind;
@@ -14,7 +14,7 @@ impl Simulation {
         let every = row.config.traffic_every / row.config.members;
         self.after(
             every,
-            Event::Traffic {
+            WorldEvent::Traffic {
                 group,
                 turn: turn + 1,
             },

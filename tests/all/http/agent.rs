@@ -14,9 +14,9 @@ use super::server::{Folder, Got, curl, text};
 use crate::{kernel, program};
 
 /// An agent that is gone when this is.
-struct Agent(Child);
+struct AgentProcess(Child);
 
-impl Drop for Agent {
+impl Drop for AgentProcess {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -50,7 +50,7 @@ fn it_renews_its_certificate_by_itself() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let _agent = Agent(agent);
+        let _agent = AgentProcess(agent);
         let ask = |authority: &str, url: &str| -> Option<Got> {
             let authority = folder.path(authority);
             // Until it listens, and until it has seen the new file.

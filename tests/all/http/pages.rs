@@ -9,7 +9,7 @@ use gdoi_core::{Limits as Bounds, Tracker};
 use gdoi_monitor::engine::{CaptureState, State};
 use gdoi_monitor::http::Limits;
 use gdoi_monitor::http::web::Web;
-use gdoi_monitor::sink::Events;
+use gdoi_monitor::sink::EventSink;
 use gdoi_monitor::source::xdp::{Attached, Attachment, BlindSpot, Direction};
 use gdoi_monitor::time::Calendar;
 use gdoi_sim::{Observer, Simulation, scenario};
@@ -36,7 +36,7 @@ pub(crate) fn after(name: &str) -> State {
     let mut out = Vec::new();
     let minute = std::time::Duration::from_mins(1);
     Observer::new(minute, true).watch(&mut simulation, &mut tracker, &mut out);
-    let mut events = Events::nowhere(Calendar::EPOCH);
+    let mut events = EventSink::nowhere(Calendar::EPOCH);
     events.write(&mut out);
     State {
         recent: events.recent(),

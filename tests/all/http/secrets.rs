@@ -14,9 +14,9 @@ use super::server::{Folder, curl, text};
 use crate::{kernel, program};
 
 /// An agent that is gone when this is.
-struct Agent(Child);
+struct SecretAgent(Child);
 
-impl Drop for Agent {
+impl Drop for SecretAgent {
     fn drop(&mut self) {
         // It may have ended already: that is what is wanted.
         drop(self.0.kill());
@@ -49,7 +49,7 @@ fn at_the_finest_level_the_log_has_no_secret() {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let mut agent = Agent(agent);
+        let mut agent = SecretAgent(agent);
         let authority = folder.path("server.ca");
         let ask = |password: &str, page: &str| {
             let user = format!("alice:{password}");

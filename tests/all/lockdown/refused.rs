@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io, thread};
 
-use gdoi_monitor::lockdown::{Kind, Locked, Needs, Rights, lock_down};
+use gdoi_monitor::lockdown::{Locked, Needs, Restriction, Rights, lock_down};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -20,7 +20,7 @@ fn locked(needs: Needs, test: impl FnOnce() + Send + 'static) {
         let Locked { measures, .. } = &lock_down(&needs, &Rights::to_attach());
         for measure in measures {
             // Other tests are other threads.
-            let is_alone = measure.kind != Kind::Capabilities;
+            let is_alone = measure.kind != Restriction::Capabilities;
             assert!(!is_alone || measure.lacks.is_none(), "{measure}");
         }
         test();

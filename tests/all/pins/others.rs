@@ -4,7 +4,7 @@ use std::fs;
 
 use gdoi_lab::{ForeignProgram, Injector, Network};
 use gdoi_monitor::source::xdp::netlink;
-use gdoi_monitor::source::xdp::{Direction, Mode, Probe, Settings};
+use gdoi_monitor::source::xdp::{AttachMode, Direction, Probe, ProbeSettings};
 use gdoi_wire::craft::Generator;
 
 use super::{House, detach};
@@ -44,8 +44,8 @@ fn detach_removes_what_is_ours_and_nothing_else() {
             .find(|link| link.name == Network::INJECT)
             .unwrap()
             .interface();
-        let mut stranger = Probe::load(&Settings::default(), Direction::Ingress).unwrap();
-        stranger.attach(&other, Mode::Native).unwrap();
+        let mut stranger = Probe::load(&ProbeSettings::default(), Direction::Ingress).unwrap();
+        stranger.attach(&other, AttachMode::Native).unwrap();
         let agent = house.start("xdp");
         let (status, said) = detach(&house.pins());
         assert_eq!(status, Some(1), "{said}");

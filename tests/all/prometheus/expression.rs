@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gdoi_monitor::sink::prometheus::catalogue::{self, Kind};
+use gdoi_monitor::sink::prometheus::catalogue::{self, FamilyKind};
 
 /// What may be named: series, each with its labels.
 pub(super) struct Known(BTreeMap<String, BTreeSet<String>>);
@@ -13,7 +13,7 @@ impl Known {
         let mut known = BTreeMap::new();
         for family in catalogue::ALL {
             let labels: BTreeSet<String> = family.labels.iter().map(ToString::to_string).collect();
-            if family.kind == Kind::Histogram {
+            if family.kind == FamilyKind::Histogram {
                 for suffix in ["sum", "count"] {
                     known.insert(format!("{}_{suffix}", family.name), labels.clone());
                 }

@@ -9,18 +9,18 @@ use super::{AREAS, SOURCES};
 use crate::suite::Suite;
 
 /// What came of one kernel.
-pub(super) struct Row {
+pub(super) struct KernelRow {
     pub(super) name: &'static str,
     /// As the kernel says it; empty where there is none.
     pub(super) release: String,
     /// From the emulator's start to its end.
     pub(super) seconds: f32,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: KernelOutcome,
 }
 
 /// What a guest came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum KernelOutcome {
     /// It did not come to an end, or not to the one that was expected.
     Broken(String),
     /// The agent refused the kernel, as it is to.
@@ -31,7 +31,7 @@ pub(super) enum Outcome {
     Tested(BTreeMap<String, Suite>),
 }
 
-impl Outcome {
+impl KernelOutcome {
     /// Reads the serial line of a guest that was to run the areas `expected`, or none: then it is to refuse its kernel.
     pub(super) fn read(said: &str, expected: &[&str], release: &str) -> Result<Self> {
         if expected.is_empty() {
@@ -70,18 +70,18 @@ impl Outcome {
     }
 }
 
-impl Row {
+impl KernelRow {
     /// Whether everything that ran went as it should.
     pub(super) fn is_well(&self) -> bool {
         match &self.outcome {
-            Outcome::Broken(_) => false,
-            Outcome::Refused(_) | Outcome::Skipped(_) => true,
-            Outcome::Tested(areas) => !areas.values().any(|suite| suite.is_faulty(&EXCUSES)),
+            KernelOutcome::Broken(_) => false,
+            KernelOutcome::Refused(_) | KernelOutcome::Skipped(_) => true,
+            KernelOutcome::Tested(areas) => !areas.values().any(|suite| suite.is_faulty(&EXCUSES)),
         }
     }
 
     pub(super) fn is_skipped(&self) -> bool {
-        matches!(self.outcome, Outcome::Skipped(_))
+        matches!(self.outcome, KernelOutcome::Skipped(_))
     }
 
     /// As a line of the table.
@@ -113,17 +113,17 @@ impl Row {
     fn cells(&self) -> Vec<String> {
         let mut cells = vec![self.name.to_owned(), self.release.clone()];
         match &self.outcome {
-            Outcome::Broken(why) | Outcome::Skipped(why) | Outcome::Refused(why) => {
+            KernelOutcome::Broken(why) | KernelOutcome::Skipped(why) | KernelOutcome::Refused(why) => {
                 let word = match &self.outcome {
-                    Outcome::Broken(_) => "FAILED",
-                    Outcome::Refused(_) => "refused, as it should be",
+                    KernelOutcome::Broken(_) => "FAILED",
+                    KernelOutcome::Refused(_) => "refused, as it should be",
                     _ => "SKIP",
                 };
                 let why = why.lines().next().unwrap_or_default();
                 cells.push(format!("{word}: {why}"));
                 cells.extend(AREAS.iter().skip(1).map(|_| String::new()));
             }
-            Outcome::Tested(areas) => {
+            KernelOutcome::Tested(areas) => {
                 let cell = |title: &str| areas.get(title).map_or_else(|| NOT_RUN.to_owned(), Suite::short);
                 cells.extend(AREAS.iter().map(|area| cell(area.title)));
             }
@@ -133,7 +133,7 @@ impl Row {
     }
 }
 
-impl Display for Row {
+impl Display for KernelRow {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self {
             name,
@@ -142,10 +142,10 @@ impl Display for Row {
             outcome,
         } = self;
         match outcome {
-            Outcome::Skipped(why) => write!(f, "SKIP kernel of {name}: {why}"),
-            Outcome::Broken(why) => write!(f, "FAILED {name} {release} after {seconds:.0} s: {why}"),
-            Outcome::Refused(why) => write!(f, "{name} {release}: refused in {seconds:.0} s: {why}"),
-            Outcome::Tested(areas) => {
+            KernelOutcome::Skipped(why) => write!(f, "SKIP kernel of {name}: {why}"),
+            KernelOutcome::Broken(why) => write!(f, "FAILED {name} {release} after {seconds:.0} s: {why}"),
+            KernelOutcome::Refused(why) => write!(f, "{name} {release}: refused in {seconds:.0} s: {why}"),
+            KernelOutcome::Tested(areas) => {
                 write!(f, "{name} {release}:")?;
                 for (title, suite) in areas {
                     write!(f, " {title} {},", suite.short())?;
@@ -175,7 +175,7 @@ pub(super) fn table(lines: &[String]) -> String {
 }
 
 /// The page about it: what was booted now, and of other kernels what the page said `before`.
-pub(super) fn document(rows: &[Row], before: &str) -> String {
+pub(super) fn document(rows: &[KernelRow], before: &str) -> String {
     let mut text = String::from(
         "# Kernels\n\n`cargo xtask kernels --write` wrote this page. It boots kernels as distributions built them, each in an \
          emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout. What was not run \
@@ -210,8 +210,8 @@ mod tests {
 
     const PASSED: &str = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out";
 
-    fn read(said: &str, expected: &[&str]) -> Outcome {
-        Outcome::read(said, expected, "6.1").unwrap()
+    fn read(said: &str, expected: &[&str]) -> KernelOutcome {
+        KernelOutcome::read(said, expected, "6.1").unwrap()
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
             "noise\nAREA a\nrunning 3 tests\n{PASSED}\nEND a 0\nAREA b\nrunning 1 test\n\
              test result: FAILED. 0 passed; 1 failed\nEND b 101\n"
         );
-        let Outcome::Tested(areas) = read(&said, &["a", "b"]) else {
+        let KernelOutcome::Tested(areas) = read(&said, &["a", "b"]) else {
             panic!("tests ran");
         };
         assert!(!areas["a"].is_faulty(&EXCUSES) && areas["b"].is_faulty(&EXCUSES));
@@ -230,16 +230,16 @@ mod tests {
 
     #[test]
     fn nothing_and_half_of_it_are_no_success() {
-        assert!(Outcome::read("panic", &["a"], "6.1").is_err());
-        assert!(Outcome::read(&format!("AREA a\n{PASSED}\n"), &["a"], "6.1").is_err());
+        assert!(KernelOutcome::read("panic", &["a"], "6.1").is_err());
+        assert!(KernelOutcome::read(&format!("AREA a\n{PASSED}\n"), &["a"], "6.1").is_err());
         let nothing = "AREA a\nrunning 0 tests\ntest result: ok. 0 passed; 0 failed\nEND a 0\n";
-        let Outcome::Tested(areas) = read(nothing, &["a"]) else {
+        let KernelOutcome::Tested(areas) = read(nothing, &["a"]) else {
             panic!("an area ended");
         };
         assert!(areas["a"].is_faulty(&EXCUSES));
         for (skip, is_faulty) in [("this kernel has no y", true), (EXCUSES[0], false)] {
             let skipped = format!("AREA a\nSKIP x: {skip}\n{PASSED}\nEND a 0\n");
-            let Outcome::Tested(areas) = read(&skipped, &["a"]) else {
+            let KernelOutcome::Tested(areas) = read(&skipped, &["a"]) else {
                 panic!("an area ended");
             };
             assert_eq!(areas["a"].is_faulty(&EXCUSES), is_faulty, "{skip}");
@@ -249,32 +249,35 @@ mod tests {
     #[test]
     fn an_area_that_is_missing_is_a_fault() {
         let said = format!("AREA a\n{PASSED}\nEND a 0\nDOWN 9.1\n");
-        let error = Outcome::read(&said, &["a", "b", "c"], "6.1").unwrap_err();
+        let error = KernelOutcome::read(&said, &["a", "b", "c"], "6.1").unwrap_err();
         assert_eq!(error.to_string(), "the guest did not come to b, c");
     }
 
     #[test]
     fn a_line_stays_until_its_kernel_is_booted_again() {
-        let row = |name: &'static str, release: &str, outcome| Row {
+        let row = |name: &'static str, release: &str, outcome| KernelRow {
             name,
             release: release.to_owned(),
             seconds: 1.0,
             outcome,
         };
-        let tested = || Outcome::Tested(BTreeMap::new());
+        let tested = || KernelOutcome::Tested(BTreeMap::new());
         let [old, new] = [SOURCES[1].name, SOURCES[2].name];
         let first = document(&[row(old, "6.1.1", tested()), row(new, "6.12.1", tested())], "");
         let second = document(&[row(new, "6.12.2", tested())], &first);
         assert_eq!(second, first.replace("6.12.1", "6.12.2"));
         // Nothing to boot is no news.
         let third = document(
-            &[row(old, "", Outcome::Skipped("no network".to_owned()))],
+            &[row(old, "", KernelOutcome::Skipped("no network".to_owned()))],
             &second,
         );
         assert_eq!(third, second);
         assert!(
-            document(&[row(old, "", Outcome::Skipped("no network".to_owned()))], "")
-                .contains("SKIP: no network")
+            document(
+                &[row(old, "", KernelOutcome::Skipped("no network".to_owned()))],
+                ""
+            )
+            .contains("SKIP: no network")
         );
     }
 
@@ -282,11 +285,11 @@ mod tests {
     fn an_area_that_runs_alone_leaves_the_others() {
         let row = |release: &str, area: &str, passed: u32| {
             let suite = Suite::of_output(&format!("test result: ok. {passed} passed; 0 failed"), true).0;
-            Row {
+            KernelRow {
                 name: SOURCES[1].name,
                 release: release.to_owned(),
                 seconds: 7.0,
-                outcome: Outcome::Tested(BTreeMap::from([(area.to_owned(), suite)])),
+                outcome: KernelOutcome::Tested(BTreeMap::from([(area.to_owned(), suite)])),
             }
         };
         let first = document(&[row("6.1.1", AREAS[0].title, 5)], "");
@@ -310,8 +313,8 @@ mod tests {
     #[test]
     fn a_refusal_names_the_kernel() {
         let said = "gdoi-monitor: the kernel cannot load the program: it takes Linux 5.18 or newer; this is 5.10\nREFUSAL 1\n";
-        assert!(Outcome::read(said, &[], "5.10").is_ok());
-        assert!(Outcome::read(said, &[], "5.9").is_err());
-        assert!(Outcome::read("REFUSAL 1\n", &[], "5.10").is_err());
+        assert!(KernelOutcome::read(said, &[], "5.10").is_ok());
+        assert!(KernelOutcome::read(said, &[], "5.9").is_err());
+        assert!(KernelOutcome::read("REFUSAL 1\n", &[], "5.10").is_err());
     }
 }

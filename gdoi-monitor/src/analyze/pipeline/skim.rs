@@ -6,7 +6,7 @@ use gdoi_core::Timestamp;
 use gdoi_wire::{Class, Esp, QuickClass};
 
 use super::{Pipeline, TICK};
-use crate::source::pcap::Reader;
+use crate::source::pcap::CaptureReader;
 
 /// What was counted and is not yet in the totals.
 #[derive(Clone, Copy, Default)]
@@ -29,7 +29,7 @@ impl Pipeline {
     /// they are of others, or ESP of SPIs that are known. What [`Pipeline::frame`] would have done with them is done.
     ///
     /// How many they were.
-    pub(in crate::analyze) fn skim(&mut self, reader: &mut Reader, until: Timestamp) -> u64 {
+    pub(in crate::analyze) fn skim(&mut self, reader: &mut CaptureReader, until: Timestamp) -> u64 {
         let (Some(tick), Some((first, mut now))) = (self.tick, self.totals.span) else {
             return 0;
         };

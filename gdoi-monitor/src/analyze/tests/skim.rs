@@ -8,11 +8,11 @@ use gdoi_core::transition::Transition;
 use gdoi_wire::craft::{Generator, Random};
 
 use super::*;
-use crate::source::pcap::Reader;
+use crate::source::pcap::CaptureReader;
 
 /// What comes of a capture.
 #[derive(Debug)]
-struct Outcome {
+struct SkimOutcome {
     transitions: Vec<Transition>,
     snapshot: Snapshot,
     totals: Totals,
@@ -20,13 +20,13 @@ struct Outcome {
 }
 
 /// Reads a capture as [`Analysis`] does, or each frame for itself.
-fn read(capture: &[u8], spis: usize, config: &Config, skims: bool) -> Outcome {
+fn read(capture: &[u8], spis: usize, config: &Config, skims: bool) -> SkimOutcome {
     let limits = Limits {
         spis,
         ..Limits::default()
     };
     let mut pipeline = Pipeline::new(config.clone(), limits, Ports::DEFAULT);
-    let mut reader = Reader::new(Path::new("x"), Box::new(Cursor::new(capture.to_vec()))).unwrap();
+    let mut reader = CaptureReader::new(Path::new("x"), Box::new(Cursor::new(capture.to_vec()))).unwrap();
     let (mut transitions, mut skimmed) = (Vec::new(), 0);
     while let Some(frame) = reader.next_frame().unwrap() {
         pipeline.frame(frame);
@@ -37,7 +37,7 @@ fn read(capture: &[u8], spis: usize, config: &Config, skims: bool) -> Outcome {
     }
     pipeline.finish();
     transitions.extend(pipeline.drain().0);
-    Outcome {
+    SkimOutcome {
         transitions,
         snapshot: pipeline.snapshot(),
         totals: pipeline.totals().clone(),

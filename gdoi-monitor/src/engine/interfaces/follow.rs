@@ -5,7 +5,7 @@ use gdoi_core::observation::Loss;
 
 use super::{Interfaces, chain};
 use crate::source::xdp::interface::Interface;
-use crate::source::xdp::netlink::{self, Link};
+use crate::source::xdp::netlink::{self, NetworkLink};
 use crate::source::xdp::{Direction, InterfaceTap};
 
 impl Interfaces {
@@ -59,7 +59,7 @@ impl Interfaces {
     }
 
     /// Notes which interfaces are seen, and gives the windows in which one was not.
-    pub(super) fn see(&mut self, links: &[Link], polled_at: Timestamp, now: Timestamp) -> Vec<Loss> {
+    pub(super) fn see(&mut self, links: &[NetworkLink], polled_at: Timestamp, now: Timestamp) -> Vec<Loss> {
         let mut windows = Vec::new();
         for (key, tap) in &self.taps {
             let link = links.iter().find(|link| tap.is_on(&link.interface()));
@@ -77,7 +77,7 @@ impl Interfaces {
     }
 
     /// Forgets interfaces that are gone and never were seen, and those that went first of very many.
-    fn forget_strangers(&mut self, links: &[Link]) {
+    fn forget_strangers(&mut self, links: &[NetworkLink]) {
         let Self { taps, visibility, .. } = self;
         let is_there = |name: &str| links.iter().any(|link| link.name == name);
         taps.retain(|key, tap| tap.attached().is_some() || visibility.knows(key) || is_there(&key.0));

@@ -13,11 +13,11 @@ use super::Key;
 /// One that never was seen, such as a spare port without a cable, is no blindness.
 #[derive(Debug, Default)]
 pub(super) struct Visibility {
-    of: BTreeMap<Key, State>,
+    of: BTreeMap<Key, SightState>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum SightState {
     Seen,
     Blind { since: Timestamp },
 }
@@ -34,10 +34,10 @@ impl Visibility {
         now: Timestamp,
     ) -> Option<Loss> {
         let (next, from) = match (self.of.get(key), is_seen) {
-            (None, true) => (State::Seen, None),
-            (Some(State::Blind { since }), true) => (State::Seen, Some(*since)),
-            (Some(State::Seen), false) => (State::Blind { since: polled_at }, Some(polled_at)),
-            (None | Some(State::Blind { .. }), false) | (Some(State::Seen), true) => return None,
+            (None, true) => (SightState::Seen, None),
+            (Some(SightState::Blind { since }), true) => (SightState::Seen, Some(*since)),
+            (Some(SightState::Seen), false) => (SightState::Blind { since: polled_at }, Some(polled_at)),
+            (None | Some(SightState::Blind { .. }), false) | (Some(SightState::Seen), true) => return None,
         };
         self.of.insert(key.clone(), next);
         from.map(|from| Loss {
@@ -75,8 +75,8 @@ impl Visibility {
 
     fn blind(&self) -> impl Iterator<Item = (&Key, Timestamp)> {
         self.of.iter().filter_map(|(key, state)| match state {
-            State::Seen => None,
-            State::Blind { since } => Some((key, *since)),
+            SightState::Seen => None,
+            SightState::Blind { since } => Some((key, *since)),
         })
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Query {
 
 /// What was asked that cannot be.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(super) enum QueryError {
     #[error("unknown parameter {name:?}; known here: {known}")]
     Unknown { name: String, known: String },
     #[error("the parameter {0} is there twice")]
@@ -42,7 +42,7 @@ struct Labels<'a> {
 
 impl Query {
     /// Reads the part of an address behind the question mark.
-    pub(super) fn read(text: &str, known: &[&str]) -> Result<Self, Error> {
+    pub(super) fn read(text: &str, known: &[&str]) -> Result<Self, QueryError> {
         let mut query = Self {
             group: None,
             key_server: None,
@@ -55,13 +55,13 @@ impl Query {
         let mut seen = Vec::new();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             if !known.contains(&&*name) {
-                return Err(Error::Unknown {
+                return Err(QueryError::Unknown {
                     name: name.into_owned(),
                     known: known.join(", "),
                 });
             }
             if seen.contains(&name) {
-                return Err(Error::Twice(name.into_owned()));
+                return Err(QueryError::Twice(name.into_owned()));
             }
             query.take(&name, &value)?;
             seen.push(name);
@@ -69,9 +69,9 @@ impl Query {
         Ok(query)
     }
 
-    fn take(&mut self, name: &str, value: &str) -> Result<(), Error> {
+    fn take(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
         const NUMBER: &str = "a number, 0 or more";
-        let wrong = |name, what| move || Error::Value(name, what);
+        let wrong = |name, what| move || QueryError::Value(name, what);
         match name {
             "group" => self.group = Some(value.to_owned()),
             "type" => self.kind = Some(value.to_owned()),

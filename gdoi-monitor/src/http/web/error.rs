@@ -11,18 +11,18 @@ use tokio_rustls::rustls;
 /// What is wrong with a web configuration file, and in which line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", WebConfigLocation(self))]
-pub struct Error {
+pub struct WebConfigError {
     /// The file.
     pub path: PathBuf,
     /// The line, from 1, where one is meant.
     pub line: Option<u64>,
     /// What is wrong there.
-    pub what: What,
+    pub what: WebConfigProblem,
 }
 
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum What {
+pub enum WebConfigProblem {
     /// A value that has no meaning there.
     #[error("unknown {what}; known here: {known}")]
     Unknown {
@@ -84,8 +84,8 @@ pub enum What {
     Burst,
 }
 
-impl Error {
-    pub(super) fn at(path: &Path, line: Option<u64>, what: What) -> Self {
+impl WebConfigError {
+    pub(super) fn at(path: &Path, line: Option<u64>, what: WebConfigProblem) -> Self {
         Self {
             path: path.to_owned(),
             line,
@@ -94,18 +94,18 @@ impl Error {
     }
 }
 
-struct WebConfigLocation<'a>(&'a Error);
+struct WebConfigLocation<'a>(&'a WebConfigError);
 
 impl fmt::Display for WebConfigLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Error { path, line, what: _ } = self.0;
+        let WebConfigError { path, line, what: _ } = self.0;
         write!(f, "{}", path.display())?;
         line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }
 
 /// What the YAML parser says, without what the file says.
-pub(super) fn from_yaml(error: &serde_saphyr::Error) -> (Option<u64>, What) {
+pub(super) fn from_yaml(error: &serde_saphyr::Error) -> (Option<u64>, WebConfigProblem) {
     use serde_saphyr::Error as Yaml;
     let line = error.location().map(|location| location.line());
     let what = match error.without_snippet() {
@@ -113,17 +113,17 @@ pub(super) fn from_yaml(error: &serde_saphyr::Error) -> (Option<u64>, What) {
         Yaml::SerdeUnknownVariant {
             variant, expected, ..
         } => unknown("value", variant, expected),
-        Yaml::DuplicateMappingKey { .. } => What::Yaml("a key is there twice"),
+        Yaml::DuplicateMappingKey { .. } => WebConfigProblem::Yaml("a key is there twice"),
         Yaml::SerdeInvalidType { .. }
         | Yaml::SerdeInvalidValue { .. }
         | Yaml::Message { .. }
-        | Yaml::Unexpected { .. } => What::Yaml("the value is not what its key asks for"),
-        _ => What::Yaml("this is not the YAML of a web configuration"),
+        | Yaml::Unexpected { .. } => WebConfigProblem::Yaml("the value is not what its key asks for"),
+        _ => WebConfigProblem::Yaml("this is not the YAML of a web configuration"),
     };
     (line.filter(|line| *line > 0), what)
 }
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> What {
+fn unknown(what: &str, name: &str, known: &[&str]) -> WebConfigProblem {
     // A long word may be a value that slipped out of its place.
     let name = if name.len() <= LONGEST_KEY {
         format!("{what} {name:?}")
@@ -131,7 +131,7 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> What {
         what.to_owned()
     };
     let known: Vec<&str> = known.iter().copied().filter(|known| !known.is_empty()).collect();
-    What::Unknown {
+    WebConfigProblem::Unknown {
         what: name,
         known: known.join(", "),
     }

@@ -9,17 +9,17 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    pub(super) tls_server_config: Option<Tls>,
+    pub(super) tls_server_config: Option<TlsConfig>,
     #[serde(default)]
     pub(super) http_server_config: Http,
     #[serde(default)]
     pub(super) basic_auth_users: BTreeMap<String, String>,
-    pub(super) rate_limit: Option<Rate>,
+    pub(super) rate_limit: Option<RateConfig>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Tls {
+pub(super) struct TlsConfig {
     pub(super) cert: Option<String>,
     pub(super) key: Option<String>,
     pub(super) client_ca: Option<String>,
@@ -104,7 +104,7 @@ pub(super) enum ContentTypeOptions {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rate {
+pub(super) struct RateConfig {
     #[serde(default)]
     pub(super) interval: Interval,
     #[serde(default = "one")]

@@ -6,10 +6,10 @@ use hyper::header::{
     X_XSS_PROTECTION,
 };
 
-use super::error::What;
+use super::error::WebConfigProblem;
 use super::file::{ContentTypeOptions, FrameOptions, Headers};
 
-pub(super) fn from_file(headers: Headers) -> Result<HeaderMap, What> {
+pub(super) fn from_file(headers: Headers) -> Result<HeaderMap, WebConfigProblem> {
     let Headers {
         content_security_policy,
         frame_options,
@@ -43,7 +43,9 @@ pub(super) fn from_file(headers: Headers) -> Result<HeaderMap, What> {
     ];
     for (name, word, value) in free {
         if let Some(value) = value {
-            let value = HeaderValue::try_from(value).ok().ok_or(What::Header(word))?;
+            let value = HeaderValue::try_from(value)
+                .ok()
+                .ok_or(WebConfigProblem::Header(word))?;
             map.insert(name, value);
         }
     }

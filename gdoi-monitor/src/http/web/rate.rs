@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// A bucket of `burst` tokens, of which one comes back each interval.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(super) struct RateLimiter {
     interval: Duration,
     /// How far ahead of its time a request may come.
     ahead: Duration,
@@ -15,7 +15,7 @@ pub(super) struct Rate {
     full: Mutex<Instant>,
 }
 
-impl Rate {
+impl RateLimiter {
     pub(super) fn new(interval: Duration, burst: u32) -> Self {
         Self {
             interval,
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_burst_then_one_an_interval() {
         let second = Duration::from_secs(1);
-        let rate = Rate::new(second, 3);
+        let rate = RateLimiter::new(second, 3);
         let start = Instant::now();
         let taken = |at: Duration| (0..5).filter(|_| rate.takes(start + at)).count();
         assert_eq!(taken(Duration::ZERO), 3);

@@ -5,32 +5,32 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::{MAX_FILE, What};
+use super::error::{MAX_FILE, WebConfigProblem};
 
 /// Files that were read, or could not be.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct WebConfigReader {
     seen: Vec<(PathBuf, Stamp)>,
 }
 
 /// What changes with a file: device, inode, length, and both times of change. `None`: it was not there.
 type Stamp = Option<(u64, u64, u64, [i64; 4])>;
 
-impl Reading {
+impl WebConfigReader {
     /// Reads a file whole.
-    pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, What> {
+    pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, WebConfigProblem> {
         // First the stamp: what changes while we read is read again.
         let found = path.metadata();
         let stamp = found.as_ref().ok().map(stamp);
         self.seen.push((path.to_owned(), stamp));
-        let unreadable = |error| What::Read {
+        let unreadable = |error| WebConfigProblem::Read {
             path: path.to_owned(),
             error,
         };
         let found = found.map_err(unreadable)?;
         // A pipe would keep us waiting for ever.
         if !found.is_file() || found.len() > MAX_FILE {
-            return Err(What::NotAFile(path.to_owned()));
+            return Err(WebConfigProblem::NotAFile(path.to_owned()));
         }
         let mut octets = Vec::new();
         File::open(path)

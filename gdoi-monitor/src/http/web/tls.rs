@@ -13,27 +13,31 @@ use tokio_rustls::rustls::{
     version,
 };
 
-use super::error::What;
+use super::error::WebConfigProblem;
 use super::file::{self, ClientAuth, Curve, Version};
-use super::reading::Reading;
+use super::reading::WebConfigReader;
 
 /// How connections are encrypted, and whose certificates are taken.
 #[derive(Debug)]
-pub(crate) struct Tls {
+pub(crate) struct ServerTls {
     /// What a handshake needs.
     pub(crate) server: Arc<ServerConfig>,
     /// Names of which a client's certificate must have one; none for any.
     allowed: Vec<ServerName<'static>>,
 }
 
-impl Tls {
+impl ServerTls {
     /// Reads what `file` names, relative to `folder`.
-    pub(super) fn new(file: file::Tls, folder: &Path, reading: &mut Reading) -> Result<Self, What> {
+    pub(super) fn new(
+        file: file::TlsConfig,
+        folder: &Path,
+        reading: &mut WebConfigReader,
+    ) -> Result<Self, WebConfigProblem> {
         let mut open =
             |path: Option<PathBuf>, inline: Option<String>, keys: (&'static str, &'static str)| match (
                 path, inline,
             ) {
-                (Some(_), Some(_)) => Err(What::OneOf(keys.0, keys.1)),
+                (Some(_), Some(_)) => Err(WebConfigProblem::OneOf(keys.0, keys.1)),
                 (Some(path), None) => reading.read(&folder.join(path)).map(Some),
                 (None, inline) => Ok(inline.map(String::into_bytes)),
             };
@@ -44,8 +48,9 @@ impl Tls {
             file.client_ca,
             ("client_ca_file", "client_ca"),
         )?;
-        let certificate = certificate.ok_or(What::Needs("tls_server_config", "cert_file or cert"))?;
-        let key = key.ok_or(What::Needs("tls_server_config", "key_file or key"))?;
+        let certificate =
+            certificate.ok_or(WebConfigProblem::Needs("tls_server_config", "cert_file or cert"))?;
+        let key = key.ok_or(WebConfigProblem::Needs("tls_server_config", "key_file or key"))?;
 
         let provider = Arc::new(provider(&file.cipher_suites, &file.curve_preferences)?);
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -87,36 +92,42 @@ impl Tls {
     }
 }
 
-fn certificates(pem: &[u8], key: &'static str) -> Result<Vec<CertificateDer<'static>>, What> {
+fn certificates(pem: &[u8], key: &'static str) -> Result<Vec<CertificateDer<'static>>, WebConfigProblem> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     found
         .ok()
         .filter(|found| !found.is_empty())
-        .ok_or(What::Pem(key, "certificate"))
+        .ok_or(WebConfigProblem::Pem(key, "certificate"))
 }
 
-fn private(pem: &[u8]) -> Result<PrivateKeyDer<'static>, What> {
+fn private(pem: &[u8]) -> Result<PrivateKeyDer<'static>, WebConfigProblem> {
     PrivateKeyDer::from_pem_slice(pem)
         .ok()
-        .ok_or(What::Pem("key", "private key"))
+        .ok_or(WebConfigProblem::Pem("key", "private key"))
 }
 
 /// The authorities of clients, and whether one without a certificate is let in.
-fn clients(how: ClientAuth, authority: Option<&[u8]>) -> Result<Option<(RootCertStore, bool)>, What> {
+fn clients(
+    how: ClientAuth,
+    authority: Option<&[u8]>,
+) -> Result<Option<(RootCertStore, bool)>, WebConfigProblem> {
     let may_stay_away = match how {
         ClientAuth::NoClientCert if authority.is_some() => {
-            return Err(What::Needs(
+            return Err(WebConfigProblem::Needs(
                 "client_ca",
                 "a client_auth_type other than NoClientCert",
             ));
         }
         ClientAuth::NoClientCert => return Ok(None),
-        ClientAuth::RequestClientCert => return Err(What::Unchecked("RequestClientCert")),
-        ClientAuth::RequireAnyClientCert => return Err(What::Unchecked("RequireAnyClientCert")),
+        ClientAuth::RequestClientCert => return Err(WebConfigProblem::Unchecked("RequestClientCert")),
+        ClientAuth::RequireAnyClientCert => return Err(WebConfigProblem::Unchecked("RequireAnyClientCert")),
         ClientAuth::VerifyClientCertIfGiven => true,
         ClientAuth::RequireAndVerifyClientCert => false,
     };
-    let authority = authority.ok_or(What::Needs("client_auth_type", "client_ca_file or client_ca"))?;
+    let authority = authority.ok_or(WebConfigProblem::Needs(
+        "client_auth_type",
+        "client_ca_file or client_ca",
+    ))?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates(authority, "client_ca")? {
         roots.add(certificate)?;
@@ -124,18 +135,20 @@ fn clients(how: ClientAuth, authority: Option<&[u8]>) -> Result<Option<(RootCert
     Ok(Some((roots, may_stay_away)))
 }
 
-fn names(sans: Vec<String>, how: ClientAuth) -> Result<Vec<ServerName<'static>>, What> {
+fn names(sans: Vec<String>, how: ClientAuth) -> Result<Vec<ServerName<'static>>, WebConfigProblem> {
     if !sans.is_empty() && how != ClientAuth::RequireAndVerifyClientCert {
-        return Err(What::Needs(
+        return Err(WebConfigProblem::Needs(
             "client_allowed_sans",
             "client_auth_type: RequireAndVerifyClientCert",
         ));
     }
     let name = |san: String| {
-        ServerName::try_from(san).ok().ok_or_else(|| What::Unknown {
-            what: "kind of name in client_allowed_sans".to_owned(),
-            known: "DNS names, IP addresses".to_owned(),
-        })
+        ServerName::try_from(san)
+            .ok()
+            .ok_or_else(|| WebConfigProblem::Unknown {
+                what: "kind of name in client_allowed_sans".to_owned(),
+                known: "DNS names, IP addresses".to_owned(),
+            })
     };
     sans.into_iter().map(name).collect()
 }
@@ -143,7 +156,7 @@ fn names(sans: Vec<String>, how: ClientAuth) -> Result<Vec<ServerName<'static>>,
 fn versions(
     least: Option<Version>,
     most: Option<Version>,
-) -> Result<Vec<&'static SupportedProtocolVersion>, What> {
+) -> Result<Vec<&'static SupportedProtocolVersion>, WebConfigProblem> {
     let within = |version: Version| {
         least.is_none_or(|least| version >= least) && most.is_none_or(|most| version <= most)
     };
@@ -157,13 +170,16 @@ fn versions(
         .map(|(_, version)| version)
         .collect();
     if versions.is_empty() {
-        return Err(What::Needs("min_version", "a max_version that is not lower"));
+        return Err(WebConfigProblem::Needs(
+            "min_version",
+            "a max_version that is not lower",
+        ));
     }
     Ok(versions)
 }
 
 /// The algorithms that are chosen, all where none are. As in Go, suites are chosen for TLS 1.2 only.
-fn provider(suites: &[String], curves: &[Curve]) -> Result<CryptoProvider, What> {
+fn provider(suites: &[String], curves: &[Curve]) -> Result<CryptoProvider, WebConfigProblem> {
     let mut provider = ring::default_provider();
     if !suites.is_empty() {
         let name = |suite: &SupportedCipherSuite| suite.suite().as_str().unwrap_or_default();
@@ -173,7 +189,7 @@ fn provider(suites: &[String], curves: &[Curve]) -> Result<CryptoProvider, What>
             let known: Vec<_> = old.map(name).collect();
             // Go names those of TLS 1.3 without the version.
             if !known.contains(&wanted.as_str()) && !TLS13_SUITES.contains(&wanted.as_str()) {
-                return Err(What::Unknown {
+                return Err(WebConfigProblem::Unknown {
                     what: "value in cipher_suites".to_owned(),
                     known: known.join(", "),
                 });

@@ -14,7 +14,7 @@ use ring::rand::SystemRandom;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::error::{MAX_COST, What};
+use super::error::{MAX_COST, WebConfigProblem};
 
 /// Who may ask; everybody where nobody is named.
 pub(super) struct Users {
@@ -53,14 +53,14 @@ impl Users {
     }
 
     /// The users of a file. Refused: what is no hash, or one that takes too long to check.
-    pub(super) fn new(hashes: BTreeMap<String, String>) -> Result<Self, What> {
+    pub(super) fn new(hashes: BTreeMap<String, String>) -> Result<Self, WebConfigProblem> {
         let mut by_name = BTreeMap::new();
         for (user, hash) in hashes {
             match HashParts::from_str(&hash).map(|parts| parts.get_cost()) {
-                Ok(cost) if cost > MAX_COST => return Err(What::Cost { user, cost }),
+                Ok(cost) if cost > MAX_COST => return Err(WebConfigProblem::Cost { user, cost }),
                 Ok(_) => {}
                 // The error would show the hash.
-                Err(_) => return Err(What::Hash(user)),
+                Err(_) => return Err(WebConfigProblem::Hash(user)),
             }
             let hash = hash.into();
             let right = Mutex::new(None);
@@ -68,7 +68,7 @@ impl Users {
         }
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .ok()
-            .ok_or(What::Yaml("the kernel gives no random numbers"))?;
+            .ok_or(WebConfigProblem::Yaml("the kernel gives no random numbers"))?;
         Ok(Self {
             by_name,
             key,

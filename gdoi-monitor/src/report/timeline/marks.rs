@@ -12,7 +12,7 @@ use crate::analyze::{FrameId, SeenMessage};
 /// What a mark stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum MarkKind {
     /// A registration, from its first message to its last.
     Registration,
     /// One that failed.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Critical,
 }
 
-impl Kind {
+impl MarkKind {
     /// The words for them, in the order of the enum; `timeline.js` knows them by these.
     pub(super) const NAMES: [&'static str; 10] = [
         "registration",
@@ -53,10 +53,10 @@ impl Kind {
 
 /// One thing in a lane, or several of one kind that are near each other.
 #[derive(Clone, Debug)]
-pub(super) struct Mark {
+pub(super) struct TimelineMark {
     pub(super) at: Timestamp,
     pub(super) lasted: Duration,
-    pub(super) kind: Kind,
+    pub(super) kind: MarkKind,
     /// The stage of a registration, the kind of a rekey, the type of an event.
     pub(super) label: &'static str,
     pub(super) count: u32,
@@ -64,8 +64,8 @@ pub(super) struct Mark {
     pub(super) note: Option<Box<str>>,
 }
 
-impl Mark {
-    pub(super) const fn span(kind: Kind, at: Timestamp, lasted: Duration, label: &'static str) -> Self {
+impl TimelineMark {
+    pub(super) const fn span(kind: MarkKind, at: Timestamp, lasted: Duration, label: &'static str) -> Self {
         Self {
             at,
             lasted,
@@ -88,7 +88,7 @@ impl Mark {
     }
 
     /// The mark of a message in its member's lane.
-    pub(super) fn of_message(kind: Kind, seen_message: &SeenMessage) -> Self {
+    pub(super) fn of_message(kind: MarkKind, seen_message: &SeenMessage) -> Self {
         let mut mark = Self::span(
             kind,
             seen_message.at,
@@ -106,19 +106,19 @@ impl Mark {
             // Their ends show them.
             What::RegistrationStarted(_) | What::RekeyClassified(_) | What::SpiFirstSeen(_) => return None,
             What::RegistrationCompleted(end) => Self::span(
-                Kind::Registration,
+                MarkKind::Registration,
                 at.before(end.duration),
                 end.duration,
                 end.kind.name(),
             ),
             What::RegistrationFailed(end) => Self::span(
-                Kind::RegistrationFailed,
+                MarkKind::RegistrationFailed,
                 at.before(end.duration),
                 end.duration,
                 end.stage.name(),
             ),
             What::Rekey(rekey) => Self::span(
-                Kind::Rekey,
+                MarkKind::Rekey,
                 at.before(rekey.began),
                 rekey.duration,
                 rekey.kind.name(),
@@ -145,8 +145,8 @@ fn sent(rekey: &Rekey) -> String {
 }
 
 /// Makes one of marks that are of one kind and label and begin in the same `bucket`. How many are left.
-pub(super) fn merge(marks: &mut Vec<Mark>, bucket: u64) -> usize {
-    let mut merged: BTreeMap<(u64, Kind, &'static str), Mark> = BTreeMap::new();
+pub(super) fn merge(marks: &mut Vec<TimelineMark>, bucket: u64) -> usize {
+    let mut merged: BTreeMap<(u64, MarkKind, &'static str), TimelineMark> = BTreeMap::new();
     for mark in marks.drain(..) {
         let key = (mark.at.as_nanos() / bucket.max(1), mark.kind, mark.label);
         match merged.get_mut(&key) {

@@ -12,17 +12,17 @@ use gdoi_core::{Snapshot, Timestamp};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
 
-use super::marks::{Kind, Mark};
-use super::{OfGroup, Span, Timeline};
+use super::marks::{MarkKind, TimelineMark};
+use super::{GroupTimeline, Span, Timeline};
 
 /// What is drawn.
 #[derive(Serialize)]
-pub(crate) struct Model<'a> {
+pub(crate) struct TimelineModel<'a> {
     /// Milliseconds since the epoch.
     pub(crate) start: f64,
     /// Milliseconds.
     pub(crate) length: f64,
-    kinds: [&'static str; Kind::NAMES.len()],
+    kinds: [&'static str; MarkKind::NAMES.len()],
     files: &'a [String],
     /// Marks of one kind in one lane that are nearer than this are one, with their count; 0 when each stands alone.
     merged_seconds: f64,
@@ -78,7 +78,7 @@ pub(crate) struct LaneModel<'a> {
 pub(crate) struct MarkModel<'a> {
     pub(crate) at: f64,
     pub(crate) lasted: f64,
-    mark: &'a Mark,
+    mark: &'a TimelineMark,
 }
 
 impl MarkModel<'_> {
@@ -89,7 +89,7 @@ impl MarkModel<'_> {
 
 impl Serialize for MarkModel<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Mark {
+        let TimelineMark {
             at: _,
             lasted: _,
             kind,
@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn build(&self, files: &'a [String]) -> Model<'a> {
+    pub(super) fn build(&self, files: &'a [String]) -> TimelineModel<'a> {
         let Timeline {
             losses,
             beyond,
@@ -144,10 +144,10 @@ impl<'a> Builder<'a> {
         let groups = self.groups();
         let lanes = groups.iter().flat_map(|group| &group.lanes);
         let members = lanes.filter(|lane| lane.role == MEMBER).count();
-        Model {
+        TimelineModel {
             start: milliseconds(self.start.since(Timestamp::ZERO)),
             length: self.at(self.end),
-            kinds: Kind::NAMES,
+            kinds: MarkKind::NAMES,
             files,
             merged_seconds: Duration::from_nanos(*bucket).as_secs_f64(),
             losses: self.marks(losses),
@@ -205,7 +205,7 @@ impl<'a> Builder<'a> {
 
     /// The lanes of members by group: everybody that is known, and everybody that something was seen of.
     fn members_by_group(&self) -> BTreeMap<&'a str, Vec<LaneModel<'a>>> {
-        let mut lanes: BTreeMap<SocketAddr, (&'a str, &'a [Mark])> = BTreeMap::new();
+        let mut lanes: BTreeMap<SocketAddr, (&'a str, &'a [TimelineMark])> = BTreeMap::new();
         for (address, member) in &self.timeline.members {
             let group = member.group.as_deref().unwrap_or(UNATTRIBUTED);
             lanes.insert(*address, (group, &member.marks));
@@ -232,7 +232,7 @@ impl<'a> Builder<'a> {
         by_group
     }
 
-    fn keks(&self, own: &OfGroup) -> Vec<KekModel> {
+    fn keks(&self, own: &GroupTimeline) -> Vec<KekModel> {
         own.epochs
             .iter()
             .map(|epoch| KekModel {
@@ -273,7 +273,7 @@ impl<'a> Builder<'a> {
         (drawn.collect(), more)
     }
 
-    fn marks(&self, marks: &'a [Mark]) -> Vec<MarkModel<'a>> {
+    fn marks(&self, marks: &'a [TimelineMark]) -> Vec<MarkModel<'a>> {
         let mut marks: Vec<_> = marks
             .iter()
             .map(|mark| MarkModel {

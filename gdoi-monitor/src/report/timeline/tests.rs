@@ -66,7 +66,7 @@ fn failed(stage: RegistrationStage) -> What {
     })
 }
 
-fn kinds(marks: &[Mark]) -> Vec<(Kind, u64)> {
+fn kinds(marks: &[TimelineMark]) -> Vec<(MarkKind, u64)> {
     marks
         .iter()
         .map(|mark| (mark.kind, mark.at.since(at(0)).as_secs()))
@@ -96,12 +96,12 @@ fn a_member_has_its_rekeys_repeats_and_answers() {
     );
     let member = timeline.members.values().next().unwrap();
     let expect = [
-        (Kind::Rekey, 10),
-        (Kind::Acknowledgement, 11),
-        (Kind::Rekey, 20),
-        (Kind::Repeat, 30),
-        (Kind::Acknowledgement, 32),
-        (Kind::RegistrationFailed, 70),
+        (MarkKind::Rekey, 10),
+        (MarkKind::Acknowledgement, 11),
+        (MarkKind::Rekey, 20),
+        (MarkKind::Repeat, 30),
+        (MarkKind::Acknowledgement, 32),
+        (MarkKind::RegistrationFailed, 70),
     ];
     assert_eq!(kinds(&member.marks), expect);
     assert_eq!(member.group.as_deref(), Some("G"));

@@ -10,7 +10,7 @@ use gdoi_wire::{Capture, Dissected, Exchange, Ports};
 use zerocopy::IntoBytes as _;
 
 use super::*;
-use crate::source::pcap::Reader;
+use crate::source::pcap::CaptureReader;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(seconds * 1_000_000_000)
@@ -35,7 +35,7 @@ fn reread(recorder: &Recorder) -> Vec<Bytes> {
     recorder
         .write_to(&mut octets, Calendar::EPOCH, "a comment")
         .unwrap();
-    let mut reader = Reader::new(Path::new("x"), Box::new(Cursor::new(octets))).unwrap();
+    let mut reader = CaptureReader::new(Path::new("x"), Box::new(Cursor::new(octets))).unwrap();
     let mut records = Vec::new();
     while let Some(frame) = reader.next_frame().unwrap() {
         let read = record(frame.kept, frame.wire_octets as usize, frame.at.as_nanos());

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{Line, Target};
+use super::{OutputLine, Target};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl EventFile {
 }
 
 impl Target for EventFile {
-    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+    fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)> {
         self.follow().map_err(|error| (0, error))?;
         let mut octets = Vec::new();
         let mut written = 0;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gdoi_core::transition::Severity;
 
-use super::{Line, Target};
+use super::{OutputLine, Target};
 
 /// The socket of the journal.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
@@ -33,7 +33,7 @@ impl Journal {
 }
 
 impl Target for Journal {
-    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+    fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)> {
         for (written, line) in lines.iter().enumerate() {
             self.socket
                 .send_to(&entry(line), &self.path)
@@ -44,8 +44,8 @@ impl Target for Journal {
 }
 
 /// One entry.
-fn entry(line: &Line) -> Vec<u8> {
-    let Line {
+fn entry(line: &OutputLine) -> Vec<u8> {
+    let OutputLine {
         json,
         kind,
         severity,

@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::{Line, Target};
+use super::{OutputLine, Target};
 
 /// Writes one line for each event.
 #[derive(Debug)]
 pub struct Stream<W>(pub W);
 
 impl<W: Write + Send + 'static> Target for Stream<W> {
-    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+    fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)> {
         for (written, line) in lines.iter().enumerate() {
             let line = [line.json.as_bytes(), b"\n"].concat();
             self.0.write_all(&line).map_err(|error| (written, error))?;

@@ -16,8 +16,8 @@ use super::journal::Journal;
 use super::stream::Stream;
 use super::*;
 
-fn line(text: &str) -> Line {
-    Line {
+fn line(text: &str) -> OutputLine {
+    OutputLine {
         json: text.into(),
         kind: "rekey",
         severity: Severity::Warning,
@@ -26,7 +26,7 @@ fn line(text: &str) -> Line {
     }
 }
 
-fn lines(numbers: std::ops::Range<usize>) -> Vec<Line> {
+fn lines(numbers: std::ops::Range<usize>) -> Vec<OutputLine> {
     numbers
         .map(|number| line(&format!("{{\"n\":{number:03}}}")))
         .collect()
@@ -162,7 +162,7 @@ fn a_full_disk_loses_whole_events_and_is_written_again_when_there_is_room() {
 struct Slow(Receiver<()>, Sender<usize>);
 
 impl Target for Slow {
-    fn write(&mut self, lines: &[Line]) -> Result<(), (usize, io::Error)> {
+    fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)> {
         if self.0.recv().is_ok() {
             self.1.send(lines.len()).unwrap();
         }

@@ -13,7 +13,7 @@ use crate::source::xdp::BlindSpot;
 pub(super) fn write(page: &mut Page, state: &State) {
     directions(page, &state.captures);
     programs(page, &state.captures);
-    interfaces(page, &Interface::sums(&state.captures));
+    interfaces(page, &InterfaceSample::sums(&state.captures));
 }
 
 /// What is told of an interface in one direction.
@@ -70,7 +70,7 @@ fn programs(page: &mut Page, captures: &[CaptureState]) {
 
 /// An interface in all its directions.
 #[derive(Default)]
-struct Interface {
+struct InterfaceSample {
     is_down: bool,
     blind_spots: BTreeSet<BlindSpot>,
     counters: Counters,
@@ -78,7 +78,7 @@ struct Interface {
     slots: (u64, u64),
 }
 
-impl Interface {
+impl InterfaceSample {
     fn sums(captures: &[CaptureState]) -> BTreeMap<&str, Self> {
         let mut sums: BTreeMap<&str, Self> = BTreeMap::new();
         for capture in captures {
@@ -95,7 +95,7 @@ impl Interface {
 }
 
 /// What is told of an interface as a whole.
-fn interfaces(page: &mut Page, interfaces: &BTreeMap<&str, Interface>) {
+fn interfaces(page: &mut Page, interfaces: &BTreeMap<&str, InterfaceSample>) {
     page.family(&c::CAPTURE_UP, |samples| {
         for (name, interface) in interfaces {
             samples.count(&[name], u64::from(!interface.is_down));

@@ -6,7 +6,7 @@ pub struct Family {
     /// Its name.
     pub name: &'static str,
     /// What its samples are.
-    pub kind: Kind,
+    pub kind: FamilyKind,
     /// Its labels, in the order of the values.
     pub labels: &'static [&'static str],
     /// What it says, in one line.
@@ -15,7 +15,7 @@ pub struct Family {
 
 /// What the samples of a family are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FamilyKind {
     /// It only grows.
     Counter,
     /// It goes up and down.
@@ -24,7 +24,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl FamilyKind {
     /// The word for it in documents.
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Kind {
 const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
     Family {
         name,
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         labels,
         help,
     }
@@ -46,14 +46,14 @@ const fn counter(name: &'static str, labels: &'static [&'static str], help: &'st
 
 const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
     Family {
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         ..counter(name, labels, help)
     }
 }
 
 const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
     Family {
-        kind: Kind::Histogram,
+        kind: FamilyKind::Histogram,
         ..counter(name, labels, help)
     }
 }

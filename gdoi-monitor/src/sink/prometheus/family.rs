@@ -3,7 +3,7 @@
 use gdoi_core::snapshot::Histogram;
 use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::catalogue::{Family, Kind};
+use super::catalogue::{Family, FamilyKind};
 
 /// Families in the order they were written.
 pub(super) struct Page {
@@ -53,9 +53,9 @@ impl Page {
         written.set_name(family.name.to_owned());
         written.set_help(family.help.to_owned());
         written.set_field_type(match family.kind {
-            Kind::Counter => MetricType::COUNTER,
-            Kind::Gauge => MetricType::GAUGE,
-            Kind::Histogram => MetricType::HISTOGRAM,
+            FamilyKind::Counter => MetricType::COUNTER,
+            FamilyKind::Gauge => MetricType::GAUGE,
+            FamilyKind::Histogram => MetricType::HISTOGRAM,
         });
         written.set_metric(samples.metrics);
         self.families.push(written);
@@ -84,12 +84,12 @@ impl Samples {
         }
         let mut metric = self.labelled(labels);
         match self.family.kind {
-            Kind::Counter => {
+            FamilyKind::Counter => {
                 let mut counter = Counter::default();
                 counter.set_value(value);
                 metric.set_counter(counter);
             }
-            Kind::Gauge | Kind::Histogram => {
+            FamilyKind::Gauge | FamilyKind::Histogram => {
                 let mut gauge = Gauge::default();
                 gauge.set_value(value);
                 metric.set_gauge(gauge);

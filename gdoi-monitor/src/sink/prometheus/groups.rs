@@ -15,7 +15,7 @@ use super::catalogue as c;
 use super::family::{Page, Samples};
 use crate::engine::State;
 
-pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
+pub(super) fn write(page: &mut Page, groups: &GroupFamilies<'_>) {
     let snapshot = &groups.state.snapshot;
     page.family(&c::GROUPS, |samples| {
         let named = snapshot.groups.keys().filter(|name| *name != UNATTRIBUTED);
@@ -42,7 +42,7 @@ pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
 }
 
 /// Messages. Those that every group lives by exist from the beginning: a series that begins at 1 has not increased.
-fn messages(page: &mut Page, groups: &Groups<'_>) {
+fn messages(page: &mut Page, groups: &GroupFamilies<'_>) {
     let counted = &groups.state.snapshot.messages;
     page.family(&c::MESSAGES, |samples| {
         groups.each(|name, group| {
@@ -62,7 +62,7 @@ fn messages(page: &mut Page, groups: &Groups<'_>) {
     });
 }
 
-fn anomalies(page: &mut Page, groups: &Groups<'_>) {
+fn anomalies(page: &mut Page, groups: &GroupFamilies<'_>) {
     let counted = &groups.state.snapshot.anomalies;
     page.family(&c::ANOMALIES, |samples| {
         groups.each(|name, _| {
@@ -78,7 +78,7 @@ fn anomalies(page: &mut Page, groups: &Groups<'_>) {
 }
 
 /// Events by group. Those that alerts count exist from the beginning: a series that begins at 1 has not increased.
-fn events(page: &mut Page, groups: &Groups<'_>) {
+fn events(page: &mut Page, groups: &GroupFamilies<'_>) {
     let told = &groups.state.tally.events;
     page.family(&c::GROUP_EVENTS, |samples| {
         groups.each(|group, _| {
@@ -111,14 +111,14 @@ const COUNTED_FROM_ZERO: [(&str, Severity); 10] = [
 ];
 
 /// The groups that are shown, for families with one sample a group or a key server.
-pub(super) struct Groups<'a> {
+pub(super) struct GroupFamilies<'a> {
     state: &'a State,
     /// What was configured comes first: it has room whatever was learned.
     shown: Vec<(&'a str, &'a GroupState)>,
     over: BTreeSet<&'a str>,
 }
 
-impl<'a> Groups<'a> {
+impl<'a> GroupFamilies<'a> {
     /// All but those that are `over`.
     pub(super) fn new(state: &'a State, over: &BTreeSet<&'a str>) -> Self {
         let groups = state.snapshot.groups.iter();

@@ -5,13 +5,13 @@ use pcap_parser::{
     LegacyPcapBlock, PcapError, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
 };
 
-use super::window::Window;
-use super::{Damage, Found, NANOS, What, fill};
-use crate::source::link::Link;
+use super::window::ReadWindow;
+use super::{CaptureProblem, Damage, Found, NANOS, fill};
+use crate::source::link::LinkType;
 
 /// What the header of a pcap capture says of all its records.
 pub(super) struct Pcap {
-    link: Link,
+    link: LinkType,
     record: Record,
     /// Neither in the other byte order nor with longer record headers.
     plain: bool,
@@ -29,7 +29,7 @@ impl From<&PcapHeader> for Pcap {
             (false, false) => parse_pcap_frame,
         };
         Self {
-            link: Link::from_number(header.network.0.cast_unsigned() & LINK_MASK),
+            link: LinkType::from_number(header.network.0.cast_unsigned() & LINK_MASK),
             record,
             plain: !header.is_modified_format() && !header.is_bigendian(),
             unit: if header.is_nanosecond_precision() { 1 } else { 1000 },
@@ -38,7 +38,7 @@ impl From<&PcapHeader> for Pcap {
 }
 
 impl Pcap {
-    pub(super) fn next(&self, window: &mut Window, frame: u64) -> Result<Option<Found>, What> {
+    pub(super) fn next(&self, window: &mut ReadWindow, frame: u64) -> Result<Option<Found>, CaptureProblem> {
         loop {
             let held = window.held();
             if let Some(found) = self.whole(held) {
@@ -58,14 +58,14 @@ impl Pcap {
                 Err(nom::Err::Incomplete(Needed::Size(missing))) => missing.get(),
                 Err(_) => {
                     let damage = Damage::Block;
-                    return Err(What::Damaged { frame, damage });
+                    return Err(CaptureProblem::Damaged { frame, damage });
                 }
             };
             if !fill(window, window.held().len() + missing, frame)? {
                 return if window.held().is_empty() {
                     Ok(None)
                 } else {
-                    Err(What::Truncated { frame })
+                    Err(CaptureProblem::Truncated { frame })
                 };
             }
         }

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 /// What is wrong with a capture. Everything before the frame it names has been read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", path.display())]
-pub struct Error {
+pub struct CaptureError {
     /// The capture, `-` for standard input.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub what: What,
+    pub what: CaptureProblem,
 }
 
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum What {
+pub enum CaptureProblem {
     /// It cannot be opened.
     #[error("cannot be opened: {0}")]
     Open(io::Error),

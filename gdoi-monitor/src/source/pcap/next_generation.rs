@@ -12,23 +12,23 @@ use pcap_parser::{
     parse_enhancedpacketblock_be, parse_enhancedpacketblock_le,
 };
 
-use super::window::Window;
-use super::{Damage, Found, NANOS, SECTION_MAGIC, What, fill};
-use crate::source::link::Link;
+use super::window::ReadWindow;
+use super::{CaptureProblem, Damage, Found, NANOS, SECTION_MAGIC, fill};
+use crate::source::link::LinkType;
 
 /// What holds until the next section header.
 #[derive(Default)]
 pub(super) struct Section {
     big_endian: bool,
-    interfaces: Vec<Interface>,
+    interfaces: Vec<CaptureInterface>,
     /// When the last frame was captured: simple packet blocks have no time of their own.
     last_ns: u64,
 }
 
 /// How the packets of one interface are to be read.
 #[derive(Clone, Copy)]
-struct Interface {
-    link: Link,
+struct CaptureInterface {
+    link: LinkType,
     /// Octets that were kept of a packet at most; 0 is all.
     kept: u32,
     units: Units,
@@ -55,24 +55,28 @@ struct Packet {
 
 impl Section {
     /// Reads blocks up to the next packet.
-    pub(super) fn next(&mut self, window: &mut Window, frame: u64) -> Result<Option<Found>, What> {
+    pub(super) fn next(
+        &mut self,
+        window: &mut ReadWindow,
+        frame: u64,
+    ) -> Result<Option<Found>, CaptureProblem> {
         loop {
             if !fill(window, BLOCK_HEADER_OCTETS, frame)? {
                 return if window.held().is_empty() {
                     Ok(None)
                 } else {
-                    Err(What::Truncated { frame })
+                    Err(CaptureProblem::Truncated { frame })
                 };
             }
             let length = self.enter(window.held());
             if !fill(window, length, frame)? {
-                return Err(What::Truncated { frame });
+                return Err(CaptureProblem::Truncated { frame });
             }
             let block = window.held().get(..length).unwrap_or_default();
             match self.read(block) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => window.consume(length),
-                Err(damage) => return Err(What::Damaged { frame, damage }),
+                Err(damage) => return Err(CaptureProblem::Damaged { frame, damage }),
             }
         }
     }
@@ -160,7 +164,7 @@ impl Section {
                     return Err(Damage::Interfaces);
                 }
                 self.interfaces
-                    .push(Interface::from_block(&interface, self.big_endian)?);
+                    .push(CaptureInterface::from_block(&interface, self.big_endian)?);
                 Ok(None)
             }
             Ok((_, Block::SimplePacket(packet))) => {
@@ -214,7 +218,7 @@ impl Section {
     }
 }
 
-impl Interface {
+impl CaptureInterface {
     /// The parser's own offset is right in little-endian sections only.
     fn from_block(block: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Result<Self, Damage> {
         let offset = block
@@ -224,7 +228,7 @@ impl Interface {
             .and_then(|option| option.value().first_chunk().copied())
             .unwrap_or_default();
         Ok(Self {
-            link: Link::from_number(block.linktype.0.cast_unsigned()),
+            link: LinkType::from_number(block.linktype.0.cast_unsigned()),
             kept: block.snaplen,
             units: Units::from_option(block.if_tsresol).ok_or(Damage::Resolution(block.if_tsresol))?,
             offset_seconds: if big_endian {

@@ -8,23 +8,23 @@ use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::What;
+use super::CaptureProblem;
 
 type Stream = Box<dyn Read + Send>;
 
 /// A stream that says how much of it was read.
-pub(super) struct Counted {
+pub(super) struct CountingReader {
     stream: Stream,
     position: Arc<AtomicU64>,
 }
 
-impl Counted {
+impl CountingReader {
     pub(super) const fn new(stream: Stream, position: Arc<AtomicU64>) -> Self {
         Self { stream, position }
     }
 }
 
-impl Read for Counted {
+impl Read for CountingReader {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let octets = self.stream.read(space)?;
         self.position.fetch_add(octets as u64, Ordering::Relaxed);
@@ -33,10 +33,10 @@ impl Read for Counted {
 }
 
 /// What a stream holds: itself, or what is compressed in it.
-pub(super) fn unpack(mut stream: Counted) -> Result<Stream, What> {
+pub(super) fn unpack(mut stream: CountingReader) -> Result<Stream, CaptureProblem> {
     let mut begin = Vec::new();
     let few = stream.by_ref().take(MAGIC_OCTETS).read_to_end(&mut begin);
-    few.map_err(|error| What::Read { frame: 1, error })?;
+    few.map_err(|error| CaptureProblem::Read { frame: 1, error })?;
     let packed = PACKED.iter().find(|(magic, _)| begin.starts_with(magic));
     let is_skippable = matches!(*begin, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
     let whole = Cursor::new(begin).chain(stream);
@@ -44,7 +44,7 @@ pub(super) fn unpack(mut stream: Counted) -> Result<Stream, What> {
         Some((_, "gzip")) => Ok(Box::new(MultiGzDecoder::new(buffered(whole)))),
         Some((_, "zstd")) => Ok(Box::new(Frames::new(buffered(whole)))),
         None if is_skippable => Ok(Box::new(Frames::new(buffered(whole)))),
-        Some((_, name)) => Err(What::Packed(name)),
+        Some((_, name)) => Err(CaptureProblem::Packed(name)),
         None => Ok(Box::new(whole)),
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 use file::{Block, Order, Pcapng, pcap};
 
 /// A frame as the tests name it: number, nanoseconds, octets, octets on the wire, link layer.
-type Told = (u64, u64, Vec<u8>, u32, Link);
+type Told = (u64, u64, Vec<u8>, u32, LinkType);
 
 /// The frames of a capture, and what is wrong with it.
 fn read(capture: &[u8]) -> (Vec<Told>, Option<String>) {
@@ -20,7 +20,7 @@ fn read(capture: &[u8]) -> (Vec<Told>, Option<String>) {
 
 fn read_stream(stream: Box<dyn Read + Send>) -> (Vec<Told>, Option<String>) {
     let mut told = Vec::new();
-    let mut reader = match Reader::new(Path::new("x"), stream) {
+    let mut reader = match CaptureReader::new(Path::new("x"), stream) {
         Ok(reader) => reader,
         Err(error) => return (told, Some(error.to_string())),
     };
@@ -67,8 +67,8 @@ fn pcap_in_every_order_and_precision() {
     ] {
         let capture = pcap(magic, order, 1, &[(5, 7, b"abc", 3), (6, 0, b"de", 99)]);
         let expect = vec![
-            (1, 5_000_000_000 + nanos, b"abc".to_vec(), 3, Link::Ethernet),
-            (2, 6_000_000_000, b"de".to_vec(), 99, Link::Ethernet),
+            (1, 5_000_000_000 + nanos, b"abc".to_vec(), 3, LinkType::Ethernet),
+            (2, 6_000_000_000, b"de".to_vec(), 99, LinkType::Ethernet),
         ];
         assert_eq!(read(&capture), (expect, None), "{magic:#x} {order:?}");
     }
@@ -93,7 +93,7 @@ fn pcapng_in_every_order_resolution_and_offset() {
             let mut capture = Pcapng::new(order);
             capture.interface(113, 0, options);
             capture.enhanced(0, stamp, b"abcde", 9);
-            let expect = vec![(1, nanos, b"abcde".to_vec(), 9, Link::Sll)];
+            let expect = vec![(1, nanos, b"abcde".to_vec(), 9, LinkType::Sll)];
             assert_eq!(read(&capture.octets), (expect, None), "{order:?} {options:?}");
         }
     }
@@ -116,12 +116,12 @@ fn pcapng_blocks_of_every_sort() {
     second.obsolete(0, 8, b"q", 1);
     capture.octets.extend(&second.octets);
     let expect = vec![
-        (1, 5000, b"v4".to_vec(), 2, Link::Raw),
+        (1, 5000, b"v4".to_vec(), 2, LinkType::Raw),
         // No time of its own: that of the one before.
-        (2, 5000, b"abcd".to_vec(), 9, Link::Ethernet),
-        (3, 6000, b"xyz".to_vec(), 3, Link::Raw),
-        (4, 6000, b"ab".to_vec(), 2, Link::Sll2),
-        (5, 8000, b"q".to_vec(), 1, Link::Sll2),
+        (2, 5000, b"abcd".to_vec(), 9, LinkType::Ethernet),
+        (3, 6000, b"xyz".to_vec(), 3, LinkType::Raw),
+        (4, 6000, b"ab".to_vec(), 2, LinkType::Sll2),
+        (5, 8000, b"q".to_vec(), 1, LinkType::Sll2),
     ];
     assert_eq!(read(&capture.octets), (expect, None));
 }
@@ -327,7 +327,7 @@ fn other_compressions_are_refused_by_name() {
 #[test]
 fn to_ask_for_the_time_reads_nothing() {
     let (capture, told) = ten();
-    let mut reader = Reader::new(Path::new("x"), Box::new(io::Cursor::new(capture))).unwrap();
+    let mut reader = CaptureReader::new(Path::new("x"), Box::new(io::Cursor::new(capture))).unwrap();
     for (number, at, ..) in told {
         let next = Some(Timestamp::from_nanos(at));
         assert_eq!(reader.peek().unwrap(), next);

@@ -3,14 +3,14 @@
 use std::io::{self, Read};
 
 /// The part of a stream that is being parsed.
-pub(super) struct Window {
+pub(super) struct ReadWindow {
     stream: Box<dyn Read + Send>,
     octets: Vec<u8>,
     start: usize,
     end: usize,
 }
 
-impl Window {
+impl ReadWindow {
     pub(super) fn new(stream: Box<dyn Read + Send>) -> Self {
         Self {
             stream,

@@ -9,14 +9,14 @@ use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
 use serde::{Deserialize, Serialize};
 
 use super::attached_program::{AttachedProgram, AttachmentLink};
-use super::error::{Error, errno, not_at_xdp, refused, unattached};
+use super::error::{XdpError, errno, not_at_xdp, refused, unattached};
 use super::holder::Holder;
 use super::interface::Interface;
 use super::pins::PinDir;
 
 /// How to attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum AttachMode {
     /// In the driver where it can and nobody else is, else at traffic control.
     Auto,
     /// In the driver.
@@ -110,10 +110,10 @@ pub struct Attached {
 pub(super) fn attach(
     ebpf: &mut Ebpf,
     interface: &Interface,
-    mode: Mode,
+    mode: AttachMode,
     direction: Direction,
     pin_dir: Option<&PinDir>,
-) -> Result<(AttachedProgram, Attached), Error> {
+) -> Result<(AttachedProgram, Attached), XdpError> {
     let Some(pin_dir) = pin_dir else {
         return attach_new(ebpf, interface, mode, direction);
     };
@@ -135,23 +135,23 @@ pub(super) fn attach(
 }
 
 /// Whether a program that is there already is where it is wanted.
-const fn is_wanted(mode: Mode, attachment: Attachment) -> bool {
+const fn is_wanted(mode: AttachMode, attachment: Attachment) -> bool {
     match mode {
-        Mode::Auto => matches!(attachment, Attachment::Native | Attachment::Tcx),
-        Mode::Native => matches!(attachment, Attachment::Native),
-        Mode::Generic => matches!(attachment, Attachment::Generic),
-        Mode::Tc => attachment.is_at_tc(),
+        AttachMode::Auto => matches!(attachment, Attachment::Native | Attachment::Tcx),
+        AttachMode::Native => matches!(attachment, Attachment::Native),
+        AttachMode::Generic => matches!(attachment, Attachment::Generic),
+        AttachMode::Tc => attachment.is_at_tc(),
     }
 }
 
 /// Why a program that was taken over is not in the driver.
 fn passed_over(
-    mode: Mode,
+    mode: AttachMode,
     direction: Direction,
     attachment: Attachment,
     interface: &Interface,
-) -> Result<Option<PassedOver>, Error> {
-    if mode != Mode::Auto || direction == Direction::Egress || !attachment.is_at_tc() {
+) -> Result<Option<PassedOver>, XdpError> {
+    if mode != AttachMode::Auto || direction == Direction::Egress || !attachment.is_at_tc() {
         return Ok(None);
     }
     Ok(Some(match Holder::of(interface)? {
@@ -163,20 +163,20 @@ fn passed_over(
 fn attach_new(
     ebpf: &mut Ebpf,
     interface: &Interface,
-    mode: Mode,
+    mode: AttachMode,
     direction: Direction,
-) -> Result<(AttachedProgram, Attached), Error> {
+) -> Result<(AttachedProgram, Attached), XdpError> {
     // XDP sees nothing on its way out.
     if direction == Direction::Egress {
         return at_tc(ebpf, interface, direction, None);
     }
     match mode {
-        Mode::Native => at_xdp(ebpf, interface, XdpMode::Driver),
-        Mode::Generic => at_xdp(ebpf, interface, XdpMode::Skb),
-        Mode::Tc => at_tc(ebpf, interface, direction, None),
-        Mode::Auto => match at_xdp(ebpf, interface, XdpMode::Driver) {
-            Err(Error::NoNative { .. }) => at_tc(ebpf, interface, direction, Some(PassedOver::Driver)),
-            Err(Error::Busy { holder, .. }) => {
+        AttachMode::Native => at_xdp(ebpf, interface, XdpMode::Driver),
+        AttachMode::Generic => at_xdp(ebpf, interface, XdpMode::Skb),
+        AttachMode::Tc => at_tc(ebpf, interface, direction, None),
+        AttachMode::Auto => match at_xdp(ebpf, interface, XdpMode::Driver) {
+            Err(XdpError::NoNative { .. }) => at_tc(ebpf, interface, direction, Some(PassedOver::Driver)),
+            Err(XdpError::Busy { holder, .. }) => {
                 at_tc(ebpf, interface, direction, Some(PassedOver::Taken(holder)))
             }
             other => other,
@@ -188,10 +188,10 @@ fn at_xdp(
     ebpf: &mut Ebpf,
     interface: &Interface,
     mode: XdpMode,
-) -> Result<(AttachedProgram, Attached), Error> {
+) -> Result<(AttachedProgram, Attached), XdpError> {
     // Asked before: aya falls back to an older call, which puts a program in the place of another.
     if let Some(holder) = Holder::of(interface)? {
-        return Err(Error::Busy {
+        return Err(XdpError::Busy {
             interface: interface.name.clone(),
             holder,
         });
@@ -207,7 +207,7 @@ fn at_xdp(
     };
     // Only a link ends with the process that holds it; what the older call attached would stay.
     let Ok(link) = FdLink::try_from(link) else {
-        return Err(Error::NoNative {
+        return Err(XdpError::NoNative {
             interface: interface.name.clone(),
         });
     };
@@ -224,7 +224,7 @@ fn at_tc(
     interface: &Interface,
     direction: Direction,
     passed_over: Option<PassedOver>,
-) -> Result<(AttachedProgram, Attached), Error> {
+) -> Result<(AttachedProgram, Attached), XdpError> {
     let program = tc(ebpf)?;
     // First: a program in front of us could end the way of a packet before it came to us.
     let options = TcAttachOptions::TcxOrder(LinkOrder::first());
@@ -240,7 +240,7 @@ fn at_tc(
         .and_then(|id| program.take_link(id))
         .map_err(|error| unattached(error, interface))?;
     let link = match attachment {
-        Attachment::Tcx => AttachmentLink::Tcx(FdLink::try_from(link).map_err(Error::Link)?),
+        Attachment::Tcx => AttachmentLink::Tcx(FdLink::try_from(link).map_err(XdpError::Link)?),
         Attachment::Clsact | Attachment::Generic | Attachment::Native => AttachmentLink::Clsact(link),
     };
     let attached = Attached {
@@ -274,18 +274,18 @@ fn at_clsact(
 }
 
 /// Puts the program in the place of the one that is attached there, in one piece: no packet passes unseen.
-pub(super) fn replace(ebpf: &mut Ebpf, program: AttachedProgram) -> Result<AttachedProgram, Error> {
+pub(super) fn replace(ebpf: &mut Ebpf, program: AttachedProgram) -> Result<AttachedProgram, XdpError> {
     let AttachedProgram { link, pin } = program;
     let link = match link {
         AttachmentLink::Xdp(link) => {
             let program = xdp(ebpf)?;
-            let id = program.attach_to_link(link.try_into().map_err(Error::Link)?)?;
-            AttachmentLink::Xdp(program.take_link(id)?.try_into().map_err(Error::Link)?)
+            let id = program.attach_to_link(link.try_into().map_err(XdpError::Link)?)?;
+            AttachmentLink::Xdp(program.take_link(id)?.try_into().map_err(XdpError::Link)?)
         }
         AttachmentLink::Tcx(link) => {
             let program = tc(ebpf)?;
-            let id = program.attach_to_link(link.try_into().map_err(Error::Link)?)?;
-            AttachmentLink::Tcx(program.take_link(id)?.try_into().map_err(Error::Link)?)
+            let id = program.attach_to_link(link.try_into().map_err(XdpError::Link)?)?;
+            AttachmentLink::Tcx(program.take_link(id)?.try_into().map_err(XdpError::Link)?)
         }
         AttachmentLink::Clsact(link) => {
             let program = tc(ebpf)?;
@@ -297,8 +297,10 @@ pub(super) fn replace(ebpf: &mut Ebpf, program: AttachedProgram) -> Result<Attac
 }
 
 /// The program at XDP, loaded.
-pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
-    let program = ebpf.program_mut(PROGRAM_XDP).ok_or(Error::Object(PROGRAM_XDP))?;
+pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, XdpError> {
+    let program = ebpf
+        .program_mut(PROGRAM_XDP)
+        .ok_or(XdpError::Object(PROGRAM_XDP))?;
     let program: &mut Xdp = program.try_into()?;
     if program.fd().is_err() {
         program.load().map_err(refused)?;
@@ -307,8 +309,8 @@ pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
 }
 
 /// The program at traffic control, loaded.
-pub(super) fn tc(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {
-    let program = ebpf.program_mut(PROGRAM_TC).ok_or(Error::Object(PROGRAM_TC))?;
+pub(super) fn tc(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, XdpError> {
+    let program = ebpf.program_mut(PROGRAM_TC).ok_or(XdpError::Object(PROGRAM_TC))?;
     let program: &mut SchedClassifier = program.try_into()?;
     if program.fd().is_err() {
         program.load().map_err(refused)?;

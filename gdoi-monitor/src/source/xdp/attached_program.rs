@@ -8,9 +8,9 @@ use aya::programs::tc::SchedClassifierLink;
 use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
 
 use super::attach::{Attachment, Direction};
-use super::error::Error;
+use super::error::XdpError;
 use super::interface::Interface;
-use super::netlink::{self, Link};
+use super::netlink::{self, NetworkLink};
 use super::pins::{PinDir, unpin};
 
 /// An attached program. When this is dropped it is detached, unless it is pinned.
@@ -39,14 +39,14 @@ impl AttachedProgram {
         pin_dir: &PinDir,
         interface: &Interface,
         direction: Direction,
-    ) -> Result<Option<(Self, Attachment)>, Error> {
+    ) -> Result<Option<(Self, Attachment)>, XdpError> {
         let pin = pin_dir.link();
         if !pin.exists() {
             return Ok(None);
         }
-        let link = FdLink::from(PinnedLink::from_pin(&pin).map_err(Error::Link)?);
-        let info = link.info().map_err(Error::Link)?;
-        let attachment = match info.link_type().map_err(Error::Link)? {
+        let link = FdLink::from(PinnedLink::from_pin(&pin).map_err(XdpError::Link)?);
+        let info = link.info().map_err(XdpError::Link)?;
+        let attachment = match info.link_type().map_err(XdpError::Link)? {
             LinkType::Xdp => at_xdp(interface, info.program_id())?,
             LinkType::Tcx => at_tcx(interface, direction, info.program_id()),
             _ => None,
@@ -66,11 +66,11 @@ impl AttachedProgram {
     }
 
     /// Keeps it attached after the agent.
-    pub(super) fn pin(self, pin_dir: &PinDir) -> Result<Self, Error> {
+    pub(super) fn pin(self, pin_dir: &PinDir) -> Result<Self, XdpError> {
         let pin = pin_dir.link();
         let link = match self.link {
-            AttachmentLink::Xdp(link) => AttachmentLink::Xdp(link.pin(&pin).map_err(Error::Pin)?.into()),
-            AttachmentLink::Tcx(link) => AttachmentLink::Tcx(link.pin(&pin).map_err(Error::Pin)?.into()),
+            AttachmentLink::Xdp(link) => AttachmentLink::Xdp(link.pin(&pin).map_err(XdpError::Pin)?.into()),
+            AttachmentLink::Tcx(link) => AttachmentLink::Tcx(link.pin(&pin).map_err(XdpError::Pin)?.into()),
             AttachmentLink::Clsact(link) => {
                 tracing::warn!(
                     pin_dir = pin_dir.name(),
@@ -89,7 +89,7 @@ impl AttachedProgram {
 
     /// Whether the program, whose number is `program`, is still at the interface: somebody may have detached it, or put
     /// another in its place. What cannot be asked is taken as still there.
-    pub(super) fn holds(&self, program: u32, link: &Link, direction: Direction) -> bool {
+    pub(super) fn holds(&self, program: u32, link: &NetworkLink, direction: Direction) -> bool {
         match self.link {
             AttachmentLink::Xdp(_) => link.xdp_program == Some(program),
             AttachmentLink::Tcx(_) => SchedClassifier::query_tcx(&link.name, direction.at_tc())
@@ -119,8 +119,8 @@ impl AttachedProgram {
 }
 
 /// Where the program is at XDP of the interface, if it is there.
-fn at_xdp(interface: &Interface, program: u32) -> Result<Option<Attachment>, Error> {
-    let links = netlink::links().map_err(Error::Interfaces)?;
+fn at_xdp(interface: &Interface, program: u32) -> Result<Option<Attachment>, XdpError> {
+    let links = netlink::links().map_err(XdpError::Interfaces)?;
     let link = links.iter().find(|link| link.interface() == *interface);
     let there = link.filter(|link| link.xdp_program == Some(program));
     Ok(there.map(|link| {

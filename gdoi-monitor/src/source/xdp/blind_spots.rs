@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::attach::{Attached, Attachment, Direction, PassedOver};
 use super::features;
-use super::netlink::Link;
+use super::netlink::NetworkLink;
 
 /// A reason why something on an interface is not seen, or not as it was on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,8 +64,8 @@ impl BlindSpot {
 
 /// What cannot be seen on `link`, which is watched as `attached` says.
 pub fn blind_spots(
-    link: &Link,
-    master: Option<&Link>,
+    link: &NetworkLink,
+    master: Option<&NetworkLink>,
     attached: &Attached,
     directions: &[Direction],
 ) -> BTreeSet<BlindSpot> {

@@ -11,7 +11,7 @@ use super::pins::PinError;
 
 /// Why an interface cannot be watched. Each text is one line that says the fix.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum XdpError {
     /// The kernel refuses BPF to this user.
     #[error("not permitted to load BPF: run as root, or grant CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Permission(#[source] io::Error),
@@ -112,22 +112,22 @@ pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
 }
 
 /// Why the kernel refused a program: aya's text holds the verifier's whole log, of which the user needs the cause.
-pub(super) fn refused(error: ProgramError) -> Error {
+pub(super) fn refused(error: ProgramError) -> XdpError {
     let number = errno(&error);
     let cause = || io::Error::from_raw_os_error(number.unwrap_or_default());
     match number {
-        Some(libc::EPERM) => Error::Permission(cause()),
+        Some(libc::EPERM) => XdpError::Permission(cause()),
         // Without CAP_PERFMON the verifier prohibits arithmetic on packet pointers ("pointer -= pointer prohibited").
-        Some(libc::EACCES) if is_short_of_capabilities() => Error::Permission(cause()),
+        Some(libc::EACCES) if is_short_of_capabilities() => XdpError::Permission(cause()),
         // Flags or helpers that the kernel does not know.
-        Some(libc::EINVAL) => Error::Kernel {
+        Some(libc::EINVAL) => XdpError::Kernel {
             release: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
             source: cause(),
         },
-        _ => Error::Program(error),
+        _ => XdpError::Program(error),
     }
 }
 
@@ -143,27 +143,27 @@ fn is_short_of_capabilities() -> bool {
 }
 
 /// Why a program could not be attached at XDP.
-pub(super) fn not_at_xdp(error: ProgramError, interface: &Interface) -> Error {
+pub(super) fn not_at_xdp(error: ProgramError, interface: &Interface) -> XdpError {
     let name = interface.name.clone();
     match errno(&error) {
-        Some(number) if number == libc::EBUSY || number == libc::EEXIST => Error::Busy {
+        Some(number) if number == libc::EBUSY || number == libc::EEXIST => XdpError::Busy {
             interface: name,
             holder: Holder::unknown(),
         },
-        Some(number) if NO_NATIVE.contains(&number) => Error::NoNative { interface: name },
+        Some(number) if NO_NATIVE.contains(&number) => XdpError::NoNative { interface: name },
         _ => unattached(error, interface),
     }
 }
 
 /// Why a program could not be attached anywhere.
-pub(super) fn unattached(error: ProgramError, interface: &Interface) -> Error {
+pub(super) fn unattached(error: ProgramError, interface: &Interface) -> XdpError {
     let name = interface.name.clone();
     match errno(&error) {
-        Some(number) if number == libc::ENODEV => Error::Gone { interface: name },
+        Some(number) if number == libc::ENODEV => XdpError::Gone { interface: name },
         Some(number) if PERMISSION.contains(&number) => {
-            Error::Permission(io::Error::from_raw_os_error(number))
+            XdpError::Permission(io::Error::from_raw_os_error(number))
         }
-        _ => Error::Attach {
+        _ => XdpError::Attach {
             interface: name,
             source: error,
         },

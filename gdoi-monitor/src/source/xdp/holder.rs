@@ -4,7 +4,7 @@ use std::fmt;
 
 use aya::programs::loaded_programs;
 
-use super::error::Error;
+use super::error::XdpError;
 use super::interface::Interface;
 use super::netlink;
 
@@ -19,8 +19,8 @@ pub struct Holder {
 
 impl Holder {
     /// Who is at `interface`, if anybody is.
-    pub(super) fn of(interface: &Interface) -> Result<Option<Self>, Error> {
-        let links = netlink::links().map_err(Error::Interfaces)?;
+    pub(super) fn of(interface: &Interface) -> Result<Option<Self>, XdpError> {
+        let links = netlink::links().map_err(XdpError::Interfaces)?;
         Ok(links
             .into_iter()
             .find(|link| link.index == interface.index)

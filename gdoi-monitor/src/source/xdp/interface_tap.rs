@@ -8,13 +8,13 @@ use gdoi_core::Timestamp;
 use gdoi_wire::record::Counters;
 use serde::{Deserialize, Serialize};
 
-use super::attach::{Attached, Direction, Mode};
-use super::error::Error;
+use super::attach::{AttachMode, Attached, Direction};
+use super::error::XdpError;
 use super::interface::Interface;
 use super::maps::{KeptMaps, Maps};
-use super::netlink::Link;
+use super::netlink::NetworkLink;
 use super::pins::{self, PinDir};
-use super::probe::{Probe, Settings};
+use super::probe::{Probe, ProbeSettings};
 use super::runs::Runs;
 use super::spi_table::SpiCount;
 
@@ -100,9 +100,9 @@ impl InterfaceTap {
     pub fn attach(
         &mut self,
         interface: Interface,
-        settings: &Settings,
-        mode: Mode,
-    ) -> Result<&Attached, Error> {
+        settings: &ProbeSettings,
+        mode: AttachMode,
+    ) -> Result<&Attached, XdpError> {
         // A program that is loaded for nothing does not stay: not every interface can be attached to.
         let mut probe = match self.probe.take() {
             Some(probe) => probe,
@@ -126,7 +126,7 @@ impl InterfaceTap {
     }
 
     /// Loads a program, and takes up the maps that others left at its place.
-    fn load(&mut self, settings: &Settings) -> Result<Probe, Error> {
+    fn load(&mut self, settings: &ProbeSettings) -> Result<Probe, XdpError> {
         let pin_dir = self.pin_dir.as_ref();
         let mut probe = Probe::load_at(settings, self.direction, pin_dir)?;
         if let (Some(pin_dir), Some(own)) = (pin_dir, probe.pinned()) {
@@ -177,12 +177,12 @@ impl InterfaceTap {
     }
 
     /// Loads a program that is set up otherwise, for [`Self::replace`].
-    pub fn prepare(&self, settings: &Settings) -> Result<Probe, Error> {
+    pub fn prepare(&self, settings: &ProbeSettings) -> Result<Probe, XdpError> {
         Probe::load_at(settings, self.direction, self.pin_dir.as_ref())
     }
 
     /// Puts `next` in the place of the loaded program, whose last counts are told by the next look.
-    pub fn replace(&mut self, mut next: Probe) -> Result<(), Error> {
+    pub fn replace(&mut self, mut next: Probe) -> Result<(), XdpError> {
         if let Some(mut old) = self.probe.take() {
             let replaced = next.replace(&mut old);
             self.past_runs = self.past_runs.plus(old.runs());
@@ -211,7 +211,7 @@ impl InterfaceTap {
     }
 
     /// Whether its program is still at the interface.
-    pub fn is_held(&self, link: &Link) -> bool {
+    pub fn is_held(&self, link: &NetworkLink) -> bool {
         self.probe.as_ref().is_some_and(|probe| probe.is_held(link))
     }
 
@@ -237,7 +237,7 @@ impl InterfaceTap {
     pub fn read(
         &mut self,
         counts: &mut BTreeMap<(u32, u32), SpiCount>,
-    ) -> Result<Option<(Timestamp, Reading)>, Error> {
+    ) -> Result<Option<(Timestamp, Reading)>, XdpError> {
         let Some(probe) = &mut self.probe else {
             return Ok(None);
         };

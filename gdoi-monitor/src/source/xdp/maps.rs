@@ -12,7 +12,7 @@ use gdoi_wire::record::{Counters, MAP_CPU_STATE, MAP_RING};
 use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
-use super::error::Error;
+use super::error::XdpError;
 use super::spi_table::{KeptSlot, SpiCount, SpiTable, TableSize};
 
 /// The maps of one program.
@@ -41,22 +41,22 @@ impl Maps {
     /// Over the maps that `map` gives by name; without a `size`, all the parts there are. A slot of the table without
     /// packets for `idle` is freed; what is in it now was counted up to `now` at the latest.
     pub(super) fn new(
-        mut map: impl FnMut(&'static str) -> Result<Map, Error>,
+        mut map: impl FnMut(&'static str) -> Result<Map, XdpError>,
         size: Option<TableSize>,
         idle: Duration,
         now: Timestamp,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, XdpError> {
         let ring = RingBuf::try_from(map(MAP_RING)?)?;
         let parts = map(MAP_CPU_STATE)?;
         let Map::Array(array) = &parts else {
-            return Err(Error::Object(MAP_CPU_STATE));
+            return Err(XdpError::Object(MAP_CPU_STATE));
         };
         let info = array.info()?;
         let size = match size {
             Some(size) => size,
             None => TableSize::of_parts(cpus()?, info.max_entries()),
         };
-        let table = SpiTable::new(array.fd(), size, idle, now).map_err(Error::Memory)?;
+        let table = SpiTable::new(array.fd(), size, idle, now).map_err(XdpError::Memory)?;
         Ok(Self {
             ring,
             table,
@@ -66,7 +66,7 @@ impl Maps {
     }
 
     /// Those that are pinned in a folder that [`super::pins::PinDir::others`] found.
-    pub(super) fn pinned(folder: &Path, idle: Duration, now: Timestamp) -> Result<Self, Error> {
+    pub(super) fn pinned(folder: &Path, idle: Duration, now: Timestamp) -> Result<Self, XdpError> {
         let open = |name| {
             let map = MapData::from_pin(folder.join(name))?;
             Ok(Map::from_map_data(map)?)
@@ -124,7 +124,7 @@ impl Maps {
 }
 
 /// CPUs that there may be.
-pub(super) fn cpus() -> Result<u32, Error> {
-    let cpus = aya::util::nr_cpus().map_err(|(_, source)| Error::Memory(source))?;
+pub(super) fn cpus() -> Result<u32, XdpError> {
+    let cpus = aya::util::nr_cpus().map_err(|(_, source)| XdpError::Memory(source))?;
     Ok(u32::try_from(cpus).unwrap_or(u32::MAX))
 }

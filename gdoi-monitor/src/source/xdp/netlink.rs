@@ -18,7 +18,7 @@ use super::interface::Interface;
 
 /// An interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct NetworkLink {
     /// Its name.
     pub name: String,
     /// Its index.
@@ -39,7 +39,7 @@ pub struct Link {
     pub is_xdp_generic: bool,
 }
 
-impl Link {
+impl NetworkLink {
     /// What it is known by.
     pub fn interface(&self) -> Interface {
         Interface {
@@ -52,11 +52,11 @@ impl Link {
 /// Every interface of this network namespace, by index.
 ///
 /// Asked of the kernel: `/sys/class/net` shows the namespace that it was mounted in, which may be another.
-pub fn links() -> io::Result<Vec<Link>> {
+pub fn links() -> io::Result<Vec<NetworkLink>> {
     let socket = open(0)?;
     let mut message = NetlinkMessage::from(RouteNetlinkMessage::GetLink(LinkMessage::default()));
     message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut links: Vec<Link> = dump(&socket, message)?.into_iter().filter_map(link).collect();
+    let mut links: Vec<NetworkLink> = dump(&socket, message)?.into_iter().filter_map(link).collect();
     links.sort_by_key(|link| link.index);
     Ok(links)
 }
@@ -133,7 +133,7 @@ fn dump(socket: &OwnedFd, mut request: NetlinkMessage<RouteNetlinkMessage>) -> i
     }
 }
 
-fn link(message: LinkMessage) -> Option<Link> {
+fn link(message: LinkMessage) -> Option<NetworkLink> {
     let LinkHeader {
         index,
         link_layer_type,
@@ -141,7 +141,7 @@ fn link(message: LinkMessage) -> Option<Link> {
         ..
     } = message.header;
     let mut name = None;
-    let mut link = Link {
+    let mut link = NetworkLink {
         name: String::new(),
         index,
         is_ethernet: matches!(link_layer_type, LinkLayerType::Ether | LinkLayerType::Loopback),
@@ -202,7 +202,7 @@ mod tests {
         let loopback = links.iter().find(|link| link.name == "lo").unwrap();
         assert_eq!(
             *loopback,
-            Link {
+            NetworkLink {
                 name: "lo".to_owned(),
                 index: 1,
                 is_ethernet: true,

@@ -20,7 +20,7 @@ use gdoi_wire::record::{Bucket, Counters, CpuState, MAP_CPU_STATE, MAP_RING, REC
 use nix::sys::statfs::{FsType, statfs};
 
 use super::attach::Direction;
-use super::probe::Settings;
+use super::probe::ProbeSettings;
 use crate::hex::Hex;
 
 /// Why pins cannot be used.
@@ -132,7 +132,7 @@ impl PinDir {
 
     /// The folder for the maps of a program that is set up like this, made if it is not there. Maps in it that a new
     /// program must not be given are removed.
-    pub(super) fn maps(&self, settings: &Settings, entries: Entries) -> Result<PathBuf, PinError> {
+    pub(super) fn maps(&self, settings: &ProbeSettings, entries: Entries) -> Result<PathBuf, PinError> {
         let folder = self.folder.join(key(settings));
         make(&folder)?;
         for (name, entries) in [(MAP_RING, entries.ring), (MAP_CPU_STATE, entries.parts)] {
@@ -221,8 +221,8 @@ pub(super) fn unpin(pin: &Path) {
 }
 
 /// Names what records look like and what a program is set up with.
-fn key(settings: &Settings) -> String {
-    let Settings {
+fn key(settings: &ProbeSettings) -> String {
+    let ProbeSettings {
         ports,
         sites,
         buckets,

@@ -17,20 +17,20 @@ use gdoi_wire::record::{
     GLOBAL_SITES_ON, GLOBAL_SPI_MASK, MAP_CLOCKS, MAP_CPU_STATE, MAP_RING, MAP_SITES, PROGRAM_CLOCK,
 };
 
-use super::attach::{self, Attached, Direction, Mode};
+use super::attach::{self, AttachMode, Attached, Direction};
 use super::attached_program::AttachedProgram;
 use super::clock::Clock;
-use super::error::{Error, PERMISSION, errno, refused};
+use super::error::{PERMISSION, XdpError, errno, refused};
 use super::interface::Interface;
 use super::maps::{self, KeptMaps, Maps};
-use super::netlink::Link;
+use super::netlink::NetworkLink;
 use super::pins::{Entries, MAPS, PinDir};
 use super::runs::Runs;
 use super::spi_table::{SpiCount, TableSize};
 
 /// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ProbeSettings {
     /// Ports to watch.
     pub ports: Ports,
     /// Where the sites are.
@@ -47,7 +47,7 @@ pub struct Settings {
     pub kernel_log: u8,
 }
 
-impl Default for Settings {
+impl Default for ProbeSettings {
     fn default() -> Self {
         Self {
             ports: Ports::DEFAULT,
@@ -97,16 +97,16 @@ pub struct Probe {
 
 impl Probe {
     /// Loads the object into the kernel; nothing is attached yet.
-    pub fn load(settings: &Settings, direction: Direction) -> Result<Self, Error> {
+    pub fn load(settings: &ProbeSettings, direction: Direction) -> Result<Self, XdpError> {
         Self::load_at(settings, direction, None)
     }
 
     /// Loads the object into the kernel, to count into the maps that are pinned at `pin_dir`, or are from now on.
     pub(super) fn load_at(
-        settings: &Settings,
+        settings: &ProbeSettings,
         direction: Direction,
         pin_dir: Option<&PinDir>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, XdpError> {
         let per_cpu = settings.buckets.clamp(1, MAX_BUCKETS).next_power_of_two();
         let size = TableSize::new(maps::cpus()?, per_cpu);
         let entries = Entries {
@@ -144,7 +144,7 @@ impl Probe {
     }
 
     /// Attaches to an interface.
-    pub fn attach(&mut self, interface: &Interface, mode: Mode) -> Result<Attached, Error> {
+    pub fn attach(&mut self, interface: &Interface, mode: AttachMode) -> Result<Attached, XdpError> {
         self.attach_at(interface, mode, None)
     }
 
@@ -152,16 +152,16 @@ impl Probe {
     pub(super) fn attach_at(
         &mut self,
         interface: &Interface,
-        mode: Mode,
+        mode: AttachMode,
         pin_dir: Option<&PinDir>,
-    ) -> Result<Attached, Error> {
+    ) -> Result<Attached, XdpError> {
         let (program, attached) = attach::attach(&mut self.ebpf, interface, mode, self.direction, pin_dir)?;
         self.program = Some(program);
         Ok(attached)
     }
 
     /// Takes the place of `old`, without a moment in which nobody is there.
-    pub fn replace(&mut self, old: &mut Self) -> Result<(), Error> {
+    pub fn replace(&mut self, old: &mut Self) -> Result<(), XdpError> {
         if let Some(program) = old.program.take() {
             self.program = Some(attach::replace(&mut self.ebpf, program)?);
         }
@@ -176,7 +176,7 @@ impl Probe {
     }
 
     /// Whether it is still where it was attached.
-    pub(super) fn is_held(&self, link: &Link) -> bool {
+    pub(super) fn is_held(&self, link: &NetworkLink) -> bool {
         let Some(program) = &self.program else {
             return false;
         };
@@ -228,7 +228,7 @@ impl Probe {
     }
 
     /// Reads the kernel's clocks, so that moments told by jiffies stay exact.
-    pub fn read_clock(&mut self) -> Result<Clock, Error> {
+    pub fn read_clock(&mut self) -> Result<Clock, XdpError> {
         let reading = read_clocks(&mut self.ebpf, &self.clocks)?;
         self.clock.read(reading);
         self.pending_octets = reading.ring_octets;
@@ -264,7 +264,7 @@ impl Probe {
 
     /// Runs a program `repeat` times on a frame that was not received, as `BPF_PROG_TEST_RUN` does: the verdict and the
     /// mean time of one run.
-    pub fn test_run(&mut self, hook: Hook, frame: &[u8], repeat: u32) -> Result<(u32, Duration), Error> {
+    pub fn test_run(&mut self, hook: Hook, frame: &[u8], repeat: u32) -> Result<(u32, Duration), XdpError> {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.repeat = repeat;
@@ -277,12 +277,12 @@ impl Probe {
 }
 
 fn load_object(
-    settings: &Settings,
+    settings: &ProbeSettings,
     direction: Direction,
     size: TableSize,
     entries: Entries,
     pinned: Option<&Path>,
-) -> Result<Ebpf, Error> {
+) -> Result<Ebpf, XdpError> {
     let mask = size.buckets - 1;
     let egress = u8::from(direction == Direction::Egress);
     let sites_on = u8::from(!settings.sites.is_empty());
@@ -305,22 +305,22 @@ fn load_object(
         .load(OBJECT)
         .map_err(|error| match errno(&error) {
             Some(number) if PERMISSION.contains(&number) => {
-                Error::Permission(std::io::Error::from_raw_os_error(number))
+                XdpError::Permission(std::io::Error::from_raw_os_error(number))
             }
-            _ => Error::Load(error),
+            _ => XdpError::Load(error),
         })
 }
 
-fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, Error> {
-    ebpf.take_map(name).ok_or(Error::Object(name))
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, XdpError> {
+    ebpf.take_map(name).ok_or(XdpError::Object(name))
 }
 
-fn clock_program(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
+fn clock_program(ebpf: &mut Ebpf) -> Result<&mut Xdp, XdpError> {
     let program = ebpf.program_mut(PROGRAM_CLOCK);
-    Ok(program.ok_or(Error::Object(PROGRAM_CLOCK))?.try_into()?)
+    Ok(program.ok_or(XdpError::Object(PROGRAM_CLOCK))?.try_into()?)
 }
 
-fn site_trie(map: aya::maps::Map, sites: &[SiteRoute]) -> Result<LpmTrie<MapData, [u8; 16], u32>, Error> {
+fn site_trie(map: aya::maps::Map, sites: &[SiteRoute]) -> Result<LpmTrie<MapData, [u8; 16], u32>, XdpError> {
     let mut trie = LpmTrie::try_from(map)?;
     for SiteRoute { prefix, site } in sites {
         let (bits, octets) = *prefix;
@@ -329,7 +329,7 @@ fn site_trie(map: aya::maps::Map, sites: &[SiteRoute]) -> Result<LpmTrie<MapData
     Ok(trie)
 }
 
-fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; CLOCK_WORDS]>) -> Result<Clocks, Error> {
+fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; CLOCK_WORDS]>) -> Result<Clocks, XdpError> {
     let mut options = TestRunOptions::new();
     // The kernel refuses to test-run XDP on less than an Ethernet header.
     options.data_in = Some(&[0; 14]);

@@ -1,9 +1,13 @@
 //! Interfaces on top of others: their packets are counted once, at the bottom.
 
-use super::netlink::Link;
+use super::netlink::NetworkLink;
 
 /// The interface below `link` on which its packets are seen already, if `is_watched` says that one is watched.
-pub fn seen_below<'a>(link: &Link, all: &'a [Link], is_watched: impl Fn(&Link) -> bool) -> Option<&'a Link> {
+pub fn seen_below<'a>(
+    link: &NetworkLink,
+    all: &'a [NetworkLink],
+    is_watched: impl Fn(&NetworkLink) -> bool,
+) -> Option<&'a NetworkLink> {
     let kind = link.kind.as_deref().unwrap_or_default();
     let mut below = all.iter().filter(|other| {
         if ONE_BELOW.contains(&kind) {
@@ -24,8 +28,8 @@ const SEVERAL_BELOW: [&str; 3] = ["bond", "bridge", "team"];
 mod tests {
     use super::*;
 
-    fn link(name: &str, index: u32, kind: &str, lower: Option<u32>, master: Option<u32>) -> Link {
-        Link {
+    fn link(name: &str, index: u32, kind: &str, lower: Option<u32>, master: Option<u32>) -> NetworkLink {
+        NetworkLink {
             name: name.to_owned(),
             index,
             is_ethernet: true,

@@ -7,10 +7,10 @@ use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Wrap};
 
 use super::rows::{self, Columns, cell};
 use crate::client::Event;
-use crate::top::model::Model;
+use crate::top::model::TopModel;
 use crate::top::palette::Palette;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let [list, below] = Layout::vertical([Constraint::Min(4), Constraint::Length(DETAILS)]).areas(area);
     let mut place = *model.place();
     let events = model.events();

@@ -11,10 +11,10 @@ use ratatui::widgets::{Cell, Row, Sparkline};
 use super::rows::{self, Columns, cell};
 use crate::client::{Date, Group, compact};
 use crate::top::history::{History, Rates};
-use crate::top::model::Model;
+use crate::top::model::TopModel;
 use crate::top::palette::Palette;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let graphs = if area.height >= ROOM_FOR_GRAPHS { GRAPHS } else { 0 };
     let [list, below] = Layout::vertical([Constraint::Min(0), Constraint::Length(graphs)]).areas(area);
     if graphs > 0 {
@@ -51,7 +51,7 @@ fn row(group: &Group, now: Date, history: &History, palette: Palette) -> Row<'st
     ])
 }
 
-fn graphs(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
+fn graphs(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palette) {
     let rates = model.group.as_deref().and_then(|group| model.history.of(group));
     let halves = Layout::vertical([Constraint::Length(3), Constraint::Length(3)]);
     let [messages, packets] = halves.areas(area);

@@ -7,10 +7,10 @@ use ratatui::widgets::{Cell, Row};
 
 use super::rows::{self, Columns, cell};
 use crate::client::{Date, Member, compact};
-use crate::top::model::Model;
+use crate::top::model::TopModel;
 use crate::top::palette::Palette;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let Some(now) = model.now() else { return };
     let mut place = *model.place();
     let members = model.members();

@@ -5,13 +5,13 @@ use tokio::time::Instant;
 use super::draw;
 use crate::client::samples::{EVENTS, GROUPS, MEMBERS, NOW};
 use crate::client::{Date, Event};
-use crate::top::fetch::{News, Snapshot};
+use crate::top::fetch::{FetchResult, Snapshot};
 use crate::top::input::Input;
-use crate::top::model::{Model, View};
+use crate::top::model::{TopModel, View};
 use crate::top::palette::Palette;
 
-fn model() -> Model {
-    let mut model = Model::new("http://127.0.0.1:11848".to_owned());
+fn model() -> TopModel {
+    let mut model = TopModel::new("http://127.0.0.1:11848".to_owned());
     let mut events: Vec<Event> = serde_json::from_str(EVENTS).unwrap();
     events.reverse();
     let seen = Snapshot {
@@ -24,13 +24,13 @@ fn model() -> Model {
     let mut later = seen.clone();
     later.at += std::time::Duration::from_secs(2);
     later.groups[0].esp.packets += 500;
-    model.take(News::Answer(Box::new(seen)));
-    model.take(News::Answer(Box::new(later)));
+    model.take(FetchResult::Answer(Box::new(seen)));
+    model.take(FetchResult::Answer(Box::new(later)));
     model
 }
 
 /// What is on the screen after some keys, without spaces at the ends of lines.
-fn screen(model: &mut Model, (width, height): (u16, u16), keys: &[Input]) -> Vec<String> {
+fn screen(model: &mut TopModel, (width, height): (u16, u16), keys: &[Input]) -> Vec<String> {
     for key in keys {
         model.react(*key);
     }
@@ -139,7 +139,7 @@ fn the_timeline_of_a_group() {
 #[test]
 fn no_answer_is_told_and_what_was_known_stays() {
     let mut model = model();
-    model.take(News::Nothing("no agent answers".to_owned()));
+    model.take(FetchResult::Nothing("no agent answers".to_owned()));
     model.tick();
     let lines = screen(&mut model, SMALL, &[]);
     assert!(
@@ -179,7 +179,7 @@ fn two_thousand_members_scroll_and_the_selection_stays_in_sight() {
         events: Vec::new(),
         at: Instant::now(),
     };
-    model.take(News::Answer(Box::new(seen)));
+    model.take(FetchResult::Answer(Box::new(seen)));
     let last = screen(&mut model, SMALL, &[Input::Show(View::Members), Input::Last]);
     assert!(last[22].starts_with("10.2.7.249 "), "{}", last.join("\n"));
     let up = screen(&mut model, SMALL, &[Input::Move(-30)]);

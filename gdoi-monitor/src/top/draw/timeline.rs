@@ -7,14 +7,14 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use lanes::{Axis, Lane, Mark};
+use lanes::{Axis, Lane, LaneMark};
 
 use super::rows::NOTHING;
 use crate::client::{Date, Event, Group, Window, compact, counted};
-use crate::top::model::{Model, SPANS};
+use crate::top::model::{SPANS, TopModel};
 use crate::top::palette::Palette;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let (Some(now), Some(group)) = (model.now(), model.chosen()) else {
         frame.render_widget(
             Line::styled("no group is selected: 1 shows them", palette.quiet()),
@@ -93,7 +93,7 @@ fn drawn(lane: &Lane, palette: Palette) -> Line<'static> {
     let mut spans = vec![Span::styled(format!("{:<width$}", lane.label), palette.quiet())];
     spans.extend(lane.marks.iter().map(|mark| match mark {
         None => Span::styled("·", palette.quiet()),
-        Some(Mark { sign, severity }) => Span::styled(sign.to_string(), palette.severity(*severity)),
+        Some(LaneMark { sign, severity }) => Span::styled(sign.to_string(), palette.severity(*severity)),
     }));
     Line::from(spans)
 }

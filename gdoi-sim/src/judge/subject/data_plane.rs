@@ -29,17 +29,17 @@ const fn subject(name: &'static str, severity: Severity) -> Subject {
 }
 
 /// When each SPI passed here, and whose it is.
-struct Seen {
+struct Dissected {
     group: Option<usize>,
     first: Timestamp,
     last: Timestamp,
     packets: u64,
 }
 
-fn seen(case: &Case<'_>) -> BTreeMap<u32, Seen> {
-    let mut seen: BTreeMap<u32, Seen> = BTreeMap::new();
+fn seen(case: &Case<'_>) -> BTreeMap<u32, Dissected> {
+    let mut seen: BTreeMap<u32, Dissected> = BTreeMap::new();
     for ((spi, _), esp) in &case.journal.esp {
-        let entry = seen.entry(*spi).or_insert(Seen {
+        let entry = seen.entry(*spi).or_insert(Dissected {
             group: esp.group,
             first: esp.first,
             last: esp.last,
@@ -52,10 +52,15 @@ fn seen(case: &Case<'_>) -> BTreeMap<u32, Seen> {
     seen
 }
 
-fn first_seen(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Seen>) {
+fn first_seen(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected>) {
     let facts = seen.iter().map(|(spi, seen)| Fact {
         until: seen.first.after(SILENCE),
-        ..fact(format!("{spi:08x}"), seen.first, SOON, Known::Open(Rule::Seen))
+        ..fact(
+            format!("{spi:08x}"),
+            seen.first,
+            SOON,
+            Known::Open(Rule::Dissected),
+        )
     });
     let mut once = std::collections::BTreeSet::new();
     let claims = case.said.iter().filter_map(|one| match &one.what {
@@ -75,7 +80,7 @@ fn first_seen(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Seen>) {
 }
 
 /// The first packet of an SPI that a rekey delivered, after the one it takes the place of was seen.
-fn changed(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Seen>) {
+fn changed(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected>) {
     let mut facts = Vec::new();
     for tek in &case.journal.teks {
         let Some(new) = seen.get(&tek.spi) else {
@@ -111,7 +116,7 @@ fn changed(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Seen>) {
 }
 
 /// Whether one could know whose SPI it is: told, by its site; else because it comes after a rekey of only one group.
-fn attributable(case: &Case<'_>, seen: &BTreeMap<u32, Seen>, spi: u32) -> Known {
+fn attributable(case: &Case<'_>, seen: &BTreeMap<u32, Dissected>, spi: u32) -> Known {
     let Some(new) = seen.get(&spi) else {
         return Known::Open(Rule::NotSeen);
     };
@@ -235,7 +240,7 @@ fn stale(case: &Case<'_>, score: &mut Score) {
 }
 
 /// The group that each SPI has in the end.
-fn attribution(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Seen>) {
+fn attribution(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected>) {
     let mut said: BTreeMap<u32, (Timestamp, Option<String>)> = BTreeMap::new();
     for spi in &case.snapshot.spis {
         let entry = said

@@ -55,7 +55,7 @@ fn primaries(case: &Case<'_>, score: &mut Score) {
                 .find_map(|(number, _)| seen(&number));
             let until = first.unwrap_or(one.at).after(Duration::from_hours(1));
             let known = Known::unless(
-                Rule::Seen,
+                Rule::Dissected,
                 &[
                     (before == 0, Rule::NotSeen),
                     (first.is_none(), Rule::NotSeen),
@@ -308,7 +308,7 @@ fn changed(case: &Case<'_>, score: &mut Score) {
                 .rekeys()
                 .any(|(other, next)| other > number && next.under == push.under && case.is_push_seen(other));
             let known = Known::unless(
-                Rule::Seen,
+                Rule::Dissected,
                 &[
                     (!again, Rule::TwoCauses),
                     (case.witness.is_blind(at, at.after(SILENCE)), Rule::NotWatching),
@@ -345,7 +345,7 @@ fn discovered(case: &Case<'_>, score: &mut Score) {
             continue;
         };
         let known = Known::unless(
-            Rule::Seen,
+            Rule::Dissected,
             &[
                 (case.told != Told::Nothing, Rule::TwoCauses),
                 (
@@ -434,7 +434,7 @@ fn contradictions(case: &Case<'_>, score: &mut Score) {
                 String::new(),
                 start.after(event.at),
                 Duration::from_secs(1),
-                Known::Must(Rule::Seen),
+                Known::Must(Rule::Dissected),
             )
         })
         .collect();

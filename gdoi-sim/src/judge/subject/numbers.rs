@@ -62,7 +62,7 @@ fn kek(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupSta
     );
     let seen = kek.push.is_some_and(|push| case.is_push_seen(push));
     let start = Known::unless(
-        Rule::Seen,
+        Rule::Dissected,
         &[
             (!seen, Rule::BeginningNotSeen),
             (keks.len() > 1, Rule::EndOfTime),

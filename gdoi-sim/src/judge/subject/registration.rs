@@ -40,7 +40,7 @@ fn started(case: &Case<'_>, score: &mut Score) {
     let facts = attempts(case).filter_map(|(entry, seen)| {
         let at = seen.first?;
         let known = Known::unless(
-            Rule::Seen,
+            Rule::Dissected,
             &[(seen.first_request.is_none_or(|first| first != at), Rule::HalfSeen)],
         );
         Some(fact(case.member(entry.member), at, SOON, known))
@@ -386,7 +386,7 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
         });
         for at in began(starts) {
             let known = Known::unless(
-                Rule::Seen,
+                Rule::Dissected,
                 &[
                     (case.is_pull_only(*group), Rule::TwoCauses),
                     (shared, Rule::SameAddress),

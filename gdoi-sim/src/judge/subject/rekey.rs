@@ -79,7 +79,7 @@ fn is_cut(case: &Case<'_>, number: usize, push: &PushEntry, first: Timestamp) ->
 fn sent(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
     let facts = seen(case).map(|(number, push, at)| {
         let known = Known::unless(
-            Rule::Seen,
+            Rule::Dissected,
             &[
                 (is_cut(case, number, push, at), Rule::NotWatching),
                 // One datagram under cookies that never come again may be anybody's.
@@ -183,7 +183,7 @@ fn attribution(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
             continue;
         };
         let key = format!("{} {}", case.group_name(*group), hex(rekey.cookies));
-        facts.push(fact(key.clone(), rekey.began, SOON, Known::Must(Rule::Seen)));
+        facts.push(fact(key.clone(), rekey.began, SOON, Known::Must(Rule::Dissected)));
         match &rekey.group {
             Some(name) if principal.get(group) == Some(&name.as_str()) => {
                 claims.push(claim(key, rekey.began));
@@ -218,7 +218,7 @@ fn repeats(case: &Case<'_>, score: &mut Score) {
             .any(|times| times.iter().any(|at| *at < repeated) && times.iter().any(|at| *at >= repeated));
         let at = again.iter().min().copied().unwrap_or(repeated);
         let known = Known::unless(
-            Rule::Seen,
+            Rule::Dissected,
             &[
                 (!twice, Rule::NotSeen),
                 (is_cut(case, number, push, at), Rule::NotWatching),

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use gdoi_core::transition::{RekeyKind, Transport, Verdict};
 
-use super::{Groups, c};
+use super::{GroupFamilies, c};
 use crate::sink::prometheus::family::Page;
 
-pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
+pub(super) fn write(page: &mut Page, groups: &GroupFamilies<'_>) {
     rekeys(page, groups);
     kek(page, groups);
     teks(page, groups);
 }
 
-fn rekeys(page: &mut Page, groups: &Groups<'_>) {
+fn rekeys(page: &mut Page, groups: &GroupFamilies<'_>) {
     page.family(&c::REKEYS, |samples| {
         groups.each_server(|group, address, server| {
             for ((kind, transport), count) in &server.rekeys {
@@ -57,7 +57,7 @@ fn rekeys(page: &mut Page, groups: &Groups<'_>) {
     groups.count(page, &c::REKEY_OVERDUE, |group| u64::from(group.rekey.overdue));
 }
 
-fn kek(page: &mut Page, groups: &Groups<'_>) {
+fn kek(page: &mut Page, groups: &GroupFamilies<'_>) {
     groups.count(page, &c::KEK_CHANGES, |group| group.kek.changes);
     groups.moment(page, &c::KEK_START, |group| group.kek.start);
     groups.moment(page, &c::KEK_EXPIRY, |group| group.kek.expiry);
@@ -78,7 +78,7 @@ fn kek(page: &mut Page, groups: &Groups<'_>) {
     });
 }
 
-fn teks(page: &mut Page, groups: &Groups<'_>) {
+fn teks(page: &mut Page, groups: &GroupFamilies<'_>) {
     groups.count(page, &c::SPI_ACTIVE, |group| group.esp.active);
     groups.count(page, &c::SPI_CHANGES, |group| group.esp.changes);
     page.family(&c::SPI_ROLLOVER, |samples| {

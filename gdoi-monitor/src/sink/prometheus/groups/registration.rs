@@ -2,10 +2,10 @@
 
 use gdoi_core::transition::RegistrationStage;
 
-use super::{Groups, c};
+use super::{GroupFamilies, c};
 use crate::sink::prometheus::family::Page;
 
-pub(super) fn write(page: &mut Page, groups: &Groups<'_>) {
+pub(super) fn write(page: &mut Page, groups: &GroupFamilies<'_>) {
     page.family(&c::REGISTRATIONS, |samples| {
         groups.each_server(|group, address, server| {
             for (kind, count) in &server.completed {

@@ -42,7 +42,7 @@ impl Axis {
 
 /// What stands in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct LaneMark {
     pub(super) sign: char,
     pub(super) severity: Severity,
 }
@@ -51,7 +51,7 @@ pub(super) struct Mark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lane {
     pub(super) label: &'static str,
-    pub(super) marks: Vec<Option<Mark>>,
+    pub(super) marks: Vec<Option<LaneMark>>,
 }
 
 /// What happened.
@@ -63,7 +63,7 @@ pub(super) fn past(axis: &Axis, events: &[&Event]) -> Vec<Lane> {
                 let sign = sign(event, signs)?;
                 let severity = severity(&event.severity);
                 let column = axis.column(-axis.now.since(event.time) - began(event))?;
-                Some((column, Mark { sign, severity }))
+                Some((column, LaneMark { sign, severity }))
             });
             lane(axis, label, marked)
         })
@@ -77,7 +77,7 @@ pub(super) fn ahead(axis: &Axis, due: &[(Date, char)]) -> Lane {
         let column = axis.column(date.since(axis.now))?;
         Some((
             column,
-            Mark {
+            LaneMark {
                 sign: *sign,
                 severity,
             },
@@ -87,8 +87,8 @@ pub(super) fn ahead(axis: &Axis, due: &[(Date, char)]) -> Lane {
 }
 
 /// Puts marks into their columns; of several in one column the number is shown, and the worst severity.
-fn lane(axis: &Axis, label: &'static str, marked: impl Iterator<Item = (usize, Mark)>) -> Lane {
-    let mut columns: Vec<(u32, Option<Mark>)> = vec![(0, None); axis.columns];
+fn lane(axis: &Axis, label: &'static str, marked: impl Iterator<Item = (usize, LaneMark)>) -> Lane {
+    let mut columns: Vec<(u32, Option<LaneMark>)> = vec![(0, None); axis.columns];
     for (column, mark) in marked {
         if let Some((count, kept)) = columns.get_mut(column) {
             *count += 1;
@@ -97,7 +97,7 @@ fn lane(axis: &Axis, label: &'static str, marked: impl Iterator<Item = (usize, M
                 1 => mark.sign,
                 count => char::from_digit(count, 10).unwrap_or('+'),
             };
-            *kept = Some(Mark { sign, severity });
+            *kept = Some(LaneMark { sign, severity });
         }
     }
     Lane {
