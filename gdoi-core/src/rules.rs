@@ -3,6 +3,7 @@
 mod coop;
 mod data_plane;
 mod kek;
+mod proof;
 mod registration;
 mod rekey;
 mod snapshot;

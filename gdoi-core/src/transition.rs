@@ -5,6 +5,8 @@
 //! type's own fields.
 
 mod fields;
+mod findings;
+mod grounds;
 mod serial;
 mod words;
 
@@ -14,6 +16,8 @@ use core::net::{IpAddr, SocketAddr};
 use serde::{Serialize, Serializer};
 
 pub use fields::*;
+pub use findings::*;
+pub use grounds::*;
 pub use words::*;
 
 use crate::observation::Loss;
@@ -43,30 +47,52 @@ pub enum What {
     CaptureLoss(Loss),
     /// The clock of the source went backwards.
     ClockStep(ClockStep),
+    /// What is configured contradicts what is seen.
+    ConfigurationContradicted(ConfigurationContradicted),
     /// A cooperating key server is no longer heard.
     CoopSilent(CoopSilent),
     /// A member registered shortly before and shortly after the KEK expired.
     DoubleReregistration(DoubleReregistration),
+    /// Messages that no key server and no member sent.
+    Forgery(Forgery),
+    /// Something that was learned was forgotten.
+    Forgotten(Forgotten),
     /// Something could belong to several groups, and nothing tells which.
     GroupAmbiguous(GroupAmbiguous),
     /// A group was seen for the first time.
     GroupDiscovered(GroupDiscovered),
+    /// Two groups turned out to be one.
+    GroupMerged(GroupMerged),
+    /// A key server sends heartbeats that look like rekeys.
+    Heartbeats(Heartbeats),
     /// How the key server renews its KEK is now believed to be this.
     KekBehavior(KekBehavior),
+    /// A change of the KEK that was reported did not happen.
+    KekChangeRevoked(KekChangeRevoked),
     /// Rekeys are sent under another KEK.
     KekChanged(KekChanged),
     /// The lifetime of the KEK ended and no rekey had replaced it.
     KekExpired(KekExpired),
-    /// Two KEKs of one parent are used at once: the key servers lost each other.
-    KekSplit(KekSplit),
     /// A KEK is used beyond its lifetime.
     KekOverAge(KekOverAge),
+    /// Two KEKs of one parent are used at once: the key servers lost each other.
+    KekSplit(KekSplit),
+    /// A key server that was silent answers again.
+    KeyServerAnswers(KeyServerAnswers),
     /// Rekeys come from another key server.
     KeyServerChanged(KeyServerChanged),
+    /// A key server answers nobody.
+    KeyServerSilent(KeyServerSilent),
     /// A message contradicts the protocol.
     Malformed(Malformed),
     /// A key server stopped sending rekeys to a member.
     MemberLost(MemberLost),
+    /// A member is at another address or port.
+    MemberReaddressed(MemberReaddressed),
+    /// Two captures of one group were merged.
+    MergedTaps(MergedTaps),
+    /// Members register regularly and nobody rekeys them.
+    PullOnly(PullOnly),
     /// A member registered that had registered before.
     ReRegistration(ReRegistration),
     /// Many members registered at once, and that is over.
@@ -77,12 +103,22 @@ pub enum What {
     RegistrationCompleted(RegistrationEnd),
     /// A registration ended badly.
     RegistrationFailed(RegistrationEnd),
+    /// A member registers again and again although its rekeys reach it.
+    RegistrationLoop(RegistrationLoop),
     /// A registration began.
     RegistrationStarted(RegistrationStarted),
+    /// The group of earlier registrations is known now.
+    RegistrationsAttributed(RegistrationsAttributed),
     /// A rekey: one, however many members it went to and however often.
     Rekey(Rekey),
     /// What was said of the kind of an earlier rekey turned out differently.
     RekeyClassified(RekeyClassified),
+    /// Whether it is known when the next rekey is due has changed.
+    RekeyExpectation(RekeyExpectation),
+    /// The time between rekeys has changed.
+    RekeyIntervalChanged(RekeyIntervalChanged),
+    /// Members register after every rekey: the rekeys do not reach them.
+    RekeyNotReceived(RekeyNotReceived),
     /// No rekey came when one was due.
     RekeyOverdue(RekeyOverdue),
     /// A rekey was sent again.
@@ -103,26 +139,42 @@ impl What {
         match self {
             Self::CaptureLoss(_) => "capture_loss",
             Self::ClockStep(_) => "clock_step",
+            Self::ConfigurationContradicted(_) => "configuration_contradicted",
             Self::CoopSilent(_) => "coop_silent",
             Self::DoubleReregistration(_) => "double_reregistration",
+            Self::Forgery(_) => "forgery",
+            Self::Forgotten(_) => "forgotten",
             Self::GroupAmbiguous(_) => "group_ambiguous",
             Self::GroupDiscovered(_) => "group_discovered",
+            Self::GroupMerged(_) => "group_merged",
+            Self::Heartbeats(_) => "heartbeats",
             Self::KekBehavior(_) => "kek_behavior",
+            Self::KekChangeRevoked(_) => "kek_change_revoked",
             Self::KekChanged(_) => "kek_changed",
             Self::KekExpired(_) => "kek_expired",
-            Self::KekSplit(_) => "kek_split",
             Self::KekOverAge(_) => "kek_over_age",
+            Self::KekSplit(_) => "kek_split",
+            Self::KeyServerAnswers(_) => "key_server_answers",
             Self::KeyServerChanged(_) => "key_server_changed",
+            Self::KeyServerSilent(_) => "key_server_silent",
             Self::Malformed(_) => "malformed",
             Self::MemberLost(_) => "member_lost",
+            Self::MemberReaddressed(_) => "member_readdressed",
+            Self::MergedTaps(_) => "merged_taps",
+            Self::PullOnly(_) => "pull_only",
             Self::ReRegistration(_) => "re_registration",
             Self::RegistrationBurstEnded(_) => "registration_burst_ended",
             Self::RegistrationBurstStarted(_) => "registration_burst_started",
             Self::RegistrationCompleted(_) => "registration_completed",
             Self::RegistrationFailed(_) => "registration_failed",
+            Self::RegistrationLoop(_) => "registration_loop",
             Self::RegistrationStarted(_) => "registration_started",
+            Self::RegistrationsAttributed(_) => "registrations_attributed",
             Self::Rekey(_) => "rekey",
             Self::RekeyClassified(_) => "rekey_classified",
+            Self::RekeyExpectation(_) => "rekey_expectation",
+            Self::RekeyIntervalChanged(_) => "rekey_interval_changed",
+            Self::RekeyNotReceived(_) => "rekey_not_received",
             Self::RekeyOverdue(_) => "rekey_overdue",
             Self::RekeyRetransmitted(_) => "rekey_retransmitted",
             Self::RekeyUnacknowledged(_) => "rekey_unacknowledged",
@@ -135,25 +187,40 @@ impl What {
     /// How much attention it asks for.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::GroupDiscovered(_)
+            Self::Forgotten(_)
+            | Self::GroupDiscovered(_)
+            | Self::GroupMerged(_)
+            | Self::Heartbeats(_)
+            | Self::KekChangeRevoked(_)
             | Self::KekChanged(_)
+            | Self::KeyServerAnswers(_)
+            | Self::MemberReaddressed(_)
+            | Self::MergedTaps(_)
+            | Self::PullOnly(_)
             | Self::ReRegistration(_)
             | Self::RegistrationBurstEnded(_)
             | Self::RegistrationCompleted(_)
             | Self::RegistrationStarted(_)
+            | Self::RegistrationsAttributed(_)
             | Self::Rekey(_)
             | Self::RekeyClassified(_)
+            | Self::RekeyExpectation(_)
+            | Self::RekeyIntervalChanged(_)
             | Self::SpiChanged(_)
             | Self::SpiFirstSeen(_) => Severity::Info,
             Self::CaptureLoss(_)
             | Self::ClockStep(_)
+            | Self::ConfigurationContradicted(_)
             | Self::CoopSilent(_)
             | Self::DoubleReregistration(_)
+            | Self::Forgery(_)
             | Self::GroupAmbiguous(_)
             | Self::KeyServerChanged(_)
             | Self::Malformed(_)
             | Self::MemberLost(_)
             | Self::RegistrationFailed(_)
+            | Self::RegistrationLoop(_)
+            | Self::RekeyNotReceived(_)
             | Self::RekeyUnacknowledged(_)
             | Self::SpiStale(_) => Severity::Warning,
             Self::KekBehavior(behavior) => behavior.verdict.severity(),
@@ -167,8 +234,12 @@ impl What {
             },
             Self::KekSplit(split) if split.merged => Severity::Info,
             Self::KekExpired(_) | Self::KekSplit(_) | Self::KekOverAge(_) => Severity::Critical,
-            Self::RekeyOverdue(overdue) => match overdue.certainty {
+            Self::KeyServerSilent(silent) => match silent.grounds.certainty {
                 Certainty::Certain => Severity::Critical,
+                Certainty::Likely | Certainty::Uncertain => Severity::Warning,
+            },
+            Self::RekeyOverdue(overdue) => match overdue.grounds.certainty {
+                Certainty::Certain | Certainty::Likely => Severity::Critical,
                 Certainty::Uncertain => Severity::Warning,
             },
         }

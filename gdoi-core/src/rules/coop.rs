@@ -87,7 +87,7 @@ impl Tracker {
         let what = What::CoopSilent(CoopSilent {
             peer,
             silence: now.since(last),
-            certainty,
+            grounds: certainty.into(),
         });
         self.emit(now, Subject::server(group, from), what, out);
     }

@@ -196,10 +196,11 @@ impl Tracker {
         let what = What::RekeyOverdue(RekeyOverdue {
             overdue: now.since(expected),
             interval,
-            certainty: group
+            grounds: group
                 .rekeys
                 .last
-                .map_or(Certainty::Uncertain, |last| self.gaps.certainty(last, now)),
+                .map_or(Certainty::Uncertain, |last| self.gaps.certainty(last, now))
+                .into(),
         });
         let subject = server.map_or(Subject::group(id), |server| Subject::server(id, server));
         self.emit(now, subject, what, out);

@@ -80,7 +80,7 @@ fn a_failure_while_blind_is_uncertain() {
         panic!("{:?}", script.out)
     };
     assert_eq!(
-        (end.stage, end.certainty),
+        (end.stage, end.grounds.certainty),
         (RegistrationStage::Auth, Certainty::Uncertain)
     );
 }
@@ -94,7 +94,7 @@ fn a_failure_in_a_blindness_that_has_not_ended_is_uncertain_without_a_word() {
     let [end] = ends(&script)[..] else {
         panic!("{:?}", script.out)
     };
-    assert_eq!(end.certainty, Certainty::Uncertain);
+    assert_eq!(end.grounds.certainty, Certainty::Uncertain);
     assert!(!script.out.iter().any(|told| told.what.name() == "capture_loss"));
 }
 

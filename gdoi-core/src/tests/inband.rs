@@ -86,7 +86,7 @@ fn a_member_that_does_not_answer_is_named() {
         panic!("{:?}", script.out);
     };
     assert_eq!(unacknowledged.consecutive, 1);
-    assert_eq!(unacknowledged.certainty, Certainty::Certain);
+    assert_eq!(unacknowledged.grounds.certainty, Certainty::Certain);
     // A member that is not sent one may get its keys another way.
     for message_id in 1..6 {
         script.wait(600.0);

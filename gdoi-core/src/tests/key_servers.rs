@@ -230,7 +230,7 @@ fn check_announcements(back: bool, blind: bool, expected: &[Certainty]) {
     let silent: Vec<_> = script
         .whats()
         .filter_map(|what| match what {
-            What::CoopSilent(silent) => Some(silent.certainty),
+            What::CoopSilent(silent) => Some(silent.grounds.certainty),
             _ => None,
         })
         .collect();

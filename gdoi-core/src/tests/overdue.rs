@@ -21,7 +21,7 @@ fn silence(blind: bool) -> Script {
 
 fn overdue(script: &Script) -> Vec<Certainty> {
     let overdue = script.whats().filter_map(|what| match what {
-        What::RekeyOverdue(overdue) => Some(overdue.certainty),
+        What::RekeyOverdue(overdue) => Some(overdue.grounds.certainty),
         _ => None,
     });
     overdue.collect()

@@ -9,10 +9,11 @@ use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::Header;
 use serde::{Deserialize, Serialize};
 
+use super::grounds::Grounds;
 use super::serial::{seconds, some_seconds};
 use super::words::{
-    Anomaly, BurstCharacter, Certainty, LifetimeSource, ReRegistrationReason, RegistrationKind,
-    RegistrationStage, RekeyEvidence, RekeyKind, Transport, Verdict,
+    Anomaly, BurstCharacter, LifetimeSource, ReRegistrationReason, RegistrationKind, RegistrationStage,
+    RekeyEvidence, RekeyKind, Transport, Verdict,
 };
 
 /// A pair of cookies: the SPI of a KEK (RFC 6407 §5.3) or the name of an IKE SA.
@@ -51,8 +52,9 @@ pub struct CoopSilent {
     /// For how long.
     #[serde(rename = "silence_seconds", serialize_with = "seconds")]
     pub silence: Duration,
-    /// Whether everything was watched.
-    pub certainty: Certainty,
+    /// What this rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// A member registered shortly before and shortly after the KEK expired.
@@ -129,8 +131,9 @@ pub struct KekExpired {
     /// Its lifetime.
     #[serde(rename = "lifetime_seconds", serialize_with = "seconds")]
     pub lifetime: Duration,
-    /// Whether everything was watched.
-    pub certainty: Certainty,
+    /// What this rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// A KEK is used beyond its lifetime.
@@ -190,8 +193,9 @@ pub struct MemberLost {
     pub unacknowledged: u32,
     /// Rekeys others got and it did not.
     pub rekeys_without: u32,
-    /// Whether everything was watched.
-    pub certainty: Certainty,
+    /// What this rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// A member registered that had registered before.
@@ -248,8 +252,9 @@ pub struct RegistrationEnd {
     pub retransmissions: u32,
     /// Whether the member had registered before.
     pub kind: RegistrationKind,
-    /// Whether everything was watched.
-    pub certainty: Certainty,
+    /// What this rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// A rekey: one, however many members it went to and however often.
@@ -307,8 +312,9 @@ pub struct RekeyOverdue {
     /// Time between rekeys that was expected.
     #[serde(rename = "interval_seconds", serialize_with = "seconds")]
     pub interval: Duration,
-    /// Whether everything was watched.
-    pub certainty: Certainty,
+    /// What this rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// A rekey was sent again.
@@ -333,8 +339,9 @@ pub struct RekeyUnacknowledged {
     pub cookies: Cookies,
     /// Rekeys it has not acknowledged in a row.
     pub consecutive: u32,
-    /// Whether everything was watched.
-    pub certainty: Certainty,
+    /// What this rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// ESP of a group uses another SPI.

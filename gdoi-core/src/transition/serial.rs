@@ -19,6 +19,10 @@ impl Serialize for Endpoint {
     }
 }
 
+pub(super) fn endpoint<S: Serializer>(socket: &SocketAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    Endpoint(*socket).serialize(serializer)
+}
+
 pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }

@@ -25,26 +25,6 @@ impl Severity {
     }
 }
 
-/// Whether everything was watched that a statement rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Certainty {
-    /// It was.
-    Certain,
-    /// Something was lost, or only one direction is visible.
-    Uncertain,
-}
-
-impl Certainty {
-    /// The word for it in events and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Certain => "certain",
-            Self::Uncertain => "uncertain",
-        }
-    }
-}
-
 /// Whether a member registers for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -391,4 +371,74 @@ impl Anomaly {
             | Self::VersionUnknown => Severity::Info,
         }
     }
+}
+
+/// Messages that no key server and no member sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForgeryKind {
+    /// First messages of strangers that nobody answers and nobody repeats.
+    Scan,
+    /// An acknowledgement of what its sender was never sent.
+    StrayAck,
+    /// A rekey under a known KEK that went to few of the members.
+    StrayRekey,
+    /// A rekey of an address that is no key server, to a member.
+    StrangerPush,
+    /// A rekey under a KEK that no rekey and no registration delivered.
+    UndeliveredKek,
+}
+
+impl ForgeryKind {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::StrayAck => "stray_ack",
+            Self::StrayRekey => "stray_rekey",
+            Self::StrangerPush => "stranger_push",
+            Self::UndeliveredKek => "undelivered_kek",
+        }
+    }
+
+    /// Every kind, in the order of the enum.
+    pub const ALL: [Self; 5] = [
+        Self::Scan,
+        Self::StrayAck,
+        Self::StrayRekey,
+        Self::StrangerPush,
+        Self::UndeliveredKek,
+    ];
+}
+
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForgottenKind {
+    /// A group and all that belongs to it.
+    Group,
+    /// A key server.
+    KeyServer,
+    /// A member.
+    Member,
+}
+
+/// Why it is unknown when the next rekey is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectationUnknown {
+    /// Rekeys are sent inside the IKE SAs of the members.
+    Inband,
+    /// Rekeys come at no regular time.
+    Irregular,
+    /// The monitor has just started.
+    JustRestarted,
+    /// The group is not confirmed.
+    NotConfirmed,
+    /// Members register instead.
+    PullOnly,
+    /// The key server deleted the keys.
+    Suspended,
+    /// Too few rekeys were seen.
+    TooFew,
 }

@@ -48,10 +48,10 @@ pub(crate) enum Sure {
 impl Sure {
     /// By the word that events use.
     pub(crate) fn of(certainty: Certainty) -> Self {
-        match certainty.name() {
-            "uncertain" => Self::Uncertain,
-            "likely" => Self::Likely,
-            _ => Self::Certain,
+        match certainty {
+            Certainty::Certain => Self::Certain,
+            Certainty::Likely => Self::Likely,
+            Certainty::Uncertain => Self::Uncertain,
         }
     }
 }

@@ -152,7 +152,7 @@ impl Tracker {
         let what = What::KekExpired(KekExpired {
             cookies,
             lifetime,
-            certainty: self.gaps.certainty(from, now),
+            grounds: self.gaps.certainty(from, now).into(),
         });
         self.emit(now, Subject::group(id), what, out);
     }

@@ -183,7 +183,7 @@ impl Tracker {
                 .saturating_add(1),
             retransmissions: association.retransmissions,
             kind: association.kind,
-            certainty: Certainty::Certain,
+            grounds: Certainty::Certain.into(),
         };
         association.retransmissions = 0;
         if first && end.kind == RegistrationKind::ReRegistration {
@@ -306,14 +306,14 @@ impl Tracker {
             attempts: 1,
             retransmissions: association.retransmissions,
             kind: association.kind,
-            certainty: Certainty::Certain,
+            grounds: Certainty::Certain.into(),
         };
         let begun = association.begun;
         let unheard = association.steps & !step::FIRST == 0;
         if end.stage == RegistrationStage::Complete {
             return;
         }
-        end.certainty = self.gaps.certainty(begun, now);
+        end.grounds = self.gaps.certainty(begun, now).into();
         end.attempts = self.count_failed_attempt(peer, address);
         self.report_failed(now, peer, server, end, unheard, out);
     }
@@ -331,7 +331,7 @@ impl Tracker {
         let subject = Subject::member(booking.group, server, peer);
         self.emit(now, subject, What::RegistrationFailed(end), out);
         if let Some(server) = self.servers.get_mut(server) {
-            if unheard && end.certainty == Certainty::Certain {
+            if unheard && end.grounds.certainty == Certainty::Certain {
                 server.unanswered = server.unanswered.saturating_add(1);
             }
             if let Some(pair) = server.pair(booking.group) {

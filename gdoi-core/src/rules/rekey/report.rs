@@ -258,7 +258,7 @@ impl Tracker {
             let what = What::RekeyUnacknowledged(RekeyUnacknowledged {
                 cookies,
                 consecutive: member.unacknowledged,
-                certainty,
+                grounds: certainty.into(),
             });
             named += 1;
             if let Some(peer) = key
@@ -295,7 +295,7 @@ impl Tracker {
             let what = What::MemberLost(MemberLost {
                 unacknowledged: member.unacknowledged,
                 rekeys_without: member.rekeys_without,
-                certainty,
+                grounds: certainty.into(),
             });
             if let Some(peer) = key {
                 self.emit(now, Subject::member(group, event.server, peer), what, out);

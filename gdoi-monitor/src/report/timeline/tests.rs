@@ -62,7 +62,7 @@ fn failed(stage: RegistrationStage) -> What {
         attempts: 1,
         retransmissions: 4,
         kind: RegistrationKind::Initial,
-        certainty: Certainty::Certain,
+        grounds: Certainty::Certain.into(),
     })
 }
 

@@ -117,7 +117,7 @@ fn what_is_critical_is_written_with_what_follows_and_not_again_at_once() {
         what: What::KekExpired(KekExpired {
             cookies: Cookies::default(),
             lifetime: Duration::from_mins(30),
-            certainty: Certainty::Certain,
+            grounds: Certainty::Certain.into(),
         }),
     };
     recorder.watch(&[expired(100)]);

@@ -124,7 +124,7 @@ fn silent(case: &Case<'_>, score: &mut Score) {
     }
     let claims = case.said.iter().filter_map(|one| match &one.what {
         What::CoopSilent(silent) => Some(Claim {
-            sure: Sure::of(silent.certainty),
+            sure: Sure::of(silent.grounds.certainty),
             doubtful: !case.scenario.vantage.is_whole()
                 || case.witness.is_blind(one.at.before(SILENCE), one.at),
             ..claim(format!("{:?}", one.key_server), one.at)
@@ -238,7 +238,7 @@ fn expired(case: &Case<'_>, score: &mut Score) {
     }
     let claims = case.said.iter().filter_map(|one| match &one.what {
         What::KekExpired(expired) => Some(Claim {
-            sure: Sure::of(expired.certainty),
+            sure: Sure::of(expired.grounds.certainty),
             doubtful: !case.scenario.vantage.is_whole()
                 || case.witness.is_blind(one.at.before(expired.lifetime), one.at),
             ..claim(case.group_key(one.group.as_ref()), one.at)

@@ -126,7 +126,7 @@ fn failed(case: &Case<'_>, score: &mut Score) {
     });
     let claims = case.said.iter().filter_map(|one| match &one.what {
         What::RegistrationFailed(end) => Some(Claim {
-            sure: Sure::of(end.certainty),
+            sure: Sure::of(end.grounds.certainty),
             doubtful: !case.scenario.vantage.is_whole()
                 || case.witness.is_blind(one.at.before(SILENCE * 2), one.at),
             ..claim(case.member_key(one.member), one.at)

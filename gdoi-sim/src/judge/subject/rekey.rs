@@ -285,7 +285,7 @@ fn unacknowledged(case: &Case<'_>, score: &mut Score) {
     }
     let claims = case.said.iter().filter_map(|one| match &one.what {
         What::RekeyUnacknowledged(not) => Some(Claim {
-            sure: Sure::of(not.certainty),
+            sure: Sure::of(not.grounds.certainty),
             doubtful: !case.scenario.vantage.is_whole()
                 || case.witness.is_blind(one.at.before(SILENCE), one.at),
             ..claim(
@@ -343,7 +343,7 @@ fn dropped(case: &Case<'_>, score: &mut Score) {
     }
     let claims = case.said.iter().filter_map(|one| match &one.what {
         What::MemberLost(lost) => Some(Claim {
-            sure: Sure::of(lost.certainty),
+            sure: Sure::of(lost.grounds.certainty),
             doubtful: !case.scenario.vantage.is_whole(),
             ..claim(case.member_key(one.member), one.at)
         }),
@@ -402,7 +402,7 @@ fn overdue(case: &Case<'_>, score: &mut Score) {
         .iter()
         .filter_map(|one| match &one.what {
             What::RekeyOverdue(overdue) => Some(Claim {
-                sure: Sure::of(overdue.certainty),
+                sure: Sure::of(overdue.grounds.certainty),
                 doubtful: !case.scenario.vantage.is_whole()
                     || case.witness.is_blind(one.at.before(overdue.interval * 2), one.at),
                 ..claim(case.group_key(one.group.as_ref()), one.at)

@@ -1,0 +1,198 @@
+//! A quantity that is learned from what is seen: robust against one odd value, and unlearned when it changes.
+//!
+//! Machines are exact, people are not: values of one clock agree to a few seconds in an hour. A value is believed once
+//! enough of the recent ones agree, until two later ones agree with each other and not with it.
+#![expect(dead_code, reason = "the rules that learn take it over one by one")]
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Values that are remembered.
+const RECENT: usize = 8;
+/// Multiples up to which a value that spans a gap counts as missed ones.
+const MULTIPLES: u32 = 64;
+
+/// How well values agree that come from one clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Precision {
+    pub(crate) absolute: Duration,
+    /// In thousandths of the value.
+    pub(crate) per_mille: u32,
+}
+
+impl Precision {
+    /// A timer of a key server.
+    pub(crate) const CLOCK: Self = Self {
+        absolute: Duration::from_secs(3),
+        per_mille: 1,
+    };
+
+    fn allowed(self, value: Duration) -> Duration {
+        self.absolute.max(value / 1_000 * self.per_mille)
+    }
+
+    fn agree(self, one: Duration, other: Duration) -> bool {
+        one.abs_diff(other) <= self.allowed(one.max(other))
+    }
+}
+
+/// What a new value changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Still too little is known.
+    None,
+    /// It is known now.
+    Learned(Duration),
+    /// As before.
+    Kept,
+    /// Not as before; once is not enough to believe it.
+    Odd,
+    /// As before, with this many missed in a gap.
+    Missed(u32),
+    /// It was one thing and is another now.
+    Switched { from: Duration, to: Duration },
+}
+
+/// A learned quantity.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Estimate {
+    precision: Precision,
+    /// Values that must agree before one is believed.
+    quorum: u8,
+    /// The latest first.
+    recent: [Option<Duration>; RECENT],
+    value: Option<Duration>,
+}
+
+impl Estimate {
+    pub(crate) const fn new(precision: Precision, quorum: u8) -> Self {
+        Self {
+            precision,
+            quorum,
+            recent: [None; RECENT],
+            value: None,
+        }
+    }
+
+    pub(crate) const fn value(&self) -> Option<Duration> {
+        self.value
+    }
+
+    /// How many of the recent values agree with it.
+    pub(crate) fn support(&self) -> usize {
+        self.value.map_or(0, |value| self.agreeing(value))
+    }
+
+    /// Takes a value. `gap`: not everything was seen in that time. `proven`: a witness excludes that anything was missed
+    /// in it, so one value that differs is enough.
+    pub(crate) fn learn(&mut self, seen: Duration, gap: bool, proven: bool) -> Change {
+        if let Some(value) = self.value
+            && gap
+        {
+            let number = (2..=MULTIPLES).find(|number| self.precision.agree(seen, value * *number));
+            return number.map_or(Change::Odd, |number| Change::Missed(number - 1));
+        }
+        if gap {
+            return Change::None;
+        }
+        let before = self.recent.first().copied().flatten();
+        self.recent.rotate_right(1);
+        if let Some(first) = self.recent.first_mut() {
+            *first = Some(seen);
+        }
+        let Some(value) = self.value else {
+            if self.agreeing(seen) < usize::from(self.quorum) {
+                return Change::None;
+            }
+            self.value = Some(seen);
+            return Change::Learned(seen);
+        };
+        if self.precision.agree(seen, value) {
+            self.value = Some(seen);
+            return Change::Kept;
+        }
+        let twice = before.is_some_and(|before| self.precision.agree(seen, before));
+        if !(proven || twice) {
+            return Change::Odd;
+        }
+        for old in self.recent.iter_mut().flatten() {
+            // Older values do not count against it.
+            if !self.precision.agree(*old, seen) {
+                *old = seen;
+            }
+        }
+        self.value = Some(seen);
+        Change::Switched {
+            from: value,
+            to: seen,
+        }
+    }
+
+    fn agreeing(&self, value: Duration) -> usize {
+        let known = self.recent.iter().flatten();
+        known.filter(|known| self.precision.agree(**known, value)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn learned(values: &[u64]) -> (Option<u64>, Vec<Change>) {
+        let mut estimate = Estimate::new(Precision::CLOCK, 2);
+        let learn = |seconds: &u64| estimate.learn(Duration::from_secs(*seconds), false, false);
+        let changes = values.iter().map(learn).collect();
+        (estimate.value().map(|value| value.as_secs()), changes)
+    }
+
+    #[test]
+    fn one_odd_value_does_not_unlearn() {
+        // Hourly, one forced rekey.
+        let (value, changes) = learned(&[3600, 3600, 3600, 1500, 3600]);
+        assert_eq!(value, Some(3600));
+        assert_eq!(changes[3..], [Change::Odd, Change::Kept]);
+    }
+
+    #[test]
+    fn what_changed_is_unlearned_when_it_is_seen_twice() {
+        let (value, changes) = learned(&[3395, 3395, 6815, 6815, 6815]);
+        assert_eq!(value, Some(6815));
+        let (from, to) = (Duration::from_secs(3395), Duration::from_secs(6815));
+        assert_eq!(
+            changes[2..],
+            [Change::Odd, Change::Switched { from, to }, Change::Kept]
+        );
+    }
+
+    #[test]
+    fn one_proven_value_is_enough() {
+        let mut estimate = Estimate::new(Precision::CLOCK, 2);
+        for _ in 0..3 {
+            estimate.learn(Duration::from_secs(3395), false, false);
+        }
+        let (from, to) = (Duration::from_secs(3395), Duration::from_secs(6815));
+        assert_eq!(estimate.learn(to, false, true), Change::Switched { from, to });
+    }
+
+    #[test]
+    fn people_are_no_clock() {
+        assert_eq!(learned(&[1800, 19_200, 1400]).0, None);
+        assert_eq!(learned(&[86_400 - 700, 86_400 + 420, 86_400 + 60]).0, None);
+    }
+
+    #[test]
+    fn a_gap_hides_beats_and_teaches_nothing() {
+        let mut estimate = Estimate::new(Precision::CLOCK, 2);
+        estimate.learn(Duration::from_secs(3395), false, false);
+        estimate.learn(Duration::from_secs(3395), false, false);
+        assert_eq!(
+            estimate.learn(Duration::from_secs(10_185), true, false),
+            Change::Missed(2)
+        );
+        assert_eq!(estimate.learn(Duration::from_mins(150), true, false), Change::Odd);
+        assert_eq!(estimate.value(), Some(Duration::from_secs(3395)));
+    }
+}

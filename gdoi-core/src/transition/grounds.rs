@@ -1,0 +1,229 @@
+//! What a statement rests on: how certain it is, which other explanations were excluded, and which remain.
+
+use serde::ser::SerializeSeq as _;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// How certain a statement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certainty {
+    /// A witness excludes every other explanation.
+    Certain,
+    /// Other explanations remain, and nothing speaks for them.
+    Likely,
+    /// Something speaks for another explanation: something was lost, or only one direction is visible.
+    Uncertain,
+}
+
+impl Certainty {
+    /// The word for it in events and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Certain => "certain",
+            Self::Likely => "likely",
+            Self::Uncertain => "uncertain",
+        }
+    }
+}
+
+/// Another explanation for what was, or was not, seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Alternative {
+    /// Nothing, or not everything, was watched.
+    CaptureGap,
+    /// A clock was set.
+    ClockChanged,
+    /// The configuration of the monitor is wrong.
+    ConfigurationWrong,
+    /// The key server deleted the keys.
+    Deleted,
+    /// Somebody forged messages.
+    Forged,
+    /// The key server restarted.
+    KeyServerRestarted,
+    /// Somebody changed a lifetime.
+    LifetimeChanged,
+    /// The members left the group.
+    MembersLeft,
+    /// Address translation changed an address.
+    Nat,
+    /// No rekey can have delivered the KEK.
+    NotDelivered,
+    /// It happened before the monitor watched.
+    NotWatchedYet,
+    /// It belongs to another group.
+    OtherGroup,
+    /// It took another path.
+    OtherPath,
+    /// How often the key server repeats is unknown.
+    RepeatsUnknown,
+    /// The key servers lost each other.
+    Split,
+}
+
+impl Alternative {
+    /// The word for it in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CaptureGap => "capture_gap",
+            Self::ClockChanged => "clock_changed",
+            Self::ConfigurationWrong => "configuration_wrong",
+            Self::Deleted => "deleted",
+            Self::Forged => "forged",
+            Self::KeyServerRestarted => "key_server_restarted",
+            Self::LifetimeChanged => "lifetime_changed",
+            Self::MembersLeft => "members_left",
+            Self::Nat => "nat",
+            Self::NotDelivered => "not_delivered",
+            Self::NotWatchedYet => "not_watched_yet",
+            Self::OtherGroup => "other_group",
+            Self::OtherPath => "other_path",
+            Self::RepeatsUnknown => "repeats_unknown",
+            Self::Split => "split",
+        }
+    }
+
+    /// Every alternative, in the order of the enum.
+    pub const ALL: [Self; 15] = [
+        Self::CaptureGap,
+        Self::ClockChanged,
+        Self::ConfigurationWrong,
+        Self::Deleted,
+        Self::Forged,
+        Self::KeyServerRestarted,
+        Self::LifetimeChanged,
+        Self::MembersLeft,
+        Self::Nat,
+        Self::NotDelivered,
+        Self::NotWatchedYet,
+        Self::OtherGroup,
+        Self::OtherPath,
+        Self::RepeatsUnknown,
+        Self::Split,
+    ];
+}
+
+/// A set of alternatives; a list of words in an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlternativeSet(u32);
+
+impl AlternativeSet {
+    /// This set and one more.
+    #[must_use]
+    pub const fn with(self, one: Alternative) -> Self {
+        Self(self.0 | 1 << one as u32)
+    }
+
+    /// Whether one is in it.
+    pub const fn contains(self, one: Alternative) -> bool {
+        self.0 & 1 << one as u32 != 0
+    }
+
+    /// Whether none is in it.
+    pub const fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those in it, in the order of the enum.
+    pub fn iter(self) -> impl Iterator<Item = Alternative> {
+        Alternative::ALL
+            .into_iter()
+            .filter(move |one| self.contains(*one))
+    }
+}
+
+impl Serialize for AlternativeSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        self.iter()
+            .try_for_each(|one| list.serialize_element(one.name()))?;
+        list.end()
+    }
+}
+
+/// What a statement rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Grounds {
+    /// How certain it is.
+    pub certainty: Certainty,
+    /// Other explanations that a witness excludes.
+    #[serde(skip_serializing_if = "AlternativeSet::is_empty")]
+    pub excluded: AlternativeSet,
+    /// Other explanations that remain.
+    #[serde(skip_serializing_if = "AlternativeSet::is_empty")]
+    pub open: AlternativeSet,
+}
+
+impl Grounds {
+    /// Nothing is excluded by name, and nothing remains.
+    pub const fn new(certainty: Certainty) -> Self {
+        Self {
+            certainty,
+            excluded: AlternativeSet(0),
+            open: AlternativeSet(0),
+        }
+    }
+
+    /// A witness excludes another explanation.
+    #[must_use]
+    pub const fn excluding(mut self, one: Alternative) -> Self {
+        self.excluded = self.excluded.with(one);
+        self
+    }
+
+    /// Another explanation remains, and nothing speaks for it.
+    #[must_use]
+    pub const fn open(mut self, one: Alternative) -> Self {
+        self.open = self.open.with(one);
+        if matches!(self.certainty, Certainty::Certain) {
+            self.certainty = Certainty::Likely;
+        }
+        self
+    }
+
+    /// Something speaks for another explanation.
+    #[must_use]
+    pub const fn doubted(mut self, one: Alternative) -> Self {
+        self.open = self.open.with(one);
+        self.certainty = Certainty::Uncertain;
+        self
+    }
+}
+
+impl From<Certainty> for Grounds {
+    fn from(certainty: Certainty) -> Self {
+        Self::new(certainty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{Alternative, Certainty, Grounds};
+
+    #[test]
+    fn what_remains_lowers_the_certainty() {
+        let certain = Grounds::new(Certainty::Certain).excluding(Alternative::CaptureGap);
+        assert_eq!(certain.certainty, Certainty::Certain);
+        let likely = certain.open(Alternative::OtherPath);
+        assert_eq!(likely.certainty, Certainty::Likely);
+        let uncertain = likely.doubted(Alternative::Forged).open(Alternative::Nat);
+        assert_eq!(uncertain.certainty, Certainty::Uncertain);
+        let open: Vec<_> = uncertain.open.iter().collect();
+        assert_eq!(
+            open,
+            [Alternative::Forged, Alternative::Nat, Alternative::OtherPath]
+        );
+        assert!(uncertain.excluded.contains(Alternative::CaptureGap));
+    }
+
+    #[test]
+    fn every_alternative_has_a_place_and_a_word_of_its_own() {
+        for (place, one) in Alternative::ALL.into_iter().enumerate() {
+            assert_eq!(one as usize, place);
+            let same = Alternative::ALL.iter().filter(|other| other.name() == one.name());
+            assert_eq!(same.count(), 1);
+        }
+    }
+}
