@@ -11,6 +11,12 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::metrics::Metrics;
 
+/// Default port of the agent; each laboratory has it for itself.
+const PORT: u16 = 11848;
+/// How long nothing may happen: an emulated machine takes ten seconds to verify the program.
+const PATIENCE: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(20);
+
 /// A running agent; it is killed when this is dropped.
 #[derive(Debug)]
 pub struct Agent {
@@ -203,9 +209,3 @@ fn ask(port: u16, method: &str, path: &str) -> Result<(u16, String)> {
     let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
     Ok((status.context("no status in the answer")?, body.to_owned()))
 }
-
-/// Default port of the agent; each laboratory has it for itself.
-const PORT: u16 = 11848;
-/// How long nothing may happen: an emulated machine takes ten seconds to verify the program.
-const PATIENCE: Duration = Duration::from_mins(1);
-const POLL: Duration = Duration::from_millis(20);

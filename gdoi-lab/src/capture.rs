@@ -8,6 +8,9 @@ use gdoi_core::Timestamp;
 use gdoi_monitor::source::link::LinkType;
 use gdoi_monitor::source::pcap::CaptureReader;
 
+/// The kernel sends nothing shorter than an Ethernet header.
+const ETHERNET_OCTETS: usize = 14;
+
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -55,6 +58,3 @@ impl Frames {
             .context("count the octets")
     }
 }
-
-/// The kernel sends nothing shorter than an Ethernet header.
-const ETHERNET_OCTETS: usize = 14;

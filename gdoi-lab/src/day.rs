@@ -13,6 +13,11 @@ use gdoi_sim::{Emission, Scenario, Simulation};
 pub use blocks::Blocks;
 pub(crate) use gateway::Gateway;
 
+/// What ends a file of samples.
+pub const END: &str = "# EOF\n";
+/// The job of the scrape configuration that ships.
+pub const JOB: &str = "gdoi-monitor";
+
 /// How a day is scraped.
 #[derive(Clone, Copy, Debug)]
 pub struct Day<'a> {
@@ -130,9 +135,3 @@ impl<T: FnMut(Timestamp, &str) -> Result<()>> Scraper<'_, T> {
 fn is_simulated(line: &str) -> bool {
     !line.starts_with('#') && !line.starts_with("process_")
 }
-
-/// What ends a file of samples.
-pub const END: &str = "# EOF\n";
-
-/// The job of the scrape configuration that ships.
-pub const JOB: &str = "gdoi-monitor";

@@ -20,6 +20,9 @@ use self::helpers::Helpers;
 use self::machine::Machine;
 use self::memory::Memory;
 
+/// Every frame goes on (`enum xdp_action`).
+const XDP_PASS: u64 = 2;
+
 /// What one frame took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Executed {
@@ -91,6 +94,3 @@ impl Followed {
         self.memory.read(self.part + 8 * class as u64, 8)
     }
 }
-
-/// Every frame goes on (`enum xdp_action`).
-const XDP_PASS: u64 = 2;

@@ -12,6 +12,20 @@ use gdoi_wire::craft::{self, ESP, Ethernet, Message, Random};
 pub use outcome::FloodOutcome;
 pub use trial::Trial;
 
+/// Frames sent with one system call.
+const BATCH: usize = 64;
+/// KEKs of the flood from everywhere.
+const FEW: u64 = 64;
+/// Behind an Ethernet header.
+const SOURCE: usize = 14 + 12;
+const DESTINATION: usize = SOURCE + 4;
+/// Behind an IPv4 header.
+const SPI: usize = 14 + 20;
+/// Behind a UDP header as well.
+const COOKIES: usize = SPI + 8;
+/// Behind an ISAKMP header as well.
+const BODY: usize = COOKIES + 28;
+
 /// What a flood consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -110,20 +124,6 @@ fn put<const N: usize>(frame: &mut [u8], at: usize, octets: &[u8; N]) {
         place.copy_from_slice(octets);
     }
 }
-
-/// Frames sent with one system call.
-const BATCH: usize = 64;
-/// KEKs of the flood from everywhere.
-const FEW: u64 = 64;
-/// Behind an Ethernet header.
-const SOURCE: usize = 14 + 12;
-const DESTINATION: usize = SOURCE + 4;
-/// Behind an IPv4 header.
-const SPI: usize = 14 + 20;
-/// Behind a UDP header as well.
-const COOKIES: usize = SPI + 8;
-/// Behind an ISAKMP header as well.
-const BODY: usize = COOKIES + 28;
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,9 @@ use nix::sys::socket::{
 
 use crate::capture::Frame;
 
+const IN_FLIGHT_OCTETS: usize = 64 << 10;
+const AGAIN: Duration = Duration::from_micros(50);
+
 /// How fast frames are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -82,6 +85,3 @@ fn link_address(name: &str) -> Result<LinkAddr> {
         .find_map(|interface| interface.address?.as_link_addr().copied())
         .with_context(|| format!("no interface {name}"))
 }
-
-const IN_FLIGHT_OCTETS: usize = 64 << 10;
-const AGAIN: Duration = Duration::from_micros(50);

@@ -15,6 +15,11 @@ use nix::sys::signal::Signal;
 
 use crate::{Agent, Injector, Network};
 
+/// Milliseconds that an agent lives at the most.
+const LONGEST: u64 = 150;
+/// Microseconds after it was asked to stop.
+const LAST_WORDS: u64 = 30_000;
+
 /// How often, and with what chance.
 #[derive(Clone, Copy, Debug)]
 pub struct Kill9 {
@@ -158,8 +163,3 @@ impl Traffic {
         Ok(())
     }
 }
-
-/// Milliseconds that an agent lives at the most.
-const LONGEST: u64 = 150;
-/// Microseconds after it was asked to stop.
-const LAST_WORDS: u64 = 30_000;

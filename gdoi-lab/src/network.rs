@@ -10,6 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use nix::sched::{CloneFlags, unshare};
 
+/// Far more than a busy machine takes.
+const CARRIER_TIMEOUT: Duration = Duration::from_mins(1);
+const CARRIER_POLL: Duration = Duration::from_millis(1);
+/// Room for every frame of a capture that was taken behind segmentation offload.
+const MTU: &str = "65535";
+
 /// A network namespace that the calling thread has entered for good.
 ///
 /// It holds a veth pair and loopback. It is gone, whatever happens, when the thread and every process it started are.
@@ -95,9 +101,3 @@ pub fn ip(arguments: &[&str]) -> Result<String> {
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
-
-/// Far more than a busy machine takes.
-const CARRIER_TIMEOUT: Duration = Duration::from_mins(1);
-const CARRIER_POLL: Duration = Duration::from_millis(1);
-/// Room for every frame of a capture that was taken behind segmentation offload.
-const MTU: &str = "65535";

@@ -14,6 +14,14 @@ use gdoi_wire::{Body, Capture, Class, Dissected, Esp, Fragment, Octets as _, Pac
 use nix::sched::sched_getcpu;
 use nix::time::{ClockId, clock_gettime};
 
+/// The longest that a kernel may have (`CONFIG_HZ=100`).
+const JIFFY_NS: u64 = 10_000_000;
+const XDP_PASS: u32 = 2;
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+/// At traffic control the kernel test-runs only frames with whole IP headers that fit a page.
+const TC_TEST_RUN: std::ops::Range<usize> = 14 + 40..3_700;
+const OVERFLOW_SAMPLE: u64 = 1024;
+
 /// The program at a hook, and what it should have done so far. Tables are per CPU: the thread has to stay on one while a
 /// frame is checked.
 pub struct Parity {
@@ -237,11 +245,3 @@ fn add(counts: &mut [u64], at: usize, more: u64) {
         *count += more;
     }
 }
-
-/// The longest that a kernel may have (`CONFIG_HZ=100`).
-const JIFFY_NS: u64 = 10_000_000;
-const XDP_PASS: u32 = 2;
-const TC_ACT_UNSPEC: u32 = u32::MAX;
-/// At traffic control the kernel test-runs only frames with whole IP headers that fit a page.
-const TC_TEST_RUN: std::ops::Range<usize> = 14 + 40..3_700;
-const OVERFLOW_SAMPLE: u64 = 1024;

@@ -13,6 +13,26 @@ use crate::flood::{Flood, Kind};
 use crate::offline;
 use crate::{Agent, Injector, Network};
 
+/// Samples a second.
+const HERTZ: &str = "4999";
+const MOST: usize = 12;
+const NO_PERF: &str = "start `perf` (linux-perf, linux-tools)";
+const INTRODUCTION: &str = "# Profiles
+
+Written by `cargo xtask bench profile`. What `perf` recorded stays in `target/profile`: \
+`perf report -i target/profile/storm.data` shows who calls whom, and any tool draws a flame graph of it.
+";
+const STORM: &str = "Forged main mode, forged KEKs, forged pushes and ESP of random SPIs in turn, as fast as a veth pair takes \
+them: tables are full, and nearly every message is about a key that no cache holds. Samples of the agent alone.";
+const STORM_READ: &str = "Most of it is the tracker, and most of that, by line, is waiting for memory: the tags of an index, \
+then the key in its slot (`table::find`). What was done: a table that grows is not copied, and its index is made anew in the \
+order of the slots; the records of a drain are pieces of one buffer, where each had asked the allocator twice.";
+const ANALYSIS: &str = "`analyze` over the made capture of `cargo xtask bench analyze`, which is in memory.";
+const ANALYSIS_READ: &str = "Most of it is the kernel, which copies the file. To map the file instead was tried and is no \
+faster, for each page is a fault then; and a file that somebody cuts meanwhile would end the process. What is ours is a look \
+at each frame (`pipeline::skim`, a part of `analyze`), which waits most at the header that says where the next one begins, and \
+at the slot of its SPI.";
+
 /// What is watched.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -153,23 +173,3 @@ fn row(line: &str) -> Option<String> {
     let (_, function) = function.split_once(' ')?;
     Some(format!("| {share:.1} % | {object} | `{}` |\n", function.trim()))
 }
-
-/// Samples a second.
-const HERTZ: &str = "4999";
-const MOST: usize = 12;
-const NO_PERF: &str = "start `perf` (linux-perf, linux-tools)";
-const INTRODUCTION: &str = "# Profiles
-
-Written by `cargo xtask bench profile`. What `perf` recorded stays in `target/profile`: \
-`perf report -i target/profile/storm.data` shows who calls whom, and any tool draws a flame graph of it.
-";
-const STORM: &str = "Forged main mode, forged KEKs, forged pushes and ESP of random SPIs in turn, as fast as a veth pair takes \
-them: tables are full, and nearly every message is about a key that no cache holds. Samples of the agent alone.";
-const STORM_READ: &str = "Most of it is the tracker, and most of that, by line, is waiting for memory: the tags of an index, \
-then the key in its slot (`table::find`). What was done: a table that grows is not copied, and its index is made anew in the \
-order of the slots; the records of a drain are pieces of one buffer, where each had asked the allocator twice.";
-const ANALYSIS: &str = "`analyze` over the made capture of `cargo xtask bench analyze`, which is in memory.";
-const ANALYSIS_READ: &str = "Most of it is the kernel, which copies the file. To map the file instead was tried and is no \
-faster, for each page is a fault then; and a file that somebody cuts meanwhile would end the process. What is ours is a look \
-at each frame (`pipeline::skim`, a part of `analyze`), which waits most at the header that says where the next one begins, and \
-at the slot of its SPI.";

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
+const TITLE: &str = "# Reliability\n\nEach section is what its command measured, which wrote it: `cargo xtask endure` (`soak`, \
+    with `--days` the months), `faults` (`kills`), `flood` (`floods`), `fuzz`, `mutants`.\n";
+
 /// Puts `text` into the section `name` of the document at `path`, in the place of what was there. A section that is
 /// not there yet is put at the end.
 pub fn write(path: &Path, name: &str, text: &str) -> Result<()> {
@@ -29,9 +32,6 @@ fn with_section(document: &str, name: &str, text: &str) -> Result<String> {
     };
     Ok(format!("{before}{section}{behind}"))
 }
-
-const TITLE: &str = "# Reliability\n\nEach section is what its command measured, which wrote it: `cargo xtask endure` (`soak`, \
-    with `--days` the months), `faults` (`kills`), `flood` (`floods`), `fuzz`, `mutants`.\n";
 
 #[cfg(test)]
 mod tests {

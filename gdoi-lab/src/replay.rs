@@ -9,6 +9,15 @@ use anyhow::{Context as _, Result};
 
 use crate::{Agent, Frames, Injector, Metrics, Network, Pace};
 
+/// What the summary tells: a title, the family and the label to sum by.
+const TABLES: [(&str, &str, &str); 5] = [
+    ("packets", "gdoi_packets_total", "class"),
+    ("messages", "gdoi_messages_total", "exchange"),
+    ("ESP packets", "gdoi_esp_packets_total", "group"),
+    ("not read", "gdoi_misses_total", "reason"),
+    ("lost", "gdoi_events_lost_total", "reason"),
+];
+
 /// What to replay, and how.
 #[derive(Clone, Debug)]
 pub struct Replay {
@@ -101,15 +110,6 @@ impl ReplayOutcome {
         Ok(text)
     }
 }
-
-/// What the summary tells: a title, the family and the label to sum by.
-const TABLES: [(&str, &str, &str); 5] = [
-    ("packets", "gdoi_packets_total", "class"),
-    ("messages", "gdoi_messages_total", "exchange"),
-    ("ESP packets", "gdoi_esp_packets_total", "group"),
-    ("not read", "gdoi_misses_total", "reason"),
-    ("lost", "gdoi_events_lost_total", "reason"),
-];
 
 fn save(out: &Path, name: &str, text: &str) -> Result<()> {
     let path = out.join(name);

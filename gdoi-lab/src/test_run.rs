@@ -9,6 +9,9 @@ use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
 
 use crate::Frames;
 
+/// Every frame goes on (`enum xdp_action`).
+const XDP_PASS: u32 = 2;
+
 /// What the program made of the frames.
 #[derive(Clone, Debug, Default)]
 pub struct TestRun {
@@ -47,6 +50,3 @@ pub fn test_run(frames: &Frames, settings: &ProbeSettings) -> Result<TestRun> {
     }
     Ok(run)
 }
-
-/// Every frame goes on (`enum xdp_action`).
-const XDP_PASS: u32 = 2;

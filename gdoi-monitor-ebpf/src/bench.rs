@@ -24,6 +24,11 @@ use crate::emit::zeroed_record;
 use crate::fast_path::Next;
 use crate::maps::RING;
 
+/// Behind 14 octets of Ethernet and 20 of IPv4.
+const SPI: usize = 34;
+/// Keeps an SPI above the reserved ones, whatever its turn.
+const FIRST: u32 = 0x5a00_0000;
+
 /// SPIs in turn, minus one: a power of two, minus one.
 #[unsafe(no_mangle)]
 static TURN_MASK: Global<u32> = Global::new(0);
@@ -148,8 +153,3 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-/// Behind 14 octets of Ethernet and 20 of IPv4.
-const SPI: usize = 34;
-/// Keeps an SPI above the reserved ones, whatever its turn.
-const FIRST: u32 = 0x5a00_0000;

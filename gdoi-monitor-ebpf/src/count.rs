@@ -14,6 +14,9 @@ use gdoi_wire::{Class, Esp, ParseError};
 use crate::emit;
 use crate::maps::{CPU_STATE, CPUS, SITES, SITES_ON, SPI_MASK};
 
+/// One hint in 1,024 packets that overflow: enough to name who sprays, too few to fill the ring.
+const OVERFLOW_SAMPLE_MASK: u64 = 1024 - 1;
+
 /// Where an ESP packet is counted.
 pub(crate) enum SlotLookup {
     /// In a slot that nobody has.
@@ -229,6 +232,3 @@ pub(crate) fn site_of(source: impl FnOnce() -> [u8; 16]) -> u32 {
     let key = unsafe { &*key.cast::<Key<[u8; 16]>>() };
     SITES.get(key).copied().unwrap_or_default()
 }
-
-/// One hint in 1,024 packets that overflow: enough to name who sprays, too few to fill the ring.
-const OVERFLOW_SAMPLE_MASK: u64 = 1024 - 1;

@@ -9,6 +9,11 @@ use crate::count::{CpuCounters, jiffies};
 use crate::maps::RING;
 use crate::reader::Frame;
 
+/// At 250 jiffies a second, up to 4,000 messages a second have their own time.
+const EXACT_STAMPS_PER_JIFFY: u32 = 16;
+const STAMP_REUSE: u32 = 8;
+const RECORD_WORDS: usize = size_of::<Record>() / size_of::<u64>();
+
 /// An ISAKMP message, with a snapshot of its payloads when they are in clear text.
 #[inline(always)]
 pub(crate) fn message(counts: &mut CpuCounters, packet: &Packet, frame: &impl Frame, interface: u32) {
@@ -120,8 +125,3 @@ fn boot_time() -> u64 {
     // SAFETY: the helper only reads a clock.
     unsafe { bpf_ktime_get_boot_ns() }
 }
-
-/// At 250 jiffies a second, up to 4,000 messages a second have their own time.
-const EXACT_STAMPS_PER_JIFFY: u32 = 16;
-const STAMP_REUSE: u32 = 8;
-const RECORD_WORDS: usize = size_of::<Record>() / size_of::<u64>();

@@ -14,6 +14,28 @@ use crate::count::{CpuCounters, SlotLookup, add_packet};
 use crate::maps::{SITES_ON, is_gdoi_port};
 use crate::reader::Hook;
 
+/// What [`FirstBuffer::ipv4`] looks at in the second word of an IPv4 header: anything but "don't fragment" in the first 16
+/// bits is a fragment; the last eight are the protocol.
+const FRAGMENT_AND_PROTOCOL: u32 = u32::from_le_bytes([0x3f, 0xff, 0, 0xff]);
+/// Offset of the IP header behind no tag, and behind one.
+const UNTAGGED: usize = 14;
+const TAGGED: usize = 18;
+/// 20 octets of IPv4 header and 8 of UDP or ESP.
+const IPV4_READ: usize = 28;
+/// 40 octets of IPv6 header and 8 of UDP or ESP.
+const IPV6_READ: usize = 48;
+/// The shortest frame with a tag and a checksum at its end (IEEE 802.3 §4.4.2): shorter packets are padded to it.
+const SHORTEST_FRAME: usize = 68;
+/// The Ethertype of IPv4, and version 4 with 5 words of header.
+const IPV4_NO_OPTIONS: u32 = u32::from_le_bytes([0x08, 0x00, 0x45, 0]);
+const ETHERTYPE_IPV6: u16 = u16::to_be(0x86dd);
+const ETHERTYPE_VLAN: u16 = u16::to_be(0x8100);
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ESP: u8 = 50;
+const AH: u8 = 51;
+const ICMPV6: u8 = 58;
+
 /// What is left to do with a frame after the fast path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -230,29 +252,6 @@ impl FirstBuffer {
     }
 }
 
-/// What [`FirstBuffer::ipv4`] looks at in the second word of an IPv4 header: anything but "don't fragment" in the first 16
-/// bits is a fragment; the last eight are the protocol.
-const FRAGMENT_AND_PROTOCOL: u32 = u32::from_le_bytes([0x3f, 0xff, 0, 0xff]);
-
 const fn whole_packet_of(protocol: u8) -> u32 {
     u32::from_le_bytes([0, 0, 0, protocol])
 }
-
-/// Offset of the IP header behind no tag, and behind one.
-const UNTAGGED: usize = 14;
-const TAGGED: usize = 18;
-/// 20 octets of IPv4 header and 8 of UDP or ESP.
-const IPV4_READ: usize = 28;
-/// 40 octets of IPv6 header and 8 of UDP or ESP.
-const IPV6_READ: usize = 48;
-/// The shortest frame with a tag and a checksum at its end (IEEE 802.3 §4.4.2): shorter packets are padded to it.
-const SHORTEST_FRAME: usize = 68;
-/// The Ethertype of IPv4, and version 4 with 5 words of header.
-const IPV4_NO_OPTIONS: u32 = u32::from_le_bytes([0x08, 0x00, 0x45, 0]);
-const ETHERTYPE_IPV6: u16 = u16::to_be(0x86dd);
-const ETHERTYPE_VLAN: u16 = u16::to_be(0x8100);
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ESP: u8 = 50;
-const AH: u8 = 51;
-const ICMPV6: u8 = 58;

@@ -9,6 +9,9 @@ use gdoi_wire::{Ip, L3Offset, Ports};
 
 use crate::reader::COPY_LEN;
 
+/// An LPM trie cannot be allocated in advance (`kernel/bpf/lpm_trie.c`).
+const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+
 /// Records on their way to the agent.
 #[map]
 pub(crate) static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
@@ -101,6 +104,3 @@ fn is_listed(ports: &Global<[u16; Ports::SLOTS]>, source: u16, destination: u16)
     }
     false
 }
-
-/// An LPM trie cannot be allocated in advance (`kernel/bpf/lpm_trie.c`).
-const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;

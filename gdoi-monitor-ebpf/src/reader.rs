@@ -11,6 +11,15 @@ use gdoi_wire::Octets;
 
 use crate::maps::FRAME;
 
+/// Octets of a frame that the dissector may look at, and a power of two: no header begins behind [`MAX_OFFSET`] or is as
+/// long as what is left then.
+pub(crate) const COPY_LEN: usize = 4096;
+/// The verifier wants a bound for an offset that it has not seen computed. No header begins later: at most 22 octets of
+/// Ethernet and tags, then 1,024 of IP headers and 1,028 of AH.
+const MAX_OFFSET: usize = 0xfff;
+/// A VLAN tag (IEEE 802.1Q §9.3).
+const TAG_OCTETS: usize = 4;
+
 /// What a program was called with: one frame, in the way of its hook.
 pub(crate) trait Hook: EbpfContext {
     /// The frame as the dissector reads it.
@@ -285,12 +294,3 @@ fn buffer(ctx: &TcContext) -> &__sk_buff {
 fn stripped_vlan_len(buffer: &__sk_buff) -> usize {
     if buffer.vlan_present != 0 { TAG_OCTETS } else { 0 }
 }
-
-/// Octets of a frame that the dissector may look at, and a power of two: no header begins behind [`MAX_OFFSET`] or is as
-/// long as what is left then.
-pub(crate) const COPY_LEN: usize = 4096;
-/// The verifier wants a bound for an offset that it has not seen computed. No header begins later: at most 22 octets of
-/// Ethernet and tags, then 1,024 of IP headers and 1,028 of AH.
-const MAX_OFFSET: usize = 0xfff;
-/// A VLAN tag (IEEE 802.1Q §9.3).
-const TAG_OCTETS: usize = 4;

@@ -10,6 +10,9 @@ use crate::emit;
 use crate::maps::{LINK, NETWORK, ports};
 use crate::reader::{Frame, Hook};
 
+/// What [`link`] and [`network`] return when they left something for the next.
+const FOUND: u64 = 1;
+
 /// Dissects a frame and counts or records what it finds.
 ///
 /// In subprograms that share nothing but maps: the verifier then adds their ways up. In one it had followed 621,000
@@ -142,6 +145,3 @@ fn count_esp(spi: u32, sequence: u32, site: u32, octets: u64) -> u64 {
 fn wire_len(frame: &impl Frame) -> u64 {
     (frame.wire_length() + frame.stripped_vlan_len()) as u64
 }
-
-/// What [`link`] and [`network`] return when they left something for the next.
-const FOUND: u64 = 1;

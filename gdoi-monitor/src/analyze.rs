@@ -26,6 +26,8 @@ use pipeline::Pipeline;
 pub(crate) use pipeline::Totals;
 pub(crate) use seen_message::{FrameId, SeenMessage};
 
+const BUFFER_OCTETS: usize = 64 * 1024;
+
 /// Runs the command: the report to standard output or a file, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Analyze) -> anyhow::Result<Exit> {
     let out: Box<dyn Write> = match &arguments.output {
@@ -66,5 +68,3 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
 const fn is_written_at_the_end(format: ReportFormat) -> bool {
     matches!(format, ReportFormat::Text | ReportFormat::Html)
 }
-
-const BUFFER_OCTETS: usize = 64 * 1024;

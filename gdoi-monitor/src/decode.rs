@@ -15,6 +15,8 @@ use crate::source::link::{LinkType, UnreadLinks};
 use crate::source::pcap::{self, CaptureReader, Frame};
 use line::DecodedLine;
 
+const BUFFER_OCTETS: usize = 64 * 1024;
+
 /// Runs the command: lines to standard output, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
     let ports = arguments.ports.over(&Ports::DEFAULT)?;
@@ -126,5 +128,3 @@ fn write_line(line: &DecodedLine<'_>, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
 }
-
-const BUFFER_OCTETS: usize = 64 * 1024;

@@ -13,6 +13,20 @@ use crate::lockdown::{Needs, Rights, lock_down};
 use crate::source::xdp::netlink::{self, NetworkLink};
 use crate::source::xdp::{self, Direction, Holder, Hook, Probe, ProbeSettings, features, interface};
 
+/// The multi-buffer flag of XDP programs came with it.
+const OLDEST: (u32, u32) = (5, 18);
+const TCX: (u32, u32) = (6, 6);
+/// Bits of `include/uapi/linux/capability.h`.
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_SYS_ADMIN: u32 = 21;
+const CAPABILITIES: [(&str, u32); 3] = [
+    ("CAP_BPF", 39),
+    ("CAP_NET_ADMIN", CAP_NET_ADMIN),
+    ("CAP_PERFMON", 38),
+];
+/// As long as the shortest that both hooks can be tried with.
+const FRAME: [u8; 60] = [0; 60];
+
 /// Looks at the kernel, at what we may do, and at interfaces. Nothing is attached.
 pub fn command(arguments: &Doctor) -> Result<Exit> {
     let mut report = DoctorReport::default();
@@ -196,16 +210,3 @@ const HIDING: [(&str, &str); 3] = [
         "merges received packets: `ethtool -K IF rx-gro-hw off`",
     ),
 ];
-/// The multi-buffer flag of XDP programs came with it.
-const OLDEST: (u32, u32) = (5, 18);
-const TCX: (u32, u32) = (6, 6);
-/// Bits of `include/uapi/linux/capability.h`.
-const CAP_NET_ADMIN: u32 = 12;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAPABILITIES: [(&str, u32); 3] = [
-    ("CAP_BPF", 39),
-    ("CAP_NET_ADMIN", CAP_NET_ADMIN),
-    ("CAP_PERFMON", 38),
-];
-/// As long as the shortest that both hooks can be tried with.
-const FRAME: [u8; 60] = [0; 60];

@@ -41,6 +41,14 @@ pub use request::{ChangeError, ConfigChange, Detail, Plan, Request, answers};
 pub use resume::Resume;
 pub use state::{CaptureState, State};
 
+/// A ring of 4 MiB holds 32,768 records: between two drains it takes 6.5 million records a second.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
+/// What an interface that comes waits at most before it is watched.
+const INTERFACE_CHANGE_INTERVAL: Duration = Duration::from_millis(50);
+const COUNTER_INTERVAL: Duration = Duration::from_secs(1);
+/// Counters this young are not read again.
+const COUNTERS_FRESH_FOR: Duration = Duration::from_millis(100);
+
 /// Owns everything that changes.
 pub struct Engine {
     interfaces: Interfaces,
@@ -341,11 +349,3 @@ async fn next(signal: Option<&mut Signal>) -> Option<()> {
         None => std::future::pending().await,
     }
 }
-
-/// A ring of 4 MiB holds 32,768 records: between two drains it takes 6.5 million records a second.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
-/// What an interface that comes waits at most before it is watched.
-const INTERFACE_CHANGE_INTERVAL: Duration = Duration::from_millis(50);
-const COUNTER_INTERVAL: Duration = Duration::from_secs(1);
-/// Counters this young are not read again.
-const COUNTERS_FRESH_FOR: Duration = Duration::from_millis(100);

@@ -32,6 +32,9 @@ use web::{Reload, Web};
 
 pub use counts::Refusal;
 
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
 /// What the pages are made from, and for whom.
 #[derive(Debug)]
 pub struct Server {
@@ -195,6 +198,3 @@ async fn accept(
         }
     }
 }
-
-const LAST_ANSWERS: Duration = Duration::from_millis(500);
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);

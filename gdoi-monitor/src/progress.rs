@@ -5,6 +5,16 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// To the first column, and nothing to the right of it.
+const CLEAR: &str = "\r\x1b[K";
+/// Often enough to be smooth, seldom enough to cost nothing.
+const FRAMES: u64 = 65_536;
+const INTERVAL: Duration = Duration::from_millis(200);
+/// Before this, what is left is a guess.
+const SETTLED: Duration = Duration::from_secs(2);
+/// Characters of the bar.
+const BAR: usize = 30;
+
 /// Says how far the reading of captures has come.
 pub(crate) struct Progress {
     /// Where it is said; `None`: nowhere.
@@ -128,16 +138,6 @@ fn left(elapsed: Duration, part: usize) -> Option<String> {
     let left = elapsed.saturating_mul(100 - part) / part;
     (elapsed > SETTLED).then(|| format!(", {} s left", left.as_secs()))
 }
-
-/// To the first column, and nothing to the right of it.
-const CLEAR: &str = "\r\x1b[K";
-/// Often enough to be smooth, seldom enough to cost nothing.
-const FRAMES: u64 = 65_536;
-const INTERVAL: Duration = Duration::from_millis(200);
-/// Before this, what is left is a guess.
-const SETTLED: Duration = Duration::from_secs(2);
-/// Characters of the bar.
-const BAR: usize = 30;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,9 @@ use crate::time::Calendar;
 use timeline::Timeline;
 use verdict::Behaviors;
 
+/// More events than this nobody reads; they are in the forms for programs.
+const MOST_EVENTS: usize = 10_000;
+
 /// In what form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ReportFormat {
@@ -144,6 +147,3 @@ impl KeptEvents {
         }
     }
 }
-
-/// More events than this nobody reads; they are in the forms for programs.
-const MOST_EVENTS: usize = 10_000;

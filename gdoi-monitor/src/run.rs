@@ -33,6 +33,9 @@ use crate::sites::Sites;
 use crate::source::xdp::{AttachMode, Direction, ProbeSettings, SiteRoute, interface};
 use open::Open;
 
+/// Requests that may wait for the engine; who comes later waits in line.
+const REQUESTS: usize = 16;
+
 /// Runs until SIGTERM or SIGINT.
 pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
     start_log(arguments)?;
@@ -258,6 +261,3 @@ fn start_log(arguments: &Run) -> anyhow::Result<()> {
         .map_err(anyhow::Error::from_boxed)
         .context("start the log")
 }
-
-/// Requests that may wait for the engine; who comes later waits in line.
-const REQUESTS: usize = 16;

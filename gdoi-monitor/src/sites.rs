@@ -6,6 +6,12 @@ use gdoi_core::Config;
 use gdoi_core::observation::Site;
 use gdoi_wire::record::site_key;
 
+/// The number that stands for no place.
+const NOWHERE: Site = Site(0);
+/// IPv4 as IPv4-mapped IPv6 is `::ffff:0:0/96` (RFC 4291 §2.5.5.2).
+const IPV4_NETWORK: u128 = 0xffff << 32;
+const IPV4_BITS: u32 = 96;
+
 /// Prefixes and their places, longest first.
 #[derive(Clone, Debug, Default)]
 pub struct Sites {
@@ -72,9 +78,3 @@ impl Sites {
 fn mask(length: u32) -> u128 {
     u128::MAX.checked_shl(128_u32.saturating_sub(length)).unwrap_or(0)
 }
-
-/// The number that stands for no place.
-const NOWHERE: Site = Site(0);
-/// IPv4 as IPv4-mapped IPv6 is `::ffff:0:0/96` (RFC 4291 §2.5.5.2).
-const IPV4_NETWORK: u128 = 0xffff << 32;
-const IPV4_BITS: u32 = 96;

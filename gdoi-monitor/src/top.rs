@@ -23,6 +23,11 @@ use model::TopModel;
 use palette::Palette;
 use terminal::TerminalScreen;
 
+/// How often ages are counted on where nothing else changes.
+const TICK: Duration = Duration::from_secs(1);
+/// Keys that may wait to be acted on: a paste is not typed.
+const KEYS: usize = 64;
+
 /// The arguments of `top`.
 #[derive(Debug, Args)]
 pub struct Top {
@@ -86,8 +91,3 @@ async fn show(arguments: &Top) -> anyhow::Result<Exit> {
     drop(screen);
     Ok(Exit::Fine)
 }
-
-/// How often ages are counted on where nothing else changes.
-const TICK: Duration = Duration::from_secs(1);
-/// Keys that may wait to be acted on: a paste is not typed.
-const KEYS: usize = 64;

@@ -4,6 +4,14 @@ use std::io::{self, Write};
 
 use gdoi_core::Timestamp;
 
+const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
+const SNAP_OCTETS: u32 = 262_144;
+const LINK_ETHERNET: u32 = 1;
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const PACKET: u32 = 6;
+const BYTE_ORDER: u32 = 0x1a2b_3c4d;
+
 /// The form of a capture file, little endian, with nanoseconds and Ethernet frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -118,11 +126,3 @@ fn interface() -> Vec<u8> {
     body.extend([0; 4]);
     body
 }
-
-const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
-const SNAP_OCTETS: u32 = 262_144;
-const LINK_ETHERNET: u32 = 1;
-const SECTION: u32 = 0x0a0d_0d0a;
-const INTERFACE: u32 = 1;
-const PACKET: u32 = 6;
-const BYTE_ORDER: u32 = 0x1a2b_3c4d;

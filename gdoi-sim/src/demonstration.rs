@@ -9,6 +9,9 @@ pub struct Demonstration {
     pub expected: &'static str,
 }
 
+/// Where the expected stories are kept, from the root of the repository.
+pub const FOLDER: &str = "gdoi-sim/expected";
+
 /// Every demonstration.
 pub const DEMONSTRATIONS: [Demonstration; 5] = [
     Demonstration {
@@ -32,6 +35,3 @@ pub const DEMONSTRATIONS: [Demonstration; 5] = [
         expected: include_str!("../expected/mixed_upgrade.txt"),
     },
 ];
-
-/// Where the expected stories are kept, from the root of the repository.
-pub const FOLDER: &str = "gdoi-sim/expected";

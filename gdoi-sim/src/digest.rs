@@ -12,6 +12,13 @@ use crate::observe::Observer;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
 
+/// Fields that name one of many: told when all events have the same, and counted otherwise.
+const NAMES: [&str; 9] = [
+    "cookies", "current", "first", "from", "member", "second", "site", "spi", "to",
+];
+const TICK: Duration = Duration::from_secs(10);
+const APART: Duration = Duration::from_mins(2);
+
 /// Why a story cannot be told.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -193,10 +200,3 @@ impl fmt::Display for Offset {
         write!(f, "{:02}.{:03}", seconds % 60, self.0.subsec_millis())
     }
 }
-
-/// Fields that name one of many: told when all events have the same, and counted otherwise.
-const NAMES: [&str; 9] = [
-    "cookies", "current", "first", "from", "member", "second", "site", "spi", "to",
-];
-const TICK: Duration = Duration::from_secs(10);
-const APART: Duration = Duration::from_mins(2);

@@ -26,6 +26,8 @@ pub(crate) use tally::{Claim, Fact, Subject, Sure};
 pub use tally::{Errors, Failure, Score, Tally, Wrong};
 pub use told::Told;
 
+const TICK: Duration = Duration::from_secs(10);
+
 impl Score {
     /// Lets a scenario happen in front of a tracker for each of these degrees of being told, and judges what they say.
     pub fn of(scenario: &Scenario, seed: u64, told: &[Told]) -> Result<Self, ScenarioError> {
@@ -83,5 +85,3 @@ fn watch(
     let snapshot = tracker.snapshot();
     (said, snapshot)
 }
-
-const TICK: Duration = Duration::from_secs(10);

@@ -12,6 +12,9 @@ use gdoi_wire::isakmp::{PAYLOAD_HASH, PAYLOAD_ID, PAYLOAD_SEQ};
 
 use crate::scenario::{Group, Protocol};
 
+const ID_IPV4_ADDR: u8 = 1;
+const ID_IPV6_ADDR: u8 = 5;
+
 /// The cookies of an IKE SA and what tells this exchange from others under it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Session {
@@ -241,6 +244,3 @@ fn encrypted(
         .octets(next_payload, &random.octets(octets.next_multiple_of(16)))
         .into()
 }
-
-const ID_IPV4_ADDR: u8 = 1;
-const ID_IPV6_ADDR: u8 = 5;

@@ -18,6 +18,23 @@ use gdoi_core::Timestamp;
 use script::Script;
 use tracked::Tracked;
 
+/// Silence after which no repeat of a rekey is expected: the interval of ten seconds between Cisco's repeats, a quarter
+/// of it, and two seconds for the way.
+const WINDOW: Duration = Duration::from_millis(14_500);
+/// Two copies of one message that the network made are not further apart.
+const COPY: Duration = Duration::from_millis(500);
+/// What a rekey delivered is waited for as long, before it is told.
+const HOLD: Duration = Duration::from_mins(1);
+/// Silence after which a registration has failed; and repeats without progress.
+const STALL: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Without an answer for longer, an attempt has been given up by a member that makes another.
+const ANSWER: Duration = Duration::from_secs(4);
+/// New SPIs come into use, and old ones stay in use, as long after a rekey.
+const LAG: Duration = Duration::from_secs(130);
+/// Rekeys under one KEK that are followed at once.
+const AT_ONCE: usize = 8;
+
 /// What happened, and how often; with its time where that is a fact and not a choice.
 type Facts = BTreeMap<String, u64>;
 
@@ -47,20 +64,3 @@ fn count(facts: &mut Facts, what: String, more: u64) {
 fn seconds(at: Timestamp) -> f64 {
     at.since(script::START).as_secs_f64()
 }
-
-/// Silence after which no repeat of a rekey is expected: the interval of ten seconds between Cisco's repeats, a quarter
-/// of it, and two seconds for the way.
-const WINDOW: Duration = Duration::from_millis(14_500);
-/// Two copies of one message that the network made are not further apart.
-const COPY: Duration = Duration::from_millis(500);
-/// What a rekey delivered is waited for as long, before it is told.
-const HOLD: Duration = Duration::from_mins(1);
-/// Silence after which a registration has failed; and repeats without progress.
-const STALL: Duration = Duration::from_secs(30);
-const PATIENCE: Duration = Duration::from_mins(2);
-/// Without an answer for longer, an attempt has been given up by a member that makes another.
-const ANSWER: Duration = Duration::from_secs(4);
-/// New SPIs come into use, and old ones stay in use, as long after a rekey.
-const LAG: Duration = Duration::from_secs(130);
-/// Rekeys under one KEK that are followed at once.
-const AT_ONCE: usize = 8;

@@ -41,6 +41,10 @@ pub const ESP: u8 = 50;
 pub const AH: u8 = 51;
 /// The datagram that keeps a NAT mapping alive (RFC 3948 §2.3).
 pub const KEEPALIVE: [u8; 1] = [0xff];
+/// Ethertype of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// Ethertype of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// The frame of a UDP datagram that needs no fragment. Of two families, the IPv4 address is mapped
 /// into IPv6.
@@ -128,8 +132,3 @@ fn checksum(pieces: &[&[u8]]) -> u16 {
     }
     !(sum as u16)
 }
-
-/// Ethertype of IPv4.
-pub const ETHERTYPE_IPV4: u16 = 0x0800;
-/// Ethertype of IPv6.
-pub const ETHERTYPE_IPV6: u16 = 0x86dd;

@@ -12,6 +12,14 @@ use crate::octets::Octets;
 use crate::packet::{Dissected, ParseError, Ports, Vlan};
 use crate::transport::dissect_l4;
 
+pub(crate) const ETHERNET_OCTETS: usize = 14;
+pub(crate) const TAG_OCTETS: usize = 4;
+const MAX_TAGS: u8 = 2;
+/// IPv4 (RFC 894).
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// IPv6 (RFC 2464 §3).
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
+
 /// What the link layer found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum L2 {
@@ -143,11 +151,3 @@ fn skip_tags<O: Octets>(octets: &O, outer: Vlan, ethertype: u16, offset: usize) 
 pub(crate) const fn is_tag(ethertype: u16) -> bool {
     matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200)
 }
-
-pub(crate) const ETHERNET_OCTETS: usize = 14;
-pub(crate) const TAG_OCTETS: usize = 4;
-const MAX_TAGS: u8 = 2;
-/// IPv4 (RFC 894).
-pub const ETHERTYPE_IPV4: u16 = 0x0800;
-/// IPv6 (RFC 2464 §3).
-pub const ETHERTYPE_IPV6: u16 = 0x86dd;

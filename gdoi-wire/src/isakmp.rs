@@ -11,6 +11,24 @@ use crate::exchange::Exchange;
 
 /// Octets of the header.
 pub const HEADER_OCTETS: usize = 28;
+/// Payloads that are followed at most: the longest clear-text chain seen in practice has 13.
+pub const MAX_PAYLOADS: u8 = 32;
+/// Payload type: security association (RFC 2408 §3.4).
+pub const PAYLOAD_SA: u8 = 1;
+/// Payload type: identification (RFC 2408 §3.8).
+pub const PAYLOAD_ID: u8 = 5;
+/// Payload type: hash (RFC 2408 §3.11).
+pub const PAYLOAD_HASH: u8 = 8;
+/// Payload type: vendor identification (RFC 2408 §3.16).
+pub const PAYLOAD_VENDOR_ID: u8 = 13;
+/// Payload type: GDOI sequence number (RFC 6407 §5.7).
+pub const PAYLOAD_SEQ: u8 = 18;
+/// Version 1 flag: encryption (RFC 2408 §3.1).
+pub const FLAG_ENCRYPTION: u8 = 0x01;
+/// Version 2 flag: response (RFC 7296 §3.1).
+pub const FLAG_RESPONSE: u8 = 0x20;
+const EXCHANGE_IKE_SA_INIT: u8 = 34;
+const EXCHANGE_IKE_SESSION_RESUME: u8 = 38;
 
 /// One half of the pair that names a security association.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,9 +181,6 @@ pub struct Payloads<'a> {
     left: u8,
 }
 
-/// Payloads that are followed at most: the longest clear-text chain seen in practice has 13.
-pub const MAX_PAYLOADS: u8 = 32;
-
 impl<'a> Payloads<'a> {
     /// Begins with a payload of type `first` at the start of `octets`.
     pub const fn new(first: u8, octets: &'a [u8]) -> Self {
@@ -197,21 +212,3 @@ impl<'a> Iterator for Payloads<'a> {
         Some(payload)
     }
 }
-
-/// Payload type: security association (RFC 2408 §3.4).
-pub const PAYLOAD_SA: u8 = 1;
-/// Payload type: identification (RFC 2408 §3.8).
-pub const PAYLOAD_ID: u8 = 5;
-/// Payload type: hash (RFC 2408 §3.11).
-pub const PAYLOAD_HASH: u8 = 8;
-/// Payload type: vendor identification (RFC 2408 §3.16).
-pub const PAYLOAD_VENDOR_ID: u8 = 13;
-/// Payload type: GDOI sequence number (RFC 6407 §5.7).
-pub const PAYLOAD_SEQ: u8 = 18;
-
-/// Version 1 flag: encryption (RFC 2408 §3.1).
-pub const FLAG_ENCRYPTION: u8 = 0x01;
-/// Version 2 flag: response (RFC 7296 §3.1).
-pub const FLAG_RESPONSE: u8 = 0x20;
-const EXCHANGE_IKE_SA_INIT: u8 = 34;
-const EXCHANGE_IKE_SESSION_RESUME: u8 = 38;

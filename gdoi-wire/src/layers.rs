@@ -43,6 +43,12 @@ pub use not_read::{NotRead, Wireless};
 pub use walk::{AhHeader, Envelope, Found, Unwrapped, unwrap};
 pub(crate) use walk::{is_harmless, is_harmless_ethertype, may_be_isakmp};
 
+/// Layers around one packet. A mirrored frame of a provider's customer has about six: ERSPAN in GRE around a frame
+/// with MPLS, a pseudowire and a PPP session.
+pub const MAX_LAYERS: usize = 8;
+/// AHs around one packet.
+pub const MAX_AHS: usize = 4;
+
 /// A header that carries a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -289,9 +295,3 @@ impl Layers {
         true
     }
 }
-
-/// Layers around one packet. A mirrored frame of a provider's customer has about six: ERSPAN in GRE around a frame
-/// with MPLS, a pseudowire and a PPP session.
-pub const MAX_LAYERS: usize = 8;
-/// AHs around one packet.
-pub const MAX_AHS: usize = 4;

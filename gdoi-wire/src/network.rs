@@ -11,6 +11,21 @@ use crate::layers::Layer;
 use crate::octets::Octets;
 use crate::packet::{Ah, Fragment, ParseError, Vlan, mapped};
 
+pub(crate) const UDP: u8 = 17;
+pub(crate) const ESP: u8 = 50;
+pub(crate) const AH: u8 = 51;
+const FRAGMENT: u8 = 44;
+pub(crate) const IPV4_OCTETS: usize = 20;
+pub(crate) const IPV6_OCTETS: usize = 40;
+const AH_OCTETS: usize = 12;
+/// Twelve octets of fixed fields are three words, and the field counts words minus two.
+const AH_MIN_LENGTH: usize = 1;
+/// RFC 8200 §4.1 recommends an order with seven; one more for a second destination options header.
+const MAX_EXTENSION_HEADERS: usize = 8;
+/// Headers beyond this are not followed: the kernel reads them in the first buffer of a frame, which every driver makes
+/// larger. A chain of real headers has a few hundred octets.
+const MAX_HEADER_OCTETS: usize = 1024;
+
 /// An IP packet that may be ours, read up to its transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ip {
@@ -265,18 +280,3 @@ const fn fragment(offset: u16, more: bool) -> Result<Fragment, ParseError> {
 pub(crate) const fn is_followed(protocol: u8) -> bool {
     matches!(protocol, 0 | 43 | FRAGMENT | 60 | 135 | 139 | 140)
 }
-
-pub(crate) const UDP: u8 = 17;
-pub(crate) const ESP: u8 = 50;
-pub(crate) const AH: u8 = 51;
-const FRAGMENT: u8 = 44;
-pub(crate) const IPV4_OCTETS: usize = 20;
-pub(crate) const IPV6_OCTETS: usize = 40;
-const AH_OCTETS: usize = 12;
-/// Twelve octets of fixed fields are three words, and the field counts words minus two.
-const AH_MIN_LENGTH: usize = 1;
-/// RFC 8200 §4.1 recommends an order with seven; one more for a second destination options header.
-const MAX_EXTENSION_HEADERS: usize = 8;
-/// Headers beyond this are not followed: the kernel reads them in the first buffer of a frame, which every driver makes
-/// larger. A chain of real headers has a few hundred octets.
-const MAX_HEADER_OCTETS: usize = 1024;

@@ -11,6 +11,11 @@ use crate::octets::Octets;
 use crate::packet::{Esp, Ports, mapped};
 use crate::transport::{ESP_OCTETS, MARKER_OCTETS, UDP_OCTETS};
 
+/// Most packets are of it.
+const TCP: u8 = 6;
+const VERSION_4_NO_OPTIONS: u8 = 0x45;
+const SHORTEST_ESP_IN_UDP: usize = UDP_OCTETS + ESP_OCTETS;
+
 /// What a frame is at a glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuickClass {
@@ -212,8 +217,3 @@ fn esp<O: Octets>(octets: &O, offset: usize, in_udp: bool) -> QuickBody {
         None => QuickBody::Unsure,
     }
 }
-
-/// Most packets are of it.
-const TCP: u8 = 6;
-const VERSION_4_NO_OPTIONS: u8 = 0x45;
-const SHORTEST_ESP_IN_UDP: usize = UDP_OCTETS + ESP_OCTETS;

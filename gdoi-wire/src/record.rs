@@ -20,7 +20,6 @@ pub use counted::{
 
 /// Layout version, the first octet of every record. Any change of layout raises it.
 pub const RECORD_VERSION: u8 = 2;
-
 /// Name of the XDP program.
 pub const PROGRAM_XDP: &str = "gdoi_xdp";
 /// Name of the program at traffic control.
@@ -47,24 +46,22 @@ pub const GLOBAL_CPUS: &str = "CPUS";
 pub const GLOBAL_EGRESS: &str = "EGRESS";
 /// Read-only global: whether [`MAP_SITES`] holds anything.
 pub const GLOBAL_SITES_ON: &str = "SITES_ON";
-
 /// Octets behind the header that tell one message from another (RFC 6407 §4: with the IV that came with the KEK, the
 /// first cipher block of a PUSH is a function of its sequence number).
 pub const FINGERPRINT_OCTETS: usize = 16;
 /// Octets of a clear-text message that are kept behind its header. A power of two: the kernel masks with it.
 pub const SNAPSHOT_OCTETS: usize = 512;
-
 /// An ISAKMP message.
 pub const KIND_MESSAGE: u8 = 1;
 /// An SPI took a slot of the table: a hint that shortens the wait for the next reading of the table.
 pub const KIND_SPI_SEEN: u8 = 2;
 /// A sample of the SPIs that found no slot.
 pub const KIND_SPI_OVERFLOW: u8 = 3;
-
 /// [`Record::flags`]: the message stood behind a non-ESP marker.
 pub const FLAG_MARKED: u8 = 0x01;
 /// [`Record::flags`]: the message stood in a first fragment.
 pub const FLAG_FIRST_FRAGMENT: u8 = 0x02;
+const MAPPED_PREFIX_BITS: u32 = 96;
 
 /// One observation on its way from the kernel, or from a capture, to the tracker. Integers are in host order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -277,8 +274,6 @@ pub fn site_key(prefix: IpAddr, length: u8) -> (u32, [u8; 16]) {
 pub const fn site_address_v4(source: [u8; 4]) -> [u8; 16] {
     mapped(source)
 }
-
-const MAPPED_PREFIX_BITS: u32 = 96;
 
 /// Readings of the kernel's clocks at one moment, and of the ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -5,6 +5,14 @@ use crate::network::{ESP, Ip, UDP};
 use crate::octets::Octets;
 use crate::packet::{Body, Dissected, Esp, Fragment, Packet, ParseError, Ports};
 
+pub(crate) const UDP_OCTETS: usize = 8;
+pub(crate) const ESP_OCTETS: usize = 8;
+pub(crate) const MARKER_OCTETS: usize = 4;
+/// Offset of the version in an ISAKMP header.
+const VERSION_AT: usize = 17;
+/// From there to where it stands behind a marker.
+const VERSION_SPAN: usize = MARKER_OCTETS + 1;
+
 /// The second half of [`dissect`](crate::dissect): reads the transport layer of `ip`, which stands in `octets`.
 #[inline(always)]
 pub fn dissect_l4<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Dissected {
@@ -173,11 +181,3 @@ fn esp<O: Octets>(
         in_udp,
     }))
 }
-
-pub(crate) const UDP_OCTETS: usize = 8;
-pub(crate) const ESP_OCTETS: usize = 8;
-pub(crate) const MARKER_OCTETS: usize = 4;
-/// Offset of the version in an ISAKMP header.
-const VERSION_AT: usize = 17;
-/// From there to where it stands behind a marker.
-const VERSION_SPAN: usize = MARKER_OCTETS + 1;

@@ -14,6 +14,9 @@ use gdoi_wire::craft::Generator;
 use crate::kernel::{in_network, traffic_control};
 use crate::program;
 
+const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "warn"];
+const WATCH: [&str; 2] = ["--interface", Network::WATCH];
+
 #[test]
 fn killed_it_leaves_no_program() {
     in_network("killed_it_leaves_no_program", |network| {
@@ -251,6 +254,3 @@ fn last_line(log: &mut File) -> serde_json::Value {
     log.read_to_string(&mut text).unwrap();
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
-
-const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "warn"];
-const WATCH: [&str; 2] = ["--interface", Network::WATCH];

@@ -19,6 +19,8 @@ use check::Check;
 
 const ANSWERS: &str = include_str!("field/answers.toml");
 const KNOWN_WRONG: &str = include_str!("field/known_wrong.txt");
+/// The vantage without a configuration.
+const UNTOLD: &str = "untold";
 
 /// All right answers.
 #[derive(Deserialize)]
@@ -59,9 +61,6 @@ impl Capture {
         self.always.iter().chain(own).map(String::as_str)
     }
 }
-
-/// The vantage without a configuration.
-const UNTOLD: &str = "untold";
 
 fn answers() -> Answers {
     toml::from_str(ANSWERS).unwrap()

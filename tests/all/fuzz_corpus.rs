@@ -8,6 +8,8 @@ use gdoi_wire::craft::Random;
 
 use crate::kernel;
 
+const SHORT: usize = 600;
+
 #[test]
 fn every_file_comes_back() {
     for (name, target) in TARGETS {
@@ -82,5 +84,3 @@ fn check(name: &str, target: Target) {
     }
     assert!(files > 0, "no corpus for {name}");
 }
-
-const SHORT: usize = 600;

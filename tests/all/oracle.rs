@@ -20,6 +20,11 @@ const PORTS: Ports = Ports {
     isakmp: [848, 500, 0, 0],
     nat_t: [4500, 0, 0, 0],
 };
+/// Captures, ISAKMP messages, ESP and AH packets. Together tshark has 735 messages: one is quoted, one has a wrong UDP
+/// length, four more have a length of 0. Of its 2,756 ESP packets two are in a tunnel and two are cut; of its 16 AH one
+/// is quoted.
+const RECORDINGS: [usize; 4] = [28, 616, 2022, 4];
+const OTHERS: [usize; 4] = [36, 121, 730, 11];
 
 #[test]
 fn decode_says_what_tshark_says() {
@@ -29,12 +34,6 @@ fn decode_says_what_tshark_says() {
         check(&others, OTHERS);
     }
 }
-
-/// Captures, ISAKMP messages, ESP and AH packets. Together tshark has 735 messages: one is quoted, one has a wrong UDP
-/// length, four more have a length of 0. Of its 2,756 ESP packets two are in a tunnel and two are cut; of its 16 AH one
-/// is quoted.
-const RECORDINGS: [usize; 4] = [28, 616, 2022, 4];
-const OTHERS: [usize; 4] = [36, 121, 730, 11];
 
 fn check(captures: &[Capture], expected: [usize; 4]) {
     let mut tally = Tally::default();

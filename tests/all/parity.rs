@@ -12,6 +12,8 @@ use gdoi_wire::record::{CPU_STATE_BUCKETS, Counters, FIRST_SPI, site_key};
 use crate::captures::{self, Capture};
 use crate::kernel;
 
+const FEW_BUCKETS: u32 = 64;
+
 #[test]
 fn generated_frames_without_sites() {
     check(Hook::Xdp, 0x6d01, 100_000, Vec::new());
@@ -120,5 +122,3 @@ fn check(hook: Hook, seed: u64, frames: usize, sites: Vec<SiteRoute>) {
     assert!(misses.iter().all(|count| *count > 0), "misses {misses:?}");
     assert!(parity.messages() > 1000 && overflow_packets > 1000 && reserved_packets > 10);
 }
-
-const FEW_BUCKETS: u32 = 64;

@@ -11,6 +11,9 @@ use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_wire::record::Record;
 use gdoi_wire::{Body, Dissected, Ports};
 
+/// ESP is observed once a second, as it is live.
+const TICK: Duration = Duration::from_secs(1);
+
 /// What came of a capture.
 pub(crate) struct Replay {
     pub(crate) transitions: Vec<Transition>,
@@ -35,9 +38,6 @@ impl Replay {
         lines
     }
 }
-
-/// ESP is observed once a second, as it is live.
-const TICK: Duration = Duration::from_secs(1);
 
 /// Replays a capture.
 pub(crate) fn replay(path: &Path, config: Config) -> Replay {

@@ -24,6 +24,8 @@ const CAPTURES: [&str; 3] = [
 /// Members that scenarios keep at most, but for the one that is about many.
 const MEMBERS: u32 = 30;
 const MANY: &str = "power_cut";
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+const WORKERS: usize = 3;
 
 /// A page and what the JSON of the same capture says.
 struct Page {
@@ -327,6 +329,3 @@ pub(crate) fn browser(what: &str) -> Option<PathBuf> {
     }
     found
 }
-
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-const WORKERS: usize = 3;

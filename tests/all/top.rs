@@ -10,6 +10,11 @@ use serde_json::Value;
 use crate::{captures, kernel, program};
 use terminal::Terminal;
 
+const WATCH: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "error"];
+/// What the shell shows after `top` has given the terminal back: what was there before, how `top` ended, and that the
+/// terminal echoes and waits for whole lines again.
+const RESTORED: [&str; 4] = ["before", "ended 0", "icanon on", "echo on"];
+
 /// Runs `test` beside an agent that a capture went by, in a namespace of its own.
 fn beside_an_agent(name: &str, test: impl FnOnce(&str, Agent, &dyn Fn()) + Send + 'static) {
     let Some(program) = program::path(name) else {
@@ -34,8 +39,6 @@ fn beside_an_agent(name: &str, test: impl FnOnce(&str, Agent, &dyn Fn()) + Send 
         std::panic::resume_unwind(panic);
     }
 }
-
-const WATCH: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "error"];
 
 /// The values of a field in a list of the API.
 fn values(agent: &Agent, list: &str, field: &str) -> Vec<String> {
@@ -162,7 +165,3 @@ fn without_a_terminal_or_an_agent_it_says_so() {
     let mut terminal = Terminal::start((200, 50), &format!("{program} top --url http://127.0.0.1:1"), &[]);
     terminal.until(&["no agent answers at http://127.0.0.1:1", "ended 1"]);
 }
-
-/// What the shell shows after `top` has given the terminal back: what was there before, how `top` ended, and that the
-/// terminal echoes and waits for whole lines again.
-const RESTORED: [&str; 4] = ["before", "ended 0", "icanon on", "echo on"];

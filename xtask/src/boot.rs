@@ -14,6 +14,14 @@ use crate::kernels::machine::{Boot, Machine, copy};
 use crate::process;
 use crate::workspace::Workspace;
 
+/// A script that ends early has not checked everything.
+const LEAST: usize = 57;
+const DEBIAN: Source = Source {
+    name: "Debian 12",
+    suites: &["bookworm", "bookworm-security"],
+    is_too_old: false,
+};
+
 /// What `boot` can be told.
 #[derive(clap::Args)]
 pub(crate) struct Booting {
@@ -190,15 +198,6 @@ fn judge(said: &str, release: &str) -> Result<()> {
 fn newer_version() -> String {
     format!("{}+newer", dist::VERSION)
 }
-
-/// A script that ends early has not checked everything.
-const LEAST: usize = 57;
-
-const DEBIAN: Source = Source {
-    name: "Debian 12",
-    suites: &["bookworm", "bookworm-security"],
-    is_too_old: false,
-};
 
 /// What the package brings, and how.
 const FILES: [(&str, &str); 9] = [

@@ -10,6 +10,19 @@ use crate::process;
 use crate::toolchain::{Core, TARGET, Toolchain, without_outer_toolchain};
 use crate::workspace::cargo_home;
 
+/// Between two flags in `CARGO_ENCODED_RUSTFLAGS`.
+const SEPARATOR: &str = "\u{1f}";
+const FLAGS: [&str; 4] = [
+    // aya-ebpf asks whose registers kprobes would see; we have no kprobes, but it must be told.
+    "--cfg=bpf_target_arch=\"x86_64\"",
+    "-Clink-arg=--btf",
+    "-Ctarget-cpu=v3",
+    // Headers are not aligned in a frame, and the kernel's BPF reads them so without help.
+    "-Ctarget-feature=+allows-misaligned-mem-access",
+];
+/// The agent's libraries are built to be small; what the program takes of a library is a part of it.
+const LIBRARIES: &str = "profile.release.package.\"*\".opt-level=3";
+
 /// A toolchain and a linker that together make BPF objects.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiler {
@@ -82,21 +95,6 @@ fn with_path(flag: &str, path: &Path) -> OsString {
     flag.push(path);
     flag
 }
-
-/// Between two flags in `CARGO_ENCODED_RUSTFLAGS`.
-const SEPARATOR: &str = "\u{1f}";
-
-const FLAGS: [&str; 4] = [
-    // aya-ebpf asks whose registers kprobes would see; we have no kprobes, but it must be told.
-    "--cfg=bpf_target_arch=\"x86_64\"",
-    "-Clink-arg=--btf",
-    "-Ctarget-cpu=v3",
-    // Headers are not aligned in a frame, and the kernel's BPF reads them so without help.
-    "-Ctarget-feature=+allows-misaligned-mem-access",
-];
-
-/// The agent's libraries are built to be small; what the program takes of a library is a part of it.
-const LIBRARIES: &str = "profile.release.package.\"*\".opt-level=3";
 
 /// The profile is said here and not in the workspace, so that tuning the agent does not change the object.
 const PROFILE: [(&str, &str); 6] = [

@@ -10,6 +10,11 @@ use anyhow::{Context as _, Result, bail};
 use crate::process;
 use crate::workspace::Workspace;
 
+const MANUAL: &str = "usr/share/man/man1/gdoi-monitor.1";
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+const ARCHITECTURE: &str = "amd64";
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// What `dist` can be told.
 #[derive(clap::Args)]
 pub(crate) struct Dist {
@@ -166,8 +171,3 @@ fn control(octets: usize, version: &str) -> String {
         octets.div_ceil(1024)
     )
 }
-
-const MANUAL: &str = "usr/share/man/man1/gdoi-monitor.1";
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-const ARCHITECTURE: &str = "amd64";
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

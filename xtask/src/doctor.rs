@@ -12,6 +12,21 @@ use crate::process::first_line;
 use crate::toolchain::{Toolchain, candidates};
 use crate::workspace::{Workspace, cargo_program};
 
+/// linux/capability.h.
+const CAPABILITIES: [(&str, u32); 4] = [
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_PERFMON", 38),
+    ("CAP_BPF", 39),
+];
+const WANTED: [(&str, &str, &str); 5] = [
+    ("bpftool", "version", "only people use it"),
+    ("tshark", "--version", "its answers are stored with the captures"),
+    ("promtool", "--version", "checks rules and metrics"),
+    ("chromium", "--version", "opens reports in a test"),
+    ("git", "--version", "only people use it"),
+];
+
 /// `cargo xtask doctor`: fails when something is missing that `cargo xtask test` needs.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut report = Report::default();
@@ -122,19 +137,3 @@ fn programs(report: &mut Report) {
         want(program, first_line(program, &[argument]).as_deref(), without);
     }
 }
-
-/// linux/capability.h.
-const CAPABILITIES: [(&str, u32); 4] = [
-    ("CAP_NET_ADMIN", 12),
-    ("CAP_SYS_ADMIN", 21),
-    ("CAP_PERFMON", 38),
-    ("CAP_BPF", 39),
-];
-
-const WANTED: [(&str, &str, &str); 5] = [
-    ("bpftool", "version", "only people use it"),
-    ("tshark", "--version", "its answers are stored with the captures"),
-    ("promtool", "--version", "checks rules and metrics"),
-    ("chromium", "--version", "opens reports in a test"),
-    ("git", "--version", "only people use it"),
-];

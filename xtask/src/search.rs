@@ -11,6 +11,8 @@ use crate::lab;
 use crate::process;
 use crate::workspace::Workspace;
 
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
 /// The arguments of `cargo xtask fuzz`.
 #[derive(Args)]
 pub(crate) struct Fuzz {
@@ -130,5 +132,3 @@ pub(crate) fn mutants(workspace: &Workspace, arguments: &Mutants) -> Result<()> 
     }
     lab::write_document(workspace, "mutated", &folders)
 }
-
-const TRIPLE: &str = "x86_64-unknown-linux-gnu";

@@ -12,6 +12,21 @@ use crate::process;
 use crate::toolchain::{CHOICE, PINNED, Toolchain, candidates, without_outer_toolchain};
 use crate::workspace::Workspace;
 
+/// Ways to a toolchain, tried in this order.
+const INSTALLS: [(&str, Install); 2] = [
+    ("the distribution's BPF toolchain", distribution_toolchain),
+    ("a toolchain of rustup", rustup_toolchain),
+];
+/// A recent rustc, and `core` compiled for BPF; the cargo at hand drives them.
+const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
+const ADVICE: &str = "\
+no toolchain on this machine compiles for BPF, and none could be installed. One of these is needed:
+  Debian 12 and later, as root:  apt-get update && apt-get install rustc-web libstd-rust-web-dev-bpf
+  with rustup:                   rustup toolchain install 1.96.0 --component rust-src
+  another one:                   GDOI_EBPF_TOOLCHAIN=<rustup toolchain, or folder with bin/rustc>
+then again: cargo xtask setup
+The agent itself builds without it (cargo build --release): it embeds the committed object.";
+
 /// `cargo xtask setup`.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     programs();
@@ -139,15 +154,6 @@ fn rustup_toolchain() -> Result<()> {
 
 type Install = fn() -> Result<()>;
 
-/// Ways to a toolchain, tried in this order.
-const INSTALLS: [(&str, Install); 2] = [
-    ("the distribution's BPF toolchain", distribution_toolchain),
-    ("a toolchain of rustup", rustup_toolchain),
-];
-
-/// A recent rustc, and `core` compiled for BPF; the cargo at hand drives them.
-const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
-
 /// A program that tests start, and the package that has it.
 const PROGRAMS: [(&str, &str); 7] = [
     ("chromium", "chromium"),
@@ -158,11 +164,3 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("tshark", "tshark"),
     ("zstd", "zstd"),
 ];
-
-const ADVICE: &str = "\
-no toolchain on this machine compiles for BPF, and none could be installed. One of these is needed:
-  Debian 12 and later, as root:  apt-get update && apt-get install rustc-web libstd-rust-web-dev-bpf
-  with rustup:                   rustup toolchain install 1.96.0 --component rust-src
-  another one:                   GDOI_EBPF_TOOLCHAIN=<rustup toolchain, or folder with bin/rustc>
-then again: cargo xtask setup
-The agent itself builds without it (cargo build --release): it embeds the committed object.";

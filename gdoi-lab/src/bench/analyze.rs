@@ -5,6 +5,10 @@ use anyhow::{Context as _, Result};
 use super::row::{Row, Unit, Wanted, number};
 use crate::offline::{Instructions, OCTETS, Offline};
 
+/// A part of it for tshark.
+const TSHARK_OCTETS: u64 = OCTETS / 4;
+const ROUNDS: usize = 5;
+
 /// Makes a capture, and has all turns with it; tshark has its own, for it takes minutes for each gigabyte.
 pub(super) fn run() -> Result<Vec<Row>> {
     let offline = Offline {
@@ -61,7 +65,3 @@ pub(super) fn run() -> Result<Vec<Row>> {
     }
     Ok(rows)
 }
-
-/// A part of it for tshark.
-const TSHARK_OCTETS: u64 = OCTETS / 4;
-const ROUNDS: usize = 5;

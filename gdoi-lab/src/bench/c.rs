@@ -14,6 +14,19 @@ use super::objects::{Loaded, possible_cpus, program, run_program};
 use super::row::{Row, Unit, Wanted};
 use crate::Size;
 
+const SOURCE: &str = include_str!("program.c");
+const FAST: &str = "bench_fast";
+pub(super) const WHOLE: &str = "bench_xdp";
+pub(super) const IN_C: &str = "in_c";
+const RING_OCTETS: u32 = 4 << 20;
+pub(super) const COMPARED: [&str; 5] = [
+    "TCP",
+    "other UDP",
+    "ESP, 1 SPI",
+    "ESP in IPv6, 1 SPI",
+    "GDOI message",
+];
+
 /// The fast ways of both, in turns, on the frames that the fast way decides.
 pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
     let Some(in_c) = compiled()? else {
@@ -110,16 +123,3 @@ fn load(object: &[u8]) -> Result<Ebpf> {
     program(&mut ebpf, IN_C)?.load().context("load C's program")?;
     Ok(ebpf)
 }
-
-const SOURCE: &str = include_str!("program.c");
-const FAST: &str = "bench_fast";
-pub(super) const WHOLE: &str = "bench_xdp";
-pub(super) const IN_C: &str = "in_c";
-const RING_OCTETS: u32 = 4 << 20;
-pub(super) const COMPARED: [&str; 5] = [
-    "TCP",
-    "other UDP",
-    "ESP, 1 SPI",
-    "ESP in IPv6, 1 SPI",
-    "GDOI message",
-];

@@ -13,6 +13,13 @@ use super::objects::cpu_time;
 use super::row::{Row, Unit, Wanted, number};
 use crate::{c_program, cpu};
 
+const IN_C: &str = include_str!("lookup_batch.c");
+const SPIS: u32 = 1024;
+const FIRST: u32 = 0x5a00_0000;
+const ROUNDS: usize = 101;
+const ADDED: &str = "the other only copies; in ours are the look at all slots, the difference to the last look, the times of \
+                     the packets, and the sum over CPUs in a sorted map";
+
 /// Our table after a packet of each SPI, and after none; a map per CPU with as many.
 pub(super) fn rows() -> Result<Vec<Row>> {
     // Of its own: a thread stays on the CPU it is put on.
@@ -103,10 +110,3 @@ fn lookup_batch() -> Result<Option<f64>> {
     let said = String::from_utf8(said.stdout)?;
     Ok(Some(said.trim().parse().context("read what lookup_batch took")?))
 }
-
-const IN_C: &str = include_str!("lookup_batch.c");
-const SPIS: u32 = 1024;
-const FIRST: u32 = 0x5a00_0000;
-const ROUNDS: usize = 101;
-const ADDED: &str = "the other only copies; in ours are the look at all slots, the difference to the last look, the times of \
-                     the packets, and the sum over CPUs in a sorted map";

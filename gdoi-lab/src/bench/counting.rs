@@ -15,6 +15,9 @@ use nix::net::if_::if_nametoindex;
 use super::row::{Row, Unit, Wanted, number};
 use crate::{Injector, Network};
 
+const BATCH: usize = 64;
+const READ_EVERY: Duration = Duration::from_millis(10);
+
 /// Sends so many million packets.
 pub(super) fn run(millions: u64) -> Result<Vec<Row>> {
     // In a thread: a namespace is entered for good.
@@ -128,6 +131,3 @@ fn frames() -> Vec<Vec<u8>> {
         })
         .collect()
 }
-
-const BATCH: usize = 64;
-const READ_EVERY: Duration = Duration::from_millis(10);

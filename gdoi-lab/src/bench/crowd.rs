@@ -8,6 +8,12 @@ use gdoi_core::observation::Message;
 use gdoi_core::{Config, Limits, Observation, Timestamp, Tracker, Transition};
 use gdoi_wire::isakmp::{HEADER_OCTETS, Header};
 
+const VERSION_1: u8 = 0x10;
+const MAIN_MODE: u8 = 2;
+const GROUPKEY_PULL: u8 = 32;
+const GROUPKEY_PUSH: u8 = 33;
+const PUSH_ACK: u8 = 35;
+
 /// A tracker of configured groups with two key servers each, whose members have all registered.
 pub(super) fn registered(groups: u32, members: u32) -> Tracker {
     let mut tracker = configured(groups, members);
@@ -137,9 +143,3 @@ impl Fields {
         }
     }
 }
-
-const VERSION_1: u8 = 0x10;
-const MAIN_MODE: u8 = 2;
-const GROUPKEY_PULL: u8 = 32;
-const GROUPKEY_PUSH: u8 = 33;
-const PUSH_ACK: u8 = 35;

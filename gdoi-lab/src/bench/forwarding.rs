@@ -23,6 +23,16 @@ use super::objects::{Loaded, cpu_time, program};
 use super::row::{Row, Unit, Wanted};
 use crate::{Injector, Network, cpu};
 
+/// Rounds of all turns.
+const ROUNDS: usize = 15;
+/// All frames so many times in a turn.
+const REPEAT: usize = 100;
+const BATCH: usize = 64;
+const AGAIN: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Behind 14 octets of Ethernet and 20 of IPv4.
+const SPI: usize = 14 + 20;
+
 /// Forwards packets, in turns. No rows where something that is needed is missing.
 pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     if Command::new("ethtool").arg("--version").output().is_err() {
@@ -329,13 +339,3 @@ fn esp_in_turn() -> Vec<Vec<u8>> {
     };
     (0..1024).map(frame).collect()
 }
-
-/// Rounds of all turns.
-const ROUNDS: usize = 15;
-/// All frames so many times in a turn.
-const REPEAT: usize = 100;
-const BATCH: usize = 64;
-const AGAIN: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Behind 14 octets of Ethernet and 20 of IPv4.
-const SPI: usize = 14 + 20;

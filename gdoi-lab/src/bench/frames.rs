@@ -7,6 +7,27 @@ use gdoi_wire::craft::{self, ESP, Ethernet, Message, Tag};
 
 use super::row::Wanted;
 
+const TCP: u8 = 6;
+const ETHERTYPE_ARP: u16 = 0x0806;
+/// Cases that others are compared with.
+pub(super) const ONE_SPI: &str = "ESP, 1 SPI";
+pub(super) const SPRAYED: &str = "ESP, 1,048,576 SPIs in turn";
+pub(super) const LRU_ONE_SPI: &str = "an LRU map per CPU instead, 1 SPI";
+pub(super) const LRU_SPRAYED: &str = "an LRU map per CPU instead, 1,048,576 SPIs";
+pub(super) const MESSAGE: &str = "GDOI message";
+pub(super) const PERF: &str = "a record of zeros through a perf buffer instead";
+pub(super) const WAKE: &str = "a record of zeros that wakes its reader instead";
+const COUNTED: &str = "finding what this CPU counts, and counting packet and octets of others, is in it; see what the same \
+                       takes in C";
+const SLOT: &str = "finding what this CPU counts, the slot of the SPI in it, and counting there and in total are in it; see \
+                    what the same takes in C";
+const RING: &str = "a reservation in the ring, a record of two cache lines and a part of a reading of the clock are in it; \
+                    see what the same takes in C";
+/// A round fits the ring: 30,000 records of 128 octets and a header of 8 are 4.1 of 4.2 million octets.
+const ROOM: u32 = 30_000;
+const V4: [&str; 2] = ["10.1.13.2", "10.1.11.2"];
+const V6: [&str; 2] = ["2001:db8::13:2", "2001:db8::11:2"];
+
 /// One measurement.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
@@ -176,26 +197,3 @@ fn esp(ethernet: &Ethernet, between: [&str; 2]) -> Vec<u8> {
         &craft::esp(0x5a00_0001, 7, &[0; 200]),
     )
 }
-
-const TCP: u8 = 6;
-const ETHERTYPE_ARP: u16 = 0x0806;
-
-/// Cases that others are compared with.
-pub(super) const ONE_SPI: &str = "ESP, 1 SPI";
-pub(super) const SPRAYED: &str = "ESP, 1,048,576 SPIs in turn";
-pub(super) const LRU_ONE_SPI: &str = "an LRU map per CPU instead, 1 SPI";
-pub(super) const LRU_SPRAYED: &str = "an LRU map per CPU instead, 1,048,576 SPIs";
-pub(super) const MESSAGE: &str = "GDOI message";
-pub(super) const PERF: &str = "a record of zeros through a perf buffer instead";
-pub(super) const WAKE: &str = "a record of zeros that wakes its reader instead";
-
-const COUNTED: &str = "finding what this CPU counts, and counting packet and octets of others, is in it; see what the same \
-                       takes in C";
-const SLOT: &str = "finding what this CPU counts, the slot of the SPI in it, and counting there and in total are in it; see \
-                    what the same takes in C";
-const RING: &str = "a reservation in the ring, a record of two cache lines and a part of a reading of the clock are in it; \
-                    see what the same takes in C";
-/// A round fits the ring: 30,000 records of 128 octets and a header of 8 are 4.1 of 4.2 million octets.
-const ROOM: u32 = 30_000;
-const V4: [&str; 2] = ["10.1.13.2", "10.1.11.2"];
-const V6: [&str; 2] = ["2001:db8::13:2", "2001:db8::11:2"];

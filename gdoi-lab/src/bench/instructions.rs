@@ -7,6 +7,11 @@ use super::frames::{Case, cases};
 use super::row::{Row, Unit, Wanted};
 use crate::{Executed, Followed};
 
+const COUNTED: &str = "finding what this CPU counts takes eight of them, and counting packet and octets of others six; the \
+                       goal was set by a program that counts neither";
+const COMPARED_PORTS: &str = "as for TCP; and the ports are compared with all that may be configured, which the kernel leaves \
+                              out for those that are not";
+
 /// Follows the programs in `object`, and C's.
 pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     let in_c = compiled()?;
@@ -62,8 +67,3 @@ fn to_c(case: &Case, ours: Executed, theirs: Executed) -> Row {
     .goal("P15", Wanted::AtMost(1.10))
     .aside(format!("{ours} and {theirs}"))
 }
-
-const COUNTED: &str = "finding what this CPU counts takes eight of them, and counting packet and octets of others six; the \
-                       goal was set by a program that counts neither";
-const COMPARED_PORTS: &str = "as for TCP; and the ports are compared with all that may be configured, which the kernel leaves \
-                              out for those that are not";

@@ -10,6 +10,13 @@ use super::frames::{Case, LRU_ONE_SPI, LRU_SPRAYED, MESSAGE, ONE_SPI, PERF, SPRA
 use super::objects::Loaded;
 use super::row::{Row, Unit, Wanted};
 
+/// What the ratio of a program to itself may be on a quiet machine.
+const QUIET: std::ops::RangeInclusive<f64> = 0.98..=1.02;
+const ATTEMPTS: usize = 5;
+const LONG: u32 = 100_000;
+const BEST: &str = "of one SPI an LRU needs no more than a lookup; see what it takes of many";
+const RECORD: &str = "what a message adds is a reservation and a record; see what the same takes in C";
+
 /// Measures every case with the programs in `object`.
 pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
     let mut measured = Vec::new();
@@ -143,10 +150,3 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
-
-/// What the ratio of a program to itself may be on a quiet machine.
-const QUIET: std::ops::RangeInclusive<f64> = 0.98..=1.02;
-const ATTEMPTS: usize = 5;
-const LONG: u32 = 100_000;
-const BEST: &str = "of one SPI an LRU needs no more than a lookup; see what it takes of many";
-const RECORD: &str = "what a message adds is a reservation and a record; see what the same takes in C";

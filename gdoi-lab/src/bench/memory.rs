@@ -11,6 +11,12 @@ use gdoi_core::{Observation, Timestamp};
 use super::crowd::registered;
 use super::row::{Row, Unit, Wanted};
 
+/// The subcommand that says [`weigh`].
+pub const WEIGH: &str = "weigh";
+const MEMBERS: u32 = 100_000;
+const GROUPS: u32 = 1_000;
+const SPIS: u32 = 100_000;
+
 /// A tracker in a process of its own: what others gave back the allocator would use again.
 pub(super) fn run() -> Result<Vec<Row>> {
     let this = env::current_exe().context("find the program")?;
@@ -38,9 +44,6 @@ pub(super) fn run() -> Result<Vec<Row>> {
         .aside("in the tracker, above that of the program"),
     ])
 }
-
-/// The subcommand that says [`weigh`].
-pub const WEIGH: &str = "weigh";
 
 /// What filling a tracker adds to the memory of this process, in mebibytes: members and groups, then SPIs too.
 pub fn weigh() -> Result<[f64; 2]> {
@@ -83,7 +86,3 @@ pub(super) fn resident_mebibytes(process: &str) -> Result<f64> {
         .with_context(|| format!("no VmRSS in {path}"))?;
     Ok(kibibytes / 1024.0)
 }
-
-const MEMBERS: u32 = 100_000;
-const GROUPS: u32 = 1_000;
-const SPIS: u32 = 100_000;

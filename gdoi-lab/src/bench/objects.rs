@@ -12,6 +12,12 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::Size;
 
+const RING_OCTETS: u32 = 4 << 20;
+/// Room for 30,000 records of 128 octets with what perf puts around them.
+const EVENTS_PAGES: usize = 2048;
+/// Every frame goes on (`enum xdp_action`).
+const XDP_PASS: u32 = 2;
+
 /// All programs, loaded.
 pub(super) struct Loaded {
     ebpf: Ebpf,
@@ -131,9 +137,3 @@ pub(super) fn cpu_time() -> Result<Duration> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the clock of this thread")?;
     Ok(time.into())
 }
-
-const RING_OCTETS: u32 = 4 << 20;
-/// Room for 30,000 records of 128 octets with what perf puts around them.
-const EVENTS_PAGES: usize = 2048;
-/// Every frame goes on (`enum xdp_action`).
-const XDP_PASS: u32 = 2;

@@ -15,6 +15,10 @@ use super::crowd::registered;
 use super::kernel::median;
 use super::row::{Row, Unit, Wanted};
 
+const ROUNDS: usize = 11;
+const GROUPS: u32 = 170;
+const MEMBERS: u32 = 10_000;
+
 /// What a scrape with ten thousand series costs.
 pub(super) fn rows() -> Result<Vec<Row>> {
     let tracker = registered(GROUPS, MEMBERS);
@@ -64,7 +68,3 @@ fn known(snapshot: Snapshot) -> State {
         snapshot,
     }
 }
-
-const ROUNDS: usize = 11;
-const GROUPS: u32 = 170;
-const MEMBERS: u32 = 10_000;

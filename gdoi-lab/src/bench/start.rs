@@ -16,6 +16,11 @@ use super::objects::{Loaded, time_to_load};
 use super::row::{Row, Unit, Wanted};
 use crate::Network;
 
+const TIMES: usize = 7;
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The first reading of all tables is behind it then.
+const SETTLED: Duration = Duration::from_millis(300);
+
 /// Starts the agent of this build several times.
 pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     let mut loads = Vec::new();
@@ -145,8 +150,3 @@ fn agent() -> Result<PathBuf> {
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
-
-const TIMES: usize = 7;
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The first reading of all tables is behind it then.
-const SETTLED: Duration = Duration::from_millis(300);

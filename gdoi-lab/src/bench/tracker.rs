@@ -12,6 +12,19 @@ use super::kernel::median;
 use super::objects::cpu_time;
 use super::row::{Row, Unit, Wanted};
 
+/// Five hundred branches for two days; each sends once in an hour.
+const GROUP: &str = "title = \"Five hundred branches\"\nduration = \"48h\"\n[[group]]\nname = \"G1\"\n\
+                     key_servers = [\"10.1.11.2\", \"10.1.12.2\"]\nmembers = 500\ntraffic_every = \"1h\"\n";
+/// As the agent looks at its tables.
+const TICK: Duration = Duration::from_secs(1);
+const TIMES: usize = 3;
+const ROUNDS: usize = 5;
+const MANY: u32 = 100_000;
+const REKEYS: u32 = 5;
+const ESP_ROUNDS: u32 = 100;
+const AT_ONCE: usize = 500;
+const MOST_KEPT: usize = 4_096;
+
 /// Feeds trackers of three sizes, in turns, and lets a group live for some days.
 pub(super) fn run() -> Result<Vec<Row>> {
     let rounds: Vec<[Cost; 3]> = (0..ROUNDS).map(|_| round()).collect::<Result<_>>()?;
@@ -202,16 +215,3 @@ fn simulation() -> Result<Row> {
 fn nanoseconds(spent: Duration, count: u32) -> f64 {
     spent.as_secs_f64() * 1e9 / f64::from(count)
 }
-
-/// Five hundred branches for two days; each sends once in an hour.
-const GROUP: &str = "title = \"Five hundred branches\"\nduration = \"48h\"\n[[group]]\nname = \"G1\"\n\
-                     key_servers = [\"10.1.11.2\", \"10.1.12.2\"]\nmembers = 500\ntraffic_every = \"1h\"\n";
-/// As the agent looks at its tables.
-const TICK: Duration = Duration::from_secs(1);
-const TIMES: usize = 3;
-const ROUNDS: usize = 5;
-const MANY: u32 = 100_000;
-const REKEYS: u32 = 5;
-const ESP_ROUNDS: u32 = 100;
-const AT_ONCE: usize = 500;
-const MOST_KEPT: usize = 4_096;

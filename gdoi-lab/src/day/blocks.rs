@@ -11,6 +11,9 @@ use gdoi_core::Timestamp;
 use super::END;
 use crate::prometheus::promtool;
 
+/// Prometheus keeps two hours in a block, counted from the epoch.
+const BLOCK_SECONDS: u64 = 7_200;
+
 /// Samples by the block that they will be in: promtool reads a file once for each block of its span.
 #[derive(Debug)]
 pub struct Blocks {
@@ -63,6 +66,3 @@ impl Blocks {
         Ok(())
     }
 }
-
-/// Prometheus keeps two hours in a block, counted from the epoch.
-const BLOCK_SECONDS: u64 = 7_200;

@@ -15,6 +15,12 @@ use gdoi_sim::{Emission, Observer, Scenario};
 use gdoi_wire::record::Counters;
 use gdoi_wire::{Capture, Class, Dissected, Fragment, Ports, dissect};
 
+/// How often the agent reads the kernel's table; a scrape reads it as well.
+const TICK: Duration = Duration::from_secs(10);
+const INTERFACE: &str = "wan0";
+/// Slots of the SPI table by default.
+const SLOTS: usize = 4_096;
+
 /// An agent in virtual time.
 pub(crate) struct Gateway {
     tracker: Tracker,
@@ -128,9 +134,3 @@ fn add(counts: &mut [u64], index: usize, more: u64) {
         *count += more;
     }
 }
-
-/// How often the agent reads the kernel's table; a scrape reads it as well.
-const TICK: Duration = Duration::from_secs(10);
-const INTERFACE: &str = "wan0";
-/// Slots of the SPI table by default.
-const SLOTS: usize = 4_096;

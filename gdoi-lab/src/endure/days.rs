@@ -12,6 +12,11 @@ use super::growth::{Growth, Sample};
 use crate::day::Gateway;
 use crate::{Metrics, Resources};
 
+const DAY: Duration = Duration::from_hours(24);
+const LAST: Duration = Duration::from_mins(2);
+/// The simulator is in the same process, and has members of its own.
+const MORE_OCTETS: u64 = 32 << 20;
+
 /// How many days of how many members.
 #[derive(Clone, Copy, Debug)]
 pub struct Days {
@@ -191,8 +196,3 @@ impl fmt::Display for DaysReport {
         write!(f, "\n{growth}")
     }
 }
-
-const DAY: Duration = Duration::from_hours(24);
-const LAST: Duration = Duration::from_mins(2);
-/// The simulator is in the same process, and has members of its own.
-const MORE_OCTETS: u64 = 32 << 20;

@@ -7,6 +7,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::Resources;
 
+/// Whoever asks at the moment.
+const CONNECTIONS: usize = 8;
+/// Events of a type that there had not been.
+const MORE_SERIES: usize = 32;
+/// Of a table for people.
+const LINES: usize = 12;
+
 /// What a process held at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sample {
@@ -99,13 +106,6 @@ impl fmt::Display for Growth {
         Ok(())
     }
 }
-
-/// Whoever asks at the moment.
-const CONNECTIONS: usize = 8;
-/// Events of a type that there had not been.
-const MORE_SERIES: usize = 32;
-/// Of a table for people.
-const LINES: usize = 12;
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,15 @@ use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
 use super::growth::{Growth, Sample};
 use crate::{Agent, Injector, LiveScenario, Metrics, Network, Resources, SentCounts, configuration};
 
+/// Frames of any kind, over and over.
+const STRANGE: usize = 500;
+const SPIS: u32 = 64;
+/// Fragmentation, and the latest events, which are kept.
+const MORE_OCTETS: u64 = 8 << 20;
+const PAUSE: Duration = Duration::from_millis(10);
+/// Frames at once, after a pause that lasted longer than wanted.
+const MOST: usize = 256;
+
 /// How long, and among how much.
 #[derive(Clone, Copy, Debug)]
 pub struct Soak {
@@ -248,12 +257,3 @@ impl fmt::Display for SoakReport {
         write!(f, "{growth}")
     }
 }
-
-/// Frames of any kind, over and over.
-const STRANGE: usize = 500;
-const SPIS: u32 = 64;
-/// Fragmentation, and the latest events, which are kept.
-const MORE_OCTETS: u64 = 8 << 20;
-const PAUSE: Duration = Duration::from_millis(10);
-/// Frames at once, after a pause that lasted longer than wanted.
-const MOST: usize = 256;

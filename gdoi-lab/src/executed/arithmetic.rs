@@ -8,6 +8,9 @@
 
 use anyhow::{Result, bail};
 
+/// The bits of an instruction's code that say which operation it is.
+const OPERATION: u8 = 0xf0;
+
 /// What an operation makes of two numbers of 64 or, where `is_half`, of 32 bits.
 pub(super) fn operate(code: u8, is_half: bool, left: u64, right: u64) -> Result<u64> {
     if is_half {
@@ -82,6 +85,3 @@ pub(super) fn holds(code: u8, is_half: bool, left: u64, right: u64) -> Result<bo
         _ => bail!("comparison {code:#x} is not known here"),
     })
 }
-
-/// The bits of an instruction's code that say which operation it is.
-const OPERATION: u8 = 0xf0;

@@ -5,6 +5,28 @@ use aya_obj::Map;
 
 use super::memory::Memory;
 
+/// `struct xdp_md` has six words, the first three of them are where the frame is.
+const CONTEXT_WORDS: usize = 6;
+/// Of eight functions.
+const STACKS_OCTETS: usize = 8 * 512;
+/// A record with a snapshot.
+const ENTRY_OCTETS: usize = 1024;
+const JIFFIES_NOW: u64 = 4_294_900_000;
+const NANOSECONDS_NOW: u64 = 1_000_000_000;
+/// `enum bpf_map_type`.
+const ARRAY: u32 = 2;
+const ARRAY_PER_CPU: u32 = 6;
+/// `enum bpf_func_id`.
+const MAP_LOOKUP: i32 = 1;
+const THIS_CPU: i32 = 8;
+const JIFFIES: i32 = 118;
+const BOOT_TIME: i32 = 125;
+const RING_RESERVE: i32 = 131;
+const RING_SUBMIT: i32 = 132;
+const RING_DISCARD: i32 = 133;
+const FRAME_OCTETS: i32 = 188;
+const FRAME_COPY: i32 = 189;
+
 /// Where everything is.
 #[derive(Debug)]
 pub(super) struct Helpers {
@@ -119,25 +141,3 @@ impl Array {
         }
     }
 }
-
-/// `struct xdp_md` has six words, the first three of them are where the frame is.
-const CONTEXT_WORDS: usize = 6;
-/// Of eight functions.
-const STACKS_OCTETS: usize = 8 * 512;
-/// A record with a snapshot.
-const ENTRY_OCTETS: usize = 1024;
-const JIFFIES_NOW: u64 = 4_294_900_000;
-const NANOSECONDS_NOW: u64 = 1_000_000_000;
-/// `enum bpf_map_type`.
-const ARRAY: u32 = 2;
-const ARRAY_PER_CPU: u32 = 6;
-/// `enum bpf_func_id`.
-const MAP_LOOKUP: i32 = 1;
-const THIS_CPU: i32 = 8;
-const JIFFIES: i32 = 118;
-const BOOT_TIME: i32 = 125;
-const RING_RESERVE: i32 = 131;
-const RING_SUBMIT: i32 = 132;
-const RING_DISCARD: i32 = 133;
-const FRAME_OCTETS: i32 = 188;
-const FRAME_COPY: i32 = 189;

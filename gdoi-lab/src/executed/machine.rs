@@ -12,6 +12,39 @@ use super::arithmetic::{holds, operate, to_big_endian};
 use super::helpers::Helpers;
 use super::memory::Memory;
 
+const REGISTERS: usize = 11;
+const FRAME_POINTER: u8 = 10;
+/// Four registers and the frame pointer.
+const KEPT: usize = 5;
+const STACK_OCTETS: u64 = 512;
+/// `MAX_CALL_FRAMES` of the kernel.
+const DEEPEST: usize = 8;
+/// As many as the verifier follows.
+const ENDLESS: u32 = 1_000_000;
+/// Classes.
+const LOAD: u8 = 0;
+const LOAD_MEMORY: u8 = 1;
+const STORE_NUMBER: u8 = 2;
+const STORE: u8 = 3;
+const ARITHMETIC_HALF: u8 = 4;
+const JUMP: u8 = 5;
+const JUMP_HALF: u8 = 6;
+const ARITHMETIC: u8 = 7;
+/// Whole codes.
+const LOAD_NUMBER: u8 = 0x18;
+const ALWAYS: u8 = 0x05;
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+/// Parts of codes.
+const MODE: u8 = 0xe0;
+const MEMORY: u8 = 0x60;
+const ORDER: u8 = 0xd0;
+const OF_REGISTER: u8 = 0x08;
+/// What the source register says of a number: `BPF_PSEUDO_MAP_FD`, `BPF_PSEUDO_MAP_VALUE`, `BPF_PSEUDO_CALL`.
+const OF_MAP: u8 = 1;
+const OF_GLOBAL: u8 = 2;
+const OF_PROGRAM: u8 = 1;
+
 /// A program in the middle of a frame.
 pub(super) struct Machine<'a> {
     program: &'a [bpf_insn],
@@ -192,36 +225,3 @@ fn width(code: u8) -> usize {
         _ => 8,
     }
 }
-
-const REGISTERS: usize = 11;
-const FRAME_POINTER: u8 = 10;
-/// Four registers and the frame pointer.
-const KEPT: usize = 5;
-const STACK_OCTETS: u64 = 512;
-/// `MAX_CALL_FRAMES` of the kernel.
-const DEEPEST: usize = 8;
-/// As many as the verifier follows.
-const ENDLESS: u32 = 1_000_000;
-/// Classes.
-const LOAD: u8 = 0;
-const LOAD_MEMORY: u8 = 1;
-const STORE_NUMBER: u8 = 2;
-const STORE: u8 = 3;
-const ARITHMETIC_HALF: u8 = 4;
-const JUMP: u8 = 5;
-const JUMP_HALF: u8 = 6;
-const ARITHMETIC: u8 = 7;
-/// Whole codes.
-const LOAD_NUMBER: u8 = 0x18;
-const ALWAYS: u8 = 0x05;
-const CALL: u8 = 0x85;
-const EXIT: u8 = 0x95;
-/// Parts of codes.
-const MODE: u8 = 0xe0;
-const MEMORY: u8 = 0x60;
-const ORDER: u8 = 0xd0;
-const OF_REGISTER: u8 = 0x08;
-/// What the source register says of a number: `BPF_PSEUDO_MAP_FD`, `BPF_PSEUDO_MAP_VALUE`, `BPF_PSEUDO_CALL`.
-const OF_MAP: u8 = 1;
-const OF_GLOBAL: u8 = 2;
-const OF_PROGRAM: u8 = 1;

@@ -2,6 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 
+const APART: u64 = 1 << 24;
+
 /// Regions, each [`APART`] from the next, so that an address beyond one of them is in none.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -67,5 +69,3 @@ impl Memory {
         ))
     }
 }
-
-const APART: u64 = 1 << 24;

@@ -8,6 +8,18 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+const GROUP: &str = "G1";
+/// Types of events that say that something did not come.
+const MISSING: [&str; 5] = [
+    "key_server_changed",
+    "member_lost",
+    "registration_failed",
+    "rekey_overdue",
+    "rekey_unacknowledged",
+];
+/// From the simulated moment of a rekey to the message on the wire.
+const SLACK: Duration = Duration::from_millis(300);
+
 /// What the agent told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Events {
@@ -74,15 +86,3 @@ impl Events {
         self.blind.iter().any(covers)
     }
 }
-
-const GROUP: &str = "G1";
-/// Types of events that say that something did not come.
-const MISSING: [&str; 5] = [
-    "key_server_changed",
-    "member_lost",
-    "registration_failed",
-    "rekey_overdue",
-    "rekey_unacknowledged",
-];
-/// From the simulated moment of a rekey to the message on the wire.
-const SLACK: Duration = Duration::from_millis(300);

@@ -10,6 +10,9 @@ use super::{Kind, Trial};
 use crate::Metrics;
 use crate::resources::mib;
 
+/// All tables full, with the buffers of the rings; the unit that ships allows 512 MiB.
+const MEMORY: u64 = 192 << 20;
+
 /// What came of a flood.
 #[derive(Clone, Debug)]
 pub struct FloodOutcome {
@@ -152,6 +155,3 @@ impl fmt::Display for FloodOutcome {
 const fn whole(count: f64) -> u64 {
     count as u64
 }
-
-/// All tables full, with the buffers of the rings; the unit that ships allows 512 MiB.
-const MEMORY: u64 = 192 << 20;

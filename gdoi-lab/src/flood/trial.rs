@@ -14,6 +14,13 @@ use super::events::Events;
 use super::{Flood, FloodOutcome, Kind};
 use crate::{Agent, Injector, LiveScenario, Network, Resources, SentCounts, configuration};
 
+/// All members have registered by then.
+const BEFORE: Duration = Duration::from_secs(3);
+const AFTER: Duration = Duration::from_secs(5);
+const REKEY_EVERY: usize = 700;
+const TICK: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// A flood, and how long it lasts.
 #[derive(Clone, Debug)]
 pub struct Trial {
@@ -184,10 +191,3 @@ fn flood(kind: Kind, flooding: &AtomicBool) -> Result<u64> {
 fn joined<T>(ended: thread::Result<Result<T>>) -> Result<T> {
     ended.unwrap_or_else(|_panic| Err(anyhow!("a sender panicked")))
 }
-
-/// All members have registered by then.
-const BEFORE: Duration = Duration::from_secs(3);
-const AFTER: Duration = Duration::from_secs(5);
-const REKEY_EVERY: usize = 700;
-const TICK: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -10,6 +10,12 @@ use nix::unistd::geteuid;
 
 use crate::{Parity, cpu};
 
+/// Buckets of the table: few, so that it is full soon.
+const BUCKETS: u32 = 64;
+const ETHERNET_OCTETS: usize = 14;
+/// Nor one that does not fit a page, with what it keeps beside it.
+const MOST_OCTETS: usize = 3_000;
+
 thread_local! {
     static HOOKS: RefCell<Option<Vec<Parity>>> = RefCell::new(hooks().ok());
 }
@@ -47,9 +53,3 @@ fn hooks() -> Result<Vec<Parity>> {
         .map(|hook| Parity::load(hook, sites.clone(), BUCKETS))
         .collect()
 }
-
-/// Buckets of the table: few, so that it is full soon.
-const BUCKETS: u32 = 64;
-const ETHERNET_OCTETS: usize = 14;
-/// Nor one that does not fit a page, with what it keeps beside it.
-const MOST_OCTETS: usize = 3_000;

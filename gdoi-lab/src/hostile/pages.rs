@@ -19,6 +19,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+const WAIT: Duration = Duration::from_secs(10);
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+
 /// Octets sent to the agent's pages, which know a group or two. Whoever has said all gets answers, and an end.
 ///
 /// # Panics
@@ -177,6 +180,3 @@ fn runtime() -> io::Result<Runtime> {
         .enable_all()
         .build()
 }
-
-const WAIT: Duration = Duration::from_secs(10);
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";

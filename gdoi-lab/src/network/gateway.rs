@@ -10,6 +10,14 @@ use gdoi_wire::craft::{self, ESP, Ethernet};
 
 use super::{Network, ip, until_carrying};
 
+/// Long enough for the kernel to take what waits.
+const QUIET: Duration = Duration::from_millis(50);
+const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const WAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+const LAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 9);
+const WAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 9);
+const TCP: u8 = 6;
+
 impl Network {
     /// Where traffic comes from: the far end of the wire to [`Self::LAN`].
     pub const LAN_FAR: &str = "lan-far";
@@ -106,11 +114,3 @@ fn packet(source: Ipv4Addr, destination: Ipv4Addr, mac: [u8; 6], protocol: u8, o
     };
     craft::packet(&ethernet, source.into(), destination.into(), protocol, octets)
 }
-
-/// Long enough for the kernel to take what waits.
-const QUIET: Duration = Duration::from_millis(50);
-const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const WAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
-const LAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 9);
-const WAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 9);
-const TCP: u8 = 6;

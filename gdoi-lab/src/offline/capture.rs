@@ -11,6 +11,17 @@ use gdoi_sim::scenario;
 use gdoi_sim::{PcapWriter, Simulation};
 use gdoi_wire::craft::{self, ESP, Ethernet};
 
+const SCENARIO: &str = "demo";
+const TCP: u8 = 6;
+const HTTPS: u16 = 443;
+const TCP_OCTETS: usize = 20;
+const ETHERNET_OCTETS: u32 = 14;
+/// Of the protocol in the IPv4 header, and of the sequence number in ESP and in TCP.
+const PROTOCOL_AT: usize = 14 + 9;
+const SEQUENCE_AT: usize = 14 + 20 + 4;
+/// Octets in front of each frame in the file.
+const RECORD_OCTETS: u64 = 16;
+
 /// Writes a capture of about so many octets. Its frames.
 pub(super) fn write(file: File, octets: u64) -> Result<u64> {
     let scenario = scenario::named(SCENARIO)?;
@@ -108,14 +119,3 @@ fn between(turn: u32, protocol: u8, payload: &[u8]) -> Vec<u8> {
         payload,
     )
 }
-
-const SCENARIO: &str = "demo";
-const TCP: u8 = 6;
-const HTTPS: u16 = 443;
-const TCP_OCTETS: usize = 20;
-const ETHERNET_OCTETS: u32 = 14;
-/// Of the protocol in the IPv4 header, and of the sequence number in ESP and in TCP.
-const PROTOCOL_AT: usize = 14 + 9;
-const SEQUENCE_AT: usize = 14 + 20 + 4;
-/// Octets in front of each frame in the file.
-const RECORD_OCTETS: u64 = 16;

@@ -11,6 +11,8 @@ use gdoi_sim::PcapWriter;
 use super::{analyze, make, rivals};
 use crate::bench::number;
 
+const OCTETS: u64 = 128 << 20;
+
 /// Instructions in user space.
 #[derive(Clone, Copy, Debug)]
 pub struct Instructions {
@@ -66,8 +68,6 @@ fn refs(said: &str) -> Option<f64> {
     let line = said.lines().find(|line| line.contains("refs:"))?;
     line.rsplit(' ').next()?.replace(',', "").parse().ok()
 }
-
-const OCTETS: u64 = 128 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,21 @@ use anyhow::Result;
 
 use crate::c_program;
 
+const LIBPCAP: &str = include_str!("libpcap.c");
+const UNWANTED: [&str; 3] = [
+    "tcp.analyze_sequence_numbers:FALSE",
+    "tcp.calculate_timestamps:FALSE",
+    "tcp.desegment_tcp_streams:FALSE",
+];
+const FIELDS: [&str; 6] = [
+    "frame.number",
+    "frame.time_epoch",
+    "ip.src",
+    "ip.dst",
+    "isakmp.ispi",
+    "isakmp.exchangetype",
+];
+
 /// The question that a person would put to tshark: the ISAKMP messages, with what tells them apart.
 ///
 /// Who knows that no TCP stream is wanted has none followed. With tshark's defaults it takes up to ten times as long.
@@ -37,18 +52,3 @@ pub(super) fn has(program: &str) -> bool {
 pub(super) fn libpcap(folder: &Path) -> Result<Option<PathBuf>> {
     c_program::build(folder, "libpcap", LIBPCAP, &["-lpcap"])
 }
-
-const LIBPCAP: &str = include_str!("libpcap.c");
-const UNWANTED: [&str; 3] = [
-    "tcp.analyze_sequence_numbers:FALSE",
-    "tcp.calculate_timestamps:FALSE",
-    "tcp.desegment_tcp_streams:FALSE",
-];
-const FIELDS: [&str; 6] = [
-    "frame.number",
-    "frame.time_epoch",
-    "ip.src",
-    "ip.dst",
-    "isakmp.ispi",
-    "isakmp.exchangetype",
-];

@@ -10,6 +10,8 @@ use nix::sys::time::TimeValLike as _;
 
 use crate::resources::octets;
 
+const INTERVAL: Duration = Duration::from_millis(2);
+
 /// What a program took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
@@ -80,5 +82,3 @@ fn children() -> Result<Duration> {
         .map(|time| Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or_default()))
         .sum())
 }
-
-const INTERVAL: Duration = Duration::from_millis(2);

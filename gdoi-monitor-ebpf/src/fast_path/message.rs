@@ -15,6 +15,15 @@ use crate::emit::now;
 use crate::maps::{RING, is_nat_t_port};
 use crate::reader::Hook;
 
+/// Where octets of the fingerprint, site, sequence number and the spare word stand.
+const END: usize = offset_of!(Record, fingerprint_octets);
+/// From the IP header to the end of the fingerprint.
+const SHORTEST: usize = 20 + 8 + HEADER_OCTETS + FINGERPRINT_OCTETS;
+/// Offsets in the ISAKMP header (RFC 2408 §3.1).
+const VERSION: usize = 17;
+const FLAGS: usize = 19;
+const VERSION_1: u8 = 0x10;
+
 /// Decides a message that stands behind 20 octets of IPv4 at `AT`, or leaves it. The caller knows that the packet is
 /// whole, no fragment, and that one of the ports is ours.
 ///
@@ -93,12 +102,4 @@ pub(super) fn decide<H: Hook, const AT: usize>(raw: *mut c_void) -> Next {
 // The last word of the header is followed by the SPI.
 const _: () = assert!(offset_of!(Record, header) % 8 == 0);
 const _: () = assert!(HEADER_OCTETS == 28 && offset_of!(Record, spi) == offset_of!(Record, header) + 28);
-/// Where octets of the fingerprint, site, sequence number and the spare word stand.
-const END: usize = offset_of!(Record, fingerprint_octets);
 const _: () = assert!(END.is_multiple_of(8) && END + 16 == size_of::<Record>());
-/// From the IP header to the end of the fingerprint.
-const SHORTEST: usize = 20 + 8 + HEADER_OCTETS + FINGERPRINT_OCTETS;
-/// Offsets in the ISAKMP header (RFC 2408 §3.1).
-const VERSION: usize = 17;
-const FLAGS: usize = 19;
-const VERSION_1: u8 = 0x10;

@@ -18,6 +18,11 @@ use crate::report::{Ending, Report};
 use crate::source::link::{LinkType, UnreadLinks};
 use crate::source::pcap::{self, Frame};
 
+/// A capture that is written in turns goes on at once in the next file; with a longer pause something may be missing.
+const HOLE: Duration = Duration::from_secs(1);
+/// A frame that is further ahead than this of the one before it is believed only when the next one is too.
+const LEAP: Duration = Duration::from_hours(1);
+
 /// Why a capture was not read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 enum AnalyzeError {
@@ -268,8 +273,3 @@ impl<W: Write> Analysis<W> {
         })
     }
 }
-
-/// A capture that is written in turns goes on at once in the next file; with a longer pause something may be missing.
-const HOLE: Duration = Duration::from_secs(1);
-/// A frame that is further ahead than this of the one before it is believed only when the next one is too.
-const LEAP: Duration = Duration::from_hours(1);

@@ -7,6 +7,11 @@ use gdoi_core::Timestamp;
 use gdoi_core::observation::{Esp, Site};
 use gdoi_wire::record::slot_key;
 
+/// More than a gateway uses at a time, few enough to stay in the nearest cache.
+const RECENT: usize = 256;
+/// 2^64 divided by the golden ratio.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// What was counted since the last tick, and which SPIs were ever seen.
 pub(super) struct EspCounts {
     places: HashMap<u64, usize, Mixing>,
@@ -202,8 +207,3 @@ impl Hasher for Mixed {
         self.0
     }
 }
-
-/// More than a gateway uses at a time, few enough to stay in the nearest cache.
-const RECENT: usize = 256;
-/// 2^64 divided by the golden ratio.
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;

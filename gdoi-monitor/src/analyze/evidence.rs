@@ -9,6 +9,12 @@ use gdoi_core::transition::{Cookies, What};
 
 use super::seen_message::{FrameId, SeenMessage};
 
+/// A registration with main mode has ten messages.
+const MOST_FRAMES: usize = 10;
+/// Peers whose frames are remembered, and KEKs: some hundred octets each.
+const PEERS: usize = 50_000;
+const KEKS: usize = 8_192;
+
 /// The latest frames of everybody.
 pub(super) struct EvidenceIndex {
     members: Latest<SocketAddr, MemberFrames>,
@@ -217,12 +223,6 @@ impl<K: Eq + Hash + Copy, V: Default> Latest<K, V> {
             .or_insert_with(|| old.remove(&key).unwrap_or_default())
     }
 }
-
-/// A registration with main mode has ten messages.
-const MOST_FRAMES: usize = 10;
-/// Peers whose frames are remembered, and KEKs: some hundred octets each.
-const PEERS: usize = 50_000;
-const KEKS: usize = 8_192;
 
 #[cfg(test)]
 mod tests {

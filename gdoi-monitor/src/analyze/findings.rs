@@ -10,6 +10,9 @@ use crate::event::Event;
 use crate::report::meaning;
 use crate::time::{Calendar, Moment};
 
+/// Events that a finding is proved with; the others are alike, and among the events.
+const MOST_EVIDENCE: usize = 12;
+
 /// What deserves attention so far. Bounded by the types of events times the groups.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -173,6 +176,3 @@ pub(crate) fn file_of(frame: FrameId, files: &[String]) -> &str {
         .and_then(|place| files.get(place))
         .map_or("", String::as_str)
 }
-
-/// Events that a finding is proved with; the others are alike, and among the events.
-const MOST_EVIDENCE: usize = 12;

@@ -16,6 +16,9 @@ use crate::sites::Sites;
 use crate::source::link::LinkType;
 use crate::source::pcap::Frame;
 
+/// How often the agent reads the kernel's counters by default.
+const TICK: Duration = Duration::from_secs(1);
+
 /// Takes frames, and says what happens.
 pub(super) struct Pipeline {
     tracker: Tracker,
@@ -277,6 +280,3 @@ impl Pipeline {
         }
     }
 }
-
-/// How often the agent reads the kernel's counters by default.
-const TICK: Duration = Duration::from_secs(1);

@@ -7,6 +7,9 @@ use gdoi_core::observation::Message;
 use gdoi_core::transition::Cookies;
 use gdoi_wire::Exchange;
 
+/// Ports that say nothing about who is meant: GDOI, and IKE with and without the non-ESP marker.
+const WELL_KNOWN: [u16; 3] = [848, 500, 4500];
+
 /// Where a frame stands: in which capture of those that were named, and its number there, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FrameId {
@@ -70,6 +73,3 @@ fn without_well_known(mut socket: SocketAddr) -> SocketAddr {
     socket.set_ip(socket.ip().to_canonical());
     socket
 }
-
-/// Ports that say nothing about who is meant: GDOI, and IKE with and without the non-ESP marker.
-const WELL_KNOWN: [u16; 3] = [848, 500, 4500];

@@ -13,6 +13,9 @@ use percent_encoding::percent_decode_str;
 
 use super::ClientError;
 
+/// A line of user and password is shorter.
+const MAX_AUTH_FILE: u64 = 4_096;
+
 /// Where an agent is: `http://HOST:PORT`, or `https://`, with a path in front of its pages where a proxy has one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
@@ -167,9 +170,6 @@ impl fmt::Debug for Address {
         fmt::Display::fmt(self, f)
     }
 }
-
-/// A line of user and password is shorter.
-const MAX_AUTH_FILE: u64 = 4_096;
 
 #[cfg(test)]
 mod tests {

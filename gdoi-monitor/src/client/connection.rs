@@ -13,6 +13,10 @@ use tokio::task::JoinHandle;
 use super::tls::Trust;
 use super::{Address, Answer, ClientError, Date};
 
+const MAX_HEADER_OCTETS: usize = 64 << 10;
+/// A hundred thousand members are 40 MB.
+const MAX_BODY_OCTETS: usize = 64 << 20;
+
 /// One connection to an agent; its task ends with it.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -161,7 +165,3 @@ fn broken(address: &Address, cause: hyper::Error) -> ClientError {
         cause,
     }
 }
-
-const MAX_HEADER_OCTETS: usize = 64 << 10;
-/// A hundred thousand members are 40 MB.
-const MAX_BODY_OCTETS: usize = 64 << 20;

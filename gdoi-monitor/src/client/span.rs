@@ -18,6 +18,9 @@ pub fn compact(seconds: f64) -> String {
     }
 }
 
+/// What is longer comes from nonsense: 9,999 days.
+const MOST: f64 = 9_999.0 * 86_400.0;
+
 /// As key servers and members print it, and readable where it is long: `45 sec`, `1109 sec (18m29s)`.
 pub fn seconds(seconds: f64) -> String {
     // Without a sign for what rounds to nothing.
@@ -34,9 +37,6 @@ pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
-
-/// What is longer comes from nonsense: 9,999 days.
-const MOST: f64 = 9_999.0 * 86_400.0;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use gdoi_core::config::Prefix;
 use gdoi_wire::Ports;
 
+/// As alike as clap wants it before it suggests an argument.
+const LIKE: f64 = 0.7;
+
 /// What is wrong with a configuration file, and in which line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", Location(self))]
@@ -108,6 +111,3 @@ pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> (ConfigProblem, 
         .map(|(_, known)| known.clone());
     (ConfigProblem::UnknownKey { key, nearest, known }, span)
 }
-
-/// As alike as clap wants it before it suggests an argument.
-const LIKE: f64 = 0.7;

@@ -3,6 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use gdoi_wire::record::Record;
 
+/// Room for five hundred records.
+const PIECE_OCTETS: usize = 64 << 10;
+
 /// Records that were drained together.
 ///
 /// In one ring they stand in order, whatever their times say: a CPU may have read its clock for several messages at
@@ -40,9 +43,6 @@ impl Batch {
         self.records.drain(..).map(|(_, octets)| octets).collect()
     }
 }
-
-/// Room for five hundred records.
-const PIECE_OCTETS: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

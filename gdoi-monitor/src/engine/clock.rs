@@ -7,6 +7,10 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::time::Calendar;
 
+/// Less is a scheduler that was busy between the two readings.
+const NAP: Duration = Duration::from_millis(500);
+const STEP: Duration = Duration::from_secs(1);
+
 /// Tells when the machine was suspended: the clock since boot goes on then, the monotonic clock does not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sleep {
@@ -64,10 +68,6 @@ fn read(clock: ClockId) -> Timestamp {
         Timestamp::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
     })
 }
-
-/// Less is a scheduler that was busy between the two readings.
-const NAP: Duration = Duration::from_millis(500);
-const STEP: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

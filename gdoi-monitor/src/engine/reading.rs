@@ -13,6 +13,11 @@ use super::resume::message;
 use super::{COUNTERS_FRESH_FOR, Engine};
 use crate::source::xdp::SpiCount;
 
+/// Records taken from one interface before the next has its turn.
+const DRAIN_AT_MOST: usize = 1 << 14;
+/// A ring of 4 MiB is full with 6,472 records that have a snapshot.
+const FLOOD: usize = 4_096;
+
 impl Engine {
     /// Brings every waiting record to the tracker, then lets its deadlines pass.
     pub(super) fn drain(&mut self) {
@@ -148,8 +153,3 @@ fn losses(news: &Counters, from: Timestamp, until: Timestamp) -> impl Iterator<I
         count: Some(count),
     })
 }
-
-/// Records taken from one interface before the next has its turn.
-const DRAIN_AT_MOST: usize = 1 << 14;
-/// A ring of 4 MiB is full with 6,472 records that have a snapshot.
-const FLOOD: usize = 4_096;

@@ -17,6 +17,15 @@ use super::{COUNTER_INTERVAL, Engine};
 use crate::sink::state_file::{Restored, StateFile};
 use crate::source::xdp::SavedTap;
 
+/// What an agent has told since is told again by the next when it is killed.
+const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the rings are emptied until nothing comes meanwhile.
+const MAX_DRAIN_ROUNDS: u32 = 100;
+/// More than this is a storm, which does not end by waiting.
+const STORM_RECORDS: usize = 100_000;
+/// Saving may take this share of the time: a 200th.
+const SAVE_TIME_SHARE: u32 = 200;
+
 /// What an engine begins with.
 #[derive(Debug)]
 pub struct Resume {
@@ -221,12 +230,3 @@ pub(super) fn message(octets: &[u8]) -> Option<Timestamp> {
     let (record, _) = Record::parse(octets)?;
     (record.kind == KIND_MESSAGE).then(|| Timestamp::from_nanos(record.at_ns))
 }
-
-/// What an agent has told since is told again by the next when it is killed.
-const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How often the rings are emptied until nothing comes meanwhile.
-const MAX_DRAIN_ROUNDS: u32 = 100;
-/// More than this is a storm, which does not end by waiting.
-const STORM_RECORDS: usize = 100_000;
-/// Saving may take this share of the time: a 200th.
-const SAVE_TIME_SHARE: u32 = 200;

@@ -11,6 +11,17 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+/// Of each kind. A list of 100,000 members is some 30 MB.
+const MAX_BODIES: usize = 4;
+const BODY_WAIT: Duration = Duration::from_secs(3);
+const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// The content type of plain text.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+/// The content type of pages for people.
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+/// The content type of JSON.
+pub(super) const JSON: &str = "application/json";
+
 /// An answer.
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -97,14 +108,3 @@ pub(super) fn page(kind: &'static str, status: StatusCode, body: impl Into<Bytes
     }
     answer
 }
-
-/// Of each kind. A list of 100,000 members is some 30 MB.
-const MAX_BODIES: usize = 4;
-const BODY_WAIT: Duration = Duration::from_secs(3);
-const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'";
-/// The content type of plain text.
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
-/// The content type of pages for people.
-pub(super) const HTML: &str = "text/html; charset=utf-8";
-/// The content type of JSON.
-pub(super) const JSON: &str = "application/json";

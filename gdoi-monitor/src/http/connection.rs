@@ -25,6 +25,12 @@ use super::connection_limit::ConnectionSlot;
 use super::web::{Access, ServerTls, WebSettings};
 use super::{Refusal, Server, route};
 
+/// The content type of a TLS record that begins a handshake (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+const MAX_HEADER_OCTETS: usize = 16 << 10;
+const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+    this is an HTTPS port: ask with https://\n";
+
 /// A stream whose peer has to read what is sent to it.
 type Patient = Pin<Box<TimeoutStream<TcpStream>>>;
 
@@ -179,9 +185,3 @@ fn later(status: StatusCode) -> Answer {
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
-
-/// The content type of a TLS record that begins a handshake (RFC 8446 §5.1).
-const HANDSHAKE: u8 = 22;
-const MAX_HEADER_OCTETS: usize = 16 << 10;
-const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
-    this is an HTTPS port: ask with https://\n";

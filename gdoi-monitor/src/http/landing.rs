@@ -14,6 +14,15 @@ use super::{Status, ready};
 use crate::engine::State;
 use crate::report::escape::Html;
 
+const SHOWN_GROUPS: usize = 200;
+const SHOWN_EVENTS: usize = 10;
+/// `2026-01-02T03:04:05`.
+const SECONDS: usize = 19;
+const LINKS: &str = "<nav aria-label=\"More\"><ul><li><a href=\"metrics\">Metrics</a><li><a href=\"-/ready\">Readiness</a>\
+    <li><a href=\"-/healthy\">Health</a><li>As JSON: <a href=\"api/v1/groups\">groups</a>, \
+    <a href=\"api/v1/members\">members</a>, <a href=\"api/v1/spis\">SPIs</a>, \
+    <a href=\"api/v1/events\">events</a></ul></nav>";
+
 /// The page.
 pub(super) fn page(state: &State, server: &Status) -> Vec<u8> {
     let mut page = String::new();
@@ -221,12 +230,3 @@ impl fmt::Display for About {
         }
     }
 }
-
-const SHOWN_GROUPS: usize = 200;
-const SHOWN_EVENTS: usize = 10;
-/// `2026-01-02T03:04:05`.
-const SECONDS: usize = 19;
-const LINKS: &str = "<nav aria-label=\"More\"><ul><li><a href=\"metrics\">Metrics</a><li><a href=\"-/ready\">Readiness</a>\
-    <li><a href=\"-/healthy\">Health</a><li>As JSON: <a href=\"api/v1/groups\">groups</a>, \
-    <a href=\"api/v1/members\">members</a>, <a href=\"api/v1/spis\">SPIs</a>, \
-    <a href=\"api/v1/events\">events</a></ul></nav>";

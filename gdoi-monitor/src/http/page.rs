@@ -7,6 +7,21 @@ use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, X_CONTE
 use super::answer::{Answer, page};
 use crate::report::assets;
 
+const PARTS: [&str; 6] = [
+    "(() => {\n\"use strict\";\n",
+    include_str!("page/words.js"),
+    include_str!("page/model.js"),
+    include_str!("page/table.js"),
+    include_str!("page/live.js"),
+    "})();\n",
+];
+const STYLE: &str = include_str!("page/page.css");
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+/// `data:` is for an icon of nothing, which keeps browsers from asking for one.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// The script.
 pub(super) fn script() -> Answer {
     let parts = [assets::SCRIPT.concat(), PARTS.concat()];
@@ -27,18 +42,3 @@ pub(super) fn guarded(mut answer: Answer) -> Answer {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
 }
-
-const PARTS: [&str; 6] = [
-    "(() => {\n\"use strict\";\n",
-    include_str!("page/words.js"),
-    include_str!("page/model.js"),
-    include_str!("page/table.js"),
-    include_str!("page/live.js"),
-    "})();\n",
-];
-const STYLE: &str = include_str!("page/page.css");
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-/// `data:` is for an icon of nothing, which keeps browsers from asking for one.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -16,6 +16,10 @@ use super::{Refusal, Server, api, connection, landing, ready};
 use crate::engine::{self, Detail, State};
 use crate::sink::prometheus;
 
+/// The engine answers in milliseconds; it is at its end when it does not.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+const YOUNG: Duration = Duration::from_millis(200);
+
 /// Answers one request.
 pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answer {
     if request.uri().path() == "/-/reload" {
@@ -138,7 +142,3 @@ async fn now(server: &Server, detail: Detail) -> Option<Arc<State>> {
     };
     timeout(ANSWER_WAIT, ask).await.ok()?
 }
-
-/// The engine answers in milliseconds; it is at its end when it does not.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
-const YOUNG: Duration = Duration::from_millis(200);

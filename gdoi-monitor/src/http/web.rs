@@ -27,6 +27,9 @@ pub use error::{WebConfigError, WebConfigProblem};
 pub(super) use tls::ServerTls;
 pub(super) use users::Access;
 
+/// A new certificate is in use a second later.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// The web configuration, as it is now.
 #[derive(Debug)]
 pub struct Web {
@@ -223,6 +226,3 @@ impl Reload {
         }
     }
 }
-
-/// A new certificate is in use a second later.
-const LOOK_EVERY: Duration = Duration::from_secs(1);

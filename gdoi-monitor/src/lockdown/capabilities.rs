@@ -5,6 +5,10 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 use crate::source::xdp::kernel;
 
+/// Before v5.19 (commit c8644cd0efe7) a process without `CAP_BPF` could not use maps that it has open, unless
+/// `kernel.unprivileged_bpf_disabled` is off.
+const READS_WITHOUT_RIGHTS: (u32, u32) = (5, 19);
+
 /// The rights that are needed from here on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights(CapsHashSet);
@@ -51,7 +55,3 @@ pub(super) fn keep(rights: &Rights) -> Result<(), CapsError> {
     caps::set(None, CapSet::Permitted, &left)?;
     caps::clear(None, CapSet::Inheritable)
 }
-
-/// Before v5.19 (commit c8644cd0efe7) a process without `CAP_BPF` could not use maps that it has open, unless
-/// `kernel.unprivileged_bpf_disabled` is off.
-const READS_WITHOUT_RIGHTS: (u32, u32) = (5, 19);

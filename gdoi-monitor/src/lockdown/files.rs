@@ -9,6 +9,14 @@ use landlock::{
 };
 use nix::unistd::{AccessFlags, access};
 
+/// The newest version that this was tried with (Linux 6.12): signals and abstract sockets.
+const KNOWN: ABI = ABI::V6;
+const TRUNCATES: (ABI, &str) = (ABI::V3, "(Linux 6.2) to keep files from being truncated");
+const CONNECTS: (ABI, &str) = (
+    ABI::V4,
+    "(Linux 6.7) to refuse ports; new sockets are refused all the same",
+);
+
 /// The files that are needed from here on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -177,10 +185,3 @@ const KERNEL: [&str; 6] = [
     "/proc/version_signature",
     "/sys/devices/system/cpu",
 ];
-/// The newest version that this was tried with (Linux 6.12): signals and abstract sockets.
-const KNOWN: ABI = ABI::V6;
-const TRUNCATES: (ABI, &str) = (ABI::V3, "(Linux 6.2) to keep files from being truncated");
-const CONNECTS: (ABI, &str) = (
-    ABI::V4,
-    "(Linux 6.7) to refuse ports; new sockets are refused all the same",
-);

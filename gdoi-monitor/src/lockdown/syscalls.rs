@@ -12,6 +12,15 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER: &[(&str, c_long)] = &[];
+/// Said to be unknown (`ENOSYS`): C libraries then call `clone`, whose flags can be looked at.
+pub const UNKNOWN: &[(&str, c_long)] = &[("clone3", libc::SYS_clone3)];
+/// Of `include/uapi/asm-generic/ioctls.h`: whether to wait at a socket.
+const FIONBIO: u64 = 0x5421;
+/// Of `include/uapi/linux/sockios.h`: the number of an interface of this name. Attaching at traffic control asks for it.
+const SIOCGIFINDEX: u64 = 0x8933;
+
 /// What an argument has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
@@ -185,8 +194,6 @@ const OLDER: &[(&str, c_long)] = &[
     ("stat", libc::SYS_stat),
     ("unlink", libc::SYS_unlink),
 ];
-#[cfg(not(target_arch = "x86_64"))]
-const OLDER: &[(&str, c_long)] = &[];
 
 /// Allowed when the argument of this number, from 0, is as it is said here.
 pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
@@ -224,9 +231,6 @@ pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
     ),
 ];
 
-/// Said to be unknown (`ENOSYS`): C libraries then call `clone`, whose flags can be looked at.
-pub const UNKNOWN: &[(&str, c_long)] = &[("clone3", libc::SYS_clone3)];
-
 /// They end the process.
 pub const DEADLY: &[(&str, c_long)] = &[
     ("execve", libc::SYS_execve),
@@ -242,8 +246,3 @@ pub const DEADLY: &[(&str, c_long)] = &[
     ("setns", libc::SYS_setns),
     ("unshare", libc::SYS_unshare),
 ];
-
-/// Of `include/uapi/asm-generic/ioctls.h`: whether to wait at a socket.
-const FIONBIO: u64 = 0x5421;
-/// Of `include/uapi/linux/sockios.h`: the number of an interface of this name. Attaching at traffic control asks for it.
-const SIOCGIFINDEX: u64 = 0x8933;

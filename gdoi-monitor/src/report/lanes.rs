@@ -5,6 +5,15 @@ use std::io::{self, Write};
 use super::escape::Plain;
 use super::timeline::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
 
+/// By kind, in the order of the timeline's kinds.
+const SIGNS: [u8; 10] = *b"Rx^~a...!!";
+const RANKS: [u8; 10] = [5, 7, 4, 3, 2, 1, 1, 1, 6, 8];
+/// From this rank on it is a problem.
+const TROUBLE: u8 = 6;
+/// With the names, what fits on a terminal of a hundred columns.
+const COLUMNS: usize = 66;
+const MOST_MEMBERS: usize = 24;
+
 pub(super) fn write(out: &mut impl Write, model: &TimelineModel<'_>) -> io::Result<()> {
     if model.length <= 0.0 {
         return Ok(());
@@ -73,12 +82,3 @@ fn line(out: &mut impl Write, name: &str, marks: &[MarkModel<'_>], length: f64) 
 fn rank(mark: &MarkModel<'_>) -> u8 {
     RANKS.get(usize::from(mark.kind())).copied().unwrap_or(1)
 }
-
-/// By kind, in the order of the timeline's kinds.
-const SIGNS: [u8; 10] = *b"Rx^~a...!!";
-const RANKS: [u8; 10] = [5, 7, 4, 3, 2, 1, 1, 1, 6, 8];
-/// From this rank on it is a problem.
-const TROUBLE: u8 = 6;
-/// With the names, what fits on a terminal of a hundred columns.
-const COLUMNS: usize = 66;
-const MOST_MEMBERS: usize = 24;

@@ -15,6 +15,10 @@ use crate::event::Event;
 use crate::state::{self, DataPlane, Group, Kek, KeyServer, Rekey, Spread};
 use crate::time::Calendar;
 
+/// Events of a finding that are named; the pages and the forms for programs have more.
+const MOST_EVIDENCE: usize = 4;
+const WHO: [&str; 3] = ["group", "key_server", "member"];
+
 pub(super) fn write(
     out: &mut impl Write,
     ending: &Ending<'_>,
@@ -270,10 +274,6 @@ pub(super) fn fields(transition: &Transition) -> Vec<(String, String)> {
     fields.sort_by_key(|(name, _)| WHO.iter().position(|who| who == name).unwrap_or(WHO.len()));
     fields
 }
-
-/// Events of a finding that are named; the pages and the forms for programs have more.
-const MOST_EVIDENCE: usize = 4;
-const WHO: [&str; 3] = ["group", "key_server", "member"];
 
 pub(super) fn length(duration: Duration) -> String {
     let whole = SignedDuration::from_secs(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));

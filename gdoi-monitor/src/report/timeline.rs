@@ -20,6 +20,14 @@ use epochs::Epochs;
 use marks::{MarkKind, TimelineMark};
 pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
 
+/// Lanes of members, and marks in all lanes: a page that a browser opens at once, some 10 MB.
+const MOST_LANES: usize = 10_000;
+const MOST_MARKS: usize = 120_000;
+/// Bursts of a group, or losses.
+const MOST_SPANS: usize = 1_000;
+/// Marks that are nearer than this are told apart by nobody.
+const FIRST_BUCKET: u64 = 1_000_000;
+
 /// What happened so far.
 #[derive(Default)]
 pub(crate) struct Timeline {
@@ -263,14 +271,6 @@ fn push(marks: &mut Vec<TimelineMark>, mark: TimelineMark) {
     }
     marks.push(mark);
 }
-
-/// Lanes of members, and marks in all lanes: a page that a browser opens at once, some 10 MB.
-const MOST_LANES: usize = 10_000;
-const MOST_MARKS: usize = 120_000;
-/// Bursts of a group, or losses.
-const MOST_SPANS: usize = 1_000;
-/// Marks that are nearer than this are told apart by nobody.
-const FIRST_BUCKET: u64 = 1_000_000;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::time::{Calendar, Moment};
 
+/// More cycles than this judge nobody.
+const MOST_CHANGES: usize = 64;
+
 /// What was said of KEKs so far. Bounded by the groups, and the cycles of each.
 #[derive(Default)]
 pub(crate) struct Behaviors {
@@ -248,6 +251,3 @@ fn lead_in_words(lead: f64, expected: Option<f64>) -> String {
         None => format!("The last KEK was renewed {lead:.1} s {side} its expiry."),
     }
 }
-
-/// More cycles than this judge nobody.
-const MOST_CHANGES: usize = 64;

@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use super::{EventsArgs, belongs, print, print_json};
 use crate::client::{Client, ClientError, Event, EventWindow, Text, path, texts};
 
+/// How often a person wants to know.
+const EVERY: Duration = Duration::from_secs(1);
+
 pub(super) async fn show(arguments: &EventsArgs) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
     let wanted = arguments.group.as_deref().map(Text::new);
@@ -83,9 +86,6 @@ fn say(note: &str) {
     // Where standard error is gone there is nobody to tell.
     drop(writeln!(io::stderr(), "gdoi-monitor: {note}"));
 }
-
-/// How often a person wants to know.
-const EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 use super::{OneGroup, array, belongs, members, print, print_json};
 use crate::client::{Client, Date, Group, Member, SpiUse, Text, path, seconds};
 
+/// More names than these do not help to find the one that was meant.
+const NAMED: usize = 10;
+
 pub(super) async fn show(arguments: &OneGroup) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
     let wanted = Text::new(&arguments.name);
@@ -162,9 +165,6 @@ fn line(to: &mut String, label: &str, value: &str) -> fmt::Result {
     let colon = if label.is_empty() { ' ' } else { ':' };
     writeln!(to, "    {label:<25}{colon} {value}")
 }
-
-/// More names than these do not help to find the one that was meant.
-const NAMED: usize = 10;
 
 #[cfg(test)]
 mod tests;

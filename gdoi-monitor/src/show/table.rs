@@ -2,6 +2,9 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+/// What is not known, or does not apply.
+pub(super) const NOTHING: &str = "-";
+
 /// Lines of columns, the first line its headings.
 pub(super) struct TextTable<const N: usize> {
     rows: Vec<[String; N]>,
@@ -39,9 +42,6 @@ impl<const N: usize> TextTable<N> {
         text
     }
 }
-
-/// What is not known, or does not apply.
-pub(super) const NOTHING: &str = "-";
 
 /// A cell of what may not be known.
 pub(super) fn cell(known: Option<impl ToString>) -> String {

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+const OWNER_ONLY: u32 = 0o600;
+
 /// An empty file for its owner alone. What was left there before is gone, whatever it was and whoever could read it: a
 /// link that somebody put there is not followed.
 pub(super) fn file(path: &Path) -> io::Result<File> {
@@ -18,8 +20,6 @@ pub(super) fn file(path: &Path) -> io::Result<File> {
         .mode(OWNER_ONLY)
         .open(path)
 }
-
-const OWNER_ONLY: u32 = 0o600;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,9 @@ use super::output::{EventLoss, Output, OutputLine};
 use crate::event::Event;
 use crate::time::Calendar;
 
+/// Events that can still be asked for.
+const RECENT: usize = 1_000;
+
 /// Takes events as they happen.
 #[derive(Debug)]
 pub struct EventSink {
@@ -162,6 +165,3 @@ impl EventSink {
         }
     }
 }
-
-/// Events that can still be asked for.
-const RECENT: usize = 1_000;

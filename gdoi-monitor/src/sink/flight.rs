@@ -23,6 +23,19 @@ use super::create_new;
 use super::worker::Worker;
 use crate::time::Calendar;
 
+/// What whoever opens a capture must know of its frames.
+const COMMENT: &str = "These frames were put together from records: the addresses, ports, VLAN tags, lengths, times, \
+ISAKMP headers and the octets behind them are as they were seen; Ethernet addresses, IP options, identifiers and \
+checksums were not kept and are zero, the time to live is always 64. Frames are cut where no more was kept: 16 octets behind the header of an \
+encrypted message, 512 of one in clear.";
+/// What follows a critical event belongs to it.
+const AFTERMATH: Duration = Duration::from_secs(10);
+/// One capture shows a whole series of critical events.
+const AT_MOST_EVERY: Duration = Duration::from_mins(5);
+/// The oldest is written over.
+const MOST_FILES: u32 = 16;
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// Keeps the latest messages, and writes them.
 #[derive(Debug)]
 pub struct Recorder {
@@ -200,16 +213,3 @@ impl Recording {
 fn cost(record: &Bytes) -> usize {
     record.len() + size_of::<Bytes>()
 }
-
-/// What whoever opens a capture must know of its frames.
-const COMMENT: &str = "These frames were put together from records: the addresses, ports, VLAN tags, lengths, times, \
-ISAKMP headers and the octets behind them are as they were seen; Ethernet addresses, IP options, identifiers and \
-checksums were not kept and are zero, the time to live is always 64. Frames are cut where no more was kept: 16 octets behind the header of an \
-encrypted message, 512 of one in clear.";
-/// What follows a critical event belongs to it.
-const AFTERMATH: Duration = Duration::from_secs(10);
-/// One capture shows a whole series of critical events.
-const AT_MOST_EVERY: Duration = Duration::from_mins(5);
-/// The oldest is written over.
-const MOST_FILES: u32 = 16;
-const LAST_WRITES: Duration = Duration::from_secs(2);

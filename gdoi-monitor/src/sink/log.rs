@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use super::worker::Worker;
 
+/// Some 1 MB.
+const MAX_LINES: usize = 4_096;
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// What a line of the log is written to. There is one log, as there is one standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct LogLine;
@@ -64,6 +68,3 @@ fn writer() -> MutexGuard<'static, Option<Worker<Vec<u8>>>> {
 
 static WRITER: Mutex<Option<Worker<Vec<u8>>>> = Mutex::new(None);
 static LOST: AtomicU64 = AtomicU64::new(0);
-/// Some 1 MB.
-const MAX_LINES: usize = 4_096;
-const LAST_WRITES: Duration = Duration::from_secs(2);

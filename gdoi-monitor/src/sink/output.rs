@@ -16,6 +16,12 @@ use gdoi_core::transition::Severity;
 
 use super::worker::Worker;
 
+/// Some 30 MB of events.
+const MAX_WAITING: usize = 1 << 16;
+/// One parcel each drain: five seconds of drains that all have events.
+const MAX_PARCELS: usize = 1_024;
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// An event, ready to be written.
 #[derive(Clone, Debug)]
 pub struct OutputLine {
@@ -180,9 +186,3 @@ impl Shared {
         }
     }
 }
-
-/// Some 30 MB of events.
-const MAX_WAITING: usize = 1 << 16;
-/// One parcel each drain: five seconds of drains that all have events.
-const MAX_PARCELS: usize = 1_024;
-const LAST_WRITES: Duration = Duration::from_secs(2);

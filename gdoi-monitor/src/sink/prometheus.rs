@@ -26,6 +26,8 @@ use stale_groups::Lives;
 
 /// The one content type that every Prometheus accepts.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Enough for a thousand groups with as many series each as a family has for one; Prometheus takes it in seconds.
+pub const MOST: usize = 50_000;
 
 /// Makes the metrics page.
 #[derive(Debug)]
@@ -79,6 +81,3 @@ impl Default for Exposition {
         Self::new(MOST)
     }
 }
-
-/// Enough for a thousand groups with as many series each as a family has for one; Prometheus takes it in seconds.
-pub const MOST: usize = 50_000;

@@ -19,6 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::source::xdp::SavedTap;
 use writer::Writer;
 
+const MAGIC: [u8; 8] = *b"gdoikept";
+/// Layout of [`Head`]. Any change raises it.
+const VERSION: u16 = 2;
+
 /// Where the state is kept.
 #[derive(Debug)]
 pub struct StateFile {
@@ -191,10 +195,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 fn boot() -> io::Result<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
 }
-
-const MAGIC: [u8; 8] = *b"gdoikept";
-/// Layout of [`Head`]. Any change raises it.
-const VERSION: u16 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gdoi_wire::{Capture, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Octets as _, Vlan};
 
+const UDP: u8 = 17;
+
 /// What stands on the outside of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
@@ -82,5 +84,3 @@ const fn is_tag(ethertype: u16) -> bool {
 const fn halves([a, b, c, d]: [u8; 4]) -> [u16; 2] {
     [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
 }
-
-const UDP: u8 = 17;

@@ -26,6 +26,14 @@ use window::ReadWindow;
 
 use crate::source::link::LinkType;
 
+const NANOS: u64 = 1_000_000_000;
+const PCAP_HEADER_OCTETS: usize = 24;
+const MAGIC_OCTETS: usize = 4;
+/// The type of a section header block: the same in either byte order.
+const SECTION_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+/// libpcap keeps at most 262,144 octets of a frame; a block of pcapng may also carry name tables or TLS secrets.
+const MAX_RECORD_OCTETS: usize = 16 << 20;
+
 /// Reads the frames of a capture, one after the other.
 pub struct CaptureReader {
     path: PathBuf,
@@ -238,11 +246,4 @@ fn fill(window: &mut ReadWindow, wanted: usize, frame: u64) -> Result<bool, Capt
     })
 }
 
-const NANOS: u64 = 1_000_000_000;
-const PCAP_HEADER_OCTETS: usize = 24;
-const MAGIC_OCTETS: usize = 4;
-/// The type of a section header block: the same in either byte order.
-const SECTION_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
-/// libpcap keeps at most 262,144 octets of a frame; a block of pcapng may also carry name tables or TLS secrets.
-const MAX_RECORD_OCTETS: usize = 16 << 20;
 const _: () = assert!(BLOCK_HEADER_OCTETS <= PCAP_HEADER_OCTETS);

@@ -16,6 +16,10 @@ use super::palette::Palette;
 use crate::client::compact;
 use gdoi_core::transition::Severity;
 
+/// Columns and rows below which nothing can be read.
+const LEAST: (u16, u16) = (40, 10);
+const HELP_WIDTH: u16 = 58;
+
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &mut TopModel, palette: Palette) {
     let area = frame.area();
@@ -124,9 +128,6 @@ fn help(frame: &mut Frame<'_>, area: Rect, palette: Palette) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
-/// Columns and rows below which nothing can be read.
-const LEAST: (u16, u16) = (40, 10);
-const HELP_WIDTH: u16 = 58;
 const HELP: &str = "\
 1 2 3 4      groups, members, events, timeline
 tab, arrows  next view, previous view

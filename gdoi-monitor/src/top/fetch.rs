@@ -7,6 +7,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::client::{Client, ClientError, Date, Event, Group, Member, path};
 
+/// How often a person wants to know.
+const EVERY: Duration = Duration::from_secs(1);
+
 /// What the agent knew at a moment.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
@@ -61,6 +64,3 @@ pub(super) async fn keep_fetching(mut client: Client, to: mpsc::Sender<FetchResu
         }
     }
 }
-
-/// How often a person wants to know.
-const EVERY: Duration = Duration::from_secs(1);

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::client::{Group, Text};
 
+/// As many as the widest terminal has columns.
+const KEPT: usize = 512;
+
 /// What is counted of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct CounterSample {
@@ -66,9 +69,6 @@ fn push(rates: &mut VecDeque<f64>, before: u64, now: u64, elapsed: f64) {
     let grown = grown as f64;
     rates.push_back(grown / elapsed);
 }
-
-/// As many as the widest terminal has columns.
-const KEPT: usize = 512;
 
 #[cfg(test)]
 mod tests {

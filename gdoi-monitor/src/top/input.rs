@@ -5,6 +5,8 @@ use tokio::sync::mpsc;
 
 use super::model::View;
 
+const PAGE: isize = 10;
+
 /// What a person wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
@@ -90,5 +92,3 @@ pub(super) fn read_keys(to: mpsc::Sender<Input>) {
         }
     });
 }
-
-const PAGE: isize = 10;

@@ -14,6 +14,9 @@ use crate::scenario::{Action, Direction, Place, Scenario};
 use crate::truth::{Happened, Kind};
 use crate::world::is_in_core;
 
+/// From a message to the moment that its end can be told by its silence.
+pub(crate) const SILENCE: Duration = Duration::from_mins(3);
+
 /// One run.
 pub(crate) struct Case<'a> {
     pub(crate) scenario: &'a Scenario,
@@ -370,6 +373,3 @@ pub(crate) fn hex(cookies: [u8; 16]) -> String {
 pub(crate) fn is_late_kek(one: &Happened) -> bool {
     matches!(one.kind, Kind::KekExpired | Kind::KekOverAge)
 }
-
-/// From a message to the moment that its end can be told by its silence.
-pub(crate) const SILENCE: Duration = Duration::from_mins(3);

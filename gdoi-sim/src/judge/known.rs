@@ -12,6 +12,8 @@ use crate::journal::{KekEntry, PushKind};
 use crate::scenario::{Action, Behavior, Protocol};
 use crate::truth::{Happened, Kind};
 
+const SLACK: Duration = Duration::from_secs(10);
+
 /// Members and key servers.
 impl Case<'_> {
     /// A member of a group by an address that it is seen with.
@@ -474,5 +476,3 @@ fn is_round(time: Duration) -> bool {
     let rest = time.as_secs() % unit;
     rest <= 2 || unit - rest <= 2
 }
-
-const SLACK: Duration = Duration::from_secs(10);

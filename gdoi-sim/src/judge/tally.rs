@@ -10,6 +10,8 @@ use serde::Serialize;
 use super::rule::{Known, Rule};
 use super::told::Told;
 
+const MOST_FAILURES: usize = 2_000;
+
 /// Something that is true of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fact {
@@ -401,5 +403,3 @@ impl fmt::Display for Score {
         Ok(())
     }
 }
-
-const MOST_FAILURES: usize = 2_000;

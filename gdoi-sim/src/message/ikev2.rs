@@ -7,6 +7,14 @@ use gdoi_wire::craft::{Message, Random, chain, payload};
 
 use super::Session;
 
+const PAYLOAD_SA: u8 = 33;
+const PAYLOAD_KE: u8 = 34;
+const PAYLOAD_ID_INITIATOR: u8 = 35;
+const PAYLOAD_ID_RESPONDER: u8 = 36;
+const PAYLOAD_NONCE: u8 = 40;
+const PAYLOAD_ENCRYPTED: u8 = 46;
+const PAYLOAD_GSA: u8 = 51;
+
 /// `IKE_SA_INIT`: all in clear.
 pub(super) fn init(session: Session, response: bool, random: &mut Random) -> Rc<[u8]> {
     let mut key = Vec::from([0, 14, 0, 0]);
@@ -70,11 +78,3 @@ fn security_association() -> Vec<u8> {
     }
     payload(0, &body)
 }
-
-const PAYLOAD_SA: u8 = 33;
-const PAYLOAD_KE: u8 = 34;
-const PAYLOAD_ID_INITIATOR: u8 = 35;
-const PAYLOAD_ID_RESPONDER: u8 = 36;
-const PAYLOAD_NONCE: u8 = 40;
-const PAYLOAD_ENCRYPTED: u8 = 46;
-const PAYLOAD_GSA: u8 = 51;

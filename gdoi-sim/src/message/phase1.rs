@@ -8,6 +8,25 @@ use gdoi_wire::isakmp::{PAYLOAD_SA, PAYLOAD_VENDOR_ID};
 
 use super::Session;
 
+const PAYLOAD_KE: u8 = 4;
+const PAYLOAD_NONCE: u8 = 10;
+const PAYLOAD_NAT_D: u8 = 20;
+const PROTOCOL_ISAKMP: u8 = 1;
+const TRANSFORM_KEY_IKE: u8 = 1;
+/// Attributes of RFC 2409 appendix A, in the short form (RFC 2408 §3.3).
+const ATTRIBUTE_ENCRYPTION: u16 = 0x8001;
+const ATTRIBUTE_HASH: u16 = 0x8002;
+const ATTRIBUTE_AUTHENTICATION: u16 = 0x8003;
+const ATTRIBUTE_GROUP: u16 = 0x8004;
+const ATTRIBUTE_LIFE_TYPE: u16 = 0x800b;
+const ATTRIBUTE_KEY_LENGTH: u16 = 0x800e;
+/// MD5 of "RFC 3947" (RFC 3947 §3.1).
+const NAT_T: [u8; 16] = 0x4a13_1c81_0703_5845_5c57_28f2_0e95_452f_u128.to_be_bytes();
+/// RFC 3706 §5.1, version 1.0.
+const DEAD_PEER_DETECTION: [u8; 16] = 0xafca_d713_68a1_f1c9_6b86_96fc_7757_0100_u128.to_be_bytes();
+/// The simulator's own.
+const SOFTWARE: [u8; 16] = *b"gdoi-sim member\0";
+
 /// The proposal, or the one transform that was chosen, and who can do what.
 pub(super) fn proposal(session: Session, response: bool) -> Rc<[u8]> {
     let sa = security_association();
@@ -66,22 +85,3 @@ fn security_association() -> Vec<u8> {
     sa.extend(gdoi_wire::craft::payload(0, &proposal));
     sa
 }
-
-const PAYLOAD_KE: u8 = 4;
-const PAYLOAD_NONCE: u8 = 10;
-const PAYLOAD_NAT_D: u8 = 20;
-const PROTOCOL_ISAKMP: u8 = 1;
-const TRANSFORM_KEY_IKE: u8 = 1;
-/// Attributes of RFC 2409 appendix A, in the short form (RFC 2408 §3.3).
-const ATTRIBUTE_ENCRYPTION: u16 = 0x8001;
-const ATTRIBUTE_HASH: u16 = 0x8002;
-const ATTRIBUTE_AUTHENTICATION: u16 = 0x8003;
-const ATTRIBUTE_GROUP: u16 = 0x8004;
-const ATTRIBUTE_LIFE_TYPE: u16 = 0x800b;
-const ATTRIBUTE_KEY_LENGTH: u16 = 0x800e;
-/// MD5 of "RFC 3947" (RFC 3947 §3.1).
-const NAT_T: [u8; 16] = 0x4a13_1c81_0703_5845_5c57_28f2_0e95_452f_u128.to_be_bytes();
-/// RFC 3706 §5.1, version 1.0.
-const DEAD_PEER_DETECTION: [u8; 16] = 0xafca_d713_68a1_f1c9_6b86_96fc_7757_0100_u128.to_be_bytes();
-/// The simulator's own.
-const SOFTWARE: [u8; 16] = *b"gdoi-sim member\0";

@@ -11,6 +11,19 @@ use gdoi_core::Timestamp;
 
 use super::{PATIENCE, STALL};
 
+/// When scripts begin.
+pub(super) const START: Timestamp = Timestamp::from_nanos(1_000_000_000_000);
+/// Members.
+pub(super) const MEMBERS: usize = 4;
+/// The last message of a registration.
+pub(super) const LAST: u8 = 10;
+const STEPS: usize = 60;
+/// Times between steps: within and beyond what each of the model's constants tells apart.
+const WAITS_MS: [u64; 20] = [
+    1, 5, 100, 450, 600, 1_000, 3_000, 5_000, 8_000, 10_000, 12_000, 15_000, 21_000, 29_000, 40_000, 62_000,
+    110_000, 125_000, 140_000, 400_000,
+];
+
 /// One thing that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
@@ -172,16 +185,3 @@ impl Writer {
         }
     }
 }
-
-/// When scripts begin.
-pub(super) const START: Timestamp = Timestamp::from_nanos(1_000_000_000_000);
-/// Members.
-pub(super) const MEMBERS: usize = 4;
-/// The last message of a registration.
-pub(super) const LAST: u8 = 10;
-const STEPS: usize = 60;
-/// Times between steps: within and beyond what each of the model's constants tells apart.
-const WAITS_MS: [u64; 20] = [
-    1, 5, 100, 450, 600, 1_000, 3_000, 5_000, 8_000, 10_000, 12_000, 15_000, 21_000, 29_000, 40_000, 62_000,
-    110_000, 125_000, 140_000, 400_000,
-];

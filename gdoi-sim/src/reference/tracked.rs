@@ -12,6 +12,10 @@ use gdoi_wire::isakmp::Header;
 use super::script::{Act, Script};
 use super::{Facts, count, note};
 
+const GROUP: &str = "G";
+const KEY_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 848);
+const MULTICAST: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 0, 1, 2)), 848);
+
 /// What the tracker says of a script.
 pub(super) struct Tracked {
     pub(super) facts: Facts,
@@ -254,7 +258,3 @@ fn number_of(address: IpAddr) -> usize {
         IpAddr::V6(_) => usize::MAX,
     }
 }
-
-const GROUP: &str = "G";
-const KEY_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 848);
-const MULTICAST: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 0, 1, 2)), 848);

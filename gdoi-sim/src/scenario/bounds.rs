@@ -4,6 +4,19 @@ use std::time::Duration;
 
 use super::{Group, Scenario, ScenarioError};
 
+/// Ten years; a datagram may be late by ten times the delay, which the clock still has.
+const LONGEST: Duration = Duration::from_hours(87_600);
+/// A rekey comes at least a quarter of a lifetime after the last.
+const LEAST_LIFETIME: Duration = Duration::from_secs(1);
+/// How many lifetimes of a key a scenario may last: a TEK of an hour for ten years.
+const LIFETIMES: u32 = 100_000;
+/// From the traffic of one member to that of the next.
+const LEAST_TURN: Duration = Duration::from_micros(1);
+/// Repeats of a rekey; key servers have at most 60.
+const REPEATS: u32 = 1_000;
+/// Octets of policy and signature, which leave room for the headers in a datagram of 65,507.
+const DATAGRAM: u64 = 64_000;
+
 impl Scenario {
     /// Whether the number of things that happen in it has a bound, and no time is beyond the clock.
     pub(super) fn check_bounds(&self) -> Result<(), ScenarioError> {
@@ -64,19 +77,6 @@ fn at_least(name: &'static str, time: Duration, least: Duration) -> Result<(), S
     }
     Ok(())
 }
-
-/// Ten years; a datagram may be late by ten times the delay, which the clock still has.
-const LONGEST: Duration = Duration::from_hours(87_600);
-/// A rekey comes at least a quarter of a lifetime after the last.
-const LEAST_LIFETIME: Duration = Duration::from_secs(1);
-/// How many lifetimes of a key a scenario may last: a TEK of an hour for ten years.
-const LIFETIMES: u32 = 100_000;
-/// From the traffic of one member to that of the next.
-const LEAST_TURN: Duration = Duration::from_micros(1);
-/// Repeats of a rekey; key servers have at most 60.
-const REPEATS: u32 = 1_000;
-/// Octets of policy and signature, which leave room for the headers in a datagram of 65,507.
-const DATAGRAM: u64 = 64_000;
 
 #[cfg(test)]
 mod tests {

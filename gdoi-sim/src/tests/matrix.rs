@@ -12,6 +12,10 @@ use crate::{Happened, Kind, Observer, Simulation};
 use gdoi_core::transition::{Verdict, What};
 use gdoi_core::{Config, Limits, Snapshot, Tracker, Transition};
 
+const KEY_SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 11, 2));
+const BEHAVIORS: [Behavior; 2] = [Behavior::New, Behavior::Legacy];
+const SEEDS: u64 = 3;
+
 /// One cell of the matrix.
 #[derive(Clone, Copy, Debug)]
 struct Cell {
@@ -29,9 +33,6 @@ struct Judged {
     double_events: u64,
     real_doubles: u64,
 }
-
-const KEY_SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 11, 2));
-const BEHAVIORS: [Behavior; 2] = [Behavior::New, Behavior::Legacy];
 
 impl Cell {
     fn all(unicast: bool, lost_per_mille: u32) -> impl Iterator<Item = Self> {
@@ -175,8 +176,6 @@ fn check_lossy(unicast: bool) {
     eprintln!("5 % loss, unicast {unicast}: {right} right, {withheld} withheld, none wrong");
     assert!(right > withheld, "{withheld} of {} withheld", right + withheld);
 }
-
-const SEEDS: u64 = 3;
 
 #[test]
 fn unicast_without_loss() {

@@ -4,6 +4,8 @@ use gdoi_wire::craft::Random;
 
 use crate::reference;
 
+const SCRIPTS: usize = 3_000;
+
 #[test]
 fn the_tracker_agrees_with_the_model() {
     let mut random = Random::new(0x6d0d);
@@ -13,5 +15,3 @@ fn the_tracker_agrees_with_the_model() {
         assert!(agreed.is_ok(), "script {number}: {octets:02x?}");
     }
 }
-
-const SCRIPTS: usize = 3_000;

@@ -9,6 +9,11 @@ use super::{Simulation, WorldEvent};
 use crate::message::{self, Session};
 use crate::truth::Kind;
 
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A secondary waits this long for the primary.
+const SILENCE: Duration = Duration::from_secs(30);
+
 impl Simulation {
     /// The side whose rekeys reach a member.
     pub(super) fn side_of_member(&self, member: usize) -> usize {
@@ -178,8 +183,3 @@ impl Simulation {
         );
     }
 }
-
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A secondary waits this long for the primary.
-const SILENCE: Duration = Duration::from_secs(30);

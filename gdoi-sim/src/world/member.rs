@@ -13,6 +13,11 @@ use crate::message;
 use crate::scenario::{Acknowledgement, Action, Behavior, Protocol, Timers};
 use crate::truth::{Kind, Reason};
 
+/// Soon after the expiry of a key that the last registration could not renew.
+const AFTER_EXPIRY: Duration = Duration::from_secs(25);
+/// Juniper's activation time delay.
+pub(super) const JUNIPER_ACTIVATION: Duration = Duration::from_secs(15);
+
 impl Simulation {
     pub(super) fn power_on(&mut self, member: usize) {
         let row = &mut self.members[member];
@@ -261,8 +266,3 @@ impl Simulation {
         self.note_member(member, None, Kind::SpiRolled { from, to: spi });
     }
 }
-
-/// Soon after the expiry of a key that the last registration could not renew.
-const AFTER_EXPIRY: Duration = Duration::from_secs(25);
-/// Juniper's activation time delay.
-pub(super) const JUNIPER_ACTIVATION: Duration = Duration::from_secs(15);

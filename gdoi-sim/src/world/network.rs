@@ -14,6 +14,9 @@ use super::{Simulation, WorldEvent};
 use crate::emission::Emission;
 use crate::scenario::Action;
 
+const GDOI: u16 = 848;
+const NAT_T: u16 = 4500;
+
 /// A datagram, and what it means to who can decrypt it.
 #[derive(Clone, Debug)]
 pub(super) struct Datagram {
@@ -288,6 +291,3 @@ impl Simulation {
         self.seen.push_back(Emission::Loss(self.now, loss));
     }
 }
-
-const GDOI: u16 = 848;
-const NAT_T: u16 = 4500;

@@ -10,6 +10,9 @@ use crate::message;
 use crate::scenario::{self, Protocol};
 use crate::truth::Kind;
 
+/// Rekeys without acknowledgement before the key server gives up on a member.
+const MISSED_AT_MOST: u32 = 3;
+
 impl Simulation {
     /// Sends a rekey to who has not acknowledged it, in batches; to all at once when multicast. How many that are.
     pub(super) fn transmit(&mut self, id: u64) -> u32 {
@@ -138,6 +141,3 @@ impl Simulation {
         }
     }
 }
-
-/// Rekeys without acknowledgement before the key server gives up on a member.
-const MISSED_AT_MOST: u32 = 3;

@@ -13,6 +13,11 @@ use crate::message::{self, Session};
 use crate::scenario::Action;
 use crate::truth::{Kind, Reason};
 
+/// The first round trip behind the detection of NAT.
+pub(super) const NAT_T_FROM: u8 = 2;
+const RETRY: Duration = Duration::from_secs(10);
+const TRIES: u8 = 5;
+
 /// A member's attempt to register.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
@@ -183,8 +188,3 @@ impl Simulation {
         }
     }
 }
-
-/// The first round trip behind the detection of NAT.
-pub(super) const NAT_T_FROM: u8 = 2;
-const RETRY: Duration = Duration::from_secs(10);
-const TRIES: u8 = 5;

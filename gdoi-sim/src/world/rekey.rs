@@ -11,6 +11,10 @@ use crate::message;
 use crate::scenario;
 use crate::truth::Kind;
 
+/// Members that a unicast rekey goes to at once, and the time between.
+pub(super) const BATCH: u32 = 50;
+pub(super) const BATCH_TIME: Duration = Duration::from_secs(5);
+
 /// What a rekey is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delivery {
@@ -158,7 +162,3 @@ impl Simulation {
         self.after(interval + spread, WorldEvent::RepeatPush { push: id });
     }
 }
-
-/// Members that a unicast rekey goes to at once, and the time between.
-pub(super) const BATCH: u32 = 50;
-pub(super) const BATCH_TIME: Duration = Duration::from_secs(5);

@@ -8,6 +8,11 @@ use super::state::Kek;
 use super::{Simulation, WorldEvent};
 use crate::scenario::{Behavior, Timers};
 
+const LEAST_KEK_LEAD: Duration = Duration::from_secs(200);
+const LEAST_TEK_LEAD: Duration = Duration::from_secs(90);
+/// A KEK goes with a TEK that is due at most this much earlier.
+const TOGETHER: Duration = Duration::from_mins(1);
+
 impl Simulation {
     /// How long before expiry a key is renewed (TAC note 116737, as reconstructed): at least 5 % of its lifetime and at
     /// least `least`, and for unicast the time that repeats and batches take.
@@ -68,8 +73,3 @@ impl Simulation {
         self.rekey(side, due <= together, false);
     }
 }
-
-const LEAST_KEK_LEAD: Duration = Duration::from_secs(200);
-const LEAST_TEK_LEAD: Duration = Duration::from_secs(90);
-/// A KEK goes with a TEK that is due at most this much earlier.
-const TOGETHER: Duration = Duration::from_mins(1);

@@ -14,6 +14,9 @@ use super::service::Served;
 use crate::message::Session;
 use crate::scenario::{self, Action, Behavior};
 
+/// SPIs below it are reserved (RFC 4303 §2.1).
+const FIRST_SPI: u32 = 256;
+
 /// The key that rekeys are encrypted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kek {
@@ -250,6 +253,3 @@ pub(super) struct Push {
     pub(super) taken: BTreeSet<usize>,
     pub(super) repeats: u32,
 }
-
-/// SPIs below it are reserved (RFC 4303 §2.1).
-const FIRST_SPI: u32 = 256;

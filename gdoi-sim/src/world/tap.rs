@@ -13,6 +13,9 @@ use crate::emission::{Emission, EspPackets, Sent};
 use crate::journal::{About, EspSeen, Journal, Sighting};
 use crate::scenario::{Direction, Place, Vantage};
 
+/// Tells the tap's chance from the world's.
+const TAP: u64 = 0x7461_7020_7461_7020;
+
 /// Where the gateway stands, and what it saw.
 #[derive(Debug)]
 pub(super) struct Tap {
@@ -297,6 +300,3 @@ impl Datagram {
         }
     }
 }
-
-/// Tells the tap's chance from the world's.
-const TAP: u64 = 0x7461_7020_7461_7020;

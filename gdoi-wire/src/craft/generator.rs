@@ -7,6 +7,16 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Extension, Ipv4, Ipv6, Random, Tag};
 
+/// SPIs that come again and again.
+const POOL: usize = 48;
+/// SPIs below it are reserved; setting its bit keeps a pool entry out of them.
+const FIRST_SPI: u32 = 256;
+/// One length in so many is a lie.
+const LIES: u64 = 24;
+const SHORTEST: usize = 14;
+const LONGEST: usize = 9_000;
+const ETHERTYPE_ARP: u16 = 0x0806;
+
 /// An endless stream of frames that reaches every [`crate::Class`] and every [`crate::ParseError`] at the default ports.
 ///
 /// For comparing two readers of the same frames. Every frame has 14 to 9,000 octets, most at most 1,514; the same seed
@@ -221,13 +231,3 @@ impl Iterator for Generator {
         Some(self.frame())
     }
 }
-
-/// SPIs that come again and again.
-const POOL: usize = 48;
-/// SPIs below it are reserved; setting its bit keeps a pool entry out of them.
-const FIRST_SPI: u32 = 256;
-/// One length in so many is a lie.
-const LIES: u64 = 24;
-const SHORTEST: usize = 14;
-const LONGEST: usize = 9_000;
-const ETHERTYPE_ARP: u16 = 0x0806;

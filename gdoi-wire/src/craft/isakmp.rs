@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 use crate::exchange::Exchange;
 use crate::isakmp::{FLAG_ENCRYPTION, HEADER_OCTETS};
 
+/// Version 2 flag: sent by the original initiator (RFC 7296 §3.1).
+const FLAG_INITIATOR: u8 = 0x08;
+
 /// What an ISAKMP header says (RFC 2408 §3.1, RFC 7296 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -87,6 +90,3 @@ pub fn marked(message: &[u8]) -> Vec<u8> {
     octets.extend(message);
     octets
 }
-
-/// Version 2 flag: sent by the original initiator (RFC 7296 §3.1).
-const FLAG_INITIATOR: u8 = 0x08;

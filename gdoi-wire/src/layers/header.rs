@@ -5,6 +5,19 @@ use super::{Begins, Layer, NotRead, Onward, Stop, is_harmless_ethertype};
 use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, is_tag};
 use crate::octets::Octets;
 
+const PPP: u16 = 0x880b;
+const ERSPAN: u16 = 0x88be;
+/// T-PDU (3GPP TS 29.281 §6.1).
+const TUNNELLED_PACKET: u8 = 255;
+/// Labels of one packet. Hardware pushes about ten.
+const MAX_LABELS: usize = 16;
+/// Source route entries of GRE, which nobody has used since RFC 2784.
+const MAX_ROUTES: usize = 8;
+/// Extension headers of GTP-U, of which a 5G packet has one or two.
+const MAX_EXTENSIONS: usize = 8;
+/// Tagged fields of TZSP, of which about ten are known.
+const MAX_TAGGED_FIELDS: usize = 32;
+
 type Step = Result<Onward, Stop>;
 
 /// Reads the header of a layer at `at`: what it carries, and where.
@@ -474,16 +487,3 @@ const fn malformed<T>(layer: Layer) -> Result<T, Stop> {
 const fn encrypted<T>(layer: Layer) -> Result<T, Stop> {
     Err(Stop::NotRead(NotRead::Encrypted(layer)))
 }
-
-const PPP: u16 = 0x880b;
-const ERSPAN: u16 = 0x88be;
-/// T-PDU (3GPP TS 29.281 §6.1).
-const TUNNELLED_PACKET: u8 = 255;
-/// Labels of one packet. Hardware pushes about ten.
-const MAX_LABELS: usize = 16;
-/// Source route entries of GRE, which nobody has used since RFC 2784.
-const MAX_ROUTES: usize = 8;
-/// Extension headers of GTP-U, of which a 5G packet has one or two.
-const MAX_EXTENSIONS: usize = 8;
-/// Tagged fields of TZSP, of which about ten are known.
-const MAX_TAGGED_FIELDS: usize = 32;

@@ -7,6 +7,25 @@ use super::{Begins, NotRead, Onward, Stop};
 use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::octets::Octets;
 
+/// A recorder's header before another's: PPI before radiotap, ERF before PPP.
+const MAX_HEADERS: usize = 4;
+const MAX_PRESENT_WORDS: usize = 16;
+/// Attributes of NFLOG, of which about twenty are known.
+const MAX_ATTRIBUTES: usize = 32;
+const MAX_RECORD_EXTENSIONS: usize = 8;
+const PRISM_OCTETS: usize = 144;
+/// An AVS header has 64 octets; what says more is cut anyway.
+const MAX_AVS_OCTETS: u32 = 4096;
+const JUNIPER_MARK: [u8; 3] = [0x4d, 0x47, 0x43];
+const NFULA_PAYLOAD: u8 = 9;
+/// LLC without an Ethernet header (`linux/if_ether.h`).
+const LINUX_802_2: u16 = 0x0004;
+/// Unnumbered information.
+const UNNUMBERED: u8 = 0x03;
+/// Below it a number is a length (IEEE 802.3 §3.2.6).
+pub(super) const FIRST_ETHERTYPE: u16 = 0x0600;
+const FIRST_ETHERTYPE_32: u32 = 0x0600;
+
 type Step = Result<Onward, Stop>;
 
 /// A link-layer header type of a capture.
@@ -362,22 +381,3 @@ pub(super) fn wireless<O: Octets>(octets: &O, at: usize, padded: bool) -> Step {
 fn need<O: Octets, const N: usize>(octets: &O, at: usize) -> Result<[u8; N], Stop> {
     octets.array(at).ok_or(Stop::Truncated)
 }
-
-/// A recorder's header before another's: PPI before radiotap, ERF before PPP.
-const MAX_HEADERS: usize = 4;
-const MAX_PRESENT_WORDS: usize = 16;
-/// Attributes of NFLOG, of which about twenty are known.
-const MAX_ATTRIBUTES: usize = 32;
-const MAX_RECORD_EXTENSIONS: usize = 8;
-const PRISM_OCTETS: usize = 144;
-/// An AVS header has 64 octets; what says more is cut anyway.
-const MAX_AVS_OCTETS: u32 = 4096;
-const JUNIPER_MARK: [u8; 3] = [0x4d, 0x47, 0x43];
-const NFULA_PAYLOAD: u8 = 9;
-/// LLC without an Ethernet header (`linux/if_ether.h`).
-const LINUX_802_2: u16 = 0x0004;
-/// Unnumbered information.
-const UNNUMBERED: u8 = 0x03;
-/// Below it a number is a length (IEEE 802.3 §3.2.6).
-pub(super) const FIRST_ETHERTYPE: u16 = 0x0600;
-const FIRST_ETHERTYPE_32: u32 = 0x0600;

@@ -4,6 +4,14 @@ use core::fmt;
 
 use super::{Layer, LinkType};
 
+/// Protocols of IP that carry packets and are not read.
+const PROTOCOLS: [(u16, &str); 4] = [
+    (55, "minimal encapsulation"),
+    (98, "ENCAP"),
+    (108, "IPComp"),
+    (142, "ROHC"),
+];
+
 /// Something that may carry a packet of ours and is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotRead {
@@ -156,14 +164,6 @@ const ETHERTYPES: [(u16, &str); 8] = [
     (0x8926, "VN-Tag"),
     (0x893f, "802.1BR E-Tag"),
     (0xa0ed, "6LoWPAN"),
-];
-
-/// Protocols of IP that carry packets and are not read.
-const PROTOCOLS: [(u16, &str); 4] = [
-    (55, "minimal encapsulation"),
-    (98, "ENCAP"),
-    (108, "IPComp"),
-    (142, "ROHC"),
 ];
 
 /// PPP protocols that carry packets and are not read.

@@ -13,6 +13,14 @@ use crate::octets::Octets;
 use crate::packet::{Ah, Dissected, Fragment, Packet, ParseError, Ports, Vlan, address};
 use crate::transport::{UDP_OCTETS, dissect_l4};
 
+/// Transparent Ethernet bridging (RFC 1701).
+const ETHERTYPE_BRIDGED: u16 = 0x6558;
+const GRE_IN_UDP: u16 = 4754;
+/// Unnumbered information.
+const UNNUMBERED: u8 = 0x03;
+/// A layer takes at most four: IP, its own header, a selector or two.
+const MAX_STEPS: usize = 4 * super::MAX_LAYERS + 4;
+
 /// What a frame is, and what it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unwrapped {
@@ -551,11 +559,3 @@ pub(crate) const fn is_harmless(protocol: u8) -> bool {
         | 0 | 43 | 44 | 60 | 135 | 139 | 140
     )
 }
-
-/// Transparent Ethernet bridging (RFC 1701).
-const ETHERTYPE_BRIDGED: u16 = 0x6558;
-const GRE_IN_UDP: u16 = 4754;
-/// Unnumbered information.
-const UNNUMBERED: u8 = 0x03;
-/// A layer takes at most four: IP, its own header, a selector or two.
-const MAX_STEPS: usize = 4 * super::MAX_LAYERS + 4;

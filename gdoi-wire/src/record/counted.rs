@@ -4,6 +4,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::packet::{Class, ParseError};
 
+/// Buckets of one CPU's table by default: 128 KiB, which stays in the second-level cache.
+pub const DEFAULT_BUCKETS: u32 = 2048;
+/// Buckets in a [`CpuState`]: a table of the default size has one part. A power of two.
+pub const CPU_STATE_BUCKETS: u32 = DEFAULT_BUCKETS;
+/// SPIs below this get no slot: 0 is illegal on the wire, 1 to 255 are reserved (RFC 4303 §2.1).
+pub const FIRST_SPI: u32 = 256;
+
 /// What one CPU counted on one interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -79,11 +86,6 @@ pub struct Bucket(pub [Slot; 2]);
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
-/// Buckets of one CPU's table by default: 128 KiB, which stays in the second-level cache.
-pub const DEFAULT_BUCKETS: u32 = 2048;
-/// Buckets in a [`CpuState`]: a table of the default size has one part. A power of two.
-pub const CPU_STATE_BUCKETS: u32 = DEFAULT_BUCKETS;
-
 /// What one CPU counts: found with one look for every frame. Only the first part of a CPU has counters.
 ///
 /// Who reads it maps it into memory, where the programs go on counting: numbers only grow.
@@ -125,6 +127,3 @@ pub const fn slot_key(spi: u32, site: u32) -> u64 {
 pub const fn bucket_of(key: u64, mask: u32) -> u32 {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32 & mask
 }
-
-/// SPIs below this get no slot: 0 is illegal on the wire, 1 to 255 are reserved (RFC 4303 §2.1).
-pub const FIRST_SPI: u32 = 256;

@@ -11,6 +11,14 @@ use serde_json::Value;
 
 use crate::kernel::in_network;
 
+pub(super) const GROUP: &str = "\
+[[group]]
+name = \"G1\"
+key_servers = [\"10.1.11.2\"]
+tek_lifetime = \"3s\"
+retransmit = { interval = \"100ms\", count = 1 }
+";
+
 /// Time went on to the end of the window before the window was known: what was due in it was missed for certain.
 #[test]
 fn what_was_due_while_no_agent_ran_is_uncertain() {
@@ -73,11 +81,3 @@ pub(super) fn unrelated(number: u64) -> Vec<u8> {
     let (somebody, server) = (([10, 9, 9, 9], 848).into(), ([10, 8, 8, 8], 848).into());
     craft::frame(&Ethernet::default(), somebody, server, &first)
 }
-
-pub(super) const GROUP: &str = "\
-[[group]]
-name = \"G1\"
-key_servers = [\"10.1.11.2\"]
-tek_lifetime = \"3s\"
-retransmit = { interval = \"100ms\", count = 1 }
-";

@@ -18,6 +18,7 @@ use crate::kernel::in_network;
 
 /// As many drains of the rings as an output may wait for, and more: one parcel of events in each.
 const DRAINS: u64 = 1_500;
+const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "off"];
 
 #[test]
 fn a_pipe_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
@@ -188,5 +189,3 @@ fn message(entry: &str) -> String {
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
-
-const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "off"];

@@ -9,6 +9,8 @@ use gdoi_lab::{Agent, Injector, Network};
 
 use crate::kernel::in_network;
 
+const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "warn"];
+
 #[test]
 fn with_too_little_memory_it_ends_with_a_word_and_its_state_is_whole() {
     in_network("with_too_little_memory", |_| {
@@ -149,5 +151,3 @@ fn flood(time: Duration, is_wanted: impl Fn() -> bool) {
         }
     }
 }
-
-const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "warn"];

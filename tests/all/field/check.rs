@@ -4,6 +4,11 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+/// The lists of the document; whatever else a check begins with is a type of event.
+const LISTS: [&str; 6] = ["capture", "events", "findings", "groups", "members", "spis"];
+/// Entries that are shown when a check fails.
+const SHOWN: usize = 3;
+
 /// How many entries of a list there are.
 #[derive(Debug)]
 pub(super) struct Check {
@@ -40,12 +45,6 @@ const COMPARISONS: [(&str, Comparison); 6] = [
     ("<", Comparison::Less),
     (">", Comparison::Greater),
 ];
-
-/// The lists of the document; whatever else a check begins with is a type of event.
-const LISTS: [&str; 6] = ["capture", "events", "findings", "groups", "members", "spis"];
-
-/// Entries that are shown when a check fails.
-const SHOWN: usize = 3;
 
 impl Comparison {
     /// Splits a text at the first comparison in it.

@@ -13,6 +13,11 @@ use gdoi_wire::craft::{self, Ethernet, Generator, Message};
 use super::server::{Folder, Got, curl, text};
 use crate::{kernel, program};
 
+const GROUPS: u32 = 1_000;
+/// Of each group.
+const MEMBERS: u32 = 100;
+const ROUNDS: u32 = 30;
+
 /// An agent that is gone when this is.
 struct AgentProcess(Child);
 
@@ -167,11 +172,6 @@ fn rekey(group: u32, member: u32) -> Vec<u8> {
     let between = [key_server(group), member].map(|address| SocketAddr::new(address.into(), 848));
     craft::frame(&Ethernet::default(), between[0], between[1], &push)
 }
-
-const GROUPS: u32 = 1_000;
-/// Of each group.
-const MEMBERS: u32 = 100;
-const ROUNDS: u32 = 30;
 
 #[test]
 fn a_web_configuration_that_cannot_be_used_is_refused() {

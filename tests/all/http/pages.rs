@@ -19,6 +19,14 @@ use serde_json::Value;
 use super::server::{Got, TestServer, curl, nothing};
 
 const TEST: &str = "pages";
+const COUNTS: [&str; 6] = [
+    "messages",
+    "retransmissions",
+    "completed",
+    "failed",
+    "failed_at",
+    "rekeys",
+];
 
 fn serve(state: State) -> TestServer {
     TestServer::serve(Arc::new(Web::plain()), Limits::default(), state)
@@ -258,12 +266,3 @@ fn fields(at: &str, value: &Value, found: &mut BTreeMap<String, String>) {
         _ => {}
     }
 }
-
-const COUNTS: [&str; 6] = [
-    "messages",
-    "retransmissions",
-    "completed",
-    "failed",
-    "failed_at",
-    "rekeys",
-];

@@ -13,6 +13,10 @@ use nix::unistd::Pid;
 use super::server::{Folder, curl, text};
 use crate::{kernel, program};
 
+/// The name in the base64 of an `Authorization` header (RFC 7617 §2): `alice:open sesame`, and `alice:wrong horse`.
+const HEADERS: [&str; 2] = ["YWxpY2U6b3BlbiBzZXNhbWU=", "YWxpY2U6d3JvbmcgaG9yc2U="];
+const PASSWORDS: [&str; 2] = ["open sesame", "wrong horse"];
+
 /// An agent that is gone when this is.
 struct SecretAgent(Child);
 
@@ -22,10 +26,6 @@ impl Drop for SecretAgent {
         drop(self.0.kill());
     }
 }
-
-/// The name in the base64 of an `Authorization` header (RFC 7617 §2): `alice:open sesame`, and `alice:wrong horse`.
-const HEADERS: [&str; 2] = ["YWxpY2U6b3BlbiBzZXNhbWU=", "YWxpY2U6d3JvbmcgaG9yc2U="];
-const PASSWORDS: [&str; 2] = ["open sesame", "wrong horse"];
 
 #[test]
 fn at_the_finest_level_the_log_has_no_secret() {

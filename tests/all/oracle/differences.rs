@@ -13,6 +13,18 @@ pub(crate) enum Because {
     Unsaid(#[expect(dead_code, reason = "for the reader")] &'static str),
 }
 
+const QUOTED: Because = Because::OnlyTshark("an ICMP error quotes it: a quoted header is not a message");
+const TUNNEL: Because = Because::OnlyTshark("inside GRE or IP in IP, which is not opened");
+const HALF_ESP: Because = Because::OnlyTshark(
+    "cut behind the SPI: tshark says the SPI alone, decode a miss, for half an ESP header",
+);
+const UDP_LENGTH: Because =
+    Because::OnlyTshark("the UDP length is beyond the IP payload: no receiver takes it");
+const NO_LENGTH: Because =
+    Because::OnlyDecode("a length of 0 in an ISAKMP header: to tshark the datagram is data");
+const VERSION: Because = Because::Unsaid("version 11.14: tshark reads neither its exchange nor its length");
+const TOO_LONG: Because = Because::Unsaid("tshark does not say a length that is far beyond the datagram");
+
 /// A frame on which the two differ.
 pub(crate) struct Difference {
     pub(crate) capture: &'static str,
@@ -67,18 +79,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     differ("tcpdump_isakmp-ikev1_n_print-oobr.pcap", 3, TOO_LONG),
     differ("tcpdump_isakmp-various-oobr.pcap", 1, TOO_LONG),
 ];
-
-const QUOTED: Because = Because::OnlyTshark("an ICMP error quotes it: a quoted header is not a message");
-const TUNNEL: Because = Because::OnlyTshark("inside GRE or IP in IP, which is not opened");
-const HALF_ESP: Because = Because::OnlyTshark(
-    "cut behind the SPI: tshark says the SPI alone, decode a miss, for half an ESP header",
-);
-const UDP_LENGTH: Because =
-    Because::OnlyTshark("the UDP length is beyond the IP payload: no receiver takes it");
-const NO_LENGTH: Because =
-    Because::OnlyDecode("a length of 0 in an ISAKMP header: to tshark the datagram is data");
-const VERSION: Because = Because::Unsaid("version 11.14: tshark reads neither its exchange nor its length");
-const TOO_LONG: Because = Because::Unsaid("tshark does not say a length that is far beyond the datagram");
 
 /// How many misses `decode` says of each capture, by reason. All others have none.
 pub(crate) const MISSES: &[(&str, &str, usize)] = &[

@@ -10,6 +10,8 @@ use gdoi_wire::craft::Generator;
 use super::{House, total};
 use crate::kernel::in_network;
 
+const KILLS: usize = 5;
+
 #[test]
 fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
     in_network(
@@ -91,5 +93,3 @@ fn told_as_lost(events: &str) -> f64 {
         .filter_map(|event| event["count"].as_f64())
         .sum()
 }
-
-const KILLS: usize = 5;

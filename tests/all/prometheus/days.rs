@@ -10,6 +10,9 @@ use gdoi_sim::scenario;
 use super::{dashboards, is_installed, rules};
 use live::{Days, Fired, ONCE, STEP, TWICE, all};
 
+/// Recorded series that sum what each gateway has for itself.
+const OF_GATEWAYS: [&str; 2] = ["job:gdoi_packets:rate5m", "job:gdoi_capture_up:count"];
+
 #[test]
 fn each_day_raises_its_alerts_and_screens_show_it() {
     if !is_installed("each_day_raises_its_alerts_and_screens_show_it") {
@@ -82,6 +85,3 @@ fn are_equal(one: &Series, other: &Series) -> bool {
             .zip(&other.points)
             .all(|(a, b)| a.0 == b.0 && close(a.1, b.1))
 }
-
-/// Recorded series that sum what each gateway has for itself.
-const OF_GATEWAYS: [&str; 2] = ["job:gdoi_packets:rate5m", "job:gdoi_capture_up:count"];

@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gdoi_monitor::sink::prometheus::catalogue::{self, FamilyKind};
 
+const SETS: [&str; 3] = ["and", "or", "unless"];
+/// Labels that Prometheus adds.
+const ADDED: [&str; 2] = ["job", "instance"];
+
 /// What may be named: series, each with its labels.
 pub(super) struct Known(BTreeMap<String, BTreeSet<String>>);
 
@@ -190,10 +194,6 @@ const KEYWORDS: [&str; 11] = [
     "or",
     "unless",
 ];
-const SETS: [&str; 3] = ["and", "or", "unless"];
-
-/// Labels that Prometheus adds.
-const ADDED: [&str; 2] = ["job", "instance"];
 
 /// Labels that names of recorded series have in front.
 const LABELS: [&str; 8] = [

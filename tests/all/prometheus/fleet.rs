@@ -11,6 +11,8 @@ use gdoi_lab::{Agent, Frames, Injector, Network, Pace};
 use super::{dashboards, deploy, is_installed, root};
 use crate::{kernel, program};
 
+const OTHER_PORT: u16 = 11_849;
+
 #[test]
 fn two_agents_see_one_group_and_the_fleet_counts_it_once() {
     let name = "two_agents_see_one_group_and_the_fleet_counts_it_once";
@@ -132,8 +134,6 @@ fn within_patience(mut is_so: impl FnMut() -> bool) -> bool {
 fn number(count: u64) -> f64 {
     count as f64
 }
-
-const OTHER_PORT: u16 = 11_849;
 
 /// The group of the capture.
 const GROUP: &str = r#"

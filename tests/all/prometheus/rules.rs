@@ -8,6 +8,15 @@ use serde::Deserialize;
 use super::expression::Known;
 use super::{deploy, root};
 
+const PARTS: [&str; 6] = [
+    "What it means",
+    "How sure it is",
+    "What the monitor knows",
+    "What to type on the router",
+    "What helps",
+    "How it was tested",
+];
+
 /// A file of rules.
 #[derive(Deserialize)]
 struct File {
@@ -146,12 +155,3 @@ fn every_alert_has_a_case_that_fires_and_one_that_is_quiet() {
         assert!(cases.contains(&format!("name: '{name} is quiet: ")), "{name}");
     }
 }
-
-const PARTS: [&str; 6] = [
-    "What it means",
-    "How sure it is",
-    "What the monitor knows",
-    "What to type on the router",
-    "What helps",
-    "How it was tested",
-];

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+
 /// Whether there is tmux; says so, loudly, when there is not.
 pub(crate) fn is_usable(test: &str) -> bool {
     let usable = Command::new("tmux").arg("-V").output().is_ok();
@@ -150,6 +153,3 @@ impl Drop for Terminal {
         self.run(&["kill-server"]);
     }
 }
-
-const PATIENCE: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(50);

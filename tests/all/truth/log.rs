@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use gdoi_core::transition::RekeyKind;
 use serde_json::Value;
 
+/// Addresses of the members in every capture of the reference implementation.
+const MEMBERS: [(&str, &str); 2] = [("gm1", "10.0.224.37"), ("gm2", "10.0.224.40")];
+
 /// What the peers of a capture wrote down.
 pub(crate) struct Truth {
     /// Completed registrations by member address.
@@ -14,9 +17,6 @@ pub(crate) struct Truth {
     /// The KEK SPIs each member held, in order.
     held: Vec<Vec<String>>,
 }
-
-/// Addresses of the members in every capture of the reference implementation.
-const MEMBERS: [(&str, &str); 2] = [("gm1", "10.0.224.37"), ("gm2", "10.0.224.40")];
 
 impl Truth {
     pub(crate) fn read(log: &Value) -> Self {

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// Where this machine has the packages of Debian with this label from.
 pub(crate) fn mirror(label: &str) -> Result<String> {
     let mut apt = Command::new("apt-get");
@@ -135,5 +137,3 @@ fn debs(folder: &Path) -> Result<Vec<PathBuf>> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .collect())
 }
-
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -12,6 +12,14 @@ use super::archive::{Archive, unpack};
 use crate::process;
 use crate::workspace::Workspace;
 
+const TOOLS: [&str; 5] = [
+    "qemu-system-x86",
+    "busybox-static",
+    "kmod",
+    "xz-utils",
+    "debootstrap",
+];
+
 /// The folder that the emulator and its programs live in, as their root.
 pub(crate) struct Machine {
     root: PathBuf,
@@ -120,11 +128,3 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
         .map(drop)
         .with_context(|| format!("copy {} to {}", from.display(), to.display()))
 }
-
-const TOOLS: [&str; 5] = [
-    "qemu-system-x86",
-    "busybox-static",
-    "kmod",
-    "xz-utils",
-    "debootstrap",
-];

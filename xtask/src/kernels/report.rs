@@ -8,6 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use super::{AREAS, SOURCES};
 use crate::suite::Suite;
 
+/// A guest has all that these tests need: what is skipped there was not tested, but for what its kernel cannot do.
+const EXCUSES: [&str; 1] = ["a filter at clsact cannot be pinned"];
+const NOT_RUN: &str = "not run";
+const REFUSAL: &str = "it takes Linux ";
+
 /// What came of one kernel.
 pub(super) struct KernelRow {
     pub(super) name: &'static str,
@@ -198,11 +203,6 @@ pub(super) fn document(rows: &[KernelRow], before: &str) -> String {
     }
     text
 }
-
-/// A guest has all that these tests need: what is skipped there was not tested, but for what its kernel cannot do.
-const EXCUSES: [&str; 1] = ["a filter at clsact cannot be pinned"];
-const NOT_RUN: &str = "not run";
-const REFUSAL: &str = "it takes Linux ";
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,9 @@ use crate::source::xdp::interface::Interface;
 use crate::source::xdp::netlink::{self, NetworkLink};
 use crate::source::xdp::{Direction, InterfaceTap};
 
+/// What is said of an interface that went.
+const STAYS_AWAY: &str = "it went, and hot plug is off: it is watched again after the next start";
+
 impl Interfaces {
     /// Leaves interfaces that are gone and attaches to those that have come; what fails is tried again next time.
     ///
@@ -107,6 +110,3 @@ impl Interfaces {
         }
     }
 }
-
-/// What is said of an interface that went.
-const STAYS_AWAY: &str = "it went, and hot plug is off: it is watched again after the next start";

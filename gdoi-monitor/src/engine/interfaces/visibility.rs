@@ -8,6 +8,11 @@ use gdoi_core::observation::{Loss, LossKind};
 
 use super::Key;
 
+/// How long an interface that only a pattern stands for is missed.
+const MISSED: Duration = Duration::from_mins(10);
+/// Interfaces that are gone, whose counts are kept.
+const GONE_AT_MOST: usize = 256;
+
 /// Which interfaces are seen, and which no longer are.
 ///
 /// One that never was seen, such as a spare port without a cable, is no blindness.
@@ -80,11 +85,6 @@ impl Visibility {
         })
     }
 }
-
-/// How long an interface that only a pattern stands for is missed.
-const MISSED: Duration = Duration::from_mins(10);
-/// Interfaces that are gone, whose counts are kept.
-const GONE_AT_MOST: usize = 256;
 
 #[cfg(test)]
 mod tests {

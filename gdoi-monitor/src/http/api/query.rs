@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use gdoi_core::transition::Spi;
 use serde::{Deserialize, Serialize};
 
+/// Without a limit: some 3 MB of members.
+const LIMIT: usize = 10_000;
+
 /// Which part of a list is wanted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query {
@@ -137,9 +140,6 @@ impl Query {
         })
     }
 }
-
-/// Without a limit: some 3 MB of members.
-const LIMIT: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

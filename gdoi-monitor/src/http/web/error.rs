@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 
 use tokio_rustls::rustls;
 
+/// Longer than every key and every user name that fits one line; shorter than a hash.
+const LONGEST_KEY: usize = 40;
+/// Certificates of a whole company are smaller.
+pub(super) const MAX_FILE: u64 = 1 << 20;
+/// About two seconds of one CPU.
+pub(super) const MAX_COST: u32 = 15;
+
 /// What is wrong with a web configuration file, and in which line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", WebConfigLocation(self))]
@@ -136,10 +143,3 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> WebConfigProblem {
         known: known.join(", "),
     }
 }
-
-/// Longer than every key and every user name that fits one line; shorter than a hash.
-const LONGEST_KEY: usize = 40;
-/// Certificates of a whole company are smaller.
-pub(super) const MAX_FILE: u64 = 1 << 20;
-/// About two seconds of one CPU.
-pub(super) const MAX_COST: u32 = 15;

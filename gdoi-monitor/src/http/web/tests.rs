@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+const CERTIFIED: &str = "tls_server_config:\n  cert_file: one.crt\n  key_file: one.key\n";
+
 /// A folder with a certificate, its key, and the key of another.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -40,8 +42,6 @@ fn check_wrong(folder: &TempDir, text: &str, expect: &str) {
         assert!(!said.contains(secret), "{text}\nsaid: {said}");
     }
 }
-
-const CERTIFIED: &str = "tls_server_config:\n  cert_file: one.crt\n  key_file: one.key\n";
 
 #[test]
 fn every_key_of_the_format_is_read() {

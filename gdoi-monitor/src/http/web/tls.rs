@@ -17,6 +17,12 @@ use super::error::WebConfigProblem;
 use super::file::{self, ClientAuth, Curve, Version};
 use super::reading::WebConfigReader;
 
+const TLS13_SUITES: [&str; 3] = [
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+];
+
 /// How connections are encrypted, and whose certificates are taken.
 #[derive(Debug)]
 pub(crate) struct ServerTls {
@@ -213,9 +219,3 @@ fn provider(suites: &[String], curves: &[Curve]) -> Result<CryptoProvider, WebCo
     }
     Ok(provider)
 }
-
-const TLS13_SUITES: [&str; 3] = [
-    "TLS_AES_128_GCM_SHA256",
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_CHACHA20_POLY1305_SHA256",
-];

@@ -16,6 +16,10 @@ use tokio::time::timeout;
 
 use super::error::{MAX_COST, WebConfigProblem};
 
+const BASIC: &[u8] = b"Basic ";
+const MAX_CREDENTIALS: usize = 1 << 10;
+const TURN_WAIT: Duration = Duration::from_secs(3);
+
 /// Who may ask; everybody where nobody is named.
 pub(super) struct Users {
     by_name: BTreeMap<String, User>,
@@ -142,10 +146,6 @@ fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
     plain.pop();
     Some((String::from_utf8(plain).ok()?, password))
 }
-
-const BASIC: &[u8] = b"Basic ";
-const MAX_CREDENTIALS: usize = 1 << 10;
-const TURN_WAIT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,9 @@
 use gdoi_core::Timestamp;
 use gdoi_core::transition::{Cookies, Transition, What};
 
+/// A year of daily KEKs.
+const MOST: usize = 400;
+
 /// The KEKs of a group, in the order they were first heard of.
 #[derive(Default)]
 pub(super) struct Epochs(Vec<Epoch>);
@@ -57,6 +60,3 @@ impl Epochs {
         self.0.iter()
     }
 }
-
-/// A year of daily KEKs.
-const MOST: usize = 400;

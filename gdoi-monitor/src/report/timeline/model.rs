@@ -15,6 +15,12 @@ use serde::ser::{SerializeSeq as _, Serializer};
 use super::marks::{MarkKind, TimelineMark};
 use super::{GroupTimeline, Span, Timeline};
 
+/// What a lane is of.
+pub(crate) const MEMBER: &str = "member";
+pub(crate) const KEY_SERVER: &str = "key_server";
+/// SPIs of a group that are drawn: a week of hourly TEKs.
+const MOST_SPIS: usize = 200;
+
 /// What is drawn.
 #[derive(Serialize)]
 pub(crate) struct TimelineModel<'a> {
@@ -320,9 +326,3 @@ fn endpoint(address: SocketAddr) -> String {
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
-
-/// What a lane is of.
-pub(crate) const MEMBER: &str = "member";
-pub(crate) const KEY_SERVER: &str = "key_server";
-/// SPIs of a group that are drawn: a week of hourly TEKs.
-const MOST_SPIS: usize = 200;

@@ -6,6 +6,9 @@ use std::fmt::{self, Write as _};
 use super::{Whole, line};
 use crate::client::{Date, SpiUse, Window, counted, seconds};
 
+/// More do not fit on a screen.
+const MOST_SPIS: usize = 16;
+
 impl Whole {
     pub(super) fn kek(&self, to: &mut String) -> fmt::Result {
         let kek = &self.group.kek;
@@ -161,6 +164,3 @@ fn behaviour(verdict: Option<&str>) -> String {
         None => "unknown: no whole KEK lifetime seen yet".to_owned(),
     }
 }
-
-/// More do not fit on a screen.
-const MOST_SPIS: usize = 16;

@@ -4,6 +4,18 @@ use std::io::{self, Write};
 
 use gdoi_core::Timestamp;
 
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const PACKET: u32 = 6;
+const BYTE_ORDER_MARK: u32 = 0x1a2b_3c4d;
+const LINK_ETHERNET: u16 = 1;
+const OPTION_END: u16 = 0;
+const OPTION_COMMENT: u16 = 1;
+const OPTION_APPLICATION: u16 = 4;
+const OPTION_RESOLUTION: u16 = 9;
+const NANOSECONDS: u8 = 9;
+const APPLICATION: &str = concat!("gdoi-monitor ", env!("CARGO_PKG_VERSION"));
+
 /// Begins a section with a comment, and describes the interface: Ethernet, times in nanoseconds.
 pub(super) fn begin(out: &mut impl Write, comment: &str) -> io::Result<()> {
     let mut section = Vec::new();
@@ -61,15 +73,3 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
 fn pad(body: &mut Vec<u8>) {
     body.resize(body.len().next_multiple_of(4), 0);
 }
-
-const SECTION: u32 = 0x0a0d_0d0a;
-const INTERFACE: u32 = 1;
-const PACKET: u32 = 6;
-const BYTE_ORDER_MARK: u32 = 0x1a2b_3c4d;
-const LINK_ETHERNET: u16 = 1;
-const OPTION_END: u16 = 0;
-const OPTION_COMMENT: u16 = 1;
-const OPTION_APPLICATION: u16 = 4;
-const OPTION_RESOLUTION: u16 = 9;
-const NANOSECONDS: u8 = 9;
-const APPLICATION: &str = concat!("gdoi-monitor ", env!("CARGO_PKG_VERSION"));

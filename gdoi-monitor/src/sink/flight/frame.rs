@@ -5,6 +5,18 @@ use std::net::IpAddr;
 use gdoi_wire::record::{FLAG_FIRST_FRAGMENT, FLAG_MARKED, Record};
 use gdoi_wire::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
+const MAC_OCTETS: usize = 6;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERNET_OCTETS: u32 = 14;
+const IPV4_OCTETS: u16 = 20;
+const IPV6_OCTETS: u16 = 40;
+const FRAGMENT_OCTETS: u16 = 8;
+const UDP_OCTETS: u16 = 8;
+const UDP: u8 = 17;
+const FRAGMENT: u8 = 44;
+/// Any but zero, which readers take for an error.
+const TTL: u8 = 64;
+
 /// The frame, cut where nothing more was kept.
 pub(super) fn of(record: &Record, snapshot: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; MAC_OCTETS * 2];
@@ -86,15 +98,3 @@ fn kept_datagram(record: &Record, ip_octets: u16) -> u16 {
     let behind = record.frame_octets.saturating_sub(headers);
     u16::try_from(behind).unwrap_or(u16::MAX)
 }
-
-const MAC_OCTETS: usize = 6;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERNET_OCTETS: u32 = 14;
-const IPV4_OCTETS: u16 = 20;
-const IPV6_OCTETS: u16 = 40;
-const FRAGMENT_OCTETS: u16 = 8;
-const UDP_OCTETS: u16 = 8;
-const UDP: u8 = 17;
-const FRAGMENT: u8 = 44;
-/// Any but zero, which readers take for an error.
-const TTL: u8 = 64;

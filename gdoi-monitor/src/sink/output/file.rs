@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::{OutputLine, Target};
 
+/// Its group reads it too: that of whoever brings events elsewhere.
+const NOT_FOR_OTHERS: u32 = 0o640;
+
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
@@ -150,6 +153,3 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
         other => other,
     }
 }
-
-/// Its group reads it too: that of whoever brings events elsewhere.
-const NOT_FOR_OTHERS: u32 = 0o640;

@@ -16,6 +16,9 @@ use super::journal::Journal;
 use super::stream::Stream;
 use super::*;
 
+/// One of [`lines`], with its end.
+const LENGTH: u64 = 10;
+
 fn line(text: &str) -> OutputLine {
     OutputLine {
         json: text.into(),
@@ -31,9 +34,6 @@ fn lines(numbers: std::ops::Range<usize>) -> Vec<OutputLine> {
         .map(|number| line(&format!("{{\"n\":{number:03}}}")))
         .collect()
 }
-
-/// One of [`lines`], with its end.
-const LENGTH: u64 = 10;
 
 fn number(line: &str) -> usize {
     let number = line.strip_prefix("{\"n\":").unwrap();

@@ -13,6 +13,9 @@ pub struct Family {
     pub help: &'static str,
 }
 
+const GROUP: &[&str] = &["group"];
+const SERVER: &[&str] = &["group", "key_server"];
+
 /// What the samples of a family are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKind {
@@ -57,9 +60,6 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
         ..counter(name, labels, help)
     }
 }
-
-const GROUP: &[&str] = &["group"];
-const SERVER: &[&str] = &["group", "key_server"];
 
 /// Every family, in the order of the page. The families of the process itself come after them.
 pub static ALL: &[&Family] = &[

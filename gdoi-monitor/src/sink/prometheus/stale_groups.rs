@@ -8,6 +8,8 @@ use gdoi_core::snapshot::{GroupState, UNATTRIBUTED};
 
 use crate::engine::State;
 
+const DAY: Duration = Duration::from_hours(24);
+
 /// When each learned group last did something, as far as scrapes tell.
 #[derive(Debug, Default)]
 pub(super) struct Lives(BTreeMap<String, Life>);
@@ -74,5 +76,3 @@ fn longest_silence(group: &GroupState) -> Duration {
     };
     DAY.max(interval.saturating_mul(3))
 }
-
-const DAY: Duration = Duration::from_hours(24);

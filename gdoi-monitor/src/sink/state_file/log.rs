@@ -19,6 +19,9 @@ use gdoi_core::Timestamp;
 
 use crate::sink::create_new;
 
+/// Some seconds of the greatest storm; a state is kept more often while little is known.
+pub(super) const AT_MOST: usize = 16 << 20;
+
 /// Writes the log.
 #[derive(Debug)]
 pub(super) struct MessageLog {
@@ -101,6 +104,3 @@ pub(super) fn read(path: &Path, at: Timestamp) -> io::Result<Vec<Bytes>> {
     }
     Ok(records)
 }
-
-/// Some seconds of the greatest storm; a state is kept more often while little is known.
-pub(super) const AT_MOST: usize = 16 << 20;

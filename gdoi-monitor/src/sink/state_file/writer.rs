@@ -18,6 +18,13 @@ use super::log::{AT_MOST, MessageLog};
 use crate::sink::create_new;
 use crate::sink::worker::Worker;
 
+/// One task each drain: five seconds of drains that all have messages.
+const MAX_TASKS: usize = 1_024;
+/// What a disk that hangs costs, once. Meanwhile a ring takes 6,000 messages; a busy machine needs a moment to let the
+/// thread run.
+const PATIENCE: Duration = Duration::from_millis(250);
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// Writes what it is given, in order.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -173,10 +180,3 @@ impl Files {
 fn size(records: &[Bytes]) -> usize {
     records.iter().map(Bytes::len).sum()
 }
-
-/// One task each drain: five seconds of drains that all have messages.
-const MAX_TASKS: usize = 1_024;
-/// What a disk that hangs costs, once. Meanwhile a ring takes 6,000 messages; a busy machine needs a moment to let the
-/// thread run.
-const PATIENCE: Duration = Duration::from_millis(250);
-const LAST_WRITES: Duration = Duration::from_secs(2);

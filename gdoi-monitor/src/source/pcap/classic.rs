@@ -9,6 +9,9 @@ use super::window::ReadWindow;
 use super::{CaptureProblem, Damage, Found, NANOS, fill};
 use crate::source::link::LinkType;
 
+/// The rest of the field says whether frames end in a check sequence.
+const LINK_MASK: u32 = 0x03ff_ffff;
+
 /// What the header of a pcap capture says of all its records.
 pub(super) struct Pcap {
     link: LinkType,
@@ -92,6 +95,3 @@ impl Pcap {
         })
     }
 }
-
-/// The rest of the field says whether frames end in a check sequence.
-const LINK_MASK: u32 = 0x03ff_ffff;

@@ -16,6 +16,21 @@ use super::window::ReadWindow;
 use super::{CaptureProblem, Damage, Found, NANOS, SECTION_MAGIC, fill};
 use crate::source::link::LinkType;
 
+/// Type, length, and in a section header the byte-order mark.
+pub(super) const BLOCK_HEADER_OCTETS: usize = 12;
+/// `0x1a2b3c4d` as a big-endian section has it.
+const BYTE_ORDER_MARK: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
+/// Type of the enhanced packet block.
+const ENHANCED: u32 = 6;
+/// Type of the obsolete packet block.
+const OBSOLETE_PACKET: u32 = 2;
+/// Type and length, then interface, two halves of a timestamp and two lengths; the obsolete block likewise.
+const ENHANCED_AT: usize = 28;
+/// Type and length, then one length.
+const SIMPLE_AT: usize = 12;
+/// A tool that merges captures writes one interface for each; 24 octets each.
+const MAX_INTERFACES: usize = 65_536;
+
 /// What holds until the next section header.
 #[derive(Default)]
 pub(super) struct Section {
@@ -290,18 +305,3 @@ fn obsolete(body: &[u8], big_endian: bool) -> Option<Packet> {
         octets: word(kept) as usize,
     })
 }
-
-/// Type, length, and in a section header the byte-order mark.
-pub(super) const BLOCK_HEADER_OCTETS: usize = 12;
-/// `0x1a2b3c4d` as a big-endian section has it.
-const BYTE_ORDER_MARK: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
-/// Type of the enhanced packet block.
-const ENHANCED: u32 = 6;
-/// Type of the obsolete packet block.
-const OBSOLETE_PACKET: u32 = 2;
-/// Type and length, then interface, two halves of a timestamp and two lengths; the obsolete block likewise.
-const ENHANCED_AT: usize = 28;
-/// Type and length, then one length.
-const SIMPLE_AT: usize = 12;
-/// A tool that merges captures writes one interface for each; 24 octets each.
-const MAX_INTERFACES: usize = 65_536;

@@ -10,6 +10,9 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::CaptureProblem;
 
+const MAGIC_OCTETS: u64 = 6;
+const BUFFER_OCTETS: usize = 128 * 1024;
+
 type Stream = Box<dyn Read + Send>;
 
 /// A stream that says how much of it was read.
@@ -126,5 +129,3 @@ const PACKED: [(&[u8], &str); 6] = [
     (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
     (b"PK\x03\x04", "unzip"),
 ];
-const MAGIC_OCTETS: u64 = 6;
-const BUFFER_OCTETS: usize = 128 * 1024;

@@ -2,6 +2,10 @@
 
 use std::io::{self, Read};
 
+/// Room for the longest record that libpcap writes, 262,144 octets, is made when one comes; this much stays in the
+/// second-level cache. Less asks the kernel more often, more has been found no faster.
+const FIRST_OCTETS: usize = 512 * 1024;
+
 /// The part of a stream that is being parsed.
 pub(super) struct ReadWindow {
     stream: Box<dyn Read + Send>,
@@ -62,7 +66,3 @@ impl ReadWindow {
             .unwrap_or_default()
     }
 }
-
-/// Room for the longest record that libpcap writes, 262,144 octets, is made when one comes; this much stays in the
-/// second-level cache. Less asks the kernel more often, more has been found no faster.
-const FIRST_OCTETS: usize = 512 * 1024;

@@ -5,6 +5,11 @@ use gdoi_wire::record::Clocks;
 
 use super::memory::halves;
 
+/// The rates that `CONFIG_HZ` offers (`kernel/Kconfig.hz`).
+const HERTZ: [u64; 4] = [100, 250, 300, 1000];
+/// Jiffies between two readings, or the rounding of one could name the wrong rate: 250 and 300 differ by a sixth.
+const MIN_JIFFIES: u64 = 16;
+
 /// Turns the low 32 bits of jiffies into boot time.
 ///
 /// A tick of the kernel is 1 to 10 ms; a moment told by jiffies is that coarse.
@@ -61,11 +66,6 @@ impl Clock {
         })
     }
 }
-
-/// The rates that `CONFIG_HZ` offers (`kernel/Kconfig.hz`).
-const HERTZ: [u64; 4] = [100, 250, 300, 1000];
-/// Jiffies between two readings, or the rounding of one could name the wrong rate: 250 and 300 differ by a sixth.
-const MIN_JIFFIES: u64 = 16;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,14 @@ use super::holder::Holder;
 use super::interface::Interface;
 use super::pins::PinError;
 
+pub(super) const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
+/// What drivers say that have no native XDP, or none for this size of frames.
+const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
+/// Bits of `include/uapi/linux/capability.h`.
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+/// `CAP_NET_ADMIN`, `CAP_PERFMON` and `CAP_BPF`.
+const CAPABILITIES: u64 = 1 << 12 | 1 << 38 | 1 << 39;
+
 /// Why an interface cannot be watched. Each text is one line that says the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum XdpError {
@@ -169,11 +177,3 @@ pub(super) fn unattached(error: ProgramError, interface: &Interface) -> XdpError
         },
     }
 }
-
-pub(super) const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
-/// What drivers say that have no native XDP, or none for this size of frames.
-const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
-/// Bits of `include/uapi/linux/capability.h`.
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-/// `CAP_NET_ADMIN`, `CAP_PERFMON` and `CAP_BPF`.
-const CAPABILITIES: u64 = 1 << 12 | 1 << 38 | 1 << 39;

@@ -12,6 +12,35 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, socket,
 };
 
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 1;
+/// `NLMSG_ERROR`.
+const ERROR: u16 = 2;
+/// `NLA_F_NESTED`.
+const NESTED: u16 = 1 << 15;
+/// The header of a netlink message and that of generic netlink.
+const HEADERS_OCTETS: usize = 16 + 4;
+const ATTRIBUTE_HEADER_OCTETS: usize = 4;
+/// Room for the names of a hundred features in three bitsets.
+const ANSWER_OCTETS: usize = 64 << 10;
+/// Of `include/uapi/linux/genetlink.h`.
+const GENL_ID_CTRL: u16 = 0x10;
+const CTRL_CMD_GETFAMILY: u8 = 3;
+const CTRL_ATTR_FAMILY_ID: u16 = 1;
+const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+/// Of `include/uapi/linux/ethtool_netlink.h`.
+const ETHTOOL_MSG_FEATURES_GET: u8 = 11;
+const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
+const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
+const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
+const ETHTOOL_A_BITSET_BITS: u16 = 3;
+const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
+/// Of `include/uapi/linux/netdev.h`; its numbers are in the machine's order, and the first octet of ours is the low one.
+const NETDEV_CMD_DEV_GET: u8 = 1;
+const NETDEV_A_DEV_IFINDEX: u16 = 1;
+const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
+const NETDEV_XDP_ACT_BASIC: u8 = 1;
+
 /// The names of the features that are on, as `ethtool -k` without its aliases calls them.
 pub fn active(index: u32) -> io::Result<BTreeSet<String>> {
     let (socket, family) = open("ethtool")?;
@@ -118,35 +147,6 @@ fn find(octets: &[u8], kind: u16) -> Option<&[u8]> {
         .find(|(has, _)| *has == kind)
         .map(|(_, value)| value)
 }
-
-/// `NLM_F_REQUEST`.
-const REQUEST: u16 = 1;
-/// `NLMSG_ERROR`.
-const ERROR: u16 = 2;
-/// `NLA_F_NESTED`.
-const NESTED: u16 = 1 << 15;
-/// The header of a netlink message and that of generic netlink.
-const HEADERS_OCTETS: usize = 16 + 4;
-const ATTRIBUTE_HEADER_OCTETS: usize = 4;
-/// Room for the names of a hundred features in three bitsets.
-const ANSWER_OCTETS: usize = 64 << 10;
-/// Of `include/uapi/linux/genetlink.h`.
-const GENL_ID_CTRL: u16 = 0x10;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-const CTRL_ATTR_FAMILY_ID: u16 = 1;
-const CTRL_ATTR_FAMILY_NAME: u16 = 2;
-/// Of `include/uapi/linux/ethtool_netlink.h`.
-const ETHTOOL_MSG_FEATURES_GET: u8 = 11;
-const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
-const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
-const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
-const ETHTOOL_A_BITSET_BITS: u16 = 3;
-const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
-/// Of `include/uapi/linux/netdev.h`; its numbers are in the machine's order, and the first octet of ours is the low one.
-const NETDEV_CMD_DEV_GET: u8 = 1;
-const NETDEV_A_DEV_IFINDEX: u16 = 1;
-const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
-const NETDEV_XDP_ACT_BASIC: u8 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,10 @@ use super::probe::{Probe, ProbeSettings};
 use super::runs::Runs;
 use super::spi_table::SpiCount;
 
+/// How long an interface may be gone and be watched again at once. A loaded program holds its ring and tables, some
+/// megabytes.
+const UNLOAD_AFTER: Duration = Duration::from_secs(10);
+
 /// One interface that is, was or will be watched, in one direction.
 ///
 /// A loaded program outlives its interface for a while: one that is put back is then watched again at once.
@@ -323,7 +327,3 @@ impl InterfaceTap {
         }
     }
 }
-
-/// How long an interface may be gone and be watched again at once. A loaded program holds its ring and tables, some
-/// megabytes.
-const UNLOAD_AFTER: Duration = Duration::from_secs(10);

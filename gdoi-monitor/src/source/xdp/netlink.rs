@@ -16,6 +16,13 @@ use nix::sys::socket::{
 
 use super::interface::Interface;
 
+/// `RTMGRP_LINK`: interfaces that come, go and change.
+const GROUP_LINK: u32 = 1;
+/// More than the kernel puts into one answer of a dump (`NLMSG_GOODSIZE` and 32 KiB at most).
+const DUMP_OCTETS: usize = 64 << 10;
+/// The header of a netlink message.
+const HEADER_OCTETS: usize = 16;
+
 /// An interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkLink {
@@ -184,13 +191,6 @@ fn program(xdp: &LinkXdp) -> Option<u32> {
         _ => None,
     }
 }
-
-/// `RTMGRP_LINK`: interfaces that come, go and change.
-const GROUP_LINK: u32 = 1;
-/// More than the kernel puts into one answer of a dump (`NLMSG_GOODSIZE` and 32 KiB at most).
-const DUMP_OCTETS: usize = 64 << 10;
-/// The header of a netlink message.
-const HEADER_OCTETS: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,12 @@ use super::attach::Direction;
 use super::probe::ProbeSettings;
 use crate::hex::Hex;
 
+/// The maps that are pinned.
+pub(super) const MAPS: [&str; 2] = [MAP_RING, MAP_CPU_STATE];
+const OWNER_ONLY: u32 = 0o700;
+/// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
+const BPF_FS: FsType = FsType(0xcafe_4a11_u32 as libc::__fsword_t);
+
 /// Why pins cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
@@ -280,9 +286,3 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     folders.sort();
     Ok(folders)
 }
-
-/// The maps that are pinned.
-pub(super) const MAPS: [&str; 2] = [MAP_RING, MAP_CPU_STATE];
-const OWNER_ONLY: u32 = 0o700;
-/// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
-const BPF_FS: FsType = FsType(0xcafe_4a11_u32 as libc::__fsword_t);

@@ -28,6 +28,12 @@ use super::pins::{Entries, MAPS, PinDir};
 use super::runs::Runs;
 use super::spi_table::{SpiCount, TableSize};
 
+/// 1 MiB of table per CPU; beyond that each packet misses the caches.
+const MAX_BUCKETS: u32 = 1 << 14;
+/// The smallest ring that the kernel makes.
+const PAGE: u32 = 4096;
+const CLOCK_WORDS: usize = size_of::<Clocks>() / size_of::<u64>();
+
 /// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSettings {
@@ -339,8 +345,3 @@ fn read_clocks(ebpf: &mut Ebpf, clocks: &Array<MapData, [u64; CLOCK_WORDS]>) -> 
 
 /// The object that `cargo xtask ebpf` builds from the crate `gdoi-monitor-ebpf`.
 static OBJECT: &[u8] = include_bytes_aligned!("../../../ebpf/gdoi-monitor.bpf.o");
-/// 1 MiB of table per CPU; beyond that each packet misses the caches.
-const MAX_BUCKETS: u32 = 1 << 14;
-/// The smallest ring that the kernel makes.
-const PAGE: u32 = 4096;
-const CLOCK_WORDS: usize = size_of::<Clocks>() / size_of::<u64>();

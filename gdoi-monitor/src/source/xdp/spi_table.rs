@@ -16,6 +16,19 @@ use gdoi_wire::record::{Bucket, CPU_STATE_BUCKETS, Counters, CpuState, Slot};
 use super::clock::Clock;
 use super::memory::{Memory, halves};
 
+/// Words of a [`CpuState`], and where in it counters and table begin.
+const CPU_STATE_WORDS: usize = size_of::<CpuState>() / size_of::<u64>();
+const COUNTERS: usize = std::mem::offset_of!(CpuState, counters) / size_of::<u64>();
+const TABLE: usize = std::mem::offset_of!(CpuState, buckets) / size_of::<u64>();
+const SLOTS_PER_BUCKET: usize = size_of::<Bucket>() / size_of::<Slot>();
+const SLOTS_PER_CPU_STATE: usize = SLOTS_PER_BUCKET * CPU_STATE_BUCKETS as usize;
+/// Words of a [`Slot`], and which is which.
+const SLOT_WORDS: usize = size_of::<Slot>() / size_of::<u64>();
+const KEY: usize = std::mem::offset_of!(Slot, key) / size_of::<u64>();
+const PACKETS: usize = std::mem::offset_of!(Slot, packets) / size_of::<u64>();
+const OCTETS: usize = std::mem::offset_of!(Slot, octets) / size_of::<u64>();
+const MOMENTS: usize = std::mem::offset_of!(Slot, first) / size_of::<u64>();
+
 /// How large a table is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TableSize {
@@ -241,18 +254,6 @@ fn free_if_idle(memory: &Memory, at: usize, last_read: &mut LastRead, clock: &Cl
     }
 }
 
-/// Words of a [`CpuState`], and where in it counters and table begin.
-const CPU_STATE_WORDS: usize = size_of::<CpuState>() / size_of::<u64>();
-const COUNTERS: usize = std::mem::offset_of!(CpuState, counters) / size_of::<u64>();
-const TABLE: usize = std::mem::offset_of!(CpuState, buckets) / size_of::<u64>();
-const SLOTS_PER_BUCKET: usize = size_of::<Bucket>() / size_of::<Slot>();
-const SLOTS_PER_CPU_STATE: usize = SLOTS_PER_BUCKET * CPU_STATE_BUCKETS as usize;
-/// Words of a [`Slot`], and which is which.
-const SLOT_WORDS: usize = size_of::<Slot>() / size_of::<u64>();
-const KEY: usize = std::mem::offset_of!(Slot, key) / size_of::<u64>();
-const PACKETS: usize = std::mem::offset_of!(Slot, packets) / size_of::<u64>();
-const OCTETS: usize = std::mem::offset_of!(Slot, octets) / size_of::<u64>();
-const MOMENTS: usize = std::mem::offset_of!(Slot, first) / size_of::<u64>();
 // One word holds both moments, the first in its low half: little-endian, as the object is.
 const _: () = assert!(std::mem::offset_of!(Slot, last) == MOMENTS * size_of::<u64>() + 4);
 const _: () = assert!(cfg!(target_endian = "little"));

@@ -2,6 +2,11 @@
 
 use super::netlink::NetworkLink;
 
+/// Kinds whose `IFLA_LINK` is what they are made of. A veth's is its peer, a tunnel's its way out.
+const ONE_BELOW: [&str; 5] = ["ipvlan", "ipvtap", "macvlan", "macvtap", "vlan"];
+/// Kinds that have members.
+const SEVERAL_BELOW: [&str; 3] = ["bond", "bridge", "team"];
+
 /// The interface below `link` on which its packets are seen already, if `is_watched` says that one is watched.
 pub fn seen_below<'a>(
     link: &NetworkLink,
@@ -18,11 +23,6 @@ pub fn seen_below<'a>(
     });
     below.find(|other| other.index != link.index && is_watched(other))
 }
-
-/// Kinds whose `IFLA_LINK` is what they are made of. A veth's is its peer, a tunnel's its way out.
-const ONE_BELOW: [&str; 5] = ["ipvlan", "ipvtap", "macvlan", "macvtap", "vlan"];
-/// Kinds that have members.
-const SEVERAL_BELOW: [&str; 3] = ["bond", "bridge", "team"];
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,9 @@ use crate::client::Event;
 use crate::top::model::TopModel;
 use crate::top::palette::Palette;
 
+/// A title and five lines.
+const DETAILS: u16 = 6;
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let [list, below] = Layout::vertical([Constraint::Min(4), Constraint::Length(DETAILS)]).areas(area);
     let mut place = *model.place();
@@ -58,5 +61,3 @@ const COLUMNS: Columns<'_, 5> = Columns {
         Constraint::Fill(1),
     ],
 };
-/// A title and five lines.
-const DETAILS: u16 = 6;

@@ -14,6 +14,11 @@ use crate::top::history::{History, Rates};
 use crate::top::model::TopModel;
 use crate::top::palette::Palette;
 
+/// Two titles, and two lines of graph each.
+const GRAPHS: u16 = 6;
+/// Graphs need room that the list can spare.
+const ROOM_FOR_GRAPHS: u16 = GRAPHS + 6;
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let graphs = if area.height >= ROOM_FOR_GRAPHS { GRAPHS } else { 0 };
     let [list, below] = Layout::vertical([Constraint::Min(0), Constraint::Length(graphs)]).areas(area);
@@ -111,7 +116,3 @@ const COLUMNS: Columns<'_, 9> = Columns {
         Constraint::Fill(2),
     ],
 };
-/// Two titles, and two lines of graph each.
-const GRAPHS: u16 = 6;
-/// Graphs need room that the list can spare.
-const ROOM_FOR_GRAPHS: u16 = GRAPHS + 6;

@@ -8,6 +8,9 @@ use ratatui::widgets::{Row, Table};
 use crate::top::model::Selection;
 use crate::top::palette::Palette;
 
+/// What is not known, or does not apply.
+pub(super) const NOTHING: &str = "-";
+
 /// How a list looks.
 pub(super) struct Columns<'a, const N: usize> {
     pub(super) headings: [&'a str; N],
@@ -42,9 +45,6 @@ pub(super) fn draw<T, const N: usize>(
     let headings = Row::new(columns.headings.map(str::to_owned)).style(palette.heading());
     frame.render_widget(Table::new(rows, columns.widths).header(headings), area);
 }
-
-/// What is not known, or does not apply.
-pub(super) const NOTHING: &str = "-";
 
 /// A cell of what may not be known.
 pub(super) fn cell(known: Option<impl ToString>) -> String {

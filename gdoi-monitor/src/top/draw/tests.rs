@@ -10,6 +10,9 @@ use crate::top::input::Input;
 use crate::top::model::{TopModel, View};
 use crate::top::palette::Palette;
 
+const SMALL: (u16, u16) = (80, 24);
+const LARGE: (u16, u16) = (200, 50);
+
 fn model() -> TopModel {
     let mut model = TopModel::new("http://127.0.0.1:11848".to_owned());
     let mut events: Vec<Event> = serde_json::from_str(EVENTS).unwrap();
@@ -61,9 +64,6 @@ fn check(size: (u16, u16), keys: &[Input], wanted: &[&[&str]]) {
         );
     }
 }
-
-const SMALL: (u16, u16) = (80, 24);
-const LARGE: (u16, u16) = (200, 50);
 
 #[test]
 fn groups_with_rates() {

@@ -14,6 +14,11 @@ use crate::client::{Date, Event, Group, Window, compact, counted};
 use crate::top::model::{SPANS, TopModel};
 use crate::top::palette::Palette;
 
+/// Columns of the names in front.
+const LABEL: u16 = 12;
+const NOW: &str = "now ";
+const LEGEND: &str = "T tek K kek D delete r again u unacked | registered x failed C new KEK s new SPI";
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let (Some(now), Some(group)) = (model.now(), model.chosen()) else {
         frame.render_widget(
@@ -138,8 +143,3 @@ fn latest(frame: &mut Frame<'_>, area: Rect, events: &[&Event], palette: Palette
         .collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
-
-/// Columns of the names in front.
-const LABEL: u16 = 12;
-const NOW: &str = "now ";
-const LEGEND: &str = "T tek K kek D delete r again u unacked | registered x failed C new KEK s new SPI";

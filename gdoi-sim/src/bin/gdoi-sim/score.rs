@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use crate::workspace;
 
+const DOCUMENT: &str = "docs/simulation.md";
+const EXAMPLES: usize = 5;
+
 /// Which worlds, how much is told of them, and from where they are watched.
 #[derive(Args)]
 pub(crate) struct Scoring {
@@ -276,6 +279,3 @@ fn write(path: &Path, parts: &[(&str, &str)]) -> Result<()> {
     }
     std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
-
-const DOCUMENT: &str = "docs/simulation.md";
-const EXAMPLES: usize = 5;

@@ -12,6 +12,9 @@ use crate::judge::rule::{Known, Rule};
 use crate::judge::tally::{Claim, Fact, Score, Subject};
 use crate::truth::Kind;
 
+const SOON: Duration = Duration::from_secs(15);
+const STALE_WITHIN: Duration = Duration::from_mins(5);
+
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     let seen = seen(case);
     first_seen(case, score, &seen);
@@ -277,6 +280,3 @@ fn attribution(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissecte
         claims,
     );
 }
-
-const SOON: Duration = Duration::from_secs(15);
-const STALE_WITHIN: Duration = Duration::from_mins(5);

@@ -14,6 +14,13 @@ use crate::judge::tally::{Claim, Fact, Score, Subject, Sure};
 use crate::scenario::Direction;
 use crate::truth::{Kind, Reason};
 
+const MINUTE: Duration = Duration::from_mins(1);
+const BURST: usize = 10;
+const BURST_WITHIN: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_secs(5);
+/// The last answer may come again, when it was lost once.
+const LATE_ANSWER: Duration = Duration::from_mins(1);
+
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     started(case, score);
     completed(case, score);
@@ -458,10 +465,3 @@ fn began(starts: &[(Timestamp, String)]) -> BTreeSet<Timestamp> {
     }
     begun
 }
-
-const MINUTE: Duration = Duration::from_mins(1);
-const BURST: usize = 10;
-const BURST_WITHIN: Duration = Duration::from_mins(1);
-const SOON: Duration = Duration::from_secs(5);
-/// The last answer may come again, when it was lost once.
-const LATE_ANSWER: Duration = Duration::from_mins(1);

@@ -13,6 +13,8 @@ use crate::judge::case::{Case, SILENCE, hex};
 use crate::judge::rule::{Known, Rule};
 use crate::judge::tally::{Claim, Fact, Score, Subject, Sure};
 
+const SOON: Duration = Duration::from_secs(5);
+
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     let said = said(case);
     sent(case, score, &said);
@@ -437,5 +439,3 @@ fn overdue(case: &Case<'_>, score: &mut Score) {
         claims,
     );
 }
-
-const SOON: Duration = Duration::from_secs(5);

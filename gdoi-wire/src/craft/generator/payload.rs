@@ -7,6 +7,10 @@ use super::{Generator, LIES};
 use crate::craft::{AH, AhHeader, ESP, Ipv4, Ipv6, KEEPALIVE, Message, UDP, Udp, chain, esp, marked};
 use crate::exchange::Exchange;
 
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const ICMP6: u8 = 58;
+
 impl Generator {
     pub(super) fn transport(&mut self, source: IpAddr, destination: IpAddr) -> (u8, Vec<u8>) {
         match self.random.below(100) {
@@ -148,7 +152,3 @@ fn packet_of(source: IpAddr, destination: IpAddr, datagram: &[u8]) -> Vec<u8> {
         _ => Vec::new(),
     }
 }
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const ICMP6: u8 = 58;

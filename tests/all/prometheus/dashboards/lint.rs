@@ -6,6 +6,10 @@ use serde_json::Value;
 
 use super::{Dashboard, all, text};
 
+const SOURCE: &str = "${datasource}";
+const VARIABLES: [&str; 3] = ["datasource", "job", "instance"];
+const COUNTED: [&str; 3] = ["rate(", "increase(", "changes("];
+
 #[test]
 fn dashboards_follow_the_rules() {
     let faults: Vec<String> = all().iter().flat_map(faults).collect();
@@ -208,7 +212,3 @@ fn overlaps(document: &Value) -> impl Iterator<Item = String> {
     }
     faults.into_iter()
 }
-
-const SOURCE: &str = "${datasource}";
-const VARIABLES: [&str; 3] = ["datasource", "job", "instance"];
-const COUNTED: [&str; 3] = ["rate(", "increase(", "changes("];

@@ -15,6 +15,12 @@ use tempfile::TempDir;
 use super::super::expression::Names;
 use super::super::rules::{self, Rule};
 
+/// Seconds between scrapes and between evaluations.
+pub(super) const STEP: u64 = 60;
+/// A day that two gateways see as well.
+pub(super) const ONCE: &str = "demo";
+pub(super) const TWICE: &str = "demo_before_two_gateways";
+
 /// Days, and a Prometheus that knows them.
 pub(super) struct Days {
     server: Option<Prometheus>,
@@ -221,9 +227,3 @@ fn firing(series: &Series, alert: &Rule) -> Vec<u64> {
     }
     moments
 }
-
-/// Seconds between scrapes and between evaluations.
-pub(super) const STEP: u64 = 60;
-/// A day that two gateways see as well.
-pub(super) const ONCE: &str = "demo";
-pub(super) const TWICE: &str = "demo_before_two_gateways";
