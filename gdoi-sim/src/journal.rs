@@ -94,6 +94,8 @@ pub(crate) struct PushEntry {
 /// What a rekey is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushKind {
+    /// Deletes keys.
+    Delete,
     /// Changes nothing.
     Heartbeat,
     /// Delivers a KEK, alone or with a TEK.

@@ -2,6 +2,7 @@
 //! where it watches.
 
 mod case;
+mod goals;
 mod known;
 mod rule;
 mod subject;
@@ -18,6 +19,7 @@ use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
 use case::{Case, Witness};
 
+pub use goals::Goals;
 #[cfg(test)]
 pub(crate) use rule::Known;
 pub use rule::Rule;

@@ -16,6 +16,7 @@ mod capture;
 pub mod demonstration;
 mod digest;
 mod emission;
+pub mod generator;
 mod journal;
 pub mod judge;
 mod message;

@@ -141,13 +141,36 @@ pub(crate) fn main_mode(trip: u8, session: Session, response: bool, random: &mut
     }
 }
 
+/// Main mode of plain `IPsec`.
+pub(crate) fn foreign_main_mode(trip: u8, session: Session, response: bool, random: &mut Random) -> Rc<[u8]> {
+    match trip {
+        0 => phase1::ipsec_proposal(session, response),
+        _ => main_mode(trip, session, response, random),
+    }
+}
+
+/// Quick mode of plain `IPsec`: the exchange type that GDOI uses for its GROUPKEY-PULL.
+pub(crate) fn quick_mode(session: Session, random: &mut Random) -> Rc<[u8]> {
+    pull(session, 24 + 24 + 64, random)
+}
+
+/// A rekey that no key server sends: every flag, a message identifier, half a KEK.
+pub(crate) fn malformed_push(session: Session, random: &mut Random) -> Rc<[u8]> {
+    let message = Message {
+        message_id: session.message_id,
+        flags: 0xff,
+        ..Message::new(Exchange::GroupkeyPush, session.initiator, session.responder)
+    };
+    message.octets(PAYLOAD_SEQ, &random.octets(64)).into()
+}
+
 /// A rekey. The IV came with the KEK and is used for every message, so that the octets are a function of the KEK, the
 /// sequence number and what is delivered: every member gets the same.
-pub(crate) fn push(group: &Group, kek: [u8; 16], sequence: u32, delivers_kek: bool) -> Rc<[u8]> {
+pub(crate) fn push(group: &Group, kek: [u8; 16], sequence: u32, content: Content) -> Rc<[u8]> {
     let session = session(kek);
     let seed = u64::from_be_bytes(session.initiator) ^ u64::from_be_bytes(session.responder).rotate_left(17);
-    let mut random = Random::new(seed ^ u64::from(sequence) << 1 ^ u64::from(delivers_kek));
-    let octets = push_octets(group, delivers_kek);
+    let mut random = Random::new(seed ^ u64::from(sequence) << 1 ^ content.seed());
+    let octets = push_octets(group, content);
     match group.protocol {
         Protocol::Gdoi => encrypted(
             Exchange::GroupkeyPush,
@@ -171,12 +194,49 @@ pub(crate) fn push(group: &Group, kek: [u8; 16], sequence: u32, delivers_kek: bo
     }
 }
 
+/// What a rekey holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// The names of keys to delete.
+    Delete,
+    /// Nothing.
+    Heartbeat,
+    /// A KEK.
+    Kek,
+    /// A KEK and a TEK.
+    KekAndTek,
+    /// A TEK.
+    Tek,
+}
+
+impl Content {
+    pub(crate) const fn delivers_kek(self) -> bool {
+        matches!(self, Self::Kek | Self::KekAndTek)
+    }
+
+    const fn seed(self) -> u64 {
+        match self {
+            Self::Tek => 0,
+            Self::KekAndTek => 1,
+            Self::Kek => 2 << 33,
+            Self::Delete => 3 << 33,
+            Self::Heartbeat => 4 << 33,
+        }
+    }
+}
+
 /// Octets of a rekey before encryption: SEQ, SA with its SATs, KD and the signature; a KEK adds its SAK, its key and
 /// the public key that the next rekeys are signed with.
-pub(crate) const fn push_octets(group: &Group, delivers_kek: bool) -> usize {
+pub(crate) const fn push_octets(group: &Group, content: Content) -> usize {
     let signature = group.signature_octets as usize;
     let tek = 119 + signature + 61 * group.policy_entries as usize;
-    if delivers_kek { tek + 182 + signature } else { tek }
+    match content {
+        Content::Tek => tek,
+        Content::KekAndTek => tek + 182 + signature,
+        Content::Kek => 60 + 182 + 2 * signature,
+        Content::Delete => 8 + 44 + 4 + signature,
+        Content::Heartbeat => 8 + 4 + signature,
+    }
 }
 
 /// A member's acknowledgement of a rekey in clear (RFC 8263 §3.1): the cookies of the rekey, its sequence number, the

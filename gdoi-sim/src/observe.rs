@@ -81,7 +81,8 @@ impl Observer {
             encrypted,
             ..
         } = *esp;
-        let site = self.sites.then_some(Site(site));
+        // What is foreign comes from no site.
+        let site = (self.sites && site != 0).then_some(Site(site));
         // IPv4 header, SPI and sequence number.
         let octets = u64::from(packets) * u64::from(encrypted + 28);
         let sum = self.esp.entry((spi, site)).or_insert(Esp {

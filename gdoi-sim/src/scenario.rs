@@ -2,6 +2,7 @@
 
 mod bounds;
 mod event;
+mod foreign;
 mod group;
 mod library;
 mod network;
@@ -13,18 +14,20 @@ use std::time::Duration;
 
 use gdoi_core::Timestamp;
 use gdoi_core::config::Config;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use event::{Action, ScriptedEvent};
+pub use foreign::Foreign;
 pub(crate) use group::site_name;
-pub use group::{Acknowledgement, Behavior, Group, Protocol, Timers};
+pub use group::{Acknowledgement, Behavior, Group, KekClock, Protocol, SpiSwitch, Timers};
 pub use library::{named, names};
 pub use network::Network;
 pub use value::parse_duration;
-pub use vantage::{Direction, Hole, Place, Vantage};
+pub(crate) use value::start;
+pub use vantage::{Direction, Place, Span, Vantage};
 
 /// Who is there and what happens.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// What it shows, in one sentence.
@@ -47,6 +50,9 @@ pub struct Scenario {
     /// From where the monitor watches.
     #[serde(default)]
     pub vantage: Vantage,
+    /// What is none of the groups' business.
+    #[serde(default)]
+    pub foreign: Foreign,
     /// The groups.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,

@@ -1,6 +1,7 @@
 //! The simulation: who is there, and what happens next.
 
 mod coop;
+mod foreign;
 mod member;
 mod network;
 mod push;
@@ -27,9 +28,11 @@ use gdoi_wire::craft::Random;
 use crate::agenda::Agenda;
 use crate::emission::Emission;
 use crate::journal::Journal;
-use crate::scenario::{Action, Network, Scenario, ScenarioError};
+use crate::message::Session;
+use crate::scenario::{Action, Foreign, Network, Scenario, ScenarioError};
 use crate::table::Table;
 use crate::truth::{Happened, Kind, Truth};
+use foreign::Stranger;
 use network::Datagram;
 use registration::Awaited;
 use silence::Key;
@@ -40,7 +43,9 @@ use tap::{Point, Tap};
 #[derive(Debug)]
 pub struct Simulation {
     now: Timestamp,
+    start: Timestamp,
     end: Timestamp,
+    foreign: Foreign,
     network: Network,
     random: Random,
     agenda: Agenda<WorldEvent>,
@@ -99,6 +104,19 @@ enum WorldEvent {
     SendPush { push: u64, member: usize },
     /// A rekey is repeated to who did not acknowledge it, or is over.
     RepeatPush { push: u64 },
+    /// A key server sends a heartbeat.
+    Heartbeat { group: usize },
+    /// A key server is back with keys of its own.
+    Reborn { side: usize },
+    /// A key server speaks on the IKE SA of a registration: that it is there, or that it closes it.
+    EndIkeSa {
+        server: usize,
+        member: usize,
+        session: Session,
+        closes: bool,
+    },
+    /// Something happens that is none of the groups' business.
+    Foreign(Stranger),
     /// Cooperating key servers speak.
     Announce { group: usize },
     /// Cooperating key servers look whether the primary is there.
@@ -127,6 +145,8 @@ impl Simulation {
         let seed = seed.unwrap_or(scenario.seed);
         let mut simulation = Self {
             now: scenario.start,
+            start: scenario.start,
+            foreign: scenario.foreign,
             end: scenario.start.after(scenario.duration),
             network: scenario.network,
             random: Random::new(seed),
@@ -154,6 +174,7 @@ impl Simulation {
                 .collect();
             simulation.add_group(config, &late);
         }
+        simulation.add_strangers();
         simulation.place_tap();
         simulation.record_cast();
         for (index, event) in scenario.events.iter().enumerate() {
@@ -222,6 +243,15 @@ impl Simulation {
             WorldEvent::KeyEnds { side, key } => self.key_ends(side, key),
             WorldEvent::SendPush { push, member } => self.send_push(push, member),
             WorldEvent::RepeatPush { push } => self.repeat_push(push),
+            WorldEvent::Heartbeat { group } => self.heartbeat(group),
+            WorldEvent::Reborn { side } => self.reborn(side),
+            WorldEvent::EndIkeSa {
+                server,
+                member,
+                session,
+                closes,
+            } => self.end_ike_sa(server, member, session, closes),
+            WorldEvent::Foreign(stranger) => self.stranger(stranger),
             WorldEvent::Announce { group } => self.announce(group),
             WorldEvent::Watchdog { group } => self.watchdog(group),
             WorldEvent::Traffic { group, turn } => self.traffic(group, turn),
@@ -302,6 +332,9 @@ impl Simulation {
         if cooperating {
             self.after(Duration::from_millis(40), WorldEvent::Announce { group });
             self.after(Duration::from_secs(5), WorldEvent::Watchdog { group });
+        }
+        if !config.heartbeat_every.is_zero() {
+            self.after(config.heartbeat_every, WorldEvent::Heartbeat { group });
         }
         if !config.traffic_every.is_zero() {
             self.after(config.boot_within, WorldEvent::Traffic { group, turn: 0 });

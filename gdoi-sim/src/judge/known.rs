@@ -9,9 +9,11 @@ use gdoi_core::Timestamp;
 use super::case::Case;
 use super::told::Told;
 use crate::journal::{KekEntry, PushKind};
-use crate::scenario::{Action, Behavior, Protocol};
+use crate::scenario::{Action, Behavior, Protocol, ScriptedEvent};
 use crate::truth::{Happened, Kind};
 
+/// Keys with a new lifetime until it can be known.
+const CHANGE_SHOWS: usize = 4;
 const SLACK: Duration = Duration::from_secs(10);
 
 /// Members and key servers.
@@ -40,8 +42,17 @@ impl Case<'_> {
         known.and_then(|members| members.first().copied())
     }
 
-    pub(super) fn server_address(&self, server: usize) -> Option<IpAddr> {
-        self.journal.servers.get(server).map(|server| server.address)
+    /// Whether this is one of those who try to talk to key servers.
+    pub(super) fn is_stranger(&self, address: IpAddr) -> bool {
+        let scans = !self.scenario.foreign.scans_every.is_zero();
+        scans && matches!(address, IpAddr::V4(v4) if v4.octets().starts_with(&[203, 0, 113]))
+    }
+
+    /// The address that a key server's rekeys come from.
+    pub(super) fn rekey_address(&self, server: usize) -> Option<IpAddr> {
+        let entry = self.journal.servers.get(server)?;
+        let config = self.scenario.groups.get(entry.group)?;
+        Some(config.rekey_source.unwrap_or(entry.address))
     }
 
     /// Whether another group has one of this group's key servers.
@@ -112,7 +123,7 @@ impl Case<'_> {
     /// The key server that sent the last rekey.
     pub(super) fn primary_at_end(&self, group: usize) -> Option<IpAddr> {
         let of = self.rekeys().filter(|(_, push)| push.group == group);
-        of.last().and_then(|(_, push)| self.server_address(push.server))
+        of.last().and_then(|(_, push)| self.rekey_address(push.server))
     }
 }
 
@@ -388,8 +399,13 @@ impl Case<'_> {
         events.sort_by_key(|event| event.at);
         for event in events {
             let at = self.scenario.start.after(event.at);
-            if event.action == Action::UpgradeServers && at <= self.end && now.0 != Behavior::New {
-                now = (Behavior::New, at);
+            let to = match event.action {
+                Action::UpgradeServers => Behavior::New,
+                Action::DowngradeServers => Behavior::Legacy,
+                _ => continue,
+            };
+            if at <= self.end && now.0 != to {
+                now = (to, at);
             }
         }
         Some(now)
@@ -440,6 +456,42 @@ impl Case<'_> {
         }
     }
 
+    /// Changes of a group's lifetimes.
+    fn changes(&self, group: usize) -> impl Iterator<Item = &ScriptedEvent> {
+        let of = self.scenario.events.iter();
+        of.filter(move |event| event.action == Action::SetLifetimes && event.group as usize == group + 1)
+    }
+
+    /// Whether the lifetime of a group's TEKs was changed so lately that it cannot be learned yet.
+    pub(super) fn is_tek_lifetime_new(&self, group: usize, at: Timestamp) -> bool {
+        self.changes(group)
+            .filter(|event| event.tek_lifetime.is_some())
+            .any(|event| {
+                let changed = self.scenario.start.after(event.at);
+                let since = self
+                    .journal
+                    .teks
+                    .iter()
+                    .filter(|tek| tek.group == group && tek.made >= changed);
+                changed <= at && since.filter(|tek| tek.made <= at).count() < CHANGE_SHOWS
+            })
+    }
+
+    /// The same for its KEKs.
+    pub(super) fn is_kek_lifetime_new(&self, group: usize, at: Timestamp) -> bool {
+        self.changes(group)
+            .filter(|event| event.kek_lifetime.is_some())
+            .any(|event| {
+                let changed = self.scenario.start.after(event.at);
+                let since = self
+                    .journal
+                    .keks
+                    .iter()
+                    .filter(|kek| kek.group == group && kek.made >= changed);
+                changed <= at && since.filter(|kek| kek.made <= at).count() < CHANGE_SHOWS
+            })
+    }
+
     /// Whether a KEK outlived its end lately.
     pub(super) fn is_kek_late_at_end(&self, group: usize) -> bool {
         self.happened_in(group).any(super::case::is_late_kek)
@@ -466,7 +518,10 @@ impl Case<'_> {
                         | Kind::Split
                 )
         };
-        self.happened_in(group).any(disturbs)
+        let changed = self
+            .changes(group)
+            .any(|event| self.scenario.start.after(event.at) >= since);
+        changed || self.happened_in(group).any(disturbs)
     }
 }
 

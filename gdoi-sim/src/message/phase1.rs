@@ -8,6 +8,10 @@ use gdoi_wire::isakmp::{PAYLOAD_SA, PAYLOAD_VENDOR_ID};
 
 use super::Session;
 
+/// RFC 6407 §2.1.
+const DOI_GDOI: u8 = 2;
+/// RFC 2407 §3.
+const DOI_IPSEC: u8 = 1;
 const PAYLOAD_KE: u8 = 4;
 const PAYLOAD_NONCE: u8 = 10;
 const PAYLOAD_NAT_D: u8 = 20;
@@ -29,7 +33,16 @@ const SOFTWARE: [u8; 16] = *b"gdoi-sim member\0";
 
 /// The proposal, or the one transform that was chosen, and who can do what.
 pub(super) fn proposal(session: Session, response: bool) -> Rc<[u8]> {
-    let sa = security_association();
+    proposal_of(DOI_GDOI, session, response)
+}
+
+/// The same for plain `IPsec`.
+pub(super) fn ipsec_proposal(session: Session, response: bool) -> Rc<[u8]> {
+    proposal_of(DOI_IPSEC, session, response)
+}
+
+fn proposal_of(domain: u8, session: Session, response: bool) -> Rc<[u8]> {
+    let sa = security_association(domain);
     let mut payloads: Vec<(u8, &[u8])> =
         Vec::from([(PAYLOAD_SA, sa.as_slice()), (PAYLOAD_VENDOR_ID, &NAT_T)]);
     if !response {
@@ -59,9 +72,9 @@ fn clear(session: Session, payloads: &[(u8, &[u8])]) -> Rc<[u8]> {
     message.octets(first, &body).into()
 }
 
-/// DOI 2 (RFC 6407 §2.1), situation 0, one proposal with one transform: AES-CBC-256, SHA-256, group 14, pre-shared
+/// Domain of interpretation, situation 0, one proposal with one transform: AES-CBC-256, SHA-256, group 14, pre-shared
 /// key, a day.
-fn security_association() -> Vec<u8> {
+fn security_association(domain: u8) -> Vec<u8> {
     let attributes: [[u16; 2]; 6] = [
         [ATTRIBUTE_ENCRYPTION, 7],
         [ATTRIBUTE_KEY_LENGTH, 256],
@@ -81,7 +94,7 @@ fn security_association() -> Vec<u8> {
     transform.extend(86_400_u32.to_be_bytes());
     let mut proposal = Vec::from([1, PROTOCOL_ISAKMP, 0, 1]);
     proposal.extend(gdoi_wire::craft::payload(0, &transform));
-    let mut sa = Vec::from([0, 0, 0, 2, 0, 0, 0, 0]);
+    let mut sa = Vec::from([0, 0, 0, domain, 0, 0, 0, 0]);
     sa.extend(gdoi_wire::craft::payload(0, &proposal));
     sa
 }

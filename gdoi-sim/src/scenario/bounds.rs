@@ -10,6 +10,8 @@ const LONGEST: Duration = Duration::from_hours(87_600);
 const LEAST_LIFETIME: Duration = Duration::from_secs(1);
 /// How many lifetimes of a key a scenario may last: a TEK of an hour for ten years.
 const LIFETIMES: u32 = 100_000;
+/// Announcements of a key server in a scenario: one in 20 s for ten years.
+const ANNOUNCEMENTS: u32 = 16_000_000;
 /// From the traffic of one member to that of the next.
 const LEAST_TURN: Duration = Duration::from_micros(1);
 /// Repeats of a rekey; key servers have at most 60.
@@ -23,6 +25,22 @@ impl Scenario {
         at_most("duration", self.duration)?;
         at_most("network.delay", self.network.delay)?;
         at_most("network.jitter", self.network.jitter)?;
+        for span in &self.vantage.holes {
+            at_most("vantage.holes.at", span.at)?;
+            at_most("vantage.holes.for", span.lasting)?;
+        }
+        at_most("vantage.since", self.vantage.since)?;
+        at_most("foreign.every", self.foreign.every)?;
+        at_most("foreign.lifetime", self.foreign.lifetime)?;
+        at_most("foreign.scans_every", self.foreign.scans_every)?;
+        if self.foreign.tunnels > 0 {
+            at_least("foreign.every", self.foreign.every, LEAST_LIFETIME)?;
+            at_least(
+                "foreign.lifetime",
+                self.foreign.lifetime,
+                LEAST_LIFETIME.max(self.duration / LIFETIMES),
+            )?;
+        }
         for event in &self.events {
             at_most("event.at", event.at)?;
             at_most("event.for", event.lasting)?;
@@ -48,8 +66,19 @@ fn check_group(group: &Group, duration: Duration) -> Result<(), ScenarioError> {
         ("group.activation", group.activation),
         ("group.registration_cost", group.registration_cost),
         ("group.traffic_every", group.traffic_every),
+        ("group.heartbeat_every", group.heartbeat_every),
+        ("group.announce_every", group.announce_every),
+        ("group.coop_ike_lifetime", group.coop_ike_lifetime),
     ] {
         at_most(name, time)?;
+    }
+    at_least(
+        "group.announce_every",
+        group.announce_every,
+        LEAST_LIFETIME.max(duration / ANNOUNCEMENTS),
+    )?;
+    if !group.heartbeat_every.is_zero() {
+        at_least("group.heartbeat_every", group.heartbeat_every, shortest)?;
     }
     if !group.traffic_every.is_zero() {
         // The members take turns.

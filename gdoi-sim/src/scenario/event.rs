@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::value;
 
 /// Something that is done to a group.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptedEvent {
     /// When, from the start.
@@ -30,14 +30,43 @@ pub struct ScriptedEvent {
     /// Only datagrams of more octets.
     #[serde(default)]
     pub larger_than: usize,
+    /// The lifetime of the next KEKs.
+    #[serde(default, with = "value::optional_duration")]
+    pub kek_lifetime: Option<Duration>,
+    /// The lifetime of the next TEKs.
+    #[serde(default, with = "value::optional_duration")]
+    pub tek_lifetime: Option<Duration>,
+}
+
+impl ScriptedEvent {
+    /// At a time, to the first group, all of its members, none of its key servers in particular.
+    pub(crate) const fn plain(at: Duration, action: Action) -> Self {
+        Self {
+            at,
+            action,
+            group: 1,
+            members: Vec::new(),
+            key_server: 0,
+            lasting: Duration::ZERO,
+            larger_than: 0,
+            kek_lifetime: None,
+            tek_lifetime: None,
+        }
+    }
 }
 
 /// What can be done to a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// The gateway sees nothing, and says so.
     Blind,
+    /// The operator clears the members: their keys are deleted, and they register again within the time.
+    Clear,
+    /// A key server loses all it knew, and is back after the time with keys of its own.
+    Crash,
+    /// The key servers get software with the legacy behaviour.
+    DowngradeServers,
     /// Nothing reaches the members: the drop is behind the gateway.
     BlockToMembers,
     /// Nothing reaches the key servers: the drop is behind the gateway, which still sees what members send.
@@ -48,6 +77,8 @@ pub enum Action {
     ServerDown,
     /// A key server starts again.
     ServerUp,
+    /// The lifetimes of the next keys are changed.
+    SetLifetimes,
     /// The key servers lose each other: the second becomes primary for every second member.
     Split,
     /// The key servers find each other again.

@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use gdoi_core::config::{GroupConfig, Prefix, Profile, Retransmit, SiteConfig};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::value;
+use super::vantage::Span;
 
 /// How a key server or a member treats the KEK (Cisco TAC note 116737).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behavior {
     /// Key server: renews the KEK when it expires. Member: keeps it until a rekey replaces it.
@@ -20,7 +21,7 @@ pub enum Behavior {
 }
 
 /// How rekeys are acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Acknowledgement {
     /// Encrypted, of an unregistered exchange type, under the KEK that the member holds afterwards.
@@ -33,7 +34,7 @@ pub enum Acknowledgement {
 }
 
 /// The protocol of a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// RFC 6407.
@@ -44,18 +45,44 @@ pub enum Protocol {
 }
 
 /// Whose timers a group has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timers {
     /// Cisco GETVPN.
     #[default]
     Cisco,
+    /// HPE and H3C: the lead of a key is a twentieth of its lifetime and its repeats.
+    Hpe,
     /// Juniper Group VPN: everything in multiples of the activation delay of 15 s.
     Juniper,
+    /// A key server that renews its keys when a tenth of their lifetime is left.
+    Rfc,
+}
+
+/// Whether KEK and TEK are renewed together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KekClock {
+    /// Each when it is due: a rekey delivers one of them.
+    Own,
+    /// A rekey that delivers a KEK delivers a TEK too.
+    #[default]
+    Together,
+}
+
+/// When members send with the SPI that a rekey delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpiSwitch {
+    /// Half a minute before the TEK ends that they have.
+    Late,
+    /// After the activation time.
+    #[default]
+    Soon,
 }
 
 /// One group.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// Its name.
@@ -127,9 +154,75 @@ pub struct Group {
     /// ESP packets of a member each time.
     #[serde(default = "value::traffic_packets")]
     pub traffic_packets: u32,
+    /// The part of each day that sends no traffic.
+    #[serde(default)]
+    pub quiet: Option<Span>,
+    /// Whether KEK and TEK are renewed together.
+    #[serde(default)]
+    pub kek_clock: KekClock,
+    /// When members send with a new SPI.
+    #[serde(default)]
+    pub spi_switch: SpiSwitch,
+    /// The address that rekeys come from, when it is not the one that members register at.
+    #[serde(default)]
+    pub rekey_source: Option<IpAddr>,
+    /// Time between heartbeats in the form of a rekey (Juniper); zero for none.
+    #[serde(default, with = "value::duration")]
+    pub heartbeat_every: Duration,
+    /// No rekey is ever sent: members register again before their TEK ends (IEC 62351-9).
+    #[serde(default)]
+    pub pull_only: bool,
+    /// The key server says on the IKE SA of a registration that it is there, and closes it soon.
+    #[serde(default)]
+    pub closes_ike_sa: bool,
+    /// Time between announcements of cooperating key servers.
+    #[serde(default = "value::announce_every", with = "value::duration")]
+    pub announce_every: Duration,
+    /// Lifetime of the IKE SA between two key servers; zero for ever.
+    #[serde(default, with = "value::duration")]
+    pub coop_ike_lifetime: Duration,
 }
 
 impl Group {
+    /// With everything that a file may leave out left out, and no key server and one member.
+    pub(crate) fn plain(name: String) -> Self {
+        Self {
+            name,
+            key_servers: Vec::new(),
+            rekey_address: None,
+            members: 1,
+            first_member: value::first_member(),
+            first_site: value::first_site(),
+            nat: None,
+            protocol: Protocol::default(),
+            timers: Timers::default(),
+            server: Behavior::default(),
+            member: Behavior::default(),
+            acknowledgement: Acknowledgement::default(),
+            kek_lifetime: value::kek_lifetime(),
+            tek_lifetime: value::tek_lifetime(),
+            retransmit_interval: value::retransmit_interval(),
+            retransmit_count: value::retransmit_count(),
+            retransmit_renumbered: false,
+            policy_entries: value::policy_entries(),
+            signature_octets: value::signature_octets(),
+            boot_within: value::boot_within(),
+            activation: value::activation(),
+            registration_cost: value::registration_cost(),
+            traffic_every: Duration::ZERO,
+            traffic_packets: value::traffic_packets(),
+            quiet: None,
+            kek_clock: KekClock::default(),
+            spi_switch: SpiSwitch::default(),
+            rekey_source: None,
+            heartbeat_every: Duration::ZERO,
+            pull_only: false,
+            closes_ike_sa: false,
+            announce_every: value::announce_every(),
+            coop_ike_lifetime: Duration::ZERO,
+        }
+    }
+
     /// Whether rekeys go to each member by itself.
     pub const fn is_unicast(&self) -> bool {
         self.rekey_address.is_none()
@@ -137,7 +230,10 @@ impl Group {
 
     /// Whether members acknowledge rekeys.
     pub fn is_acknowledged(&self) -> bool {
-        self.is_unicast() && self.protocol == Protocol::Gdoi && self.acknowledgement != Acknowledgement::None
+        self.is_unicast()
+            && !self.pull_only
+            && self.protocol == Protocol::Gdoi
+            && self.acknowledgement != Acknowledgement::None
     }
 
     /// Prefix of the site behind the member of this number, from 0.
@@ -180,6 +276,7 @@ impl Group {
             profile: match self.timers {
                 Timers::Cisco => Profile::Cisco,
                 Timers::Juniper => Profile::Juniper,
+                Timers::Hpe | Timers::Rfc => Profile::Rfc,
             },
             sites: sites.collect(),
         }

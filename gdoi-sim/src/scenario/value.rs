@@ -21,6 +21,44 @@ pub(super) mod duration {
         let text = String::deserialize(from)?;
         super::parse_duration(&text).map_err(D::Error::custom)
     }
+
+    pub(in crate::scenario) fn serialize<S: serde::Serializer>(
+        duration: &Duration,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let nanos = duration.as_nanos();
+        let text = match (nanos % 1_000_000_000, nanos % 1_000_000, nanos % 1_000) {
+            (0, ..) => format!("{}s", duration.as_secs()),
+            (_, 0, _) => format!("{}ms", duration.as_millis()),
+            (.., 0) => format!("{}us", duration.as_micros()),
+            _ => format!("{nanos}ns"),
+        };
+        to.serialize_str(&text)
+    }
+}
+
+/// Durations that may be left out.
+pub(super) mod optional_duration {
+    use std::time::Duration;
+
+    use serde::Deserializer;
+
+    pub(in crate::scenario) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::duration::deserialize(from).map(Some)
+    }
+
+    #[expect(clippy::ref_option, reason = "the signature that serialize_with asks for")]
+    pub(in crate::scenario) fn serialize<S: serde::Serializer>(
+        duration: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::duration::serialize(duration, to),
+            None => to.serialize_none(),
+        }
+    }
 }
 
 /// Moments in UTC: `2026-03-02T08:00:00Z`.
@@ -37,10 +75,23 @@ pub(super) mod moment {
         let nanos = u64::try_from(moment.as_nanosecond()).map_err(D::Error::custom)?;
         Ok(Timestamp::from_nanos(nanos))
     }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serialize_with asks for"
+    )]
+    pub(in crate::scenario) fn serialize<S: serde::Serializer>(
+        moment: &Timestamp,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let moment = jiff::Timestamp::from_nanosecond(i128::from(moment.as_nanos()))
+            .map_err(serde::ser::Error::custom)?;
+        to.collect_str(&moment)
+    }
 }
 
 /// 2026-03-02, a Monday, 08:00 UTC.
-pub(super) const fn start() -> Timestamp {
+pub(crate) const fn start() -> Timestamp {
     Timestamp::from_nanos(1_772_438_400_000_000_000)
 }
 
@@ -74,6 +125,10 @@ pub(super) const fn retransmit_count() -> u32 {
 
 pub(super) const fn policy_entries() -> u32 {
     4
+}
+
+pub(super) const fn announce_every() -> Duration {
+    Duration::from_secs(20)
 }
 
 /// RSA-2048.

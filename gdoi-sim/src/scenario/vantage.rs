@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::value;
 
 /// From where the monitor watches, and what of the traffic passes there.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vantage {
     /// Where the gateway stands.
@@ -22,7 +22,7 @@ pub struct Vantage {
     #[serde(with = "value::duration")]
     pub since: Duration,
     /// Parts of the time that the capture lacks, and nothing says so.
-    pub holes: Vec<Hole>,
+    pub holes: Vec<Span>,
     /// A mirror port that shows every frame twice.
     pub mirrored: bool,
     /// How many of a thousand flows take another way.
@@ -60,9 +60,9 @@ pub enum Direction {
 }
 
 /// A part of the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hole {
+pub struct Span {
     /// From when, from the start.
     #[serde(with = "value::duration")]
     pub at: Duration,
@@ -115,7 +115,7 @@ impl Vantage {
                 ..whole
             },
             "holes" => Self {
-                holes: Vec::from([Hole {
+                holes: Vec::from([Span {
                     at: lasting * 9 / 20,
                     lasting: lasting / 6,
                 }]),

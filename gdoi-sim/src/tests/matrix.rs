@@ -68,6 +68,7 @@ impl Cell {
             duration: group.kek_lifetime * 9 / 2,
             vlan: Vec::new(),
             vantage: crate::scenario::Vantage::default(),
+            foreign: crate::scenario::Foreign::default(),
             network: Network {
                 lost_per_mille: self.lost_per_mille,
                 ..Network::default()

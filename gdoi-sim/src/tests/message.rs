@@ -11,7 +11,19 @@ fn check(signature_octets: u32, policy_entries: u32, tek: usize, kek: usize) {
     let mut group = library("demo").groups.remove(0);
     group.signature_octets = signature_octets;
     group.policy_entries = policy_entries;
-    let octets = |delivers_kek| message::push(&group, [7; 16], 1, delivers_kek).len();
+    let octets = |delivers_kek| {
+        message::push(
+            &group,
+            [7; 16],
+            1,
+            if delivers_kek {
+                message::Content::KekAndTek
+            } else {
+                message::Content::Tek
+            },
+        )
+        .len()
+    };
     assert_eq!(
         (octets(false), octets(true)),
         (tek, kek),
@@ -34,7 +46,7 @@ fn rekeys_have_the_sizes_that_their_payloads_add_up_to() {
 #[test]
 fn a_rekey_is_the_same_for_every_member_and_differs_by_sequence_number() {
     let group = library("demo").groups.remove(0);
-    let push = |sequence| message::push(&group, [7; 16], sequence, false);
+    let push = |sequence| message::push(&group, [7; 16], sequence, message::Content::Tek);
     assert_eq!(push(1), push(1));
     assert_ne!(push(1)[28..44], push(2)[28..44]);
     let header = Header::from(*push(1).first_chunk().unwrap());

@@ -6,10 +6,9 @@ use super::network::Meaning;
 use super::rekey::Delivery;
 use super::state::Side;
 use super::{Simulation, WorldEvent};
-use crate::message::{self, Session};
+use crate::message::{self, Content, Session};
 use crate::truth::Kind;
 
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A secondary waits this long for the primary.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -45,13 +44,17 @@ impl Simulation {
                 self.send_between_servers(from, to, octets, Meaning::Announcement { from, to });
             }
         }
-        self.after(ANNOUNCE_EVERY, WorldEvent::Announce { group });
+        let every = self.groups[group].config.announce_every;
+        self.after(every, WorldEvent::Announce { group });
     }
 
     /// The IKE SA between two key servers; the one that listens makes it when there is none.
     fn session_between(&mut self, group: usize, from: usize, to: usize) -> Session {
         let pair = (from.min(to), from.max(to));
-        if let Some(session) = self.groups[group].coop.get(&pair) {
+        let lifetime = self.groups[group].config.coop_ike_lifetime;
+        if let Some((session, since)) = self.groups[group].coop.get(&pair)
+            && (lifetime.is_zero() || self.now.since(*since) < lifetime)
+        {
             return *session;
         }
         let mut session = Session {
@@ -68,7 +71,7 @@ impl Simulation {
             let response = message::main_mode(trip, session, true, &mut self.random);
             self.send_between_servers(from, to, response, Meaning::Talk { member: None });
         }
-        self.groups[group].coop.insert(pair, session);
+        self.groups[group].coop.insert(pair, (session, self.now));
         session
     }
 
@@ -77,9 +80,9 @@ impl Simulation {
         let row = &self.groups[group];
         for side in [Some(row.side), row.other_side].into_iter().flatten() {
             let primary = self.sides[side].primary;
-            let silent = self.servers[primary]
-                .down_since
-                .is_some_and(|since| self.now.since(since) >= SILENCE);
+            let silent = self.servers[primary].down_since.is_some_and(|since| {
+                self.now.since(since) >= SILENCE.max(self.groups[group].config.announce_every * 3 / 2)
+            });
             let next = self.groups[group].servers.iter().copied().find(|server| {
                 self.servers[*server].down_since.is_none() && self.side_of(group, *server) == side
             });
@@ -143,7 +146,7 @@ impl Simulation {
         let other = self.sides.add(other);
         self.groups[group].other_side = Some(other);
         self.note_group(group, Some(promoted), Kind::Split);
-        self.rekey(other, true, true);
+        self.rekey(other, Content::KekAndTek, true);
     }
 
     /// The first key server stays primary: it renews all keys and sends them to the others' members too, under the KEK
@@ -155,7 +158,7 @@ impl Simulation {
         };
         let primary = self.sides[first].primary;
         self.note_group(group, Some(primary), Kind::Merged);
-        self.rekey(first, true, true);
+        self.rekey(first, Content::KekAndTek, true);
         let theirs = &mut self.sides[other];
         theirs.merged = true;
         theirs.primary = primary;
@@ -176,7 +179,7 @@ impl Simulation {
             old,
             sequence,
             Delivery {
-                kek: true,
+                content: Content::KekAndTek,
                 forced: true,
             },
             recipients,

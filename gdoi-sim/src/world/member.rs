@@ -9,12 +9,15 @@ use super::network::Meaning;
 use super::state::{Outbound, Plan};
 use super::{Simulation, WorldEvent};
 use crate::journal::AttemptEnd;
-use crate::message;
-use crate::scenario::{Acknowledgement, Action, Behavior, Protocol, Timers};
+use crate::message::{self, Content};
+use crate::scenario::{Acknowledgement, Action, Behavior, SpiSwitch, Timers};
 use crate::truth::{Kind, Reason};
 
 /// Soon after the expiry of a key that the last registration could not renew.
 const AFTER_EXPIRY: Duration = Duration::from_secs(25);
+/// Members that keep a TEK until it is about to end change this long before, and up to the spread earlier.
+const LATE_SWITCH: Duration = Duration::from_secs(30);
+const LATE_SWITCH_SPREAD: Duration = Duration::from_secs(10);
 /// Juniper's activation time delay.
 pub(super) const JUNIPER_ACTIVATION: Duration = Duration::from_secs(15);
 
@@ -94,7 +97,8 @@ impl Simulation {
             return;
         };
         let (plan, server, sequence) = (Rc::clone(&push.plan), push.server, push.sequence);
-        let (delivers_kek, taken) = (push.delivers_kek, push.taken.contains(&member));
+        let (delivers_kek, taken) = (push.content.delivers_kek(), push.taken.contains(&member));
+        let content = push.content;
         let row = &self.members[member];
         if row.kek.is_none_or(|kek| kek.cookies != push.under) {
             // Unless it is the rekey that changed the KEK: its repeat is acknowledged again.
@@ -104,6 +108,10 @@ impl Simulation {
             return;
         }
         if sequence < row.sequence {
+            return;
+        }
+        if content == Content::Heartbeat {
+            self.members[member].sequence = sequence;
             return;
         }
         self.plan_acknowledgement(member, id);
@@ -119,12 +127,15 @@ impl Simulation {
             push.taken.insert(member);
         }
         self.amend_push(id, |push, _| push.taken.push(member));
+        if content == Content::Delete {
+            self.note_member(member, Some(server), Kind::RekeyReceived { sequence });
+            return;
+        }
         self.install(member, &plan);
         self.note_member(member, Some(server), Kind::RekeyReceived { sequence });
         self.plan_timers(member, false, false);
         if let Some(newest) = plan.newest() {
-            let wait = self.groups[self.members[member].group].config.activation;
-            let wait = wait + self.some(Duration::from_millis(900));
+            let wait = self.activation(member);
             self.after(
                 wait,
                 WorldEvent::Activate {
@@ -135,12 +146,25 @@ impl Simulation {
         }
     }
 
+    /// From a rekey until a member sends with its SPI.
+    fn activation(&mut self, member: usize) -> Duration {
+        let row = &self.members[member];
+        let config = &self.groups[row.group].config;
+        let (soon, late) = (config.activation, config.spi_switch == SpiSwitch::Late);
+        let ends = row.outbound.map(|outbound| outbound.expiry.since(self.now));
+        let soon = soon + self.some(Duration::from_millis(900));
+        match ends.filter(|_| late) {
+            Some(ends) => {
+                let early = LATE_SWITCH + self.some(LATE_SWITCH_SPREAD);
+                ends.saturating_sub(early).max(soon)
+            }
+            None => soon,
+        }
+    }
+
     fn plan_acknowledgement(&mut self, member: usize, push: u64) {
         let config = &self.groups[self.members[member].group].config;
-        if config.is_unicast()
-            && config.protocol == Protocol::Gdoi
-            && config.acknowledgement != Acknowledgement::None
-        {
+        if config.is_acknowledged() {
             let wait = Duration::from_millis(20) + self.some(Duration::from_millis(180));
             self.after(wait, WorldEvent::Acknowledge { member, push });
         }
@@ -184,13 +208,14 @@ impl Simulation {
         row.generation += 1;
         let (generation, behavior, kek) = (row.generation, row.behavior, row.kek);
         let tek = row.teks.last().copied();
-        let timers = self.groups[row.group].config.timers;
+        let config = &self.groups[row.group].config;
+        let (timers, pull_only) = (config.timers, config.pull_only);
         let mut first: Option<(Timestamp, Reason)> = None;
         if let Some(tek) = tek {
             let at = self.re_registration(timers, tek.expiry, tek.lifetime, nothing_newer);
             first = Some((at, Reason::Tek));
         }
-        if let Some(kek) = kek.filter(|_| behavior == Behavior::New) {
+        if let Some(kek) = kek.filter(|_| behavior == Behavior::New && !pull_only) {
             let at = self.re_registration(timers, kek.expiry, kek.lifetime, old_kek);
             if first.is_none_or(|(tek, _)| at < tek) {
                 first = Some((at, Reason::Kek));
@@ -218,7 +243,7 @@ impl Simulation {
         nothing_new: bool,
     ) -> Timestamp {
         let lead = match timers {
-            Timers::Cisco => {
+            Timers::Cisco | Timers::Hpe | Timers::Rfc => {
                 let least = Duration::from_mins(1).max(lifetime * 3 / 100);
                 least + self.some(lifetime * 2 / 100)
             }

@@ -14,8 +14,8 @@ use super::{Simulation, WorldEvent};
 use crate::emission::Emission;
 use crate::scenario::Action;
 
-const GDOI: u16 = 848;
-const NAT_T: u16 = 4500;
+pub(super) const GDOI: u16 = 848;
+pub(super) const NAT_T: u16 = 4500;
 
 /// A datagram, and what it means to who can decrypt it.
 #[derive(Clone, Debug)]
@@ -79,7 +79,10 @@ impl Simulation {
         octets: Rc<[u8]>,
         meaning: Meaning,
     ) {
-        let (source, destination, octets) = self.ends(member, server, nat_t, octets);
+        let (source, mut destination, octets) = self.ends(member, server, nat_t, octets);
+        if let Meaning::Acknowledgement { .. } = meaning {
+            destination.set_ip(self.rekey_source(member, destination.ip()));
+        }
         let datagram = Datagram {
             source,
             destination,
@@ -104,7 +107,10 @@ impl Simulation {
         octets: Rc<[u8]>,
         meaning: Meaning,
     ) {
-        let (destination, source, octets) = self.ends(member, server, nat_t, octets);
+        let (destination, mut source, octets) = self.ends(member, server, nat_t, octets);
+        if let Meaning::Push { .. } = meaning {
+            source.set_ip(self.rekey_source(member, source.ip()));
+        }
         let datagram = Datagram {
             source,
             destination,
@@ -121,6 +127,12 @@ impl Simulation {
         self.deliver(datagram);
     }
 
+    /// The address that a member's rekeys come from, at a key server of this address.
+    fn rekey_source(&self, member: usize, server: IpAddr) -> IpAddr {
+        let config = &self.groups[self.members[member].group].config;
+        config.rekey_source.unwrap_or(server)
+    }
+
     /// From a key server to whoever of `members` is there: seen once.
     pub(super) fn send_to_group(
         &mut self,
@@ -130,8 +142,10 @@ impl Simulation {
         octets: &Rc<[u8]>,
         push: u64,
     ) {
+        let address_of = |member: &usize| self.rekey_source(*member, self.servers[server].address);
+        let source = members.first().map_or(self.servers[server].address, address_of);
         let mut datagram = Datagram {
-            source: SocketAddr::new(self.servers[server].address, GDOI),
+            source: SocketAddr::new(source, GDOI),
             destination: SocketAddr::new(address, GDOI),
             octets: Rc::clone(octets),
             to: Node::Nobody,
@@ -234,7 +248,7 @@ impl Simulation {
         }
     }
 
-    fn deliver(&mut self, datagram: Datagram) {
+    pub(super) fn deliver(&mut self, datagram: Datagram) {
         let mut wait = self.network.delay + self.some(self.network.jitter);
         if self.per_mille(self.network.late_per_mille) {
             wait += 10 * self.network.delay;

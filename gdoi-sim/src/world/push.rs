@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::network::Meaning;
 use super::rekey::{BATCH, BATCH_TIME};
 use super::{Simulation, WorldEvent};
-use crate::message;
-use crate::scenario::{self, Protocol};
+use crate::message::{self, Content};
+use crate::scenario::Protocol;
 use crate::truth::Kind;
 
 /// Rekeys without acknowledgement before the key server gives up on a member.
@@ -64,20 +64,19 @@ impl Simulation {
             return;
         };
         let config = &self.groups[self.sides[push.side].group].config;
-        let acknowledged = config.is_unicast()
-            && config.protocol == Protocol::Gdoi
-            && config.acknowledgement != scenario::Acknowledgement::None;
-        let repeats = acknowledged || !config.is_unicast() || config.protocol == Protocol::GIkev2;
+        let acknowledged = config.is_acknowledged();
+        let repeats = (acknowledged || !config.is_unicast() || config.protocol == Protocol::GIkev2)
+            && push.content != Content::Heartbeat;
         let down = self.servers[push.server].down_since.is_some();
         if push.pending.is_empty() || push.repeats >= config.retransmit_count || !repeats || down {
             self.end_push(id, acknowledged);
             return;
         }
         let (interval, renumbered) = (config.retransmit_interval, config.retransmit_renumbered);
-        let (side, under, delivers_kek) = (push.side, push.under, push.delivers_kek);
+        let (side, under, content) = (push.side, push.under, push.content);
         if renumbered {
             let renumbered = push.sequence + 1;
-            let datagram = message::push(config, under, renumbered, delivers_kek);
+            let datagram = message::push(config, under, renumbered, content);
             if self.sides[side].plan.kek.cookies == under {
                 self.sides[side].plan.sequence = renumbered;
             }
@@ -106,12 +105,13 @@ impl Simulation {
         let Some(push) = self.pushes.remove(&id) else {
             return;
         };
-        let (sequence, delivers_kek) = (push.sequence, push.delivers_kek);
+        let (sequence, delivers_kek) = (push.sequence, push.content.delivers_kek());
         self.amend_push(id, |push, now| push.end = Some(now));
+        let heartbeat = push.content == Content::Heartbeat;
         let answered = |member: &&usize| acknowledged && !push.pending.contains(*member);
         // Who answers a repeat without taking it got these keys by registering meanwhile.
         let missed = push.recipients.difference(&push.taken);
-        for member in missed.filter(|member| !answered(member)) {
+        for member in missed.filter(|member| !heartbeat && !answered(member)) {
             self.note_member(
                 *member,
                 Some(push.server),
@@ -121,7 +121,7 @@ impl Simulation {
                 },
             );
         }
-        if !acknowledged {
+        if !acknowledged || heartbeat {
             return;
         }
         for member in push.pending {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::state::{Kek, Plan, Push, Tek};
 use super::{Simulation, WorldEvent};
 use crate::journal::PushKind;
-use crate::message;
+use crate::message::{self, Content};
 use crate::scenario;
 use crate::truth::Kind;
 
@@ -18,7 +18,7 @@ pub(super) const BATCH_TIME: Duration = Duration::from_secs(5);
 /// What a rekey is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delivery {
-    pub(super) kek: bool,
+    pub(super) content: Content,
     pub(super) forced: bool,
 }
 
@@ -45,7 +45,8 @@ impl Simulation {
     }
 
     /// Makes new keys and sends them under the present KEK; from then on the new one holds.
-    pub(super) fn rekey(&mut self, side: usize, renew_kek: bool, forced: bool) {
+    pub(super) fn rekey(&mut self, side: usize, content: Content, forced: bool) {
+        let (renew_kek, with_tek) = (content.delivers_kek(), content != Content::Kek);
         let now = self.now;
         let group = self.sides[side].group;
         let config = self.groups[group].config.clone();
@@ -53,8 +54,8 @@ impl Simulation {
         let old = row.plan.kek;
         let over_age = now > old.expiry.after(config.retransmit_interval) && !row.over_age_told;
         row.plan.teks.retain(|tek| tek.expiry > now);
-        let tek = Tek::new(&config, now, &mut self.random);
-        row.plan.teks.push(tek);
+        let tek = with_tek.then(|| Tek::new(&config, now, &mut self.random));
+        row.plan.teks.extend(tek);
         let sequence = row.plan.sequence + 1;
         row.plan.sequence = sequence;
         row.over_age_told |= over_age;
@@ -65,26 +66,46 @@ impl Simulation {
         }
         let (primary, kek) = (row.primary, row.plan.kek);
         self.record_outage_end(side);
-        self.record_tek(side, tek, true);
+        if let Some(tek) = tek {
+            self.record_tek(side, tek, !config.pull_only);
+        }
         if renew_kek {
-            self.record_kek(side, kek, true);
+            self.record_kek(side, kek, !config.pull_only);
         }
         if over_age {
             self.note_group(group, Some(primary), Kind::KekOverAge);
         }
-        let recipients = self.recipients(side, &config);
-        self.push(
-            side,
-            old,
-            sequence,
-            Delivery {
-                kek: renew_kek,
-                forced,
-            },
-            recipients,
-        );
+        if !config.pull_only {
+            let recipients = self.recipients(side, &config);
+            self.push(side, old, sequence, Delivery { content, forced }, recipients);
+        }
         self.watch_keys(side, renew_kek);
         self.plan_rekey(side);
+    }
+
+    /// Sends what changes no key: a heartbeat, or the deletion of what members have.
+    pub(super) fn push_notice(&mut self, side: usize, content: Content) {
+        let config = self.groups[self.sides[side].group].config.clone();
+        let row = &mut self.sides[side];
+        row.plan.sequence += 1;
+        let (kek, sequence) = (row.plan.kek, row.plan.sequence);
+        let recipients = self.recipients(side, &config);
+        let delivery = Delivery {
+            content,
+            forced: content == Content::Delete,
+        };
+        self.push(side, kek, sequence, delivery, recipients);
+    }
+
+    /// Tells the members that it is there, in the form of a rekey.
+    pub(super) fn heartbeat(&mut self, group: usize) {
+        let row = &self.groups[group];
+        let (side, every) = (row.side, row.config.heartbeat_every);
+        let primary = self.sides[side].primary;
+        if self.servers[primary].down_since.is_none() {
+            self.push_notice(side, Content::Heartbeat);
+        }
+        self.after(every, WorldEvent::Heartbeat { group });
     }
 
     fn recipients(&self, side: usize, config: &scenario::Group) -> BTreeSet<usize> {
@@ -110,10 +131,8 @@ impl Simulation {
         recipients: BTreeSet<usize>,
     ) {
         let (now, row) = (self.now, &self.sides[side]);
-        let Delivery {
-            kek: delivers_kek,
-            forced,
-        } = delivery;
+        let Delivery { content, forced } = delivery;
+        let delivers_kek = content.delivers_kek();
         let lead = || old.expiry.since(now).as_secs_f64() - now.since(old.expiry).as_secs_f64();
         let kind = Kind::Rekey {
             delivers_kek,
@@ -125,10 +144,12 @@ impl Simulation {
             lead_seconds: delivers_kek.then(lead),
             spi: row.plan.newest().map_or(0, |tek| tek.spi),
         };
-        self.note_group(row.group, Some(row.primary), kind);
+        if content != Content::Heartbeat {
+            self.note_group(row.group, Some(row.primary), kind);
+        }
         let row = &self.sides[side];
         let config = &self.groups[row.group].config;
-        let datagram = message::push(config, old.cookies, sequence, delivers_kek);
+        let datagram = message::push(config, old.cookies, sequence, content);
         let unicast = config.is_unicast();
         let id = self.next_push;
         self.next_push += 1;
@@ -136,7 +157,7 @@ impl Simulation {
             side,
             server: row.primary,
             datagram,
-            delivers_kek,
+            content,
             under: old.cookies,
             sequence,
             plan: Rc::new(row.plan.clone()),
@@ -145,10 +166,11 @@ impl Simulation {
             repeats: 0,
             recipients,
         };
-        let kind = if delivers_kek {
-            PushKind::Kek
-        } else {
-            PushKind::Tek
+        let kind = match content {
+            Content::Delete => PushKind::Delete,
+            Content::Heartbeat => PushKind::Heartbeat,
+            Content::Kek | Content::KekAndTek => PushKind::Kek,
+            Content::Tek => PushKind::Tek,
         };
         self.record_push(&push, kind, forced);
         self.pushes.insert(id, push);

@@ -6,9 +6,14 @@ use super::member::JUNIPER_ACTIVATION;
 use super::rekey::{BATCH, BATCH_TIME};
 use super::state::Kek;
 use super::{Simulation, WorldEvent};
-use crate::scenario::{Behavior, Timers};
+use crate::message::Content;
+use crate::scenario::{Behavior, KekClock, Timers};
 
+/// Nothing is published of it.
+const HPE_LEAD: Duration = Duration::from_mins(1);
 const LEAST_KEK_LEAD: Duration = Duration::from_secs(200);
+/// From one rekey to the next, when both keys are due.
+const BETWEEN_KEYS: Duration = Duration::from_secs(3);
 const LEAST_TEK_LEAD: Duration = Duration::from_secs(90);
 /// A KEK goes with a TEK that is due at most this much earlier.
 const TOGETHER: Duration = Duration::from_mins(1);
@@ -22,7 +27,11 @@ impl Simulation {
         if config.timers == Timers::Juniper {
             return (4 * JUNIPER_ACTIVATION).min(lifetime * 3 / 4);
         }
-        let mut lead = least.max(lifetime / 20);
+        let mut lead = match config.timers {
+            Timers::Cisco | Timers::Juniper => least.max(lifetime / 20),
+            Timers::Hpe => HPE_LEAD.max(lifetime / 20),
+            Timers::Rfc => lifetime / 10,
+        };
         if config.is_unicast() {
             let batches = 1 + row.registered.len() as u32 / BATCH;
             lead += config.retransmit_interval * config.retransmit_count + BATCH_TIME * batches;
@@ -46,7 +55,18 @@ impl Simulation {
         let tek_due = tek.map_or(self.now, |tek| {
             tek.expiry.before(self.lead(side, tek.lifetime, LEAST_TEK_LEAD))
         });
-        let due = tek_due.min(self.kek_due(side)).max(self.now);
+        let config = &self.groups[self.sides[side].group].config;
+        // Two keys that are due at once go one after the other.
+        let soonest = match config.kek_clock {
+            KekClock::Own => self.now.after(BETWEEN_KEYS),
+            KekClock::Together => self.now,
+        };
+        let kek_due = if config.pull_only {
+            tek_due
+        } else {
+            self.kek_due(side)
+        };
+        let due = tek_due.min(kek_due).max(soonest);
         let row = &mut self.sides[side];
         row.generation += 1;
         let generation = row.generation;
@@ -64,12 +84,19 @@ impl Simulation {
             self.record_outage(side);
             return;
         }
+        let own = self.groups[self.sides[side].group].config.kek_clock == KekClock::Own;
         let due = self.kek_due(side);
         // A KEK that is due shortly after a TEK goes with it.
         let together = match self.servers[row.primary].behavior {
+            Behavior::New if own => self.now,
             Behavior::New => self.now.after(TOGETHER),
             Behavior::Legacy => self.now,
         };
-        self.rekey(side, due <= together, false);
+        let content = match due <= together {
+            true if own => Content::Kek,
+            true => Content::KekAndTek,
+            false => Content::Tek,
+        };
+        self.rekey(side, content, false);
     }
 }

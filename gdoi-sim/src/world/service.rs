@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::foreign::IKE_SA_IDLE;
 use super::network::Meaning;
 use super::registration::{NAT_T_FROM, Outcome};
 use super::{Simulation, WorldEvent};
@@ -109,6 +110,16 @@ impl Simulation {
             };
             (datagram, outcome)
         };
+        let closes = self.groups[group].config.closes_ike_sa;
+        if closes && matches!(outcome, Outcome::Admitted(_)) {
+            let says = WorldEvent::EndIkeSa {
+                server,
+                member,
+                session,
+                closes: false,
+            };
+            self.after(IKE_SA_IDLE, says);
+        }
         if let Some(known) = self.servers[server].served.get_mut(&member) {
             known.working_on = None;
             known.last = Some((trip, datagram, outcome));

@@ -11,7 +11,7 @@ use gdoi_wire::craft::Random;
 
 use super::registration::Attempt;
 use super::service::Served;
-use crate::message::Session;
+use crate::message::{Content, Session};
 use crate::scenario::{self, Action, Behavior};
 
 /// SPIs below it are reserved (RFC 4303 §2.1).
@@ -87,7 +87,7 @@ pub(super) struct SimulatedGroup {
     /// The side of every key server but the first, and of every second member, while they are split.
     pub(super) other_side: Option<usize>,
     /// IKE SAs between key servers.
-    pub(super) coop: BTreeMap<(usize, usize), Session>,
+    pub(super) coop: BTreeMap<(usize, usize), (Session, Timestamp)>,
 }
 
 /// Key servers that share one policy: all of a group, unless it is split.
@@ -239,7 +239,7 @@ pub(super) struct Push {
     pub(super) side: usize,
     pub(super) server: usize,
     pub(super) datagram: Rc<[u8]>,
-    pub(super) delivers_kek: bool,
+    pub(super) content: Content,
     /// The KEK it is encrypted with.
     pub(super) under: [u8; 16],
     pub(super) sequence: u32,

@@ -1,9 +1,13 @@
 //! ESP between the sites, with the hosts' own addresses outside (RFC 5374 §3.1).
 
+use std::time::Duration;
+
 use super::{Simulation, WorldEvent};
 use crate::emission::EspPackets;
-use crate::scenario::{self, Action};
+use crate::scenario::{self, Action, Span};
 use crate::truth::Kind;
+
+const DAY: Duration = Duration::from_hours(24);
 
 impl Simulation {
     /// The members take turns.
@@ -19,7 +23,17 @@ impl Simulation {
                 turn: turn + 1,
             },
         );
-        self.send_esp(member);
+        let quiet = self.groups[group].config.quiet;
+        if !quiet.is_some_and(|quiet| self.is_quiet(quiet)) {
+            self.send_esp(member);
+        }
+    }
+
+    /// Whether it is this part of the day.
+    fn is_quiet(&self, quiet: Span) -> bool {
+        let of_day = self.now.since(self.start).as_secs() % DAY.as_secs();
+        let since = of_day + DAY.as_secs() - quiet.at.as_secs() % DAY.as_secs();
+        since % DAY.as_secs() < quiet.lasting.as_secs()
     }
 
     fn send_esp(&mut self, member: usize) {

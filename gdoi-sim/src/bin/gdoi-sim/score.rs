@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use gdoi_sim::judge::{Failure, Score, Told};
+use gdoi_sim::generator;
+use gdoi_sim::judge::{Failure, Goals, Score, Told};
 use gdoi_sim::scenario::{self, Scenario, Vantage};
 use serde_json::{Value, json};
 
@@ -31,6 +32,12 @@ pub(crate) struct Scoring {
     /// Seeds of each scenario
     #[arg(long, default_value_t = 20)]
     seeds: u64,
+    /// Random worlds instead, this many, one for each seed
+    #[arg(long, conflicts_with = "scenarios")]
+    worlds: Option<u64>,
+    /// The seed of the first random world
+    #[arg(long, default_value_t = 0)]
+    from: u64,
     /// Print what was invented or missed, the shortest scenario first
     #[arg(long)]
     examples: bool,
@@ -138,6 +145,9 @@ fn told(args: &Scoring) -> Result<Vec<Told>> {
 }
 
 fn runs(args: &Scoring) -> Result<Vec<Run>> {
+    if let Some(worlds) = args.worlds {
+        return worlds_of(args, worlds);
+    }
     let names: Vec<String> = if args.scenarios.is_empty() {
         scenario::names().map(str::to_owned).collect()
     } else {
@@ -161,6 +171,28 @@ fn runs(args: &Scoring) -> Result<Vec<Run>> {
                     seed,
                 });
             }
+        }
+    }
+    Ok(runs)
+}
+
+/// Random worlds, each from its own vantage or from the one that was asked for.
+fn worlds_of(args: &Scoring, worlds: u64) -> Result<Vec<Run>> {
+    let mut runs = Vec::new();
+    for seed in args.from..args.from.saturating_add(worlds) {
+        let scenario = generator::world(seed);
+        let own = Vantage::NAMES.iter().cycle().nth(usize::try_from(seed % 1_100)?);
+        let watched = match &args.vantage {
+            None => Vec::from([(own.copied().unwrap_or_default().to_owned(), scenario)]),
+            Some(_) => vantages(args, &scenario)?,
+        };
+        for (vantage, scenario) in watched {
+            runs.push(Run {
+                name: "world".to_owned(),
+                vantage,
+                scenario,
+                seed,
+            });
         }
     }
     Ok(runs)
@@ -194,12 +226,29 @@ fn vantages(args: &Scoring, scenario: &Scenario) -> Result<Vec<(String, Scenario
 
 fn tables(scored: &Scored) -> String {
     let mut text = String::new();
+    let mut all: BTreeMap<bool, Score> = BTreeMap::new();
     for ((vantage, lossy), score) in &scored.scores {
-        let network = if *lossy { "with loss" } else { "without loss" };
-        // Writing to a string cannot fail.
-        let _ok = writeln!(text, "Vantage `{vantage}`, {network}:\n\n{score}");
+        if scored.scores.len() <= 2 {
+            // Writing to a string cannot fail.
+            let _ok = writeln!(text, "Vantage `{vantage}`, {}:\n\n{score}", network(*lossy));
+        }
+        all.entry(*lossy).or_default().add(score.clone());
     }
+    if scored.scores.len() > 2 {
+        for (lossy, score) in &all {
+            let _ok = writeln!(text, "Every vantage, {}:\n\n{score}", network(*lossy));
+        }
+    }
+    let goals = Goals {
+        clean: all.remove(&false).unwrap_or_default(),
+        lossy: all.remove(&true).unwrap_or_default(),
+    };
+    let _ok = writeln!(text, "{goals}");
     text
+}
+
+const fn network(lossy: bool) -> &'static str {
+    if lossy { "with loss" } else { "without loss" }
 }
 
 fn document(scored: &Scored) -> Value {

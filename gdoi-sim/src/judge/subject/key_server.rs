@@ -46,7 +46,16 @@ fn primaries(case: &Case<'_>, score: &mut Score) {
                     .filter(move |(_, push)| push.group == group && (push.at >= one.at) == after)
             };
             let seen = |number: &usize| case.witness.pushes.get(*number).and_then(|push| push.first);
-            let address = |server: usize| case.server_address(server);
+            let address = |server: usize| case.rekey_address(server);
+            let source = case
+                .scenario
+                .groups
+                .get(group)
+                .and_then(|config| config.rekey_source);
+            // From one address for all key servers nothing changes.
+            if source.is_some() {
+                continue;
+            }
             let before = rekeys(false)
                 .filter(|(number, push)| seen(number).is_some() && address(push.server) != one.key_server)
                 .count();
@@ -465,13 +474,23 @@ fn contradictions(case: &Case<'_>, score: &mut Score) {
         ("malformed", Severity::Warning),
         ("clock_step", Severity::Warning),
     ] {
-        let claims = case.said.iter().filter(|one| one.what.name() == name).map(|one| {
-            let reason = match &one.what {
-                What::Malformed(malformed) => malformed.reason.name(),
-                _ => "step",
-            };
-            claim(format!("{reason} {:?}", one.member), one.at)
+        let claims = case.claims(name, |one| match &one.what {
+            What::Malformed(malformed) => format!("{} from {}", malformed.reason.name(), malformed.source),
+            _ => "step".to_owned(),
         });
-        score.judge(case.told, subject(name, severity), Vec::new(), claims.collect());
+        let facts = case.said.iter().filter(|one| match &one.what {
+            What::Malformed(malformed) => name == "malformed" && case.is_stranger(malformed.source),
+            _ => false,
+        });
+        let facts = facts.map(|one| {
+            let key = match &one.what {
+                What::Malformed(malformed) => {
+                    format!("{} from {}", malformed.reason.name(), malformed.source)
+                }
+                _ => String::new(),
+            };
+            fact(key, one.at, Duration::ZERO, Known::Open(Rule::TwoCauses))
+        });
+        score.judge(case.told, subject(name, severity), facts.collect(), claims);
     }
 }

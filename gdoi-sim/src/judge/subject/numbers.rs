@@ -37,12 +37,20 @@ fn kek(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupSta
         return;
     };
     let state = state.map(|state| &state.kek);
+    if case.is_kek_lifetime_new(group, case.end) {
+        return;
+    }
     let key = case.group_name(group);
     let known = case.kek_lifetime_is_known(group, case.end);
     let life = Known::unless(Rule::LifetimeKnown, &[(!known, Rule::NotLearned)]);
     let seconds = kek.lifetime.as_secs_f64();
     // Told, it is told; learned from the interval, it differs by repeats, batches and what goes together.
-    let tolerance = if case.told == Told::All {
+    let as_told = case
+        .scenario
+        .groups
+        .get(group)
+        .is_some_and(|config| config.kek_lifetime == kek.lifetime);
+    let tolerance = if case.told == Told::All && as_told {
         1.0
     } else {
         60.0 + seconds / 50.0
@@ -132,7 +140,10 @@ fn next(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupSt
     let interval = last.map_or(0.0, |(_, at)| due.since(at).as_secs_f64());
     // Batches and repeats are part of the lead, and are not told.
     let tolerance = 30.0 + interval / 50.0;
-    if case.is_split_at_end(group) {
+    if case.is_split_at_end(group)
+        || case.is_tek_lifetime_new(group, case.end)
+        || case.is_kek_lifetime_new(group, case.end)
+    {
         return;
     }
     score.number(
@@ -164,7 +175,9 @@ fn behavior(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&Gro
             Verdict::Legacy,
             Verdict::Indeterminate,
         ],
-        (Timers::Juniper, ..) => &[Verdict::New, Verdict::Indeterminate],
+        (Timers::Hpe | Timers::Juniper | Timers::Rfc, Behavior::New, _) => {
+            &[Verdict::New, Verdict::Indeterminate]
+        }
         (_, Behavior::New, _) => &[Verdict::New],
         (_, Behavior::Legacy, _) => &[Verdict::Legacy],
     };

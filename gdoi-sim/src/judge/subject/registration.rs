@@ -53,12 +53,33 @@ fn started(case: &Case<'_>, score: &mut Score) {
         Some(fact(case.member(entry.member), at, SOON, known))
     });
     let claims = case.claims("registration_started", |one| case.member_key(one.member));
+    let mut facts: Vec<Fact> = facts.collect();
+    facts.extend(strangers(case, "registration_started"));
     score.judge(
         case.told,
         subject("registration_started", Severity::Info),
-        facts.collect(),
+        facts,
         claims,
     );
+}
+
+/// What strangers try may be told, when no group is blamed for it.
+fn strangers<'a>(case: &'a Case<'_>, event: &'a str) -> impl Iterator<Item = Fact> + 'a {
+    let said = case.said.iter().filter(move |one| {
+        let nobody = one
+            .group
+            .as_deref()
+            .is_none_or(|name| name == gdoi_core::snapshot::UNATTRIBUTED);
+        one.what.name() == event && nobody && one.member.is_some_and(|member| case.is_stranger(member.ip()))
+    });
+    said.map(|one| {
+        fact(
+            case.member_key(one.member),
+            one.at,
+            Duration::ZERO,
+            Known::Open(Rule::TwoCauses),
+        )
+    })
 }
 
 /// The last answer says so, when its question was seen too.
@@ -140,10 +161,12 @@ fn failed(case: &Case<'_>, score: &mut Score) {
         }),
         _ => None,
     });
+    let mut facts: Vec<Fact> = facts.collect();
+    facts.extend(strangers(case, "registration_failed"));
     score.judge(
         case.told,
         subject("registration_failed", Severity::Warning),
-        facts.collect(),
+        facts,
         claims.collect(),
     );
 }

@@ -137,6 +137,7 @@ fn kinds(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
             ],
         );
         let word = match push.kind {
+            PushKind::Delete => "delete",
             PushKind::Heartbeat => "heartbeat",
             PushKind::Kek => "kek",
             PushKind::Tek => "tek",
@@ -419,6 +420,10 @@ fn overdue(case: &Case<'_>, score: &mut Score) {
         let true_anyway = facts
             .iter()
             .any(|fact| fact.key == claim.key && (fact.from..=fact.until).contains(&claim.at));
+        // A lifetime that was made longer looks like this once, to who leaves that possible.
+        let lengthened = (0..case.scenario.groups.len())
+            .any(|group| case.group_name(group) == claim.key && case.is_tek_lifetime_new(group, claim.at));
+        let absent = absent.or((lengthened && claim.sure != Sure::Certain).then_some((claim.at, claim.at)));
         if let (Some((from, until)), false) = (absent, true_anyway) {
             facts.push(Fact {
                 key: claim.key.clone(),
