@@ -6,7 +6,11 @@
 use alloc::vec::Vec;
 
 use crate::config::{Config, Limits};
-use crate::state::id::GroupId;
+use crate::rules::kek::lifetime;
+use crate::rules::registration::{self, burst};
+use crate::rules::rekey::{inband, report};
+use crate::rules::{Context, coop};
+use crate::state::State;
 use crate::tracker::Tracker;
 
 /// What a saved state begins with.
@@ -42,7 +46,7 @@ impl Tracker {
     pub fn save(&self) -> Result<Vec<u8>, SaveError> {
         let mut saved = Vec::from(MAGIC);
         saved.extend(VERSION.to_be_bytes());
-        postcard::to_extend(self, saved).map_err(|_postcard| SaveError)
+        postcard::to_extend(&self.state, saved).map_err(|_postcard| SaveError)
     }
 
     /// Goes on where [`Self::save`] was called, perhaps with another configuration and other limits: configured names
@@ -56,54 +60,43 @@ impl Tracker {
         if found != VERSION {
             return Err(RestoreError::Version { found });
         }
-        let mut tracker: Self = postcard::from_bytes(state).map_err(|_postcard| RestoreError::Damaged)?;
-        if tracker.groups.get(GroupId::NONE).is_none() {
+        let mut state: State = postcard::from_bytes(state).map_err(|_postcard| RestoreError::Damaged)?;
+        if !state.has_sound_tables() {
             return Err(RestoreError::Damaged);
         }
-        tracker.config = config;
-        tracker.limits = limits;
-        tracker.reindex();
-        tracker.apply_config();
-        tracker.rearm();
+        state.reindex(&limits);
+        if !state.is_consistent() {
+            return Err(RestoreError::Damaged);
+        }
+        state.apply_config(&config, &limits);
+        let mut tracker = Self {
+            config,
+            limits,
+            state,
+        };
+        // Nothing is reported by it.
+        let (now, out) = (tracker.state.now, &mut Vec::new());
+        rearm_timers(&mut tracker.context(now, out));
         Ok(tracker)
     }
+}
 
-    fn reindex(&mut self) {
-        let Limits {
-            members,
-            groups: _,
-            spis,
-            key_servers,
-            associations,
-            keks,
-            hash_seed: seed,
-        } = self.limits;
-        self.members.reindex(members, seed);
-        self.spis.reindex(spis, seed);
-        self.servers.reindex(key_servers, seed);
-        self.ike_sas.reindex(associations, seed);
-        self.attempts.reindex(associations, seed);
-        self.keks.reindex(keks, seed);
-        self.unconfirmed.reindex(keks, seed);
+/// Timers follow from the rest of the state.
+fn rearm_timers(cx: &mut Context<'_>) {
+    for id in cx.state.ike_sas.ids() {
+        registration::arm_ike_sa_timer(cx, id);
     }
-
-    /// Timers follow from the rest of the state.
-    fn rearm(&mut self) {
-        for id in self.ike_sas.ids() {
-            self.arm_ike_sa_timer(id);
-        }
-        for id in self.keks.ids() {
-            self.arm_kek_timer(id);
-        }
-        let pairs: Vec<_> = self.coop_links.keys().copied().collect();
-        for (from, to) in pairs {
-            self.arm_coop_timer(from, to);
-        }
-        for id in self.groups.ids() {
-            self.arm_overdue_timer(id);
-            self.arm_inband_timer(id);
-            self.rearm_kek_expiry(id);
-            self.rearm_burst(id);
-        }
+    for id in cx.state.keks.ids() {
+        report::arm_kek_timer(cx, id);
+    }
+    let links: Vec<_> = cx.state.coop_links.keys().copied().collect();
+    for (from, to) in links {
+        coop::arm_coop_timer(cx, from, to);
+    }
+    for id in cx.state.groups.ids() {
+        report::arm_overdue_timer(cx, id);
+        inband::arm_inband_timer(cx, id);
+        lifetime::rearm_kek_expiry(cx, id);
+        burst::rearm_burst(cx, id);
     }
 }

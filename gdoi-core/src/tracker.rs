@@ -1,370 +1,171 @@
-//! The only entry points: observations in, transitions out.
+//! The only entry points: observations in, transitions out. What follows from each is in `rules`.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::time::Duration;
 
 use gdoi_wire::Exchange;
-use gdoi_wire::isakmp::Header;
-use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Limits, NumberedSite};
-use crate::observation::{Message, Observation, host};
-use crate::state::coop::CoopLinks;
-use crate::state::counters::RateLimit;
-use crate::state::data_plane::{SpiKey, SpiTraffic};
-use crate::state::gaps::CaptureGaps;
-use crate::state::group::{GroupMatch, Groups};
-use crate::state::id::{GroupId, Peer};
-use crate::state::ike_sa::{IkeSa, RegistrationAttempts};
-use crate::state::kek::{Kek, Unconfirmed};
-use crate::state::key_server::KeyServers;
-use crate::state::member::Member;
-use crate::state::table::{Id, Table};
-use crate::state::timers::{Timer, Timers};
+use crate::config::{Config, Limits};
+use crate::observation::{Message, Observation};
+use crate::rules::attribution::attribute_by_address;
+use crate::rules::kek::lifetime;
+use crate::rules::registration::{self, burst, outcome};
+use crate::rules::rekey::{self, inband, report};
+use crate::rules::snapshot::View;
+use crate::rules::{Context, Received, Subject, coop, data_plane};
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::state::id::GroupId;
+use crate::state::timers::Timer;
 use crate::time::Timestamp;
-use crate::transition::{Anomaly, ClockStep, Cookies, Malformed, Transition, What};
+use crate::transition::{Anomaly, ClockStep, Transition, What};
 
-/// Follows every group from what a source observes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Tracker {
-    #[serde(skip)]
-    pub(crate) config: Config,
-    #[serde(skip)]
-    pub(crate) limits: Limits,
-    /// The group of each numbered place of the configuration.
-    #[serde(skip)]
-    pub(crate) site_groups: Vec<GroupId>,
-    pub(crate) now: Timestamp,
-    pub(crate) clock_steps: u64,
-    clock_is_behind: bool,
-    pub(crate) gaps: CaptureGaps,
-    pub(crate) servers: KeyServers,
-    pub(crate) groups: Groups,
-    pub(crate) members: Table<Peer, Member>,
-    pub(crate) ike_sas: Table<[u8; 8], IkeSa>,
-    pub(crate) attempts: Table<(Peer, IpAddr), RegistrationAttempts>,
-    pub(crate) keks: Table<Cookies, Kek>,
-    pub(crate) unconfirmed: Table<Cookies, Unconfirmed>,
-    pub(crate) spis: Table<SpiKey, SpiTraffic>,
-    pub(crate) coop_links: CoopLinks,
-    pub(crate) anomalies: BTreeMap<(GroupId, Anomaly), u64>,
-    /// New SPIs that were reported.
-    pub(crate) spi_reports: RateLimit,
-    /// Registrations of strangers that were announced, and those that were not.
-    pub(crate) stranger_reports: RateLimit,
-    pub(crate) unreported_registrations: u64,
-    /// Number of the latest rekey of any group.
-    pub(crate) last_rekey_number: u32,
-    #[serde(skip)]
-    pub(crate) timers: Timers,
-}
-
-/// A message and when it was seen.
-#[derive(Clone, Copy)]
-pub(crate) struct Received<'a> {
-    pub(crate) now: Timestamp,
-    pub(crate) message: &'a Message<'a>,
-    pub(crate) exchange: Exchange,
-}
-
-impl Received<'_> {
-    pub(crate) const fn header(&self) -> &Header {
-        &self.message.header
-    }
-}
-
-/// Where a message is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attribution {
-    pub(crate) group: GroupId,
-    pub(crate) server: Id,
-}
-
-/// Who a transition is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject {
-    pub(crate) group: GroupId,
-    server: Option<Id>,
-    pub(crate) member: Option<Peer>,
-}
-
-impl Subject {
-    pub(crate) const fn member(group: GroupId, server: Id, member: Peer) -> Self {
-        Self {
-            group,
-            server: Some(server),
-            member: Some(member),
-        }
-    }
-
-    pub(crate) const fn server(group: GroupId, server: Id) -> Self {
-        Self {
-            group,
-            server: Some(server),
-            member: None,
-        }
-    }
-
-    pub(crate) const fn group(group: GroupId) -> Self {
-        Self {
-            group,
-            server: None,
-            member: None,
-        }
-    }
-}
-
-/// A step of the clock that is worth a word; less is the reordering of several queues.
+/// Smaller backward steps are multi-queue reordering, not clock changes.
 const MIN_CLOCK_STEP: Duration = Duration::from_secs(1);
 
+/// Follows every group from what a source observes.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    pub(crate) config: Config,
+    pub(crate) limits: Limits,
+    pub(crate) state: State,
+}
+
 impl Tracker {
-    /// Knows nothing yet but the configuration.
+    /// A tracker that knows nothing yet but the configuration.
     pub fn new(config: Config, limits: Limits) -> Self {
-        let seed = limits.hash_seed;
-        let mut tracker = Self {
-            now: Timestamp::ZERO,
-            clock_steps: 0,
-            clock_is_behind: false,
-            gaps: CaptureGaps::default(),
-            servers: KeyServers::new(limits.key_servers, seed),
-            groups: Groups::new(limits.groups),
-            members: Table::new(limits.members, seed),
-            ike_sas: Table::new(limits.associations, seed),
-            attempts: Table::new(limits.associations, seed),
-            keks: Table::new(limits.keks, seed),
-            unconfirmed: Table::new(limits.keks, seed),
-            spis: Table::new(limits.spis, seed),
-            coop_links: CoopLinks::new(),
-            anomalies: BTreeMap::new(),
-            spi_reports: RateLimit::default(),
-            stranger_reports: RateLimit::default(),
-            unreported_registrations: 0,
-            last_rekey_number: 0,
-            timers: Timers::default(),
+        let mut state = State::new(&limits);
+        state.apply_config(&config, &limits);
+        Self {
             config,
             limits,
-            site_groups: Vec::new(),
-        };
-        tracker.apply_config();
-        tracker
+            state,
+        }
     }
 
-    /// Takes one observation made at `now`, after whatever deadlines had passed by then.
+    /// Takes one observation made at `now`, after every timer that was due by then.
     ///
-    /// The clock never goes backwards here: an earlier `now` counts as the latest one seen, and is counted.
+    /// The tracker's clock never goes backwards: an earlier `now` counts as the latest one seen, and is counted.
     pub fn observe(&mut self, now: Timestamp, seen: &Observation<'_>, out: &mut Vec<Transition>) {
         let now = self.clamp_clock(now, out);
         self.advance(now, out);
+        let cx = &mut self.context(now, out);
         match seen {
-            Observation::Message(message) => self.handle_message(now, message, out),
-            Observation::Esp(esp) => self.handle_esp(now, esp, out),
+            Observation::Message(message) => handle_message(cx, message),
+            Observation::Esp(esp) => data_plane::handle_esp(cx, esp),
             Observation::Loss(loss) => {
-                self.gaps.add(loss.from, loss.until);
-                self.emit(now, Subject::group(GroupId::NONE), What::CaptureLoss(*loss), out);
+                cx.state.gaps.add(loss.from, loss.until);
+                cx.emit(Subject::group(GroupId::NONE), What::CaptureLoss(*loss));
             }
-            Observation::OpenGap(blind) => self.gaps.add(blind.since, blind.until),
+            Observation::OpenGap(gap) => cx.state.gaps.add(gap.since, gap.until),
         }
     }
 
-    /// Lets every deadline up to `now` pass, in order, each at its own time.
+    /// Fires every timer that is due by `now`, in order, each at its own time.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
-        while let Some((at, timer)) = self.timers.pop(now) {
-            match timer {
-                Timer::IkeSa(id) => self.on_ike_sa_timer(at, id, out),
-                Timer::Kek(id) => self.on_kek_timer(at, id, out),
-                Timer::Inband(group) => self.on_inband_timer(at, group, out),
-                Timer::Coop(from, to) => self.on_coop_timer(at, from, to, out),
-                Timer::Overdue(group) => self.on_overdue_timer(at, group, out),
-                Timer::Expiry(group) => self.on_kek_expiry(at, group, out),
-                Timer::Burst(group) => self.on_burst_timer(at, group, out),
-            }
+        while let Some((at, timer)) = self.state.timers.pop(now) {
+            on_timer(&mut self.context(at, out), timer);
         }
-        self.now = self.now.max(now);
+        self.state.now = self.state.now.max(now);
     }
 
     /// When [`Self::advance`] has something to do next, if nothing more is observed.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.next()
+        self.state.timers.next()
     }
 
-    /// Says what a window that is still open would say at its end: for the end of a capture, or before a restart.
+    /// Flushes open windows as if they had ended: for the end of a capture, or before a restart.
     ///
-    /// Nothing is said of silences: the end of watching is not a silence. What had been repeated in vain until then
-    /// counts as failed.
+    /// Absences are not reported: the end of observation is not a silence. Unanswered retransmissions count as failures.
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
-        let now = now.max(self.now);
+        let now = now.max(self.state.now);
         self.advance(now, out);
-        self.finish_registrations(now, out);
-        self.finish_rekeys(now, out);
+        let cx = &mut self.context(now, out);
+        outcome::finish_registrations(cx);
+        rekey::finish_rekeys(cx);
     }
 
-    /// Applies the configuration to what is known.
-    pub(crate) fn apply_config(&mut self) {
-        let Self {
-            groups,
-            servers,
-            config,
-            limits,
-            site_groups,
-            ..
-        } = self;
-        groups.configure(config, servers, limits.groups);
-        let of_config = |at: usize| {
-            let found = groups.iter().find(|(_, group)| group.config == Some(at));
-            found.map_or(GroupId::NONE, |(id, _)| id)
-        };
-        let groups: Vec<GroupId> = (0..config.groups.len()).map(of_config).collect();
-        // Places are numbered from 1.
-        let of_place = |place: NumberedSite<'_>| groups.get(place.group).copied().unwrap_or(GroupId::NONE);
-        *site_groups = core::iter::once(GroupId::NONE)
-            .chain(config.numbered_sites().map(of_place))
-            .collect();
+    /// What is known now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.view().snapshot(true)
+    }
+
+    /// What is known now, without the lists of members and of SPIs: all that metrics need, at a fraction of the cost.
+    pub fn summary(&self) -> Snapshot {
+        self.view().snapshot(false)
+    }
+
+    const fn view(&self) -> View<'_> {
+        View {
+            state: &self.state,
+            config: &self.config,
+        }
+    }
+
+    pub(crate) const fn context<'a>(
+        &'a mut self,
+        now: Timestamp,
+        out: &'a mut Vec<Transition>,
+    ) -> Context<'a> {
+        Context {
+            now,
+            config: &self.config,
+            limits: &self.limits,
+            state: &mut self.state,
+            out,
+        }
     }
 
     fn clamp_clock(&mut self, now: Timestamp, out: &mut Vec<Transition>) -> Timestamp {
-        if now >= self.now {
-            self.clock_is_behind = false;
+        let state = &mut self.state;
+        if now >= state.now {
+            state.clock_is_behind = false;
             return now;
         }
-        self.clock_steps = self.clock_steps.saturating_add(1);
-        let step = self.now.since(now);
-        if step >= MIN_CLOCK_STEP && !self.clock_is_behind {
-            self.clock_is_behind = true;
+        state.clock_steps = state.clock_steps.saturating_add(1);
+        let (latest, step) = (state.now, state.now.since(now));
+        if step >= MIN_CLOCK_STEP && !core::mem::replace(&mut state.clock_is_behind, true) {
             let what = What::ClockStep(ClockStep { step });
-            self.emit(self.now, Subject::group(GroupId::NONE), what, out);
+            self.context(latest, out)
+                .emit(Subject::group(GroupId::NONE), what);
         }
-        self.now
+        latest
     }
+}
 
-    fn handle_message(&mut self, now: Timestamp, message: &Message<'_>, out: &mut Vec<Transition>) {
-        let exchange = message.header.exchange();
-        let seen = Received {
-            now,
-            message,
-            exchange,
-        };
-        self.handle_coop(seen);
-        let booking = match exchange {
-            Exchange::GroupkeyPush | Exchange::GsaRekey => self.handle_push(seen, out),
-            Exchange::GroupkeyPushAck => self.handle_push_ack(seen, out),
-            Exchange::GsaInbandRekey => self.handle_inband_rekey(seen, out),
-            Exchange::Unknown(_) => self.handle_unknown_exchange(seen, out),
-            _ => self
-                .handle_ike_message(seen, out)
-                .or_else(|| self.match_implicit_ack(seen, out)),
-        };
-        let booking = booking.unwrap_or_else(|| self.attribute_by_address(message));
-        if let Some(pair) = self
-            .servers
-            .get_mut(booking.server)
-            .and_then(|server| server.pair(booking.group))
-        {
-            pair.messages.add(exchange);
-        }
-    }
-
-    fn handle_unknown_exchange(
-        &mut self,
-        seen: Received<'_>,
-        out: &mut Vec<Transition>,
-    ) -> Option<Attribution> {
-        if !matches!(seen.header().version(), (1 | 2, _)) {
-            self.report_anomaly(seen, Anomaly::VersionUnknown, out);
-        }
-        self.match_implicit_ack(seen, out)
-    }
-
-    /// Where a message between a member and a key server is counted.
-    pub(crate) fn attribution_of(&self, server: Id, member: Peer) -> Attribution {
-        let group = match self.servers.get(server).map(|server| server.groups.as_slice()) {
-            None | Some([]) => GroupId::NONE,
-            Some(candidates) => self.match_group(candidates, member).group(),
-        };
-        Attribution { group, server }
-    }
-
-    /// Which of these groups a member belongs to.
-    pub(crate) fn match_group(&self, candidates: &[GroupId], member: Peer) -> GroupMatch {
-        if let Some(only) = self.groups.only(candidates, &self.config) {
-            return GroupMatch::One(only);
-        }
-        let known = self.members.find(&member).and_then(|id| self.members.get(id));
-        self.groups
-            .attribute(candidates, member.ip(), known, &self.config)
-    }
-
-    /// Where a message is counted of which nothing is known but its addresses.
-    fn attribute_by_address(&mut self, message: &Message<'_>) -> Attribution {
-        let (source, destination) = (host(message.source), host(message.destination));
-        if let Some(server) = self.servers.find(source) {
-            return self.attribution_of(server, Peer::new(message.destination));
-        }
-        let server = match self.servers.find(destination) {
-            Some(server) => server,
-            None => self.servers.other(),
-        };
-        self.attribution_of(server, Peer::new(message.source))
-    }
-
-    /// A key server was heard, or was asked something.
-    pub(crate) fn mark_heard(&mut self, now: Timestamp, server: Id, spoke: bool) {
-        if let Some(server) = self.servers.get_mut(server) {
-            if spoke {
-                server.spoke(now);
-            } else {
-                server.asked = server.asked.or(Some(now));
+/// Gives a message to the rules of its exchange type, and counts it.
+fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
+    let received = Received::new(message);
+    coop::handle_coop(cx, received);
+    let attribution = match received.exchange {
+        Exchange::GroupkeyPush | Exchange::GsaRekey => rekey::handle_push(cx, received),
+        Exchange::GroupkeyPushAck => rekey::handle_push_ack(cx, received),
+        Exchange::GsaInbandRekey => inband::handle_inband_rekey(cx, received),
+        Exchange::Unknown(_) => {
+            if !matches!(received.header().version(), (1 | 2, _)) {
+                cx.report_anomaly(received, Anomaly::VersionUnknown);
             }
+            rekey::match_implicit_ack(cx, received)
         }
-    }
-
-    /// Whether an address has shown that a key server is there.
-    pub(crate) fn is_proven_key_server(&self, address: IpAddr) -> bool {
-        let known = self.servers.find(address).and_then(|id| self.servers.get(id));
-        known.is_some_and(|server| server.proven)
-    }
-
-    /// The key server at an address that nothing but a question names: half of the room is kept for those that answer.
-    pub(crate) fn admit_unproven(&mut self, address: IpAddr) -> Id {
-        if let Some(known) = self.servers.find(address) {
-            return known;
+        _ => {
+            registration::handle_ike_message(cx, received).or_else(|| rekey::match_implicit_ack(cx, received))
         }
-        if self.servers.table().len() > self.limits.key_servers / 2 {
-            self.servers.overflow += 1;
-            return self.servers.other();
-        }
-        self.servers.admit(address)
+    };
+    let attribution = attribution.unwrap_or_else(|| attribute_by_address(cx.state, cx.config, message));
+    if let Some(counters) = cx.state.servers.counters(attribution.server, attribution.group) {
+        counters.messages.add(received.exchange);
     }
+}
 
-    /// A message contradicts the protocol. Every one is counted; of those that matter, the first and then ever fewer
-    /// are reported.
-    pub(crate) fn report_anomaly(&mut self, seen: Received<'_>, anomaly: Anomaly, out: &mut Vec<Transition>) {
-        let count = self.anomalies.entry((GroupId::NONE, anomaly)).or_default();
-        *count = count.saturating_add(1);
-        let count = *count;
-        if count.is_power_of_two() && anomaly != Anomaly::PushUnconfirmed {
-            let what = What::Malformed(Malformed {
-                reason: anomaly,
-                source: host(seen.message.source),
-                count,
-            });
-            self.emit(seen.now, Subject::group(GroupId::NONE), what, out);
-        }
-    }
-
-    pub(crate) fn emit(&self, at: Timestamp, subject: Subject, what: What, out: &mut Vec<Transition>) {
-        let Subject {
-            group,
-            server,
-            member,
-        } = subject;
-        out.push(Transition {
-            at,
-            group: self.groups.name(group),
-            key_server: server.and_then(|server| self.servers.address(server)),
-            member: member.map(Peer::socket),
-            what,
-        });
+/// Gives a timer to the rules that set it.
+fn on_timer(cx: &mut Context<'_>, timer: Timer) {
+    match timer {
+        Timer::IkeSa(id) => registration::on_ike_sa_timer(cx, id),
+        Timer::Kek(id) => report::on_kek_timer(cx, id),
+        Timer::Inband(group) => inband::on_inband_timer(cx, group),
+        Timer::Coop(from, to) => coop::on_coop_timer(cx, from, to),
+        Timer::Overdue(group) => report::on_overdue_timer(cx, group),
+        Timer::Expiry(group) => lifetime::on_kek_expiry(cx, group),
+        Timer::Burst(group) => burst::on_burst_timer(cx, group),
     }
 }

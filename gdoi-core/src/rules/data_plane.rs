@@ -1,151 +1,116 @@
-//! TEKs as the data plane shows them: which SPIs are sent, which took the place of which, and who is late.
+//! ESP, which no key is needed to follow: which SPIs are sent, which replaced which, and who is late.
 //!
 //! One SPI serves all senders of a group (RFC 5374 §3), so that nothing is said of sequence numbers here. An SPI belongs
-//! to a group when a configured place sends it, or when it follows another of the group after a rekey; until that has
+//! to a group when a configured site sends it, or when it replaces another of the group after a rekey; until that has
 //! been seen it is unattributed, for ESP of other origin looks the same.
 
 pub(crate) mod group_match;
-mod rollover;
-
-use alloc::vec::Vec;
-use core::time::Duration;
+pub(crate) mod rollover;
 
 use crate::observation::{Esp, Site};
+use crate::rules::data_plane::rollover::NewSpi;
+use crate::rules::kek::lead::ROLLOVER_WINDOW;
+use crate::rules::{Context, Subject};
 use crate::snapshot::EspTotal;
+use crate::state::State;
 use crate::state::data_plane::{SpiKey, SpiTraffic};
-use crate::state::id::GroupId;
-use crate::state::table::Id;
+use crate::state::id::{GroupId, SpiId};
 use crate::time::Timestamp;
-use crate::tracker::{Subject, Tracker};
-use crate::transition::{Anomaly, Spi, SpiFirstSeen, Transition, What};
-
-/// How long after a rekey its SPIs come into use at the latest, and the old ones stay in use: both SAs are installed for
-/// at least 90 s with Cisco, and for as long as repeats and batches take in addition.
-pub(crate) const ROLLOVER_WINDOW: Duration = Duration::from_secs(130);
-
-/// Silence after which an SPI is no longer in use.
-pub(crate) const SPI_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::transition::{Anomaly, Spi, SpiFirstSeen, What};
 
 /// SPIs below are reserved (RFC 4303 §2.1).
 const FIRST_UNRESERVED_SPI: u32 = 256;
-
-/// New SPIs that are reported in ten seconds; of a spray of forged ones the rest are only counted.
+/// New SPIs that are reported in ten seconds; more of a spray of forged ones are only counted.
 const NEW_SPI_REPORT_LIMIT: u32 = 256;
 
-/// SPIs without a configured site that may come from one rekey; more is a spray.
-pub(crate) const MAX_SUSPECTED_SPIS: u32 = 8;
-
-impl Tracker {
-    /// ESP packets of one SPI were counted.
-    pub(crate) fn handle_esp(&mut self, now: Timestamp, esp: &Esp, out: &mut Vec<Transition>) {
-        let mut placed = self.group_of_site(esp.site);
-        if esp.spi < FIRST_UNRESERVED_SPI {
-            let count = self.anomalies.entry((placed, Anomaly::ReservedSpi)).or_default();
-            *count = count.saturating_add(esp.packets);
-            self.total(placed, esp);
-            return;
-        }
-        let key = (esp.spi, esp.site.map_or(0, |site| site.0));
-        let id = if let Some(id) = self.spis.find(&key) {
-            id
-        } else {
-            placed = self.match_group_by_rollover(placed, key, esp.first);
-            self.on_new_spi(now, key, esp, placed, out)
-        };
-        self.spis.touch(id);
-        if let Some(sent) = self.spis.get_mut(id) {
-            sent.last = sent.last.max(esp.last);
-            add(&mut sent.total, esp);
-        }
-        self.confirm_rollover(now, id, key, out);
-        let group = self.spis.get(id).map_or(placed, |sent| sent.group);
-        self.total(group, esp);
-        self.check_stale_spi(now, id, key, esp, group, out);
+/// ESP packets of one SPI were counted.
+pub(crate) fn handle_esp(cx: &mut Context<'_>, esp: &Esp) {
+    let mut placed = group_of_site(cx.state, esp.site);
+    if esp.spi < FIRST_UNRESERVED_SPI {
+        let count = cx
+            .state
+            .anomalies
+            .entry((placed, Anomaly::ReservedSpi))
+            .or_default();
+        *count = count.saturating_add(esp.packets);
+        add_esp(&mut cx.state.groups[placed].data.total, esp);
+        return;
     }
-
-    fn total(&mut self, group: GroupId, esp: &Esp) {
-        if let Some(group) = self.groups.get_mut(group) {
-            add(&mut group.data.total, esp);
-        }
-    }
-
-    fn group_of_site(&self, site: Option<Site>) -> GroupId {
-        let at = site.and_then(|site| usize::try_from(site.0).ok());
-        at.and_then(|at| self.site_groups.get(at))
-            .copied()
-            .unwrap_or(GroupId::NONE)
-    }
-
-    fn on_new_spi(
-        &mut self,
-        now: Timestamp,
-        key: SpiKey,
-        esp: &Esp,
-        placed: GroupId,
-        out: &mut Vec<Transition>,
-    ) -> Id {
-        let suspected = if placed == GroupId::NONE {
-            self.suspect_group(esp.first)
-        } else {
-            placed
-        };
-        let follows = self.find_predecessors(suspected, key, esp.first);
-        if let Some(data) = self.groups.get_mut(suspected).map(|group| &mut group.data)
-            && suspected != GroupId::NONE
-        {
-            data.suspects = data.suspects.saturating_add(u32::from(placed == GroupId::NONE));
-            data.remember(key.0, key.1);
-        }
-        let sent = SpiTraffic {
-            group: placed,
-            suspected,
-            follows: follows.only,
-            first: esp.first,
-            last: esp.last,
-            total: EspTotal::default(),
-            since: self.tek_start(suspected, esp.first),
-            stale: false,
-        };
-        let id = self.spis.insert(key, sent).id;
-        if self.spi_reports.allow(now, NEW_SPI_REPORT_LIMIT) {
-            let what = What::SpiFirstSeen(SpiFirstSeen {
-                spi: Spi(key.0),
-                site: self.config.site_name(key.1),
-            });
-            self.emit(now, Subject::group(placed), what, out);
-        }
-        if placed != GroupId::NONE && follows.any {
-            self.on_rollover(now, placed, key, follows.only, esp.first, out);
-        }
+    let key = (esp.spi, esp.site.map_or(0, |site| site.0));
+    let id = if let Some(id) = cx.state.spis.find(&key) {
         id
-    }
-
-    /// The rekey of a group that brought a new SPI, or the moment it was first seen.
-    fn tek_start(&self, id: GroupId, first: Timestamp) -> Timestamp {
-        let rekeyed = self.groups.get(id).and_then(|group| group.data.rekeyed);
-        rekeyed
-            .filter(|&at| id != GroupId::NONE && at <= first && first.since(at) <= ROLLOVER_WINDOW)
-            .unwrap_or(first)
-    }
-
-    /// How long a TEK of a group lasts: as configured, or at most as rekeys let expect.
-    fn tek_lifetime(&self, id: GroupId) -> Option<Duration> {
-        let known = self.groups.config(id, &self.config);
-        let configured = known.and_then(|known| known.tek_lifetime);
-        configured.or_else(|| Some(self.rekey_interval(id)? + ROLLOVER_WINDOW))
-    }
-
-    /// How long the old SPI of a group may be used beside the new one.
-    fn overlap(&self, id: GroupId) -> Duration {
-        let known = self.groups.config(id, &self.config);
-        let configured = known
-            .and_then(|known| known.tek_lifetime)
-            .map(|lifetime| self.tek_lead(id, lifetime));
-        configured.unwrap_or(ROLLOVER_WINDOW).max(ROLLOVER_WINDOW)
-    }
+    } else {
+        placed = group_match::match_group_by_rollover(cx.state, placed, key, esp.first);
+        on_new_spi(cx, key, esp, placed)
+    };
+    cx.state.spis.touch(id);
+    let traffic = &mut cx.state.spis[id];
+    traffic.last = traffic.last.max(esp.last);
+    add_esp(&mut traffic.total, esp);
+    rollover::confirm_rollover(cx, id, key);
+    let group = cx.state.spis[id].group;
+    add_esp(&mut cx.state.groups[group].data.total, esp);
+    rollover::check_stale_spi(cx, id, key, esp);
 }
 
-fn add(total: &mut EspTotal, esp: &Esp) {
+fn group_of_site(state: &State, site: Option<Site>) -> GroupId {
+    let number = site.and_then(|site| usize::try_from(site.0).ok());
+    number
+        .and_then(|number| state.site_groups.get(number))
+        .copied()
+        .unwrap_or(GroupId::NONE)
+}
+
+/// A site sends an SPI that it had not sent before.
+fn on_new_spi(cx: &mut Context<'_>, key: SpiKey, esp: &Esp, placed: GroupId) -> SpiId {
+    let (spi, site) = key;
+    let suspected = match placed.known() {
+        Some(placed) => placed,
+        None => rollover::suspect_group(cx.state, esp.first),
+    };
+    let predecessors = rollover::find_predecessors(cx.state, suspected, key, esp.first);
+    if suspected != GroupId::NONE {
+        let data = &mut cx.state.groups[suspected].data;
+        data.suspects = data.suspects.saturating_add(u32::from(placed == GroupId::NONE));
+        data.remember(spi, site);
+    }
+    let traffic = SpiTraffic {
+        group: placed,
+        suspected,
+        replaces: predecessors.only,
+        first: esp.first,
+        last: esp.last,
+        total: EspTotal::default(),
+        since: tek_start(cx.state, suspected, esp.first),
+        stale: false,
+    };
+    let id = cx.state.spis.insert(key, traffic).id;
+    if cx.state.spi_reports.allow(cx.now, NEW_SPI_REPORT_LIMIT) {
+        let what = What::SpiFirstSeen(SpiFirstSeen {
+            spi: Spi(spi),
+            site: cx.config.site_name(site),
+        });
+        cx.emit(Subject::group(placed), what);
+    }
+    if placed != GroupId::NONE && predecessors.any {
+        let new = NewSpi {
+            key,
+            first: esp.first,
+        };
+        rollover::on_rollover(cx, placed, predecessors.only, new);
+    }
+    id
+}
+
+/// When the TEK of a new SPI started: the rekey of the group that delivered it, or the moment it was first seen.
+fn tek_start(state: &State, id: GroupId, first: Timestamp) -> Timestamp {
+    let rekeyed = state.groups[id].data.rekeyed_at();
+    rekeyed
+        .filter(|&at| id != GroupId::NONE && at <= first && first.since(at) <= ROLLOVER_WINDOW)
+        .unwrap_or(first)
+}
+
+fn add_esp(total: &mut EspTotal, esp: &Esp) {
     total.packets = total.packets.saturating_add(esp.packets);
     total.octets = total.octets.saturating_add(esp.octets);
 }

@@ -1,226 +1,174 @@
-//! KEKs: the cookie pairs of rekeys, which group each serves, and what takes the place of what.
+//! KEKs: the cookie pairs of rekeys, which group each serves, and which replaces which.
 //!
 //! A rekey that delivers a new KEK still carries the old cookies (RFC 6407 §4.3): the new pair is first seen one rekey
 //! later, and the delivery is, in retrospect, the last rekey under the old pair.
 
-mod attribution;
-mod behavior;
-mod lead;
-mod lifetime;
-mod split;
+pub(crate) mod attribution;
+pub(crate) mod behavior;
+pub(crate) mod lead;
+pub(crate) mod lifetime;
+pub(crate) mod split;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::observation::host;
-use crate::rules::rekey::transport_of;
+use crate::rules::rekey::report;
+use crate::rules::{Context, Received, Subject};
 use crate::state::group::GroupMatch;
-use crate::state::id::GroupId;
+use crate::state::id::{GroupId, KekId, KeyServerId};
 use crate::state::kek::{Kek, Unconfirmed};
-use crate::state::table::Id;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
-use crate::tracker::{Received, Subject, Tracker};
-use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transition, Transport, What};
+use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transport, What};
 
-impl Tracker {
-    /// A message under cookies that are no group's yet: if more than this message speaks for them, they are those of
-    /// a KEK, and belong to a group.
-    pub(crate) fn confirm_kek(
-        &mut self,
-        seen: Received<'_>,
-        cookies: Cookies,
-        out: &mut Vec<Transition>,
-    ) -> Option<Id> {
-        let transport = transport_of(host(seen.message.destination));
-        let Some(first) = self.corroborate(seen, cookies, transport) else {
-            self.report_anomaly(seen, Anomaly::PushUnconfirmed, out);
-            return None;
-        };
-        let server = self.servers.admit(host(seen.message.source));
-        let (group, is_new) = match self.attribute_kek(seen, transport, server) {
-            GroupMatch::One(group) => (group, false),
-            GroupMatch::Nothing => (self.discover_group(seen, cookies, transport)?, true),
-            GroupMatch::Several => {
-                // It is followed under a name of its own: no group is claimed that it may not belong to.
-                self.report_ambiguous(seen.now, cookies, server, out);
-                (self.discover_group(seen, cookies, transport)?, true)
-            }
-        };
-        self.forget_unconfirmed(cookies);
-        let id = self.insert_kek(seen.now, Kek::new(cookies, group, transport, first), out);
-        self.adopt_kek(seen, id, group, server, out);
-        if is_new {
-            self.report_discovered(seen, (group, cookies, transport), server, out);
+/// A rekey under an unknown cookie pair: once more than this message confirms it, it is a KEK, and belongs to a group.
+pub(crate) fn confirm_kek(cx: &mut Context<'_>, received: Received<'_>, cookies: Cookies) -> Option<KekId> {
+    let (source, destination) = (host(received.message.source), host(received.message.destination));
+    let transport = Transport::to(destination);
+    let Some(first) = corroborate(cx, received, cookies, transport) else {
+        cx.report_anomaly(received, Anomaly::PushUnconfirmed);
+        return None;
+    };
+    let server = cx.state.servers.admit(source);
+    let (group, is_new) = match attribution::attribute_kek(cx, received, transport, server) {
+        GroupMatch::One(group) => (group, false),
+        GroupMatch::Nothing => (discover_group(cx, received, cookies, transport)?, true),
+        GroupMatch::Several => {
+            // It gets a group of its own: none is claimed that it may not belong to.
+            report_ambiguous(cx, cookies, server);
+            (discover_group(cx, received, cookies, transport)?, true)
         }
-        Some(id)
+    };
+    if let Some(id) = cx.state.unconfirmed.find(&cookies) {
+        cx.state.unconfirmed.remove(id);
     }
-
-    /// Makes room for a KEK. The rekeys of the one that has to go for it are told first.
-    fn insert_kek(&mut self, now: Timestamp, kek: Kek, out: &mut Vec<Transition>) -> Id {
-        let inserted = self.keks.insert(kek.cookies, kek);
-        if let Some((_, mut evicted)) = inserted.evicted {
-            self.timers.disarm(&mut evicted.timer, Timer::Kek(inserted.id));
-            self.report_evicted(now, &evicted, out);
-        }
-        inserted.id
-    }
-
-    /// A KEK belongs to a group, and may take the place of another.
-    fn adopt_kek(
-        &mut self,
-        seen: Received<'_>,
-        id: Id,
-        group: GroupId,
-        server: Id,
-        out: &mut Vec<Transition>,
-    ) {
-        let transport = self.keks.get(id).map(|kek| kek.transport);
-        let destination = host(seen.message.destination);
-        self.groups.join(group, server, &mut self.servers);
-        if let Some(state) = self.groups.get_mut(group) {
-            state.transport = transport;
-            if transport == Some(Transport::Multicast) {
-                state.rekey_address = Some(destination);
-            }
-        }
-        let cookies = self.keks.get(id).map(|kek| kek.cookies).unwrap_or_default();
-        let line = self.groups.get(group).map(|state| &state.kek);
-        // Of two key servers that lost each other, each goes on with its own.
-        let own = line.and_then(|line| line.split).filter(|split| {
-            let kek = self.keks.find(split).and_then(|id| self.keks.get(id));
-            kek.is_some_and(|kek| kek.server == Some(server))
-        });
-        let before = own.or(line.and_then(|line| line.current));
-        if let Some(kek) = self.keks.get_mut(id) {
-            kek.parent = before;
-        }
-        match before {
-            Some(before) if before != cookies => self.replace_kek(seen.now, group, before, id, server, out),
-            _ => {
-                if let Some(state) = self.groups.get_mut(group) {
-                    state.kek.begin(cookies);
-                }
-            }
-        }
-    }
-
-    /// The group of a KEK that nobody had named. `None` when there is no room for one more.
-    fn discover_group(
-        &mut self,
-        seen: Received<'_>,
-        cookies: Cookies,
-        transport: Transport,
-    ) -> Option<GroupId> {
-        let source = host(seen.message.source);
-        let destination = host(seen.message.destination);
-        let name = match transport {
-            Transport::Multicast => format!("{source}/{destination}"),
-            Transport::Unicast => format!("{source}/{}", short(cookies)),
-        };
-        self.groups.discover(&name)
-    }
-
-    /// Tells of a group that nobody had named.
-    fn report_discovered(
-        &mut self,
-        seen: Received<'_>,
-        (group, cookies, transport): (GroupId, Cookies, Transport),
-        server: Id,
-        out: &mut Vec<Transition>,
-    ) {
-        let destination = host(seen.message.destination);
+    let id = insert_kek(cx, Kek::new(cookies, group, transport, first));
+    adopt_kek(cx, received, id, server);
+    if is_new {
         let what = What::GroupDiscovered(GroupDiscovered {
             transport,
             rekey_address: (transport == Transport::Multicast).then_some(destination),
             cookies,
         });
-        self.emit(seen.now, Subject::server(group, server), what, out);
-        self.report_shared_key_server(seen.now, server, out);
+        cx.emit(Subject::server(group, server), what);
+        report_shared_key_server(cx, server);
     }
+    Some(id)
+}
 
-    /// A key server turned out to serve several groups that its members' addresses do not tell apart.
-    fn report_shared_key_server(&mut self, now: Timestamp, server: Id, out: &mut Vec<Transition>) {
-        let groups = self
-            .servers
-            .get(server)
-            .map_or_else(Vec::new, |server| server.groups.clone());
-        let unclear = |id: &GroupId| {
-            let known = self.groups.config(*id, &self.config);
-            known.is_none_or(|known| known.members.is_empty())
-        };
-        let unclear: Vec<GroupId> = groups.into_iter().filter(unclear).collect();
-        let Some(&first) = unclear.first() else {
-            return;
-        };
-        let told = self.groups.get(first).is_none_or(|group| group.ambiguity_told);
-        if unclear.len() < 2 || told {
-            return;
-        }
-        if let Some(group) = self.groups.get_mut(first) {
-            group.ambiguity_told = true;
-        }
-        let candidates = unclear.iter().filter_map(|&id| self.groups.name(id)).collect();
-        let what = What::GroupAmbiguous(GroupAmbiguous {
-            candidates,
-            cookies: None,
-        });
-        self.emit(now, Subject::server(GroupId::NONE, server), what, out);
+/// Since when messages under a cookie pair count as rekeys, if they do.
+///
+/// One unicast message from an unknown sender makes no group: a known key server, a second destination or a repeat
+/// does. Unconfirmed pairs have a table of their own, so that a spray of them evicts no KEK.
+fn corroborate(
+    cx: &mut Context<'_>,
+    received: Received<'_>,
+    cookies: Cookies,
+    transport: Transport,
+) -> Option<Timestamp> {
+    let (now, destination) = (cx.now, received.message.destination);
+    let unconfirmed = &mut cx.state.unconfirmed;
+    let before = unconfirmed.find(&cookies).map(|id| unconfirmed[id]);
+    let is_second = before.is_some_and(|before| before.destination != destination || before.first < now);
+    let first = before.map_or(now, |before| before.first);
+    let is_proven = cx.state.servers.is_proven(host(received.message.source));
+    if is_second || transport == Transport::Multicast || is_proven {
+        return Some(first);
     }
+    if before.is_none() {
+        unconfirmed.insert(cookies, Unconfirmed { first, destination });
+    }
+    None
+}
 
-    fn report_ambiguous(&self, now: Timestamp, cookies: Cookies, server: Id, out: &mut Vec<Transition>) {
-        let groups = self.servers.get(server).map_or(&[][..], |server| &server.groups);
-        let candidates = groups.iter().filter_map(|&id| self.groups.name(id)).collect();
-        let what = What::GroupAmbiguous(GroupAmbiguous {
-            candidates,
-            cookies: Some(cookies),
-        });
-        self.emit(now, Subject::server(GroupId::NONE, server), what, out);
+/// Inserts a KEK. The rekeys of the one that is evicted for it are reported first.
+fn insert_kek(cx: &mut Context<'_>, kek: Kek) -> KekId {
+    let inserted = cx.state.keks.insert(kek.cookies, kek);
+    if let Some((_, mut evicted)) = inserted.evicted {
+        cx.state
+            .timers
+            .disarm(&mut evicted.timer, Timer::Kek(inserted.id));
+        report::report_evicted(cx, &evicted);
     }
+    inserted.id
+}
+
+/// A new KEK belongs to a group, and may replace another.
+fn adopt_kek(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: KeyServerId) {
+    let state = &mut *cx.state;
+    let kek = &state.keks[id];
+    let (cookies, group_id) = (kek.cookies, kek.group);
+    state.groups.join(group_id, server, &mut state.servers);
+    let group = &mut state.groups[group_id];
+    group.transport = Some(kek.transport);
+    if kek.transport == Transport::Multicast {
+        group.rekey_address = Some(host(received.message.destination));
+    }
+    // After a split, each key server continues with its own.
+    let own = group.kek.split.filter(|split| {
+        let split = state.keks.find(split).map(|id| &state.keks[id]);
+        split.is_some_and(|kek| kek.server == Some(server))
+    });
+    let before = own.or(group.kek.current);
+    state.keks[id].parent = before;
+    match before {
+        Some(before) if before != cookies => lifetime::replace_kek(cx, id, before, server),
+        _ => group.kek.begin(cookies),
+    }
+}
+
+/// A group for a KEK that belongs to no known one. `None` when there are too many groups.
+fn discover_group(
+    cx: &mut Context<'_>,
+    received: Received<'_>,
+    cookies: Cookies,
+    transport: Transport,
+) -> Option<GroupId> {
+    let source = host(received.message.source);
+    let name = match transport {
+        Transport::Multicast => format!("{source}/{}", host(received.message.destination)),
+        Transport::Unicast => format!("{source}/{}", short(cookies)),
+    };
+    cx.state.groups.discover(&name)
+}
+
+/// A key server turned out to serve several groups that its members' addresses do not distinguish.
+fn report_shared_key_server(cx: &mut Context<'_>, server: KeyServerId) {
+    let state = &mut *cx.state;
+    let is_unclear = |id: &GroupId| {
+        let known = state.groups.config(*id, cx.config);
+        known.is_none_or(|known| known.members.is_empty())
+    };
+    let groups = state.servers[server].groups.iter().copied();
+    let unclear: Vec<GroupId> = groups.filter(is_unclear).collect();
+    let [first, _, ..] = unclear[..] else {
+        return;
+    };
+    if core::mem::replace(&mut state.groups[first].ambiguity_reported, true) {
+        return;
+    }
+    let candidates = unclear.iter().filter_map(|&id| state.groups.name(id)).collect();
+    let what = What::GroupAmbiguous(GroupAmbiguous {
+        candidates,
+        cookies: None,
+    });
+    cx.emit(Subject::server(GroupId::NONE, server), what);
+}
+
+fn report_ambiguous(cx: &mut Context<'_>, cookies: Cookies, server: KeyServerId) {
+    let groups = cx.state.servers[server].groups.iter();
+    let candidates = groups.filter_map(|&id| cx.state.groups.name(id)).collect();
+    let what = What::GroupAmbiguous(GroupAmbiguous {
+        candidates,
+        cookies: Some(cookies),
+    });
+    cx.emit(Subject::server(GroupId::NONE, server), what);
 }
 
 /// The first four octets of a pair, which is how key servers print it too.
-pub(crate) fn short(cookies: Cookies) -> String {
+fn short(cookies: Cookies) -> String {
     let [a, b, c, d, ..] = cookies.0;
     format!("{a:02x}{b:02x}{c:02x}{d:02x}")
-}
-
-impl Tracker {
-    /// Since when rekeys under a cookie pair are believed to be rekeys, if they are.
-    ///
-    /// One unicast message from nowhere makes no group: a known key server, a second destination or a repeat does.
-    pub(super) fn corroborate(
-        &mut self,
-        seen: Received<'_>,
-        cookies: Cookies,
-        transport: Transport,
-    ) -> Option<Timestamp> {
-        let destination = seen.message.destination;
-        let before = self
-            .unconfirmed
-            .find(&cookies)
-            .and_then(|id| self.unconfirmed.get(id));
-        let is_second =
-            before.is_some_and(|before| before.destination != destination || before.first < seen.now);
-        let first = before.map_or(seen.now, |before| before.first);
-        if is_second
-            || transport == Transport::Multicast
-            || self.is_proven_key_server(host(seen.message.source))
-        {
-            return Some(first);
-        }
-        if before.is_none() {
-            self.unconfirmed
-                .insert(cookies, Unconfirmed { first, destination });
-        }
-        None
-    }
-
-    /// Something has confirmed it.
-    pub(super) fn forget_unconfirmed(&mut self, cookies: Cookies) {
-        if let Some(id) = self.unconfirmed.find(&cookies) {
-            self.unconfirmed.remove(id);
-        }
-    }
 }

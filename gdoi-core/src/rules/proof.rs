@@ -3,7 +3,7 @@
 #![expect(dead_code, reason = "the rules that claim take it over one by one")]
 
 use crate::state::data_plane::DataPlane;
-use crate::state::id::{GroupId, Peer};
+use crate::state::id::{GroupId, MemberId, Peer};
 use crate::state::kek::Kek;
 use crate::state::member::Member;
 use crate::state::rekey::RekeyRound;
@@ -52,7 +52,11 @@ pub(crate) fn is_proven(claim: Claim, witnesses: Witnesses) -> bool {
 }
 
 /// Members of a group that completed a registration since a time, of all its members.
-pub(crate) fn enrolled_since(members: &Table<Peer, Member>, group: GroupId, since: Timestamp) -> (u32, u32) {
+pub(crate) fn enrolled_since(
+    members: &Table<MemberId, Peer, Member>,
+    group: GroupId,
+    since: Timestamp,
+) -> (u32, u32) {
     members
         .iter()
         .map(|(.., member)| member)

@@ -1,242 +1,142 @@
-//! Rekeys: GROUPKEY-PUSH and `GSA_REKEY` messages gathered into events, and who acknowledged them.
+//! Rekeys: GROUPKEY-PUSH and `GSA_REKEY` messages, and who acknowledges them.
 
-mod classify;
-mod gather;
-mod inband;
-mod report;
-
-use alloc::vec::Vec;
-use core::net::IpAddr;
-use core::time::Duration;
+pub(crate) mod classify;
+pub(crate) mod gather;
+pub(crate) mod inband;
+pub(crate) mod report;
 
 use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::LengthCheck;
 
 use crate::observation::host;
-use crate::state::id::{GroupId, Peer};
-use crate::state::table::Id;
-use crate::state::timers::Timer;
-use crate::time::Timestamp;
-use crate::tracker::{Attribution, Received, Subject, Tracker};
-use crate::transition::{Anomaly, Certainty, Cookies, RekeyOverdue, Transition, Transport, What};
+use crate::rules::attribution::Attribution;
+use crate::rules::kek::{self, split};
+use crate::rules::{Context, Received};
+use crate::state::id::{KekId, Peer};
+use crate::transition::{Anomaly, Cookies};
 
-impl Tracker {
-    /// A rekey message. `None` when it is nobody's.
-    pub(crate) fn handle_push(
-        &mut self,
-        seen: Received<'_>,
-        out: &mut Vec<Transition>,
-    ) -> Option<Attribution> {
-        let cookies = Cookies::from(seen.header());
-        if self.is_forged(seen, cookies, out) {
-            return None;
-        }
-        let id = match self.keks.find(&cookies) {
-            Some(id) => id,
-            None => self.confirm_kek(seen, cookies, out)?,
-        };
-        self.keks.touch(id);
-        let server = self.servers.admit(host(seen.message.source));
-        if let Some(server) = self.servers.get_mut(server) {
-            server.proven = true;
-        }
-        self.mark_heard(seen.now, server, true);
-        let group = self.keks.get(id)?.group;
-        self.on_push_sender(seen.now, group, id, server, out);
-        self.gather(seen, id, group, server, out);
-        if let Some(pair) = self.servers.get_mut(server).and_then(|server| server.pair(group)) {
-            pair.rekey_messages = pair.rekey_messages.saturating_add(1);
-        }
-        self.arm_kek_timer(id);
-        Some(Attribution { group, server })
+/// A rekey message. `None` when it belongs to no group.
+pub(crate) fn handle_push(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
+    let cookies = Cookies::from(received.header());
+    if is_forged(cx, received, cookies) {
+        return None;
     }
-
-    /// Whether a message cannot be a rekey, whatever it says.
-    fn is_forged(&mut self, seen: Received<'_>, cookies: Cookies, out: &mut Vec<Transition>) -> bool {
-        let (header, message) = (seen.header(), seen.message);
-        if cookies == Cookies::default() {
-            self.report_anomaly(seen, Anomaly::CookiesZero, out);
-            return true;
-        }
-        if header.length_check(message.datagram_octets) != LengthCheck::Equal {
-            self.report_anomaly(seen, Anomaly::LengthMismatch, out);
-            return true;
-        }
-        let (source, destination) = (host(message.source), host(message.destination));
-        if self.members.find(&Peer::new(message.source)).is_some()
-            && !self.is_proven_key_server(source)
-            && self.is_proven_key_server(destination)
-        {
-            self.report_anomaly(seen, Anomaly::PushFromMember, out);
-            return true;
-        }
-        // RFC 6407 §4: message identifier zero, encrypted.
-        let conforming =
-            seen.exchange == Exchange::GsaRekey || (header.message_id() == 0 && header.flags() == 1);
-        if !conforming {
-            self.report_anomaly(seen, Anomaly::PushNonconforming, out);
-        }
-        false
+    let id = match cx.state.keks.find(&cookies) {
+        Some(id) => id,
+        None => kek::confirm_kek(cx, received, cookies)?,
+    };
+    cx.state.keks.touch(id);
+    let server = cx.state.servers.prove(host(received.message.source));
+    cx.mark_heard(server, true);
+    let group = cx.state.keks[id].group;
+    split::on_push_sender(cx, id, server);
+    gather::gather(cx, received, id, server);
+    if let Some(counters) = cx.state.servers.counters(server, group) {
+        counters.rekey_messages = counters.rekey_messages.saturating_add(1);
     }
-
-    /// How long after its last message a rekey may still be repeated.
-    pub(crate) fn round_window(&self, group: GroupId) -> Duration {
-        let known = self.groups.config(group, &self.config);
-        let interval = known.map_or(DEFAULT_RETRANSMIT_INTERVAL, |known| known.retransmit().interval);
-        interval + interval / 4 + Duration::from_secs(2)
-    }
+    report::arm_kek_timer(cx, id);
+    Some(Attribution { group, server })
 }
 
-/// Whether rekeys to this address reach many members at once.
-pub(crate) const fn transport_of(destination: IpAddr) -> Transport {
-    if destination.is_multicast() {
-        Transport::Multicast
-    } else {
-        Transport::Unicast
+/// Whether a message cannot be a rekey, whatever it says.
+fn is_forged(cx: &mut Context<'_>, received: Received<'_>, cookies: Cookies) -> bool {
+    let (header, message) = (received.header(), received.message);
+    if cookies == Cookies::default() {
+        cx.report_anomaly(received, Anomaly::CookiesZero);
+        return true;
     }
+    if header.length_check(message.datagram_octets) != LengthCheck::Equal {
+        cx.report_anomaly(received, Anomaly::LengthMismatch);
+        return true;
+    }
+    let servers = &cx.state.servers;
+    if cx.state.members.find(&Peer::new(message.source)).is_some()
+        && !servers.is_proven(host(message.source))
+        && servers.is_proven(host(message.destination))
+    {
+        cx.report_anomaly(received, Anomaly::PushFromMember);
+        return true;
+    }
+    // RFC 6407 §4: message identifier zero, encrypted.
+    let is_conforming =
+        received.exchange == Exchange::GsaRekey || (header.message_id() == 0 && header.flags() == 1);
+    if !is_conforming {
+        cx.report_anomaly(received, Anomaly::PushNonconforming);
+    }
+    false
 }
 
-/// Time between repeats when nothing is known of the group: Cisco's default.
-const DEFAULT_RETRANSMIT_INTERVAL: Duration = Duration::from_secs(10);
-
-impl Tracker {
-    /// An acknowledgement by its type. `None` when it acknowledges nothing that was seen.
-    pub(crate) fn handle_push_ack(
-        &mut self,
-        seen: Received<'_>,
-        out: &mut Vec<Transition>,
-    ) -> Option<Attribution> {
-        let cookies = Cookies::from(seen.header());
-        if cookies == Cookies::default() {
-            self.report_anomaly(seen, Anomaly::CookiesZero, out);
-            return None;
-        }
-        let kek = self.keks.find(&cookies)?;
-        self.acknowledge(seen, kek)
+/// A GROUPKEY-PUSH-ACK in clear (RFC 8263). `None` when it acknowledges nothing that was seen.
+pub(crate) fn handle_push_ack(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
+    let cookies = Cookies::from(received.header());
+    if cookies == Cookies::default() {
+        cx.report_anomaly(received, Anomaly::CookiesZero);
+        return None;
     }
-
-    /// A message that belongs to no IKE SA: an acknowledgement when a member that was just sent a rekey sends it to that
-    /// key server, under the cookies of the rekey or under new ones: those of the KEK it has just received.
-    pub(crate) fn match_implicit_ack(
-        &mut self,
-        seen: Received<'_>,
-        _out: &mut Vec<Transition>,
-    ) -> Option<Attribution> {
-        if matches!(
-            seen.exchange,
-            Exchange::MainMode | Exchange::Aggressive | Exchange::IkeSaInit
-        ) {
-            return None;
-        }
-        let member = self.members.find(&Peer::new(seen.message.source))?;
-        let state = self.members.get(member)?;
-        let (rekeyed, last) = (state.rekeyed?, state.kek?);
-        let kek = self.keks.find(&Cookies::from(seen.header())).unwrap_or(last);
-        let group = self.keks.get(kek)?.group;
-        if seen.now.since(rekeyed) > self.round_window(group) {
-            return None;
-        }
-        self.acknowledge(seen, kek)
-    }
-
-    fn acknowledge(&mut self, seen: Received<'_>, id: Id) -> Option<Attribution> {
-        let kek = self.keks.get_mut(id)?;
-        let group = kek.group.known()?;
-        let server = kek.server?;
-        let event = kek.events.last_mut()?;
-        if self.servers.address(server) != Some(host(seen.message.destination)) {
-            return None;
-        }
-        let number = event.number;
-        let kek_group = group;
-        let member = self.admit_member(seen.now, Peer::new(seen.message.source));
-        let state = self.members.get_mut(member)?;
-        state.last_seen = seen.now;
-        state.join(kek_group);
-        let again = state.acknowledged_rekey == number;
-        state.acknowledged_rekey = number;
-        state.acknowledged = Some(seen.now);
-        state.unacknowledged = 0;
-        state.lost = false;
-        if let Some(event) = self.keks.get_mut(id).and_then(|kek| kek.events.last_mut())
-            && !again
-        {
-            event.acknowledged = event.acknowledged.saturating_add(1);
-        }
-        if let Some(group) = self.groups.get_mut(group) {
-            group.rekeys.acknowledgements = group.rekeys.acknowledgements.saturating_add(1);
-            group.rekeys.unacknowledged = group.rekeys.unacknowledged.saturating_sub(u64::from(!again));
-        }
-        Some(Attribution { group, server })
-    }
+    let kek = cx.state.keks.find(&cookies)?;
+    acknowledge(cx, received, kek)
 }
 
-impl Tracker {
-    /// No rekey came when one was due.
-    pub(crate) fn on_overdue_timer(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
-        if let Some(group) = self.groups.get_mut(id) {
-            group.rekeys.timer.clear();
-        }
-        let (Some(expected), Some(interval)) = (self.next_rekey_expected(id), self.rekey_interval(id)) else {
-            return;
-        };
-        let due = expected.after(self.overdue_tolerance(id, interval));
-        if due > now {
-            self.arm_overdue_timer(id);
-            return;
-        }
-        let Some(group) = self.groups.get_mut(id) else {
-            return;
-        };
-        if group.rekeys.overdue {
-            return;
-        }
-        group.rekeys.overdue = true;
-        let server = group.rekeys.server;
-        let what = What::RekeyOverdue(RekeyOverdue {
-            overdue: now.since(expected),
-            interval,
-            grounds: group
-                .rekeys
-                .last
-                .map_or(Certainty::Uncertain, |last| self.gaps.certainty(last, now))
-                .into(),
-        });
-        let subject = server.map_or(Subject::group(id), |server| Subject::server(id, server));
-        self.emit(now, subject, what, out);
+/// A message outside any IKE SA: an acknowledgement when a member that was just sent a rekey sends it to that key
+/// server, under the cookies of the rekey or under new ones: those of the KEK it has just received.
+pub(crate) fn match_implicit_ack(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
+    if matches!(
+        received.exchange,
+        Exchange::MainMode | Exchange::Aggressive | Exchange::IkeSaInit
+    ) {
+        return None;
     }
+    let state = &*cx.state;
+    let member = &state.members[state.members.find(&Peer::new(received.message.source))?];
+    let (rekeyed, last) = (member.rekeyed?, member.kek?);
+    let kek = state.keks.find(&Cookies::from(received.header())).unwrap_or(last);
+    // The KEK that the member was last sent a rekey under may have been evicted.
+    let group = state.keks.lookup(kek)?.group;
+    if cx.now.since(rekeyed) > cx.schedule(group).round_window() {
+        return None;
+    }
+    acknowledge(cx, received, kek)
+}
 
-    /// Waits for the next rekey of a group.
-    pub(crate) fn arm_overdue_timer(&mut self, id: GroupId) {
-        let (Some(expected), Some(interval)) = (self.next_rekey_expected(id), self.rekey_interval(id)) else {
-            return;
-        };
-        let due = expected.after(self.overdue_tolerance(id, interval));
-        let Self { groups, timers, .. } = self;
-        if let Some(group) = groups.get_mut(id) {
-            timers.arm(&mut group.rekeys.timer, Timer::Overdue(id), due);
+fn acknowledge(cx: &mut Context<'_>, received: Received<'_>, id: KekId) -> Option<Attribution> {
+    let kek = &cx.state.keks[id];
+    let (group, server) = (kek.group.known()?, kek.server?);
+    let number = kek.rounds.last()?.number;
+    if cx.state.servers[server].address != host(received.message.destination) {
+        return None;
+    }
+    let member = cx.admit_member(Peer::new(received.message.source));
+    let state = &mut *cx.state;
+    let member = &mut state.members[member];
+    member.last_seen = cx.now;
+    member.join(group);
+    let is_first = member.acknowledged_rekey != number;
+    member.acknowledge(number, cx.now);
+    if let Some(round) = state.keks[id].rounds.last_mut()
+        && is_first
+    {
+        round.acknowledged = round.acknowledged.saturating_add(1);
+    }
+    let rekeys = &mut state.groups[group].rekeys;
+    rekeys.acknowledgements = rekeys.acknowledgements.saturating_add(1);
+    rekeys.unacknowledged = rekeys.unacknowledged.saturating_sub(u64::from(is_first));
+    Some(Attribution { group, server })
+}
+
+/// The end of observation: reports what is held back. A rekey that it cut off is reported, but no member counts as not
+/// having acknowledged it.
+pub(crate) fn finish_rekeys(cx: &mut Context<'_>) {
+    for id in cx.state.keks.ids() {
+        let state = &mut *cx.state;
+        let kek = &mut state.keks[id];
+        classify::classify_last_of_chain(kek, &state.groups[kek.group].rekeys);
+        for round in &mut kek.rounds {
+            round.closed = true;
+            round.started = round.started.min(cx.now);
         }
+        report::report_all(cx, id);
     }
-
-    /// When the next rekey of a group should begin, where that can be told.
-    pub(crate) fn next_rekey_expected(&self, id: GroupId) -> Option<Timestamp> {
-        let rekeys = &self.groups.get(id.known()?)?.rekeys;
-        // After a deletion nothing is due before the key server begins anew.
-        let last = rekeys.last.filter(|_| rekeys.deleted.is_none())?;
-        Some(last.after(self.rekey_interval(id)?))
-    }
-
-    fn overdue_tolerance(&self, id: GroupId, interval: Duration) -> Duration {
-        self.round_window(id) * 2 + interval / 10
-    }
-
-    /// Time between rekeys: from the configured TEK lifetime, or as it has been lately.
-    pub(crate) fn rekey_interval(&self, id: GroupId) -> Option<Duration> {
-        let configured = self
-            .groups
-            .config(id, &self.config)
-            .and_then(|known| known.tek_lifetime)
-            .map(|lifetime| lifetime.saturating_sub(self.tek_lead(id, lifetime)));
-        configured.or_else(|| self.groups.get(id)?.rekeys.interval())
+    for group in cx.state.groups.ids() {
+        inband::finish_inband(cx, group);
     }
 }

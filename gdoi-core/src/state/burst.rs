@@ -6,6 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::state::id::Peer;
+use crate::state::recent::Recent;
 use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{BurstCharacter, RegistrationBurst};
@@ -36,7 +37,7 @@ const MAX_BURST_PEERS: usize = 16_384;
 pub(crate) struct Burst {
     /// Number of the newest bucket since time zero.
     pub(crate) newest: u64,
-    pub(crate) buckets: [Bucket; BURST_BUCKETS],
+    pub(crate) buckets: Recent<BurstBucket, BURST_BUCKETS>,
     /// Registrations in a window that the group is used to.
     pub(crate) baseline: f64,
     /// While there is no burst: the members that began lately, and when each last did.
@@ -46,26 +47,26 @@ pub(crate) struct Burst {
     pub(crate) active: bool,
     pub(crate) total: u64,
     pub(crate) members: u32,
-    pub(crate) begun: Timestamp,
+    pub(crate) started_at: Timestamp,
     /// When the window last held half of what makes a burst.
     pub(crate) busy: Timestamp,
     pub(crate) peak_rate: f64,
     pub(crate) character: Option<BurstCharacter>,
     /// Registrations since the minute in which it began.
-    pub(crate) sum: Bucket,
+    pub(crate) sum: BurstBucket,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
 }
 
 /// Registrations in a time.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Bucket {
+pub(crate) struct BurstBucket {
     pub(crate) started: u32,
     pub(crate) completed: u32,
     pub(crate) failed: u32,
 }
 
-impl Bucket {
+impl BurstBucket {
     pub(crate) const fn add(&mut self, other: Self) {
         self.started = self.started.saturating_add(other.started);
         self.completed = self.completed.saturating_add(other.completed);
@@ -73,27 +74,27 @@ impl Bucket {
     }
 }
 
-pub(crate) const STARTED: Bucket = Bucket {
+pub(crate) const ONE_STARTED: BurstBucket = BurstBucket {
     started: 1,
     completed: 0,
     failed: 0,
 };
 
-pub(crate) const COMPLETED: Bucket = Bucket {
+pub(crate) const ONE_COMPLETED: BurstBucket = BurstBucket {
     started: 0,
     completed: 1,
     failed: 0,
 };
 
-pub(crate) const FAILED: Bucket = Bucket {
+pub(crate) const ONE_FAILED: BurstBucket = BurstBucket {
     started: 0,
     completed: 0,
     failed: 1,
 };
 
 impl Burst {
-    pub(crate) fn window(&self) -> Bucket {
-        let mut window = Bucket::default();
+    pub(crate) fn window(&self) -> BurstBucket {
+        let mut window = BurstBucket::default();
         self.buckets.iter().for_each(|bucket| window.add(*bucket));
         window
     }
@@ -106,17 +107,14 @@ impl Burst {
             if !self.active {
                 self.baseline += (f64::from(self.window().started) - self.baseline) * BASELINE_GAIN;
             }
-            self.buckets.rotate_right(1);
-            if let Some(first) = self.buckets.first_mut() {
-                *first = Bucket::default();
-            }
+            self.buckets.push(BurstBucket::default());
         }
         self.newest = newest.max(self.newest);
     }
 
     /// Counts what began or ended just now.
-    pub(crate) fn count(&mut self, one: Bucket) {
-        if let Some(first) = self.buckets.first_mut() {
+    pub(crate) fn count(&mut self, one: BurstBucket) {
+        if let Some(first) = self.buckets.newest_mut() {
             first.add(one);
             self.peak_rate = self.peak_rate.max(f64::from(first.started) / 5.0);
         }
@@ -147,11 +145,11 @@ impl Burst {
         self.total = self.total.saturating_add(1);
         self.known = core::mem::take(&mut self.recent).into_keys().collect();
         self.members = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
-        (self.begun, self.busy) = (now, now);
+        (self.started_at, self.busy) = (now, now);
         self.sum = self.window();
         self.peak_rate = self
             .buckets
-            .first()
+            .newest()
             .map_or(0.0, |first| f64::from(first.started) / 5.0);
         self.character = Some(character);
     }
@@ -180,8 +178,8 @@ impl Burst {
         threshold
     }
 
-    pub(crate) fn told(&self, now: Timestamp, character: BurstCharacter) -> RegistrationBurst {
-        let Bucket {
+    pub(crate) fn report(&self, now: Timestamp, character: BurstCharacter) -> RegistrationBurst {
+        let BurstBucket {
             started,
             completed,
             failed,
@@ -193,7 +191,7 @@ impl Burst {
             started,
             completed,
             failed,
-            duration: now.since(self.begun),
+            duration: now.since(self.started_at),
         }
     }
 }

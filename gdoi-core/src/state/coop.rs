@@ -1,73 +1,67 @@
 //! What cooperating key servers announce to each other.
 
-use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::table::Id;
+use crate::state::recent::Recent;
 use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 
 /// Pairs of key servers that are followed.
 pub(crate) const MAX_COOP_LINKS: usize = 1024;
 
-/// Messages closer together than this are one announcement in pieces, or its repeat.
+/// Messages closer together are fragments or retransmissions of one announcement.
 const ANNOUNCEMENT_SPAN: Duration = Duration::from_secs(2);
 
-/// Announcements that have to be missing.
+/// Missing announcements from which a key server counts as silent.
 const MISSED_ANNOUNCEMENTS: u32 = 3;
 
-/// What one key server tells another, first from and then to.
-pub(crate) type CoopLinks = BTreeMap<(Id, Id), CoopLink>;
-
-/// One key server's announcements to another.
+/// The announcements of one key server to another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CoopLink {
     pub(crate) last: Timestamp,
     /// Times between them, the latest first.
-    pub(crate) gaps: [Option<Duration>; 4],
-    /// It was noted that they stopped.
+    pub(crate) intervals: Recent<Option<Duration>, 4>,
+    /// They stopped.
     pub(crate) silent: bool,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
 }
 
 impl CoopLink {
-    pub(crate) const fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             last: now,
-            gaps: [None; 4],
+            intervals: Recent::default(),
             silent: false,
             timer: TimerSlot::new(),
         }
     }
 
-    pub(crate) fn heard(&mut self, now: Timestamp) {
-        let gap = now.since(self.last);
-        if gap < ANNOUNCEMENT_SPAN {
+    /// An announcement was seen.
+    pub(crate) fn note_announcement(&mut self, now: Timestamp) {
+        let interval = now.since(self.last);
+        if interval < ANNOUNCEMENT_SPAN {
             return;
         }
         self.last = now;
         if core::mem::take(&mut self.silent) {
-            self.gaps = [None; 4];
+            self.intervals = Recent::default();
             return;
         }
-        self.gaps.rotate_right(1);
-        if let Some(first) = self.gaps.first_mut() {
-            *first = Some(gap);
-        }
+        self.intervals.push(Some(interval));
     }
 
     /// The time between them, once they have been regular.
     pub(crate) fn period(&self) -> Option<Duration> {
-        let known = || self.gaps.iter().flatten().copied();
+        let known = || self.intervals.iter().flatten().copied();
         let (shortest, longest) = (known().min()?, known().max()?);
-        let regular = known().count() == self.gaps.len() && longest <= shortest + shortest / 2;
+        let regular = self.intervals.iter().all(Option::is_some) && longest <= shortest + shortest / 2;
         regular.then_some(longest)
     }
 
-    /// When they are missing, if none comes.
+    /// When the key server counts as silent, if no announcement comes.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         Some(self.last.after(self.period()? * MISSED_ANNOUNCEMENTS)).filter(|_| !self.silent)
     }

@@ -8,21 +8,21 @@ use crate::time::Timestamp;
 use crate::transition::{RegistrationKind, RegistrationStage, RekeyKind, Transport};
 
 /// Exchanges that are counted on their own, and one for the rest.
-const EXCHANGES: usize = Exchange::NAMED.len() + 1;
+const EXCHANGE_COUNTERS: usize = Exchange::NAMED.len() + 1;
 
 /// A counter for each exchange.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ExchangeCounters([u64; EXCHANGES]);
+pub(crate) struct ExchangeCounters([u64; EXCHANGE_COUNTERS]);
 
 impl Default for ExchangeCounters {
     fn default() -> Self {
-        Self([0; EXCHANGES])
+        Self([0; EXCHANGE_COUNTERS])
     }
 }
 
 impl ExchangeCounters {
     pub(crate) fn add(&mut self, exchange: Exchange) {
-        if let Some(count) = self.0.get_mut(place(exchange)) {
+        if let Some(count) = self.0.get_mut(exchange_index(exchange)) {
             *count += 1;
         }
     }
@@ -35,12 +35,12 @@ impl ExchangeCounters {
 }
 
 /// The order of [`Exchange::NAMED`], which is the order of the wire: 1 to 6 and 32 to 35, then 34 to 44.
-const fn place(exchange: Exchange) -> usize {
+const fn exchange_index(exchange: Exchange) -> usize {
     match exchange.to_wire() {
         (1, number @ 1..=6) => number as usize - 1,
         (1, number @ 32..=35) => number as usize - 32 + 6,
         (2, number @ 34..=44) => number as usize - 34 + 10,
-        _ => EXCHANGES - 1,
+        _ => EXCHANGE_COUNTERS - 1,
     }
 }
 
@@ -71,7 +71,7 @@ impl GroupCounters {
 }
 
 /// Adds one to a counter of a closed set, whose members are numbered in order.
-pub(crate) fn count(counters: &mut [u64], at: usize) {
+pub(crate) fn increment(counters: &mut [u64], at: usize) {
     if let Some(counter) = counters.get_mut(at) {
         *counter = counter.saturating_add(1);
     }
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn every_exchange_has_a_place_of_its_own() {
         for (at, exchange) in Exchange::NAMED.into_iter().enumerate() {
-            assert_eq!(place(exchange), at, "{exchange:?}");
+            assert_eq!(exchange_index(exchange), at, "{exchange:?}");
         }
-        assert_eq!(place(Exchange::Unknown(99)), EXCHANGES - 1);
+        assert_eq!(exchange_index(Exchange::Unknown(99)), EXCHANGE_COUNTERS - 1);
     }
 }

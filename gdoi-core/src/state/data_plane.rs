@@ -1,4 +1,4 @@
-//! ESP of one group: which SPIs are sent and which took the place of which.
+//! ESP of one group: which SPIs are sent and which replaced which.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -24,14 +24,14 @@ pub(crate) struct SpiTraffic {
     pub(crate) group: GroupId,
     /// The group it would follow from, while nothing confirms that.
     pub(crate) suspected: GroupId,
-    /// The SPI it seems to take the place of.
-    pub(crate) follows: Option<u32>,
+    /// The SPI it seems to replace.
+    pub(crate) replaces: Option<u32>,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) total: EspTotal,
     /// The rekey that brought it, or its first packet when none was seen: its TEK is not older.
     pub(crate) since: Timestamp,
-    /// It was said to be stale.
+    /// It was reported as stale.
     pub(crate) stale: bool,
 }
 
@@ -50,12 +50,12 @@ pub(crate) struct DataPlane {
     pub(crate) suspects: u32,
     /// The latest rekey.
     pub(crate) rekeyed: Option<Timestamp>,
-    pub(crate) hints: RolloverVotes,
+    pub(crate) votes: RolloverVotes,
 }
 
 impl DataPlane {
     /// New TEKs may come into use.
-    pub(crate) const fn rekeyed(&mut self, now: Timestamp) {
+    pub(crate) const fn on_rekey(&mut self, now: Timestamp) {
         self.rekeyed = Some(now);
         self.suspects = 0;
     }

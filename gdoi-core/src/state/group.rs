@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +16,12 @@ use crate::snapshot::{Histogram, UNATTRIBUTED};
 use crate::state::burst::Burst;
 use crate::state::counters::ExchangeCounters;
 use crate::state::data_plane::DataPlane;
-use crate::state::id::GroupId;
+use crate::state::id::{GroupId, KeyServerId};
 use crate::state::kek::KekHistory;
 use crate::state::key_server::KeyServers;
 use crate::state::member::Member;
 use crate::state::rekey::Rekeys;
-use crate::state::table::Id;
+use crate::time::Timestamp;
 use crate::transition::Transport;
 
 /// Key servers that are remembered for one group.
@@ -35,12 +36,12 @@ pub(crate) struct Group {
     pub(crate) config: Option<usize>,
     pub(crate) transport: Option<Transport>,
     pub(crate) rekey_address: Option<IpAddr>,
-    pub(crate) servers: Vec<Id>,
+    pub(crate) servers: Vec<KeyServerId>,
     pub(crate) retransmissions: ExchangeCounters,
     pub(crate) registration_duration: Histogram,
-    pub(crate) doubles: u64,
-    /// A statement that something is ambiguous was made.
-    pub(crate) ambiguity_told: bool,
+    pub(crate) double_registrations: u64,
+    /// That its key server serves several groups was reported.
+    pub(crate) ambiguity_reported: bool,
     pub(crate) burst: Burst,
     pub(crate) rekeys: Rekeys,
     pub(crate) kek: KekHistory,
@@ -55,8 +56,25 @@ impl Group {
         }
     }
 
+    /// What the user knows of it.
+    pub(crate) fn known_config<'a>(&self, config: &'a Config) -> Option<&'a GroupConfig> {
+        config.groups.get(self.config?)
+    }
+
+    /// A rekey begins: it is not overdue, and new TEKs may come into use.
+    pub(crate) const fn on_rekey(&mut self, now: Timestamp) {
+        self.rekeys.last_but_one = self.rekeys.last.replace(now);
+        self.rekeys.overdue = false;
+        self.data.on_rekey(now);
+    }
+
+    /// Whether its members acknowledge rekeys.
+    pub(crate) const fn acknowledges(&self) -> bool {
+        self.rekeys.acknowledgements > 0
+    }
+
     /// A key server of this group.
-    pub(crate) fn served_by(&mut self, server: Id) {
+    pub(crate) fn add_key_server(&mut self, server: KeyServerId) {
         if !self.servers.contains(&server) && self.servers.len() < MAX_KEY_SERVERS_PER_GROUP {
             self.servers.push(server);
         }
@@ -105,7 +123,7 @@ impl Groups {
         }
     }
 
-    /// Takes the groups of a configuration, those already known by their names, and tells the key servers.
+    /// Takes the groups of a configuration, those already known by their names, and their key servers.
     pub(crate) fn configure(&mut self, config: &Config, servers: &mut KeyServers, capacity: usize) {
         self.capacity = capacity.max(config.groups.len());
         for group in &mut self.list {
@@ -113,18 +131,14 @@ impl Groups {
         }
         for (at, known) in config.groups.iter().enumerate() {
             let id = self.named(known, servers);
-            if let Some(group) = self.get_mut(id) {
-                group.config = Some(at);
-                group.rekey_address = known.rekey_address.or(group.rekey_address);
-                if known.rekey_address.is_some() {
-                    group.transport = Some(Transport::Multicast);
-                }
+            let group = &mut self[id];
+            group.config = Some(at);
+            group.rekey_address = known.rekey_address.or(group.rekey_address);
+            if known.rekey_address.is_some() {
+                group.transport = Some(Transport::Multicast);
             }
             for &address in &known.key_servers {
-                self.join(id, servers.admit(address), servers);
-                if let Some(server) = servers.find(address).and_then(|server| servers.get_mut(server)) {
-                    server.proven = true;
-                }
+                self.join(id, servers.prove(address), servers);
             }
         }
     }
@@ -139,9 +153,7 @@ impl Groups {
         let Some(id) = found else {
             return self.push(Group::new(known.name.clone()));
         };
-        if let Some(group) = self.get_mut(id) {
-            group.name.clone_from(&known.name);
-        }
+        self[id].name.clone_from(&known.name);
         id
     }
 
@@ -149,7 +161,7 @@ impl Groups {
     /// its key servers.
     fn discovered(&self, known: &GroupConfig, servers: &KeyServers) -> Option<GroupId> {
         let ours = |group: &Group| {
-            let mut addresses = group.servers.iter().filter_map(|&server| servers.address(server));
+            let mut addresses = group.servers.iter().map(|&server| servers[server].address);
             !group.servers.is_empty() && addresses.all(|address| known.key_servers.contains(&address))
         };
         let mut candidates = self.iter().filter(|(id, group)| {
@@ -185,46 +197,27 @@ impl Groups {
     }
 
     /// A discovered group is a configured one: it takes its name, its configuration and its data plane. What the
-    /// configured one was before keeps the discovered one's name, and serves nobody.
-    pub(crate) fn unite(&mut self, configured: GroupId, discovered: GroupId, servers: &mut KeyServers) {
-        let Some(mut before) = self.get_mut(configured).map(core::mem::take) else {
-            return;
-        };
+    /// configured one was before keeps the discovered one's name, and has no key server.
+    pub(crate) fn merge(&mut self, configured: GroupId, discovered: GroupId, servers: &mut KeyServers) {
+        let mut before = core::mem::take(&mut self[configured]);
         for server in core::mem::take(&mut before.servers) {
-            if let Some(server) = servers.get_mut(server) {
-                server.groups.retain(|group| *group != configured);
-            }
+            servers[server].groups.retain(|group| *group != configured);
         }
-        if let Some(group) = self.get_mut(discovered) {
-            core::mem::swap(&mut before.name, &mut group.name);
-            core::mem::swap(&mut before.config, &mut group.config);
-            let rekeyed = group.data.rekeyed_at();
-            core::mem::swap(&mut before.data, &mut group.data);
-            if let Some(at) = rekeyed {
-                group.data.rekeyed(at);
-            }
+        let group = &mut self[discovered];
+        core::mem::swap(&mut before.name, &mut group.name);
+        core::mem::swap(&mut before.config, &mut group.config);
+        let rekeyed = group.data.rekeyed_at();
+        core::mem::swap(&mut before.data, &mut group.data);
+        if let Some(at) = rekeyed {
+            group.data.on_rekey(at);
         }
-        if let Some(group) = self.get_mut(configured) {
-            *group = before;
-        }
+        self[configured] = before;
     }
 
     /// A key server serves a group.
-    pub(crate) fn join(&mut self, id: GroupId, server: Id, servers: &mut KeyServers) {
-        if let Some(group) = self.get_mut(id) {
-            group.served_by(server);
-        }
-        if let Some(server) = servers.get_mut(server) {
-            server.serves(id);
-        }
-    }
-
-    pub(crate) fn get(&self, id: GroupId) -> Option<&Group> {
-        self.list.get(id.0 as usize)
-    }
-
-    pub(crate) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
-        self.list.get_mut(id.0 as usize)
+    pub(crate) fn join(&mut self, id: GroupId, server: KeyServerId, servers: &mut KeyServers) {
+        self[id].add_key_server(server);
+        servers[server].add_group(id);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupId, &Group)> {
@@ -246,11 +239,12 @@ impl Groups {
 
     /// The name of a known group.
     pub(crate) fn name(&self, id: GroupId) -> Option<String> {
-        self.get(id.known()?).map(|group| group.name.clone())
+        Some(self[id.known()?].name.clone())
     }
 
+    /// What the user knows of a group.
     pub(crate) fn config<'a>(&self, id: GroupId, config: &'a Config) -> Option<&'a GroupConfig> {
-        config.groups.get(self.get(id)?.config?)
+        self[id].known_config(config)
     }
 
     /// The candidates that a member at `address` may be in, as far as the configuration says.
@@ -280,7 +274,7 @@ impl Groups {
     }
 
     /// The group that a member at `address` manages its keys for at a key server of `candidates`.
-    pub(crate) fn attribute(
+    pub(crate) fn match_group(
         &self,
         candidates: &[GroupId],
         address: IpAddr,
@@ -315,5 +309,25 @@ impl GroupMatch {
             Self::Nothing => Self::One(candidate),
             Self::One(_) | Self::Several => Self::Several,
         }
+    }
+}
+
+/// Groups are never forgotten, so their ids stay valid.
+impl Index<GroupId> for Groups {
+    type Output = Group;
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "groups are never forgotten; State::is_consistent checks restored ids"
+    )]
+    fn index(&self, id: GroupId) -> &Group {
+        &self.list[id.index()]
+    }
+}
+
+impl IndexMut<GroupId> for Groups {
+    #[expect(clippy::indexing_slicing, reason = "as for `index`")]
+    fn index_mut(&mut self, id: GroupId) -> &mut Group {
+        &mut self.list[id.index()]
     }
 }

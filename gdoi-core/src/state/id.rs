@@ -1,7 +1,8 @@
-//! How things are named: groups by number, members by address.
+//! How things are named: groups by number, entries of tables by slot, members by address.
 
 use core::hash::Hash;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,134 @@ impl GroupId {
 
     pub(crate) fn known(self) -> Option<Self> {
         (self != Self::NONE).then_some(self)
+    }
+}
+
+/// Number of a slot in a table. It is stored as one more, so that one that may be missing takes no more room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
+pub(crate) struct Slot(NonZeroU32);
+
+impl From<u32> for Slot {
+    fn from(number: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(number))
+    }
+}
+
+impl From<Slot> for u32 {
+    fn from(slot: Slot) -> Self {
+        slot.0.get() - 1
+    }
+}
+
+impl Slot {
+    /// Slot numbers are 32 bits wide to keep links small; no target has narrower addresses.
+    pub(crate) const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// A slot of one table, and of no other.
+pub(crate) trait TableId: Copy {
+    fn from_slot(slot: Slot) -> Self;
+    fn slot(self) -> Slot;
+}
+
+/// Names an IKE SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct IkeSaId(Slot);
+
+impl TableId for IkeSaId {
+    fn from_slot(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> Slot {
+        self.0
+    }
+}
+
+/// Names the attempts of a member at a key server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct AttemptsId(Slot);
+
+impl TableId for AttemptsId {
+    fn from_slot(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> Slot {
+        self.0
+    }
+}
+
+/// Names a KEK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct KekId(Slot);
+
+impl TableId for KekId {
+    fn from_slot(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> Slot {
+        self.0
+    }
+}
+
+/// Names a key server. Key servers are never forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct KeyServerId(Slot);
+
+impl TableId for KeyServerId {
+    fn from_slot(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> Slot {
+        self.0
+    }
+}
+
+/// Names a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct MemberId(Slot);
+
+impl TableId for MemberId {
+    fn from_slot(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> Slot {
+        self.0
+    }
+}
+
+/// Names an SPI at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct SpiId(Slot);
+
+impl TableId for SpiId {
+    fn from_slot(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> Slot {
+        self.0
+    }
+}
+
+/// Names an unconfirmed cookie pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct UnconfirmedId(Slot);
+
+impl TableId for UnconfirmedId {
+    fn from_slot(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> Slot {
+        self.0
     }
 }
 

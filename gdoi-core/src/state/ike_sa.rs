@@ -7,8 +7,7 @@ use gdoi_wire::isakmp::Cookie;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::state::id::Peer;
-use crate::state::table::Id;
+use crate::state::id::{IkeSaId, KeyServerId, Peer};
 use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{RegistrationKind, RegistrationStage};
@@ -69,7 +68,7 @@ pub(crate) struct IkeSa {
     pub(crate) responder: [u8; 8],
     /// Where the member sends from now: address translation may change its port.
     pub(crate) member: Peer,
-    pub(crate) server: Id,
+    pub(crate) server: KeyServerId,
     pub(crate) server_address: IpAddr,
     /// Domain of interpretation, when it was seen in clear (RFC 6407 §2.1: 2; some implementations send 1).
     pub(crate) doi: Option<u32>,
@@ -77,17 +76,17 @@ pub(crate) struct IkeSa {
     pub(crate) from_start: bool,
     /// Steps of phase 1 that were seen.
     pub(crate) steps: u8,
-    pub(crate) begun: Timestamp,
+    pub(crate) started: Timestamp,
     pub(crate) last: Timestamp,
     /// When something new was last seen, not a repeat.
     pub(crate) progress: Timestamp,
     /// An Informational exchange was seen since: a notification or a deletion usually ends a registration.
-    pub(crate) informed: bool,
+    pub(crate) notified: bool,
     pub(crate) retransmissions: u32,
     /// Repeats by the member since anything new was seen.
     pub(crate) unanswered: u32,
-    /// A registration was reported as begun.
-    pub(crate) announced: bool,
+    /// A registration was reported as started.
+    pub(crate) reported: bool,
     /// It ended: nothing more is said but for another PULL.
     pub(crate) ended: bool,
     pub(crate) completed: u16,
@@ -99,18 +98,48 @@ pub(crate) struct IkeSa {
 }
 
 impl IkeSa {
-    pub(crate) fn saw(&self, step: u8) -> bool {
+    pub(crate) fn new(
+        mode: IkeMode,
+        member: Peer,
+        (server, server_address): (KeyServerId, IpAddr),
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            mode,
+            responder: [0; 8],
+            member,
+            server,
+            server_address,
+            doi: None,
+            from_start: false,
+            steps: 0,
+            started: now,
+            last: now,
+            progress: now,
+            notified: false,
+            retransmissions: 0,
+            unanswered: 0,
+            reported: false,
+            ended: false,
+            completed: 0,
+            kind: RegistrationKind::Initial,
+            pulls: SmallVec::new(),
+            timer: TimerSlot::new(),
+        }
+    }
+
+    pub(crate) fn has_seen(&self, step: u8) -> bool {
         self.steps & step != 0
     }
 
     /// The member went on although no answer of the key server was seen: only one direction is visible.
     pub(crate) fn is_one_way(&self) -> bool {
-        let skipped = |answer: u8, next: u8| !self.saw(answer) && self.saw(next);
+        let skipped = |answer: u8, next: u8| !self.has_seen(answer) && self.has_seen(next);
         self.from_start
             && (skipped(step::SECOND, step::THIRD)
                 || (self.mode == IkeMode::Main
                     && (skipped(step::FOURTH, step::FIFTH)
-                        || (!self.saw(step::SIXTH) && !self.pulls.is_empty())))
+                        || (!self.has_seen(step::SIXTH) && !self.pulls.is_empty())))
                 || self.pulls.iter().any(Pull::is_one_way))
     }
 
@@ -119,7 +148,7 @@ impl IkeSa {
         if self.ended {
             return self.last.after(ENDED_IKE_SA_RETENTION);
         }
-        let stall = if self.informed {
+        let stall = if self.notified {
             NOTIFIED_EXCHANGE_TIMEOUT
         } else {
             IKE_EXCHANGE_TIMEOUT
@@ -138,14 +167,14 @@ impl IkeSa {
     pub(crate) const fn advance(&mut self, now: Timestamp) {
         self.progress = now;
         self.unanswered = 0;
-        self.informed = false;
+        self.notified = false;
     }
 
     /// Where it would end if nothing more came.
     pub(crate) fn stage(&self) -> RegistrationStage {
         if let Some(pull) = self.pulls.last() {
             return match pull.stage(self.mode) {
-                RegistrationStage::Registration if !self.saw(step::FOURTH) => RegistrationStage::Auth,
+                RegistrationStage::Registration if !self.has_seen(step::FOURTH) => RegistrationStage::Auth,
                 stage => stage,
             };
         }
@@ -158,11 +187,11 @@ impl IkeSa {
         ];
         match self.mode {
             IkeMode::Main => first_of(self.steps, &phase1).unwrap_or(RegistrationStage::Mm1),
-            IkeMode::Aggressive if self.saw(step::THIRD) => RegistrationStage::Pull1,
-            IkeMode::Aggressive if self.saw(step::SECOND) => RegistrationStage::Auth,
+            IkeMode::Aggressive if self.has_seen(step::THIRD) => RegistrationStage::Pull1,
+            IkeMode::Aggressive if self.has_seen(step::SECOND) => RegistrationStage::Auth,
             IkeMode::Aggressive => RegistrationStage::Am1,
-            IkeMode::Ikev2 if self.saw(step::FOURTH) => RegistrationStage::Registration,
-            IkeMode::Ikev2 if self.saw(step::SECOND) => RegistrationStage::Auth,
+            IkeMode::Ikev2 if self.has_seen(step::FOURTH) => RegistrationStage::Registration,
+            IkeMode::Ikev2 if self.has_seen(step::SECOND) => RegistrationStage::Auth,
             IkeMode::Ikev2 => RegistrationStage::SaInit,
         }
     }
@@ -197,7 +226,15 @@ pub(crate) struct RegistrationAttempts {
     pub(crate) since: Timestamp,
     pub(crate) latest: Timestamp,
     /// The IKE SA of the present attempt.
-    pub(crate) current: Option<(Id, [u8; 8])>,
+    pub(crate) current: Option<(IkeSaId, [u8; 8])>,
+}
+
+impl RegistrationAttempts {
+    /// One more failed. How many have in a row.
+    pub(crate) const fn count_failure(&mut self) -> u32 {
+        self.failed = self.failed.saturating_add(1);
+        self.failed
+    }
 }
 
 /// Octets of a cookie, as they are kept.
@@ -222,7 +259,7 @@ pub(crate) struct Pull {
     pub(crate) message_id: u32,
     /// What tells each message from another; 0 before it was seen.
     pub(crate) digests: [u32; 4],
-    pub(crate) begun: Timestamp,
+    pub(crate) started: Timestamp,
     /// It ended, one way or the other.
     pub(crate) ended: bool,
 }
@@ -232,7 +269,7 @@ impl Pull {
         Self {
             message_id,
             digests: [0; 4],
-            begun: now,
+            started: now,
             ended: false,
         }
     }
@@ -261,7 +298,7 @@ impl Pull {
         }
     }
 
-    pub(crate) const fn saw(&self, number: usize) -> bool {
+    pub(crate) const fn has_seen(&self, number: usize) -> bool {
         let [first, second, third, fourth] = self.digests;
         match number {
             1 => first != 0,
@@ -273,25 +310,25 @@ impl Pull {
 
     /// All four messages were exchanged.
     pub(crate) const fn is_complete(&self) -> bool {
-        self.saw(4)
+        self.has_seen(4)
     }
 
     /// Three messages: what a Quick Mode looks like that is complete (RFC 2409 §5.5).
     pub(crate) const fn is_three(&self) -> bool {
-        self.saw(1) && self.saw(2) && self.saw(3) && !self.saw(4)
+        self.has_seen(1) && self.has_seen(2) && self.has_seen(3) && !self.has_seen(4)
     }
 
     pub(crate) const fn is_one_way(&self) -> bool {
-        self.saw(3) && !self.saw(2) || self.saw(2) && !self.saw(1)
+        self.has_seen(3) && !self.has_seen(2) || self.has_seen(2) && !self.has_seen(1)
     }
 
     pub(crate) const fn stage(&self, mode: IkeMode) -> RegistrationStage {
         match mode {
-            IkeMode::Ikev2 if self.saw(2) => RegistrationStage::Complete,
+            IkeMode::Ikev2 if self.has_seen(2) => RegistrationStage::Complete,
             IkeMode::Ikev2 => RegistrationStage::Registration,
-            IkeMode::Main | IkeMode::Aggressive if self.saw(4) => RegistrationStage::Complete,
-            IkeMode::Main | IkeMode::Aggressive if self.saw(3) => RegistrationStage::Pull4,
-            IkeMode::Main | IkeMode::Aggressive if self.saw(2) => RegistrationStage::Policy,
+            IkeMode::Main | IkeMode::Aggressive if self.has_seen(4) => RegistrationStage::Complete,
+            IkeMode::Main | IkeMode::Aggressive if self.has_seen(3) => RegistrationStage::Pull4,
+            IkeMode::Main | IkeMode::Aggressive if self.has_seen(2) => RegistrationStage::Policy,
             IkeMode::Main | IkeMode::Aggressive => RegistrationStage::Pull2,
         }
     }

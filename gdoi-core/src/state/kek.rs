@@ -7,17 +7,17 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::id::GroupId;
-use crate::state::rekey::RekeyRound;
-use crate::state::table::Id;
+use crate::state::id::{GroupId, KeyServerId};
+use crate::state::recent::Recent;
+use crate::state::rekey::{RekeyRound, RekeySa};
 use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{Cookies, Transport, Verdict};
 
-/// Cycles that vote.
-pub(crate) const MAX_KEK_CYCLES: usize = 16;
+/// Cycles that are remembered of one group.
+const MAX_KEK_CYCLES: usize = 16;
 
-/// Pairs that are remembered.
+/// Cookie pairs that are remembered of one group.
 const MAX_CHAINED_KEKS: usize = 32;
 
 /// A KEK, named by the cookie pair of its rekeys.
@@ -27,55 +27,55 @@ pub(crate) struct Kek {
     /// Its group.
     pub(crate) group: GroupId,
     /// The key server that last used it.
-    pub(crate) server: Option<Id>,
+    pub(crate) server: Option<KeyServerId>,
     pub(crate) transport: Transport,
     pub(crate) first: Timestamp,
-    pub(crate) events: Vec<RekeyRound>,
+    pub(crate) rounds: Vec<RekeyRound>,
     /// What tells repeats of rekeys that are over.
-    pub(crate) digests: [u64; 8],
-    /// The KEK it took the place of.
+    pub(crate) digests: Recent<u64, 8>,
+    /// The KEK it replaced.
     pub(crate) parent: Option<Cookies>,
-    /// Another one took its place.
+    /// Another one replaced it.
     pub(crate) replaced: bool,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
 }
 
 impl Kek {
-    pub(crate) const fn new(
-        cookies: Cookies,
-        group: GroupId,
-        transport: Transport,
-        first: Timestamp,
-    ) -> Self {
+    pub(crate) fn new(cookies: Cookies, group: GroupId, transport: Transport, first: Timestamp) -> Self {
         Self {
             cookies,
             group,
             server: None,
             transport,
             first,
-            events: Vec::new(),
-            digests: [0; 8],
+            rounds: Vec::new(),
+            digests: Recent::default(),
             parent: None,
             replaced: false,
             timer: TimerSlot::new(),
         }
     }
-}
 
-impl Kek {
     /// Keeps what tells late repeats of rekeys that are over.
     pub(crate) fn remember(&mut self, digest: u64) {
         if digest != 0 && !self.remembers(digest) {
-            self.digests.rotate_right(1);
-            if let Some(first) = self.digests.first_mut() {
-                *first = digest;
-            }
+            self.digests.push(digest);
         }
     }
 
     pub(crate) fn remembers(&self, digest: u64) -> bool {
         digest != 0 && self.digests.contains(&digest)
+    }
+}
+
+impl From<&Kek> for RekeySa {
+    fn from(kek: &Kek) -> Self {
+        Self {
+            group: kek.group,
+            cookies: kek.cookies,
+            transport: kek.transport,
+        }
     }
 }
 
@@ -93,26 +93,40 @@ pub(crate) struct KekHistory {
     pub(crate) expired: bool,
     /// A KEK of the same group that another key server uses.
     pub(crate) split: Option<Cookies>,
-    pub(crate) votes: BehaviorVotes,
+    pub(crate) behavior: BehaviorVotes,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
 }
 
 impl KekHistory {
+    /// Another KEK replaced the present one. `start` is when it was delivered, where that is certain.
+    pub(crate) fn replace(&mut self, before: Cookies, to: Cookies, start: Option<Timestamp>) {
+        if self.split == Some(before) {
+            self.split = self.current;
+        }
+        self.current = Some(to);
+        self.remember(to);
+        self.changes = self.changes.saturating_add(1);
+        self.start_before = self.start;
+        self.start = start;
+        self.over_age = false;
+        self.expired = false;
+    }
+
     /// The first KEK that is seen of a group: when it was delivered is not known.
     pub(crate) fn begin(&mut self, cookies: Cookies) {
         self.current = Some(cookies);
         self.remember(cookies);
     }
 
-    /// A KEK that was taken for replaced was not: it goes on. When it was delivered is no longer certain.
+    /// A KEK that seemed replaced is still in use. When it was delivered is no longer certain.
     pub(crate) fn resume(&mut self, cookies: Cookies) {
         self.current = Some(cookies);
         self.chain.pop_back();
         self.start = None;
     }
 
-    pub(crate) fn remember(&mut self, cookies: Cookies) {
+    fn remember(&mut self, cookies: Cookies) {
         if self.chain.len() >= MAX_CHAINED_KEKS {
             self.chain.pop_front();
         }
@@ -123,18 +137,44 @@ impl KekHistory {
 /// One cycle of a key server.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct KekCycle {
-    pub(crate) server: Id,
+    pub(crate) server: KeyServerId,
     pub(crate) period: Duration,
 }
 
-/// The cycles of one group, and what they say.
+/// The cycles of one group, and what they say about how its key servers renew the KEK.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct BehaviorVotes {
     pub(crate) cycles: VecDeque<KekCycle>,
     /// The lifetime that explains the cycles, when only one does.
     pub(crate) learned: Option<Duration>,
-    /// What was last said of each key server, and whether provisionally.
-    pub(crate) said: Vec<(Id, Verdict, bool)>,
+    /// The last reported verdict on each key server, and whether it was provisional.
+    pub(crate) reported: Vec<(KeyServerId, Verdict, bool)>,
+}
+
+impl BehaviorVotes {
+    pub(crate) fn add(&mut self, cycle: KekCycle) {
+        if self.cycles.len() >= MAX_KEK_CYCLES {
+            self.cycles.pop_front();
+        }
+        self.cycles.push_back(cycle);
+    }
+
+    /// The verdict that was last reported on a key server, and whether it was provisional.
+    pub(crate) fn verdict_on(&self, server: KeyServerId) -> Option<(Verdict, bool)> {
+        let found = self.reported.iter().find(|(of, _, _)| *of == server);
+        found.map(|&(_, verdict, provisional)| (verdict, provisional))
+    }
+
+    /// Remembers the verdict that is reported on a key server. Whether it differs from the last one.
+    pub(crate) fn set_verdict(&mut self, server: KeyServerId, verdict: Verdict, provisional: bool) -> bool {
+        let entry = (server, verdict, provisional);
+        match self.reported.iter_mut().find(|(of, _, _)| *of == server) {
+            Some(before) if *before == entry => return false,
+            Some(before) => *before = entry,
+            None => self.reported.push(entry),
+        }
+        true
+    }
 }
 
 /// The first message under a cookie pair.

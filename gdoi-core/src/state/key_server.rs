@@ -2,13 +2,14 @@
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::OTHER_KEY_SERVER;
 use crate::state::counters::GroupCounters;
-use crate::state::id::GroupId;
-use crate::state::table::{Id, Table};
+use crate::state::id::{GroupId, KeyServerId};
+use crate::state::table::Table;
 use crate::time::Timestamp;
 
 /// Groups that one key server is counted for; further ones are counted together as unattributed.
@@ -28,7 +29,7 @@ pub(crate) struct KeyServer {
     pub(crate) asked: Option<Timestamp>,
     /// Registrations in a row that it did not answer at all.
     pub(crate) unanswered: u32,
-    pairs: Vec<GroupCounters>,
+    counters: Vec<GroupCounters>,
 }
 
 impl KeyServer {
@@ -40,7 +41,7 @@ impl KeyServer {
             sent: None,
             asked: None,
             unanswered: 0,
-            pairs: Vec::new(),
+            counters: Vec::new(),
         }
     }
 
@@ -54,44 +55,47 @@ impl KeyServer {
     }
 
     /// It sent something.
-    pub(crate) const fn spoke(&mut self, now: Timestamp) {
+    pub(crate) const fn on_message_from(&mut self, now: Timestamp) {
         self.sent = Some(now);
         self.asked = None;
         self.unanswered = 0;
     }
 
-    pub(crate) fn pairs(&self) -> &[GroupCounters] {
-        &self.pairs
+    pub(crate) fn all_counters(&self) -> &[GroupCounters] {
+        &self.counters
     }
 
     /// The counters of one of its groups.
-    pub(crate) fn pair(&mut self, group: GroupId) -> Option<&mut GroupCounters> {
-        let at = match self.pairs.iter().position(|pair| pair.group == group) {
+    pub(crate) fn counters(&mut self, group: GroupId) -> Option<&mut GroupCounters> {
+        let at = match self.counters.iter().position(|counters| counters.group == group) {
             Some(at) => at,
-            None if self.pairs.len() < MAX_GROUPS_PER_KEY_SERVER => {
-                self.pairs.push(GroupCounters::new(group));
-                self.pairs.len() - 1
+            None if self.counters.len() < MAX_GROUPS_PER_KEY_SERVER => {
+                self.counters.push(GroupCounters::new(group));
+                self.counters.len() - 1
             }
             None => 0,
         };
-        self.pairs.get_mut(at)
+        self.counters.get_mut(at)
+    }
+
+    /// It was asked something.
+    pub(crate) fn on_message_to(&mut self, now: Timestamp) {
+        self.asked = self.asked.or(Some(now));
     }
 
     /// It serves this group.
-    pub(crate) fn serves(&mut self, group: GroupId) -> bool {
-        let new = !self.groups.contains(&group) && self.groups.len() < MAX_GROUPS_PER_KEY_SERVER;
-        if new {
+    pub(crate) fn add_group(&mut self, group: GroupId) {
+        if !self.groups.contains(&group) && self.groups.len() < MAX_GROUPS_PER_KEY_SERVER {
             self.groups.push(group);
         }
-        new
     }
 }
 
 /// The key servers. They are never forgotten: their counters must not vanish.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct KeyServers {
-    table: Table<IpAddr, KeyServer>,
-    other: Option<Id>,
+    table: Table<KeyServerId, IpAddr, KeyServer>,
+    other: Option<KeyServerId>,
     /// Addresses that found no room.
     pub(crate) overflow: u64,
 }
@@ -115,12 +119,12 @@ impl KeyServers {
         self.other = self.table.find(&OTHER_KEY_SERVER);
     }
 
-    pub(crate) const fn table(&self) -> &Table<IpAddr, KeyServer> {
+    pub(crate) const fn table(&self) -> &Table<KeyServerId, IpAddr, KeyServer> {
         &self.table
     }
 
     /// What is counted for nobody in particular.
-    pub(crate) fn other(&mut self) -> Id {
+    pub(crate) fn other(&mut self) -> KeyServerId {
         if let Some(other) = self.other {
             return other;
         }
@@ -132,12 +136,12 @@ impl KeyServers {
         other
     }
 
-    pub(crate) fn find(&self, address: IpAddr) -> Option<Id> {
+    pub(crate) fn find(&self, address: IpAddr) -> Option<KeyServerId> {
         self.table.find(&address)
     }
 
     /// The key server at an address, known or new; the other one when there is no more room.
-    pub(crate) fn admit(&mut self, address: IpAddr) -> Id {
+    pub(crate) fn admit(&mut self, address: IpAddr) -> KeyServerId {
         if let Some(known) = self.find(address) {
             return known;
         }
@@ -148,15 +152,47 @@ impl KeyServers {
         self.table.insert(address, KeyServer::new(address)).id
     }
 
-    pub(crate) fn get(&self, id: Id) -> Option<&KeyServer> {
-        self.table.get(id)
+    /// The key server at an address that only a question names: half of the table is kept for those that answer.
+    pub(crate) fn admit_unproven(&mut self, address: IpAddr, capacity: usize) -> KeyServerId {
+        if let Some(known) = self.find(address) {
+            return known;
+        }
+        if self.table.len() > capacity / 2 {
+            self.overflow += 1;
+            return self.other();
+        }
+        self.admit(address)
     }
 
-    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut KeyServer> {
-        self.table.get_mut(id)
+    /// Shows that there is a key server at an address, known or new.
+    pub(crate) fn prove(&mut self, address: IpAddr) -> KeyServerId {
+        let id = self.admit(address);
+        self[id].proven = true;
+        id
     }
 
-    pub(crate) fn address(&self, id: Id) -> Option<IpAddr> {
-        self.get(id).map(|server| server.address)
+    /// Whether an address has shown that a key server is there.
+    pub(crate) fn is_proven(&self, address: IpAddr) -> bool {
+        self.find(address).is_some_and(|id| self[id].proven)
+    }
+
+    /// The counters of a key server for one of its groups.
+    pub(crate) fn counters(&mut self, id: KeyServerId, group: GroupId) -> Option<&mut GroupCounters> {
+        self[id].counters(group)
+    }
+}
+
+/// Key servers are never forgotten, so their ids stay valid.
+impl Index<KeyServerId> for KeyServers {
+    type Output = KeyServer;
+
+    fn index(&self, id: KeyServerId) -> &KeyServer {
+        &self.table[id]
+    }
+}
+
+impl IndexMut<KeyServerId> for KeyServers {
+    fn index_mut(&mut self, id: KeyServerId) -> &mut KeyServer {
+        &mut self.table[id]
     }
 }

@@ -4,26 +4,25 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::id::GroupId;
-use crate::state::table::Id;
+use crate::state::id::{GroupId, KekId, KeyServerId};
+use crate::state::recent::Recent;
 use crate::time::Timestamp;
 
-/// What is known of a member. An entry comes into being by something a key server answered or sent, so that forged
-/// questions make none.
+/// What is known of a member. Only what a key server answers or sends creates an entry, so forged requests create none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
-    /// Its groups, where rekeys told; otherwise they follow from its key server.
+    /// Its groups, where rekeys show them; otherwise they follow from its key server.
     pub(crate) groups: [GroupId; 4],
     /// The key server it last registered at or was sent a rekey from.
-    pub(crate) server: Option<Id>,
+    pub(crate) server: Option<KeyServerId>,
     pub(crate) first_seen: Timestamp,
     pub(crate) last_seen: Timestamp,
     /// Completed registrations, the latest first.
-    pub(crate) registered: [Option<Timestamp>; 3],
+    pub(crate) registered: Recent<Option<Timestamp>, 3>,
     pub(crate) registrations: u32,
     pub(crate) failures: u32,
     /// The KEK under which it was last sent a rekey.
-    pub(crate) kek: Option<Id>,
+    pub(crate) kek: Option<KekId>,
     /// Number of the last rekey it was sent, and when.
     pub(crate) rekey: u32,
     pub(crate) rekeyed: Option<Timestamp>,
@@ -36,20 +35,20 @@ pub(crate) struct Member {
     pub(crate) unacknowledged: u32,
     /// Rekeys of its group since it was last sent one.
     pub(crate) rekeys_without: u32,
-    /// It was said that it is lost.
+    /// It was reported as lost.
     pub(crate) lost: bool,
     /// The KEK expiry for which a double registration was counted.
-    pub(crate) doubled: Option<Timestamp>,
+    pub(crate) double_expiry: Option<Timestamp>,
 }
 
 impl Member {
-    pub(crate) const fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             groups: [GroupId::NONE; 4],
             server: None,
             first_seen: now,
             last_seen: now,
-            registered: [None; 3],
+            registered: Recent::default(),
             registrations: 0,
             failures: 0,
             kek: None,
@@ -61,7 +60,7 @@ impl Member {
             unacknowledged: 0,
             rekeys_without: 0,
             lost: false,
-            doubled: None,
+            double_expiry: None,
         }
     }
 
@@ -80,12 +79,12 @@ impl Member {
             .any(|one| *one != GroupId::NONE && *one != group)
     }
 
-    /// Whether rekeys told that it is in this group.
+    /// Whether rekeys show that it is in this group.
     pub(crate) fn is_in(&self, group: GroupId) -> bool {
         group != GroupId::NONE && self.groups.contains(&group)
     }
 
-    /// A rekey told that it is in this group.
+    /// A rekey shows that it is in this group.
     pub(crate) fn join(&mut self, group: GroupId) {
         if group == GroupId::NONE || self.groups.contains(&group) {
             return;
@@ -101,15 +100,45 @@ impl Member {
     }
 
     /// It completed a registration.
-    pub(crate) const fn register(&mut self, now: Timestamp) {
-        let [latest, before, _] = self.registered;
-        self.registered = [Some(now), latest, before];
+    pub(crate) fn register(&mut self, now: Timestamp) {
+        self.registered.push(Some(now));
         self.registrations = self.registrations.saturating_add(1);
         self.failures = 0;
         self.unacknowledged = 0;
         self.rekeys_without = 0;
         self.lost = false;
         self.last_seen = now;
+    }
+
+    /// It was sent a rekey under a KEK.
+    pub(crate) const fn on_push(&mut self, number: u32, now: Timestamp, kek: KekId, server: KeyServerId) {
+        self.rekey = number;
+        self.rekeyed = Some(now);
+        self.rekeys_without = 0;
+        self.kek = Some(kek);
+        self.server = Some(server);
+    }
+
+    /// It was sent a rekey inside its IKE SA.
+    pub(crate) const fn on_inband_request(
+        &mut self,
+        number: u32,
+        now: Timestamp,
+        message_id: u32,
+        server: KeyServerId,
+    ) {
+        self.rekey = number;
+        self.rekeyed = Some(now);
+        self.inband = message_id;
+        self.server = Some(server);
+    }
+
+    /// It acknowledged a rekey.
+    pub(crate) const fn acknowledge(&mut self, number: u32, now: Timestamp) {
+        self.acknowledged_rekey = number;
+        self.acknowledged = Some(now);
+        self.unacknowledged = 0;
+        self.lost = false;
     }
 
     /// Whether it has what a rekey delivered: it acknowledged it, or registered since.
@@ -120,14 +149,19 @@ impl Member {
     /// The latest registration that was completed in a window.
     pub(crate) fn registered_in(&self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
         self.registered
-            .into_iter()
+            .iter()
             .flatten()
+            .copied()
             .find(|&at| from <= at && at <= until)
+    }
+
+    /// When it last completed a registration.
+    pub(crate) fn last_registered(&self) -> Option<Timestamp> {
+        self.registered.newest().copied().flatten()
     }
 
     /// Time since its latest completed registration.
     pub(crate) fn since_registered(&self, now: Timestamp) -> Option<Duration> {
-        let [latest, ..] = self.registered;
-        latest.map(|at| now.since(at))
+        self.last_registered().map(|at| now.since(at))
     }
 }

@@ -1,33 +1,19 @@
 //! A bounded map whose iteration order does not depend on hashing.
 //!
 //! Entries stand in numbered slots. When no slot is free, the least recently touched entry makes room. Slots keep their
-//! number for as long as they hold the same entry, so an [`Id`] is a cheap reference; whoever keeps one across an
-//! insertion checks that the entry is still the one it meant.
+//! number for as long as they hold the same entry, so an id is a cheap reference. An id that was just found or inserted
+//! indexes the table; one that was kept while entries may have gone is looked up with [`Table::lookup`].
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher as _, Hash};
-use core::num::NonZeroU32;
+use core::marker::PhantomData;
+use core::ops::{Index, IndexMut};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Number of a slot: one more than it is, so that one that may be missing takes no more room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "u32", into = "u32")]
-pub(crate) struct Id(NonZeroU32);
-
-impl From<u32> for Id {
-    fn from(number: u32) -> Self {
-        Self(NonZeroU32::MIN.saturating_add(number))
-    }
-}
-
-impl From<Id> for u32 {
-    fn from(id: Id) -> Self {
-        id.0.get() - 1
-    }
-}
+use crate::state::id::TableId;
 
 const NONE: u32 = u32::MAX;
 
@@ -35,7 +21,7 @@ const NONE: u32 = u32::MAX;
 const SELF_GROWING_ENTRIES: usize = 1_024;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Slot<K, V> {
+struct Node<K, V> {
     entry: Option<(K, V)>,
     newer: u32,
     older: u32,
@@ -43,8 +29,8 @@ struct Slot<K, V> {
 
 /// A bounded map. See the module.
 #[derive(Clone, Debug)]
-pub(crate) struct Table<K, V> {
-    slots: Vec<Slot<K, V>>,
+pub(crate) struct Table<I, K, V> {
+    slots: Vec<Node<K, V>>,
     index: HashTable<u32>,
     free: Vec<u32>,
     newest: u32,
@@ -52,15 +38,16 @@ pub(crate) struct Table<K, V> {
     capacity: usize,
     evictions: u64,
     hasher: FixedState,
+    ids: PhantomData<I>,
 }
 
 /// A new entry, and the one that had to go for it.
-pub(crate) struct Inserted<K, V> {
-    pub(crate) id: Id,
+pub(crate) struct Inserted<I, K, V> {
+    pub(crate) id: I,
     pub(crate) evicted: Option<(K, V)>,
 }
 
-impl<K: Copy + Eq + Hash, V> Table<K, V> {
+impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
     pub(crate) const fn new(capacity: usize, seed: u64) -> Self {
         Self {
             slots: Vec::new(),
@@ -71,6 +58,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             capacity: if capacity == 0 { 1 } else { capacity },
             evictions: 0,
             hasher: FixedState::with_seed(seed),
+            ids: PhantomData,
         }
     }
 
@@ -95,42 +83,44 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.index.len() >= self.capacity
     }
 
-    pub(crate) fn find(&self, key: &K) -> Option<Id> {
+    pub(crate) fn find(&self, key: &K) -> Option<I> {
         let slots = &self.slots;
         self.index
             .find(self.hasher.hash_one(key), |&slot| holds(slots, slot, key))
-            .map(|&slot| Id::from(slot))
+            .map(|&slot| I::from_slot(slot.into()))
     }
 
-    pub(crate) fn get(&self, id: Id) -> Option<&V> {
+    /// An entry whose id was kept, unless it has gone since.
+    pub(crate) fn lookup(&self, id: I) -> Option<&V> {
         self.entry(id).map(|(_, value)| value)
     }
 
-    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut V> {
-        let slot = self.slots.get_mut(place_of(id))?;
-        slot.entry.as_mut().map(|(_, value)| value)
+    /// As [`Self::lookup`], with the key and for changes.
+    pub(crate) fn lookup_entry_mut(&mut self, id: I) -> Option<(K, &mut V)> {
+        let (key, value) = self.slots.get_mut(id.slot().index())?.entry.as_mut()?;
+        Some((*key, value))
     }
 
-    pub(crate) fn key(&self, id: Id) -> Option<K> {
+    pub(crate) fn key(&self, id: I) -> Option<K> {
         self.entry(id).map(|(key, _)| *key)
     }
 
     /// The entries by slot number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &K, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (I, &K, &V)> {
         self.slots.iter().zip(0..).filter_map(|(slot, number)| {
             let (key, value) = slot.entry.as_ref()?;
-            Some((Id::from(number), key, value))
+            Some((I::from_slot(number.into()), key, value))
         })
     }
 
     /// The numbers of all entries, for those who change them one by one.
-    pub(crate) fn ids(&self) -> Vec<Id> {
+    pub(crate) fn ids(&self) -> Vec<I> {
         self.iter().map(|(id, _, _)| id).collect()
     }
 
     /// Marks an entry as the most recently used.
-    pub(crate) fn touch(&mut self, id: Id) {
-        let number = u32::from(id);
+    pub(crate) fn touch(&mut self, id: I) {
+        let number = u32::from(id.slot());
         if self.newest != number {
             self.unlink(number);
             self.link(number);
@@ -138,7 +128,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     }
 
     /// Puts in an entry whose key is not there yet.
-    pub(crate) fn insert(&mut self, key: K, value: V) -> Inserted<K, V> {
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Inserted<I, K, V> {
         let evicted = if self.is_full() { self.evict() } else { None };
         if self.index.len() == self.index.capacity() {
             self.renew_index();
@@ -150,12 +140,12 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         index.insert_unique(hasher.hash_one(key), number, |&slot| hash_at(slots, hasher, slot));
         self.link(number);
         Inserted {
-            id: Id::from(number),
+            id: I::from_slot(number.into()),
             evicted,
         }
     }
 
-    pub(crate) fn remove(&mut self, id: Id) -> Option<(K, V)> {
+    pub(crate) fn remove(&mut self, id: I) -> Option<(K, V)> {
         let key = self.key(id)?;
         let slots = &self.slots;
         let found = self
@@ -164,9 +154,43 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         if let Ok(occupied) = found {
             occupied.remove();
         }
-        self.unlink(id.into());
-        self.free.push(id.into());
-        self.slots.get_mut(place_of(id))?.entry.take()
+        self.unlink(id.slot().into());
+        self.free.push(id.slot().into());
+        self.slots.get_mut(id.slot().index())?.entry.take()
+    }
+
+    /// Whether a table that was just read is one: every slot is either free or linked, once. Before [`Self::reindex`].
+    pub(crate) fn is_sound(&self) -> bool {
+        let is_empty = |number: u32| {
+            let slot = self.slots.get(index_of(number));
+            slot.map(|slot| slot.entry.is_none())
+        };
+        let mut is_seen = alloc::vec![false; self.slots.len()];
+        let mut see = |number: u32| {
+            let seen = is_seen.get_mut(index_of(number));
+            seen.is_some_and(|seen| !core::mem::replace(seen, true))
+        };
+        if !self
+            .free
+            .iter()
+            .all(|&number| is_empty(number) == Some(true) && see(number))
+        {
+            return false;
+        }
+        let (mut number, mut older) = (self.oldest, NONE);
+        while let Some(node) = self.slots.get(index_of(number)) {
+            if node.entry.is_none() || node.older != older || !see(number) {
+                return false;
+            }
+            (number, older) = (node.newer, number);
+        }
+        number == NONE && older == self.newest && is_seen.into_iter().all(|seen| seen)
+    }
+
+    /// Whether every entry is found by its key.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.iter()
+            .all(|(id, key, _)| self.find(key).is_some_and(|found| found.slot() == id.slot()))
     }
 
     /// Bounds a table that was just read, and makes its index.
@@ -193,17 +217,17 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         }
     }
 
-    fn entry(&self, id: Id) -> Option<&(K, V)> {
-        self.slots.get(place_of(id))?.entry.as_ref()
+    fn entry(&self, id: I) -> Option<&(K, V)> {
+        self.slots.get(id.slot().index())?.entry.as_ref()
     }
 
     fn evict(&mut self) -> Option<(K, V)> {
         self.evictions += 1;
-        self.remove(Id::from(self.oldest))
+        self.remove(I::from_slot(self.oldest.into()))
     }
 
     fn take_slot(&mut self, key: K, value: V) -> u32 {
-        let slot = Slot {
+        let slot = Node {
             entry: Some((key, value)),
             newer: NONE,
             older: NONE,
@@ -259,22 +283,47 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     }
 }
 
-fn holds<K: Eq, V>(slots: &[Slot<K, V>], number: u32, key: &K) -> bool {
+/// For an id that was just found or inserted; the entry cannot have gone.
+impl<I: TableId, K, V> Index<I> for Table<I, K, V> {
+    type Output = V;
+
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::expect_used,
+        reason = "ids that are kept while entries may go are looked up instead; State::is_consistent checks restored ones"
+    )]
+    fn index(&self, id: I) -> &V {
+        let (_, value) = self.slots[id.slot().index()]
+            .entry
+            .as_ref()
+            .expect("the id names an entry");
+        value
+    }
+}
+
+impl<I: TableId, K, V> IndexMut<I> for Table<I, K, V> {
+    #[expect(clippy::indexing_slicing, clippy::expect_used, reason = "as for `index`")]
+    fn index_mut(&mut self, id: I) -> &mut V {
+        let (_, value) = self.slots[id.slot().index()]
+            .entry
+            .as_mut()
+            .expect("the id names an entry");
+        value
+    }
+}
+
+fn holds<K: Eq, V>(slots: &[Node<K, V>], number: u32, key: &K) -> bool {
     slots
         .get(index_of(number))
         .and_then(|slot| slot.entry.as_ref())
         .is_some_and(|(held, _)| held == key)
 }
 
-fn hash_at<K: Hash, V>(slots: &[Slot<K, V>], hasher: &FixedState, number: u32) -> u64 {
+fn hash_at<K: Hash, V>(slots: &[Node<K, V>], hasher: &FixedState, number: u32) -> u64 {
     slots
         .get(index_of(number))
         .and_then(|slot| slot.entry.as_ref())
         .map_or(0, |(key, _)| hasher.hash_one(key))
-}
-
-fn place_of(id: Id) -> usize {
-    index_of(id.into())
 }
 
 /// Slot numbers are 32 bits wide to keep links small; no target has narrower addresses.
@@ -285,7 +334,7 @@ const fn index_of(number: u32) -> usize {
 /// What is kept of a table: everything but what follows from it.
 #[derive(Serialize)]
 struct TableRef<'a, K, V> {
-    slots: &'a [Slot<K, V>],
+    slots: &'a [Node<K, V>],
     free: &'a [u32],
     newest: u32,
     oldest: u32,
@@ -294,14 +343,14 @@ struct TableRef<'a, K, V> {
 
 #[derive(Deserialize)]
 struct SavedTable<K, V> {
-    slots: Vec<Slot<K, V>>,
+    slots: Vec<Node<K, V>>,
     free: Vec<u32>,
     newest: u32,
     oldest: u32,
     evictions: u64,
 }
 
-impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
+impl<I, K: Serialize, V: Serialize> Serialize for Table<I, K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
             slots,
@@ -312,6 +361,7 @@ impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
             capacity: _,
             evictions,
             hasher: _,
+            ids: _,
         } = self;
         let saving = TableRef {
             slots,
@@ -325,7 +375,7 @@ impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
 }
 
 /// Without an index: [`Table::reindex`] makes it.
-impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<K, V> {
+impl<'de, I, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<I, K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let SavedTable {
             slots,
@@ -343,6 +393,7 @@ impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<K
             capacity: usize::MAX,
             evictions,
             hasher: FixedState::with_seed(0),
+            ids: PhantomData,
         })
     }
 }

@@ -4,17 +4,16 @@ use alloc::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::id::GroupId;
-use crate::state::table::Id;
+use crate::state::id::{GroupId, IkeSaId, KekId, KeyServerId};
 use crate::time::Timestamp;
 
 /// Who wants to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Timer {
     /// An IKE SA: give up waiting for its next message.
-    IkeSa(Id),
+    IkeSa(IkeSaId),
     /// A KEK: close rekeys, settle their kind.
-    Kek(Id),
+    Kek(KekId),
     /// A group: close the rekey that goes on inside IKE SAs.
     Inband(GroupId),
     /// A group: a rekey is overdue.
@@ -22,7 +21,7 @@ pub(crate) enum Timer {
     /// A group: its KEK expires.
     Expiry(GroupId),
     /// Announcements from one key server to another are missing.
-    Coop(Id, Id),
+    Coop(KeyServerId, KeyServerId),
     /// A group: a burst of registrations may be over.
     Burst(GroupId),
 }

@@ -158,13 +158,13 @@ fn groups_of_a_key_server_are_bounded() {
         ..SMALL
     };
     let mut script = limited(groups, limits);
-    let ids: Vec<_> = script.tracker.groups.iter().map(|(id, _)| id).collect();
-    let id = script.tracker.servers.find(KS.parse().unwrap()).unwrap();
-    let server = script.tracker.servers.get_mut(id).unwrap();
+    let ids: Vec<_> = script.tracker.state.groups.iter().map(|(id, _)| id).collect();
+    let id = script.tracker.state.servers.find(KS.parse().unwrap()).unwrap();
+    let server = &mut script.tracker.state.servers[id];
     assert!(ids.len() > 1_024 && server.groups.len() == 1_024);
     for group in ids {
-        // What has no place of its own is counted with the first.
-        assert!(server.pair(group).is_some());
+        // Without counters of its own it is counted with the first.
+        assert!(server.counters(group).is_some());
     }
-    assert_eq!(server.pairs().len(), 1_024);
+    assert_eq!(server.all_counters().len(), 1_024);
 }

@@ -304,5 +304,5 @@ fn pairs_that_announce_are_bounded() {
             announcement(&mut script, from, to);
         }
     }
-    assert_eq!(script.tracker.coop_links.len(), 1_024);
+    assert_eq!(script.tracker.state.coop_links.len(), 1_024);
 }

@@ -58,7 +58,11 @@ fn a_pull_whose_ike_sa_was_not_seen_is_followed_where_it_can_only_be_gdoi() {
             ..Wire::pull((0xa, responder), 7, 1).message(ends)
         };
         script.observe(&Observation::Message(message));
-        assert_eq!(script.tracker.ike_sas.len(), expected, "{marked}, {responder}");
+        assert_eq!(
+            script.tracker.state.ike_sas.len(),
+            expected,
+            "{marked}, {responder}"
+        );
     }
 }
 

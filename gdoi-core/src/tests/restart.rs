@@ -172,13 +172,51 @@ fn what_is_no_state_is_refused() {
     other[9] += 1;
     let found = u16::from_be_bytes([other[8], other[9]]);
     assert_eq!(restore(&other), Err(RestoreError::Version { found }));
-    // Whatever an octet is changed to, nothing crashes, then or later.
-    for at in 10..saved.len() {
-        let mut other = saved.clone();
-        other[at] ^= 0x55;
-        if let Ok(mut tracker) = Tracker::restore(Config::default(), Limits::default(), &other) {
-            tracker.finish(script.now, &mut Vec::new());
-            tracker.snapshot();
+}
+
+/// Whatever octets are changed to, a state is refused or nothing crashes, then or later.
+#[test]
+fn damaged_states_crash_nothing() {
+    let mut numbers = Numbers::new(5);
+    let (mut refused, mut restored) = (0, 0);
+    // Tables that are full, so that entries come and go.
+    let tight = Limits {
+        members: 4,
+        spis: 4,
+        associations: 4,
+        keks: 2,
+        ..Limits::default()
+    };
+    for seed in 1..=4 {
+        let mut script = super::script::limited(config(), tight);
+        let mut actions = Numbers::new(seed);
+        for _ in 0..150 * seed {
+            act(&mut script, &mut actions);
+        }
+        let saved = script.tracker.save().unwrap();
+        for _ in 0..1_500 {
+            let mut other = saved.clone();
+            for _ in 0..=numbers.below(3) {
+                let at = 10 + numbers.below(saved.len() as u64 - 10) as usize;
+                other[at] = numbers.below(256) as u8;
+            }
+            let config = Config { groups: config() };
+            let Ok(tracker) = Tracker::restore(config, tight, &other) else {
+                refused += 1;
+                continue;
+            };
+            restored += 1;
+            let mut after = super::script::script([]);
+            (after.now, after.tracker) = (script.now, tracker);
+            for _ in 0..60 {
+                act(&mut after, &mut actions);
+            }
+            after.finish();
+            after.snapshot();
         }
     }
+    assert!(
+        refused > 500 && restored > 500,
+        "{refused} refused, {restored} restored"
+    );
 }

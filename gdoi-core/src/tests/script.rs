@@ -142,7 +142,7 @@ impl Script {
 
     pub(super) fn observe(&mut self, observation: &Observation<'_>) -> &mut Self {
         if self.finely {
-            let mut then = self.tracker.now;
+            let mut then = self.tracker.state.now;
             while then < self.now {
                 self.tracker.advance(then, &mut self.out);
                 then = then.after(Duration::from_millis(700));

@@ -1,5 +1,7 @@
 //! The words that events and metrics use, each a closed set.
 
+use core::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// How much attention something asks for.
@@ -237,6 +239,15 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// How rekeys to this address travel.
+    pub(crate) const fn to(destination: IpAddr) -> Self {
+        if destination.is_multicast() {
+            Self::Multicast
+        } else {
+            Self::Unicast
+        }
+    }
+
     /// The word for it in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,58 +1,274 @@
-//! How long before a key expires its renewal is due.
+//! Every timer formula: when keys end, when their renewal is due, when members act, and the slack of each.
+//!
+//! What is configured is taken as it is; what is not is the profile's default, or learned. Nothing here changes
+//! anything: a [`Schedule`] reads one group and its configuration.
 
 use core::time::Duration;
 
-use crate::config::{GroupConfig, Profile};
-use crate::state::id::GroupId;
-use crate::tracker::Tracker;
-use crate::transition::Transport;
+use crate::config::{Config, GroupConfig, Profile};
+use crate::state::group::Group;
+use crate::state::member::Member;
+use crate::time::Timestamp;
+use crate::transition::{LifetimeSource, Transport};
 
 /// Cisco renews a KEK at least this long before its end (Cisco document 116737).
 const CISCO_MIN_KEK_LEAD: Duration = Duration::from_secs(200);
-/// And a TEK.
+/// Cisco renews a TEK at least this long before its end (Cisco document 116737).
 const CISCO_MIN_TEK_LEAD: Duration = Duration::from_secs(90);
-/// Time that Cisco allows for a batch of unicast rekeys, and the members in a batch.
+/// Time that Cisco allows for one batch of unicast rekeys.
 const CISCO_BATCH_TIME: Duration = Duration::from_secs(5);
+/// Members in one batch.
 const CISCO_BATCH_MEMBERS: u64 = 50;
 /// Juniper: four times the activation time delay of 15 s.
 const JUNIPER_LEAD: Duration = Duration::from_mins(1);
+/// Time between retransmissions when nothing is known of the group: Cisco's default.
+const DEFAULT_RETRANSMIT_INTERVAL: Duration = Duration::from_secs(10);
+/// How far clocks and jitter move the renewal of a KEK.
+pub(crate) const KEK_TIMING_SLACK: Duration = Duration::from_secs(15);
+/// How long after a rekey its SPIs come into use at the latest, and how long the old ones stay in use: Cisco keeps both
+/// SAs for at least 90 s, and for as long as retransmissions and batches take in addition.
+pub(crate) const ROLLOVER_WINDOW: Duration = Duration::from_secs(130);
+/// Slack around the windows in which members register again.
+const REGISTRATION_WINDOW_SLACK: Duration = Duration::from_mins(1);
+/// How long after the expiry of its KEK a member registers at the latest.
+pub(crate) const EXPIRY_AFTERMATH: Duration = Duration::from_mins(3);
+/// How long a registration takes, clock differences included.
+const REGISTRATION_TIME: Duration = Duration::from_secs(15);
 
-impl Tracker {
+/// The timers of one group.
+#[derive(Clone, Copy)]
+pub(crate) struct Schedule<'a> {
+    group: &'a Group,
+    config: Option<&'a GroupConfig>,
+}
+
+/// A key that ends, and how long it lives.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyEnd {
+    at: Timestamp,
+    lifetime: Duration,
+}
+
+impl KeyEnd {
+    /// Whether members register around now because of it: from 5 % of the lifetime before to three minutes after.
+    pub(crate) fn is_around(self, now: Timestamp) -> bool {
+        self.at.before(expiry_window(self.lifetime)) <= now && now <= self.at.after(EXPIRY_AFTERMATH)
+    }
+}
+
+/// How long before the end of a key with this lifetime members begin to register again.
+pub(crate) fn expiry_window(lifetime: Duration) -> Duration {
+    lifetime / 20 + REGISTRATION_WINDOW_SLACK
+}
+
+/// How long before the end of a key members without its successor register: at the earliest and at the latest, 5 and
+/// 3 % of the lifetime, at least a minute.
+fn re_registration_lead(lifetime: Duration) -> (Duration, Duration) {
+    let latest = (lifetime * 3 / 100).max(Duration::from_mins(1));
+    (latest + lifetime / 50, latest)
+}
+
+impl<'a> Schedule<'a> {
+    pub(crate) fn new(group: &'a Group, config: &'a Config) -> Self {
+        Self {
+            group,
+            config: group.known_config(config),
+        }
+    }
+
+    // --- leads: how long before the end of a key its renewal is due
+
     /// How long before the end of a KEK of this lifetime its renewal is due, by the group's profile.
-    pub(crate) fn kek_lead(&self, id: GroupId, lifetime: Duration) -> Duration {
-        self.lead(id, lifetime, CISCO_MIN_KEK_LEAD)
+    pub(crate) fn kek_lead(&self, lifetime: Duration) -> Duration {
+        self.lead(lifetime, CISCO_MIN_KEK_LEAD)
     }
 
     /// How long before the end of a TEK of this lifetime its renewal is due, by the group's profile.
-    pub(crate) fn tek_lead(&self, id: GroupId, lifetime: Duration) -> Duration {
-        self.lead(id, lifetime, CISCO_MIN_TEK_LEAD).min(lifetime / 2)
+    pub(crate) fn tek_lead(&self, lifetime: Duration) -> Duration {
+        self.lead(lifetime, CISCO_MIN_TEK_LEAD).min(lifetime / 2)
     }
 
-    fn lead(&self, id: GroupId, lifetime: Duration, least: Duration) -> Duration {
-        let known = self.groups.config(id, &self.config);
-        match known.map(|known| known.profile).unwrap_or_default() {
-            Profile::Cisco => (lifetime / 20).max(least) + self.unicast_allowance(id),
+    fn lead(&self, lifetime: Duration, least: Duration) -> Duration {
+        match self.config.map(|known| known.profile).unwrap_or_default() {
+            Profile::Cisco => (lifetime / 20).max(least) + self.unicast_allowance(),
             Profile::Juniper => JUNIPER_LEAD,
             Profile::Rfc => Duration::ZERO,
         }
     }
 
-    /// What a key server adds to be done with repeats, and with one batch of members after the other.
-    pub(crate) fn unicast_allowance(&self, id: GroupId) -> Duration {
-        let Some(group) = self.groups.get(id) else {
-            return Duration::ZERO;
-        };
-        if group.transport != Some(Transport::Unicast) {
+    /// What a key server adds for retransmissions, and for one batch of members after the other.
+    fn unicast_allowance(&self) -> Duration {
+        if self.group.transport != Some(Transport::Unicast) {
             return Duration::ZERO;
         }
-        let batches = 1 + group.rekeys.recipients / CISCO_BATCH_MEMBERS;
-        self.repeats(id) + CISCO_BATCH_TIME.saturating_mul(u32::try_from(batches).unwrap_or(u32::MAX))
+        let batches = 1 + self.group.rekeys.recipients / CISCO_BATCH_MEMBERS;
+        self.retransmission_span()
+            + CISCO_BATCH_TIME.saturating_mul(u32::try_from(batches).unwrap_or(u32::MAX))
     }
 
-    /// How long a rekey is repeated.
-    pub(crate) fn repeats(&self, id: GroupId) -> Duration {
-        let known = self.groups.config(id, &self.config);
-        let retransmit = known.map_or(Profile::Cisco.retransmit(), GroupConfig::retransmit);
+    // --- retransmissions
+
+    /// How long a rekey is retransmitted.
+    pub(crate) fn retransmission_span(&self) -> Duration {
+        let retransmit = self
+            .config
+            .map_or(Profile::Cisco.retransmit(), GroupConfig::retransmit);
         retransmit.interval.saturating_mul(retransmit.count)
+    }
+
+    /// How long after its last message a rekey may still be retransmitted.
+    pub(crate) fn round_window(&self) -> Duration {
+        let interval = self
+            .config
+            .map_or(DEFAULT_RETRANSMIT_INTERVAL, |known| known.retransmit().interval);
+        interval + interval / 4 + Duration::from_secs(2)
+    }
+
+    // --- the KEK
+
+    /// The lifetime of the group's KEK, and where it is known from.
+    pub(crate) fn kek_lifetime(&self) -> Option<(Duration, LifetimeSource)> {
+        let configured = self.config.and_then(|known| known.kek_lifetime);
+        let learned = self.group.kek.behavior.learned;
+        configured
+            .map(|lifetime| (lifetime, LifetimeSource::Configured))
+            .or(learned.map(|lifetime| (lifetime, LifetimeSource::Learned)))
+    }
+
+    /// Whether the user said how long KEKs live.
+    pub(crate) fn is_kek_lifetime_configured(&self) -> bool {
+        self.config.is_some_and(|known| known.kek_lifetime.is_some())
+    }
+
+    /// When the present KEK expires.
+    pub(crate) fn kek_expiry(&self) -> Option<Timestamp> {
+        let start = self.group.kek.start?;
+        Some(start.after(self.kek_lifetime()?.0))
+    }
+
+    /// When the present KEK has certainly expired: a renewal under way would have been seen.
+    pub(crate) fn kek_expiry_deadline(&self) -> Option<Timestamp> {
+        Some(self.kek_expiry()?.after(self.kek_slack()))
+    }
+
+    /// How late the renewal of a KEK may be and still count as in time: retransmissions, and the slack of clocks.
+    pub(crate) fn kek_slack(&self) -> Duration {
+        KEK_TIMING_SLACK + self.retransmission_span()
+    }
+
+    /// When members that missed the renewal register again, at the earliest and at the latest.
+    pub(crate) fn re_registration_window(&self) -> Option<(Timestamp, Timestamp)> {
+        let (lifetime, _) = self.kek_lifetime()?;
+        let expiry = self.kek_expiry()?;
+        let (earliest, latest) = re_registration_lead(lifetime);
+        Some((expiry.before(earliest), expiry.before(latest)))
+    }
+
+    /// The end of the present KEK.
+    pub(crate) fn kek_end(&self) -> Option<KeyEnd> {
+        Some(KeyEnd {
+            at: self.kek_expiry()?,
+            lifetime: self.kek_lifetime()?.0,
+        })
+    }
+
+    // --- TEKs and rekeys
+
+    /// The lifetime of TEKs, where the user said it: headers do not tell.
+    pub(crate) fn tek_lifetime(&self) -> Option<Duration> {
+        self.config.and_then(|known| known.tek_lifetime)
+    }
+
+    /// The end of the TEKs that the latest rekey delivered.
+    pub(crate) fn tek_end(&self) -> Option<KeyEnd> {
+        let lifetime = self.tek_lifetime()?;
+        let last = self.group.rekeys.last?;
+        Some(KeyEnd {
+            at: last.after(lifetime),
+            lifetime,
+        })
+    }
+
+    /// How long a TEK lasts at most: as configured, or as the time between rekeys suggests.
+    pub(crate) fn max_tek_lifetime(&self) -> Option<Duration> {
+        self.tek_lifetime()
+            .or_else(|| Some(self.rekey_interval()? + ROLLOVER_WINDOW))
+    }
+
+    /// How long the old SPI may be used beside the new one.
+    pub(crate) fn tek_overlap(&self) -> Duration {
+        let lead = self.tek_lifetime().map(|lifetime| self.tek_lead(lifetime));
+        lead.unwrap_or(ROLLOVER_WINDOW).max(ROLLOVER_WINDOW)
+    }
+
+    /// Time between rekeys: from the configured TEK lifetime, or as it has been lately.
+    pub(crate) fn rekey_interval(&self) -> Option<Duration> {
+        let configured = self
+            .tek_lifetime()
+            .map(|lifetime| lifetime.saturating_sub(self.tek_lead(lifetime)));
+        configured.or_else(|| self.group.rekeys.interval())
+    }
+
+    /// When the next rekey should begin, where that can be told.
+    pub(crate) fn next_rekey(&self) -> Option<Timestamp> {
+        let rekeys = &self.group.rekeys;
+        // After a deletion nothing is due until the key server starts again.
+        let last = rekeys.last.filter(|_| rekeys.deleted.is_none())?;
+        Some(last.after(self.rekey_interval()?))
+    }
+
+    /// When the next rekey is overdue.
+    pub(crate) fn overdue_deadline(&self) -> Option<Timestamp> {
+        let tolerance = self.round_window() * 2 + self.rekey_interval()? / 10;
+        Some(self.next_rekey()?.after(tolerance))
+    }
+
+    /// Whether a rekey is due at `now`, by the schedule of the group. `None` when that is not known.
+    pub(crate) fn is_rekey_due(&self, now: Timestamp) -> Option<bool> {
+        let slack = self.round_window() + self.rekey_interval()? / 50;
+        Some(self.next_rekey()?.before(slack) <= now)
+    }
+
+    // --- members
+
+    /// Whether members are expected to register around now, because a key ends.
+    pub(crate) fn is_expiry_window(&self, now: Timestamp) -> bool {
+        [self.kek_end(), self.tek_end()]
+            .into_iter()
+            .flatten()
+            .any(|end| end.is_around(now))
+    }
+
+    /// Whether a member registers when the TEK that the latest rekey replaced is about to end, as only members do that
+    /// did not receive that rekey.
+    pub(crate) fn missed_tek(&self, now: Timestamp, member: &Member) -> bool {
+        let rekeys = &self.group.rekeys;
+        let Some((lifetime, last)) = self.tek_lifetime().zip(rekeys.last) else {
+            return false;
+        };
+        if last > now {
+            return false;
+        }
+        let end = match rekeys.last_but_one {
+            Some(before) => before.after(lifetime),
+            None => last.after(self.tek_lead(lifetime)),
+        };
+        let (earliest, latest) = re_registration_lead(lifetime);
+        let earliest = end.before(earliest + REGISTRATION_TIME);
+        // A member that failed before this rekey was sent tries again soon after the end.
+        let until = match member.registered_in(earliest, last) {
+            Some(_) => end.after(REGISTRATION_WINDOW_SLACK),
+            None => end.before(latest).after(REGISTRATION_TIME),
+        };
+        !member.has_taken(last, now) && earliest <= now && now <= until
+    }
+
+    /// Whether a member registers because its KEK is about to end although a rekey was sent that renewed it.
+    pub(crate) fn missed_kek(&self, now: Timestamp, member: &Member) -> bool {
+        let Some((KeyEnd { at, lifetime }, last)) = self.kek_end().zip(self.group.rekeys.last) else {
+            return false;
+        };
+        let renewed = at.before(self.kek_lead(lifetime) + REGISTRATION_WINDOW_SLACK + REGISTRATION_TIME);
+        renewed <= last && last <= now && !member.has_taken(last, now)
     }
 }

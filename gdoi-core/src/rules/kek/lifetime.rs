@@ -1,191 +1,109 @@
-//! The life of a group's KEK: when it was delivered, when it expires, what took its place.
+//! The life of a group's KEK: when it was delivered, when it expires, and what replaced it.
 
-use alloc::vec::Vec;
-use core::time::Duration;
-
-use crate::state::id::GroupId;
-use crate::state::table::Id;
+use crate::rules::kek::behavior;
+use crate::rules::rekey::classify;
+use crate::rules::{Context, Subject};
+use crate::state::id::{GroupId, KekId, KeyServerId};
 use crate::state::timers::Timer;
-use crate::time::Timestamp;
-use crate::tracker::{Subject, Tracker};
-use crate::transition::{
-    Certainty, Cookies, KekChanged, KekExpired, KekOverAge, LifetimeSource, Transition, What,
-};
+use crate::transition::{Certainty, Cookies, KekChanged, KekExpired, KekOverAge, What};
 
-/// Slack of clocks and jitter.
-pub(crate) const KEK_TIMING_SLACK: Duration = Duration::from_secs(15);
-
-impl Tracker {
-    /// A KEK takes the place of another: the last rekey under the old one delivered it.
-    pub(crate) fn replace_kek(
-        &mut self,
-        now: Timestamp,
-        group: GroupId,
-        before: Cookies,
-        id: Id,
-        server: Id,
-        out: &mut Vec<Transition>,
-    ) {
-        let to = self.keks.get(id).map(|kek| kek.cookies).unwrap_or_default();
-        let old = self.keks.find(&before);
-        let delivered = old
-            .and_then(|old| self.delivery(old, server))
-            .map(|event| event.begun);
-        if let Some(old) = old {
-            if let Some(kek) = self.keks.get_mut(old) {
-                kek.replaced = true;
-            }
-            self.settle_replaced(now, old, server, out);
-        }
-        let blind = delivered.is_none_or(|at| self.gaps.certainty(at, now) == Certainty::Uncertain);
-        // While nothing was watched another rekey may have been the one.
-        let current = self
-            .groups
-            .get(group)
-            .is_some_and(|group| group.kek.current == Some(before));
-        let certain = delivered.filter(|_| !blind && current);
-        let cycle = self.on_kek_cycle(group, certain, server, now, out);
-        let Some(line) = self.groups.get_mut(group).map(|group| &mut group.kek) else {
-            return;
-        };
-        if line.split == Some(before) {
-            line.split = line.current;
-        }
-        line.current = Some(to);
-        line.remember(to);
-        line.changes = line.changes.saturating_add(1);
-        line.start_before = line.start;
-        line.start = certain;
-        line.over_age = false;
-        line.expired = false;
-        line.lead_seconds = cycle.or(line.lead_seconds);
-        let what = What::KekChanged(KekChanged {
-            from: before,
-            to,
-            lead_seconds: cycle,
-            delivered: certain.map(|at| now.since(at)),
-        });
-        self.emit(now, Subject::server(group, server), what, out);
-        self.arm_kek_expiry(group);
+/// A KEK replaces another: the last rekey under the old one delivered it.
+pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, server: KeyServerId) {
+    let now = cx.now;
+    let (to, group) = (cx.state.keks[id].cookies, cx.state.keks[id].group);
+    let old = cx.state.keks.find(&before);
+    let delivered = old
+        .and_then(|old| classify::delivery(&cx.state.keks[old], server))
+        .map(|round| round.started);
+    if let Some(old) = old {
+        cx.state.keks[old].replaced = true;
+        classify::settle_replaced(cx, old, server);
     }
+    let is_current = cx.state.groups[group].kek.current == Some(before);
+    // During a gap another rekey may have delivered it.
+    let was_watched = |at| cx.state.gaps.certainty(at, now) == Certainty::Certain;
+    let certain = delivered.filter(|&at| was_watched(at) && is_current);
+    let lead_seconds = behavior::on_kek_cycle(cx, group, certain, server);
+    let history = &mut cx.state.groups[group].kek;
+    history.replace(before, to, certain);
+    history.lead_seconds = lead_seconds.or(history.lead_seconds);
+    let what = What::KekChanged(KekChanged {
+        from: before,
+        to,
+        lead_seconds,
+        delivered: certain.map(|at| now.since(at)),
+    });
+    cx.emit(Subject::server(group, server), what);
+    arm_kek_expiry(cx, group);
+}
 
-    /// The lifetime of a group's KEK.
-    pub(crate) fn kek_lifetime(&self, id: GroupId) -> Option<(Duration, LifetimeSource)> {
-        let configured = self
-            .groups
-            .config(id, &self.config)
-            .and_then(|known| known.kek_lifetime);
-        match configured {
-            Some(lifetime) => Some((lifetime, LifetimeSource::Configured)),
-            None => self
-                .groups
-                .get(id)?
-                .kek
-                .votes
-                .learned
-                .map(|lifetime| (lifetime, LifetimeSource::Learned)),
-        }
+/// Wakes a group when its KEK has expired.
+pub(crate) fn arm_kek_expiry(cx: &mut Context<'_>, group: GroupId) {
+    if let Some(due) = cx.schedule(group).kek_expiry_deadline() {
+        let slot = &mut cx.state.groups[group].kek.timer;
+        cx.state.timers.arm(slot, Timer::Expiry(group), due);
     }
+}
 
-    /// When the present KEK expires.
-    pub(crate) fn kek_expiry(&self, id: GroupId) -> Option<Timestamp> {
-        let start = self.groups.get(id)?.kek.start?;
-        Some(start.after(self.kek_lifetime(id)?.0))
+/// Arms the timer of a restored group.
+pub(crate) fn rearm_kek_expiry(cx: &mut Context<'_>, group: GroupId) {
+    let history = &cx.state.groups[group].kek;
+    if !history.expired && !history.over_age {
+        arm_kek_expiry(cx, group);
     }
+}
 
-    /// When members that missed the renewal register again: 3 to 5 % of the lifetime before the end, at least a minute.
-    pub(crate) fn re_registration_window(&self, id: GroupId) -> Option<(Timestamp, Timestamp)> {
-        let (lifetime, _) = self.kek_lifetime(id)?;
-        let expiry = self.kek_expiry(id)?;
-        let latest = (lifetime * 3 / 100).max(Duration::from_mins(1));
-        let earliest = latest + lifetime / 50;
-        Some((expiry.before(earliest), expiry.before(latest)))
+/// The lifetime of a group's KEK may have ended.
+pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
+    cx.state.groups[id].kek.timer.clear();
+    let schedule = cx.schedule(id);
+    let (Some(expiry), Some((lifetime, _))) = (schedule.kek_expiry(), schedule.kek_lifetime()) else {
+        return;
+    };
+    if schedule.kek_expiry_deadline().is_some_and(|due| due > cx.now) {
+        arm_kek_expiry(cx, id);
+        return;
     }
+    let group = &mut cx.state.groups[id];
+    // Any rekey in the last third may have delivered the next KEK: its cookies are seen only with the rekey after.
+    let is_renewed = group
+        .rekeys
+        .last
+        .is_some_and(|last| last > expiry.before(lifetime / 3));
+    let (Some(cookies), false) = (group.kek.current, is_renewed || group.kek.expired) else {
+        return;
+    };
+    group.kek.expired = true;
+    let from = group.rekeys.last.unwrap_or_default();
+    let what = What::KekExpired(KekExpired {
+        cookies,
+        lifetime,
+        grounds: cx.state.gaps.certainty(from, cx.now).into(),
+    });
+    cx.emit(Subject::group(id), what);
+}
 
-    fn arm_kek_expiry(&mut self, id: GroupId) {
-        let Some(expiry) = self.kek_expiry(id) else {
-            return;
-        };
-        let due = expiry.after(KEK_TIMING_SLACK + self.repeats(id));
-        let Self { groups, timers, .. } = self;
-        if let Some(group) = groups.get_mut(id) {
-            timers.arm(&mut group.kek.timer, Timer::Expiry(id), due);
-        }
+/// A KEK is used: reports when it is too old for that.
+pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
+    let (cookies, group) = (cx.state.keks[id].cookies, cx.state.keks[id].group);
+    let schedule = cx.schedule(group);
+    let Some((lifetime, _)) = schedule.kek_lifetime() else {
+        return;
+    };
+    let limit = lifetime + schedule.kek_slack();
+    let history = &mut cx.state.groups[group].kek;
+    let (Some(start), false) = (history.start, history.over_age) else {
+        return;
+    };
+    let age = cx.now.since(start);
+    if history.current != Some(cookies) || age <= limit {
+        return;
     }
-
-    /// Arms what a restored group waits for.
-    pub(crate) fn rearm_kek_expiry(&mut self, id: GroupId) {
-        let done = self
-            .groups
-            .get(id)
-            .is_none_or(|group| group.kek.expired || group.kek.over_age);
-        if !done {
-            self.arm_kek_expiry(id);
-        }
-    }
-
-    /// The lifetime of a group's KEK ended.
-    pub(crate) fn on_kek_expiry(&mut self, now: Timestamp, id: GroupId, out: &mut Vec<Transition>) {
-        if let Some(group) = self.groups.get_mut(id) {
-            group.kek.timer.clear();
-        }
-        let (Some(expiry), Some((lifetime, _))) = (self.kek_expiry(id), self.kek_lifetime(id)) else {
-            return;
-        };
-        if expiry.after(KEK_TIMING_SLACK + self.repeats(id)) > now {
-            self.arm_kek_expiry(id);
-            return;
-        }
-        let Some(group) = self.groups.get_mut(id) else {
-            return;
-        };
-        // Any rekey in the last third may have delivered the next KEK: its cookies are seen only with the rekey after.
-        let renewed = group
-            .rekeys
-            .last
-            .is_some_and(|last| last > expiry.before(lifetime / 3));
-        let (Some(cookies), false) = (group.kek.current, renewed || group.kek.expired) else {
-            return;
-        };
-        group.kek.expired = true;
-        let from = group.rekeys.last.unwrap_or_default();
-        let what = What::KekExpired(KekExpired {
-            cookies,
-            lifetime,
-            grounds: self.gaps.certainty(from, now).into(),
-        });
-        self.emit(now, Subject::group(id), what, out);
-    }
-
-    /// A KEK is used: is it too old for that?
-    pub(super) fn check_kek_age(
-        &mut self,
-        now: Timestamp,
-        id: Id,
-        group: GroupId,
-        out: &mut Vec<Transition>,
-    ) {
-        let allowed = KEK_TIMING_SLACK + self.repeats(group);
-        let (Some((lifetime, _)), Some(kek)) = (self.kek_lifetime(group), self.keks.get(id)) else {
-            return;
-        };
-        let cookies = kek.cookies;
-        let Some(line) = self.groups.get_mut(group).map(|group| &mut group.kek) else {
-            return;
-        };
-        let (Some(start), false) = (line.start, line.over_age) else {
-            return;
-        };
-        let age = now.since(start);
-        if line.current != Some(cookies) || age <= lifetime + allowed {
-            return;
-        }
-        line.over_age = true;
-        let what = What::KekOverAge(KekOverAge {
-            cookies,
-            age,
-            lifetime,
-        });
-        self.emit(now, Subject::group(group), what, out);
-    }
+    history.over_age = true;
+    let what = What::KekOverAge(KekOverAge {
+        cookies,
+        age,
+        lifetime,
+    });
+    cx.emit(Subject::group(group), what);
 }

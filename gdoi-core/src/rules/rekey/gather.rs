@@ -1,276 +1,202 @@
 //! Messages gathered into the rekey they belong to.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use gdoi_wire::Exchange;
 
-use crate::state::id::{GroupId, Peer};
+use crate::rules::kek::split;
+use crate::rules::rekey::{classify, report};
+use crate::rules::{Context, Received};
+use crate::state::group::Group;
+use crate::state::id::{GroupId, KekId, KeyServerId, MemberId, Peer};
 use crate::state::rekey::{RekeyRound, RekeySa};
-use crate::state::table::Id;
-use crate::time::Timestamp;
-use crate::tracker::{Received, Tracker};
-use crate::transition::{Transition, Transport};
+use crate::transition::Transport;
+
+/// Time between two copies of one message that the network made.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
+/// Rekeys of one KEK that are followed at once.
+const MAX_OPEN_ROUNDS: usize = 8;
 
 /// What one message of a rekey is to the rekeys before it.
 #[derive(Clone, Copy)]
 enum RoundLookup {
-    /// Part of the event at this index.
+    /// Part of the round at this index.
     In(usize),
-    /// A repeat of one that is long over.
+    /// A retransmission of one that ended long ago.
     Late,
     /// The first of a new one.
     New,
 }
 
-impl Tracker {
-    /// Adds a message to the rekey it belongs to.
-    pub(super) fn gather(
-        &mut self,
-        seen: Received<'_>,
-        id: Id,
-        group: GroupId,
-        server: Id,
-        out: &mut Vec<Transition>,
-    ) {
-        let digest = digest(seen);
-        let unicast = self
-            .keks
-            .get(id)
-            .is_some_and(|kek| kek.transport == Transport::Unicast);
-        let member = if unicast {
-            let recipient = self.admit_recipient(seen.now, Peer::new(seen.message.destination), group);
-            if recipient.is_none() {
-                return;
-            }
-            recipient
-        } else {
-            None
-        };
-        let place = self.match_round(seen, id, digest, member);
-        let at = match place {
-            RoundLookup::In(at) => at,
-            RoundLookup::Late => {
-                self.count_rekey_retransmission(group, seen.exchange);
-                return;
-            }
-            RoundLookup::New => {
-                self.open_round(seen, id, group, server, out);
-                self.keks
-                    .get(id)
-                    .map_or(0, |kek| kek.events.len().saturating_sub(1))
-            }
-        };
-        let new = matches!(place, RoundLookup::New);
-        let number = self
-            .keks
-            .get(id)
-            .and_then(|kek| kek.events.get(at))
-            .map_or(0, |event| event.number);
-        let before = self.last_sent(id, at, member);
-        let first_for_member = match member {
-            Some(member) => self.mark_sent(seen.now, id, group, server, member, number),
-            None => new,
-        };
-        let known = self
-            .keks
-            .get(id)
-            .and_then(|kek| kek.events.get(at))
-            .is_some_and(|event| event.has(digest));
-        // The network doubled it: no key server repeats so fast.
-        if !first_for_member && known && seen.now.since(before) < DUPLICATE_WINDOW {
-            // What comes next is compared with the message, not with its copy.
-            if let Some(member) = member.and_then(|id| self.members.get_mut(id)) {
-                member.rekeyed = Some(before);
-            }
+/// Adds a message to the rekey it belongs to.
+pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: KeyServerId) {
+    let digest = digest(received);
+    let kek = &cx.state.keks[id];
+    let group = kek.group;
+    let member = match kek.transport {
+        Transport::Multicast => None,
+        Transport::Unicast => match admit_recipient(cx, Peer::new(received.message.destination), group) {
+            None => return,
+            member => member,
+        },
+    };
+    let (index, is_new) = match match_round(cx, received, id, digest, member) {
+        RoundLookup::In(index) => (index, false),
+        RoundLookup::Late => {
+            count_retransmission(&mut cx.state.groups[group], received.exchange);
             return;
         }
-        if !first_for_member {
-            self.count_rekey_retransmission(group, seen.exchange);
+        RoundLookup::New => {
+            open_round(cx, received, id, server);
+            (cx.state.keks[id].rounds.len().saturating_sub(1), true)
         }
-        let Some(event) = self.keks.get_mut(id).and_then(|kek| kek.events.get_mut(at)) else {
-            return;
-        };
-        event.last = seen.now;
-        if first_for_member {
-            let forgotten = event.add(member, self.limits.members);
-            self.groups.unlisted += u64::from(forgotten);
-        } else {
-            event.retransmissions = event.retransmissions.saturating_add(1);
-            event.identical &= event.has(digest) || digest == 0;
+    };
+    let now = cx.now;
+    let state = &mut *cx.state;
+    let kek = &mut state.keks[id];
+    let Some(round) = kek.rounds.get_mut(index) else {
+        return;
+    };
+    let mut member_state = member.map(|member| &mut state.members[member]);
+    let sent_before = match &member_state {
+        Some(member) => member.rekeyed,
+        None => Some(round.last),
+    };
+    let sent_before = sent_before.unwrap_or_default();
+    let is_first = match &mut member_state {
+        Some(state) => {
+            // A member of several groups may get two rekeys in turn.
+            let has_it = state.is_in_another(group) && member.is_some_and(|id| round.members.contains(&id));
+            let is_first = state.rekey != round.number && !has_it;
+            state.on_push(round.number, now, id, server);
+            state.join(group);
+            is_first
         }
-        event.learn(digest);
-        if let Some(kek) = self.keks.get_mut(id) {
-            kek.remember(digest);
+        None => is_new,
+    };
+    // Copied by the network: no key server retransmits so fast.
+    if !is_first && round.has(digest) && now.since(sent_before) < DUPLICATE_WINDOW {
+        // What comes next is compared with the message, not with its copy.
+        if let Some(member) = member_state {
+            member.rekeyed = Some(sent_before);
         }
+        return;
     }
-
-    /// The member that a rekey is sent to, known or new. `None` when there is no room for it, and it is only counted:
-    /// whoever sends what nobody configured to everywhere must not push out the members of groups.
-    fn admit_recipient(&mut self, now: Timestamp, peer: Peer, group: GroupId) -> Option<Id> {
-        let has_room = !self.members.is_full()
-            || self.members.find(&peer).is_some()
-            || self.groups.config(group, &self.config).is_some();
-        if !has_room {
-            self.groups.unlisted += 1;
-            return None;
-        }
-        Some(self.admit_member(now, peer))
+    round.last = now;
+    if is_first {
+        let is_forgotten = round.add(member, cx.limits.members);
+        state.groups.unlisted += u64::from(is_forgotten);
+    } else {
+        count_retransmission(&mut state.groups[group], received.exchange);
+        round.retransmissions = round.retransmissions.saturating_add(1);
+        round.identical &= round.has(digest) || digest == 0;
     }
+    round.learn(digest);
+    kek.remember(digest);
+}
 
-    /// When a rekey was last sent to a member, or at all when it is multicast.
-    fn last_sent(&self, kek: Id, event: usize, member: Option<Id>) -> Timestamp {
-        let sent = match member {
-            Some(member) => self.members.get(member).and_then(|member| member.rekeyed),
-            None => self
-                .keks
-                .get(kek)
-                .and_then(|kek| kek.events.get(event))
-                .map(|event| event.last),
-        };
-        sent.unwrap_or_default()
+/// The member that a rekey is sent to, known or new. `None` when the table is full and the group is not configured: the
+/// recipient is only counted, so that forged rekeys evict no members of other groups.
+fn admit_recipient(cx: &mut Context<'_>, peer: Peer, group: GroupId) -> Option<MemberId> {
+    let state = &mut *cx.state;
+    let is_admitted = !state.members.is_full()
+        || state.members.find(&peer).is_some()
+        || state.groups.config(group, cx.config).is_some();
+    if !is_admitted {
+        state.groups.unlisted += 1;
+        return None;
     }
+    Some(cx.admit_member(peer))
+}
 
-    pub(super) fn count_rekey_retransmission(&mut self, group: GroupId, exchange: Exchange) {
-        if let Some(group) = self.groups.get_mut(group) {
-            group.rekeys.retransmissions = group.rekeys.retransmissions.saturating_add(1);
-            group.retransmissions.add(exchange);
-        }
+/// A rekey message was sent again.
+pub(crate) fn count_retransmission(group: &mut Group, exchange: Exchange) {
+    group.rekeys.retransmissions = group.rekeys.retransmissions.saturating_add(1);
+    group.retransmissions.add(exchange);
+}
+
+/// Which rekey a message belongs to.
+fn match_round(
+    cx: &Context<'_>,
+    received: Received<'_>,
+    id: KekId,
+    digest: u64,
+    member: Option<MemberId>,
+) -> RoundLookup {
+    let kek = &cx.state.keks[id];
+    if let Some(index) = kek.rounds.iter().rposition(|round| round.has(digest)) {
+        return RoundLookup::In(index);
     }
-
-    /// A member is sent a rekey. Whether this is the first message of it that goes there.
-    pub(super) fn mark_sent(
-        &mut self,
-        now: Timestamp,
-        kek: Id,
-        group: GroupId,
-        server: Id,
-        member: Id,
-        number: u32,
-    ) -> bool {
-        let several = self
-            .members
-            .get(member)
-            .is_some_and(|member| member.is_in_another(group));
-        let events = self.keks.get(kek).map_or(&[][..], |kek| kek.events.as_slice());
-        let event = events.iter().find(|event| event.number == number);
-        // A member of several groups may get two rekeys by turns.
-        let already = several && event.is_some_and(|event| event.members.contains(&member));
-        let Some(member) = self.members.get_mut(member) else {
-            return false;
-        };
-        let first = member.rekey != number && !already;
-        member.rekey = number;
-        member.rekeyed = Some(now);
-        member.rekeys_without = 0;
-        member.kek = Some(kek);
-        member.server = Some(server);
-        member.join(group);
-        first
+    if kek.remembers(digest) {
+        return RoundLookup::Late;
     }
-
-    /// Which rekey a message belongs to.
-    fn match_round(&self, seen: Received<'_>, id: Id, digest: u64, member: Option<Id>) -> RoundLookup {
-        let Some(kek) = self.keks.get(id) else {
-            return RoundLookup::New;
-        };
-        if let Some(at) = kek.events.iter().rposition(|event| event.has(digest)) {
-            return RoundLookup::In(at);
-        }
-        if kek.remembers(digest) {
-            return RoundLookup::Late;
-        }
-        let Some((event, at)) = kek.events.last().zip(kek.events.len().checked_sub(1)) else {
-            return RoundLookup::New;
-        };
-        let alike = event.length == seen.header().length() && !event.closed;
-        let rekey = member
-            .and_then(|id| self.members.get(id))
-            .map(|member| member.rekey);
-        let served = rekey.is_none_or(|number| number == event.number);
-        let gap = seen.now.since(event.last);
-        // To another member at the same time, with octets of its own.
-        let another = alike && !served && gap <= self.round_window(kek.group);
-        // Repeats may carry sequence numbers of their own; taken for repeats only when the user says when they come.
-        let spaced = self
-            .groups
-            .config(kek.group, &self.config)
-            .and_then(|known| known.retransmit)
-            .is_some_and(|known| {
-                gap.abs_diff(known.interval) * 5 <= known.interval && event.retransmissions < known.count
-            });
-        let blind = digest == 0 && gap <= self.round_window(kek.group);
-        if another || (alike && served && (spaced || blind)) {
-            RoundLookup::In(at)
-        } else {
-            RoundLookup::New
-        }
-    }
-
-    /// More rekeys at once than are followed: of the oldest is told what is known.
-    fn evict_oldest_round(&mut self, now: Timestamp, id: Id, out: &mut Vec<Transition>) {
-        let Some(kek) = self
-            .keks
-            .get_mut(id)
-            .filter(|kek| kek.events.len() >= MAX_OPEN_ROUNDS)
-        else {
-            return;
-        };
-        let (oldest, under) = (kek.events.remove(0), RekeySa::from(&*kek));
-        if oldest.told.is_none() {
-            self.report_rekey(now, under, &oldest, out);
-        }
-    }
-
-    /// A new rekey begins: what came before under the same cookies delivered no KEK.
-    fn open_round(
-        &mut self,
-        seen: Received<'_>,
-        id: Id,
-        group: GroupId,
-        server: Id,
-        out: &mut Vec<Transition>,
-    ) {
-        self.last_rekey_number = self.last_rekey_number.wrapping_add(1).max(1);
-        let mut event = RekeyRound::new(self.last_rekey_number, seen.now, seen.header().length(), server);
-        if seen.exchange == Exchange::GsaRekey {
-            event.message_id = Some(seen.header().message_id());
-        }
-        self.check_kek_split(seen.now, id, group, out);
-        if let Some(known) = self.groups.get_mut(group) {
-            known.rekeys.last_but_one = known.rekeys.last.replace(seen.now);
-            known.rekeys.overdue = false;
-            known.rekeys.deleted = None;
-            known.rekeys.events = known.rekeys.events.saturating_add(1);
-            known.data.rekeyed(seen.now);
-        }
-        self.settle_kept(seen.now, id, server, out);
-        self.guess_delete(group, &mut event);
-        self.evict_oldest_round(seen.now, id, out);
-        if let Some(kek) = self.keks.get_mut(id) {
-            kek.events.push(event);
-        }
-        self.arm_overdue_timer(group);
+    let Some((round, index)) = kek.rounds.last().zip(kek.rounds.len().checked_sub(1)) else {
+        return RoundLookup::New;
+    };
+    let is_alike = round.length == received.header().length() && !round.closed;
+    let was_sent = member.is_none_or(|member| cx.state.members[member].rekey == round.number);
+    let gap = cx.now.since(round.last);
+    let is_in_window = gap <= cx.schedule(kek.group).round_window();
+    // To another member at the same time, with octets of its own.
+    let is_for_another = is_alike && !was_sent && is_in_window;
+    // Retransmissions may carry sequence numbers of their own; only a configured interval tells them from new rekeys.
+    let configured = cx.state.groups.config(kek.group, cx.config);
+    let is_spaced = configured
+        .and_then(|known| known.retransmit)
+        .is_some_and(|known| {
+            gap.abs_diff(known.interval) * 5 <= known.interval && round.retransmissions < known.count
+        });
+    let is_blind = digest == 0 && is_in_window;
+    if is_for_another || (is_alike && was_sent && (is_spaced || is_blind)) {
+        RoundLookup::In(index)
+    } else {
+        RoundLookup::New
     }
 }
 
-/// What tells the messages of one rekey from those of another; 0 when nothing does.
-fn digest(seen: Received<'_>) -> u64 {
-    if seen.exchange == Exchange::GsaRekey {
-        return u64::from(seen.header().message_id()) | 1 << 63;
+/// A new rekey begins: what came before under the same cookies delivered no KEK.
+fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: KeyServerId) {
+    let group = cx.state.keks[id].group;
+    let number = cx.state.next_rekey_number();
+    let mut round = RekeyRound::new(number, cx.now, received.header().length(), server);
+    if received.exchange == Exchange::GsaRekey {
+        round.message_id = Some(received.header().message_id());
     }
-    let Some(fingerprint) = seen.message.fingerprint else {
+    split::check_kek_split(cx, id);
+    let known = &mut cx.state.groups[group];
+    known.on_rekey(cx.now);
+    known.rekeys.deleted = None;
+    known.rekeys.rounds = known.rekeys.rounds.saturating_add(1);
+    classify::settle_kept(cx, id, server);
+    classify::guess_delete(&cx.state.groups[group].rekeys, &mut round);
+    evict_oldest_round(cx, id);
+    cx.state.keks[id].rounds.push(round);
+    report::arm_overdue_timer(cx, group);
+}
+
+/// Too many concurrent rekeys: reports the oldest as it stands.
+fn evict_oldest_round(cx: &mut Context<'_>, id: KekId) {
+    let kek = &mut cx.state.keks[id];
+    if kek.rounds.len() < MAX_OPEN_ROUNDS {
+        return;
+    }
+    let (oldest, sa) = (kek.rounds.remove(0), RekeySa::from(&*kek));
+    if oldest.reported.is_none() {
+        report::report_rekey(cx, sa, &oldest);
+    }
+}
+
+/// What distinguishes the messages of one rekey from those of another; 0 when nothing does.
+fn digest(received: Received<'_>) -> u64 {
+    if received.exchange == Exchange::GsaRekey {
+        return u64::from(received.header().message_id()) | 1 << 63;
+    }
+    let Some(fingerprint) = received.message.fingerprint else {
         return 0;
     };
-    let mut digest = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(seen.header().length());
+    let mut digest = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(received.header().length());
     for octet in fingerprint {
         digest = (digest ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     digest.max(1)
 }
-
-/// Time between two copies of one message that the network made.
-const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
-
-/// Rekeys of one KEK that are followed at once.
-const MAX_OPEN_ROUNDS: usize = 8;
