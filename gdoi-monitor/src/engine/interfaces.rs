@@ -96,7 +96,7 @@ impl Interfaces {
             if !own.contains(&pin_dir) {
                 tracing::info!(
                     pin_dir = pin_dir.name(),
-                    "detaching what an agent before handover there"
+                    "detached what a previous agent left pinned"
                 );
                 pin_dir.remove();
             }
@@ -198,14 +198,14 @@ impl Interfaces {
                 continue;
             };
             let master = links.iter().find(|other| Some(other.index) == link.master);
-            let pin_dirs = blind_spots(link, master, attached, &self.plan.directions);
+            let spots = blind_spots(link, master, attached, &self.plan.directions);
             let before = self
                 .blind
-                .insert(key.clone(), pin_dirs.clone())
+                .insert(key.clone(), spots.clone())
                 .unwrap_or_default();
-            for pin_dir in pin_dirs.difference(&before) {
-                let (reason, meaning) = (pin_dir.name(), pin_dir.meaning());
-                tracing::info!(interface = tap.name(), reason, meaning, "a blind pin_dir");
+            for spot in spots.difference(&before) {
+                let (reason, meaning) = (spot.name(), spot.meaning());
+                tracing::info!(interface = tap.name(), reason, meaning, "blind spot");
             }
         }
     }

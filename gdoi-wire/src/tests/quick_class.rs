@@ -27,7 +27,7 @@ impl Answers {
                 ip_octets,
             } => {
                 let Found::Packet(packet) = full else {
-                    panic!("ESP at a quick_class, {full:?}: {wire} octets, {kept:02x?}");
+                    panic!("ESP by its quick class, {full:?}: {wire} octets, {kept:02x?}");
                 };
                 let seen = (packet.body, packet.source, packet.ip_octets);
                 assert_eq!((Body::Esp(esp), source, ip_octets), seen, "{wire} {kept:02x?}");
