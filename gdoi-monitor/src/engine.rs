@@ -3,11 +3,9 @@
 //! Records are drained every few milliseconds, without a wake-up from the kernel; counters are read every second, and
 //! when somebody asks. A deadline of the tracker passes only after everything that happened before it was drained.
 
-mod attached_interfaces;
-mod batch;
 mod clock;
+mod drain;
 mod interfaces;
-mod reading;
 mod request;
 mod resume;
 mod state;
@@ -32,11 +30,10 @@ use crate::sink::state_file::StateFile;
 use crate::source::xdp::InterfaceTap;
 use crate::source::xdp::netlink::Changes;
 use crate::time::Calendar;
-pub use attached_interfaces::AttachedInterfaces;
-use batch::Batch;
 pub use clock::calendar;
 use clock::{Sleep, boot_time};
-pub use interfaces::Interfaces;
+use drain::Batch;
+pub use interfaces::{AttachedInterfaces, Interfaces};
 pub use request::{ChangeError, ConfigChange, Detail, Plan, Request, answers};
 pub use resume::Resume;
 pub use state::{CaptureState, State};

@@ -1,6 +1,5 @@
 //! Which interfaces are watched: those of the plan that are there, as they come and go.
 
-mod follow;
 mod visibility;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +10,14 @@ use gdoi_core::observation::Loss;
 use self::visibility::Visibility;
 use super::{CaptureState, Plan};
 use crate::source::xdp::interface::{self, Interface};
-use crate::source::xdp::netlink::{self, NetworkLink};
+use crate::source::xdp::netlink::{self, Changes, NetworkLink};
 use crate::source::xdp::pins::{PinDir, Pins};
 use crate::source::xdp::{
-    BlindSpot, CountRuns, Direction, InterfaceTap, SavedTap, XdpError, blind_spots, seen_below,
+    Attachment, BlindSpot, CountRuns, Direction, InterfaceTap, SavedTap, XdpError, blind_spots, seen_below,
 };
+
+/// Reported of an interface that went away.
+const STAYS_AWAY: &str = "it went, and hot plug is off: it is watched again after the next start";
 
 /// An interface in one direction.
 type Key = (String, Direction);
@@ -199,10 +201,7 @@ impl Interfaces {
             };
             let master = links.iter().find(|other| Some(other.index) == link.master);
             let spots = blind_spots(link, master, attached, &self.plan.directions);
-            let before = self
-                .blind
-                .insert(key.clone(), spots.clone())
-                .unwrap_or_default();
+            let before = self.blind.insert(key.clone(), spots.clone()).unwrap_or_default();
             for spot in spots.difference(&before) {
                 let (reason, meaning) = (spot.name(), spot.meaning());
                 tracing::info!(interface = tap.name(), reason, meaning, "blind spot");
@@ -226,6 +225,104 @@ impl Interfaces {
             slots: tap.occupancy(),
         };
         self.taps.iter().map(state).collect()
+    }
+
+    /// Leaves interfaces that are gone and attaches to those that have come; what fails is tried again next time.
+    ///
+    /// Gives the windows in which something may have passed unseen: from `polled_at`, when all was well, to `now`.
+    pub(super) fn follow(&mut self, polled_at: Timestamp, now: Timestamp) -> Vec<Loss> {
+        let links = match netlink::links() {
+            Ok(links) => links,
+            Err(error) => {
+                tracing::error!(%error, "cannot list the interfaces");
+                return Vec::new();
+            }
+        };
+        for (key, tap) in &mut self.taps {
+            let link = links.iter().find(|link| tap.is_on(&link.interface()));
+            if tap.attached().is_some() && !link.is_some_and(|link| tap.is_held(link)) {
+                let what = link.map_or("the interface is gone", |_| "somebody has detached the program");
+                tracing::warn!(interface = tap.name(), "{what}");
+                tap.leave(now);
+                // Whatever was wrong with it is wrong no more.
+                self.said.remove(&key.0);
+                if !self.plan.hot_plug {
+                    self.said.insert(key.0.clone(), STAYS_AWAY.to_owned());
+                }
+            }
+            tap.unload_if_gone(now);
+        }
+        // As it is without them, before they are there again: a program that is put back was away.
+        let mut windows = self.see(&links, polled_at, now);
+        if self.plan.hot_plug {
+            for found in self.wanted(&links) {
+                for direction in self.plan.directions.clone() {
+                    self.take_up(&found, direction);
+                }
+            }
+            // What was put back at once is told of once.
+            let ended = self.see(&links, polled_at, now);
+            let is_new = |window: &Loss| !windows.contains(window);
+            let ended: Vec<Loss> = ended.into_iter().filter(is_new).collect();
+            windows.extend(ended);
+        }
+        self.forget_strangers(&links);
+        windows
+    }
+
+    /// Since when something that was watched is not seen; `None` where everything is.
+    pub(super) fn blind_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_named = |name: &str| self.plan.interfaces.iter().any(|pattern| pattern == name);
+        self.visibility.blind_since(now, is_named)
+    }
+
+    /// Notes which interfaces are seen, and gives the windows in which one was not.
+    fn see(&mut self, links: &[NetworkLink], polled_at: Timestamp, now: Timestamp) -> Vec<Loss> {
+        let mut windows = Vec::new();
+        for (key, tap) in &self.taps {
+            let link = links.iter().find(|link| tap.is_on(&link.interface()));
+            let is_seen = tap.attached().is_some() && link.is_some_and(|link| link.has_carrier);
+            if let Some(window) = self.visibility.note(key, is_seen, polled_at, now) {
+                if is_seen {
+                    tracing::info!(interface = tap.name(), "seen again");
+                } else if link.is_some_and(|link| !link.has_carrier) {
+                    tracing::warn!(interface = tap.name(), "the interface is down, or has no carrier");
+                }
+                windows.push(window);
+            }
+        }
+        windows
+    }
+
+    /// Forgets interfaces that are gone and never were seen, and those that went first of very many.
+    fn forget_strangers(&mut self, links: &[NetworkLink]) {
+        let Self { taps, visibility, .. } = self;
+        let is_there = |name: &str| links.iter().any(|link| link.name == name);
+        taps.retain(|key, tap| tap.attached().is_some() || visibility.knows(key) || is_there(&key.0));
+        while let Some(key) =
+            visibility.surplus(|key| taps.get(key).is_none_or(|tap| tap.attached().is_none()))
+        {
+            visibility.forget(&key);
+            if let Some(mut tap) = taps.remove(&key) {
+                tap.forget();
+            }
+        }
+        self.blind.retain(|key, _| taps.contains_key(key));
+        let is_watched = |name: &String| taps.keys().any(|key| key.0 == *name);
+        self.said.retain(|name, _| is_watched(name) || is_there(name));
+    }
+
+    /// Watches an interface that is not watched.
+    fn take_up(&mut self, found: &Interface, direction: Direction) {
+        let key = (found.name.clone(), direction);
+        let is_on = |tap: &InterfaceTap| tap.attached().is_some();
+        if self.taps.get(&key).is_some_and(is_on) {
+            return;
+        }
+        match self.begin(found, direction) {
+            Ok(()) => drop(self.said.remove(&found.name)),
+            Err(error) => self.say(&found.name, chain(&error)),
+        }
     }
 
     /// The interfaces to watch: those of the plan that have Ethernet frames, and are not on top of another of them.
@@ -282,6 +379,35 @@ impl Interfaces {
             tracing::info!(interface = name, mode, direction, "watching");
         }
         Ok(())
+    }
+}
+
+/// Interfaces that are watched, and what tells of changes.
+pub struct AttachedInterfaces {
+    pub(super) interfaces: Interfaces,
+    pub(super) changes: Option<Changes>,
+}
+
+impl AttachedInterfaces {
+    /// Attaches to every interface of the plan that is there; goes on from what another agent had `kept`, and in the
+    /// place of programs that it left at `pins`.
+    pub fn begin(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, XdpError> {
+        // Before the interfaces are listed: none can come unheard in between.
+        let changes = Changes::listen()
+            .inspect_err(|error| tracing::warn!(%error, "cannot listen for interfaces that come and go"))
+            .ok();
+        Ok(Self {
+            interfaces: Interfaces::attach(plan, pins, kept)?,
+            changes,
+        })
+    }
+
+    /// Whether a program is at the classic hook of traffic control, which keeps it until it is removed.
+    pub fn has_filter(&self) -> bool {
+        self.interfaces.states().iter().any(|state| {
+            let attached = state.attached.as_ref();
+            attached.is_some_and(|attached| attached.attachment == Attachment::Clsact)
+        })
     }
 }
 

@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gdoi_core::observation::{Loss, LossKind, Message};
+use gdoi_core::observation::{Loss, LossKind};
 use gdoi_core::{Observation, Timestamp, Tracker};
-use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
+use gdoi_wire::record::Counters;
 
 use super::clock::boot_time;
-use super::reading::given_to_rings;
+use super::drain::{Drained, DrainedKind, given_to_rings};
 use super::{COUNTER_INTERVAL, Engine};
 use crate::sink::state_file::{Restored, StateFile};
 use crate::source::xdp::SavedTap;
@@ -98,7 +98,7 @@ impl Engine {
         let (waiting, counted, until) = self.read_rings_until_quiet();
         let waited = waiting
             .iter()
-            .filter(|record| message(record).is_some_and(|at| at <= until));
+            .filter(|record| record.is_message() && record.at <= until);
         let waited = u64::try_from(waited.count()).unwrap_or(u64::MAX);
         let unread = in_rings.saturating_sub_unsigned(replayed);
         let missing = unread
@@ -140,7 +140,7 @@ impl Engine {
     /// When nothing was counted while the rings were emptied, all of it is there. In a storm there is always something:
     /// whatever was counted before the clock is in a ring by then, and as much as was counted later is taken for some of
     /// it, so that rather too few are missing than too many.
-    fn read_rings_until_quiet(&mut self) -> (Vec<Bytes>, u64, Timestamp) {
+    fn read_rings_until_quiet(&mut self) -> (Vec<Drained>, u64, Timestamp) {
         let mut waiting = Vec::new();
         for _ in 0..MAX_DRAIN_ROUNDS {
             let counted = self.messages_since_kept();
@@ -164,17 +164,17 @@ impl Engine {
     /// Brings the tracker to where the agent before was when it ended, which has told what follows from that. Gives the
     /// time of the latest message, and how many there were.
     fn replay(&mut self, messages: &[Bytes]) -> (Timestamp, u64) {
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for octets in messages {
-            let Some((record, payloads)) = Record::parse(octets) else {
+            let record = Drained::new(octets.clone());
+            if record.kind == DrainedKind::Unreadable {
                 self.unread_records += 1;
-                continue;
-            };
-            if let Some(message) = Message::from_record(record, payloads) {
-                self.now = self.now.max(Timestamp::from_nanos(record.at_ns));
-                let seen = Observation::Message(message);
-                self.tracker.observe(self.now, &seen, &mut told);
-                told.clear();
+            }
+            if let Some(message) = record.message() {
+                self.now = self.now.max(record.at);
+                let message = Observation::Message(message);
+                self.tracker.observe(self.now, &message, &mut reported);
+                reported.clear();
             }
         }
         (self.now, u64::try_from(messages.len()).unwrap_or(u64::MAX))
@@ -223,10 +223,4 @@ impl Engine {
         }
         given_to_rings(&news)
     }
-}
-
-/// When a message was seen; `None` for other records.
-pub(super) fn message(octets: &[u8]) -> Option<Timestamp> {
-    let (record, _) = Record::parse(octets)?;
-    (record.kind == KIND_MESSAGE).then(|| Timestamp::from_nanos(record.at_ns))
 }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use gdoi_wire::craft::{self, Ethernet, Message};
 use gdoi_wire::record::Record;
 use gdoi_wire::{Capture, Dissected, Exchange, Ports};
 use serde_json::Value;
 use zerocopy::IntoBytes as _;
 
+use super::drain::Drained;
 use super::*;
 use crate::config::Config;
 use crate::source::xdp::{AttachMode, ProbeSettings};
@@ -40,7 +42,7 @@ fn engine() -> Engine {
 }
 
 /// A rekey of the group, as the kernel would tell of it.
-fn rekey(at: Timestamp) -> Vec<u8> {
+fn rekey(at: Timestamp) -> Drained {
     let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[0; 400]);
     let (server, member) = (([10, 1, 11, 2], 848).into(), ([10, 1, 13, 2], 848).into());
     let frame = craft::frame(&Ethernet::default(), server, member, &push);
@@ -54,7 +56,7 @@ fn rekey(at: Timestamp) -> Vec<u8> {
         snapshot_octets: 0,
         ..record
     };
-    record.as_bytes().to_vec()
+    Drained::new(Bytes::copy_from_slice(record.as_bytes()))
 }
 
 /// The events of a type.
@@ -69,7 +71,7 @@ fn told(engine: &Engine, kind: &str) -> Vec<Value> {
 fn what_was_due_while_the_machine_was_suspended_is_uncertain() {
     let mut engine = engine();
     let before = boot_time();
-    engine.process_records(&[rekey(before).into()]);
+    engine.process_records(&[rekey(before)]);
     engine.drain_until(before.after(HOUR));
     let slept = told(&engine, "capture_loss");
     assert_eq!(slept.len(), 1, "{slept:?}");
@@ -85,7 +87,7 @@ fn what_was_due_while_the_machine_was_suspended_is_uncertain() {
 fn what_was_due_while_somebody_watched_is_certain() {
     let mut engine = engine();
     let before = engine.now;
-    engine.process_records(&[rekey(before).into()]);
+    engine.process_records(&[rekey(before)]);
     engine.tracker.advance(before.after(HOUR), &mut engine.out);
     engine.events.write(&mut engine.out);
     assert_eq!(told(&engine, "rekey_overdue")[0]["certainty"], "certain");
@@ -95,7 +97,7 @@ fn what_was_due_while_somebody_watched_is_certain() {
 fn a_wall_clock_that_was_set_by_hours_is_told_once_and_changes_no_age() {
     let mut engine = engine();
     let right = calendar();
-    engine.process_records(&[rekey(boot_time()).into()]);
+    engine.process_records(&[rekey(boot_time())]);
     let zero = right.date(Timestamp::ZERO).0;
     for (wrong, hours) in [(zero.before(3 * HOUR), 3), (zero.after(5 * HOUR), 5)] {
         // As if it had been read before it was set right.
