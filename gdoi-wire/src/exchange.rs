@@ -1,7 +1,33 @@
 //! Exchange types: what a number means depends on the version in the same header.
+//!
+//! A new one is a variant of [`Exchange`], in the order of the wire. The compiler then asks for its entry in
+//! [`Exchange::NAMED`], for its numbers, and for what each rule does with it.
+
+use strum::{EnumCount, IntoStaticStr};
+
+/// Numbers of exchange types have six bits in what is registered: 32 to 44 are the highest.
+const NUMBERS: usize = 64;
+const MAJOR_VERSIONS: usize = 2;
+
+/// Position in [`Exchange::NAMED`] by major version, less one, and number; its length where there is none.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler: a number out of range does not build"
+)]
+const POSITIONS: [[u8; NUMBERS]; MAJOR_VERSIONS] = {
+    let mut positions = [[Exchange::NAMED.len() as u8; NUMBERS]; MAJOR_VERSIONS];
+    let mut index = 0;
+    while index < Exchange::NAMED.len() {
+        let (major, number) = Exchange::NAMED[index].to_wire();
+        positions[major as usize - 1][number as usize] = index as u8;
+        index += 1;
+    }
+    positions
+};
 
 /// What kind of exchange a message belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Exchange {
     /// Base exchange (RFC 2408 §4.4).
     Base,
@@ -20,6 +46,7 @@ pub enum Exchange {
     /// GROUPKEY-PUSH (RFC 6407 §4). The number is New Group Mode's on other ports.
     GroupkeyPush,
     /// Type 34 of version 1: known to be used, not registered (RFC 8263 §8).
+    #[strum(serialize = "unregistered_34")]
     Unregistered34,
     /// GROUPKEY-PUSH-ACK (RFC 8263 §3).
     GroupkeyPushAck,
@@ -30,6 +57,7 @@ pub enum Exchange {
     /// `CREATE_CHILD_SA` (RFC 7296 §1.3).
     CreateChildSa,
     /// INFORMATIONAL of version 2 (RFC 7296 §1.4).
+    #[strum(serialize = "informational_v2")]
     IkeInformational,
     /// `IKE_SESSION_RESUME` (RFC 5723).
     IkeSessionResume,
@@ -51,7 +79,7 @@ pub enum Exchange {
 
 impl Exchange {
     /// Every exchange that has a name of its own, in the order of the enum.
-    pub const NAMED: [Self; 21] = [
+    pub const NAMED: [Self; Self::COUNT - 1] = [
         Self::Base,
         Self::MainMode,
         Self::AuthenticationOnly,
@@ -76,31 +104,17 @@ impl Exchange {
     ];
 
     /// What `exchange_type` means in a message of this major version.
-    pub const fn from_wire(major: u8, exchange_type: u8) -> Self {
-        match (major, exchange_type) {
-            (1, 1) => Self::Base,
-            (1, 2) => Self::MainMode,
-            (1, 3) => Self::AuthenticationOnly,
-            (1, 4) => Self::Aggressive,
-            (1, 5) => Self::Informational,
-            (1, 6) => Self::Transaction,
-            (1, 32) => Self::GroupkeyPull,
-            (1, 33) => Self::GroupkeyPush,
-            (1, 34) => Self::Unregistered34,
-            (1, 35) => Self::GroupkeyPushAck,
-            (2, 34) => Self::IkeSaInit,
-            (2, 35) => Self::IkeAuth,
-            (2, 36) => Self::CreateChildSa,
-            (2, 37) => Self::IkeInformational,
-            (2, 38) => Self::IkeSessionResume,
-            (2, 39) => Self::GsaAuth,
-            (2, 40) => Self::GsaRegistration,
-            (2, 41) => Self::GsaRekey,
-            (2, 42) => Self::GsaInbandRekey,
-            (2, 43) => Self::IkeIntermediate,
-            (2, 44) => Self::IkeFollowupKe,
-            (_, other) => Self::Unknown(other),
-        }
+    pub fn from_wire(major: u8, exchange_type: u8) -> Self {
+        Self::NAMED
+            .get(position(major, exchange_type))
+            .copied()
+            .unwrap_or(Self::Unknown(exchange_type))
+    }
+
+    /// Position in [`Self::NAMED`]; its length for an unknown exchange.
+    pub fn position(self) -> usize {
+        let (major, number) = self.to_wire();
+        position(major, number)
     }
 
     /// Major version and number on the wire; version 0 for an unknown exchange, whose version is not kept.
@@ -132,30 +146,13 @@ impl Exchange {
     }
 
     /// The word for it in `decode`, events and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-            Self::MainMode => "main_mode",
-            Self::AuthenticationOnly => "authentication_only",
-            Self::Aggressive => "aggressive",
-            Self::Informational => "informational",
-            Self::Transaction => "transaction",
-            Self::GroupkeyPull => "groupkey_pull",
-            Self::GroupkeyPush => "groupkey_push",
-            Self::Unregistered34 => "unregistered_34",
-            Self::GroupkeyPushAck => "groupkey_push_ack",
-            Self::IkeSaInit => "ike_sa_init",
-            Self::IkeAuth => "ike_auth",
-            Self::CreateChildSa => "create_child_sa",
-            Self::IkeInformational => "informational_v2",
-            Self::IkeSessionResume => "ike_session_resume",
-            Self::GsaAuth => "gsa_auth",
-            Self::GsaRegistration => "gsa_registration",
-            Self::GsaRekey => "gsa_rekey",
-            Self::GsaInbandRekey => "gsa_inband_rekey",
-            Self::IkeIntermediate => "ike_intermediate",
-            Self::IkeFollowupKe => "ike_followup_ke",
-            Self::Unknown(_) => "unknown",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
+}
+
+fn position(major: u8, number: u8) -> usize {
+    let numbers = POSITIONS.get(usize::from(major).wrapping_sub(1));
+    let position = numbers.and_then(|numbers| numbers.get(usize::from(number)));
+    position.map_or(Exchange::NAMED.len(), |position| usize::from(*position))
 }

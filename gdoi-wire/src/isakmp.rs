@@ -85,7 +85,7 @@ impl Header {
     }
 
     /// The exchange, read together with the version: 34 and 35 mean different things in 1.0 and 2.0.
-    pub const fn exchange(&self) -> Exchange {
+    pub fn exchange(&self) -> Exchange {
         Exchange::from_wire(self.version().0, self.0[18])
     }
 

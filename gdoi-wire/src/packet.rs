@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::isakmp::Header;
 
 /// UDP ports that carry ISAKMP, plain or behind the non-ESP marker. Zero marks an unused entry.
@@ -45,7 +47,8 @@ impl Ports {
 }
 
 /// Why a packet that was ours to read could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum ParseError {
     /// The frame ends inside the Ethernet header (in a capture: whatever link header it has) or a VLAN tag.
@@ -88,54 +91,17 @@ pub enum ParseError {
 
 impl ParseError {
     /// Every miss, in the order of the kernel's counters.
-    pub const ALL: [Self; 18] = [
-        Self::EthernetTruncated,
-        Self::VlanDepth,
-        Self::IpVersion,
-        Self::Ipv4Truncated,
-        Self::Ipv4HeaderLength,
-        Self::Ipv4TotalLength,
-        Self::Ipv6Truncated,
-        Self::Ipv6PayloadLength,
-        Self::Ipv6HeaderDepth,
-        Self::AhTruncated,
-        Self::LaterFragment,
-        Self::UdpTruncated,
-        Self::UdpLength,
-        Self::IsakmpEmpty,
-        Self::IsakmpShort,
-        Self::IsakmpTruncated,
-        Self::EspShort,
-        Self::EspTruncated,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word for it in metrics and in `decode`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EthernetTruncated => "ethernet_truncated",
-            Self::VlanDepth => "vlan_depth",
-            Self::IpVersion => "ip_version",
-            Self::Ipv4Truncated => "ipv4_truncated",
-            Self::Ipv4HeaderLength => "ipv4_header_length",
-            Self::Ipv4TotalLength => "ipv4_total_length",
-            Self::Ipv6Truncated => "ipv6_truncated",
-            Self::Ipv6PayloadLength => "ipv6_payload_length",
-            Self::Ipv6HeaderDepth => "ipv6_header_depth",
-            Self::AhTruncated => "ah_truncated",
-            Self::LaterFragment => "later_fragment",
-            Self::UdpTruncated => "udp_truncated",
-            Self::UdpLength => "udp_length",
-            Self::IsakmpEmpty => "isakmp_empty",
-            Self::IsakmpShort => "isakmp_short",
-            Self::IsakmpTruncated => "isakmp_truncated",
-            Self::EspShort => "esp_short",
-            Self::EspTruncated => "esp_truncated",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// What a packet is counted as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Class {
     /// An ISAKMP message.
@@ -154,25 +120,11 @@ pub enum Class {
 
 impl Class {
     /// Every class, in the order of the kernel's counters.
-    pub const ALL: [Self; 6] = [
-        Self::Isakmp,
-        Self::Esp,
-        Self::EspUdp,
-        Self::Ah,
-        Self::NatKeepalive,
-        Self::Other,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word for it in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Isakmp => "isakmp",
-            Self::Esp => "esp",
-            Self::EspUdp => "esp_udp",
-            Self::Ah => "ah",
-            Self::NatKeepalive => "nat_keepalive",
-            Self::Other => "other",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -5,6 +5,7 @@ mod fields;
 mod generator;
 mod isakmp;
 mod layers;
+mod layout;
 mod parse_errors;
 mod prefixes;
 mod quick_class;

@@ -22,7 +22,7 @@ impl Default for ExchangeCounters {
 
 impl ExchangeCounters {
     pub(crate) fn add(&mut self, exchange: Exchange) {
-        if let Some(count) = self.0.get_mut(exchange_index(exchange)) {
+        if let Some(count) = self.0.get_mut(exchange.position()) {
             *count += 1;
         }
     }
@@ -31,16 +31,6 @@ impl ExchangeCounters {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Exchange, u64)> {
         let exchanges = Exchange::NAMED.into_iter().chain([Exchange::Unknown(0)]);
         exchanges.zip(self.0).filter(|&(_, count)| count > 0)
-    }
-}
-
-/// The order of [`Exchange::NAMED`], which is the order of the wire: 1 to 6 and 32 to 35, then 34 to 44.
-const fn exchange_index(exchange: Exchange) -> usize {
-    match exchange.to_wire() {
-        (1, number @ 1..=6) => number as usize - 1,
-        (1, number @ 32..=35) => number as usize - 32 + 6,
-        (2, number @ 34..=44) => number as usize - 34 + 10,
-        _ => EXCHANGE_COUNTERS - 1,
     }
 }
 
@@ -93,18 +83,5 @@ impl RateLimit {
         }
         self.taken = self.taken.saturating_add(1);
         self.taken <= most
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_exchange_has_a_place_of_its_own() {
-        for (at, exchange) in Exchange::NAMED.into_iter().enumerate() {
-            assert_eq!(exchange_index(exchange), at, "{exchange:?}");
-        }
-        assert_eq!(exchange_index(Exchange::Unknown(99)), EXCHANGE_COUNTERS - 1);
     }
 }

@@ -83,11 +83,9 @@ impl<'a> CaptureSummary<'a> {
             counters,
             refused,
         } = ending.totals;
-        let classes = Class::ALL.map(Class::name).into_iter();
-        let misses = ParseError::ALL
-            .map(ParseError::name)
-            .into_iter()
-            .zip(counters.parse_errors);
+        let classes = Class::ALL.iter().map(|class| class.name());
+        let misses = ParseError::ALL.iter().map(|error| error.name());
+        let misses = misses.zip(counters.parse_errors);
         Self {
             files: ending.files,
             errors: ending.errors,

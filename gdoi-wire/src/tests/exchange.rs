@@ -6,10 +6,12 @@ use crate::Exchange;
 
 #[test]
 fn named_exchanges_come_back() {
-    for exchange in Exchange::NAMED {
+    for (index, exchange) in Exchange::NAMED.into_iter().enumerate() {
         let (major, number) = exchange.to_wire();
         assert_eq!(Exchange::from_wire(major, number), exchange);
+        assert_eq!(exchange.position(), index);
     }
+    assert_eq!(Exchange::Unknown(99).position(), Exchange::NAMED.len());
     let names: BTreeSet<&str> = Exchange::NAMED.iter().map(|exchange| exchange.name()).collect();
     assert_eq!(names.len(), Exchange::NAMED.len());
 }

@@ -22,11 +22,11 @@ fn every_class_and_every_miss_comes_often() {
     }
     std::eprintln!("{classes:?} {misses:?}");
     for class in Class::ALL {
-        let count = classes.get(&class).copied().unwrap_or(0);
+        let count = classes.get(class).copied().unwrap_or(0);
         assert!(count >= 500, "{class:?} came {count} times");
     }
     for miss in ParseError::ALL {
-        let count = misses.get(&miss).copied().unwrap_or(0);
+        let count = misses.get(miss).copied().unwrap_or(0);
         assert!(count >= 20, "{miss:?} came {count} times");
     }
 }

@@ -363,11 +363,11 @@ fn every_parse_error_has_its_name() {
 fn names_are_distinct_and_counters_are_in_order() {
     let names: BTreeSet<&str> = ParseError::ALL.iter().map(|error| error.name()).collect();
     assert_eq!(names.len(), ParseError::ALL.len());
-    for (index, error) in ParseError::ALL.into_iter().enumerate() {
-        assert_eq!(error as usize, index);
+    for (index, error) in ParseError::ALL.iter().enumerate() {
+        assert_eq!(*error as usize, index);
     }
-    for (index, class) in crate::Class::ALL.into_iter().enumerate() {
-        assert_eq!(class as usize, index);
+    for (index, class) in crate::Class::ALL.iter().enumerate() {
+        assert_eq!(*class as usize, index);
     }
 }
 
