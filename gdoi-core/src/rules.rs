@@ -46,7 +46,7 @@ pub(crate) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    pub(crate) const fn new(message: &'a Message<'a>) -> Self {
+    pub(crate) fn new(message: &'a Message<'a>) -> Self {
         Self {
             message,
             exchange: message.header.exchange(),
