@@ -10,44 +10,47 @@ use clap::{Args, Subcommand};
 use gdoi_lab::bench::{self, Effort, Measured, Section};
 use gdoi_lab::offline::Offline;
 use gdoi_lab::profile::Profile;
+use xtask::ebpf;
+use xtask::workspace::Workspace;
 
-#[derive(Subcommand)]
-pub(crate) enum BenchCommand {
-    /// Measure what packets, messages, starts and scrapes cost
-    Bench(BenchArgs),
-    /// Measure what analysing a capture costs
-    Offline(AnalyzeArgs),
-    /// See where the time goes
-    Profile(ProfileArgs),
-}
+/// The document of the repository is that of so many runs.
+const RUNS_OF_DOCUMENT: usize = 3;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    other: Option<OtherBench>,
     /// What is measured; all when none is named
     #[arg(value_enum)]
     sections: Vec<Section>,
-    /// The object with the programs
-    #[arg(long, value_name = "FILE")]
-    object: PathBuf,
     #[command(flatten)]
     effort: Effort,
     /// How often everything is measured
     #[arg(long, value_name = "N", default_value_t = 1)]
     runs: usize,
-    /// Write the document too
-    #[arg(long, value_name = "FILE")]
-    document: Option<PathBuf>,
+    /// Measure three times, and write docs/benchmarks.md
+    #[arg(long, conflicts_with = "runs")]
+    write: bool,
+}
+
+#[derive(Subcommand)]
+enum OtherBench {
+    /// Measure what analysing a capture costs, against cat, libpcap and tshark
+    Offline(AnalyzeArgs),
+    /// See where the time goes: the agent under a storm, an analysis. Writes docs/profiles.md
+    Profile(ProfileArgs),
 }
 
 #[derive(Args)]
-pub(crate) struct AnalyzeArgs {
-    /// Octets of the capture, such as 700MiB or 4GiB
+struct AnalyzeArgs {
+    /// Size of the capture, such as 700MiB or 4GiB
     #[arg(long, default_value = "700MiB", value_parser = octets)]
     size: u64,
     /// Turns of reading and analysing
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
-    /// Octets of the capture for tshark, which takes minutes for each gigabyte; 0MiB leaves it out
+    /// Size of the capture for tshark, which takes minutes for each gigabyte; 0MiB leaves it out
     #[arg(long, default_value = "700MiB", value_parser = octets)]
     tshark_size: u64,
     /// Folder for the capture, which is deleted afterwards
@@ -56,37 +59,36 @@ pub(crate) struct AnalyzeArgs {
 }
 
 #[derive(Args)]
-pub(crate) struct ProfileArgs {
+struct ProfileArgs {
     /// How long the storm lasts
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// Where the recordings stay
+    /// Where the recordings stay; target/profile when left out
     #[arg(long, value_name = "DIR")]
-    folder: PathBuf,
-    /// Document to write
-    #[arg(long, value_name = "FILE")]
-    document: PathBuf,
+    folder: Option<PathBuf>,
 }
 
-impl BenchCommand {
+impl BenchArgs {
     /// Measures it; the figures.
-    pub(crate) fn run(self) -> Result<String> {
-        match self {
-            Self::Bench(arguments) => benchmarks(arguments),
-            Self::Offline(arguments) => analysed(arguments),
-            Self::Profile(arguments) => profiled(arguments),
+    pub(crate) fn run(self, workspace: &Workspace) -> Result<String> {
+        match self.other {
+            None => benchmarks(workspace, &self),
+            Some(OtherBench::Offline(arguments)) => analysed(arguments),
+            Some(OtherBench::Profile(arguments)) => profiled(workspace, arguments),
         }
     }
 }
 
-fn benchmarks(arguments: BenchArgs) -> Result<String> {
+fn benchmarks(workspace: &Workspace, arguments: &BenchArgs) -> Result<String> {
     let BenchArgs {
+        other: _,
         sections,
-        object,
         effort,
         runs,
-        document,
+        write,
     } = arguments;
+    let object = ebpf::build_for_bench(workspace)?;
+    let runs = if *write { RUNS_OF_DOCUMENT } else { (*runs).max(1) };
     let wanted = Section::ALL
         .into_iter()
         .filter(|section| sections.is_empty() || sections.contains(section));
@@ -96,20 +98,21 @@ fn benchmarks(arguments: BenchArgs) -> Result<String> {
             runs: Vec::new(),
         })
         .collect();
-    for _ in 0..runs.max(1) {
+    for _ in 0..runs {
         for part in &mut measured {
-            let rows = part.section.measure(&object, effort)?;
+            let rows = part.section.measure(&object, *effort)?;
             for row in &rows {
                 writeln!(stdout(), "{row}").context("print a row")?;
             }
             part.runs.push(rows);
         }
     }
-    let Some(path) = document else {
+    if !*write {
         return Ok(String::new());
-    };
+    }
+    let path = workspace.root.join("docs/benchmarks.md");
     let before = fs::read_to_string(&path).unwrap_or_default();
-    let text = bench::document(&measured, effort, &before).context("write the document")?;
+    let text = bench::document(&measured, *effort, &before).context("write the document")?;
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     Ok(format!("{}\n", path.display()))
 }
@@ -130,12 +133,10 @@ fn analysed(arguments: AnalyzeArgs) -> Result<String> {
     Ok(offline.run()?.to_string())
 }
 
-fn profiled(arguments: ProfileArgs) -> Result<String> {
-    let ProfileArgs {
-        seconds,
-        folder,
-        document,
-    } = arguments;
+fn profiled(workspace: &Workspace, arguments: ProfileArgs) -> Result<String> {
+    let ProfileArgs { seconds, folder } = arguments;
+    let folder = folder.unwrap_or_else(|| workspace.target.join("profile"));
+    let document = workspace.root.join("docs/profiles.md");
     let storm = Duration::from_secs(seconds);
     let text = Profile { storm, folder }.run()?;
     fs::write(&document, &text).with_context(|| format!("write {}", document.display()))?;

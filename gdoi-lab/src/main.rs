@@ -1,12 +1,20 @@
 //! Replays captures to the real agent and measures the real program. Started by `cargo xtask`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command prints its results"
+)]
 
 mod bench_command;
+mod boot;
+mod kernels;
+mod search;
 mod stress;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _, stderr, stdout};
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, Write as _, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,13 +24,19 @@ use gdoi_lab::bench;
 use gdoi_lab::day::{self, Day};
 use gdoi_lab::documents;
 use gdoi_lab::replay::Replay;
-use gdoi_lab::{Frames, Pace, fuzz_report, reliability, test_run};
+use gdoi_lab::{Frames, Pace, test_run};
 use gdoi_monitor::source::xdp::ProbeSettings;
 use gdoi_sim::scenario::{self, Scenario};
 use gdoi_wire::Class;
+use xtask::workspace::Workspace;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Replays and measures", max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Replays and measures",
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -30,17 +44,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure what packets, messages, starts and scrapes cost
+    Bench(bench_command::BenchArgs),
+    /// Install the package in a Debian of its own, boot that, and check the service under traffic
+    Boot(boot::BootArgs),
     /// Write the documents that are made from the code
+    #[command(hide = true)]
     Docs {
         /// Folder of the documents
         folder: PathBuf,
     },
-    /// Write what the logs in a folder say of fuzzing
-    Fuzzed(FuzzReport),
-    /// Write what became of the mutants in folders
-    Mutated(FuzzReport),
-    #[command(flatten)]
-    BenchCommand(bench_command::BenchCommand),
+    /// Give hostile input to everything that takes input, for minutes or hours
+    Fuzz(search::Fuzz),
+    /// Run tests of this repository on kernels of distributions, in emulated machines
+    Kernels(kernels::Kernels),
+    /// Break the code in many places, and see which breakages the tests catch
+    Mutants(search::Mutants),
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
     /// Write the metrics of a scenario as Prometheus would have scraped them
@@ -53,20 +72,10 @@ enum Task {
 }
 
 #[derive(Args)]
-struct FuzzReport {
-    /// The document with a section for it
-    #[arg(long, value_name = "FILE")]
-    document: PathBuf,
-    /// Where it was left
-    #[arg(required = true)]
-    folders: Vec<PathBuf>,
-}
-
-#[derive(Args)]
 struct Scraping {
     /// Name of a scenario of the library, or path of a scenario file
     scenario: String,
-    /// Seed in the place of the scenario's own
+    /// Seed instead of the scenario's own
     #[arg(long)]
     seed: Option<u64>,
     /// Time between scrapes, such as 30s
@@ -107,9 +116,10 @@ struct Arguments {
 fn main() -> ExitCode {
     match run(Cli::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => match writeln!(stderr(), "gdoi-lab: {error:#}") {
-            Ok(()) | Err(_) => ExitCode::FAILURE,
-        },
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -120,30 +130,21 @@ fn run(task: Task) -> Result<()> {
             fs::write(&path, documents::metrics()).with_context(|| format!("write {}", path.display()))?;
             format!("{}\n", path.display())
         }
-        Task::Fuzzed(FuzzReport { document, folders }) => {
-            let text: Result<Vec<_>> = folders.iter().map(|logs| fuzz_report::fuzzed(logs)).collect();
-            written(&document, "fuzz", text?.concat())?
-        }
-        Task::Mutated(FuzzReport { document, folders }) => {
-            written(&document, "mutants", fuzz_report::mutated(&folders)?)?
-        }
-        Task::BenchCommand(measurements) => measurements.run()?,
+        Task::Bench(arguments) => arguments.run(&Workspace::find()?)?,
+        Task::Boot(arguments) => return boot::run(&Workspace::find()?, &arguments),
+        Task::Fuzz(arguments) => return search::fuzz(&Workspace::find()?, &arguments),
+        Task::Kernels(arguments) => return kernels::run(&Workspace::find()?, &arguments),
+        Task::Mutants(arguments) => return search::mutants(&Workspace::find()?, &arguments),
         Task::Replay(arguments) if arguments.test_run => tested(&arguments)?,
         Task::Replay(arguments) => replayed(arguments)?,
         Task::Scrape(arguments) => scraped(&arguments)?,
-        Task::Stress(trials) => trials.run()?,
+        Task::Stress(stress) => stress.run(&Workspace::find()?)?,
         Task::Weigh => {
             let [members, all] = bench::weigh()?;
             format!("{members} {all}\n")
         }
     };
     stdout().write_all(text.as_bytes()).context("print the summary")
-}
-
-/// Writes a section of a document, and says it.
-fn written(document: &Path, section: &str, text: String) -> Result<String> {
-    reliability::write(document, section, &text)?;
-    Ok(text)
 }
 
 fn replayed(arguments: Arguments) -> Result<String> {

@@ -2,9 +2,15 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use xtask::workspace::Workspace;
+
+/// Where it is in the checkout.
+pub fn document(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("docs/reliability.md")
+}
 
 const TITLE: &str = "# Reliability\n\nEach section is what its command measured, which wrote it: `cargo xtask endure` (`soak`, \
     with `--days` the months), `faults` (`kills`), `flood` (`floods`), `fuzz`, `mutants`.\n";

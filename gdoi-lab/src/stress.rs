@@ -1,7 +1,7 @@
 //! What the agent is put through: floods, kills, long times.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use gdoi_lab::endure::soak::Soak;
 use gdoi_lab::flood::{FloodOutcome, Kind, Trial};
 use gdoi_lab::kill9::Kill9;
 use gdoi_lab::reliability;
+use xtask::workspace::Workspace;
 
 #[derive(Subcommand)]
 pub(crate) enum Stress {
@@ -37,7 +38,7 @@ pub(crate) struct EndureArgs {
     /// Members of the group that those days are of
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "days")]
     members: u32,
-    /// Document to write the figures to
+    /// Document to write the figures to; docs/reliability.md when left out
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
 }
@@ -50,7 +51,7 @@ pub(crate) struct Kill9Args {
     /// Says at which moments
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Document to write the figures to
+    /// Document to write the figures to; docs/reliability.md when left out
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
 }
@@ -60,66 +61,68 @@ pub(crate) struct FloodArgs {
     /// How long each flood lasts
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// Document to write the figures to
+    /// Document to write the figures to; docs/reliability.md when left out
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
 }
 
 impl Stress {
     /// Puts the agent through it; the figures.
-    pub(crate) fn run(&self) -> Result<String> {
-        match self {
-            Self::Endure(arguments) => endured(arguments),
-            Self::Faults(arguments) => killed(arguments),
-            Self::Flood(arguments) => flooded(arguments),
-        }
+    pub(crate) fn run(&self, workspace: &Workspace) -> Result<String> {
+        let (document, (section, text)) = match self {
+            Self::Endure(arguments) => (&arguments.document, endured(arguments)?),
+            Self::Faults(arguments) => (&arguments.document, killed(arguments)?),
+            Self::Flood(arguments) => (&arguments.document, flooded(arguments)?),
+        };
+        let document = document
+            .clone()
+            .unwrap_or_else(|| reliability::document(workspace));
+        reliability::write(&document, section, &text)?;
+        Ok(text)
     }
 }
 
-fn endured(arguments: &EndureArgs) -> Result<String> {
+/// The section of the document, and its text.
+type Figures = (&'static str, String);
+
+fn endured(arguments: &EndureArgs) -> Result<Figures> {
     let EndureArgs {
         minutes,
         rate,
         days,
         members,
-        document,
+        document: _,
     } = arguments;
     if let Some(days) = *days {
         let days = Days {
             days,
             members: *members,
         };
-        let text = days.run()?.to_string();
-        documented(document.as_deref(), "days", &text)?;
-        return Ok(text);
+        return Ok(("days", days.run()?.to_string()));
     }
     let soak = Soak {
         time: Duration::from_secs(60 * minutes),
         rate: *rate,
         every: Duration::from_secs((60 * minutes / 12).min(30)),
     };
-    let text = soak.run()?.to_string();
-    documented(document.as_deref(), "soak", &text)?;
-    Ok(text)
+    Ok(("soak", soak.run()?.to_string()))
 }
 
-fn killed(arguments: &Kill9Args) -> Result<String> {
+fn killed(arguments: &Kill9Args) -> Result<Figures> {
     let Kill9Args {
         times,
         seed,
-        document,
+        document: _,
     } = arguments;
     let kills = Kill9 {
         times: *times,
         seed: *seed,
     };
-    let text = format!("Seed {seed}: {}\n", kills.run()?);
-    documented(document.as_deref(), "kills", &text)?;
-    Ok(text)
+    Ok(("kills", format!("Seed {seed}: {}\n", kills.run()?)))
 }
 
-fn flooded(arguments: &FloodArgs) -> Result<String> {
-    let FloodArgs { seconds, document } = arguments;
+fn flooded(arguments: &FloodArgs) -> Result<Figures> {
+    let FloodArgs { seconds, document: _ } = arguments;
     let mut text = format!("{}\n", FloodOutcome::HEADING);
     let each = Kind::ALL.into_iter().map(|kind| vec![kind]);
     for kinds in each.chain([Kind::ALL.to_vec()]) {
@@ -134,11 +137,5 @@ fn flooded(arguments: &FloodArgs) -> Result<String> {
 
         outcome.check().with_context(|| text.clone())?;
     }
-    documented(document.as_deref(), "floods", &text)?;
-    Ok(text)
-}
-
-/// Puts figures into the document, where one is meant.
-fn documented(document: Option<&Path>, section: &str, text: &str) -> Result<()> {
-    document.map_or(Ok(()), |path| reliability::write(path, section, text))
+    Ok(("floods", text))
 }

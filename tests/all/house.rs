@@ -1,5 +1,6 @@
 //! What the architecture promises of the house itself.
 
+mod commands;
 mod faults;
 mod licences;
 mod unsafe_code;
@@ -20,7 +21,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("gdoi-monitor", &["gdoi-wire", "gdoi-core"]),
     (
         "gdoi-lab",
-        &["gdoi-wire", "gdoi-core", "gdoi-monitor", "gdoi-sim"],
+        &["gdoi-wire", "gdoi-core", "gdoi-monitor", "gdoi-sim", "xtask"],
     ),
     ("xtask", &[]),
     ("gdoi-tests", &[]),

@@ -4,13 +4,18 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-/// The program next to this test executable, or `None` after saying on standard error that `what` is skipped.
+/// The agent next to this test executable, or `None` after saying on standard error that `what` is skipped.
 pub(crate) fn path(what: &str) -> Option<PathBuf> {
+    named(what, "gdoi-monitor")
+}
+
+/// A program of the workspace next to this test executable, or `None` after saying that `what` is skipped.
+pub(crate) fn named(what: &str, name: &str) -> Option<PathBuf> {
     let mut program = std::env::current_exe().unwrap();
     // target/PROFILE/deps/all-HASH -> target/PROFILE/gdoi-monitor
     program.pop();
     program.pop();
-    program.push("gdoi-monitor");
+    program.push(name);
     if program.is_file() {
         return Some(program);
     }

@@ -10,23 +10,19 @@ use anyhow::{Context as _, Result, bail};
 use crate::process;
 use crate::workspace::Workspace;
 
+/// The version of the package.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 const MANUAL: &str = "usr/share/man/man1/gdoi-monitor.1";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const ARCHITECTURE: &str = "amd64";
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What `dist` can be told.
-#[derive(clap::Args)]
+/// What `dist` can be told; its page of help says what each means.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dist {
-    /// Build a second time in another folder, and fail unless both programs are the same, octet for octet
-    #[arg(long)]
-    reproduce: bool,
-    /// Package this program instead of building one
-    #[arg(long, value_name = "FILE", conflicts_with = "reproduce")]
-    program: Option<PathBuf>,
-    /// Where the package goes
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) reproduce: bool,
 }
 
 /// Builds the program and packages it.
@@ -54,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Dist) -> Result<()> {
 }
 
 /// A static program: it runs whatever C library a gateway has.
-pub(crate) fn build(workspace: &Workspace, target: &Path) -> Result<PathBuf> {
+pub fn build(workspace: &Workspace, target: &Path) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     // The folders it was built in are not to be found in it.
     let root = workspace.root.display();
@@ -75,7 +71,7 @@ pub(crate) fn build(workspace: &Workspace, target: &Path) -> Result<PathBuf> {
 }
 
 /// Puts everything where Debian wants it, and packs it.
-pub(crate) fn package(workspace: &Workspace, program: &Path, out: &Path, version: &str) -> Result<PathBuf> {
+pub fn package(workspace: &Workspace, program: &Path, out: &Path, version: &str) -> Result<PathBuf> {
     let tree = out.join("tree");
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("empty {}", tree.display()))?;

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use nix::unistd::geteuid;
 
-use crate::linker::Linker;
+use crate::ebpf::linker::Linker;
+use crate::ebpf::probe;
+use crate::ebpf::toolchain::{Toolchain, candidates};
 use crate::packages;
-use crate::probe;
-use crate::process::first_line;
-use crate::toolchain::{Toolchain, candidates};
+use crate::process::{self, first_line};
 use crate::workspace::{Workspace, cargo_program};
 
 /// linux/capability.h.
@@ -106,7 +105,7 @@ fn kernel(report: &mut Report) {
     let btf = Path::new("/sys/kernel/btf/vmlinux").is_file();
     let without = "the kernel is built without CONFIG_DEBUG_INFO_BTF; nothing of ours needs it";
     want("kernel BTF", btf.then_some("/sys/kernel/btf/vmlinux"), without);
-    if geteuid().is_root() {
+    if process::is_root() {
         say("user", "root");
     } else {
         say("user", "not root: tests that load BPF say SKIP");

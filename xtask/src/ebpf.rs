@@ -1,10 +1,20 @@
 //! The committed object: made from the source, and proved to come from it.
 
+pub(crate) mod compiler;
+mod drift;
+pub(crate) mod linker;
+mod llvm;
+mod object_file;
+pub(crate) mod probe;
+pub(crate) mod toolchain;
+
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result, bail};
 
-use crate::compiler::Compiler;
-use crate::drift::Comparison;
-use crate::object_file::{Object, without_debug};
+use self::compiler::Compiler;
+use self::drift::Comparison;
+use self::object_file::{Object, without_debug};
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -51,6 +61,17 @@ pub(crate) fn verify(workspace: &Workspace, compiler: &Compiler) -> Result<()> {
         println!("The committed object is this source, octet for octet.");
     }
     Ok(())
+}
+
+/// Builds the programs that the laboratory measures, and says where their object is.
+pub fn build_for_bench(workspace: &Workspace) -> Result<PathBuf> {
+    let compiler = setup::compiler(workspace)?;
+    let object = compiler.build(
+        &workspace.root,
+        "gdoi-monitor-ebpf",
+        &workspace.target.join("ebpf"),
+    )?;
+    Ok(object.with_file_name("gdoi-bench-ebpf"))
 }
 
 fn build(workspace: &Workspace, compiler: &Compiler) -> Result<Vec<u8>> {

@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use nix::unistd::geteuid;
 
 use crate::process;
 
 /// Installs packages, and never at the price of another.
-pub(crate) fn install(packages: &[&str]) -> Result<()> {
+pub fn install(packages: &[&str]) -> Result<()> {
     if !has_apt() {
         bail!("this distribution has no apt");
     }
-    if !geteuid().is_root() {
+    if !process::is_root() {
         bail!("only root can: {}", command(packages));
     }
     println!("  apt-get install {} ...", packages.join(" "));
@@ -26,7 +25,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
 }
 
 /// Unpacks a package below `folder`, and installs nothing: no service starts, no user is made.
-pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+pub fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !has_apt() {
         bail!("this distribution has no apt");
     }
@@ -49,12 +48,12 @@ pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
 }
 
 /// The command that a person would type.
-pub(crate) fn command(packages: &[&str]) -> String {
+pub fn command(packages: &[&str]) -> String {
     format!("apt-get install {}", packages.join(" "))
 }
 
 /// Whether the distribution has apt.
-pub(crate) fn has_apt() -> bool {
+pub fn has_apt() -> bool {
     process::on_path("apt-get").is_some()
 }
 

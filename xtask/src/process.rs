@@ -1,12 +1,13 @@
 //! Programs that are started, and what they say.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
 /// Runs it, shows what it says, and fails when it fails.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let status = command
         .stdin(Stdio::null())
         .status()
@@ -18,7 +19,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs it, and shows what it says only when it fails.
-pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+pub fn run_quietly(command: &mut Command) -> Result<()> {
     let said = command
         .stdin(Stdio::null())
         .output()
@@ -31,7 +32,7 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
 }
 
 /// Runs it and returns its standard output; when it fails, the error holds the end of what it said.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let Output {
         status,
         stdout,
@@ -50,21 +51,27 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// The first line that a program says about itself, or `None` where it does not start.
-pub(crate) fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+pub fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let said = output(Command::new(program).args(arguments)).ok()?;
     said.lines().next().map(str::to_owned)
 }
 
 /// Where a program is on the search path.
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
 }
 
+/// Whether this process has the rights of root.
+pub fn is_root() -> bool {
+    // /proc/self belongs to the effective user.
+    std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
+}
+
 /// The command as a person would type it.
-pub(crate) fn words(command: &Command) -> String {
+pub fn words(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     for argument in command.get_args() {
         words.push(argument.to_string_lossy().into_owned());

@@ -4,12 +4,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::compiler::Compiler;
-use crate::linker::{self, Linker};
+use crate::ebpf::compiler::Compiler;
+use crate::ebpf::linker::{self, Linker};
+use crate::ebpf::probe;
+use crate::ebpf::toolchain::{CHOICE, PINNED, Toolchain, candidates, without_outer_toolchain};
 use crate::packages;
-use crate::probe;
 use crate::process;
-use crate::toolchain::{CHOICE, PINNED, Toolchain, candidates, without_outer_toolchain};
 use crate::workspace::Workspace;
 
 /// Ways to a toolchain, tried in this order.

@@ -5,13 +5,13 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
-use nix::unistd::geteuid;
 
+use crate::process;
 use crate::workspace::Workspace;
 
 /// What a run of `cargo test` came to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Suite {
+pub struct Suite {
     passed: usize,
     failed: usize,
     ignored: usize,
@@ -52,7 +52,7 @@ impl Suite {
     }
 
     /// What tests said that ran elsewhere, and what a person should see of it.
-    pub(crate) fn of_output(output: &str, is_success: bool) -> (Self, String) {
+    pub fn of_output(output: &str, is_success: bool) -> (Self, String) {
         let mut reader = Reader::default();
         let shown: Vec<&str> = output.lines().filter_map(|line| reader.read(line)).collect();
         reader.suite.is_success = is_success;
@@ -60,13 +60,13 @@ impl Suite {
     }
 
     /// Whether a test failed, none passed, or one was skipped for another reason than one of `excuses`.
-    pub(crate) fn is_faulty(&self, excuses: &[&str]) -> bool {
+    pub fn is_faulty(&self, excuses: &[&str]) -> bool {
         let is_excused = |skip: &String| excuses.iter().any(|excuse| skip.contains(excuse));
         !self.is_success || self.failed > 0 || self.passed == 0 || !self.skips.iter().all(is_excused)
     }
 
     /// How many passed, of how many, in a few words.
-    pub(crate) fn short(&self) -> String {
+    pub fn short(&self) -> String {
         let skipped = match self.skips.len() {
             0 => String::new(),
             skipped => format!(", {skipped} skipped"),
@@ -86,7 +86,7 @@ impl Suite {
             faults.push("none passed".to_owned());
         }
         // Root can do all that tests need, and `setup` has brought it.
-        if geteuid().is_root() {
+        if process::is_root() {
             let unexcused = self.skips.iter().filter(|skip| !is_excused(skip));
             faults.extend(unexcused.map(|skip| format!("skipped though this is root: {skip}")));
         }

@@ -6,16 +6,16 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 /// The folders that the tasks work in.
-pub(crate) struct Workspace {
+pub struct Workspace {
     /// The workspace.
-    pub(crate) root: PathBuf,
+    pub root: PathBuf,
     /// Cargo's target folder, wherever the person has put it.
-    pub(crate) target: PathBuf,
+    pub target: PathBuf,
 }
 
 impl Workspace {
     /// Finds the folders of this very checkout.
-    pub(crate) fn find() -> Result<Self> {
+    pub fn find() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("the workspace above xtask")?
@@ -31,17 +31,17 @@ impl Workspace {
     }
 
     /// What `setup` installs for this checkout alone.
-    pub(crate) fn tools(&self) -> PathBuf {
+    pub fn tools(&self) -> PathBuf {
         self.target.join("tools")
     }
 
     /// The object that the agent embeds.
-    pub(crate) fn committed_object(&self) -> PathBuf {
+    pub fn committed_object(&self) -> PathBuf {
         self.root.join("gdoi-monitor/ebpf/gdoi-monitor.bpf.o")
     }
 
     /// The cargo that started this program, for the host's crates.
-    pub(crate) fn cargo(&self) -> Command {
+    pub fn cargo(&self) -> Command {
         let mut cargo = Command::new(cargo_program());
         cargo.current_dir(&self.root);
         if std::env::var_os("CARGO_TARGET_DIR").is_some() {
@@ -53,12 +53,12 @@ impl Workspace {
 }
 
 /// The cargo that started this program.
-pub(crate) fn cargo_program() -> PathBuf {
+pub fn cargo_program() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
 /// Cargo's home: where it keeps the sources of dependencies.
-pub(crate) fn cargo_home() -> Option<PathBuf> {
+pub fn cargo_home() -> Option<PathBuf> {
     if let Some(home) = std::env::var_os("CARGO_HOME") {
         return Some(PathBuf::from(home));
     }

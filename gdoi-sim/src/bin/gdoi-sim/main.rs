@@ -17,7 +17,12 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Scenarios and the judge", max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Scenarios and the judge",
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 
 use super::archive::{Archive, unpack};
 use super::machine::{Machine, copy};
-use crate::process;
-use crate::workspace::Workspace;
+use xtask::process;
+use xtask::workspace::Workspace;
 
 /// Where a kernel comes from.
 pub(crate) struct Source {

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use self::kernel::{Kernel, Source};
 use self::machine::{Boot, Machine};
 use self::report::{KernelOutcome, KernelRow};
-use crate::workspace::Workspace;
+use xtask::workspace::Workspace;
 
 /// What `kernels` can be told.
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use anyhow::{Context as _, Result, bail};
 
 use super::{AREAS, SOURCES};
-use crate::suite::Suite;
+use xtask::suite::Suite;
 
 /// A guest has all that these tests need: what is skipped there was not tested, but for what its kernel cannot do.
 const EXCUSES: [&str; 1] = ["a filter at clsact cannot be pinned"];

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::machine::{Machine, copy};
-use crate::process;
-use crate::workspace::Workspace;
+use xtask::process;
+use xtask::workspace::Workspace;
 
 /// Makes the file system of a guest that runs tests, packed.
 pub(super) fn build(workspace: &Workspace, machine: &Machine, areas: &str) -> Result<PathBuf> {
@@ -55,7 +55,7 @@ pub(super) fn build(workspace: &Workspace, machine: &Machine, areas: &str) -> Re
     fs::write(root.join("paths"), paths).context("tell the guest its paths")?;
     fs::write(root.join("areas"), areas).context("tell the guest its work")?;
     let init = root.join("init");
-    copy(&workspace.root.join("xtask/guest/init"), &init)?;
+    copy(&workspace.root.join("gdoi-lab/guest/init"), &init)?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).context("make init executable")?;
     machine.pack(at, "/guest.cpio")?;
     Ok(machine.path("/guest.cpio"))

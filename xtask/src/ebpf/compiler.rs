@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::toolchain::{Core, TARGET, Toolchain, without_outer_toolchain};
 use crate::process;
-use crate::toolchain::{Core, TARGET, Toolchain, without_outer_toolchain};
 use crate::workspace::cargo_home;
 
 /// Between two flags in `CARGO_ENCODED_RUSTFLAGS`.

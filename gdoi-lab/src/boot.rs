@@ -7,12 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::dist;
 use crate::kernels::archive;
 use crate::kernels::kernel::{Kernel, Source};
 use crate::kernels::machine::{Boot, Machine, copy};
-use crate::process;
-use crate::workspace::Workspace;
+use xtask::dist;
+use xtask::process;
+use xtask::workspace::Workspace;
 
 /// A script that ends early has not checked everything.
 const LEAST: usize = 57;
@@ -24,7 +24,7 @@ const DEBIAN: Source = Source {
 
 /// What `boot` can be told.
 #[derive(clap::Args)]
-pub(crate) struct Booting {
+pub(crate) struct BootArgs {
     /// Package this program instead of building one
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub(crate) struct Booting {
 }
 
 /// Installs the package, looks at it, and boots the Debian that has it.
-pub(crate) fn run(workspace: &Workspace, arguments: &Booting) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, arguments: &BootArgs) -> Result<()> {
     let machine = Machine::prepare(workspace)?;
     let kernel = Kernel::fetch(workspace, &machine, &DEBIAN)?;
     let out = workspace.target.join("kernels/packages");
@@ -154,7 +154,7 @@ fn prepare(workspace: &Workspace, root: &Path, newer_program: &Path, newer: &Pat
     fs::write(root.join("root/newer.version"), newer_version()).context("name the newer version")?;
     for script in ["check-service", "send-frames"] {
         let to = root.join("root").join(script);
-        copy(&workspace.root.join("xtask/guest").join(script), &to)?;
+        copy(&workspace.root.join("gdoi-lab/guest").join(script), &to)?;
         fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).context("make it executable")?;
     }
     let units = root.join("etc/systemd/system");

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use nix::unistd::geteuid;
 
 use super::archive::{Archive, unpack};
-use crate::process;
-use crate::workspace::Workspace;
+use xtask::process;
+use xtask::workspace::Workspace;
 
 const TOOLS: [&str; 5] = [
     "qemu-system-x86",

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::llvm::Library;
+use super::llvm::Library;
+use super::toolchain::{Toolchain, host_compiler, without_outer_toolchain};
 use crate::process;
-use crate::toolchain::{Toolchain, host_compiler, without_outer_toolchain};
 use crate::workspace::Workspace;
 
 /// The version that the object is made with.

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::compiler::Compiler;
-use crate::linker::Linker;
-use crate::toolchain::{CHOICE, Toolchain};
+use super::compiler::Compiler;
+use super::linker::Linker;
+use super::toolchain::{CHOICE, Toolchain};
 use crate::workspace::Workspace;
 
 /// Compiles a small XDP program with the pair, and remembers the pair when that works.

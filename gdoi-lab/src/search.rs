@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use crate::lab;
-use crate::process;
-use crate::workspace::Workspace;
+use gdoi_lab::{fuzz_report, reliability};
+use xtask::process;
+use xtask::workspace::Workspace;
 
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
@@ -58,8 +58,9 @@ pub(crate) fn fuzz(workspace: &Workspace, arguments: &Fuzz) -> Result<()> {
             found.push(target);
         }
     }
-    let logs = root.join("fuzz/target/logs");
-    lab::write_document(workspace, "fuzzed", &[logs])?;
+    let report = fuzz_report::fuzzed(&root.join("fuzz/target/logs"))?;
+    print!("{report}");
+    reliability::write(&reliability::document(workspace), "fuzz", &report)?;
     if !found.is_empty() {
         bail!("found something: {}; see fuzz/target/artifacts", found.join(", "));
     }
@@ -130,5 +131,7 @@ pub(crate) fn mutants(workspace: &Workspace, arguments: &Mutants) -> Result<()> 
         let ran = cargo.current_dir(&workspace.root).status();
         ran.context("install cargo-mutants: cargo install cargo-mutants --locked")?;
     }
-    lab::write_document(workspace, "mutated", &folders)
+    let report = fuzz_report::mutated(&folders)?;
+    print!("{report}");
+    reliability::write(&reliability::document(workspace), "mutants", &report)
 }

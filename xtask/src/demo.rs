@@ -1,0 +1,38 @@
+//! `cargo xtask demo`: the main job on a capture of six branches, one of which misses a rekey.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::pass_on::{self, Profile};
+use crate::process;
+use crate::workspace::Workspace;
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let capture = workspace.root.join("tests/data/demo.pcap");
+    let out = workspace.target.join("demo");
+    let programs = pass_on::build(workspace, &["gdoi-monitor", "gdoi-lab"], Profile::Quick)?;
+    println!("\n== the capture over a veth pair: XDP program -> ring -> agent -> /metrics");
+    let mut lab = Command::new(programs.join("gdoi-lab"));
+    process::run(lab.arg("replay").arg(&capture).arg("--out").arg(&out))?;
+    println!("\n== the same capture in its own time: what the groups in it did");
+    let mut monitor = Command::new(programs.join("gdoi-monitor"));
+    process::run(monitor.arg("analyze").arg(&capture))?;
+    look_at(&out);
+    Ok(())
+}
+
+fn look_at(out: &Path) {
+    println!("\n== what to look at");
+    for (file, what) in [
+        ("metrics.prom", "what Prometheus scrapes"),
+        ("events.jsonl", "what happened, one JSON object a line"),
+    ] {
+        println!("  {}  {what}", out.join(file).display());
+    }
+    println!("  cargo run -p gdoi-monitor -- analyze FILE             a capture of your own");
+    println!(
+        "  cargo run -p gdoi-monitor -- run --interface IF       this machine; then http://127.0.0.1:11848/metrics"
+    );
+}

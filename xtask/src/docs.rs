@@ -1,0 +1,24 @@
+//! `cargo xtask docs`: writes the documents that are made from the code.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::help::{self, Page};
+use crate::pass_on::{Profile, Program};
+use crate::process;
+use crate::workspace::Workspace;
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let mut lab = Program::Lab.build(workspace, Profile::Quick)?;
+    Program::Sim.build(workspace, Profile::Quick)?;
+    process::run(lab.arg("docs").arg(workspace.root.join("docs")))?;
+    let answer = |page: &Page| {
+        let mut program = Command::new(workspace.target.join("debug").join(page.program()));
+        process::output(program.args(page.words.split(' ')).arg("--help"))
+    };
+    let path = workspace.root.join(help::DOCUMENT);
+    std::fs::write(&path, help::document(answer)?).with_context(|| format!("write {}", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! What each command says about itself, without building anything: the page of commands, which a test compares with what
+//! the programs say.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+use crate::pass_on::{Program, VERBS};
+
+/// The page of commands.
+pub const DOCUMENT: &str = "docs/commands.md";
+
+const PAGES: &str = include_str!("../../docs/commands.md");
+const HEADING: &str = "## cargo xtask ";
+
+/// Commands of our own.
+const OWN: [(&str, &str); 7] = [
+    (
+        "demo",
+        "Show the main job: a capture of six branches, over a veth pair, through the XDP program, to metrics\n\nUsage: cargo xtask demo\n",
+    ),
+    (
+        "dist",
+        "Build a static program and the Debian package around it\n\n\
+         Usage: cargo xtask dist [OPTIONS]\n\nOptions:\n      \
+         --out <DIR>       Where the package goes; target/dist when left out\n      \
+         --program <FILE>  Package this program instead of building one\n      \
+         --reproduce       Build twice in two folders, and fail unless both programs are the same, byte for byte\n",
+    ),
+    (
+        "docs",
+        "Write the documents that are made from the code\n\nUsage: cargo xtask docs\n",
+    ),
+    (
+        "doctor",
+        "Print the version of everything that is needed, and how to get what is missing\n\nUsage: cargo xtask doctor\n",
+    ),
+    (
+        "ebpf",
+        "Build the XDP program and replace the committed object\n\n\
+         Usage: cargo xtask ebpf [--check]\n\nOptions:\n      \
+         --check  Replace nothing; fail when the committed object does not come from the source\n",
+    ),
+    (
+        "setup",
+        "Install what building and testing everything needs\n\nUsage: cargo xtask setup\n",
+    ),
+    (
+        "test",
+        "Set up what is missing, then check and test everything\n\nUsage: cargo xtask test\n",
+    ),
+];
+
+/// Commands of commands.
+const MORE: [Page; 2] = [
+    Page {
+        words: "bench offline",
+        program: Program::Lab,
+    },
+    Page {
+        words: "bench profile",
+        program: Program::Lab,
+    },
+];
+
+/// A command of another program, as it is typed behind `cargo xtask`.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Its words, such as `bench offline`.
+    pub words: &'static str,
+    program: Program,
+}
+
+impl Page {
+    /// Every page of another program.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let pages = VERBS.iter().map(|verb| Self {
+            words: verb.name,
+            program: verb.program,
+        });
+        pages.chain(MORE)
+    }
+
+    /// The program that has it.
+    pub const fn program(&self) -> &'static str {
+        match self.program {
+            Program::Lab => "gdoi-lab",
+            Program::Sim => "gdoi-sim",
+        }
+    }
+}
+
+/// The help that is asked for, if it is.
+pub(crate) fn wanted(arguments: &[OsString]) -> Option<String> {
+    let words: Vec<&str> = arguments.iter().map_while(|word| word.to_str()).collect();
+    let before = words.split(|word| *word == "--").next().unwrap_or_default();
+    let is_flag = |word: &&str| ["-h", "--help"].contains(word);
+    match before {
+        [] if arguments.is_empty() => Some(overview()),
+        ["help"] => Some(overview()),
+        ["help", rest @ ..] => page(rest),
+        _ if before.iter().any(is_flag) => {
+            let command: Vec<&str> = before.iter().copied().take_while(|word| !is_flag(word)).collect();
+            match &*command {
+                [] | ["lab" | "sim"] => Some(overview()),
+                ["lab" | "sim", rest @ ..] => page(rest),
+                words => page(words),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The page of the command that words begin with: the longest, for a command may have commands.
+fn page(words: &[&str]) -> Option<String> {
+    (1..=words.len().min(2)).rev().find_map(|count| {
+        let name = words.get(..count)?.join(" ");
+        let text = section(PAGES, &name)?;
+        Some(text.to_owned())
+    })
+}
+
+/// All commands, each with its first line.
+fn overview() -> String {
+    let mut text = String::from(
+        "Sets up, builds, tests and packages; simulates, replays, measures\n\nUsage: cargo xtask COMMAND [...]\n\n",
+    );
+    let mut rest = PAGES;
+    while let Some((_, behind)) = rest.split_once(HEADING) {
+        let (name, behind) = behind.split_once('\n').unwrap_or((behind, ""));
+        let about = section(PAGES, name).and_then(|page| page.lines().next());
+        if !name.contains(' ') {
+            // Writing to a string cannot fail.
+            writeln!(text, "  {name:<12} {}", about.unwrap_or_default()).unwrap_or_default();
+        }
+        rest = behind;
+    }
+    text + "\ncargo xtask COMMAND --help says what a command takes.\n"
+}
+
+/// The text below a heading.
+fn section<'a>(document: &'a str, name: &str) -> Option<&'a str> {
+    let (_, behind) = document.split_once(&format!("{HEADING}{name}\n"))?;
+    let (_, text) = behind.split_once("```text\n")?;
+    text.split_once("```\n").map(|(text, _)| text)
+}
+
+/// The page of commands: our own, and what other programs answer to `--help`.
+pub fn document(answer: impl Fn(&Page) -> anyhow::Result<String>) -> anyhow::Result<String> {
+    let mut pages: Vec<(&str, String)> = OWN.map(|(name, text)| (name, text.to_owned())).into();
+    for page in Page::all() {
+        pages.push((page.words, answer(&page)?));
+    }
+    pages.sort();
+    let mut text = String::from(
+        "# Commands of the repository\n\nMade by `cargo xtask docs` from the programs themselves; a test compares the two, and \
+         `cargo xtask COMMAND --help` reads it.\n",
+    );
+    for (name, page) in pages {
+        let lines: Vec<&str> = page.trim_end().lines().map(str::trim_end).collect();
+        write!(text, "\n{HEADING}{name}\n\n```text\n{}\n```\n", lines.join("\n"))?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(typed: &str) -> Option<String> {
+        let words: Vec<OsString> = typed.split_whitespace().map(OsString::from).collect();
+        wanted(&words)
+    }
+
+    #[test]
+    fn every_command_has_its_page() {
+        let own = OWN.iter().map(|(name, _)| *name);
+        for name in own.chain(Page::all().map(|page| page.words)) {
+            for typed in [
+                format!("{name} --help"),
+                format!("{name} -h"),
+                format!("help {name}"),
+            ] {
+                let page = asked(&typed).unwrap_or_default();
+                assert!(
+                    page.contains(&format!("Usage: cargo xtask {name}")),
+                    "{typed}: {page}"
+                );
+            }
+            let first = name.split(' ').next().unwrap_or_default();
+            assert!(overview().contains(&format!("\n  {first} ")), "{name}");
+        }
+    }
+
+    #[test]
+    fn our_own_pages_are_in_the_document() {
+        for (name, text) in OWN {
+            assert_eq!(section(PAGES, name), Some(text), "run `cargo xtask docs`");
+        }
+    }
+
+    #[test]
+    fn only_what_asks_for_help_gets_it() {
+        assert_eq!(asked("test"), None);
+        assert_eq!(asked("replay a.pcap -- --help"), None);
+        assert_eq!(asked("lab bench --help"), asked("bench --help"));
+        assert_eq!(asked(""), asked("--help"));
+        assert_eq!(asked("nothing --help"), None);
+    }
+}

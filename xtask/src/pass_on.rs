@@ -1,0 +1,146 @@
+//! Commands that another program of the workspace carries out, which is built when it is first asked.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::{Result, anyhow};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Every command that is passed on.
+pub(crate) const VERBS: [Verb; 13] = [
+    lab("bench", Profile::Release),
+    lab("boot", Profile::Development),
+    sim("demonstrate"),
+    lab("endure", Profile::Release),
+    lab("faults", Profile::Release),
+    lab("flood", Profile::Release),
+    lab("fuzz", Profile::Development),
+    lab("kernels", Profile::Development),
+    lab("mutants", Profile::Development),
+    lab("replay", Profile::Development),
+    sim("score"),
+    lab("scrape", Profile::Development),
+    sim("simulate"),
+];
+
+/// What the workspace optimises in development, for its tests: that takes longer than a demonstration.
+const OPTIMISED: [&str; 4] = ["gdoi-core", "gdoi-monitor", "gdoi-sim", "gdoi-wire"];
+
+/// A command of another program.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Verb {
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    /// What is measured is built as it is shipped.
+    profile: Profile,
+}
+
+/// Who carries commands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Lab,
+    Sim,
+}
+
+/// How a program is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// In the shortest time.
+    Quick,
+    Development,
+    Release,
+}
+
+const fn lab(name: &'static str, profile: Profile) -> Verb {
+    Verb {
+        name,
+        program: Program::Lab,
+        profile,
+    }
+}
+
+const fn sim(name: &'static str) -> Verb {
+    Verb {
+        name,
+        program: Program::Sim,
+        profile: Profile::Development,
+    }
+}
+
+/// The verb of this name, and what it is told; `lab` and `sim` may stand before it. `None`: the command is not another's.
+pub(crate) fn find(name: &str, rest: &[OsString]) -> Result<Option<(&'static Verb, Vec<OsString>)>> {
+    if ["lab", "sim"].contains(&name) {
+        let [verb, rest @ ..] = rest else {
+            return Err(anyhow!("{name} takes a command"));
+        };
+        let verb = verb.to_string_lossy();
+        return Ok(Some(
+            named(&verb, rest).ok_or_else(|| anyhow!("{name} has no command {verb}"))?,
+        ));
+    }
+    Ok(named(name, rest))
+}
+
+fn named(name: &str, rest: &[OsString]) -> Option<(&'static Verb, Vec<OsString>)> {
+    // What Prometheus would have scraped is on the agent's own page.
+    let name = match name {
+        "simulate" if rest.iter().any(asks_for_metrics) => "scrape",
+        name => name,
+    };
+    let verb = VERBS.iter().find(|verb| verb.name == name)?;
+    Some((verb, rest.to_vec()))
+}
+
+fn asks_for_metrics(argument: &OsString) -> bool {
+    let argument = argument.to_string_lossy();
+    argument == "--metrics" || argument.starts_with("--metrics=")
+}
+
+impl Verb {
+    /// Builds the program and has it carry the command out.
+    pub(crate) fn run(&self, workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+        let mut program = self.program.build(workspace, self.profile)?;
+        process::run(program.arg(self.name).args(arguments))
+    }
+}
+
+impl Program {
+    /// The program, freshly built; the laboratory together with the agent, which it looks for next to itself.
+    pub(crate) fn build(self, workspace: &Workspace, profile: Profile) -> Result<Command> {
+        let (packages, name): (&[&str], _) = match self {
+            Self::Lab => (&["gdoi-monitor", "gdoi-lab"], "gdoi-lab"),
+            Self::Sim => (&["gdoi-sim"], "gdoi-sim"),
+        };
+        Ok(Command::new(build(workspace, packages, profile)?.join(name)))
+    }
+}
+
+/// Builds packages, and says in which folder their programs are.
+pub(crate) fn build(
+    workspace: &Workspace,
+    packages: &[&str],
+    profile: Profile,
+) -> Result<std::path::PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.arg("build");
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    let folder = match profile {
+        Profile::Development => "debug",
+        Profile::Quick => {
+            for ours in OPTIMISED {
+                cargo.args(["--config", &format!("profile.dev.package.{ours}.opt-level=0")]);
+            }
+            "debug"
+        }
+        Profile::Release => {
+            cargo.arg("--release");
+            "release"
+        }
+    };
+    process::run(&mut cargo)?;
+    Ok(workspace.target.join(folder))
+}
