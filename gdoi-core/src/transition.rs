@@ -7,6 +7,7 @@
 mod fields;
 mod findings;
 mod grounds;
+mod names;
 mod serial;
 mod words;
 
@@ -18,6 +19,7 @@ use serde::{Serialize, Serializer};
 pub use fields::*;
 pub use findings::*;
 pub use grounds::*;
+pub use names::*;
 pub use words::*;
 
 use crate::observation::Loss;

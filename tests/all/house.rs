@@ -3,6 +3,8 @@
 mod commands;
 mod faults;
 mod licences;
+mod modules;
+mod saved_state;
 mod unsafe_code;
 
 use std::collections::{BTreeMap, BTreeSet};

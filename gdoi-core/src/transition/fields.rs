@@ -6,34 +6,15 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use gdoi_wire::Exchange;
-use gdoi_wire::isakmp::Header;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::grounds::Grounds;
+use super::names::{Cookies, Spi};
 use super::serial::{seconds, some_seconds};
 use super::words::{
     Anomaly, BurstCharacter, LifetimeSource, ReRegistrationReason, RegistrationKind, RegistrationStage,
     RekeyEvidence, RekeyKind, Transport, Verdict,
 };
-
-/// A pair of cookies: the SPI of a KEK (RFC 6407 §5.3) or the name of an IKE SA.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-pub struct Cookies(pub [u8; 16]);
-
-impl From<&Header> for Cookies {
-    fn from(header: &Header) -> Self {
-        let mut pair = [0; 16];
-        let octets = header.octets();
-        for (to, from) in pair.iter_mut().zip(octets) {
-            *to = from;
-        }
-        Self(pair)
-    }
-}
-
-/// SPI of an ESP SA.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Spi(pub u32);
 
 /// A clock was set: that of the source went backwards, and time stood still for the tracker until it had caught up; or,
 /// live, the wall clock, which dates events and counts nothing.

@@ -6,8 +6,8 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use super::fields::Cookies;
 use super::grounds::Grounds;
+use super::names::Cookies;
 use super::serial::{endpoint, seconds, some_seconds};
 use super::words::{ExpectationUnknown, ForgeryKind, ForgottenKind};
 

@@ -1,6 +1,5 @@
-//! How fields look in an event: seconds with a fraction, cookies and SPIs in hexadecimal digits.
+//! How fields look in an event: seconds with a fraction, ports only where they tell something.
 
-use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -33,42 +32,4 @@ pub(super) fn some_seconds<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     duration.map(|known| known.as_secs_f64()).serialize(serializer)
-}
-
-/// Octets as hexadecimal digits.
-struct Digits<'a>(&'a [u8]);
-
-impl fmt::Display for Digits<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
-    }
-}
-
-impl fmt::Display for super::Cookies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Digits(&self.0).fmt(f)
-    }
-}
-
-/// Digits for people; the octets in a saved state.
-impl Serialize for super::Cookies {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl fmt::Display for super::Spi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", self.0)
-    }
-}
-
-impl Serialize for super::Spi {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
