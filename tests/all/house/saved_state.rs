@@ -178,7 +178,7 @@ fn part(item: &Item) -> Part {
         Item::Enum(item) => {
             part.add_conversion(&item.attrs);
             for variant in &item.variants {
-                part.text.push_str(&format!("{} ", variant.ident));
+                part.text.extend([variant.ident.to_string().as_str(), " "]);
                 part.add_fields(&variant.fields);
             }
         }
@@ -221,7 +221,7 @@ impl Part {
             }
             let name = field.ident.as_ref().map(ToString::to_string);
             self.text
-                .push_str(&format!("{}{}: ", texts.concat(), name.unwrap_or_default()));
+                .extend([texts.concat(), name.unwrap_or_default(), ": ".to_owned()]);
             self.add_type(&field.ty);
             self.text.push_str(", ");
         }
