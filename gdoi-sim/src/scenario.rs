@@ -6,6 +6,7 @@ mod foreign;
 mod group;
 mod library;
 mod network;
+mod text;
 mod value;
 mod vantage;
 

@@ -13,8 +13,11 @@ mod simulate;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use gdoi_sim::generator;
+use gdoi_sim::judge::Told;
+use gdoi_sim::scenario::{self, Scenario};
 
 #[derive(Parser)]
 #[command(
@@ -57,4 +60,31 @@ fn main() -> ExitCode {
 /// The checkout that this program was built from, for documents that it writes.
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A scenario that ships, by its name; a random one, by its seed; or a file.
+fn find(name: &str) -> Result<Scenario> {
+    if let Some(seed) = name.strip_prefix("world:") {
+        let seed = seed
+            .parse()
+            .with_context(|| format!("read the seed in {name:?}"))?;
+        return Ok(generator::world(seed));
+    }
+    if let Ok(scenario) = scenario::named(name) {
+        return Ok(scenario);
+    }
+    if !Path::new(name).exists() {
+        let names: Vec<&str> = scenario::names().collect();
+        bail!(
+            "{name:?} is neither a file nor world:SEED nor one of: {}",
+            names.join(", ")
+        );
+    }
+    let text = std::fs::read_to_string(name).with_context(|| format!("read {name}"))?;
+    Scenario::parse(&text).with_context(|| format!("understand {name}"))
+}
+
+fn told(word: &str) -> Result<Told> {
+    let told = Told::ALL.into_iter().find(|told| told.name() == word);
+    told.with_context(|| format!("--told is all, named or nothing, not {word:?}"))
 }

@@ -13,7 +13,7 @@ use gdoi_sim::judge::{Failure, Goals, Score, Told};
 use gdoi_sim::scenario::{self, Scenario, Vantage};
 use serde_json::{Value, json};
 
-use crate::workspace;
+use crate::{find, told, workspace};
 
 const DOCUMENT: &str = "docs/simulation.md";
 const EXAMPLES: usize = 5;
@@ -88,7 +88,10 @@ pub(crate) fn run(args: &Scoring) -> Result<()> {
 
 /// Runs everything, on every core.
 fn score(args: &Scoring) -> Result<Scored> {
-    let told = told(args)?;
+    let told = match &args.told {
+        Some(word) => Vec::from([told(word)?]),
+        None => Told::ALL.into(),
+    };
     let runs = runs(args)?;
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<usize, Result<Score>>> = Mutex::new(BTreeMap::new());
@@ -133,17 +136,6 @@ fn score(args: &Scoring) -> Result<Scored> {
     Ok(scored)
 }
 
-fn told(args: &Scoring) -> Result<Vec<Told>> {
-    let Some(wanted) = &args.told else {
-        return Ok(Told::ALL.into());
-    };
-    let told = Told::ALL.into_iter().find(|told| told.name() == wanted);
-    match told {
-        Some(told) => Ok(Vec::from([told])),
-        None => bail!("--told is all, named or nothing, not {wanted:?}"),
-    }
-}
-
 fn runs(args: &Scoring) -> Result<Vec<Run>> {
     if let Some(worlds) = args.worlds {
         return worlds_of(args, worlds);
@@ -155,13 +147,7 @@ fn runs(args: &Scoring) -> Result<Vec<Run>> {
     };
     let mut runs = Vec::new();
     for name in names {
-        let known = if scenario::names().any(|known| known == name) {
-            scenario::named(&name)?
-        } else {
-            let text = std::fs::read_to_string(&name)
-                .with_context(|| format!("no scenario is named {name:?}, and no such file can be read"))?;
-            Scenario::parse(&text).with_context(|| format!("read {name}"))?
-        };
+        let known = find(&name)?;
         for (vantage, scenario) in vantages(args, &known)? {
             for seed in 0..args.seeds {
                 runs.push(Run {

@@ -5,10 +5,13 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use gdoi_core::{Limits, Tracker};
+use gdoi_sim::judge::Told;
 use gdoi_sim::scenario::{self, Scenario};
+
+use crate::{find, told};
 use gdoi_sim::{Format, Observer, PcapWriter, Simulation};
 
 /// A scenario of the library by name, or a scenario file.
@@ -40,6 +43,12 @@ pub(crate) struct Simulate {
     /// Print what `show crypto gdoi` says at the end on this member of the first group, from 1
     #[arg(long, value_name = "MEMBER")]
     show: Option<u32>,
+    /// How much of the scenario the tracker that watches is told: all, named or nothing
+    #[arg(long, requires = "watch", default_value = "all")]
+    told: String,
+    /// Print the scenario as the text of a file
+    #[arg(long, conflicts_with_all = ["out", "syslog", "watch"])]
+    toml: bool,
     /// Print the messages that the devices would log
     #[arg(long)]
     syslog: bool,
@@ -63,8 +72,12 @@ pub(crate) fn run(args: &Simulate) -> Result<()> {
             .iter_mut()
             .for_each(|group| group.members = members);
     }
+    if args.toml {
+        print!("{}", scenario.to_toml()?);
+        return Ok(());
+    }
     if args.watch {
-        return watch(&scenario, args.seed);
+        return watch(&scenario, args.seed, told(&args.told)?);
     }
     let mut simulation = Simulation::new(&scenario, args.seed)?;
     let frames = match &args.out {
@@ -93,15 +106,16 @@ pub(crate) fn run(args: &Simulate) -> Result<()> {
     Ok(())
 }
 
-fn watch(scenario: &Scenario, seed: Option<u64>) -> Result<()> {
+fn watch(scenario: &Scenario, seed: Option<u64>, told: Told) -> Result<()> {
     let begun = Instant::now();
     let mut simulation = Simulation::new(scenario, seed)?;
-    let mut tracker = Tracker::new(scenario.config(), Limits::default());
+    let mut tracker = Tracker::new(told.config(scenario), Limits::default());
     let mut said = Vec::new();
-    Observer::new(Duration::from_secs(10), true).watch(&mut simulation, &mut tracker, &mut said);
+    Observer::new(Duration::from_secs(10), told == Told::All).watch(&mut simulation, &mut tracker, &mut said);
     let took = begun.elapsed();
     for transition in &said {
-        println!("{}", serde_json::to_string(transition)?);
+        let offset = transition.at.since(scenario.start).as_secs_f64();
+        println!("{offset:12.3} {}", serde_json::to_string(transition)?);
     }
     let ratio = scenario.duration.as_secs_f64() / took.as_secs_f64();
     eprintln!(
@@ -111,18 +125,6 @@ fn watch(scenario: &Scenario, seed: Option<u64>) -> Result<()> {
         took.as_secs_f64()
     );
     Ok(())
-}
-
-fn find(name: &str) -> Result<Scenario> {
-    if let Ok(scenario) = scenario::named(name) {
-        return Ok(scenario);
-    }
-    if !Path::new(name).exists() {
-        let names: Vec<&str> = scenario::names().collect();
-        bail!("{name:?} is neither a file nor one of: {}", names.join(", "));
-    }
-    let text = std::fs::read_to_string(name).with_context(|| format!("read {name}"))?;
-    Scenario::parse(&text).with_context(|| format!("understand {name}"))
 }
 
 fn write(scenario: &Scenario, simulation: &mut Simulation, path: &Path) -> Result<usize> {
