@@ -38,6 +38,26 @@ fn repeats_are_one_rekey() {
     assert_eq!(script.snapshot().groups["G1"].rekey.retransmissions, 2);
 }
 
+/// The timer of the second comes due while the first is still repeated and has to be reported before it.
+#[test]
+fn a_rekey_within_the_repeats_of_another_ends() {
+    let slow = Retransmit {
+        interval: Duration::from_secs(40),
+        count: 2,
+    };
+    let mut script = script([GroupConfig {
+        retransmit: Some(slow),
+        ..multicast()
+    }]);
+    script.push(KS, MULTICAST, 1, 1).wait(5.0);
+    script.push(KS, MULTICAST, 1, 2).wait(35.0);
+    for _ in 0..2 {
+        script.push(KS, MULTICAST, 1, 1).wait(40.0);
+    }
+    script.wait(200.0).advance();
+    assert_eq!(rekeys(&script).len(), 2, "{:?}", script.out);
+}
+
 #[test]
 fn what_the_network_doubles_is_no_repeat() {
     let mut script = script([multicast(), group("G2")]);

@@ -24,14 +24,13 @@ const LOST_AFTER_REKEYS_WITHOUT: u32 = 2;
 pub(crate) fn arm_kek_timer(cx: &mut Context<'_>, id: KekId) {
     let window = cx.schedule(cx.state.keks[id].group).round_window();
     let kek = &mut cx.state.keks[id];
-    let due = kek
-        .rounds
-        .iter()
-        .filter_map(|round| match (round.closed, round.reported) {
-            (false, _) => Some(round.last.after(window)),
-            (true, None) => Some(round.started.after(CLASSIFY_TIMEOUT)),
-            (true, Some(_)) => None,
-        });
+    let closes = kek.rounds.iter().filter(|round| !round.closed);
+    let closes = closes.map(|round| round.last.after(window));
+    // Rounds are reported in their order: of those that wait to be classified, only the first can become due.
+    let first = kek.rounds.iter().find(|round| round.reported.is_none());
+    let classified = first.filter(|round| round.closed);
+    let classified = classified.map(|round| round.started.after(CLASSIFY_TIMEOUT));
+    let due = closes.chain(classified);
     if let Some(due) = due.min() {
         cx.state.timers.arm(&mut kek.timer, Timer::Kek(id), due);
     }
