@@ -1,28 +1,29 @@
-//! What the user knows of the groups. Typed and plain: reading it from a file is the agent's work.
+//! What the user configured of the groups, and the limits of what is remembered. The agent reads both from a file.
 
-use crate::observation::Site;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-/// What the user knows of the groups.
+use crate::observation::Site;
+
+/// What the user configured of the groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The groups, in the order of the file.
     pub groups: Vec<GroupConfig>,
 }
 
-/// What the user knows of one group.
+/// What the user configured of one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupConfig {
     /// Its name in events and metrics.
     pub name: String,
-    /// One set of cooperating key servers. Empty when unknown.
+    /// Its cooperating key servers. Empty when unknown.
     pub key_servers: Vec<IpAddr>,
-    /// Where multicast rekeys go; `None` for unicast.
+    /// The multicast address of its rekeys; `None` for unicast.
     pub rekey_address: Option<IpAddr>,
-    /// Addresses that members manage their keys from. Empty when unknown.
+    /// Addresses that its members register from. Empty when unknown.
     pub members: Vec<Prefix>,
     /// Prefixes of the data plane.
     pub protected: Vec<Prefix>,
@@ -30,50 +31,50 @@ pub struct GroupConfig {
     pub kek_lifetime: Option<Duration>,
     /// TEK lifetime; learned when `None`.
     pub tek_lifetime: Option<Duration>,
-    /// How the key server repeats a rekey; the profile's default when `None`.
+    /// How its key servers retransmit a rekey; the profile's default when `None`.
     pub retransmit: Option<Retransmit>,
-    /// Whose timers the group follows.
+    /// The vendor whose timers it follows.
     pub profile: Profile,
-    /// Places behind members.
+    /// Networks behind its members.
     pub sites: Vec<SiteConfig>,
 }
 
 impl GroupConfig {
-    /// How the key server repeats a rekey.
+    /// How its key servers retransmit a rekey: as configured, or by the profile.
     pub fn retransmit(&self) -> Retransmit {
         self.retransmit.unwrap_or(self.profile.retransmit())
     }
 }
 
-/// A place behind one member.
+/// A network behind one member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SiteConfig {
     /// Its name in events.
     pub name: String,
     /// The member in front of it.
     pub member: Option<IpAddr>,
-    /// Addresses of its hosts: GETVPN keeps them on the outside of ESP (RFC 5374 §3.1).
+    /// Addresses of its hosts: GETVPN keeps them in the outer header of ESP (RFC 5374 §3.1).
     pub prefixes: Vec<Prefix>,
 }
 
-/// How a key server repeats a rekey.
+/// How a key server retransmits a rekey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retransmit {
-    /// Time between repeats.
+    /// Time between retransmissions.
     pub interval: Duration,
-    /// Repeats after the first.
+    /// Retransmissions of each rekey.
     pub count: u32,
 }
 
-/// Whose timers a group follows.
+/// The vendor whose timers a group follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// Cisco GETVPN: rekeys before expiry by the formula of the key server.
+    /// Cisco GETVPN: the key server renews before the expiry, by its formula.
     #[default]
     Cisco,
-    /// Juniper Group VPN: rekeys four activation delays before expiry.
+    /// Juniper Group VPN: the key server renews four activation delays before the expiry.
     Juniper,
-    /// No more than RFC 6407 says: nothing is expected of the lead.
+    /// RFC 6407 only: no lead is expected.
     Rfc,
 }
 
@@ -159,7 +160,7 @@ const fn bits_of(address: IpAddr) -> u8 {
     }
 }
 
-/// One numbered place of the data plane.
+/// A numbered part of the data plane: a site, or the rest of what a group protects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberedSite<'a> {
     /// The number that [`crate::observation::Esp::site`] carries.
@@ -173,9 +174,9 @@ pub struct NumberedSite<'a> {
 }
 
 impl Config {
-    /// Every numbered place, from 1: the sites of every group, then what each group protects.
+    /// Every numbered part of the data plane, from 1: the sites of every group, then what each group protects.
     ///
-    /// A source looks up the longest prefix that holds an ESP packet's source address and reports the number.
+    /// A source reports the number of the longest prefix that contains the source address of an ESP packet.
     pub fn numbered_sites(&self) -> impl Iterator<Item = NumberedSite<'_>> {
         let sites = self.groups.iter().enumerate().flat_map(|(group, config)| {
             config
@@ -199,7 +200,7 @@ impl Config {
             })
     }
 
-    /// The name of the site with each number, from 0; `None` for what is no site.
+    /// The name of the site with each number, from 0; `None` for the rest of what a group protects.
     pub(crate) fn site_names(&self) -> impl Iterator<Item = Option<&str>> {
         core::iter::once(None).chain(
             self.numbered_sites()
@@ -214,24 +215,24 @@ impl Config {
     }
 }
 
-/// How much may be remembered. What finds no room makes the least recently seen go, or is counted together with
-/// others; either is counted.
+/// The most entries of each table. A full table evicts the entry that was used least recently, or counts what is new
+/// with the others; both are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Members.
     pub members: usize,
-    /// Groups, the configured ones among them.
+    /// Groups, configured ones included.
     pub groups: usize,
-    /// ESP SPIs, counted once for each site they are sent from.
+    /// ESP SPIs, each once per site that sends it.
     pub spis: usize,
-    /// Key servers, the configured ones among them.
+    /// Key servers, configured ones included.
     pub key_servers: usize,
-    /// IKE SAs that a registration may be running in.
+    /// IKE SAs with a registration.
     pub associations: usize,
-    /// KEKs; as many cookie pairs beside them that nothing but one message speaks for.
+    /// KEKs; unconfirmed cookie pairs have a table of the same size.
     pub keks: usize,
-    /// Seed of the tables' hash function. It changes nothing that can be seen; a secret one keeps a sender of forged
-    /// messages from choosing keys that collide.
+    /// Seed of the hash function of the tables. It changes no result; a secret seed keeps a sender of forged messages
+    /// from choosing keys that collide.
     pub hash_seed: u64,
 }
 

@@ -1,8 +1,10 @@
-//! Facts to state: what each GDOI group is doing, told from headers alone, without any key.
+//! From facts to state: what each GDOI group is doing, concluded from headers alone, without any key.
 //!
-//! A source (the kernel, a capture, a simulation) says [`Observation`]s; the [`Tracker`] answers with [`Transition`]s
-//! and, when asked, with a [`Snapshot`]. Nothing here can see a clock, a file or a socket: the same observations at
-//! the same times give the same transitions, byte for byte.
+//! A source (the kernel, a capture, a simulation) hands in [`Observation`]s; the [`Tracker`] answers with
+//! [`Transition`]s and, when asked, with a [`Snapshot`]. Nothing here can see a clock, a file or a socket: the same
+//! observations at the same times give the same transitions, byte for byte.
+//!
+//! Read `tracker` first, then the subject in `rules`; `state` has the data, `rules::kek::lead` every timer formula.
 #![no_std]
 #![forbid(unsafe_code)]
 

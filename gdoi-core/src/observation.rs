@@ -1,4 +1,4 @@
-//! All that a source may say.
+//! The input of the tracker: what a source observed, and what it missed.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::time::Timestamp;
 
-/// One thing that was seen, or that could not be.
+/// One thing that was seen, or a window in which something was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation<'a> {
     /// An ISAKMP message.
     Message(Message<'a>),
     /// ESP packets of one SPI.
     Esp(Esp),
-    /// Something was not seen: silences in its window prove nothing.
+    /// Something was not seen: absences in its window prove nothing.
     Loss(Loss),
-    /// Something has not been seen yet, of which a [`Loss`] will tell when it is over: silences meanwhile prove nothing.
+    /// Something is not seen at present; a [`Loss`] follows when that is over. Absences meanwhile prove nothing.
     OpenGap(OpenGap),
 }
 
 /// An ISAKMP message, as far as a passive observer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Who sent it, as the IP and UDP headers say.
+    /// Sender, by the IP and UDP headers.
     pub source: SocketAddr,
-    /// To whom.
+    /// Recipient, by the IP and UDP headers.
     pub destination: SocketAddr,
-    /// The 28 octets every message begins with.
+    /// The 28 octets of the ISAKMP header (RFC 2408 §3.1).
     pub header: Header,
-    /// Octets of the datagram from the header on, to be compared with the length in the header.
+    /// Octets of the datagram from the ISAKMP header on, to be compared with the length in the header.
     pub datagram_octets: u32,
-    /// Behind a non-ESP marker (RFC 3948 §2.2).
+    /// It follows a non-ESP marker (RFC 3948 §2.2).
     pub marked: bool,
-    /// In a first fragment: the rest is in frames of their own.
+    /// It is in a first fragment: the rest is in other frames.
     pub fragmented: bool,
-    /// The 16 octets behind the header, when there are as many.
+    /// The 16 octets after the header, when there are as many.
     pub fingerprint: Option<[u8; 16]>,
     /// The payloads of a clear-text message, as far as they were kept.
     pub payloads: &'a [u8],
@@ -65,21 +65,21 @@ impl<'a> Message<'a> {
 
 /// ESP packets of one SPI since it was last observed.
 ///
-/// Live, a source says this once per tick and SPI from the kernel's counters; from a capture likewise per tick of
-/// capture time. There is never one observation per ESP packet.
+/// Live, a source reports this once per tick and SPI from the kernel's counters; from a capture, once per tick of
+/// capture time. There is never one observation per packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Esp {
     /// Security parameters index.
     pub spi: u32,
     /// The configured site of the senders.
     pub site: Option<Site>,
-    /// Packets since the last observation of this SPI and site. Zero in a hint: the SPI is known to be alive.
+    /// Packets since the last observation of this SPI and site. Zero in a hint: the SPI is known to be in use.
     pub packets: u64,
-    /// IP octets of those packets.
+    /// Octets of those packets, from the IP header on.
     pub octets: u64,
-    /// The first of those packets.
+    /// Time of the first of those packets.
     pub first: Timestamp,
-    /// The last of them.
+    /// Time of the last of those packets.
     pub last: Timestamp,
 }
 
@@ -87,12 +87,12 @@ pub struct Esp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Site(pub u32);
 
-/// A window in which the source was not, or not fully, watching.
+/// A window in which the source missed something, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// Nothing was missing before.
+    /// Everything before was seen.
     pub from: Timestamp,
-    /// Nothing is missing after.
+    /// Everything after was seen.
     pub until: Timestamp,
     /// What was lost.
     pub kind: LossKind,
@@ -100,12 +100,12 @@ pub struct Loss {
     pub count: Option<u64>,
 }
 
-/// A window in which the source was not watching, and whose end is not known yet. It is told again as it grows.
+/// A window in which the source misses something and whose end is not known yet. It is reported again as it grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenGap {
-    /// Nothing was missing before.
+    /// Everything before was seen.
     pub since: Timestamp,
-    /// How far it has grown.
+    /// Its end so far.
     pub until: Timestamp,
 }
 
@@ -126,7 +126,7 @@ impl Serialize for Loss {
     }
 }
 
-/// How a loss looks in an event.
+/// A loss in an event.
 #[derive(Serialize)]
 struct LossObject {
     kind: LossKind,
@@ -138,7 +138,7 @@ struct LossObject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
-    /// Messages that found no room in the ring buffer or in a queue.
+    /// Messages, because the ring buffer or a queue was full.
     Messages,
     /// ESP packets that could not be counted by SPI.
     Spis,

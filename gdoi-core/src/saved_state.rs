@@ -1,6 +1,6 @@
-//! The state across a restart: ages, chains and counters survive.
+//! The state across a restart: ages, KEK chains and counters survive.
 //!
-//! Times are those of the source's clock. A source whose clock starts anew with every boot has to hand in times that
+//! Times are those of the source's clock. Where that clock restarts at boot, the source must hand in times that
 //! continue, for instance those since the epoch.
 
 use alloc::vec::Vec;
@@ -13,16 +13,16 @@ use crate::rules::{Context, coop};
 use crate::state::State;
 use crate::tracker::Tracker;
 
-/// What a saved state begins with.
+/// The first octets of a saved state.
 const MAGIC: [u8; 8] = *b"gdoistat";
 
-/// Layout version of a saved state. Any change of what is saved raises it.
+/// Version of the layout of a saved state. Any change of `State`, or of a type in it, raises it.
 const VERSION: u16 = 4;
 
-/// Why a saved state cannot be taken up.
+/// Why a saved state cannot be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    /// It is something else.
+    /// It is not a saved state.
     #[error("this is not a saved state")]
     Foreign,
     /// Another version saved it.
@@ -42,20 +42,24 @@ pub enum RestoreError {
 pub struct SaveError;
 
 impl Tracker {
-    /// The state, to be given to [`Self::restore`] later. Configuration and limits are not part of it.
+    /// Encodes the state for [`Self::restore`]. Configuration and limits are not part of it.
     pub fn save(&self) -> Result<Vec<u8>, SaveError> {
         let mut saved = Vec::from(MAGIC);
         saved.extend(VERSION.to_be_bytes());
         postcard::to_extend(&self.state, saved).map_err(|_postcard| SaveError)
     }
 
-    /// Goes on where [`Self::save`] was called, perhaps with another configuration and other limits: configured names
-    /// apply to groups already known, and what is too much for the limits is evicted.
+    /// Resumes from a saved state, perhaps with another configuration and other limits: configured names apply to groups
+    /// already known, and entries beyond the limits are evicted.
     ///
-    /// What happened in between was not seen; the source says so with a `Loss`.
+    /// What happened in between was not seen: the source reports it as a `Loss`.
+    ///
+    /// # Errors
+    ///
+    /// When `saved` is no saved state, has the layout of another version, or is damaged.
     pub fn restore(config: Config, limits: Limits, saved: &[u8]) -> Result<Self, RestoreError> {
-        let behind = saved.strip_prefix(&MAGIC).ok_or(RestoreError::Foreign)?;
-        let (version, state) = behind.split_first_chunk().ok_or(RestoreError::Damaged)?;
+        let rest = saved.strip_prefix(&MAGIC).ok_or(RestoreError::Foreign)?;
+        let (version, state) = rest.split_first_chunk().ok_or(RestoreError::Damaged)?;
         let found = u16::from_be_bytes(*version);
         if found != VERSION {
             return Err(RestoreError::Version { found });

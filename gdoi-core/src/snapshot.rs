@@ -22,98 +22,98 @@ use crate::transition::{
 pub struct Snapshot {
     /// Messages by group, key server and exchange. Their sum is the number of messages observed.
     ///
-    /// Exchanges without a name are together under `Exchange::Unknown(0)`, what found no room under
+    /// Exchanges without a name count under `Exchange::Unknown(0)`, key servers beyond the limit under
     /// [`OTHER_KEY_SERVER`].
     pub messages: BTreeMap<(String, IpAddr, Exchange), u64>,
-    /// ESP by group. Their sum is what was observed.
+    /// ESP by group. The sum is all ESP observed.
     pub esp: BTreeMap<String, EspTotal>,
     /// The groups by name, [`UNATTRIBUTED`] among them.
     pub groups: BTreeMap<String, GroupState>,
-    /// The members, in the order they were first seen.
+    /// The members, in the order they were first seen. Empty in a summary.
     pub members: Vec<MemberState>,
-    /// The ESP SPIs, in the order they were first seen.
+    /// The ESP SPIs, in the order they were first seen. Empty in a summary.
     pub spis: Vec<SpiState>,
-    /// How full each table is.
+    /// Use of each table.
     pub tables: Vec<TableState>,
     /// Messages that contradict the protocol, by group.
     pub anomalies: BTreeMap<(String, Anomaly), u64>,
-    /// Times the clock of the source went backwards.
+    /// Observations whose time was earlier than one before.
     pub clock_steps: u64,
-    /// Messages of group or key server that found no room of their own, by what was full.
+    /// What could not be followed on its own, by what was full.
     pub overflow: BTreeMap<&'static str, u64>,
 }
 
-/// ESP counted for a group.
+/// ESP traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EspTotal {
-    /// Packets.
+    /// ESP packets.
     pub packets: u64,
-    /// IP octets.
+    /// Octets of those packets, from the IP header on.
     pub octets: u64,
 }
 
-/// One group.
+/// State of one group at the time of the snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupState {
-    /// Whether the user named it.
+    /// Whether the group is configured.
     pub configured: bool,
-    /// How its rekeys travel, once one was seen or configured.
+    /// How its rekeys are sent; `None` before one was seen or configured.
     pub transport: Option<Transport>,
-    /// Where its rekeys go, when multicast.
+    /// The multicast address of its rekeys; `None` for unicast.
     pub rekey_address: Option<IpAddr>,
-    /// Its key servers.
+    /// Its key servers by address.
     pub key_servers: BTreeMap<IpAddr, KeyServerState>,
     /// Messages sent again, by exchange.
     pub retransmissions: BTreeMap<Exchange, u64>,
     /// Members known to belong to it.
     pub members: u64,
-    /// Registrations.
+    /// Its registrations.
     pub registration: RegistrationState,
-    /// Rekeys.
+    /// Its rekeys.
     pub rekey: RekeyState,
-    /// The KEK.
+    /// Its KEK.
     pub kek: KekState,
-    /// ESP.
+    /// Its ESP.
     pub esp: DataPlaneState,
 }
 
-/// One key server of a group.
+/// State of one key server of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyServerState {
-    /// Whether it answers, as far as can be seen. `None` before anything was asked of it.
+    /// Whether it answers; `None` before it was asked anything.
     pub up: Option<bool>,
-    /// When it last sent something.
+    /// When it last sent a message.
     pub last_seen: Option<Timestamp>,
     /// Whether it sent the latest rekey of the group.
     pub pushes: bool,
-    /// Registrations that ended well, by kind. Both kinds are always there.
+    /// Registrations completed, by kind. Both kinds are always there.
     pub completed: BTreeMap<RegistrationKind, u64>,
-    /// Registrations that ended badly, by kind. Both kinds are always there.
+    /// Registrations failed, by kind. Both kinds are always there.
     pub failed: BTreeMap<RegistrationKind, u64>,
-    /// Registrations that ended badly, by stage.
+    /// Registrations failed, by the stage they reached.
     pub failed_at: BTreeMap<RegistrationStage, u64>,
-    /// Rekeys, each once.
+    /// Rekeys, each counted once, by what they delivered.
     pub rekeys: BTreeMap<(RekeyKind, Transport), u64>,
-    /// Rekey messages.
+    /// Rekey messages, retransmissions included.
     pub rekey_messages: u64,
-    /// How it renews its KEK; `None` before the first cycle was seen.
+    /// How it renews its KEK; `None` before the first KEK cycle was seen.
     pub behavior: Option<Verdict>,
 }
 
 /// Registrations of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RegistrationState {
-    /// How long the completed ones took.
+    /// Duration of the completed ones.
     pub duration: Histogram,
-    /// Begun and not ended.
+    /// Started and not ended.
     pub in_progress: u64,
-    /// Whether many come at once.
+    /// Whether a burst is in progress.
     pub burst_active: bool,
-    /// How often many came at once.
+    /// Bursts so far.
     pub bursts: u64,
-    /// Members in the present burst; in the last one when there is none.
+    /// Members in the present burst, or in the last one.
     pub burst_members: u64,
-    /// Members that registered shortly before and shortly after the KEK expired.
+    /// Members that registered shortly before and shortly after their KEK expired.
     pub double: u64,
 }
 
@@ -122,151 +122,151 @@ pub struct RegistrationState {
 pub struct RekeyState {
     /// Messages sent again.
     pub retransmissions: u64,
-    /// Acknowledgements.
+    /// Acknowledgements seen.
     pub acknowledgements: u64,
     /// Recipients of the latest rekey that have not acknowledged it; `None` where acknowledgements were never seen.
     pub unacknowledged_members: Option<u64>,
     /// Recipients of the latest rekey.
     pub recipients: u64,
-    /// How long rekeys took, from the first message to the last.
+    /// Duration of rekeys, from the first message to the last.
     pub duration: Histogram,
-    /// The beginning of the latest.
+    /// When the latest rekey began.
     pub last: Option<Timestamp>,
-    /// The beginning of the next, where it can be foretold.
+    /// When the next rekey should begin; `None` where that is not known.
     pub next_expected: Option<Timestamp>,
-    /// Whether it is due and has not come.
+    /// Whether it is overdue.
     pub overdue: bool,
 }
 
 /// The KEK of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KekState {
-    /// The pair under which the latest rekey was sent.
+    /// The KEK of the latest rekey, by its cookies.
     pub cookies: Option<Cookies>,
-    /// Times the pair changed.
+    /// KEK changes so far.
     pub changes: u64,
-    /// When the present KEK was delivered. `None` when that was not seen.
+    /// When the present KEK was delivered; `None` when that was not seen.
     pub start: Option<Timestamp>,
-    /// When it expires.
+    /// When the present KEK expires.
     pub expiry: Option<Timestamp>,
-    /// Its lifetime.
+    /// The KEK lifetime, configured or learned.
     pub lifetime: Option<Duration>,
     /// Where the lifetime is known from.
     pub lifetime_source: Option<LifetimeSource>,
     /// How long before its expiry the last KEK was renewed, in seconds; negative when after.
     pub lead_seconds: Option<f64>,
-    /// Whether it is used beyond its lifetime.
+    /// Whether it is used after its lifetime.
     pub over_age: bool,
-    /// Whether its lifetime ended and no rekey had replaced it.
+    /// Whether its lifetime ended and no rekey had renewed it.
     pub expired: bool,
-    /// Whether another key server uses another KEK for the same group.
+    /// Whether two key servers use a KEK each: a split brain.
     pub split: bool,
-    /// When members that miss the renewal will register again, at the earliest and at the latest.
+    /// When members that miss the renewal register again, at the earliest and at the latest.
     pub re_registration_window: Option<(Timestamp, Timestamp)>,
-    /// The pairs so far, oldest first; bounded.
+    /// The KEKs so far, by their cookies, the oldest first; bounded.
     pub chain: Vec<Cookies>,
 }
 
 /// ESP of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataPlaneState {
-    /// SPIs that were sent lately.
+    /// SPIs in use.
     pub active: u64,
-    /// Times an SPI took the place of another.
+    /// Rollovers so far.
     pub changes: u64,
-    /// From a rekey to the first packet with the new SPI.
+    /// Time from a rekey to the first packet with the new SPI.
     pub rollover: Histogram,
-    /// Packets with a replaced SPI, after the time for the change had passed.
+    /// Packets with a replaced SPI after the time for the rollover.
     pub stale_packets: u64,
     /// Sites that still send a replaced SPI.
     pub lagging_sites: u64,
-    /// Lifetime of the TEKs, where configured: headers do not tell it.
+    /// The configured TEK lifetime; headers do not show it.
     pub tek_lifetime: Option<Duration>,
 }
 
-/// One member.
+/// State of one member.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberState {
-    /// Its address; port 0 stands for the well-known ones.
+    /// Its address. Port 0 means one of the well-known ports.
     pub address: SocketAddr,
-    /// Its group; `None` when nothing tells, or several are possible.
+    /// Its group; `None` when unknown or ambiguous.
     pub group: Option<String>,
-    /// The key server it last registered at.
+    /// The key server it last registered at or was sent a rekey by.
     pub key_server: Option<IpAddr>,
     /// When it was first seen.
     pub first_seen: Timestamp,
-    /// When it last sent something.
+    /// When it last sent a message.
     pub last_seen: Timestamp,
     /// When it last completed a registration.
     pub registered: Option<Timestamp>,
-    /// Registrations it completed.
+    /// Registrations completed.
     pub registrations: u32,
-    /// Registrations that failed since the last completed one.
+    /// Registrations failed since the last completed one.
     pub failures: u32,
-    /// When it was last sent a rekey, when unicast.
+    /// When it was last sent a rekey; `None` for multicast.
     pub rekeyed: Option<Timestamp>,
-    /// When it last acknowledged one.
+    /// When it last acknowledged a rekey.
     pub acknowledged: Option<Timestamp>,
     /// Rekeys in a row it has not acknowledged; `None` where acknowledgements were never seen.
     pub unacknowledged: Option<u32>,
 }
 
-/// One ESP SPI of one site.
+/// State of one ESP SPI of one site.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpiState {
-    /// Which.
+    /// The SPI.
     pub spi: Spi,
-    /// The site, where one is configured.
+    /// The site that sends it, where one is configured.
     pub site: Option<String>,
-    /// Its group, where something tells.
+    /// Its group, where that is known.
     pub group: Option<String>,
-    /// What it is now.
+    /// Whether it is in use.
     pub status: SpiStatus,
-    /// What it took the place of.
+    /// The SPI it replaced.
     pub replaces: Option<Spi>,
-    /// ESP counted.
+    /// Its traffic.
     pub total: EspTotal,
-    /// Its first packet.
+    /// When its first packet was seen.
     pub first_seen: Timestamp,
-    /// Its last packet.
+    /// When its last packet was seen.
     pub last_seen: Timestamp,
 }
 
-/// What an SPI is now.
+/// Whether an SPI is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpiStatus {
     /// In use.
     Active,
-    /// Not sent for a while.
+    /// Not sent for 20 seconds.
     Idle,
-    /// Another took its place.
+    /// Another one replaced it.
     Replaced,
-    /// Another took its place, and it is still sent.
+    /// Another one replaced it, and it is still sent.
     Stale,
 }
 
-/// How full a table is.
+/// Use of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TableState {
     /// What it holds.
     pub kind: &'static str,
     /// Entries in use.
     pub entries: u64,
-    /// Entries there can be.
+    /// The most entries it can hold.
     pub capacity: u64,
-    /// Entries that had to make room.
+    /// Entries that were evicted because it was full.
     pub evictions: u64,
 }
 
 /// Durations, counted in buckets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// For each of the bounds, how many were at most as long; not cumulative.
+    /// For each of [`Self::BOUNDS`], the durations up to it that no smaller bound holds; not cumulative.
     pub counts: [u64; HISTOGRAM_BUCKETS],
-    /// How many were longer than every bound.
+    /// Durations above every bound.
     pub beyond: u64,
-    /// Their sum.
+    /// Sum of all durations.
     pub sum: Duration,
 }
 
@@ -281,7 +281,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Upper bounds of the buckets: from a registration in a laboratory to a rekey that a large group takes minutes for.
+    /// Upper bounds of the buckets: from a registration in a laboratory to the rekey of a large group.
     pub const BOUNDS: [Duration; HISTOGRAM_BUCKETS] = [
         Duration::from_millis(5),
         Duration::from_millis(10),
@@ -299,12 +299,12 @@ impl Histogram {
         Duration::from_mins(10),
     ];
 
-    /// How many there are.
+    /// Durations observed.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum::<u64>().saturating_add(self.beyond)
     }
 
-    /// Counts one more.
+    /// Counts one more duration.
     pub fn observe(&mut self, duration: Duration) {
         self.sum = self.sum.saturating_add(duration);
         let bucket = Self::BOUNDS
@@ -318,10 +318,10 @@ impl Histogram {
     }
 }
 
-/// The group of what belongs to no known group.
+/// Name of the group for everything that belongs to no known group.
 pub const UNATTRIBUTED: &str = "unattributed";
 
-/// The key server of what found no room: the unspecified address, which is nobody's.
+/// The key server for everything beyond the limit of key servers: the unspecified address.
 pub const OTHER_KEY_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 const HISTOGRAM_BUCKETS: usize = 14;

@@ -1,4 +1,4 @@
-//! Moments, as a source tells them.
+//! Times of the source's clock.
 
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Nanoseconds on the source's clock: since boot (suspend included) when live, since the epoch in a capture.
 ///
-/// One more than they are, so that a moment that may be missing takes no more room: there are many in each member.
+/// Stored as one more, so that an `Option` of it is no larger: each member has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Timestamp(NonZeroU64);
@@ -31,7 +31,7 @@ impl Timestamp {
         Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 
-    /// This much later, at most the end of the clock (584 years).
+    /// The time `duration` later, at most the end of the clock (584 years).
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "compared with the limit before")]
     pub const fn after(self, duration: Duration) -> Self {
@@ -43,7 +43,7 @@ impl Timestamp {
         }
     }
 
-    /// This much earlier, at least the beginning of the clock.
+    /// The time `duration` earlier, at least the beginning of the clock.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "compared with the limit before")]
     pub const fn before(self, duration: Duration) -> Self {

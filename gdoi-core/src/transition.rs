@@ -1,8 +1,7 @@
-//! Everything reportable, as a closed set.
+//! Everything that can be reported, as a closed set.
 //!
-//! A [`Transition`] serialises to the object that event streams and reports carry, but for its time, which only the
-//! edge can turn into a date: `type`, `severity`, `group`, `key_server` and `member` where they are meant, then the
-//! type's own fields.
+//! A [`Transition`] serialises to the object of event streams and reports: `type`, `severity`, `group`, `key_server` and
+//! `member` where they apply, then the fields of the type. The agent adds the date: only it knows the wall clock.
 
 mod fields;
 mod findings;
@@ -28,15 +27,15 @@ use crate::time::Timestamp;
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
-    /// When, on the source's clock.
+    /// The time, on the source's clock.
     pub at: Timestamp,
-    /// In which group; `None` when no group is meant or none is known.
+    /// The group; `None` when it concerns none, or an unknown one.
     pub group: Option<String>,
-    /// At which key server, where one is meant.
+    /// The key server it concerns, if any.
     pub key_server: Option<IpAddr>,
-    /// At which member, where one is meant. Port 0 stands for the well-known ones.
+    /// The member it concerns, if any. Port 0 means one of the well-known ports.
     pub member: Option<SocketAddr>,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 
@@ -45,7 +44,7 @@ pub struct Transition {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum What {
-    /// The source was not, or not fully, watching.
+    /// The source missed something.
     CaptureLoss(Loss),
     /// The clock of the source went backwards.
     ClockStep(ClockStep),
@@ -59,7 +58,7 @@ pub enum What {
     Forgery(Forgery),
     /// Something that was learned was forgotten.
     Forgotten(Forgotten),
-    /// Something could belong to several groups, and nothing tells which.
+    /// Something belongs to one of several groups, and nothing shows to which.
     GroupAmbiguous(GroupAmbiguous),
     /// A group was seen for the first time.
     GroupDiscovered(GroupDiscovered),
@@ -67,7 +66,7 @@ pub enum What {
     GroupMerged(GroupMerged),
     /// A key server sends heartbeats that look like rekeys.
     Heartbeats(Heartbeats),
-    /// How the key server renews its KEK is now believed to be this.
+    /// The verdict on how a key server renews its KEK has changed.
     KekBehavior(KekBehavior),
     /// A change of the KEK that was reported did not happen.
     KekChangeRevoked(KekChangeRevoked),
@@ -77,7 +76,7 @@ pub enum What {
     KekExpired(KekExpired),
     /// A KEK is used beyond its lifetime.
     KekOverAge(KekOverAge),
-    /// Two KEKs of one parent are used at once: the key servers lost each other.
+    /// Two key servers of one group use a KEK each: a split brain.
     KekSplit(KekSplit),
     /// A key server that was silent answers again.
     KeyServerAnswers(KeyServerAnswers),
@@ -95,25 +94,25 @@ pub enum What {
     MergedTaps(MergedTaps),
     /// Members register regularly and nobody rekeys them.
     PullOnly(PullOnly),
-    /// A member registered that had registered before.
+    /// A member registered again.
     ReRegistration(ReRegistration),
-    /// Many members registered at once, and that is over.
+    /// A burst of registrations is over.
     RegistrationBurstEnded(RegistrationBurst),
     /// Many members register at once.
     RegistrationBurstStarted(RegistrationBurst),
-    /// A registration ended well.
+    /// A registration completed.
     RegistrationCompleted(RegistrationEnd),
-    /// A registration ended badly.
+    /// A registration failed.
     RegistrationFailed(RegistrationEnd),
     /// A member registers again and again although its rekeys reach it.
     RegistrationLoop(RegistrationLoop),
-    /// A registration began.
+    /// A registration started.
     RegistrationStarted(RegistrationStarted),
     /// The group of earlier registrations is known now.
     RegistrationsAttributed(RegistrationsAttributed),
     /// A rekey: one, however many members it went to and however often.
     Rekey(Rekey),
-    /// What was said of the kind of an earlier rekey turned out differently.
+    /// An earlier rekey delivered something else than was reported.
     RekeyClassified(RekeyClassified),
     /// Whether it is known when the next rekey is due has changed.
     RekeyExpectation(RekeyExpectation),
@@ -186,7 +185,7 @@ impl What {
         }
     }
 
-    /// How much attention it asks for.
+    /// How urgent it is.
     pub const fn severity(&self) -> Severity {
         match self {
             Self::Forgotten(_)
@@ -269,7 +268,7 @@ impl Serialize for Transition {
     }
 }
 
-/// How a transition looks from outside.
+/// A transition in an event stream.
 #[derive(Serialize)]
 struct Object<'a> {
     #[serde(rename = "type")]

@@ -20,16 +20,16 @@ const BURST_BUCKETS: usize = 12;
 /// The window.
 const BURST_WINDOW: Duration = Duration::from_mins(1);
 
-/// Different members below which nothing is a burst.
+/// The fewest different members of a burst.
 const MIN_BURST_MEMBERS: u32 = 10;
 
-/// How often what a group is used to must be exceeded.
+/// How many times the usual number of registrations makes a burst.
 const BURST_FACTOR: f64 = 4.0;
 
-/// How fast a group gets used to something: a tenth part in a minute.
+/// How fast the usual number follows the present one: a tenth in a minute.
 const BASELINE_GAIN: f64 = 1.0 / 120.0;
 
-/// Members that are told apart; further ones are counted each time they begin.
+/// Members that are distinguished; further ones are counted each time they start.
 const MAX_BURST_PEERS: usize = 16_384;
 
 /// Registrations of one group over time.

@@ -1,4 +1,4 @@
-//! Counters by exchange, for one key server of one group.
+//! Counters for one key server of one group, and rate limits.
 
 use gdoi_wire::Exchange;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ pub(crate) fn increment(counters: &mut [u64], at: usize) {
     }
 }
 
-/// What was told in the present ten seconds.
+/// What was reported in the present ten seconds: a spray of forged messages must not become a spray of events.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RateLimit {
     window: u64,
@@ -75,7 +75,7 @@ pub(crate) struct RateLimit {
 }
 
 impl RateLimit {
-    /// Whether one more of at most `most` may be told now.
+    /// Whether one more may be reported now, of at most `most` in ten seconds.
     pub(crate) fn allow(&mut self, now: Timestamp, most: u32) -> bool {
         let window = now.as_nanos() / 10_000_000_000;
         if self.window != window {

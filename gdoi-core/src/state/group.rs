@@ -1,7 +1,7 @@
 //! Groups, and which of them something belongs to.
 //!
-//! A group's own number is never visible (RFC 6407 §5.2: it travels encrypted), so that what is not configured is told
-//! from KEKs, multicast addresses and who talks to whom. Where several groups remain, none is claimed.
+//! The identifier of a group is never visible (RFC 6407 §5.2: it is sent encrypted). A group that is not configured is
+//! recognised by its KEKs, its multicast address and its key servers. Where several groups remain, none is claimed.
 
 use alloc::format;
 use alloc::string::String;
@@ -31,7 +31,7 @@ const MAX_KEY_SERVERS_PER_GROUP: usize = 64;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) name: String,
-    /// Its place in the configuration.
+    /// Its index in the configuration.
     #[serde(skip)]
     pub(crate) config: Option<usize>,
     pub(crate) transport: Option<Transport>,

@@ -19,17 +19,17 @@ pub(crate) const IKE_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Silence after an Informational exchange.
 pub(crate) const NOTIFIED_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an IKE SA is remembered after its registration ended, for repeats and for further PULLs. Key servers close
-/// it soon themselves.
+/// How long an IKE SA is remembered after its registration ended, for retransmissions and further PULLs. Key servers
+/// close it soon themselves.
 pub(crate) const ENDED_IKE_SA_RETENTION: Duration = Duration::from_mins(2);
 
-/// Repeats without anything new after which a registration is given up although the member still tries.
+/// How long a member may retransmit before its registration counts as failed although it still tries.
 pub(crate) const RETRANSMISSION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Repeats without an answer from which a registration that was cut off by the end of watching counts as failed.
+/// Unanswered retransmissions from which a registration that the end of observation cut off counts as failed.
 pub(crate) const MIN_UNANSWERED_RETRANSMISSIONS: u32 = 2;
 
-/// Longest wait for an answer that has not been asked for again: the shortest of the waits above.
+/// Longest wait for an answer before a retransmission: the shortest wait of the stacks above.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// PULLs that are followed at once in one IKE SA.
@@ -44,7 +44,7 @@ pub(crate) enum IkeMode {
     Ikev2,
 }
 
-/// Steps of phase 1 that were seen: bits in the order of the exchange.
+/// Messages of phase 1: bits in the order of the exchange.
 pub(crate) mod step {
     /// Main mode 1, aggressive mode 1, request of `IKE_SA_INIT`.
     pub(crate) const FIRST: u8 = 1;
@@ -66,7 +66,7 @@ pub(crate) mod step {
 pub(crate) struct IkeSa {
     pub(crate) mode: IkeMode,
     pub(crate) responder: [u8; 8],
-    /// Where the member sends from now: address translation may change its port.
+    /// The member's present address: address translation may change its port.
     pub(crate) member: Peer,
     pub(crate) server: KeyServerId,
     pub(crate) server_address: IpAddr,
@@ -74,20 +74,20 @@ pub(crate) struct IkeSa {
     pub(crate) doi: Option<u32>,
     /// Its first message was seen.
     pub(crate) from_start: bool,
-    /// Steps of phase 1 that were seen.
+    /// Messages of phase 1 that were seen: a set of [`step`] bits.
     pub(crate) steps: u8,
     pub(crate) started: Timestamp,
     pub(crate) last: Timestamp,
-    /// When something new was last seen, not a repeat.
+    /// When a message was last seen that is no retransmission.
     pub(crate) progress: Timestamp,
-    /// An Informational exchange was seen since: a notification or a deletion usually ends a registration.
+    /// An Informational exchange followed: a notification or a deletion usually ends a registration.
     pub(crate) notified: bool,
     pub(crate) retransmissions: u32,
-    /// Repeats by the member since anything new was seen.
+    /// Retransmissions of the member since the last progress.
     pub(crate) unanswered: u32,
-    /// A registration was reported as started.
+    /// The start of a registration was reported.
     pub(crate) reported: bool,
-    /// It ended: nothing more is said but for another PULL.
+    /// The registration ended. Only another PULL is reported.
     pub(crate) ended: bool,
     pub(crate) completed: u16,
     pub(crate) kind: RegistrationKind,
@@ -132,7 +132,7 @@ impl IkeSa {
         self.steps & step != 0
     }
 
-    /// The member went on although no answer of the key server was seen: only one direction is visible.
+    /// The member continued although no answer of the key server was seen: only one direction is visible.
     pub(crate) fn is_one_way(&self) -> bool {
         let skipped = |answer: u8, next: u8| !self.has_seen(answer) && self.has_seen(next);
         self.from_start
@@ -143,7 +143,7 @@ impl IkeSa {
                 || self.pulls.iter().any(Pull::is_one_way))
     }
 
-    /// When it is given up, or forgotten, if nothing more comes.
+    /// When it fails, or is forgotten, without another message.
     pub(crate) fn due(&self) -> Timestamp {
         if self.ended {
             return self.last.after(ENDED_IKE_SA_RETENTION);
@@ -158,19 +158,19 @@ impl IkeSa {
             .min(self.progress.after(RETRANSMISSION_TIMEOUT))
     }
 
-    /// Whether it waits for longer than an answer takes.
+    /// Whether it has waited for longer than an answer takes.
     pub(crate) fn is_stuck(&self, now: Timestamp) -> bool {
         self.unanswered > 0 || now.since(self.progress) > ANSWER_TIMEOUT
     }
 
-    /// Something new was seen.
+    /// A message was seen that is no retransmission.
     pub(crate) const fn advance(&mut self, now: Timestamp) {
         self.progress = now;
         self.unanswered = 0;
         self.notified = false;
     }
 
-    /// Where it would end if nothing more came.
+    /// The stage it has reached.
     pub(crate) fn stage(&self) -> RegistrationStage {
         if let Some(pull) = self.pulls.last() {
             return match pull.stage(self.mode) {
@@ -196,7 +196,7 @@ impl IkeSa {
         }
     }
 
-    /// The PULL of a message identifier, known or new.
+    /// The PULL with a message identifier, known or new.
     pub(crate) fn pull(&mut self, message_id: u32, now: Timestamp) -> Option<&mut Pull> {
         let known = self.pulls.iter().position(|pull| pull.message_id == message_id);
         let at = known.unwrap_or_else(|| {
@@ -218,36 +218,37 @@ fn first_of(steps: u8, table: &[(u8, RegistrationStage)]) -> Option<Registration
         .map(|&(_, stage)| stage)
 }
 
-/// What a member has tried since its last success, at one key server.
+/// The attempts of a member at one key server since its last success.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RegistrationAttempts {
     pub(crate) failed: u32,
-    /// When the first of them began, and the latest.
+    /// When the first of them started.
     pub(crate) since: Timestamp,
+    /// When the latest of them started.
     pub(crate) latest: Timestamp,
-    /// The IKE SA of the present attempt.
+    /// The IKE SA of the present attempt, and its cookie: the slot may be used again.
     pub(crate) current: Option<(IkeSaId, [u8; 8])>,
 }
 
 impl RegistrationAttempts {
-    /// One more failed. How many have in a row.
+    /// Counts one more failure. Returns how many there are in a row.
     pub(crate) const fn count_failure(&mut self) -> u32 {
         self.failed = self.failed.saturating_add(1);
         self.failed
     }
 }
 
-/// Octets of a cookie, as they are kept.
+/// Octets of a cookie.
 pub(crate) const fn octets(cookie: Cookie) -> [u8; 8] {
     cookie.0
 }
 
-/// What a message of a PULL is to us.
+/// What a message of a PULL is to the messages before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PullMessage {
-    /// Seen for the first time: message 1 to 4.
+    /// Message 1 to 4, seen for the first time.
     New(u8),
-    /// The same octets once more: message 1 to 4.
+    /// Message 1 to 4, sent again.
     Repeat(u8),
     /// More different messages than a PULL has.
     Surplus,
@@ -257,10 +258,10 @@ pub(crate) enum PullMessage {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Pull {
     pub(crate) message_id: u32,
-    /// What tells each message from another; 0 before it was seen.
+    /// Digests of the four messages; 0 before a message was seen.
     pub(crate) digests: [u32; 4],
     pub(crate) started: Timestamp,
-    /// It ended, one way or the other.
+    /// It completed or failed.
     pub(crate) ended: bool,
 }
 
@@ -274,7 +275,7 @@ impl Pull {
         }
     }
 
-    /// Which message this is: the first of its sender, the second, or one of them again.
+    /// Which message this is: the first of its sender, the second, or a retransmission.
     pub(crate) fn step(&mut self, from_member: bool, digest: u32) -> PullMessage {
         let [first, second, third, fourth] = &mut self.digests;
         let (one, other, number) = if from_member {

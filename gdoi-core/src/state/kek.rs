@@ -1,4 +1,4 @@
-//! KEKs: the cookie pairs of rekeys, and those of one group one after the other.
+//! KEKs, and the history of those of one group.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -31,7 +31,7 @@ pub(crate) struct Kek {
     pub(crate) transport: Transport,
     pub(crate) first: Timestamp,
     pub(crate) rounds: Vec<RekeyRound>,
-    /// What tells repeats of rekeys that are over.
+    /// Digests of messages, to recognise retransmissions of rekeys that are over.
     pub(crate) digests: Recent<u64, 8>,
     /// The KEK it replaced.
     pub(crate) parent: Option<Cookies>,
@@ -57,7 +57,7 @@ impl Kek {
         }
     }
 
-    /// Keeps what tells late repeats of rekeys that are over.
+    /// Keeps the digest of a message, to recognise late retransmissions.
     pub(crate) fn remember(&mut self, digest: u64) {
         if digest != 0 && !self.remembers(digest) {
             self.digests.push(digest);
@@ -79,7 +79,7 @@ impl From<&Kek> for RekeySa {
     }
 }
 
-/// The KEKs of one group, one after the other.
+/// The history of the KEKs of one group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct KekHistory {
     pub(crate) current: Option<Cookies>,
@@ -134,7 +134,7 @@ impl KekHistory {
     }
 }
 
-/// One cycle of a key server.
+/// The time between two deliveries of a key server.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct KekCycle {
     pub(crate) server: KeyServerId,

@@ -15,17 +15,17 @@ use crate::time::Timestamp;
 /// Groups that one key server is counted for; further ones are counted together as unattributed.
 const MAX_GROUPS_PER_KEY_SERVER: usize = 1024;
 
-/// A key server, or an address that somebody took for one.
+/// A key server, or an address that somebody sent a request to as if it were one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct KeyServer {
     pub(crate) address: IpAddr,
-    /// It has shown that it speaks GDOI, or the user said so.
+    /// It has shown that it is a key server, or is configured as one.
     pub(crate) proven: bool,
     /// The groups it serves, as far as known.
     pub(crate) groups: Vec<GroupId>,
-    /// The last thing it sent.
+    /// When it last sent a message.
     pub(crate) sent: Option<Timestamp>,
-    /// The first question since then that is unanswered.
+    /// When it was first sent a message since then.
     pub(crate) asked: Option<Timestamp>,
     /// Registrations in a row that it did not answer at all.
     pub(crate) unanswered: u32,
@@ -45,7 +45,7 @@ impl KeyServer {
         }
     }
 
-    /// Whether it answers. `None` before anything tells.
+    /// Whether it answers. `None` before it was asked anything.
     pub(crate) const fn is_up(&self) -> Option<bool> {
         match (self.sent, self.unanswered) {
             (_, 1..) => Some(false),
@@ -54,7 +54,7 @@ impl KeyServer {
         }
     }
 
-    /// It sent something.
+    /// It sent a message.
     pub(crate) const fn on_message_from(&mut self, now: Timestamp) {
         self.sent = Some(now);
         self.asked = None;
@@ -78,7 +78,7 @@ impl KeyServer {
         self.counters.get_mut(at)
     }
 
-    /// It was asked something.
+    /// It was sent a message.
     pub(crate) fn on_message_to(&mut self, now: Timestamp) {
         self.asked = self.asked.or(Some(now));
     }
@@ -96,7 +96,7 @@ impl KeyServer {
 pub(crate) struct KeyServers {
     table: Table<KeyServerId, IpAddr, KeyServer>,
     other: Option<KeyServerId>,
-    /// Addresses that found no room.
+    /// Addresses beyond the limit.
     pub(crate) overflow: u64,
 }
 
@@ -123,7 +123,7 @@ impl KeyServers {
         &self.table
     }
 
-    /// What is counted for nobody in particular.
+    /// The key server for everything beyond the limit.
     pub(crate) fn other(&mut self) -> KeyServerId {
         if let Some(other) = self.other {
             return other;
@@ -140,7 +140,7 @@ impl KeyServers {
         self.table.find(&address)
     }
 
-    /// The key server at an address, known or new; the other one when there is no more room.
+    /// The key server at an address, known or new; the other one when the table is full.
     pub(crate) fn admit(&mut self, address: IpAddr) -> KeyServerId {
         if let Some(known) = self.find(address) {
             return known;
@@ -152,7 +152,7 @@ impl KeyServers {
         self.table.insert(address, KeyServer::new(address)).id
     }
 
-    /// The key server at an address that only a question names: half of the table is kept for those that answer.
+    /// The key server at an address that only a request names: half of the table is kept for those that answer.
     pub(crate) fn admit_unproven(&mut self, address: IpAddr, capacity: usize) -> KeyServerId {
         if let Some(known) = self.find(address) {
             return known;

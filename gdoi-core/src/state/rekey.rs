@@ -27,7 +27,7 @@ const MAX_ROUND_DIGESTS: usize = 64;
 pub(crate) struct Rekeys {
     pub(crate) retransmissions: u64,
     pub(crate) acknowledgements: u64,
-    /// Of the latest one.
+    /// Recipients of the latest rekey that have not acknowledged it, and all its recipients.
     pub(crate) unacknowledged: u64,
     pub(crate) recipients: u64,
     pub(crate) duration: Histogram,
@@ -97,7 +97,7 @@ impl Rekeys {
             self.shortest
                 .map_or(round.length, |shortest| shortest.min(round.length)),
         );
-        // A rekey that delivers a KEK often delivers TEKs as well, but not always: it tells nothing of the interval.
+        // A rekey that delivers a KEK does not always deliver TEKs as well: it shows nothing about the interval.
         if kind == RekeyKind::Tek {
             if let Some(last) = self.last_tek
                 && last < round.started
@@ -152,7 +152,7 @@ pub(crate) struct RekeyRound {
     pub(crate) recipients: u32,
     pub(crate) retransmissions: u32,
     pub(crate) acknowledged: u32,
-    /// Every repeat had the same octets.
+    /// Every retransmission had the same octets.
     pub(crate) identical: bool,
     pub(crate) server: KeyServerId,
     pub(crate) message_id: Option<u32>,

@@ -1,7 +1,7 @@
 //! A bounded map whose iteration order does not depend on hashing.
 //!
-//! Entries stand in numbered slots. When no slot is free, the least recently touched entry makes room. Slots keep their
-//! number for as long as they hold the same entry, so an id is a cheap reference. An id that was just found or inserted
+//! Entries have numbered slots. A full table evicts the entry that was touched least recently. An entry keeps its slot
+//! as long as it is there, so an id is a cheap reference. An id that was just found or inserted
 //! indexes the table; one that was kept while entries may have gone is looked up with [`Table::lookup`].
 
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ use crate::state::id::TableId;
 
 const NONE: u32 = u32::MAX;
 
-/// Entries of a table that is left to grow by itself.
+/// Entries up to which a table grows as any vector.
 const SELF_GROWING_ENTRIES: usize = 1_024;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub(crate) struct Table<I, K, V> {
     ids: PhantomData<I>,
 }
 
-/// A new entry, and the one that had to go for it.
+/// A new entry, and the one that was evicted for it.
 pub(crate) struct Inserted<I, K, V> {
     pub(crate) id: I,
     pub(crate) evicted: Option<(K, V)>,
@@ -90,7 +90,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
             .map(|&slot| I::from_slot(slot.into()))
     }
 
-    /// An entry whose id was kept, unless it has gone since.
+    /// An entry whose id was kept, unless it was removed since.
     pub(crate) fn lookup(&self, id: I) -> Option<&V> {
         self.entry(id).map(|(_, value)| value)
     }
@@ -113,7 +113,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         })
     }
 
-    /// The numbers of all entries, for those who change them one by one.
+    /// The ids of all entries, to change them one by one.
     pub(crate) fn ids(&self) -> Vec<I> {
         self.iter().map(|(id, _, _)| id).collect()
     }
@@ -127,7 +127,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         }
     }
 
-    /// Puts in an entry whose key is not there yet.
+    /// Inserts an entry whose key is not there yet.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Inserted<I, K, V> {
         let evicted = if self.is_full() { self.evict() } else { None };
         if self.index.len() == self.index.capacity() {
@@ -202,13 +202,13 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         while self.index.len() > self.capacity && self.evict().is_some() {}
     }
 
-    /// Makes the index anew, with room for twice the entries. In the order of the slots: left to grow by itself, it would
-    /// look the entries up in its own order, and each would be a miss of the cache.
+    /// Rebuilds the index with capacity for twice the entries, in the order of the slots. Growing by itself, it would
+    /// read the entries in its own order, with a cache miss for each.
     fn renew_index(&mut self) {
         let Self {
             slots, index, hasher, ..
         } = self;
-        // Not less than there are slots: to look through many for a few entries must be rare.
+        // At least as many as there are slots: scanning many slots for a few entries must be rare.
         *index = HashTable::with_capacity(slots.len().max(2 * index.len()));
         for (slot, number) in slots.iter().zip(0..) {
             if let Some((key, _)) = &slot.entry {
@@ -238,18 +238,18 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
             *place = slot;
             return number;
         }
-        self.make_room();
+        self.reserve();
         self.slots.push(slot);
         u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
     }
 
-    /// A table that outgrows the first thousand gets addresses for all that it may hold; the memory behind them is taken
-    /// when it is used. Doubling would copy all of it each time, and take every page twice.
-    fn make_room(&mut self) {
+    /// Beyond the first thousand entries, reserves addresses for the whole table; memory is taken when it is used.
+    /// Doubling would copy everything each time and touch every page twice.
+    fn reserve(&mut self) {
         let held = self.slots.len();
         if held >= SELF_GROWING_ENTRIES && held == self.slots.capacity() {
             let wanted = self.capacity.saturating_sub(held);
-            // Where so many addresses are not to be had, it grows as any vector.
+            // If that many addresses are not available, it grows as any vector.
             drop(self.slots.try_reserve_exact(wanted));
         }
     }
@@ -283,7 +283,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
     }
 }
 
-/// For an id that was just found or inserted; the entry cannot have gone.
+/// For an id that was just found or inserted: its entry is there.
 impl<I: TableId, K, V> Index<I> for Table<I, K, V> {
     type Output = V;
 
@@ -331,7 +331,7 @@ const fn index_of(number: u32) -> usize {
     number as usize
 }
 
-/// What is kept of a table: everything but what follows from it.
+/// What is saved of a table: everything but what follows from it.
 #[derive(Serialize)]
 struct TableRef<'a, K, V> {
     slots: &'a [Node<K, V>],

@@ -1,4 +1,4 @@
-//! What has to happen when nothing does.
+//! Timers: what happens when nothing is observed.
 
 use alloc::collections::BTreeSet;
 
@@ -7,37 +7,37 @@ use serde::{Deserialize, Serialize};
 use crate::state::id::{GroupId, IkeSaId, KekId, KeyServerId};
 use crate::time::Timestamp;
 
-/// Who wants to be woken.
+/// What is due when it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Timer {
-    /// An IKE SA: give up waiting for its next message.
+    /// An IKE SA was silent for too long.
     IkeSa(IkeSaId),
-    /// A KEK: close rekeys, settle their kind.
+    /// A rekey under a KEK can be closed or reported.
     Kek(KekId),
-    /// A group: close the rekey that goes on inside IKE SAs.
+    /// The rekey of a group inside IKE SAs can be closed.
     Inband(GroupId),
-    /// A group: a rekey is overdue.
+    /// A rekey of a group is overdue.
     Overdue(GroupId),
-    /// A group: its KEK expires.
+    /// The KEK of a group expired.
     Expiry(GroupId),
     /// Announcements from one key server to another are missing.
     Coop(KeyServerId, KeyServerId),
-    /// A group: a burst of registrations may be over.
+    /// A burst of registrations in a group may be over.
     Burst(GroupId),
 }
 
-/// When its owner is to be woken; kept by the owner.
+/// When a timer fires; kept by what it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TimerSlot(Option<Timestamp>);
 
-/// The deadlines in order; at most one for each timer, so that they are bounded by what they wake.
+/// The armed timers in order. Each owner has one, so their number is bounded by the tables.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Timers {
     queue: BTreeSet<(Timestamp, Timer)>,
 }
 
 impl Timers {
-    /// Wakes `timer` at `at`, or earlier: its owner looks again then. Moving a deadline later costs nothing.
+    /// Arms `timer` to fire at `at`, or earlier: its owner checks then and arms it again. So moving it later costs nothing.
     pub(crate) fn arm(&mut self, slot: &mut TimerSlot, timer: Timer, at: Timestamp) {
         match slot.0 {
             Some(before) if before <= at => return,
@@ -50,19 +50,19 @@ impl Timers {
         slot.0 = Some(at);
     }
 
-    /// Does not wake it any more.
+    /// Disarms a timer.
     pub(crate) fn disarm(&mut self, slot: &mut TimerSlot, timer: Timer) {
         if let Some(at) = slot.0.take() {
             self.queue.remove(&(at, timer));
         }
     }
 
-    /// The next to be woken.
+    /// When the next timer fires.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.queue.first().map(|&(at, _)| at)
     }
 
-    /// Takes the next one that is due. Its owner calls [`TimerSlot::clear`].
+    /// Takes the next timer that is due. Its owner calls [`TimerSlot::clear`].
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
         if self.next()? > now {
             return None;
@@ -80,7 +80,7 @@ impl TimerSlot {
         Self(None)
     }
 
-    /// It was woken.
+    /// The timer fired.
     pub(crate) const fn clear(&mut self) {
         self.0 = None;
     }

@@ -16,21 +16,21 @@ use super::words::{
     RekeyEvidence, RekeyKind, Transport, Verdict,
 };
 
-/// A clock was set: that of the source went backwards, and time stood still for the tracker until it had caught up; or,
-/// live, the wall clock, which dates events and counts nothing.
+/// A clock was set. That of the source went backwards, and the tracker waited for it; or, live, the wall clock was
+/// set, which only dates events.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClockStep {
-    /// By how much.
+    /// Size of the step.
     #[serde(rename = "step_seconds", serialize_with = "seconds")]
     pub step: Duration,
 }
 
-/// A cooperating key server is no longer heard.
+/// A key server no longer announces itself to a cooperating one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct CoopSilent {
-    /// Who listened in vain.
+    /// The key server that gets no more announcements.
     pub peer: IpAddr,
-    /// For how long.
+    /// Time since the last announcement.
     #[serde(rename = "silence_seconds", serialize_with = "seconds")]
     pub silence: Duration,
     /// What this rests on.
@@ -38,78 +38,78 @@ pub struct CoopSilent {
     pub grounds: Grounds,
 }
 
-/// A member registered shortly before and shortly after the KEK expired.
+/// A member registered shortly before and shortly after its KEK expired: the sign of a key server that renews late.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DoubleReregistration {
-    /// How long before.
+    /// How long before the expiry it registered first.
     #[serde(rename = "before_expiry_seconds", serialize_with = "seconds")]
     pub before: Duration,
-    /// How long after.
+    /// How long after the expiry it registered again.
     #[serde(rename = "after_expiry_seconds", serialize_with = "seconds")]
     pub after: Duration,
 }
 
-/// Something could belong to several groups, and nothing tells which.
+/// Something belongs to one of several groups, and nothing shows to which.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupAmbiguous {
-    /// The groups it could belong to.
+    /// Names of the groups it may belong to.
     pub candidates: Vec<String>,
-    /// The KEK, where one is meant.
+    /// The KEK, where a KEK is ambiguous; absent where a key server serves several groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookies: Option<Cookies>,
 }
 
-/// A group was seen for the first time.
+/// A group that is not configured was seen for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct GroupDiscovered {
-    /// How its rekeys travel.
+    /// How its rekeys are sent.
     pub transport: Transport,
-    /// Where its rekeys go, when multicast.
+    /// The multicast address of its rekeys; absent for unicast.
     pub rekey_address: Option<IpAddr>,
-    /// Its KEK at that time.
+    /// Its first known KEK, by the cookies of its rekeys.
     pub cookies: Cookies,
 }
 
-/// How the key server renews its KEK is now believed to be this.
+/// The verdict on how a key server renews its KEK has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekBehavior {
-    /// How.
+    /// The verdict.
     pub verdict: Verdict,
-    /// How long before expiry the last KEK was renewed; negative when after.
+    /// How long before its expiry the last KEK was renewed, in seconds; negative when after.
     pub lead_seconds: Option<f64>,
-    /// What the formula of the profile lets expect.
+    /// The lead that the formula of the profile expects.
     #[serde(rename = "expected_lead_seconds", serialize_with = "some_seconds")]
     pub expected_lead: Option<Duration>,
-    /// KEK cycles that say so.
+    /// KEK cycles that support the verdict.
     pub votes: u32,
-    /// KEK cycles that were looked at.
+    /// KEK cycles that were judged.
     pub cycles: u32,
-    /// Fewer than three cycles say so.
+    /// Fewer than three cycles support it.
     pub provisional: bool,
-    /// Where the lifetime is known from.
+    /// Where the KEK lifetime is known from.
     pub lifetime_source: Option<LifetimeSource>,
 }
 
-/// Rekeys are sent under another KEK.
+/// Rekeys are sent under a new KEK.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekChanged {
-    /// Before.
+    /// The old KEK, by the cookies of its rekeys.
     pub from: Cookies,
-    /// Now.
+    /// The new KEK, by the cookies of its rekeys.
     pub to: Cookies,
-    /// How long before the expiry of the old KEK the rekey was sent that delivered the new one; negative when after.
+    /// How long before the expiry of the old KEK the new one was delivered, in seconds; negative when after.
     pub lead_seconds: Option<f64>,
-    /// How long ago that rekey was sent.
+    /// How long ago the rekey was sent that delivered it, where that is certain.
     #[serde(rename = "delivered_seconds_ago", serialize_with = "some_seconds")]
     pub delivered: Option<Duration>,
 }
 
-/// The lifetime of the KEK ended and no rekey had replaced it.
+/// The lifetime of a KEK ended and no rekey had renewed it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekExpired {
-    /// Which.
+    /// The KEK, by the cookies of its rekeys.
     pub cookies: Cookies,
-    /// Its lifetime.
+    /// Its lifetime, configured or learned.
     #[serde(rename = "lifetime_seconds", serialize_with = "seconds")]
     pub lifetime: Duration,
     /// What this rests on.
@@ -117,74 +117,74 @@ pub struct KekExpired {
     pub grounds: Grounds,
 }
 
-/// A KEK is used beyond its lifetime.
+/// A KEK is still used after its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekOverAge {
-    /// Which.
+    /// The KEK, by the cookies of its rekeys.
     pub cookies: Cookies,
-    /// How old it is.
+    /// Time since it was delivered.
     #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub age: Duration,
-    /// Its lifetime.
+    /// Its lifetime, configured or learned.
     #[serde(rename = "lifetime_seconds", serialize_with = "seconds")]
     pub lifetime: Duration,
 }
 
-/// Two KEKs of one parent are used at once.
+/// Two key servers of one group use a KEK each: a split brain, or its end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekSplit {
-    /// One.
+    /// The KEK that had been replaced, by its cookies.
     pub first: Cookies,
-    /// Its key server.
+    /// The key server that uses it.
     pub first_key_server: IpAddr,
-    /// The other.
+    /// The KEK that had replaced it, by its cookies.
     pub second: Cookies,
-    /// Its key server.
+    /// The key server that uses it.
     pub second_key_server: IpAddr,
-    /// Whether one of them has gone silent again.
+    /// The split brain is over: one of the two key servers went silent.
     pub merged: bool,
 }
 
-/// Rekeys come from another key server.
+/// Another key server sends the rekeys of a group: a failover.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KeyServerChanged {
-    /// Before.
+    /// The key server that sent them before.
     pub from: IpAddr,
-    /// Now.
+    /// The key server that sends them now.
     pub to: IpAddr,
-    /// The cookies stayed: the key servers share their policy.
+    /// The KEK stayed: the key servers share their keys.
     pub cookies_kept: bool,
 }
 
-/// A message contradicts the protocol.
+/// A message contradicts the protocol, or what is known of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Malformed {
-    /// How.
+    /// The contradiction.
     pub reason: Anomaly,
-    /// Who sent it.
+    /// Source address of the message.
     pub source: IpAddr,
-    /// Such messages so far. Not every one is reported.
+    /// Such messages so far. Only the 1st, 2nd, 4th, 8th and so on is reported.
     pub count: u64,
 }
 
-/// A key server stopped sending rekeys to a member.
+/// A key server no longer sends rekeys to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MemberLost {
-    /// Rekeys the member had not acknowledged in a row.
+    /// Rekeys in a row that the member had not acknowledged.
     pub unacknowledged: u32,
-    /// Rekeys others got and it did not.
+    /// Rekeys in a row that went to other members only.
     pub rekeys_without: u32,
     /// What this rests on.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
 
-/// A member registered that had registered before.
+/// A member registered again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ReRegistration {
-    /// Why, as far as that can be told.
+    /// Why, as far as headers show.
     pub reason: ReRegistrationReason,
-    /// Time since it last had registered, when that was seen.
+    /// Time since its last registration, where that was seen.
     #[serde(rename = "since_last_seconds", serialize_with = "some_seconds")]
     pub since_last: Option<Duration>,
 }
@@ -194,25 +194,25 @@ pub struct ReRegistration {
 pub struct RegistrationBurst {
     /// Different members so far.
     pub members: u32,
-    /// The most registrations begun in one second, averaged over the window.
+    /// Registrations started per second, at most, averaged over five seconds.
     pub peak_rate: f64,
-    /// What it looks like.
+    /// Whether an expiry explains the burst.
     pub character: BurstCharacter,
-    /// Registrations begun.
+    /// Registrations started.
     pub started: u32,
-    /// Of those, ended well.
+    /// Registrations completed.
     pub completed: u32,
-    /// Of those, ended badly.
+    /// Registrations failed.
     pub failed: u32,
-    /// Since its first registration.
+    /// Time since the burst started.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
 }
 
-/// A registration began.
+/// A registration started.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RegistrationStarted {
-    /// With which exchange.
+    /// The exchange it started with.
     #[serde(serialize_with = "exchange")]
     pub exchange: Exchange,
     /// Whether the member had registered before.
@@ -222,9 +222,9 @@ pub struct RegistrationStarted {
 /// A registration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RegistrationEnd {
-    /// Where it ended.
+    /// The stage it reached.
     pub stage: RegistrationStage,
-    /// From its first message to its last.
+    /// Time from its first message to its last.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
     /// Attempts of the member in a row, this one included.
@@ -238,59 +238,59 @@ pub struct RegistrationEnd {
     pub grounds: Grounds,
 }
 
-/// A rekey: one, however many members it went to and however often.
+/// A rekey: one, however many members it was sent to and however often.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rekey {
     /// What it delivered.
     pub kind: RekeyKind,
-    /// What that was told from.
+    /// What that was concluded from.
     pub evidence: RekeyEvidence,
-    /// How it travelled.
+    /// How it was sent.
     pub transport: Transport,
     /// Different destinations; 1 for multicast.
     pub recipients: u32,
     /// Messages sent again.
     pub retransmissions: u32,
-    /// Recipients that acknowledged; `None` where acknowledgements were never seen.
+    /// Recipients that acknowledged it; absent where acknowledgements were never seen.
     pub acknowledged: Option<u32>,
-    /// From its first message to its last.
+    /// Time from its first message to its last.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
-    /// The KEK it was sent under.
+    /// The KEK it was sent under, by its cookies.
     pub cookies: Cookies,
-    /// Octets of one message.
+    /// Length of one message in octets, from the header on.
     pub length: u32,
     /// Message identifier, in version 2 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<u32>,
-    /// Its first message was this long ago.
+    /// Time since its first message.
     #[serde(rename = "began_seconds_ago", serialize_with = "seconds")]
     pub began: Duration,
 }
 
-/// What was said of the kind of an earlier rekey turned out differently.
+/// An earlier rekey delivered something else than was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RekeyClassified {
-    /// What had been said.
+    /// What was reported.
     pub from: RekeyKind,
-    /// What it was.
+    /// What it delivered.
     pub kind: RekeyKind,
-    /// What that was told from.
+    /// What that was concluded from.
     pub evidence: RekeyEvidence,
-    /// The KEK it was sent under.
+    /// The KEK it was sent under, by its cookies.
     pub cookies: Cookies,
-    /// How long ago it was sent.
+    /// Time since its first message.
     #[serde(rename = "began_seconds_ago", serialize_with = "seconds")]
     pub began: Duration,
 }
 
-/// No rekey came when one was due.
+/// A rekey was due and did not come.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RekeyOverdue {
-    /// For how long it has been due.
+    /// Time since it was due.
     #[serde(rename = "overdue_seconds", serialize_with = "seconds")]
     pub overdue: Duration,
-    /// Time between rekeys that was expected.
+    /// The expected time between rekeys.
     #[serde(rename = "interval_seconds", serialize_with = "seconds")]
     pub interval: Duration,
     /// What this rests on.
@@ -301,63 +301,63 @@ pub struct RekeyOverdue {
 /// A rekey was sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RekeyRetransmitted {
-    /// The KEK it was sent under.
+    /// The KEK it was sent under, by its cookies.
     pub cookies: Cookies,
-    /// How it travelled: multicast is always repeated, for nobody acknowledges it.
+    /// How it was sent. Multicast is always retransmitted, because nobody acknowledges it.
     pub transport: Transport,
     /// Messages sent again.
     pub retransmissions: u32,
-    /// Different destinations they went to.
+    /// Different destinations; 1 for multicast.
     pub recipients: u32,
-    /// Whether repeats were the same octets; `false` when they carried a sequence number of their own.
+    /// All retransmissions had the same octets; false when each carried its own sequence number.
     pub identical: bool,
 }
 
 /// A member did not acknowledge a rekey.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RekeyUnacknowledged {
-    /// The KEK it was sent under.
+    /// The KEK it was sent under, by its cookies.
     pub cookies: Cookies,
-    /// Rekeys it has not acknowledged in a row.
+    /// Rekeys in a row that it has not acknowledged, this one included.
     pub consecutive: u32,
     /// What this rests on.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
 
-/// ESP of a group uses another SPI.
+/// A site sends another ESP SPI: a rollover.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpiChanged {
-    /// Before; `None` when several could be meant.
+    /// The SPI before; absent when several are possible.
     pub from: Option<Spi>,
-    /// Now.
+    /// The SPI now.
     pub to: Spi,
-    /// From the rekey to the first packet with the new SPI; `None` when no rekey was seen.
+    /// Time from the rekey to the first packet with the new SPI; absent when no rekey was seen.
     #[serde(rename = "roll_seconds", serialize_with = "some_seconds")]
     pub roll: Option<Duration>,
-    /// Name of the site, where one is configured.
+    /// Name of the site that sends it, where one is configured.
     pub site: Option<String>,
 }
 
 /// An ESP SPI was seen for the first time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpiFirstSeen {
-    /// Which.
+    /// The SPI.
     pub spi: Spi,
-    /// Name of the site, where one is configured.
+    /// Name of the site that sends it, where one is configured.
     pub site: Option<String>,
 }
 
-/// A replaced SPI is still sent.
+/// A replaced ESP SPI is still sent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpiStale {
-    /// Which.
+    /// The replaced SPI.
     pub spi: Spi,
-    /// What the others use.
+    /// The SPI that replaced it.
     pub current: Spi,
-    /// Name of the site, where one is configured.
+    /// Name of the site that sends it, where one is configured.
     pub site: Option<String>,
-    /// Since the group rolled over.
+    /// Time since the rollover.
     #[serde(rename = "late_seconds", serialize_with = "seconds")]
     pub late: Duration,
 }

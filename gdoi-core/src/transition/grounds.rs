@@ -57,7 +57,7 @@ pub enum Alternative {
     OtherPath,
     /// How often the key server repeats is unknown.
     RepeatsUnknown,
-    /// The key servers lost each other.
+    /// The key servers are in a split brain.
     Split,
 }
 

@@ -4,15 +4,15 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// How much attention something asks for.
+/// How urgent something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Ordinary life of a group.
+    /// Normal operation of a group.
     Info,
-    /// Something a person should look at.
+    /// Somebody should look at it.
     Warning,
-    /// Traffic is, or is about to be, affected.
+    /// Traffic is affected, or is about to be.
     Critical,
 }
 
@@ -50,7 +50,7 @@ impl RegistrationKind {
     pub const ALL: [Self; 2] = [Self::Initial, Self::ReRegistration];
 }
 
-/// Where a registration is, or where it ended.
+/// The stage that a registration reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationStage {
@@ -112,7 +112,7 @@ impl RegistrationStage {
     ];
 }
 
-/// Why a member registers again, as far as that can be told.
+/// Why a member registers again, as far as headers show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReRegistrationReason {
@@ -120,15 +120,15 @@ pub enum ReRegistrationReason {
     KekExpiry,
     /// It had not acknowledged a rekey.
     MissedRekey,
-    /// The key server had just deleted its keys, or rekeyed out of schedule.
+    /// The key server had just deleted the keys, or rekeyed out of schedule.
     Forced,
-    /// Nothing was due.
+    /// No key was about to expire: the member restarted.
     Reload,
     /// Its TEK was about to expire, or just had.
     TekExpiry,
-    /// Both were.
+    /// Both keys were about to expire, or just had.
     TekOrKekExpiry,
-    /// Too little is known of the lifetimes.
+    /// The lifetimes are not known.
     Unknown,
 }
 
@@ -147,13 +147,13 @@ impl ReRegistrationReason {
     }
 }
 
-/// What many registrations at once look like.
+/// Whether an expiry explains a burst of registrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BurstCharacter {
-    /// Nothing explains them, or they fail.
+    /// Nothing explains it, or the registrations fail.
     Storm,
-    /// Members re-register before an expiry, spread by their jitter, and succeed.
+    /// Members register again before an expiry, spread by their jitter, and succeed.
     Wave,
 }
 
@@ -177,7 +177,7 @@ pub enum RekeyKind {
     Kek,
     /// New TEKs under the same KEK.
     Tek,
-    /// Nothing tells.
+    /// Nothing shows what.
     Unknown,
 }
 
@@ -196,7 +196,7 @@ impl RekeyKind {
     pub const ALL: [Self; 4] = [Self::Delete, Self::Kek, Self::Tek, Self::Unknown];
 }
 
-/// What the kind of a rekey was told from.
+/// What the kind of a rekey was concluded from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RekeyEvidence {
@@ -208,7 +208,7 @@ pub enum RekeyEvidence {
     Length,
     /// Nothing followed, and it is far shorter than every rekey with a policy.
     LastOfChain,
-    /// The message identifier began anew (RFC 9838 §2.4).
+    /// The message identifier restarted (RFC 9838 §2.4).
     MessageId,
     /// Nothing.
     None,
@@ -228,7 +228,7 @@ impl RekeyEvidence {
     }
 }
 
-/// How rekeys reach the members.
+/// How rekeys are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
@@ -266,11 +266,11 @@ impl Transport {
 pub enum Verdict {
     /// Neither: another vendor's timers, or votes that contradict each other.
     Indeterminate,
-    /// When the KEK expires.
+    /// At the expiry of the KEK.
     Legacy,
-    /// Well before the KEK expires.
+    /// Well before the expiry of the KEK.
     New,
-    /// After the KEK expired.
+    /// After the expiry of the KEK.
     Overdue,
 }
 
@@ -288,7 +288,7 @@ impl Verdict {
     /// Every verdict, in the order of the enum.
     pub const ALL: [Self; 4] = [Self::Indeterminate, Self::Legacy, Self::New, Self::Overdue];
 
-    /// How much attention it asks for.
+    /// How urgent it is.
     pub const fn severity(self) -> Severity {
         match self {
             Self::New | Self::Indeterminate => Severity::Info,
@@ -301,9 +301,9 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LifetimeSource {
-    /// The user said so.
+    /// The configuration.
     Configured,
-    /// From how often it was renewed.
+    /// The time between renewals.
     Learned,
 }
 
@@ -321,11 +321,11 @@ impl LifetimeSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anomaly {
-    /// An initiator cookie that other addresses are using.
+    /// An initiator cookie that other addresses use.
     CookieReused,
-    /// A cookie is zero that must not be.
+    /// Zero cookies where that is not allowed.
     CookiesZero,
-    /// The declared length is not that of the datagram (RFC 2408 §5.1).
+    /// The declared length differs from that of the datagram (RFC 2408 §5.1).
     LengthMismatch,
     /// A GROUPKEY-PUSH from a member to a key server.
     PushFromMember,
@@ -370,7 +370,7 @@ impl Anomaly {
         Self::VersionUnknown,
     ];
 
-    /// How much attention it asks for.
+    /// How urgent it is.
     pub const fn severity(self) -> Severity {
         match self {
             Self::PushFromMember | Self::CookieReused | Self::ResponderCookieChanged => Severity::Warning,

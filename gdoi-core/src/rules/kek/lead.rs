@@ -209,7 +209,7 @@ impl<'a> Schedule<'a> {
         configured.or_else(|| self.group.rekeys.interval())
     }
 
-    /// When the next rekey should begin, where that can be told.
+    /// When the next rekey should begin, where that is known.
     pub(crate) fn next_rekey(&self) -> Option<Timestamp> {
         let rekeys = &self.group.rekeys;
         // After a deletion nothing is due until the key server starts again.

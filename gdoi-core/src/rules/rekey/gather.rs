@@ -139,7 +139,7 @@ fn match_round(
     let is_in_window = gap <= cx.schedule(kek.group).round_window();
     // To another member at the same time, with octets of its own.
     let is_for_another = is_alike && !was_sent && is_in_window;
-    // Retransmissions may carry sequence numbers of their own; only a configured interval tells them from new rekeys.
+    // Retransmissions may carry sequence numbers of their own; only a configured interval distinguishes them from new rekeys.
     let configured = cx.state.groups.config(kek.group, cx.config);
     let is_spaced = configured
         .and_then(|known| known.retransmit)
