@@ -15,7 +15,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate may use of ours, in every kind of dependency but for tests.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
+    ("ebpf-object", &[]),
     ("gdoi-wire", &[]),
     ("gdoi-core", &["gdoi-wire"]),
     ("gdoi-monitor-ebpf", &["gdoi-wire"]),

@@ -13,6 +13,7 @@ mod faults;
 mod field;
 mod flight;
 mod floods;
+mod fresh_machine;
 mod fuzz_corpus;
 mod gateway;
 mod house;

@@ -3,10 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
-use lexopt::prelude::*;
-
 use crate::dist::Dist;
+use crate::error::{Error, Result, fail};
 use crate::workspace::Workspace;
 use crate::{demo, dist, docs, doctor, ebpf, help, pass_on, setup, test};
 
@@ -54,28 +52,37 @@ enum Command {
 impl Command {
     fn parse(arguments: Vec<OsString>) -> Result<Self> {
         let mut words = arguments.into_iter();
-        let verb = words.next().ok_or_else(|| anyhow!("no command"))?;
+        let verb = words.next().ok_or_else(|| Error::new("no command"))?;
         let rest: Vec<OsString> = words.collect();
         let name = verb.to_string_lossy();
         if let Some((verb, arguments)) = pass_on::find(&name, &rest)? {
             return Ok(Self::PassOn { verb, arguments });
         }
-        let mut parser = lexopt::Parser::from_args(rest);
+        let mut options = Options(rest);
         let command = match &*name {
             "demo" => Self::Demo,
-            "dist" => Self::Dist(parse_dist(&mut parser)?),
+            "dist" => Self::Dist(Dist {
+                out: options.value("--out")?.map(Into::into),
+                program: options.value("--program")?.map(Into::into),
+                reproduce: options.flag("--reproduce"),
+            }),
             "docs" => Self::Docs,
             "doctor" => Self::Doctor,
             "ebpf" => Self::Ebpf {
-                check: parse_check(&mut parser)?,
+                check: options.flag("--check"),
             },
             "setup" => Self::Setup,
             "test" => Self::Test,
-            _ => return Err(anyhow!("there is no command {name}")),
+            _ => return fail(format!("there is no command {name}")),
         };
-        match parser.next()? {
-            Some(argument) => Err(argument.unexpected().into()),
-            None => Ok(command),
+        options.end()?;
+        match command {
+            Self::Dist(Dist {
+                program: Some(_),
+                reproduce: true,
+                ..
+            }) => fail("--reproduce builds the program, and --program brings one"),
+            command => Ok(command),
         }
     }
 
@@ -93,29 +100,40 @@ impl Command {
     }
 }
 
-fn parse_dist(parser: &mut lexopt::Parser) -> Result<Dist> {
-    let mut dist = Dist::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("out") => dist.out = Some(parser.value()?.into()),
-            Long("program") => dist.program = Some(parser.value()?.into()),
-            Long("reproduce") => dist.reproduce = true,
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    if dist.reproduce && dist.program.is_some() {
-        return Err(anyhow!(
-            "--reproduce builds the program, and --program brings one"
-        ));
-    }
-    Ok(dist)
-}
+/// What is typed behind a command of our own, of which each part is taken once.
+struct Options(Vec<OsString>);
 
-fn parse_check(parser: &mut lexopt::Parser) -> Result<bool> {
-    match parser.next()? {
-        None => Ok(false),
-        Some(Long("check")) => Ok(true),
-        Some(other) => Err(other.unexpected().into()),
+impl Options {
+    /// Whether a flag is there.
+    fn flag(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|word| word != name);
+        self.0.len() < before
+    }
+
+    /// The value of an option, which follows it, or is joined to it by an equals sign.
+    fn value(&mut self, name: &str) -> Result<Option<OsString>> {
+        let joined = format!("{name}=");
+        let is_it = |word: &OsString| word == name || word.to_string_lossy().starts_with(&joined);
+        let Some(place) = self.0.iter().position(is_it) else {
+            return Ok(None);
+        };
+        let word = self.0.remove(place);
+        if let Some(value) = word.to_str().and_then(|word| word.strip_prefix(&joined)) {
+            return Ok(Some(value.into()));
+        }
+        if place == self.0.len() {
+            return fail(format!("{name} takes a value"));
+        }
+        Ok(Some(self.0.remove(place)))
+    }
+
+    /// Nothing may be left.
+    fn end(&self) -> Result<()> {
+        match self.0.first() {
+            Some(word) => fail(format!("unexpected argument {}", word.to_string_lossy())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -123,9 +141,8 @@ fn parse_check(parser: &mut lexopt::Parser) -> Result<bool> {
 mod tests {
     use super::*;
 
-    fn parse(typed: &str) -> Result<Command, String> {
-        let words = typed.split_whitespace().map(OsString::from).collect();
-        Command::parse(words).map_err(|error| error.to_string())
+    fn parse(typed: &str) -> Result<Command> {
+        Command::parse(typed.split_whitespace().map(OsString::from).collect())
     }
 
     fn is_passed_on(typed: &str, name: &str, arguments: &[&str]) {
@@ -160,15 +177,16 @@ mod tests {
         for (typed, error) in [
             ("", "no command"),
             ("tests", "there is no command tests"),
-            ("test --fast", "invalid option '--fast'"),
-            ("demo now", "unexpected argument \"now\""),
+            ("test --fast", "unexpected argument --fast"),
+            ("demo now", "unexpected argument now"),
+            ("dist --out", "--out takes a value"),
             (
                 "dist --reproduce --program a",
                 "--reproduce builds the program, and --program brings one",
             ),
             ("lab", "lab takes a command"),
         ] {
-            assert_eq!(parse(typed), Err(error.to_owned()), "{typed}");
+            assert_eq!(parse(typed), fail(error), "{typed}");
         }
     }
 

@@ -3,13 +3,23 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
-
+use crate::error::Result;
 use crate::pass_on::{self, Profile};
-use crate::process;
+use crate::preflight::{self, Needs};
 use crate::workspace::Workspace;
+use crate::{process, setup};
+
+/// What a demonstration takes.
+const NEEDS: Needs = Needs {
+    command: "demo",
+    root: true,
+    programs: &[setup::program("ip", "iproute2")],
+    space_mib: 1500,
+};
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    preflight::check(workspace, &NEEDS)?;
+    setup::programs(NEEDS.programs)?;
     let capture = workspace.root.join("tests/data/demo.pcap");
     let out = workspace.target.join("demo");
     let programs = pass_on::build(workspace, &["gdoi-monitor", "gdoi-lab"], Profile::Quick)?;

@@ -5,8 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
-
+use crate::error::{Context as _, Result, fail};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -36,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Dist) -> Result<()> {
         let is_same = fs::read(&program).context("read the program")?
             == fs::read(&again).context("read the second program")?;
         if !is_same {
-            bail!("{} and {} differ", program.display(), again.display());
+            return fail(format!("{} and {} differ", program.display(), again.display()));
         }
         println!("built twice: the same, octet for octet");
     }

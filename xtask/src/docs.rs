@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
-
+use crate::error::{Context as _, Result};
 use crate::help::{self, Page};
 use crate::pass_on::{Profile, Program};
 use crate::process;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
-
 use crate::ebpf::linker::Linker;
 use crate::ebpf::probe;
 use crate::ebpf::toolchain::{Toolchain, candidates};
+use crate::error::{Result, fail};
 use crate::packages;
 use crate::process::{self, first_line};
 use crate::workspace::{Workspace, cargo_program};
@@ -34,10 +33,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     kernel(&mut report);
     programs(&mut report);
     if report.missing > 0 {
-        bail!(
+        return fail(format!(
             "{} things are missing that cargo xtask test needs",
             report.missing
-        );
+        ));
     }
     Ok(())
 }
@@ -131,7 +130,11 @@ fn capabilities() -> Option<String> {
 
 fn programs(report: &mut Report) {
     let ip = first_line("ip", &["-V"]);
-    report.need("ip", ip.as_deref(), &packages::command(&["iproute2"]));
+    report.need(
+        "ip",
+        ip.as_deref(),
+        &packages::command(packages::manager(), &["iproute2"]),
+    );
     for (program, argument, without) in WANTED {
         want(program, first_line(program, &[argument]).as_deref(), without);
     }

@@ -1,86 +1,67 @@
 //! The committed object: made from the source, and proved to come from it.
 
 pub(crate) mod compiler;
-mod drift;
 pub(crate) mod linker;
 mod llvm;
-mod object_file;
 pub(crate) mod probe;
 pub(crate) mod toolchain;
 
-use std::path::PathBuf;
-
-use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
 
 use self::compiler::Compiler;
-use self::drift::Comparison;
-use self::object_file::{Object, without_debug};
-use crate::setup;
+use crate::error::{Context as _, Result};
 use crate::workspace::Workspace;
+use crate::{process, setup};
 
 /// `cargo xtask ebpf`, with or without `--check`.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     let compiler = setup::compiler(workspace)?;
+    let built = build(workspace, &compiler)?;
+    let committed = workspace.committed_object();
     if check {
-        return verify(workspace, &compiler);
+        return tool(workspace, "compare", &committed, &built).with_context(|| {
+            format!(
+                "built with {}; if the source is right: cargo xtask ebpf, test, and commit the object",
+                compiler.toolchain.describe()
+            )
+        });
     }
-    let object = build(workspace, &compiler)?;
-    let path = workspace.committed_object();
-    std::fs::write(&path, &object).with_context(|| format!("write {}", path.display()))?;
+    let size = std::fs::copy(&built, &committed).with_context(|| format!("write {}", committed.display()))?;
     println!(
-        "{}: {} octets, {}",
-        path.display(),
-        object.len(),
+        "{}: {size} bytes, {}",
+        committed.display(),
         compiler.toolchain.describe()
     );
-    Ok(())
-}
-
-/// Builds the object anew and fails when the committed one differs in anything that a kernel is given.
-pub(crate) fn verify(workspace: &Workspace, compiler: &Compiler) -> Result<()> {
-    let built = build(workspace, compiler)?;
-    let path = workspace.committed_object();
-    let committed = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-    let comparison = Comparison::of(
-        &Object::read(&committed).context("read the committed object")?,
-        &Object::read(&built).context("read the object just built")?,
-    );
-    print!("{comparison}");
-    if comparison.has_drift() {
-        bail!(
-            "the committed object does not come from this source (built with {}); \
-             if the source is right: cargo xtask ebpf, test, and commit the object",
-            compiler.toolchain.describe()
-        );
-    }
-    if comparison.has_differences() {
-        println!(
-            "The committed object is this source; names or debug information differ, as between machines."
-        );
-    } else {
-        println!("The committed object is this source, octet for octet.");
-    }
     Ok(())
 }
 
 /// Builds the programs that the laboratory measures, and says where their object is.
 pub fn build_for_bench(workspace: &Workspace) -> Result<PathBuf> {
     let compiler = setup::compiler(workspace)?;
-    let object = compiler.build(
-        &workspace.root,
-        "gdoi-monitor-ebpf",
-        &workspace.target.join("ebpf"),
-    )?;
+    let object = compile(workspace, &compiler)?;
     Ok(object.with_file_name("gdoi-bench-ebpf"))
 }
 
-fn build(workspace: &Workspace, compiler: &Compiler) -> Result<Vec<u8>> {
+/// Builds the object and strips it.
+fn build(workspace: &Workspace, compiler: &Compiler) -> Result<PathBuf> {
     println!("Building the XDP program ...");
-    let object = compiler.build(
+    let object = compile(workspace, compiler)?;
+    let stripped = object.with_extension("bpf.o");
+    tool(workspace, "strip", &object, &stripped)?;
+    Ok(stripped)
+}
+
+fn compile(workspace: &Workspace, compiler: &Compiler) -> Result<PathBuf> {
+    compiler.build(
         &workspace.root,
         "gdoi-monitor-ebpf",
         &workspace.target.join("ebpf"),
-    )?;
-    let octets = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
-    without_debug(&octets).with_context(|| format!("strip {}", object.display()))
+    )
+}
+
+/// Has the tool for objects do something with two paths.
+fn tool(workspace: &Workspace, command: &str, one: &Path, other: &Path) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--quiet", "--package", "ebpf-object", "--", command]);
+    process::run(cargo.arg(one).arg(other))
 }

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
+use crate::error::Result;
 use crate::pass_on::{Program, VERBS};
 
 /// The page of commands.
@@ -145,7 +146,7 @@ fn section<'a>(document: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The page of commands: our own, and what other programs answer to `--help`.
-pub fn document(answer: impl Fn(&Page) -> anyhow::Result<String>) -> anyhow::Result<String> {
+pub fn document(answer: impl Fn(&Page) -> Result<String>) -> Result<String> {
     let mut pages: Vec<(&str, String)> = OWN.map(|(name, text)| (name, text.to_owned())).into();
     for page in Page::all() {
         pages.push((page.words, answer(&page)?));

@@ -3,17 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
-
+use crate::error::{Context as _, Result, fail};
 use crate::process;
+
+/// The manager that we drive ourselves.
+pub const APT: &str = "apt-get";
+/// Managers that a person may have, and how each is told to install.
+const MANAGERS: [(&str, &str); 5] = [
+    (APT, "install"),
+    ("apk", "add"),
+    ("dnf", "install"),
+    ("pacman", "-S"),
+    ("zypper", "install"),
+];
+
+/// A program, and the package that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// As it is started.
+    pub name: &'static str,
+    /// As the distribution calls it.
+    pub package: &'static str,
+}
 
 /// Installs packages, and never at the price of another.
 pub fn install(packages: &[&str]) -> Result<()> {
     if !has_apt() {
-        bail!("this distribution has no apt");
+        return fail("this distribution has no apt");
     }
     if !process::is_root() {
-        bail!("only root can: {}", command(packages));
+        return fail(format!("only root can: {}", command(Some(APT), packages)));
     }
     println!("  apt-get install {} ...", packages.join(" "));
     if install_known(packages).is_ok() {
@@ -27,7 +46,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
 /// Unpacks a package below `folder`, and installs nothing: no service starts, no user is made.
 pub fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !has_apt() {
-        bail!("this distribution has no apt");
+        return fail("this distribution has no apt");
     }
     std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     let download = || process::output(apt().args(["download", package]).current_dir(folder));
@@ -48,13 +67,24 @@ pub fn unpack(package: &str, folder: &Path) -> Result<()> {
 }
 
 /// The command that a person would type.
-pub fn command(packages: &[&str]) -> String {
-    format!("apt-get install {}", packages.join(" "))
+pub fn command(manager: Option<&str>, packages: &[&str]) -> String {
+    let packages = packages.join(" ");
+    let known = MANAGERS.iter().find(|(name, _)| Some(*name) == manager);
+    match known {
+        Some((name, install)) => format!("{name} {install} {packages}"),
+        None => format!("install {packages} with the packages of this distribution"),
+    }
+}
+
+/// The package manager of this distribution, if it is one that we know.
+pub fn manager() -> Option<&'static str> {
+    let mut names = MANAGERS.iter().map(|(name, _)| *name);
+    names.find(|name| process::on_path(name).is_some())
 }
 
 /// Whether the distribution has apt.
 pub fn has_apt() -> bool {
-    process::on_path("apt-get").is_some()
+    process::on_path(APT).is_some()
 }
 
 fn install_known(packages: &[&str]) -> Result<()> {
@@ -64,7 +94,7 @@ fn install_known(packages: &[&str]) -> Result<()> {
 }
 
 fn apt() -> Command {
-    let mut apt = Command::new("apt-get");
+    let mut apt = Command::new(APT);
     apt.arg("--quiet").env("DEBIAN_FRONTEND", "noninteractive");
     apt
 }

@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use anyhow::{Result, anyhow};
-
+use crate::error::{Error, Result};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -73,11 +72,11 @@ const fn sim(name: &'static str) -> Verb {
 pub(crate) fn find(name: &str, rest: &[OsString]) -> Result<Option<(&'static Verb, Vec<OsString>)>> {
     if ["lab", "sim"].contains(&name) {
         let [verb, rest @ ..] = rest else {
-            return Err(anyhow!("{name} takes a command"));
+            return Err(Error::new(format!("{name} takes a command")));
         };
         let verb = verb.to_string_lossy();
         return Ok(Some(
-            named(&verb, rest).ok_or_else(|| anyhow!("{name} has no command {verb}"))?,
+            named(&verb, rest).ok_or_else(|| Error::new(format!("{name} has no command {verb}")))?,
         ));
     }
     Ok(named(name, rest))

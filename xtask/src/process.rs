@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use crate::error::{Context as _, Result, fail};
 
 /// Runs it, shows what it says, and fails when it fails.
 pub fn run(command: &mut Command) -> Result<()> {
@@ -13,7 +13,7 @@ pub fn run(command: &mut Command) -> Result<()> {
         .status()
         .with_context(|| format!("start {}", words(command)))?;
     if !status.success() {
-        bail!("{}: {status}", words(command));
+        return fail(format!("{}: {status}", words(command)));
     }
     Ok(())
 }
@@ -26,7 +26,7 @@ pub fn run_quietly(command: &mut Command) -> Result<()> {
         .with_context(|| format!("start {}", words(command)))?;
     if !said.status.success() {
         eprint!("{}", String::from_utf8_lossy(&said.stderr));
-        bail!("{}: {}", words(command), said.status);
+        return fail(format!("{}: {}", words(command), said.status));
     }
     Ok(())
 }
@@ -45,7 +45,7 @@ pub fn output(command: &mut Command) -> Result<String> {
         let said = String::from_utf8_lossy(&stderr);
         let lines: Vec<&str> = said.lines().collect();
         let end = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default();
-        bail!("{}: {status}\n{}", words(command), end.join("\n"));
+        return fail(format!("{}: {status}\n{}", words(command), end.join("\n")));
     }
     Ok(String::from_utf8_lossy(&stdout).into_owned())
 }

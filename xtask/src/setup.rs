@@ -2,16 +2,25 @@
 
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
-
 use crate::ebpf::compiler::Compiler;
 use crate::ebpf::linker::{self, Linker};
 use crate::ebpf::probe;
 use crate::ebpf::toolchain::{CHOICE, PINNED, Toolchain, candidates, without_outer_toolchain};
-use crate::packages;
+use crate::error::{Context as _, Result, fail};
+use crate::packages::{self, Program};
 use crate::process;
 use crate::workspace::Workspace;
 
+/// Programs that tests start, and cannot do without.
+pub(crate) const NEEDED: [Program; 5] = [
+    program("curl", "curl"),
+    program("ip", "iproute2"),
+    program("strace", "strace"),
+    program("tmux", "tmux"),
+    program("zstd", "zstd"),
+];
+/// Programs that only compare or judge: a test that wants one says SKIP without it.
+const WANTED: [Program; 2] = [program("chromium", "chromium"), program("tshark", "tshark")];
 /// Ways to a toolchain, tried in this order.
 const INSTALLS: [(&str, Install); 2] = [
     ("the distribution's BPF toolchain", distribution_toolchain),
@@ -19,17 +28,17 @@ const INSTALLS: [(&str, Install); 2] = [
 ];
 /// A recent rustc, and `core` compiled for BPF; the cargo at hand drives them.
 const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
-const ADVICE: &str = "\
-no toolchain on this machine compiles for BPF, and none could be installed. One of these is needed:
-  Debian 12 and later, as root:  apt-get update && apt-get install rustc-web libstd-rust-web-dev-bpf
-  with rustup:                   rustup toolchain install 1.96.0 --component rust-src
-  another one:                   GDOI_EBPF_TOOLCHAIN=<rustup toolchain, or folder with bin/rustc>
-then again: cargo xtask setup
-The agent itself builds without it (cargo build --release): it embeds the committed object.";
+const ADVICE: &str = "no toolchain on this machine compiles for BPF: apt-get install rustc-web libstd-rust-web-dev-bpf (Debian 12 \
+    and later), or rustup toolchain install 1.96.0 --component rust-src, or name one in GDOI_EBPF_TOOLCHAIN";
 
 /// `cargo xtask setup`.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    programs();
+    programs(&NEEDED)?;
+    for wanted in WANTED {
+        if let Err(error) = programs(&[wanted]) {
+            println!("{}: missing, {error}", wanted.name);
+        }
+    }
     prometheus(workspace);
     let compiler = compiler(workspace)?;
     println!("BPF toolchain: {}", compiler.toolchain.describe());
@@ -37,18 +46,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Installs the programs that tests start; each is said, none is fatal: the test that wants it says so.
-pub(crate) fn programs() {
-    for (program, package) in PROGRAMS {
-        if process::on_path(program).is_some() {
-            println!("{program}: found");
-            continue;
-        }
-        match packages::install(&[package]) {
-            Ok(()) => println!("{program}: installed"),
-            Err(error) => println!("{program}: missing, {error:#}"),
+/// Installs programs that are not there.
+pub(crate) fn programs(programs: &[Program]) -> Result<()> {
+    for Program { name, package } in programs {
+        if process::on_path(name).is_some() {
+            println!("{name}: found");
+        } else {
+            packages::install(&[package])?;
+            println!("{name}: installed");
         }
     }
+    Ok(())
 }
 
 /// Brings Prometheus, which tests of rules and dashboards ask; unpacked for this checkout alone, so that no service runs.
@@ -79,7 +87,9 @@ pub(crate) fn compiler(workspace: &Workspace) -> Result<Compiler> {
         return Ok(compiler);
     }
     if std::env::var_os(CHOICE).is_some() {
-        bail!("{CHOICE} names a toolchain that cannot compile for BPF (see above)");
+        return fail(format!(
+            "{CHOICE} names a toolchain that cannot compile for BPF (see above)"
+        ));
     }
     for (what, install) in INSTALLS {
         match install() {
@@ -93,7 +103,7 @@ pub(crate) fn compiler(workspace: &Workspace) -> Result<Compiler> {
             return Ok(compiler);
         }
     }
-    bail!("{ADVICE}");
+    fail(ADVICE)
 }
 
 /// Tries each candidate that has not been refused before.
@@ -143,7 +153,7 @@ fn distribution_toolchain() -> Result<()> {
 
 fn rustup_toolchain() -> Result<()> {
     if process::on_path("rustup").is_none() {
-        bail!("there is no rustup");
+        return fail("there is no rustup");
     }
     println!("  rustup toolchain install {PINNED} --component rust-src ...");
     let mut rustup = Command::new("rustup");
@@ -152,15 +162,8 @@ fn rustup_toolchain() -> Result<()> {
     process::output(without_outer_toolchain(&mut rustup)).map(drop)
 }
 
-type Install = fn() -> Result<()>;
+pub(crate) const fn program(name: &'static str, package: &'static str) -> Program {
+    Program { name, package }
+}
 
-/// A program that tests start, and the package that has it.
-const PROGRAMS: [(&str, &str); 7] = [
-    ("chromium", "chromium"),
-    ("curl", "curl"),
-    ("ip", "iproute2"),
-    ("strace", "strace"),
-    ("tmux", "tmux"),
-    ("tshark", "tshark"),
-    ("zstd", "zstd"),
-];
+type Install = fn() -> Result<()>;

@@ -4,8 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use anyhow::{Context as _, Result};
-
+use crate::error::{Context as _, Result};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -19,6 +18,13 @@ pub struct Suite {
     skips: Vec<String>,
     /// Whether cargo itself was content.
     is_success: bool,
+}
+
+/// Tests by outcome.
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
 }
 
 impl Suite {
@@ -74,6 +80,15 @@ impl Suite {
         format!("{} of {}{skipped}", self.passed, self.passed + self.failed)
     }
 
+    /// How many tests there were of each outcome.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            passed: self.passed,
+            failed: self.failed,
+            skipped: self.skips.len() + self.ignored,
+        }
+    }
+
     /// Why the whole has failed, if it has.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -112,8 +127,8 @@ const EXCUSES: [&str; 6] = [
 impl Display for Suite {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self {
-            passed,
-            failed,
+            passed: _,
+            failed: _,
             ignored,
             skips,
             is_success: _,
@@ -124,7 +139,7 @@ impl Display for Suite {
         if *ignored > 0 {
             writeln!(f, "ignored {ignored}")?;
         }
-        writeln!(f, "passed {passed}, failed {failed}, skipped {}", skips.len())
+        Ok(())
     }
 }
 

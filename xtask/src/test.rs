@@ -2,33 +2,57 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, bail};
-
 use crate::ebpf;
+use crate::error::{Result, fail};
+use crate::preflight::{self, Needs};
 use crate::process;
 use crate::setup;
 use crate::suite::Suite;
 use crate::workspace::Workspace;
 
-/// `cargo xtask test`: goes on after a failure, and says all at the end.
+/// What everything takes.
+const NEEDS: Needs = Needs {
+    command: "test",
+    root: false,
+    programs: &setup::NEEDED,
+    space_mib: 8_000,
+};
+
+/// `cargo xtask test`: continues after a failure, and says all at the end. Nothing is begun where something is missing.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let mut steps = Vec::new();
+    preflight::check(workspace, &NEEDS)?;
+    if !process::is_root() {
+        println!(
+            "not root: tests that load BPF programs say SKIP; all run with: sudo env \"PATH=$PATH\" cargo xtask test"
+        );
+    }
     let mut suite = Suite::default();
-    steps.push(step("set up", || set_up(workspace)));
-    steps.push(step("object is the source", || object(workspace)));
-    steps.push(step("format", || format(workspace)));
-    steps.push(step("lints", || lints(workspace)));
-    steps.push(step("lints of the XDP program", || lints_of_program(workspace)));
-    steps.push(step("build", || build(workspace)));
-    steps.push(step("tests", || {
-        suite = Suite::run(workspace)?;
-        let faults = suite.faults();
-        if !faults.is_empty() {
-            bail!("{}", faults.join("; "));
-        }
-        Ok(StepOutcome::Passed)
-    }));
+    let set_up = step("set up", || done(setup::run(workspace)));
+    if set_up.outcome.is_err() {
+        return set_up.outcome.map(drop);
+    }
+    let steps = [
+        set_up,
+        step("object is the source", || done(ebpf::run(workspace, true))),
+        step("format", || format(workspace)),
+        step("lints", || lints(workspace)),
+        step("lints of the XDP program", || lints_of_program(workspace)),
+        step("build", || build(workspace)),
+        step("tests", || {
+            suite = Suite::run(workspace)?;
+            let faults = suite.faults();
+            if faults.is_empty() {
+                Ok(StepOutcome::Passed)
+            } else {
+                fail(faults.join("; "))
+            }
+        }),
+    ];
     summary(&steps, &suite)
+}
+
+fn done(outcome: Result<()>) -> Result<StepOutcome> {
+    outcome.map(|()| StepOutcome::Passed)
 }
 
 /// One part of the whole, and how it went.
@@ -55,16 +79,6 @@ fn step(name: &'static str, work: impl FnOnce() -> Result<StepOutcome>) -> Step 
         seconds: start.elapsed().as_secs_f32(),
         outcome,
     }
-}
-
-fn set_up(workspace: &Workspace) -> Result<StepOutcome> {
-    setup::run(workspace)?;
-    Ok(StepOutcome::Passed)
-}
-
-fn object(workspace: &Workspace) -> Result<StepOutcome> {
-    ebpf::run(workspace, true)?;
-    Ok(StepOutcome::Passed)
 }
 
 fn format(workspace: &Workspace) -> Result<StepOutcome> {
@@ -140,14 +154,22 @@ fn summary(steps: &[Step], suite: &Suite) -> Result<()> {
     print!("{suite}");
     for step in steps {
         if let Err(error) = &step.outcome {
-            println!("FAILED {}: {error:#}", step.name);
+            println!("FAILED {}: {error}", step.name);
         }
-    }
-    if failed > 0 {
-        bail!("{failed} steps failed");
     }
     if skipped > 0 {
         println!("{skipped} steps were skipped: this is not a full run");
+    }
+    // The last line counts tests; a step that fails though no test does, counts as one.
+    let counts = suite.counts();
+    println!(
+        "{} passed, {} failed, {} skipped",
+        counts.passed,
+        counts.failed.max(failed),
+        counts.skipped + skipped
+    );
+    if failed > 0 {
+        return fail(format!("{failed} steps failed"));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use crate::error::{Context as _, Result};
 
 /// The folders that the tasks work in.
 pub struct Workspace {

@@ -57,7 +57,8 @@ impl Machine {
     /// Packs a folder of the machine as an archive that a kernel unpacks into memory.
     pub(crate) fn pack(&self, folder: &str, archive: &str) -> Result<()> {
         let script = format!("cd {folder} && find . | busybox cpio -o -H newc > {archive}");
-        process::run_quietly(self.command("busybox").args(["sh", "-c", &script]))
+        process::run_quietly(self.command("busybox").args(["sh", "-c", &script]))?;
+        Ok(())
     }
 
     /// Boots a kernel, and gives what it wrote to its serial line when it has switched itself off.

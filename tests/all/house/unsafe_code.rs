@@ -18,6 +18,7 @@ fn unsafe_is_where_the_architecture_says() {
         "gdoi-lab",
         "fuzz/fuzz_targets",
         "tests/all",
+        "ebpf-object",
         "xtask",
     ];
     for name in crates {

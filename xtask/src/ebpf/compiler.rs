@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
-
 use super::toolchain::{Core, TARGET, Toolchain, without_outer_toolchain};
+use crate::error::{Context as _, Result};
 use crate::process;
 use crate::workspace::cargo_home;
 

@@ -4,10 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
-
 use super::llvm::Library;
 use super::toolchain::{Toolchain, host_compiler, without_outer_toolchain};
+use crate::error::{Context as _, Result};
 use crate::process;
 use crate::workspace::Workspace;
 

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-
 use super::compiler::Compiler;
 use super::linker::Linker;
 use super::toolchain::{CHOICE, Toolchain};
+use crate::error::{Context as _, Result, fail};
 use crate::workspace::Workspace;
 
 /// Compiles a small XDP program with the pair, and remembers the pair when that works.
@@ -23,7 +22,7 @@ pub(crate) fn compiles(workspace: &Workspace, toolchain: &Toolchain, linker: Pat
     let object = compiler.build(&folder, "probe", &folder.join("target"))?;
     let octets = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
     if !octets.windows(4).any(|window| window == b"xdp\0") {
-        bail!("{} has no program", object.display());
+        return fail(format!("{} has no program", object.display()));
     }
     write(&memory(workspace), &remember(&compiler))?;
     Ok(compiler)

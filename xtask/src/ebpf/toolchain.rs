@@ -7,8 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
-
+use crate::error::{Context as _, Result, fail};
 use crate::process;
 use crate::workspace::cargo_program;
 
@@ -81,7 +80,7 @@ impl Toolchain {
     /// Looks at one compiler; the error says why it is of no use.
     pub(crate) fn at(name: &str, rustc: &Path) -> Result<Self> {
         if !rustc.is_file() {
-            bail!("no such rustup toolchain, and no such compiler");
+            return fail("no such rustup toolchain, and no such compiler");
         }
         let version = Version::of(rustc)?;
         let ask = |what: &[&str]| -> Result<PathBuf> {
@@ -98,10 +97,10 @@ impl Toolchain {
         } else if source.is_file() {
             Core::Source
         } else {
-            bail!(
+            return fail(format!(
                 "{}: neither rust-src nor a compiled core for {TARGET}",
                 version.line
-            );
+            ));
         };
         Ok(Self {
             name: name.to_owned(),

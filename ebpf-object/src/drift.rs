@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
-use super::object_file::{Object, Section, Symbol};
+use crate::object_file::{Object, Section, Symbol};
 
 /// Two objects held against each other.
 pub(crate) struct Comparison {
@@ -147,7 +147,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::ebpf::object_file::{Relocation, without_debug};
+    use crate::object_file::{Relocation, without_debug};
 
     fn section(octets: &[u8], symbol: &str) -> Section {
         Section {
