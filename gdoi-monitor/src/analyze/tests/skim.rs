@@ -103,7 +103,7 @@ fn one_at_a_time_or_many_the_outcome_is_the_same() {
         (3, 7, Config::default()),
     ] {
         println!("seed {seed}");
-        let capture = generated(seed, 30_000);
+        let capture = generated(seed, 60_000);
         let (full, quick) = (
             read(&capture, spis, &config, false),
             read(&capture, spis, &config, true),
