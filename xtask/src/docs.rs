@@ -4,13 +4,13 @@ use std::process::Command;
 
 use crate::error::{Context as _, Result};
 use crate::help::{self, Page};
-use crate::pass_on::{Profile, Program};
+use crate::pass_on::{PassedOn, Profile};
 use crate::process;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let mut lab = Program::Lab.build(workspace, Profile::Quick)?;
-    Program::Sim.build(workspace, Profile::Quick)?;
+    let mut lab = PassedOn::Lab.build(workspace, Profile::Quick)?;
+    PassedOn::Sim.build(workspace, Profile::Quick)?;
     process::run(lab.arg("docs").arg(workspace.root.join("docs")))?;
     let answer = |page: &Page| {
         let mut program = Command::new(workspace.target.join("debug").join(page.program()));

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use crate::error::Result;
-use crate::pass_on::{Program, VERBS};
+use crate::pass_on::{PassedOn, VERBS};
 
 /// The page of commands.
 pub const DOCUMENT: &str = "docs/commands.md";
@@ -55,11 +55,11 @@ const OWN: [(&str, &str); 7] = [
 const MORE: [Page; 2] = [
     Page {
         words: "bench offline",
-        program: Program::Lab,
+        program: PassedOn::Lab,
     },
     Page {
         words: "bench profile",
-        program: Program::Lab,
+        program: PassedOn::Lab,
     },
 ];
 
@@ -68,7 +68,7 @@ const MORE: [Page; 2] = [
 pub struct Page {
     /// Its words, such as `bench offline`.
     pub words: &'static str,
-    program: Program,
+    program: PassedOn,
 }
 
 impl Page {
@@ -84,8 +84,8 @@ impl Page {
     /// The program that has it.
     pub const fn program(&self) -> &'static str {
         match self.program {
-            Program::Lab => "gdoi-lab",
-            Program::Sim => "gdoi-sim",
+            PassedOn::Lab => "gdoi-lab",
+            PassedOn::Sim => "gdoi-sim",
         }
     }
 }

@@ -31,14 +31,14 @@ const OPTIMISED: [&str; 4] = ["gdoi-core", "gdoi-monitor", "gdoi-sim", "gdoi-wir
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Verb {
     pub(crate) name: &'static str,
-    pub(crate) program: Program,
+    pub(crate) program: PassedOn,
     /// What is measured is built as it is shipped.
     profile: Profile,
 }
 
 /// Who carries commands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Program {
+pub(crate) enum PassedOn {
     Lab,
     Sim,
 }
@@ -55,7 +55,7 @@ pub(crate) enum Profile {
 const fn lab(name: &'static str, profile: Profile) -> Verb {
     Verb {
         name,
-        program: Program::Lab,
+        program: PassedOn::Lab,
         profile,
     }
 }
@@ -63,7 +63,7 @@ const fn lab(name: &'static str, profile: Profile) -> Verb {
 const fn sim(name: &'static str) -> Verb {
     Verb {
         name,
-        program: Program::Sim,
+        program: PassedOn::Sim,
         profile: Profile::Development,
     }
 }
@@ -105,7 +105,7 @@ impl Verb {
     }
 }
 
-impl Program {
+impl PassedOn {
     /// The program, freshly built; the laboratory together with the agent, which it looks for next to itself.
     pub(crate) fn build(self, workspace: &Workspace, profile: Profile) -> Result<Command> {
         let (packages, name): (&[&str], _) = match self {
