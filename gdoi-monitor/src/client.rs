@@ -7,12 +7,11 @@ mod address;
 mod arguments;
 mod connection;
 mod error;
+mod event;
 mod health;
-mod objects;
 #[cfg(test)]
 pub(crate) mod samples;
 mod span;
-mod text;
 mod tls;
 mod window;
 
@@ -24,14 +23,15 @@ use serde::de::DeserializeOwned;
 pub use address::{Address, AddressError};
 pub use arguments::AgentArgs;
 pub use error::ClientError;
+pub use event::Event;
 pub use health::Complaint;
-pub use objects::{
-    Date, Event, Group, Kek, KeyServer, Member, Registration, Rekey, SpiUse, Spread, Traffic, Window,
-};
 pub use span::{compact, counted, seconds};
-pub use text::{Text, escape_json};
 pub use window::EventWindow;
 pub(crate) use window::texts;
+
+pub use crate::state::{DataPlane, Group, Kek, KeyServer, Member, Registration, Rekey, SpiUse, Spread};
+pub use crate::text::{Text, escape_json};
+pub use crate::time::Moment;
 
 use connection::Connection;
 use tls::Trust;
@@ -51,7 +51,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Answer<T> {
     /// The agent's time, in whole seconds; ours where it does not tell.
-    pub now: Date,
+    pub now: Moment,
     /// What it said.
     pub body: T,
 }

@@ -7,13 +7,13 @@ use crate::time::{Calendar, Moment};
 
 /// A transition with its date: `time`, then what the transition says of itself.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Event<'a> {
+pub struct DatedTransition<'a> {
     time: Moment,
     #[serde(flatten)]
     transition: &'a Transition,
 }
 
-impl<'a> Event<'a> {
+impl<'a> DatedTransition<'a> {
     /// A transition that happened on the clock that `calendar` knows.
     pub const fn new(transition: &'a Transition, calendar: Calendar) -> Self {
         Self {

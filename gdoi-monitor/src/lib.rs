@@ -25,5 +25,6 @@ pub mod sink;
 pub mod sites;
 pub mod source;
 pub mod state;
+mod text;
 pub mod time;
 pub mod top;

@@ -17,7 +17,7 @@ use gdoi_core::{Snapshot, Transition};
 pub(crate) use meaning::meaning;
 
 use crate::analyze::{Findings, FrameId, SeenMessage, Totals};
-use crate::event::Event;
+use crate::event::DatedTransition;
 use crate::time::Calendar;
 use timeline::Timeline;
 use verdict::Behaviors;
@@ -105,7 +105,7 @@ impl<W: Write> Report<W> {
         let first = self.findings.worst().is_none();
         self.findings.take(&transition, Calendar::EPOCH, frames);
         self.gathered.behaviors.take(&transition);
-        let event = Event::new(&transition, Calendar::EPOCH);
+        let event = DatedTransition::new(&transition, Calendar::EPOCH);
         match self.format {
             ReportFormat::Json => json::event(&mut self.out, first, &event)?,
             ReportFormat::Jsonl => {

@@ -1,4 +1,7 @@
-//! What is known at one moment, as programs read it: reports and the API of the agent show the same objects.
+//! The objects of the API: what is known at one moment.
+//!
+//! The agent and the reports write them, `show` and `top` read them back. Words are [`Text`], so that a reader also takes
+//! those that a later agent knows; fields that it does not know it leaves out.
 
 mod view;
 
@@ -11,22 +14,23 @@ use gdoi_core::snapshot::{
     DataPlaneState, EspTotal, GroupState, Histogram, KekState, KeyServerState, MemberState,
     RegistrationState, RekeyState, SpiState, SpiStatus,
 };
-use gdoi_core::transition::{Cookies, LifetimeSource, RegistrationKind, Spi, Transport, Verdict};
-use serde::Serialize;
+use gdoi_core::transition::RegistrationKind;
+use serde::{Deserialize, Serialize};
 
+use crate::text::Text;
 use crate::time::{Calendar, Moment};
 
 pub use view::{groups, members, spis};
 
 /// One group.
-#[derive(Clone, Debug, Serialize)]
-pub struct Group<'a> {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Group {
     /// Its name.
-    pub name: &'a str,
+    pub name: Text,
     /// Whether the user named it.
     pub configured: bool,
     /// How its rekeys travel.
-    pub transport: Option<Transport>,
+    pub transport: Option<Text>,
     /// Where its rekeys go, when multicast.
     pub rekey_address: Option<IpAddr>,
     /// Members known to belong to it.
@@ -34,21 +38,21 @@ pub struct Group<'a> {
     /// Its key servers.
     pub key_servers: Vec<KeyServer>,
     /// Messages seen, by exchange.
-    pub messages: BTreeMap<&'static str, u64>,
+    pub messages: BTreeMap<Text, u64>,
     /// Messages sent again, by exchange.
-    pub retransmissions: BTreeMap<&'static str, u64>,
+    pub retransmissions: BTreeMap<Text, u64>,
     /// Registrations.
     pub registration: Registration,
     /// Rekeys.
     pub rekey: Rekey,
     /// The KEK.
-    pub kek: Kek<'a>,
+    pub kek: Kek,
     /// ESP.
     pub esp: DataPlane,
 }
 
 /// One key server of a group.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyServer {
     /// Its address.
     pub address: IpAddr,
@@ -59,21 +63,21 @@ pub struct KeyServer {
     /// Whether it sent the latest rekey.
     pub pushes: bool,
     /// Registrations that ended well, by kind.
-    pub completed: BTreeMap<&'static str, u64>,
+    pub completed: BTreeMap<Text, u64>,
     /// Registrations that ended badly, by kind.
-    pub failed: BTreeMap<&'static str, u64>,
+    pub failed: BTreeMap<Text, u64>,
     /// Registrations that ended badly, by stage.
-    pub failed_at: BTreeMap<&'static str, u64>,
+    pub failed_at: BTreeMap<Text, u64>,
     /// Rekeys by kind, each once.
-    pub rekeys: BTreeMap<&'static str, u64>,
+    pub rekeys: BTreeMap<Text, u64>,
     /// Rekey messages.
     pub rekey_messages: u64,
     /// How it renews its KEK.
-    pub behavior: Option<Verdict>,
+    pub behavior: Option<Text>,
 }
 
 /// Registrations of a group.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registration {
     /// How long the completed ones took.
     pub duration: Spread,
@@ -90,7 +94,7 @@ pub struct Registration {
 }
 
 /// Rekeys of a group.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rekey {
     /// Messages sent again.
     pub retransmissions: u64,
@@ -111,10 +115,10 @@ pub struct Rekey {
 }
 
 /// The KEK of a group.
-#[derive(Clone, Debug, Serialize)]
-pub struct Kek<'a> {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kek {
     /// The pair under which the latest rekey was sent.
-    pub cookies: Option<Cookies>,
+    pub cookies: Option<Text>,
     /// Times the pair changed.
     pub changes: u64,
     /// When it was delivered.
@@ -124,7 +128,7 @@ pub struct Kek<'a> {
     /// Its lifetime in seconds.
     pub lifetime_seconds: Option<f64>,
     /// Where the lifetime is known from.
-    pub lifetime_source: Option<LifetimeSource>,
+    pub lifetime_source: Option<Text>,
     /// How long before its expiry the last KEK was renewed, in seconds.
     pub lead_seconds: Option<f64>,
     /// Whether it is used beyond its lifetime.
@@ -136,11 +140,12 @@ pub struct Kek<'a> {
     /// When members that miss the renewal will register again.
     pub re_registration_window: Option<(Moment, Moment)>,
     /// The pairs so far, oldest first.
-    pub chain: &'a [Cookies],
+    #[serde(default)]
+    pub chain: Vec<Text>,
 }
 
 /// ESP of a group.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DataPlane {
     /// Packets.
     pub packets: u64,
@@ -161,7 +166,7 @@ pub struct DataPlane {
 }
 
 /// Durations: how many, and how long on average.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Spread {
     /// How many.
     pub count: u64,
@@ -170,12 +175,12 @@ pub struct Spread {
 }
 
 /// One member.
-#[derive(Clone, Debug, Serialize)]
-pub struct Member<'a> {
-    /// Its address; port 0 stands for the well-known ones.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Its address; its port is 0 where it uses the well-known ones.
     pub address: SocketAddr,
     /// Its group.
-    pub group: Option<&'a str>,
+    pub group: Option<Text>,
     /// The key server it last registered at.
     pub key_server: Option<IpAddr>,
     /// When it was first seen.
@@ -185,30 +190,40 @@ pub struct Member<'a> {
     /// When it last completed a registration.
     pub registered: Option<Moment>,
     /// Registrations it completed.
-    pub registrations: u32,
+    pub registrations: u64,
     /// Registrations that failed since.
-    pub failures: u32,
+    pub failures: u64,
     /// When it was last sent a rekey.
     pub rekeyed: Option<Moment>,
     /// When it last acknowledged one.
     pub acknowledged: Option<Moment>,
     /// Rekeys in a row it has not acknowledged.
-    pub unacknowledged: Option<u32>,
+    pub unacknowledged: Option<u64>,
+}
+
+impl Member {
+    /// Its address, with its port only where that is not a well-known one.
+    pub fn endpoint(&self) -> String {
+        match self.address.port() {
+            0 => self.address.ip().to_string(),
+            _ => self.address.to_string(),
+        }
+    }
 }
 
 /// One ESP SPI of one site.
-#[derive(Clone, Debug, Serialize)]
-pub struct SpiUse<'a> {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpiUse {
     /// Which.
-    pub spi: Spi,
+    pub spi: Text,
     /// Name of the site.
-    pub site: Option<&'a str>,
+    pub site: Option<Text>,
     /// Its group.
-    pub group: Option<&'a str>,
+    pub group: Option<Text>,
     /// What it is now.
-    pub status: SpiStatus,
+    pub status: Text,
     /// What it took the place of.
-    pub replaces: Option<Spi>,
+    pub replaces: Option<Text>,
     /// Packets.
     pub packets: u64,
     /// IP octets.

@@ -1,9 +1,11 @@
 //! Moments as people and programs read them.
 
 use std::fmt;
+use std::str::FromStr;
 
 use gdoi_core::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment since the epoch, written as RFC 3339 with nanoseconds, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +28,55 @@ impl fmt::Display for Moment {
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|error| D::Error::custom(format!("no date: {error}")))
+    }
+}
+
+impl FromStr for Moment {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        text.parse::<jiff::Timestamp>().map(Self::from)
+    }
+}
+
+/// The nearest moment that can be told: what is before 1970 was at its beginning.
+impl From<jiff::Timestamp> for Moment {
+    fn from(moment: jiff::Timestamp) -> Self {
+        let nanos = moment.as_nanosecond().max(0);
+        Self(Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Moment {
+    /// By this machine's clock.
+    pub fn now() -> Self {
+        jiff::Timestamp::now().into()
+    }
+
+    /// Seconds since an earlier moment; negative when that is later.
+    pub fn since(self, earlier: Self) -> f64 {
+        if earlier <= self {
+            self.0.since(earlier.0).as_secs_f64()
+        } else {
+            -earlier.0.since(self.0).as_secs_f64()
+        }
+    }
+
+    /// In the words of `strftime`.
+    pub fn format(self, format: &str) -> String {
+        let moment = jiff::Timestamp::from_nanosecond(i128::from(self.0.as_nanos()));
+        moment.map_or_else(
+            |error| error.to_string(),
+            |moment| moment.strftime(format).to_string(),
+        )
     }
 }
 

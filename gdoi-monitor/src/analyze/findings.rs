@@ -6,7 +6,7 @@ use gdoi_core::transition::{Severity, Transition};
 use serde::Serialize;
 
 use super::seen_message::FrameId;
-use crate::event::Event;
+use crate::event::DatedTransition;
 use crate::report::meaning;
 use crate::time::{Calendar, Moment};
 
@@ -65,7 +65,7 @@ struct FindingObject<'a> {
 
 #[derive(Serialize)]
 struct EvidenceObject<'a> {
-    event: Event<'a>,
+    event: DatedTransition<'a>,
     frames: Vec<FrameObject<'a>>,
 }
 
@@ -163,7 +163,7 @@ impl Evidence {
             frame: frame.number,
         };
         EvidenceObject {
-            event: Event::new(&self.event, Calendar::EPOCH),
+            event: DatedTransition::new(&self.event, Calendar::EPOCH),
             frames: self.frames.iter().map(frame).collect(),
         }
     }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::tls::Trust;
-use super::{Address, Answer, ClientError, Date};
+use super::{Address, Answer, ClientError, Moment};
 
 const MAX_HEADER_OCTETS: usize = 64 << 10;
 /// A hundred thousand members are 40 MB.
@@ -132,7 +132,7 @@ async fn read(
             });
         }
     }
-    let now = date(response.headers()).unwrap_or_else(Date::now);
+    let now = date(response.headers()).unwrap_or_else(Moment::now);
     let body = Limited::new(response.into_body(), MAX_BODY_OCTETS)
         .collect()
         .await;
@@ -153,10 +153,10 @@ async fn read(
     })
 }
 
-fn date(headers: &HeaderMap) -> Option<Date> {
+fn date(headers: &HeaderMap) -> Option<Moment> {
     let text = headers.get(DATE)?.to_str().ok()?;
     let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(Date(zoned.timestamp()))
+    Some(zoned.timestamp().into())
 }
 
 fn broken(address: &Address, cause: hyper::Error) -> ClientError {

@@ -68,17 +68,19 @@ impl List {
             }
             Self::Groups => {
                 let groups = state::groups(snapshot, state.calendar);
-                query.part(groups.filter(|group| query.wants_group(Some(group.name))))
+                query.part(groups.filter(|group| query.wants_group(Some(&group.name))))
             }
             Self::Members => {
                 let members = state::members(snapshot, state.calendar);
                 query.part(members.filter(|member| {
-                    query.wants_group(member.group) && query.wants_key_server(member.key_server)
+                    query.wants_group(member.group.as_deref()) && query.wants_key_server(member.key_server)
                 }))
             }
             Self::Spis => {
                 let spis = state::spis(snapshot, state.calendar);
-                query.part(spis.filter(|one| query.wants_group(one.group) && query.wants_spi(one.spi)))
+                query.part(
+                    spis.filter(|one| query.wants_group(one.group.as_deref()) && query.wants_spi(&one.spi)),
+                )
             }
         }
     }

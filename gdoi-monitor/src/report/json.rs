@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Ending;
 use super::verdict::Behaviors;
 use crate::analyze::{Findings, Totals};
-use crate::event::Event;
+use crate::event::DatedTransition;
 use crate::state;
 use crate::time::{Calendar, Moment};
 
@@ -17,7 +17,7 @@ pub(super) fn begin(out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"{\"events\":[")
 }
 
-pub(super) fn event(out: &mut impl Write, first: bool, event: &Event<'_>) -> io::Result<()> {
+pub(super) fn event(out: &mut impl Write, first: bool, event: &DatedTransition<'_>) -> io::Result<()> {
     if !first {
         out.write_all(b",\n")?;
     }

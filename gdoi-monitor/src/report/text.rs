@@ -11,7 +11,7 @@ use super::json::CaptureSummary;
 use super::verdict::Opinion;
 use super::{Ending, Gathered, KeptEvents, lanes};
 use crate::analyze::{Finding, Findings, FrameId, file_of};
-use crate::event::Event;
+use crate::event::DatedTransition;
 use crate::state::{self, DataPlane, Group, Kek, KeyServer, Rekey, Spread};
 use crate::time::Calendar;
 
@@ -30,7 +30,7 @@ pub(super) fn write(
     let opinions = gathered.behaviors.opinions(ending.snapshot);
     for group in state::groups(ending.snapshot, Calendar::EPOCH) {
         self::group(out, &group)?;
-        for opinion in opinions.iter().filter(|opinion| opinion.group == group.name) {
+        for opinion in opinions.iter().filter(|opinion| *opinion.group == *group.name) {
             self::opinion(out, opinion)?;
         }
     }
@@ -143,11 +143,9 @@ fn capture(out: &mut impl Write, capture: &CaptureSummary<'_>) -> io::Result<()>
     Ok(())
 }
 
-fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
-    let transport = group
-        .transport
-        .map_or("transport unknown", |transport| transport.name());
-    let name = Plain(group.name);
+fn group(out: &mut impl Write, group: &Group) -> io::Result<()> {
+    let transport = group.transport.as_deref().unwrap_or("transport unknown");
+    let name = Plain(&group.name);
     writeln!(out, "  {name}  ({transport}, {} members)", group.members)?;
     for key_server in &group.key_servers {
         self::key_server(out, key_server)?;
@@ -156,7 +154,7 @@ fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
 }
 
 /// What there is to say of a group as a whole, a line for each subject.
-pub(super) fn group_lines(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
+pub(super) fn group_lines(out: &mut impl Write, group: &Group) -> io::Result<()> {
     if !group.messages.is_empty() {
         write!(out, "      messages      ")?;
         for (exchange, count) in &group.messages {
@@ -194,8 +192,8 @@ fn rekey(out: &mut impl Write, rekey: &Rekey) -> io::Result<()> {
     writeln!(out, "{}", if rekey.overdue { ", OVERDUE" } else { "" })
 }
 
-fn kek(out: &mut impl Write, kek: &Kek<'_>) -> io::Result<()> {
-    let Some(cookies) = kek.cookies else {
+fn kek(out: &mut impl Write, kek: &Kek) -> io::Result<()> {
+    let Some(cookies) = &kek.cookies else {
         return Ok(());
     };
     write!(
@@ -203,8 +201,8 @@ fn kek(out: &mut impl Write, kek: &Kek<'_>) -> io::Result<()> {
         "      KEK            {cookies}, changed {} times",
         kek.changes
     )?;
-    if let (Some(lifetime), Some(source)) = (kek.lifetime_seconds, kek.lifetime_source) {
-        write!(out, ", lifetime {lifetime} s ({})", source.name())?;
+    if let (Some(lifetime), Some(source)) = (kek.lifetime_seconds, &kek.lifetime_source) {
+        write!(out, ", lifetime {lifetime} s ({source})")?;
     }
     if let Some(lead) = kek.lead_seconds {
         let side = if lead < 0.0 { "after" } else { "before" };
@@ -234,8 +232,8 @@ fn key_server(out: &mut impl Write, key_server: &KeyServer) -> io::Result<()> {
     for (kind, count) in key_server.rekeys.iter().filter(|(_, count)| **count > 0) {
         write!(out, ", {count} {kind} rekeys")?;
     }
-    if let Some(behavior) = key_server.behavior {
-        write!(out, ", KEK behaviour {}", behavior.name())?;
+    if let Some(behavior) = &key_server.behavior {
+        write!(out, ", KEK behaviour {behavior}")?;
     }
     let down = key_server.up == Some(false);
     writeln!(out, "{}", if down { ", DOWN" } else { "" })
@@ -259,7 +257,7 @@ fn event(out: &mut impl Write, transition: &Transition) -> io::Result<()> {
 
 /// The fields of an event but for those that every event has, as people read them: who is meant, then what.
 pub(super) fn fields(transition: &Transition) -> Vec<(String, String)> {
-    let event = Event::new(transition, Calendar::EPOCH);
+    let event = DatedTransition::new(transition, Calendar::EPOCH);
     let Ok(serde_json::Value::Object(object)) = serde_json::to_value(event) else {
         return Vec::new();
     };

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{OneGroup, array, belongs, members, print, print_json};
-use crate::client::{Client, Date, Group, Member, SpiUse, Text, path, seconds};
+use crate::client::{Client, Group, Member, Moment, SpiUse, Text, path, seconds};
 
 /// More names than these do not help to find the one that was meant.
 const NAMED: usize = 10;
@@ -91,7 +91,7 @@ struct Whole {
     group: Group,
     members: Vec<Member>,
     spis: Vec<SpiUse>,
-    now: Date,
+    now: Moment,
 }
 
 impl Whole {
@@ -146,11 +146,11 @@ impl Whole {
     }
 
     /// From a moment until now, or from now until a moment.
-    fn ago(&self, date: Date) -> String {
+    fn ago(&self, date: Moment) -> String {
         format!("{} ago", seconds(self.now.since(date)))
     }
 
-    fn left(&self, date: Date) -> String {
+    fn left(&self, date: Moment) -> String {
         let left = date.since(self.now);
         if left < 0.0 {
             format!("0 sec, {} ago", seconds(-left))

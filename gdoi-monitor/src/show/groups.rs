@@ -2,7 +2,7 @@
 
 use super::table::{TextTable, cell};
 use super::{GroupsArgs, print, print_json};
-use crate::client::{Date, Group, compact, path};
+use crate::client::{Group, Moment, compact, path};
 
 pub(super) async fn show(arguments: &GroupsArgs) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
@@ -15,7 +15,7 @@ pub(super) async fn show(arguments: &GroupsArgs) -> anyhow::Result<()> {
 }
 
 /// The groups at a moment, for people.
-fn text(groups: &[Group], now: Date) -> String {
+fn text(groups: &[Group], now: Moment) -> String {
     let mut table = TextTable::new([
         "GROUP",
         "TRANSPORT",

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::table::{TextTable, cell};
 use super::{MembersArgs, array, belongs, print, print_json};
-use crate::client::{Date, Member, Text, compact, path};
+use crate::client::{Member, Moment, Text, compact, path};
 
 pub(super) async fn show(arguments: &MembersArgs) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
@@ -21,8 +21,8 @@ pub(super) async fn show(arguments: &MembersArgs) -> anyhow::Result<()> {
 }
 
 /// The members at a moment, for people.
-pub(super) fn text(members: &[Member], now: Date) -> String {
-    let ago = |date: Option<Date>| cell(date.map(|date| compact(now.since(date))));
+pub(super) fn text(members: &[Member], now: Moment) -> String {
+    let ago = |date: Option<Moment>| cell(date.map(|date| compact(now.since(date))));
     let mut table = TextTable::new([
         "MEMBER",
         "GROUP",
@@ -37,7 +37,7 @@ pub(super) fn text(members: &[Member], now: Date) -> String {
     ]);
     for member in members {
         table.push([
-            member.endpoint().to_owned(),
+            member.endpoint(),
             cell(member.group.as_ref()),
             cell(member.key_server),
             ago(member.registered),

@@ -9,7 +9,7 @@ use gdoi_core::transition::{Severity, What};
 use gdoi_core::{Timestamp, Transition};
 
 use super::output::{EventLoss, Output, OutputLine};
-use crate::event::Event;
+use crate::event::DatedTransition;
 use crate::time::Calendar;
 
 /// Events that can still be asked for.
@@ -106,7 +106,7 @@ impl EventSink {
         for transition in transitions.drain(..) {
             self.tally.add(&transition);
             self.told += 1;
-            let event = Event::new(&transition, self.calendar);
+            let event = DatedTransition::new(&transition, self.calendar);
             match serde_json::to_string(&event) {
                 Ok(json) => lines.push(self.line(transition, json.into())),
                 Err(error) => tracing::error!(%error, "cannot write an event as JSON"),

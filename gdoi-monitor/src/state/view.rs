@@ -3,15 +3,15 @@
 use super::{
     BTreeMap, Calendar, DataPlane, DataPlaneState, Duration, EspTotal, Group, GroupState, Histogram, IpAddr,
     Kek, KekState, KeyServer, KeyServerState, Member, MemberState, Registration, RegistrationKind,
-    RegistrationState, Rekey, RekeyState, Snapshot, SpiState, SpiUse, Spread,
+    RegistrationState, Rekey, RekeyState, Snapshot, SpiState, SpiStatus, SpiUse, Spread, Text,
 };
 
 /// The groups of a snapshot, by name.
-pub fn groups(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = Group<'_>> {
-    let mut by_group: BTreeMap<&str, BTreeMap<&'static str, u64>> = BTreeMap::new();
+pub fn groups(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = Group> {
+    let mut by_group: BTreeMap<&str, BTreeMap<Text, u64>> = BTreeMap::new();
     for ((group, _, exchange), count) in &snapshot.messages {
         let messages = by_group.entry(group).or_default();
-        *messages.entry(exchange.name()).or_default() += *count;
+        *messages.entry(Text::own(exchange.name())).or_default() += *count;
     }
     snapshot.groups.iter().map(move |(name, state)| {
         let messages = by_group.remove(name.as_str()).unwrap_or_default();
@@ -21,22 +21,22 @@ pub fn groups(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = G
 }
 
 /// The members of a snapshot, in the order they were first seen.
-pub fn members(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = Member<'_>> {
+pub fn members(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = Member> {
     snapshot.members.iter().map(move |state| member(state, calendar))
 }
 
 /// The ESP SPIs of a snapshot, in the order they were first seen.
-pub fn spis(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = SpiUse<'_>> {
+pub fn spis(snapshot: &Snapshot, calendar: Calendar) -> impl Iterator<Item = SpiUse> {
     snapshot.spis.iter().map(move |state| spi(state, calendar))
 }
 
-fn group<'a>(
-    name: &'a str,
-    state: &'a GroupState,
-    messages: BTreeMap<&'static str, u64>,
+fn group(
+    name: &str,
+    state: &GroupState,
+    messages: BTreeMap<Text, u64>,
     total: EspTotal,
     calendar: Calendar,
-) -> Group<'a> {
+) -> Group {
     let GroupState {
         configured,
         transport,
@@ -52,9 +52,9 @@ fn group<'a>(
     let key_servers = key_servers.iter();
     let retransmissions = retransmissions.iter();
     Group {
-        name,
+        name: own(name),
         configured: *configured,
-        transport: *transport,
+        transport: transport.map(|transport| Text::own(transport.name())),
         rekey_address: *rekey_address,
         members: *members,
         key_servers: key_servers
@@ -62,7 +62,7 @@ fn group<'a>(
             .collect(),
         messages,
         retransmissions: retransmissions
-            .map(|(exchange, count)| (exchange.name(), *count))
+            .map(|(exchange, count)| (Text::own(exchange.name()), *count))
             .collect(),
         registration: self::registration(registration),
         rekey: self::rekey(rekey, calendar),
@@ -84,11 +84,14 @@ fn key_server(address: IpAddr, state: &KeyServerState, calendar: Calendar) -> Ke
         behavior,
     } = state;
     let kinds = |counts: &BTreeMap<RegistrationKind, u64>| {
-        counts.iter().map(|(kind, count)| (kind.name(), *count)).collect()
+        counts
+            .iter()
+            .map(|(kind, count)| (Text::own(kind.name()), *count))
+            .collect()
     };
     let mut by_kind = BTreeMap::new();
     for ((kind, _), count) in rekeys {
-        *by_kind.entry(kind.name()).or_default() += *count;
+        *by_kind.entry(Text::own(kind.name())).or_default() += *count;
     }
     KeyServer {
         address,
@@ -99,11 +102,11 @@ fn key_server(address: IpAddr, state: &KeyServerState, calendar: Calendar) -> Ke
         failed: kinds(failed),
         failed_at: failed_at
             .iter()
-            .map(|(stage, count)| (stage.name(), *count))
+            .map(|(stage, count)| (Text::own(stage.name()), *count))
             .collect(),
         rekeys: by_kind,
         rekey_messages: *rekey_messages,
-        behavior: *behavior,
+        behavior: behavior.map(|behavior| Text::own(behavior.name())),
     }
 }
 
@@ -149,7 +152,7 @@ fn rekey(state: &RekeyState, calendar: Calendar) -> Rekey {
     }
 }
 
-fn kek(state: &KekState, calendar: Calendar) -> Kek<'_> {
+fn kek(state: &KekState, calendar: Calendar) -> Kek {
     let KekState {
         cookies,
         changes,
@@ -165,19 +168,22 @@ fn kek(state: &KekState, calendar: Calendar) -> Kek<'_> {
         chain,
     } = state;
     Kek {
-        cookies: *cookies,
+        cookies: cookies.map(|cookies| Text::own(cookies.to_string())),
         changes: *changes,
         start: start.map(|at| calendar.date(at)),
         expiry: expiry.map(|at| calendar.date(at)),
         lifetime_seconds: lifetime.as_ref().map(Duration::as_secs_f64),
-        lifetime_source: *lifetime_source,
+        lifetime_source: lifetime_source.map(|source| Text::own(source.name())),
         lead_seconds: *lead_seconds,
         over_age: *over_age,
         expired: *expired,
         split: *split,
         re_registration_window: re_registration_window
             .map(|(from, until)| (calendar.date(from), calendar.date(until))),
-        chain,
+        chain: chain
+            .iter()
+            .map(|cookies| Text::own(cookies.to_string()))
+            .collect(),
     }
 }
 
@@ -218,7 +224,7 @@ impl From<&Histogram> for Spread {
     }
 }
 
-fn member(state: &MemberState, calendar: Calendar) -> Member<'_> {
+fn member(state: &MemberState, calendar: Calendar) -> Member {
     let MemberState {
         address,
         group,
@@ -234,20 +240,20 @@ fn member(state: &MemberState, calendar: Calendar) -> Member<'_> {
     } = state;
     Member {
         address: *address,
-        group: group.as_deref(),
+        group: group.as_deref().map(own),
         key_server: *key_server,
         first_seen: calendar.date(*first_seen),
         last_seen: calendar.date(*last_seen),
         registered: registered.map(|at| calendar.date(at)),
-        registrations: *registrations,
-        failures: *failures,
+        registrations: u64::from(*registrations),
+        failures: u64::from(*failures),
         rekeyed: rekeyed.map(|at| calendar.date(at)),
         acknowledged: acknowledged.map(|at| calendar.date(at)),
-        unacknowledged: *unacknowledged,
+        unacknowledged: unacknowledged.map(u64::from),
     }
 }
 
-fn spi(state: &SpiState, calendar: Calendar) -> SpiUse<'_> {
+fn spi(state: &SpiState, calendar: Calendar) -> SpiUse {
     let SpiState {
         spi,
         site,
@@ -259,14 +265,28 @@ fn spi(state: &SpiState, calendar: Calendar) -> SpiUse<'_> {
         last_seen,
     } = state;
     SpiUse {
-        spi: *spi,
-        site: site.as_deref(),
-        group: group.as_deref(),
-        status: *status,
-        replaces: *replaces,
+        spi: Text::own(spi.to_string()),
+        site: site.as_deref().map(own),
+        group: group.as_deref().map(own),
+        status: Text::own(status_word(*status)),
+        replaces: replaces.map(|spi| Text::own(spi.to_string())),
         packets: *packets,
         octets: *octets,
         first_seen: calendar.date(*first_seen),
         last_seen: calendar.date(*last_seen),
     }
+}
+
+const fn status_word(status: SpiStatus) -> &'static str {
+    match status {
+        SpiStatus::Active => "active",
+        SpiStatus::Idle => "idle",
+        SpiStatus::Replaced => "replaced",
+        SpiStatus::Stale => "stale",
+    }
+}
+
+/// A name that the agent knows.
+fn own(name: &str) -> Text {
+    Text::own(name.to_owned())
 }

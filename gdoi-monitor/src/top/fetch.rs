@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::client::{Client, ClientError, Date, Event, Group, Member, path};
+use crate::client::{Client, ClientError, Event, Group, Member, Moment, path};
 
 /// How often a person wants to know.
 const EVERY: Duration = Duration::from_secs(1);
@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     /// The agent's time.
-    pub(super) now: Date,
+    pub(super) now: Moment,
     pub(super) groups: Vec<Group>,
     pub(super) members: Vec<Member>,
     /// The latest first.

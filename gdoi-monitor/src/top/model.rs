@@ -2,7 +2,7 @@
 
 use gdoi_core::snapshot::UNATTRIBUTED;
 
-use crate::client::{Date, Event, Group, Member, Text};
+use crate::client::{Event, Group, Member, Moment, Text};
 
 use super::fetch::{FetchResult, Snapshot};
 use super::history::History;
@@ -78,7 +78,7 @@ pub(super) struct TopModel {
     seen: Option<Snapshot>,
     pub(super) history: History,
     /// Since when there is no answer, by this machine's clock, and why.
-    pub(super) silence: Option<(Date, String)>,
+    pub(super) silence: Option<(Moment, String)>,
     /// Seconds since the latest answer.
     pub(super) age: f64,
     pub(super) view: View,
@@ -130,7 +130,7 @@ impl TopModel {
             }
             FetchResult::Nothing(why) => match &mut self.silence {
                 Some((_, reason)) => *reason = why,
-                None => self.silence = Some((Date::now(), why)),
+                None => self.silence = Some((Moment::now(), why)),
             },
         }
     }
@@ -145,7 +145,7 @@ impl TopModel {
     }
 
     /// The agent's time.
-    pub(super) fn now(&self) -> Option<Date> {
+    pub(super) fn now(&self) -> Option<Moment> {
         self.seen.as_ref().map(|seen| seen.now)
     }
 

@@ -119,8 +119,8 @@ impl Query {
         self.key_server.is_none_or(|wanted| key_server == Some(wanted))
     }
 
-    pub(super) fn wants_spi(&self, spi: Spi) -> bool {
-        self.spi.is_none_or(|wanted| spi == wanted)
+    pub(super) fn wants_spi(&self, spi: &str) -> bool {
+        self.spi.is_none_or(|wanted| *spi == *wanted.to_string())
     }
 
     pub(super) fn wants_event(&self, event: &str) -> bool {
@@ -168,7 +168,7 @@ mod tests {
         );
         let query = query.unwrap();
         assert!(query.wants_group(Some("a&b c")) && !query.wants_group(None));
-        assert!(query.wants_spi(Spi(0xabcd)));
+        assert!(query.wants_spi("0000abcd"));
         assert_eq!(
             query.part(0..9).unwrap(),
             (b"[1,2]".to_vec(), 9),

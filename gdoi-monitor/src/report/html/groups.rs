@@ -12,7 +12,7 @@ pub(super) fn write(out: &mut impl Write, ending: &Ending<'_>, gathered: &Gather
     writeln!(out, "<h2>Groups</h2>")?;
     let opinions = gathered.behaviors.opinions(ending.snapshot);
     for group in state::groups(ending.snapshot, Calendar::EPOCH) {
-        let of_group = opinions.iter().filter(|opinion| opinion.group == group.name);
+        let of_group = opinions.iter().filter(|opinion| *opinion.group == *group.name);
         self::group(out, &group, of_group)?;
     }
     Ok(())
@@ -20,14 +20,14 @@ pub(super) fn write(out: &mut impl Write, ending: &Ending<'_>, gathered: &Gather
 
 fn group<'a>(
     out: &mut impl Write,
-    group: &Group<'_>,
+    group: &Group,
     opinions: impl Iterator<Item = &'a Opinion<'a>>,
 ) -> io::Result<()> {
-    let transport = group.transport.map_or("transport unknown", |known| known.name());
+    let transport = group.transport.as_deref().unwrap_or("transport unknown");
     writeln!(
         out,
         "<section class=group data-group='{0}' data-members={1}><h3>{0}</h3><p>{transport}, {1} members.",
-        Html(group.name),
+        Html(&group.name),
         group.members
     )?;
     for opinion in opinions {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::{Whole, line};
-use crate::client::{Date, SpiUse, Window, counted, seconds};
+use crate::client::{Moment, SpiUse, counted, seconds};
 
 /// More do not fit on a screen.
 const MOST_SPIS: usize = 16;
@@ -50,7 +50,7 @@ impl Whole {
     }
 
     fn reregisters(&self) -> String {
-        let Some(Window(earliest, latest)) = self.group.kek.re_registration_window else {
+        let Some((earliest, latest)) = self.group.kek.re_registration_window else {
             return "unknown: lifetime or delivery of the KEK is not known".to_owned();
         };
         let (earliest, latest) = (earliest.since(self.now), latest.since(self.now));
@@ -139,11 +139,11 @@ impl Whole {
     }
 
     /// A TEK lives from the rekey that delivered it; one that is older was there before its first packet.
-    fn tek_left(&self, first: Option<Date>) -> String {
+    fn tek_left(&self, first: Option<Moment>) -> String {
         let Some((lifetime, first)) = self.group.esp.tek_lifetime_seconds.zip(first) else {
             return "unknown: configure tek_lifetime".to_owned();
         };
-        let age = |since: Date| (lifetime - self.now.since(since)).max(0.0);
+        let age = |since: Moment| (lifetime - self.now.since(since)).max(0.0);
         match self.group.rekey.last.filter(|last| *last <= first) {
             Some(last) => seconds(age(last)),
             None => format!("at most {}", seconds(age(first))),

@@ -1,6 +1,6 @@
 use super::Whole;
+use crate::client::Group;
 use crate::client::samples::{GROUPS, MEMBERS, NOW, SPIS};
-use crate::client::{Date, Group};
 
 fn check(place: usize, shown: &str) {
     let mut groups: Vec<Group> = serde_json::from_str(GROUPS).unwrap();
@@ -18,7 +18,7 @@ fn check(place: usize, shown: &str) {
         } else {
             Vec::new()
         },
-        now: Date(NOW.parse().unwrap()),
+        now: NOW.parse().unwrap(),
     };
     assert_eq!(whole.text().unwrap(), shown);
 }

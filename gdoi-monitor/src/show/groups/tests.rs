@@ -1,5 +1,5 @@
+use crate::client::Group;
 use crate::client::samples::{GROUPS, NOW};
-use crate::client::{Date, Group};
 
 const SHOWN: &str = "\
 GROUP      TRANSPORT  MEMBERS  KEY SERVER  REKEYS  LAST  NEXT IN  KEK LEFT  STATE
@@ -10,6 +10,6 @@ G1         multicast  2        10.1.11.2   5       35s   8m40s    18m29s    10.1
 #[test]
 fn groups_in_a_line_each() {
     let groups: Vec<Group> = serde_json::from_str(GROUPS).unwrap();
-    let now = Date(NOW.parse().unwrap());
+    let now = NOW.parse().unwrap();
     assert_eq!(super::text(&groups, now), SHOWN);
 }

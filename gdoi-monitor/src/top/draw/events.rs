@@ -27,7 +27,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, pale
 
 fn row(event: &Event, palette: Palette) -> Row<'static> {
     Row::new([
-        Cell::from(event.time.0.strftime("%H:%M:%S").to_string()),
+        Cell::from(event.time.format("%H:%M:%S")),
         Cell::from(Span::styled(
             event.severity.to_string(),
             palette.severity_word(&event.severity),

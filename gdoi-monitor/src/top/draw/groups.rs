@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Sparkline};
 
 use super::rows::{self, Columns, cell};
-use crate::client::{Date, Group, compact};
+use crate::client::{Group, Moment, compact};
 use crate::top::history::{History, Rates};
 use crate::top::model::TopModel;
 use crate::top::palette::Palette;
@@ -32,7 +32,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, pale
     *model.place() = place;
 }
 
-fn row(group: &Group, now: Date, history: &History, palette: Palette) -> Row<'static> {
+fn row(group: &Group, now: Moment, history: &History, palette: Palette) -> Row<'static> {
     let rate = |of: fn(&Rates) -> &VecDeque<f64>| {
         let rates = history.of(&group.name).map(of);
         cell(rates.and_then(|rates| rates.back()).map(|rate| amount(*rate)))

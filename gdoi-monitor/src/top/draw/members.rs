@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::widgets::{Cell, Row};
 
 use super::rows::{self, Columns, cell};
-use crate::client::{Date, Member, compact};
+use crate::client::{Member, Moment, compact};
 use crate::top::model::TopModel;
 use crate::top::palette::Palette;
 
@@ -19,8 +19,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, pale
     *model.place() = place;
 }
 
-fn row(member: &Member, now: Date, palette: Palette) -> Row<'static> {
-    let ago = |date: Option<Date>| cell(date.map(|date| compact(now.since(date))));
+fn row(member: &Member, now: Moment, palette: Palette) -> Row<'static> {
+    let ago = |date: Option<Moment>| cell(date.map(|date| compact(now.since(date))));
     let warned = |count: u64| {
         let severity = if count > 0 {
             Severity::Warning
@@ -30,7 +30,7 @@ fn row(member: &Member, now: Date, palette: Palette) -> Row<'static> {
         palette.severity(severity)
     };
     Row::new([
-        Cell::from(member.endpoint().to_owned()),
+        Cell::from(member.endpoint()),
         Cell::from(cell(member.group.as_ref())),
         Cell::from(cell(member.key_server)),
         Cell::from(ago(member.registered)),

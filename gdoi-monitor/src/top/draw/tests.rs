@@ -3,8 +3,8 @@ use ratatui::backend::TestBackend;
 use tokio::time::Instant;
 
 use super::draw;
+use crate::client::Event;
 use crate::client::samples::{EVENTS, GROUPS, MEMBERS, NOW};
-use crate::client::{Date, Event};
 use crate::top::fetch::{FetchResult, Snapshot};
 use crate::top::input::Input;
 use crate::top::model::{TopModel, View};
@@ -18,7 +18,7 @@ fn model() -> TopModel {
     let mut events: Vec<Event> = serde_json::from_str(EVENTS).unwrap();
     events.reverse();
     let seen = Snapshot {
-        now: Date(NOW.parse().unwrap()),
+        now: NOW.parse().unwrap(),
         groups: serde_json::from_str(GROUPS).unwrap(),
         members: serde_json::from_str(MEMBERS).unwrap(),
         events,
@@ -168,12 +168,12 @@ fn two_thousand_members_scroll_and_the_selection_stays_in_sight() {
     let members = (0..2_000)
         .map(|at| {
             let mut member = one[0].clone();
-            member.address = crate::client::Text::new(&format!("10.2.{}.{}:0", at / 250, at % 250));
+            member.address = format!("10.2.{}.{}:0", at / 250, at % 250).parse().unwrap();
             member
         })
         .collect();
     let seen = Snapshot {
-        now: Date(NOW.parse().unwrap()),
+        now: NOW.parse().unwrap(),
         groups: serde_json::from_str(GROUPS).unwrap(),
         members,
         events: Vec::new(),

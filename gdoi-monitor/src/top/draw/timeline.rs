@@ -10,7 +10,7 @@ use ratatui::widgets::Paragraph;
 use lanes::{Axis, Lane, LaneMark};
 
 use super::rows::NOTHING;
-use crate::client::{Date, Event, Group, Window, compact, counted};
+use crate::client::{Event, Group, Moment, compact, counted};
 use crate::top::model::{SPANS, TopModel};
 use crate::top::palette::Palette;
 
@@ -66,12 +66,12 @@ fn title(group: &Group, span: &str, palette: Palette) -> Line<'static> {
 }
 
 /// What is due, in words.
-fn forecast(group: &Group, now: Date, palette: Palette) -> Line<'static> {
+fn forecast(group: &Group, now: Moment, palette: Palette) -> Line<'static> {
     let window = group.kek.re_registration_window;
     let dates = [
         ("rekey", group.rekey.next_expected),
         ("KEK expires", group.kek.expiry),
-        ("reregisters", window.map(|Window(earliest, _)| earliest)),
+        ("reregisters", window.map(|(earliest, _)| earliest)),
     ];
     let words = dates.map(|(what, date)| match date.map(|date| date.since(now)) {
         None => format!("{what} unknown"),
@@ -81,11 +81,11 @@ fn forecast(group: &Group, now: Date, palette: Palette) -> Line<'static> {
     Line::styled(words.join(", "), palette.quiet())
 }
 
-fn due(group: &Group) -> Vec<(Date, char)> {
+fn due(group: &Group) -> Vec<(Moment, char)> {
     let window = group.kek.re_registration_window;
     let due = [
         (group.rekey.next_expected, 'n'),
-        (window.map(|Window(earliest, _)| earliest), 'w'),
+        (window.map(|(earliest, _)| earliest), 'w'),
         (group.kek.expiry, 'E'),
     ];
     due.into_iter()
@@ -113,12 +113,12 @@ fn axis(axis: &Axis, palette: Palette) -> [Line<'static>; 2] {
         line.push(if column == here { '|' } else { '-' });
     }
     let (began, now) = (axis.beginning(), axis.now);
-    let date = |date: Date| date.0.strftime("%m-%d %H:%M:%S").to_string();
+    let date = |date: Moment| date.format("%m-%d %H:%M:%S");
     words.push_str(&date(began));
     let gap = (here + width).saturating_sub(words.chars().count() + NOW.len());
     words.push_str(&" ".repeat(gap));
     words.push_str(NOW);
-    words.push_str(&now.0.strftime("%H:%M:%S").to_string());
+    words.push_str(&now.format("%H:%M:%S"));
     [
         Line::styled(line, palette.quiet()),
         Line::styled(words, palette.quiet()),
@@ -132,7 +132,7 @@ fn latest(frame: &mut Frame<'_>, area: Rect, events: &[&Event], palette: Palette
         .map(|event| {
             let who = event.member.as_ref().or(event.key_server.as_ref());
             Line::from(vec![
-                Span::raw(format!("{}  ", event.time.0.strftime("%H:%M:%S"))),
+                Span::raw(format!("{}  ", event.time.format("%H:%M:%S"))),
                 Span::styled(
                     format!("{:<24}", event.what),
                     palette.severity_word(&event.severity),

@@ -1,13 +1,15 @@
 //! Which event stands where: a lane for each subject, a column for each piece of time.
 
+use std::time::Duration;
+
 use gdoi_core::transition::Severity;
 
-use crate::client::{Date, Event};
+use crate::client::{Event, Moment};
 
 /// How time becomes columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
-    pub(super) now: Date,
+    pub(super) now: Moment,
     /// Seconds that are shown of the past.
     pub(super) length: f64,
     pub(super) columns: usize,
@@ -20,9 +22,9 @@ impl Axis {
     }
 
     /// The beginning of what is shown.
-    pub(super) fn beginning(&self) -> Date {
-        let length = jiff::SignedDuration::try_from_secs_f64(self.length).unwrap_or_default();
-        Date(self.now.0.checked_sub(length).unwrap_or(self.now.0))
+    pub(super) fn beginning(&self) -> Moment {
+        let length = Duration::try_from_secs_f64(self.length).unwrap_or_default();
+        Moment(self.now.0.before(length))
     }
 
     /// The column of a moment `seconds` from now, negative in the past; `None` when it is not shown.
@@ -71,7 +73,7 @@ pub(super) fn past(axis: &Axis, events: &[&Event]) -> Vec<Lane> {
 }
 
 /// What is due.
-pub(super) fn ahead(axis: &Axis, due: &[(Date, char)]) -> Lane {
+pub(super) fn ahead(axis: &Axis, due: &[(Moment, char)]) -> Lane {
     let severity = Severity::Info;
     let marked = due.iter().filter_map(|(date, sign)| {
         let column = axis.column(date.since(axis.now))?;
@@ -180,13 +182,13 @@ const LANES: [(&str, &[(&str, char)]); 5] = [
 #[cfg(test)]
 mod tests {
     use super::{Axis, past};
+    use crate::client::Event;
     use crate::client::samples::{EVENTS, NOW};
-    use crate::client::{Date, Event};
 
     fn check(length: f64, columns: usize, shown: &[&str]) {
         let events: Vec<Event> = serde_json::from_str(EVENTS).unwrap();
         let events: Vec<_> = events.iter().collect();
-        let now = Date(NOW.parse().unwrap());
+        let now = NOW.parse().unwrap();
         let axis = Axis { now, length, columns };
         let lanes: Vec<_> = past(&axis, &events)
             .iter()

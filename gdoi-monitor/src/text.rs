@@ -1,27 +1,40 @@
-//! Words of others, made harmless for a terminal.
+//! Words of the API: as they are where the agent writes them, harmless for a terminal where they are read.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::ops::Deref;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text in which every character takes its place and does nothing else: control characters are shown as symbols, and
-/// what would turn the direction of reading or not be seen at all as a replacement character.
+/// A word or a name.
+///
+/// Read from an answer, every character takes its place and does nothing else: control characters are shown as symbols,
+/// and what would turn the direction of reading or not be seen at all as a replacement character.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(String);
+pub struct Text(Cow<'static, str>);
 
 impl Text {
     /// Makes `text` harmless.
     pub fn new(text: &str) -> Self {
         Self(text.chars().map(symbol).collect())
     }
+
+    /// A word of the agent's own answer, unchanged: JSON escapes what it has to.
+    pub fn own(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Ok(Self::new(&text))
+        Ok(Self(text.chars().map(symbol).collect()))
     }
 }
 
