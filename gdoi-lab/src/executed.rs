@@ -17,7 +17,7 @@ use gdoi_wire::Class;
 use gdoi_wire::record::MAP_CPU_STATE;
 
 use self::helpers::Helpers;
-use self::machine::Machine;
+use self::machine::EbpfMachine;
 use self::memory::Memory;
 
 /// Every frame goes on (`enum xdp_action`).
@@ -83,7 +83,7 @@ impl Followed {
     /// Runs the program for a frame.
     pub fn frame(&mut self, octets: &[u8]) -> Result<Executed> {
         let context = self.helpers.receive(octets, &mut self.memory)?;
-        let machine = Machine::new(&self.instructions, &mut self.memory, &mut self.helpers, context)?;
+        let machine = EbpfMachine::new(&self.instructions, &mut self.memory, &mut self.helpers, context)?;
         let (answer, executed) = machine.run()?;
         ensure!(answer == XDP_PASS, "the program answered {answer}");
         Ok(executed)

@@ -31,7 +31,7 @@ pub use generator::Generator;
 pub use ip::{Extension, Ipv4, Ipv6};
 pub use isakmp::{Message, chain, marked, payload};
 pub use random::Random;
-pub use transport::{AhHeader, Udp, esp};
+pub use transport::{AhFields, Udp, esp};
 
 /// Protocol number of UDP (RFC 768).
 pub const UDP: u8 = 17;

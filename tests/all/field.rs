@@ -26,12 +26,12 @@ const UNTOLD: &str = "untold";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answers {
-    capture: Vec<Capture>,
+    capture: Vec<FieldCapture>,
 }
 
 /// The right answers for one capture.
 #[derive(Deserialize)]
-struct Capture {
+struct FieldCapture {
     file: String,
     /// Configurations by the name of the vantage.
     #[serde(default)]
@@ -43,7 +43,7 @@ struct Capture {
     checks: BTreeMap<String, Vec<String>>,
 }
 
-impl Capture {
+impl FieldCapture {
     /// What names it in the list: the file's name up to the first dot.
     fn name(&self) -> &str {
         let file = self.file.rsplit('/').next().unwrap();
@@ -126,7 +126,7 @@ fn what_is_said_of_every_capture_is_right_or_known_to_be_wrong() {
 #[test]
 fn every_field_case_and_every_attack_has_an_answer() {
     let captures = answers().capture;
-    let answered: BTreeSet<&str> = captures.iter().map(Capture::name).collect();
+    let answered: BTreeSet<&str> = captures.iter().map(FieldCapture::name).collect();
     for case in captures::cases("field")
         .into_iter()
         .chain(captures::cases("attacks"))

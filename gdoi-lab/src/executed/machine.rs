@@ -46,7 +46,7 @@ const OF_GLOBAL: u8 = 2;
 const OF_PROGRAM: u8 = 1;
 
 /// A program in the middle of a frame.
-pub(super) struct Machine<'a> {
+pub(super) struct EbpfMachine<'a> {
     program: &'a [bpf_insn],
     memory: &'a mut Memory,
     helpers: &'a mut Helpers,
@@ -57,7 +57,7 @@ pub(super) struct Machine<'a> {
     executed: Executed,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> EbpfMachine<'a> {
     /// At the first instruction, called with `context`.
     pub(super) fn new(
         program: &'a [bpf_insn],

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{AhHeader, Ethernet, Ipv4, Ipv6, Tag, UDP, Udp};
+use super::{AhFields, Ethernet, Ipv4, Ipv6, Tag, UDP, Udp};
 
 /// What a header is put around.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +207,7 @@ impl Carrier {
                 } else {
                     4
                 };
-                in_ip(super::AH, &AhHeader::new(0xa4a4_0001, 7).around(inner, &packet))
+                in_ip(super::AH, &AhFields::new(0xa4a4_0001, 7).around(inner, &packet))
             }
             Self::CapwapEthernet => in_udp(5247, &[0, 0x10, 0x02, 0, 0, 0, 0, 0], &content.ethernet()),
             Self::CapwapWireless => in_udp(5247, &[0, 0x10, 0x03, 0, 0, 0, 0, 0], &content.wireless()),

@@ -73,7 +73,7 @@ pub fn esp(spi: u32, sequence: u32, encrypted: &[u8]) -> Vec<u8> {
 
 /// An AH header (RFC 4302 §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AhHeader {
+pub struct AhFields {
     /// Security parameters index.
     pub spi: u32,
     /// Low 32 bits of the sequence number.
@@ -84,7 +84,7 @@ pub struct AhHeader {
     pub length: Option<u8>,
 }
 
-impl AhHeader {
+impl AhFields {
     /// With the 12-octet check value of HMAC-SHA1-96.
     pub fn new(spi: u32, sequence: u32) -> Self {
         Self {

@@ -374,7 +374,7 @@ fn an_ah_has_a_line_of_its_own_wherever_it_is() {
     let mut inside = esp;
     let mut next = craft::ESP;
     for spi in [3, 2, 1] {
-        inside = craft::AhHeader::new(spi, 9).around(next, &inside);
+        inside = craft::AhFields::new(spi, 9).around(next, &inside);
         next = craft::AH;
     }
     let ip = Ipv4::new(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)).around(craft::AH, &inside);

@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::seen;
 use crate::craft::{
-    AH, AhHeader, ESP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Extension, Ipv4, Ipv6, Tag, UDP, Udp, esp,
+    AH, AhFields, ESP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Extension, Ipv4, Ipv6, Tag, UDP, Udp, esp,
 };
 use crate::{Body, Dissected, ParseError};
 
@@ -158,7 +158,7 @@ fn ipv6_and_ah() -> Vec<(ParseError, &'static str, Vec<u8>)> {
         payload_length: Some(length),
         ..v6()
     };
-    let ah = AhHeader::new(300, 1);
+    let ah = AhFields::new(300, 1);
     Vec::from([
         (
             ParseError::Ipv6Truncated,
@@ -405,9 +405,9 @@ fn padding_is_not_the_rest_of_a_first_fragment() {
 #[test]
 fn an_ah_whose_length_lies_is_still_an_ah() {
     for length in [0, 60, 255] {
-        let ah = AhHeader {
+        let ah = AhFields {
             length: Some(length),
-            ..AhHeader::new(300, 7)
+            ..AhFields::new(300, 7)
         };
         let frame = in_v4(&v4(), AH, &ah.around(UDP, &udp(848, None, &[1; 40])));
         let Dissected::Packet(packet) = seen(&frame) else {

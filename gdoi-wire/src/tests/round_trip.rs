@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::vec::Vec;
 
 use super::{packet, push, push_frame, seen, socket};
-use crate::craft::{self, AH, AhHeader, ESP, Ethernet, Extension, Ipv4, Ipv6, Message, Tag, UDP, Udp};
+use crate::craft::{self, AH, AhFields, ESP, Ethernet, Extension, Ipv4, Ipv6, Message, Tag, UDP, Udp};
 use crate::{Body, Capture, Class, Dissected, Esp, Exchange, Fragment, Ports, Vlan, dissect};
 
 const V4: (&str, &str) = ("10.1.11.2:848", "10.1.13.2:848");
@@ -198,7 +198,7 @@ fn esp_and_ah_in_ip_and_in_udp() {
             ))
         };
         let datagram = Udp::new(4500, 31_337).around(ends.0, ends.1, &esp);
-        let ah = AhHeader::new(0xee02_1924, 3);
+        let ah = AhFields::new(0xee02_1924, 3);
 
         assert_eq!(around(ESP, &esp).body, Body::Esp(native));
         assert_eq!(around(UDP, &datagram).body, Body::Esp(in_udp));
@@ -207,9 +207,9 @@ fn esp_and_ah_in_ip_and_in_udp() {
         assert_eq!(inside.ah.map(|ah| (ah.spi, ah.sequence)), Some((0xee02_1924, 3)));
         assert_eq!(around(AH, &ah.around(UDP, &datagram)).body, Body::Esp(in_udp));
         // Nothing behind it, not even a check value.
-        let alone = AhHeader {
+        let alone = AhFields {
             icv: Vec::new(),
-            ..AhHeader::new(0xee02_1924, 3)
+            ..AhFields::new(0xee02_1924, 3)
         };
         assert_eq!(around(AH, &alone.around(59, &[])).body, Body::Ah);
         for next in [4, 6, 41, AH, 59] {

@@ -9,24 +9,12 @@ use syn::{Attribute, Item, ItemUse, UseTree};
 use super::{root, visit as visit_files};
 
 /// Types of one crate that share a name. The list may only become shorter.
-const SHARED_NAMES: [(&str, &str); 17] = [
-    ("gdoi-lab/src", "Machine"),
+const SHARED_NAMES: [(&str, &str); 5] = [
     ("gdoi-monitor/src", "Answer"),
-    ("gdoi-monitor/src", "Event"),
-    ("gdoi-monitor/src", "Group"),
-    ("gdoi-monitor/src", "Kek"),
-    ("gdoi-monitor/src", "KeyServer"),
-    ("gdoi-monitor/src", "Member"),
-    ("gdoi-monitor/src", "Registration"),
-    ("gdoi-monitor/src", "Rekey"),
     ("gdoi-monitor/src", "Slots"),
     ("gdoi-monitor/src", "Span"),
-    ("gdoi-monitor/src", "SpiUse"),
-    ("gdoi-monitor/src", "Spread"),
     ("gdoi-monitor/src", "Stream"),
-    ("gdoi-wire/src", "AhHeader"),
     ("gdoi-wire/src", "Step"),
-    ("tests/all", "Capture"),
 ];
 
 /// Where the source of each crate begins.

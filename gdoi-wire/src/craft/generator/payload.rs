@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::{Generator, LIES};
-use crate::craft::{AH, AhHeader, ESP, Ipv4, Ipv6, KEEPALIVE, Message, UDP, Udp, chain, esp, marked};
+use crate::craft::{AH, AhFields, ESP, Ipv4, Ipv6, KEEPALIVE, Message, UDP, Udp, chain, esp, marked};
 use crate::exchange::Exchange;
 
 const ICMP: u8 = 1;
@@ -132,7 +132,7 @@ impl Generator {
             ),
             _ => (self.random.octet(), self.some_octets(0, 40)),
         };
-        let mut ah = AhHeader::new(self.random.word(), self.random.word());
+        let mut ah = AhFields::new(self.random.word(), self.random.word());
         ah.icv = self.some_octets(0, 32);
         if self.random.one_in(LIES / 2) {
             ah.length = Some(self.random.pick(&[0, 1, 2, 255, 60]));
