@@ -1,4 +1,4 @@
-//! What was typed.
+//! The command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::report::ReportFormat;
 use crate::show::Show;
 use crate::top::Top;
 
-/// Tells what every GDOI group does, from headers alone.
+/// Monitors GDOI group key management (Cisco GETVPN) from packet headers, without keys
 #[derive(Debug, Parser)]
 #[command(name = "gdoi-monitor", version, max_term_width = 100)]
 pub struct Cli {
@@ -27,44 +27,44 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say what happened in captures: registrations, rekeys, keys and what went wrong
+    /// Report what happened in packet captures: registrations, rekeys, keys and faults
     Analyze(Analyze),
-    /// Say whether a configuration file can be used
+    /// Check a configuration file
     CheckConfig(CheckConfig),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions(Completions),
-    /// Print one JSON line per GDOI, ESP and AH packet of captures
+    /// Print one JSON line for each GDOI, ESP and AH packet of a capture
     Decode(Decode),
     /// Detach the programs that an agent with --pin-folder left in the kernel
     Detach(Detach),
-    /// Say whether this host can do it, and what gives it what is missing
+    /// Check whether this host meets the requirements, and how to fix what is missing
     Doctor(Doctor),
     /// Print the manual page
     Man,
-    /// Watch interfaces and serve what is found
+    /// Monitor interfaces, and serve metrics, API and pages
     Run(Run),
-    /// Ask a running agent what it knows
+    /// Query a running agent
     Show(Show),
-    /// Watch what a running agent knows, on the whole terminal
+    /// Show a running agent's state full-screen
     Top(Top),
 }
 
 /// The arguments of `analyze`.
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// Captures, pcap or pcapng, also in gzip or Zstandard; several are read in the order of time; - is standard input
+    /// Captures in pcap or pcapng, plain, gzip or Zstandard; several are merged by time; - reads standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Form of the report
+    /// Report format
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
-    /// Write the report to a file
+    /// Write the report to this file
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Exit with 3 when something this bad, or worse, was found
+    /// Exit with status 3 if there is a finding of this severity or worse
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,
     /// Ports.
@@ -112,7 +112,7 @@ pub struct Completions {
 /// The arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Interface to look at, or a pattern with * and ?; all of them when none is named
+    /// Interface to check, or a pattern with * and ?; default: all
     #[arg(short, long, value_name = "IF", value_delimiter = ',')]
     pub interface: Vec<String>,
 }
@@ -120,7 +120,7 @@ pub struct Doctor {
 /// The arguments of `decode`.
 #[derive(Debug, Args)]
 pub struct Decode {
-    /// Captures, pcap or pcapng; - is standard input
+    /// Captures in pcap or pcapng; - reads standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Ports.
@@ -131,7 +131,7 @@ pub struct Decode {
 /// The arguments of `detach`.
 #[derive(Debug, Args)]
 pub struct Detach {
-    /// The folder that was given to `run`
+    /// The --pin-folder that was given to `run`
     #[arg(long, value_name = "DIR")]
     pub pin_folder: PathBuf,
 }
@@ -141,71 +141,71 @@ pub struct Detach {
 #[command(args_override_self = true)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Run {
-    /// Interface to watch, or a pattern with * and ?; repeated or separated by commas
+    /// Interface to monitor, or a pattern with * and ?; repeat the option or separate with commas
     #[arg(short, long, value_name = "IF", value_delimiter = ',')]
     pub interface: Vec<String>,
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address to serve metrics and pages at; repeated for several
+    /// Address to serve metrics, API and pages on; repeat the option for several
     #[arg(long = "web.listen-address", value_name = "ADDR")]
     pub listen: Vec<SocketAddr>,
-    /// File with TLS, passwords and headers, in the format of Prometheus' exporter-toolkit; followed as it changes
+    /// File with TLS, passwords and headers in the format of Prometheus' exporter-toolkit; reloaded when it changes
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config: Option<PathBuf>,
-    /// Where in the kernel to watch
+    /// Where to attach in the kernel
     #[arg(long, value_name = "MODE")]
     pub mode: Option<ModeName>,
-    /// Watch only interfaces that are there at the start, all named exactly, and give up every capability then
+    /// Monitor only interfaces that exist at startup and are named exactly; then drop every capability
     #[arg(long)]
     pub no_hot_plug: bool,
-    /// Give up, once started, capabilities, files, ports and system calls that are not needed
+    /// Drop capabilities, file access, ports and system calls that are not needed after startup
     #[arg(long, value_name = "POLICY", default_value = "auto")]
     pub lock_down: Policy,
-    /// Watch what this host sends, too; what it forwards is counted where it came in
+    /// Also monitor what this host itself sends; forwarded packets are counted at ingress only
     #[arg(long)]
     pub egress: bool,
-    /// File that events are appended to, one JSON object a line; - is standard output
+    /// Append events to this file, one JSON object per line; - writes to standard output
     #[arg(long, value_name = "FILE")]
     pub event_file: Option<PathBuf>,
-    /// Octets that the event file may have before it is renamed to FILE.1; with K, M or G for powers of 1024
+    /// Rename the event file to FILE.1 at this size in bytes; K, M and G are powers of 1024
     #[arg(long, value_name = "SIZE", default_value = "100M", value_parser = octets)]
     pub event_file_size: u64,
-    /// Renamed event files that are kept
+    /// Number of renamed event files to keep
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub event_file_keep: u32,
-    /// Send events to the journal of systemd, too
+    /// Also send events to the systemd journal
     #[arg(long)]
     pub event_journal: bool,
-    /// File that keeps what was learned, so that a restart of the agent does not forget it
+    /// Keep the state in this file, so that it survives a restart of the agent
     #[arg(long, value_name = "FILE")]
     pub state_file: Option<PathBuf>,
-    /// Folder in a BPF file system, such as /sys/fs/bpf/gdoi-monitor, that keeps programs and counters in the kernel
-    /// while no agent runs: a restart or an upgrade then misses nothing. `detach` removes them
+    /// Folder in a BPF file system, such as /sys/fs/bpf/gdoi-monitor. Programs and counters pinned there stay in the
+    /// kernel while no agent runs, so a restart or an upgrade misses nothing. `detach` removes them
     #[arg(long, value_name = "DIR")]
     pub pin_folder: Option<PathBuf>,
-    /// Folder that the latest GDOI messages are written to, as captures, around critical events and on SIGUSR1
+    /// Flight recorder: write the latest GDOI messages to this folder as captures, around critical events and on SIGUSR1
     #[arg(long, value_name = "DIR")]
     pub flight_folder: Option<PathBuf>,
-    /// MiB of the latest messages that are kept for it
+    /// Memory of the flight recorder in MiB
     #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = value_parser!(u16).range(1..=1024).map(usize::from))]
     pub flight_size: usize,
     /// Ports.
     #[command(flatten)]
     pub ports: PortArgs,
-    /// SPIs that each CPU counts on their own, per interface
+    /// Size of the kernel's SPI table: slots per CPU and interface
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub spi_slots: u32,
-    /// Let the kernel count how often and how long programs run: some nanoseconds a packet, and wants `CAP_SYS_ADMIN`
+    /// Measure run count and run time of the programs in the kernel; costs some nanoseconds per packet, needs CAP_SYS_ADMIN
     #[arg(long)]
     pub program_stats: bool,
-    /// Log of the XDP program itself, fixed while it is loaded; costs time with every packet
+    /// Log level of the XDP program itself; fixed while it is loaded, and costs time for every packet
     #[arg(long, value_name = "LEVEL", default_value = "off")]
     pub kernel_log: KernelLog,
-    /// Log of the agent: error, warn, info, debug or trace, or a filter by module
+    /// Log level: error, warn, info, debug or trace, or a filter by module
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
-    /// Form of the log
+    /// Log format
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
@@ -219,7 +219,7 @@ pub enum KernelLog {
     Debug,
 }
 
-/// Form of the log.
+/// Log format.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LogFormat {
     /// Lines for people.
@@ -231,10 +231,10 @@ pub enum LogFormat {
 /// The UDP ports to read.
 #[derive(Clone, Debug, Args)]
 pub struct PortArgs {
-    /// UDP port of GDOI, or of IKE; at most four, repeated or separated by commas [default: 848]
+    /// UDP port of GDOI or IKE; up to four, repeat the option or separate with commas [default: 848]
     #[arg(long = "isakmp-port", value_name = "PORT", value_delimiter = ',', value_parser = value_parser!(u16).range(1..))]
     isakmp: Vec<u16>,
-    /// UDP port of NAT traversal; at most four, repeated or separated by commas [default: 4500]
+    /// UDP port of NAT traversal; up to four, repeat the option or separate with commas [default: 4500]
     #[arg(long = "nat-t-port", value_name = "PORT", value_delimiter = ',', value_parser = value_parser!(u16).range(1..))]
     nat_t: Vec<u16>,
 }
@@ -268,7 +268,7 @@ fn octets(text: &str) -> Result<u64, String> {
         .and_then(|number| number.parse::<u64>().ok())
         .and_then(|number| number.checked_mul(1 << shift))
         .filter(|octets| *octets > 0)
-        .ok_or_else(|| "a number of octets, like 65536, 64K, 100M or 2G".to_owned())
+        .ok_or_else(|| "a size in bytes, like 65536, 64K, 100M or 2G".to_owned())
 }
 
 type Slots = [u16; Ports::SLOTS];

@@ -79,7 +79,7 @@ fn kernel(report: &mut DoctorReport) {
     } else if version < TCX {
         report.say(
             "kernel",
-            &format!("{release}; traffic control by clsact, whose filter a killed agent leaves"),
+            &format!("{release}; only clsact at traffic control: a killed agent leaves its filter behind"),
         );
     } else {
         report.say("kernel", &release);
@@ -122,8 +122,8 @@ fn locks(report: &mut DoctorReport) {
     let tried = thread::spawn(|| lock_down(&Needs::kernel(), &Rights::to_attach()).measures).join();
     for measure in tried.unwrap_or_default() {
         let said = measure.lacks.map_or_else(
-            || "can be given up".to_owned(),
-            |lacks| format!("not given up: {lacks}"),
+            || "can be dropped".to_owned(),
+            |lacks| format!("cannot be dropped: {lacks}"),
         );
         report.say(measure.kind.name(), &said);
     }
@@ -161,7 +161,7 @@ fn look_at(link: &NetworkLink, links: &[NetworkLink], report: &mut DoctorReport)
     if !link.is_ethernet {
         return report.lacks(
             name,
-            "its packets have no Ethernet header: watch the interface that carries them",
+            "its packets have no Ethernet header: monitor the interface that carries them",
         );
     }
     let driver = fs::read_link(format!("/sys/class/net/{name}/device/driver")).ok();
@@ -173,15 +173,15 @@ fn look_at(link: &NetworkLink, links: &[NetworkLink], report: &mut DoctorReport)
     };
     let native = match features::has_native_xdp(link.index) {
         Ok(true) => "has native XDP",
-        Ok(false) => "no native XDP: auto watches at traffic control",
-        Err(_) => "this kernel cannot say whether it has native XDP",
+        Ok(false) => "no native XDP: --mode auto attaches at traffic control",
+        Err(_) => "this kernel does not report whether the driver has native XDP",
     };
     report.say(name, &format!("{what}; {native}"));
     if let Some(id) = link.xdp_program {
         let holder = Holder::new(id);
         report.say(
             name,
-            &format!("{holder} is attached at XDP: auto watches at traffic control"),
+            &format!("{holder} is attached at XDP: --mode auto attaches at traffic control"),
         );
     }
     let on = features::active(link.index).unwrap_or_default();
@@ -193,7 +193,7 @@ fn look_at(link: &NetworkLink, links: &[NetworkLink], report: &mut DoctorReport)
     if let Some(master) = links.iter().find(|other| Some(other.index) == link.master) {
         report.say(
             name,
-            &format!("is part of {}: watch all of its members", master.name),
+            &format!("is a member of {}: monitor all of its members", master.name),
         );
     }
 }
@@ -202,7 +202,7 @@ fn look_at(link: &NetworkLink, links: &[NetworkLink], report: &mut DoctorReport)
 const HIDING: [(&str, &str); 3] = [
     (
         "rx-vlan-hw-parse",
-        "takes the outer VLAN tag off before XDP: `ethtool -K IF rxvlan off`",
+        "strips the outer VLAN tag before XDP: `ethtool -K IF rxvlan off`",
     ),
     ("rx-lro", "merges received packets: `ethtool -K IF lro off`"),
     (

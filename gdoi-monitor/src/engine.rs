@@ -304,7 +304,7 @@ impl Engine {
     fn write_record(&mut self) {
         self.drain();
         if let Some(recorder) = &mut self.recorder {
-            recorder.write(self.now, self.events.calendar(), "somebody asked");
+            recorder.write(self.now, self.events.calendar(), "requested");
         }
     }
 
@@ -326,7 +326,7 @@ impl Engine {
         // Before what is open is told as if it had ended: after a restart it goes on.
         self.save_last();
         if goes_on {
-            tracing::info!("the programs stay attached, and count for the next agent");
+            tracing::info!("programs stay attached and count for the next agent");
         } else {
             self.tracker.finish(self.now, &mut self.out);
             self.events.write(&mut self.out);

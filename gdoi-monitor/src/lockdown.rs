@@ -95,7 +95,7 @@ pub fn lock_down(needs: &Needs, rights: &Rights) -> Locked {
     }];
     for path in needs.unreachable() {
         let path = path.display();
-        tracing::warn!(%path, "belongs to somebody else, and cannot be used any more: give it to the user of the agent");
+        tracing::warn!(%path, "is owned by another user, and is no longer accessible; chown it to the agent's user");
     }
     measures.push(Measure {
         kind: Restriction::Privileges,
@@ -133,7 +133,10 @@ pub fn nothing() -> Locked {
 fn only_thread() -> Option<String> {
     match fs::read_dir("/proc/self/task").map(Iterator::count) {
         Ok(1) => None,
-        Ok(threads) => Some(format!("{} other threads run already", threads.saturating_sub(1))),
+        Ok(threads) => Some(format!(
+            "{} other threads are already running",
+            threads.saturating_sub(1)
+        )),
         Err(error) => Some(format!("cannot count the threads: {error}")),
     }
 }

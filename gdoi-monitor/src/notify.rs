@@ -46,6 +46,6 @@ pub(crate) async fn keep_alive(
 
 fn tell(what: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(what) {
-        tracing::debug!(%error, "cannot tell systemd");
+        tracing::debug!(%error, "cannot notify systemd");
     }
 }

@@ -35,7 +35,7 @@ impl Reloads {
 
     /// Reads the file again. The error says why the old configuration is still used.
     pub(crate) async fn ask(&self) -> Result<(), String> {
-        let stopping = || "the agent is stopping".to_owned();
+        let stopping = || "the agent is shutting down".to_owned();
         let (reply, answer) = oneshot::channel();
         self.ask.send(reply).await.map_err(|_closed| stopping())?;
         answer.await.map_err(|_closed| stopping())?
@@ -85,8 +85,11 @@ pub(crate) async fn keep_up(
         let outcome = reader.read_again().await;
         crate::notify::ready();
         match &outcome {
-            Ok(()) => tracing::info!("the configuration was read again"),
-            Err(error) => tracing::error!(error, "the old configuration is still used"),
+            Ok(()) => tracing::info!("reloaded the configuration"),
+            Err(error) => tracing::error!(
+                error,
+                "the new configuration was rejected; the old one stays in force"
+            ),
         }
         reloads.note(outcome.is_ok());
         if let Some(reply) = reply {
@@ -105,7 +108,7 @@ impl ConfigReader {
         config.limits.hash_seed = self.config.limits.hash_seed;
         let mut plan = run::plan(&self.arguments, &config).map_err(|error| format!("{error:#}"))?;
         if plan.hot_plug != self.hot_plug {
-            tracing::warn!(hot_plug = plan.hot_plug, "hot plug is switched at the next start");
+            tracing::warn!(hot_plug = plan.hot_plug, "a change of hot_plug needs a restart");
             plan.hot_plug = self.hot_plug;
         }
         let (reply, answer) = oneshot::channel();
@@ -118,13 +121,13 @@ impl ConfigReader {
         self.engine
             .send(change)
             .await
-            .map_err(|_closed| "the agent is stopping".to_owned())?;
+            .map_err(|_closed| "the agent is shutting down".to_owned())?;
         answer
             .await
-            .map_err(|_closed| "the agent is stopping".to_owned())?
+            .map_err(|_closed| "the agent is shutting down".to_owned())?
             .map_err(|error| error.to_string())?;
         if config.listen != self.config.listen && self.arguments.listen.is_empty() {
-            tracing::warn!(listen = %config.listen, "the agent listens there after its next start");
+            tracing::warn!(listen = %config.listen, "a change of the listen address needs a restart");
         }
         self.config = config;
         Ok(())

@@ -49,7 +49,7 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
     config.limits.hash_seed = RandomState::new().hash_one(0);
     // Until somebody listens for them, these signals wait: they would end the agent.
     let early = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
-    early.thread_block().context("let signals wait")?;
+    early.thread_block().context("block signals")?;
     let open = Open::all(arguments, &config, plan)?;
     // Before there are other threads: they would keep what this one gives up.
     let locked = lock(arguments, &open)?;
@@ -80,9 +80,9 @@ fn lock(arguments: &Run, open: &Open) -> anyhow::Result<Locked> {
     };
     for measure in locked.measures.iter().filter(|measure| measure.lacks.is_some()) {
         if arguments.lock_down == Policy::Require {
-            bail!("cannot give up {measure}; --lock-down=auto does without");
+            bail!("cannot drop {measure}; --lock-down=auto continues without it");
         }
-        tracing::warn!("cannot give up {measure}");
+        tracing::warn!("cannot drop {measure}");
     }
     Ok(locked)
 }
@@ -96,7 +96,7 @@ async fn agent(
 ) -> anyhow::Result<Exit> {
     let shutdown = shutdown()?;
     let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
-    early.thread_unblock().context("let signals in")?;
+    early.thread_unblock().context("unblock signals")?;
     let Open {
         listeners,
         web,
@@ -217,10 +217,12 @@ pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
 #[derive(Debug, thiserror::Error)]
 pub enum Usage {
     /// There is nothing to watch.
-    #[error("nothing to watch: name an interface with --interface, or in the configuration under [capture]")]
+    #[error(
+        "nothing to monitor: name an interface with --interface, or under [capture] in the configuration"
+    )]
     NoInterface,
     /// A pattern, and nothing that comes later may match it.
-    #[error("without hot plug every interface is named exactly; {0:?} is a pattern")]
+    #[error("without hot plug each interface must be named exactly; {0:?} is a pattern")]
     PatternOfNothing(String),
 }
 

@@ -27,20 +27,20 @@ pub struct Show {
 /// What to show.
 #[derive(Debug, Subcommand)]
 pub enum ShowCommand {
-    /// Every group in one line
+    /// List groups, one per line
     Groups(GroupsArgs),
-    /// All that is known of one group
+    /// Show one group in detail
     Group(OneGroup),
-    /// Every member in one line
+    /// List members, one per line
     Members(MembersArgs),
-    /// The latest events, and those to come
+    /// Show the latest events, and follow new ones
     Events(EventsArgs),
 }
 
 /// The arguments of `show groups`.
 #[derive(Debug, Args)]
 pub struct GroupsArgs {
-    /// For programs: the agent's JSON
+    /// Print the agent's JSON
     #[arg(long)]
     json: bool,
     /// Which agent.
@@ -53,7 +53,7 @@ pub struct GroupsArgs {
 pub struct OneGroup {
     /// Its name
     name: String,
-    /// For programs: a JSON object of `group`, its `members` and its `spis`
+    /// Print one JSON object with `group`, `members` and `spis`
     #[arg(long)]
     json: bool,
     /// Which agent.
@@ -67,7 +67,7 @@ pub struct MembersArgs {
     /// Only those of this group
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
-    /// For programs: the agent's JSON
+    /// Print the agent's JSON
     #[arg(long)]
     json: bool,
     /// Which agent.
@@ -87,7 +87,7 @@ pub struct EventsArgs {
     /// Only those of this group
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
-    /// For programs: the agent's JSON, one event a line
+    /// Print the agent's JSON, one event a line
     #[arg(long)]
     json: bool,
     /// Which agent.

@@ -39,7 +39,7 @@ pub struct Group {
     pub key_servers: Vec<KeyServer>,
     /// Messages seen, by exchange.
     pub messages: BTreeMap<Text, u64>,
-    /// Messages sent again, by exchange.
+    /// Retransmitted messages, by exchange.
     pub retransmissions: BTreeMap<Text, u64>,
     /// Registrations.
     pub registration: Registration,
@@ -62,13 +62,13 @@ pub struct KeyServer {
     pub last_seen: Option<Moment>,
     /// Whether it sent the latest rekey.
     pub pushes: bool,
-    /// Registrations that ended well, by kind.
+    /// Completed registrations, by kind.
     pub completed: BTreeMap<Text, u64>,
-    /// Registrations that ended badly, by kind.
+    /// Failed registrations, by kind.
     pub failed: BTreeMap<Text, u64>,
-    /// Registrations that ended badly, by stage.
+    /// Failed registrations, by stage.
     pub failed_at: BTreeMap<Text, u64>,
-    /// Rekeys by kind, each once.
+    /// Rekeys by kind; each counts once.
     pub rekeys: BTreeMap<Text, u64>,
     /// Rekey messages.
     pub rekey_messages: u64,
@@ -79,7 +79,7 @@ pub struct KeyServer {
 /// Registrations of a group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registration {
-    /// How long the completed ones took.
+    /// Duration of completed registrations.
     pub duration: Spread,
     /// Begun and not ended.
     pub in_progress: u64,
@@ -87,7 +87,7 @@ pub struct Registration {
     pub burst_active: bool,
     /// How often many came at once.
     pub bursts: u64,
-    /// Members in the present or the last burst.
+    /// Members in the current or the last burst.
     pub burst_members: u64,
     /// Members that registered twice around the expiry of a KEK.
     pub double: u64,
@@ -110,7 +110,7 @@ pub struct Rekey {
     pub last: Option<Moment>,
     /// The beginning of the next.
     pub next_expected: Option<Moment>,
-    /// Whether it is due and has not come.
+    /// Whether it is overdue.
     pub overdue: bool,
 }
 
@@ -127,13 +127,13 @@ pub struct Kek {
     pub expiry: Option<Moment>,
     /// Its lifetime in seconds.
     pub lifetime_seconds: Option<f64>,
-    /// Where the lifetime is known from.
+    /// Source of the lifetime.
     pub lifetime_source: Option<Text>,
     /// How long before its expiry the last KEK was renewed, in seconds.
     pub lead_seconds: Option<f64>,
     /// Whether it is used beyond its lifetime.
     pub over_age: bool,
-    /// Whether its lifetime ended and no rekey had replaced it.
+    /// Whether it expired before a rekey replaced it.
     pub expired: bool,
     /// Whether another key server uses another KEK for the same group.
     pub split: bool,
@@ -151,15 +151,15 @@ pub struct DataPlane {
     pub packets: u64,
     /// IP octets.
     pub octets: u64,
-    /// SPIs that were sent lately.
+    /// SPIs in use.
     pub active: u64,
-    /// Times an SPI took the place of another.
+    /// Times one SPI replaced another.
     pub changes: u64,
-    /// From a rekey to the first packet with the new SPI.
+    /// Time from a rekey to the first packet with the new SPI.
     pub rollover: Spread,
-    /// Packets with a replaced SPI, after the time for the change had passed.
+    /// Packets with a replaced SPI after the rollover window.
     pub stale_packets: u64,
-    /// Sites that still send a replaced SPI.
+    /// Sites that still send with a replaced SPI.
     pub lagging_sites: u64,
     /// Lifetime of the TEKs in seconds, where configured.
     pub tek_lifetime_seconds: Option<f64>,

@@ -38,7 +38,7 @@ pub struct Top {
 
 /// `top` was not started on a terminal.
 #[derive(Debug, thiserror::Error)]
-#[error("top needs a terminal; for scripts there is `gdoi-monitor show`, with --json")]
+#[error("top needs a terminal; in scripts use `gdoi-monitor show --json`")]
 struct NoTerminal;
 
 /// Shows until somebody has seen enough.

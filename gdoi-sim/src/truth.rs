@@ -34,7 +34,7 @@ pub struct Happened {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Kind {
-    /// A member began to register.
+    /// A member started to register.
     RegistrationStarted {
         /// Why.
         reason: Reason,

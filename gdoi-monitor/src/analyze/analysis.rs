@@ -37,7 +37,7 @@ enum AnalyzeError {
     },
     /// It has frames whose times cannot be right.
     #[error(
-        "{}: {count} frames with times far ahead of those around them, read as if captured with the frame before",
+        "{}: {count} frames with times far ahead of those around them, read as if captured with the previous frame",
         path.display()
     )]
     Leaps { path: PathBuf, count: u64 },

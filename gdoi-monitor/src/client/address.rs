@@ -31,13 +31,13 @@ pub struct Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It has no host, or characters that cannot be.
-    #[error("this is no URL; write it like http://127.0.0.1:11848 or https://gateway.example:11848")]
+    #[error("not a URL; write it like http://127.0.0.1:11848 or https://gateway.example:11848")]
     Malformed,
     /// A scheme that agents do not speak.
     #[error("agents speak http and https; write it like http://127.0.0.1:11848")]
     Scheme,
     /// Something that has no meaning for an agent.
-    #[error("leave out what follows the question mark")]
+    #[error("remove the query string")]
     Query,
 }
 

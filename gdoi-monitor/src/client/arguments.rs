@@ -11,16 +11,16 @@ use super::{Address, Client, ClientError};
 /// Which agent to ask.
 #[derive(Clone, Debug, Args)]
 pub struct AgentArgs {
-    /// The agent; https, a user and a password (better in a file), and a path are possible
+    /// URL of the agent; may have https, USER:PASSWORD (better in --auth-file) and a path
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:11848")]
     url: Address,
-    /// Certificates in PEM that may have signed the agent's [default: those of the system]
+    /// CA certificates in PEM for the agent's certificate [default: those of the system]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// File with USER:PASSWORD in its first line
+    /// File with USER:PASSWORD on its first line
     #[arg(long, value_name = "FILE")]
     auth_file: Option<PathBuf>,
-    /// How long an answer may take, like 500ms or 1m
+    /// Timeout of a request, like 500ms or 1m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = limit)]
     timeout: Duration,
 }

@@ -27,10 +27,10 @@ pub enum ClientError {
         why: String,
     },
     /// The system has no certificates to check the agent's with.
-    #[error("this system has no certificates to check {0} with; name a file of them with --ca-file")]
+    #[error("no CA certificates found to verify {0}; name a file with --ca-file")]
     NoRoots(Address),
     /// TLS cannot be spoken to a host of this name.
-    #[error("{0} is no name that a certificate could have")]
+    #[error("{0} is not a valid TLS server name")]
     HostName(Address),
     /// Nobody is there.
     #[error(
@@ -51,7 +51,7 @@ pub enum ClientError {
         cause: io::Error,
     },
     /// The connection broke, or what came is no HTTP.
-    #[error("{address} broke off, or does not speak HTTP: {why}; check --url", why = whole(cause))]
+    #[error("{address} closed the connection, or does not speak HTTP: {why}; check --url", why = whole(cause))]
     Broken {
         /// Where.
         address: Address,
@@ -67,9 +67,7 @@ pub enum ClientError {
         cause: hyper::http::Error,
     },
     /// No whole answer came in time.
-    #[error(
-        "no whole answer from {address} within {limit:?}; is it overloaded? --timeout gives it more time"
-    )]
+    #[error("no complete response from {address} within {limit:?}; if it is overloaded, raise --timeout")]
     Silent {
         /// Where.
         address: Address,
@@ -78,11 +76,11 @@ pub enum ClientError {
     },
     /// It wants to know who asks.
     #[error(
-        "{0} asks for a user and a password, or refuses the given ones; write them to a file for --auth-file"
+        "{0} requires a user and password, or rejected the given ones; put USER:PASSWORD into a file for --auth-file"
     )]
     Unauthorized(Address),
     /// It refuses.
-    #[error("{address} answered {status} to {path}; is it a gdoi-monitor of this version? check --url")]
+    #[error("{address} answered {status} to {path}; not a gdoi-monitor of this version? check --url")]
     Status {
         /// Where.
         address: Address,
@@ -92,10 +90,10 @@ pub enum ClientError {
         status: hyper::StatusCode,
     },
     /// It can do nothing now.
-    #[error("{0} is busy or about to stop; ask again in a moment")]
+    #[error("{0} is overloaded or shutting down; retry later")]
     Unavailable(Address),
     /// The answer does not end.
-    #[error("{address} answered more than {limit} octets to {path}; that is no gdoi-monitor, check --url")]
+    #[error("{address} answered more than {limit} bytes to {path}; not a gdoi-monitor? check --url")]
     TooLong {
         /// Where.
         address: Address,
@@ -105,7 +103,7 @@ pub enum ClientError {
         limit: usize,
     },
     /// The answer makes no sense.
-    #[error("{address} did not answer {path} as gdoi-monitor does: {why}; check --url", why = whole(cause))]
+    #[error("{address} answered {path} with something unexpected: {why}; check --url", why = whole(cause))]
     Nonsense {
         /// Where.
         address: Address,

@@ -49,7 +49,7 @@ pub enum ConfigProblem {
     #[error("port {0} cannot be both in isakmp_ports and in nat_t_ports")]
     PortTwice(u16),
     /// A pattern, and nothing that comes later may match it.
-    #[error("without hot plug every interface is named exactly; {0:?} is a pattern")]
+    #[error("without hot plug each interface must be named exactly; {0:?} is a pattern")]
     PatternOfNothing(String),
     /// More ports than can be watched.
     #[error("at most {} ports", Ports::SLOTS)]

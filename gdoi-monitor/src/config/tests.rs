@@ -193,13 +193,10 @@ fn a_value_that_cannot_be_is_named_with_its_line() {
             "f:2: invalid value: integer `-1`, expected usize",
         ),
         ("[[group]]\nmembers = []", "f:1: missing field `name`"),
-        (
-            "[[group]]\nname = \" \"",
-            "f:2: a name must have characters that can be seen",
-        ),
+        ("[[group]]\nname = \" \"", "f:2: a name needs visible characters"),
         (
             "[[group]]\nname = \"unattributed\"",
-            "f:2: this name is taken: it stands for what belongs to no group",
+            "f:2: this name is reserved for traffic that belongs to no group",
         ),
         (
             "[[group]]\nname = \"G\"\n[[group]]\nname = \"G\"",
@@ -225,15 +222,15 @@ fn a_group_that_cannot_be_is_named_with_its_line() {
         ),
         (
             "kek_lifetime = \"soon\"",
-            "\"soon\" is no length of time: write it like \"24h\" or \"10s\"",
+            "\"soon\" is not a duration: write it like \"24h\" or \"10s\"",
         ),
         (
             "kek_lifetime = \"0s\"",
-            "\"0s\" is no length of time: write it like \"24h\" or \"10s\"",
+            "\"0s\" is not a duration: write it like \"24h\" or \"10s\"",
         ),
         (
             "tek_lifetime = \"-1h\"",
-            "\"-1h\" is no length of time: write it like \"24h\" or \"10s\"",
+            "\"-1h\" is not a duration: write it like \"24h\" or \"10s\"",
         ),
         (
             "tek_lifetime = 3600",

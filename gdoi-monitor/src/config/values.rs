@@ -31,11 +31,11 @@ impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         if name.trim().is_empty() || name.chars().any(char::is_control) {
-            return Err(D::Error::custom("a name must have characters that can be seen"));
+            return Err(D::Error::custom("a name needs visible characters"));
         }
         if name == UNATTRIBUTED {
             return Err(D::Error::custom(
-                "this name is taken: it stands for what belongs to no group",
+                "this name is reserved for traffic that belongs to no group",
             ));
         }
         Ok(Self(name))
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for Span {
             .map(Self)
             .ok_or_else(|| {
                 D::Error::custom(format!(
-                    "{text:?} is no length of time: write it like \"24h\" or \"10s\""
+                    "{text:?} is not a duration: write it like \"24h\" or \"10s\""
                 ))
             })
     }
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Multicast {
             return Ok(Self(address));
         }
         Err(D::Error::custom(format!(
-            "{address} is no multicast address: leave rekey_address out when rekeys are unicast"
+            "{address} is not a multicast address: omit rekey_address if rekeys are unicast"
         )))
     }
 }
@@ -98,11 +98,11 @@ impl<'de> Deserialize<'de> for Cidr {
         let network = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
             (Ok(network), _) => network,
             (_, Ok(address)) => IpNet::from(address),
-            _ => return Err(D::Error::custom(format!("{text:?} is no prefix"))),
+            _ => return Err(D::Error::custom(format!("{text:?} is not a prefix"))),
         };
         if network.trunc() != network {
             return Err(D::Error::custom(format!(
-                "{network} has bits behind its length: {} is meant, or {}",
+                "{network} has host bits set: did you mean {} or {}?",
                 network.trunc(),
                 network.addr()
             )));

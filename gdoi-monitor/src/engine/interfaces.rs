@@ -17,7 +17,7 @@ use crate::source::xdp::{
 };
 
 /// Reported of an interface that went away.
-const STAYS_AWAY: &str = "it went, and hot plug is off: it is watched again after the next start";
+const STAYS_AWAY: &str = "it went away, and hot plug is off: it is monitored again after a restart";
 
 /// An interface in one direction.
 type Key = (String, Direction);
@@ -241,7 +241,10 @@ impl Interfaces {
         for (key, tap) in &mut self.taps {
             let link = links.iter().find(|link| tap.is_on(&link.interface()));
             if tap.attached().is_some() && !link.is_some_and(|link| tap.is_held(link)) {
-                let what = link.map_or("the interface is gone", |_| "somebody has detached the program");
+                let what = link.map_or(
+                    "the interface is gone",
+                    |_| "the program was detached by another process",
+                );
                 tracing::warn!(interface = tap.name(), "{what}");
                 tap.leave(now);
                 // Whatever was wrong with it is wrong no more.
@@ -286,7 +289,7 @@ impl Interfaces {
                 if is_seen {
                     tracing::info!(interface = tap.name(), "seen again");
                 } else if link.is_some_and(|link| !link.has_carrier) {
-                    tracing::warn!(interface = tap.name(), "the interface is down, or has no carrier");
+                    tracing::warn!(interface = tap.name(), "the interface is down or has no carrier");
                 }
                 windows.push(window);
             }
@@ -348,7 +351,7 @@ impl Interfaces {
     /// Logs why an interface is not watched, unless the log says so already.
     fn say(&mut self, name: &str, why: String) {
         if self.said.get(name) != Some(&why) {
-            tracing::warn!(interface = name, why, "not watching the interface");
+            tracing::warn!(interface = name, why, "not monitoring the interface");
             self.said.insert(name.to_owned(), why);
         }
     }
@@ -367,16 +370,16 @@ impl Interfaces {
         let mode = attached.attachment.name();
         let direction = direction.name();
         if let Some(why) = &attached.passed_over {
-            tracing::warn!(interface = name, mode, direction, %why, "watching, though not in the driver");
+            tracing::warn!(interface = name, mode, direction, %why, "attached, but not in the driver");
         } else if attached.taken_over {
             tracing::info!(
                 interface = name,
                 mode,
                 direction,
-                "watching on, in the place of an agent before"
+                "took over from the previous agent"
             );
         } else {
-            tracing::info!(interface = name, mode, direction, "watching");
+            tracing::info!(interface = name, mode, direction, "attached");
         }
         Ok(())
     }
@@ -417,7 +420,7 @@ fn counting(plan: &Plan) -> Option<CountRuns> {
         return None;
     }
     CountRuns::begin()
-        .inspect_err(|error| tracing::warn!(%error, "the kernel does not count runs; it wants CAP_SYS_ADMIN"))
+        .inspect_err(|error| tracing::warn!(%error, "cannot enable run statistics of programs; CAP_SYS_ADMIN is needed"))
         .ok()
 }
 

@@ -43,7 +43,7 @@ pub struct ConfigChange {
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// It takes rights that were given up.
-    #[error("hot plug is off: other interfaces, modes, ports and sites are taken up by the next start")]
+    #[error("hot plug is off: changes to interfaces, mode, ports and sites need a restart")]
     HotPlugOff,
     /// Programs cannot be loaded.
     #[error(transparent)]

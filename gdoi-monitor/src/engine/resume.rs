@@ -211,7 +211,7 @@ impl Engine {
             finish(&mut self.saved)
         };
         if !is_written {
-            tracing::error!("the state was not written in time: the next agent goes on from an older one");
+            tracing::error!("timed out writing the state; the next agent resumes from an older one");
         }
     }
 

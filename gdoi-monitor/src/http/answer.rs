@@ -82,7 +82,7 @@ pub(super) fn json(status: StatusCode, object: &impl Serialize) -> Answer {
     match serde_json::to_vec(object) {
         Ok(body) => page(JSON, status, body),
         Err(error) => {
-            tracing::error!(%error, "cannot write an answer as JSON");
+            tracing::error!(%error, "cannot write a response as JSON");
             text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "cannot write the answer; see the log\n",

@@ -29,7 +29,7 @@ use super::{Refusal, Server, route};
 const HANDSHAKE: u8 = 22;
 const MAX_HEADER_OCTETS: usize = 16 << 10;
 const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
-    this is an HTTPS port: ask with https://\n";
+    this is an HTTPS port: use https://\n";
 
 /// A stream whose peer has to read what is sent to it.
 type Patient = Pin<Box<TimeoutStream<TcpStream>>>;
@@ -86,7 +86,7 @@ async fn handshake(server: &Server, stream: TcpStream, tls: &ServerTls) -> Optio
         Ok(stream) if tls.is_allowed(stream.get_ref().1.peer_certificates()) => Some(stream),
         Ok(_) => None,
         Err(error) => {
-            tracing::debug!(%error, "no agreement on TLS");
+            tracing::debug!(%error, "TLS handshake failed");
             None
         }
     }
@@ -168,7 +168,7 @@ pub(super) fn refuse(server: &Server, why: Refusal) -> Answer {
     server.counts.add(why);
     match why {
         Refusal::Credentials => {
-            let mut answer = answer::text(StatusCode::UNAUTHORIZED, "name and password, please\n");
+            let mut answer = answer::text(StatusCode::UNAUTHORIZED, "authentication required\n");
             let scheme = HeaderValue::from_static("Basic realm=\"gdoi-monitor\", charset=\"UTF-8\"");
             answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
             answer
@@ -179,7 +179,7 @@ pub(super) fn refuse(server: &Server, why: Refusal) -> Answer {
 }
 
 fn later(status: StatusCode) -> Answer {
-    let mut answer = answer::text(status, "too much at a time; try again\n");
+    let mut answer = answer::text(status, "too many requests; retry later\n");
     answer
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));

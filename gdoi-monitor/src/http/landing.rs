@@ -44,7 +44,7 @@ fn write(out: &mut String, state: &State, server: &Status) -> fmt::Result {
     if server.reload.is_some_and(|reload| !reload.is_good) {
         write!(
             out,
-            "<p class=warning role=status>The web configuration file cannot be used; the one before is in force."
+            "<p class=warning role=status>The web configuration file was rejected; the previous one stays in force."
         )?;
     }
     interfaces(out, state)?;
@@ -58,13 +58,13 @@ fn write(out: &mut String, state: &State, server: &Status) -> fmt::Result {
 fn interfaces(out: &mut String, state: &State) -> fmt::Result {
     write!(
         out,
-        "<section id=interfaces><h2>Interfaces</h2><table><thead><tr><th scope=col>Interface<th scope=col>Direction<th scope=col>Watched\
+        "<section id=interfaces><h2>Interfaces</h2><table><thead><tr><th scope=col>Interface<th scope=col>Direction<th scope=col>Monitored\
          <th scope=col>Remark</thead><tbody>"
     )?;
     for capture in &state.captures {
         let (class, watched) = match &capture.attached {
             Some(attached) => ("good", attached.attachment.name()),
-            None => ("critical", "not watched"),
+            None => ("critical", "not monitored"),
         };
         let remark = ready::reason(capture).unwrap_or_default();
         write!(
@@ -85,7 +85,7 @@ fn groups(out: &mut String, state: &State) -> fmt::Result {
     if count == 0 {
         return write!(
             out,
-            "<h2>Groups</h2><p>No group is configured, and none has shown itself yet.</p>"
+            "<h2>Groups</h2><p>No group is configured, and none was seen yet.</p>"
         );
     }
     write!(
@@ -148,11 +148,7 @@ fn trouble(group: &GroupState) -> (&'static str, &'static str) {
             "warning",
             "key server down",
         ),
-        (
-            group.registration.burst_active,
-            "warning",
-            "many register at once",
-        ),
+        (group.registration.burst_active, "warning", "registration burst"),
         (group.esp.lagging_sites > 0, "warning", "sites lag behind"),
         (
             group.rekey.unacknowledged_members.unwrap_or_default() > 0,

@@ -69,7 +69,7 @@ pub(super) fn reason(capture: &CaptureState) -> Option<String> {
             capture
                 .why_not
                 .clone()
-                .unwrap_or_else(|| "it is not there".to_owned()),
+                .unwrap_or_else(|| "no such interface".to_owned()),
         ),
     }
 }
@@ -81,7 +81,8 @@ fn checks(state: &State, server: &Status) -> Vec<Check> {
         reason,
     };
     let is_old = server.reload.is_some_and(|reload| !reload.is_good);
-    let web = is_old.then(|| "the file cannot be used; the one before is in force; see the log".to_owned());
+    let web =
+        is_old.then(|| "the file was rejected; the previous one stays in force; see the log".to_owned());
     let troubles = state.events.troubles.iter();
     let lacking: Vec<_> = server
         .measures

@@ -65,7 +65,7 @@ async fn reload(server: &Server, method: &Method) -> Answer {
         return text(StatusCode::CONFLICT, "the agent was started without --config\n");
     };
     match reloads.ask().await {
-        Ok(()) => text(StatusCode::OK, "the configuration was read again\n"),
+        Ok(()) => text(StatusCode::OK, "reloaded the configuration\n"),
         Err(error) => page(TEXT, StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
@@ -105,7 +105,7 @@ pub(super) async fn long<E: Display>(
     match block_in_place(|| make(&state)) {
         Ok(body) => page(kind, StatusCode::OK, answer::held(body, permit)),
         Err(error) => {
-            tracing::error!(%error, "cannot write an answer");
+            tracing::error!(%error, "cannot write a response");
             text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "cannot write the answer; see the log\n",
@@ -130,7 +130,7 @@ async fn everything(server: &Server) -> Option<Arc<State>> {
 }
 
 fn stopping() -> Answer {
-    text(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping\n")
+    text(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down\n")
 }
 
 /// What the engine knows now; `None` when it has stopped.

@@ -107,7 +107,7 @@ impl Web {
             Ok(settings) => {
                 self.now.send_replace(Arc::new(settings));
                 self.report.send_replace(Some(Reload::good()));
-                tracing::info!(path = %source.path.display(), "the web configuration was taken up");
+                tracing::info!(path = %source.path.display(), "reloaded the web configuration");
             }
             Err(error) => {
                 self.report.send_modify(|report| {
@@ -115,7 +115,7 @@ impl Web {
                         report.is_good = false;
                     }
                 });
-                tracing::error!(%error, "the new web configuration is not taken up; the old one stays in force");
+                tracing::error!(%error, "the new web configuration was rejected; the old one stays in force");
             }
         }
         source.read = read;
@@ -136,7 +136,7 @@ impl Web {
             let web = Arc::clone(&self);
             // Files may be far away.
             if tokio::task::spawn_blocking(move || web.follow()).await.is_err() {
-                tracing::error!("the web configuration is no longer followed");
+                tracing::error!("the web configuration is no longer reloaded automatically");
                 return;
             }
         }

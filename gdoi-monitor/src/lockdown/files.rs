@@ -14,7 +14,7 @@ const KNOWN: ABI = ABI::V6;
 const TRUNCATES: (ABI, &str) = (ABI::V3, "(Linux 6.2) to keep files from being truncated");
 const CONNECTS: (ABI, &str) = (
     ABI::V4,
-    "(Linux 6.7) to refuse ports; new sockets are refused all the same",
+    "(Linux 6.7) to restrict ports; new sockets are refused all the same",
 );
 
 /// The files that are needed from here on.
@@ -137,7 +137,7 @@ fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus,
     for (path, allowed) in reads.chain(writes).chain(pins) {
         let Ok(opened) = PathFd::new(path) else {
             // What is not there may be so on this kernel; a folder to write to is missed when it is written to.
-            tracing::debug!(path = %path.display(), "is not there, and cannot be used if it comes");
+            tracing::debug!(path = %path.display(), "does not exist, and will not be accessible if it is created later");
             continue;
         };
         let allowed = if path.is_dir() {
@@ -160,10 +160,12 @@ fn of_file() -> BitFlags<AccessFs> {
 fn lacks(status: LandlockStatus, wanted: (ABI, &str)) -> Option<String> {
     let (abi, meaning) = wanted;
     match status {
-        LandlockStatus::NotEnabled => Some("Landlock is not on: boot with `lsm=landlock,...`".to_owned()),
+        LandlockStatus::NotEnabled => {
+            Some("Landlock is not enabled: boot with `lsm=landlock,...`".to_owned())
+        }
         LandlockStatus::NotImplemented => Some("the kernel is built without Landlock".to_owned()),
         LandlockStatus::Available { effective_abi, .. } if effective_abi < abi => Some(format!(
-            "Landlock has version {effective_abi} here, and takes {abi} {meaning}"
+            "Landlock has version {effective_abi} on this kernel; version {abi} is needed {meaning}"
         )),
         LandlockStatus::Available { .. } => None,
     }

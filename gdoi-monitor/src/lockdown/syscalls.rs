@@ -45,10 +45,10 @@ pub(super) fn restrict() -> Result<(), SyscallFilterError> {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SyscallFilterError {
     /// It cannot be written for this machine.
-    #[error("cannot write the filter of system calls")]
+    #[error("cannot compile the seccomp filter")]
     Write(#[from] BackendError),
     /// The kernel does not take it.
-    #[error("cannot use the filter of system calls")]
+    #[error("cannot install the seccomp filter")]
     Apply(#[from] seccompiler::Error),
 }
 

@@ -112,16 +112,16 @@ fn timeline(out: &mut impl Write, ending: &Ending<'_>, gathered: &Gathered) -> i
 }
 
 fn octets(out: &mut impl Write, capture: &CaptureSummary<'_>) -> io::Result<()> {
-    writeln!(out, "<h2>Capture</h2><table><tr><th>Packets<th>Count<th>Octets")?;
+    writeln!(out, "<h2>Capture</h2><table><tr><th>Packets<th>Count<th>Bytes")?;
     for (class, count) in &capture.packets {
         let octets = capture.bytes.get(class).copied().unwrap_or_default();
         writeln!(out, "<tr><td>{class}<td>{count}<td>{octets}")?;
     }
     for (reason, count) in &capture.misses {
-        writeln!(out, "<tr class=warning><td>not readable: {reason}<td>{count}<td>")?;
+        writeln!(out, "<tr class=warning><td>unreadable: {reason}<td>{count}<td>")?;
     }
     for (link, count) in &capture.refused {
-        writeln!(out, "<tr class=warning><td>not read: {link}<td>{count}<td>")?;
+        writeln!(out, "<tr class=warning><td>unsupported: {link}<td>{count}<td>")?;
     }
     writeln!(out, "</table>")
 }

@@ -20,7 +20,7 @@ pub(super) fn write(out: &mut impl Write, model: &TimelineModel<'_>) -> io::Resu
     }
     writeln!(
         out,
-        "\nTIMELINE  (R registration, x failed, ^ rekey, ~ sent again, a acknowledgement, ! warning or worse, . other)"
+        "\nTIMELINE  (R registration, x failed, ^ rekey, ~ retransmission, a acknowledgement, ! warning or worse, . other)"
     )?;
     for group in &model.groups {
         self::group(out, group, model.length)?;
@@ -46,7 +46,7 @@ fn group(out: &mut impl Write, group: &GroupModel<'_>, length: f64) -> io::Resul
     if beyond > 0 {
         writeln!(
             out,
-            "    and {beyond} more members with no more problems than these"
+            "    and {beyond} more members, none with more problems than these"
         )?;
     }
     Ok(())

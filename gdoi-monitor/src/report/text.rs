@@ -181,7 +181,7 @@ fn rekey(out: &mut impl Write, rekey: &Rekey) -> io::Result<()> {
     let (recipients, again) = (rekey.recipients, rekey.retransmissions);
     write!(
         out,
-        "      rekeys         last {last:.3}, {recipients} recipients, {again} sent again"
+        "      rekeys         last {last:.3}, {recipients} recipients, {again} retransmitted"
     )?;
     if let Some(missing) = rekey.unacknowledged_members {
         write!(out, ", {missing} unacknowledged")?;
@@ -216,7 +216,7 @@ fn data_plane(out: &mut impl Write, esp: &DataPlane) -> io::Result<()> {
         return Ok(());
     }
     let (packets, octets) = (esp.packets, esp.octets);
-    write!(out, "      ESP            {packets} packets, {octets} octets")?;
+    write!(out, "      ESP            {packets} packets, {octets} bytes")?;
     write!(out, ", {} SPIs active, {} changes", esp.active, esp.changes)?;
     writeln!(out, ", {} stale packets", esp.stale_packets)
 }

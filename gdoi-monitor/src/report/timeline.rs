@@ -109,7 +109,7 @@ impl Timeline {
                 let mark = TimelineMark::span(MarkKind::Burst, from, burst.duration, burst.character.name())
                     .counting(burst.members)
                     .noted(format!(
-                        "{} members, at most {:.1} a second; {} begun, {} completed, {} failed",
+                        "{} members, up to {:.1} per second; {} started, {} completed, {} failed",
                         burst.members, burst.peak_rate, burst.started, burst.completed, burst.failed
                     ));
                 if let Some(group) = self.group(transition) {

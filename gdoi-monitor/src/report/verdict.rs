@@ -210,14 +210,12 @@ const fn judgement(verdict: Verdict) -> &'static str {
 
 fn unjudged(opinion: &Opinion<'_>) -> &'static str {
     match (opinion.changes.len(), opinion.lifetime_seconds) {
-        (0, _) => "No verdict: the KEK did not change while this was captured.",
-        (1, _) => {
-            "No verdict: one change of KEK was seen; a whole cycle, from one delivery to the next, takes two."
-        }
+        (0, _) => "No verdict: the KEK did not change in this capture.",
+        (1, _) => "No verdict: only one KEK change was seen; a whole cycle needs two.",
         (_, None) => {
             "No verdict: the lifetime of the KEK is unknown and could not be learned. Configure kek_lifetime for the group."
         }
-        _ => "No verdict: no change of KEK came in its regular turn.",
+        _ => "No verdict: no KEK change was a scheduled one.",
     }
 }
 
@@ -229,12 +227,12 @@ fn votes(opinion: &Opinion<'_>) -> String {
         ..
     } = opinion;
     let agree = if *votes == 0 {
-        format!("{cycles} KEK cycles were seen, and too few agree.")
+        format!("{cycles} KEK cycles were seen; too few agree.")
     } else {
-        format!("{votes} of {cycles} KEK cycles say so.")
+        format!("{votes} of {cycles} KEK cycles agree.")
     };
     let doubt = if *provisional {
-        " That is provisional: three must agree."
+        " Provisional: three must agree."
     } else {
         ""
     };

@@ -102,7 +102,7 @@ fn past(arguments: &Run, config: &Config) -> (Resume, Vec<SavedTap>) {
     let restored = match saved.as_ref().map(|saved| saved.restore(groups.clone(), limits)) {
         Some(Ok(restored)) => restored,
         Some(Err(error)) => {
-            tracing::warn!(%error, "the saved state is not taken up");
+            tracing::warn!(%error, "starting with an empty state: the saved state was rejected");
             None
         }
         None => None,

@@ -36,9 +36,7 @@ pub(super) async fn show(arguments: &EventsArgs) -> anyhow::Result<()> {
                 silent = false;
                 let news = EventWindow::between(&seen, &now);
                 if news.gap {
-                    say(
-                        "the agent was started anew, or more happened than it keeps: some events may be missing here",
-                    );
+                    say("the agent was restarted, or dropped old events: some may be missing here");
                 }
                 for event in news.events.iter().filter(|event| belongs(event, wanted.as_ref())) {
                     tell(event, arguments.json)?;

@@ -60,7 +60,7 @@ fn only(client: &Client, path: &str, body: &[u8], wanted: &Text) -> anyhow::Resu
 
 /// The agent knows no such group.
 #[derive(Debug, thiserror::Error)]
-#[error("no group {wanted:?} at {address}; it knows {known}")]
+#[error("no group {wanted:?} at {address}; known groups: {known}")]
 struct Unknown {
     wanted: String,
     address: String,

@@ -23,11 +23,11 @@ use super::create_new;
 use super::worker::Worker;
 use crate::time::Calendar;
 
-/// What whoever opens a capture must know of its frames.
-const COMMENT: &str = "These frames were put together from records: the addresses, ports, VLAN tags, lengths, times, \
-ISAKMP headers and the octets behind them are as they were seen; Ethernet addresses, IP options, identifiers and \
-checksums were not kept and are zero, the time to live is always 64. Frames are cut where no more was kept: 16 octets behind the header of an \
-encrypted message, 512 of one in clear.";
+/// Comment in each capture: what is real in its frames.
+const COMMENT: &str = "These frames were rebuilt from records. Addresses, ports, VLAN tags, lengths, times, ISAKMP \
+headers and the bytes after them are as captured. Ethernet addresses, IP options, identifiers and checksums were not \
+kept and are zero; the TTL is always 64. Frames are truncated after what was kept: 16 bytes after the header of an \
+encrypted message, 512 bytes after the header of a message in clear text.";
 /// What follows a critical event belongs to it.
 const AFTERMATH: Duration = Duration::from_secs(10);
 /// One capture shows a whole series of critical events.
@@ -124,7 +124,10 @@ impl Recorder {
     /// Has what is kept written, and says in the log where to.
     pub fn write(&mut self, now: Timestamp, calendar: Calendar, why: &'static str) {
         if self.is_writing() {
-            tracing::error!(why, "the flight recorder is still being written: not once more");
+            tracing::error!(
+                why,
+                "the flight recorder is still being written; skipping this request"
+            );
             return;
         }
         if let Err(error) = self.hand_over(now, calendar, why) {
@@ -140,7 +143,7 @@ impl Recorder {
             .as_ref()
             .is_some_and(|writer| !writer.wait(LAST_WRITES))
         {
-            tracing::error!("the flight recorder was not written in time");
+            tracing::error!("timed out writing the flight recorder");
         }
     }
 
@@ -154,7 +157,7 @@ impl Recorder {
             .folder
             .join(format!("gdoi-flight-{}.pcapng", self.files % MOST_FILES));
         let comment = format!(
-            "Written at {} because of: {why}. {COMMENT} {} older messages had been forgotten.",
+            "Written at {} because of: {why}. {COMMENT} {} older messages had been dropped.",
             calendar.date(now),
             self.forgotten
         );

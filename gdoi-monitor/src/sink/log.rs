@@ -41,7 +41,7 @@ pub fn begin() -> io::Result<()> {
         drop(io::stderr().write_all(&line));
         let lost = lost();
         if lost > said {
-            tracing::warn!(lines = lost - said, "nobody took the log in time: lines are lost");
+            tracing::warn!(lines = lost - said, "log output is blocked: lines were lost");
             said = lost;
         }
     };

@@ -129,7 +129,10 @@ impl Output {
     /// Waits a while until everything handed over was written.
     pub fn flush(&self) {
         if !self.worker.wait(LAST_WRITES) {
-            tracing::error!(output = self.shared.name, "events were not written in time");
+            tracing::error!(
+                output = self.shared.name,
+                "timed out writing the remaining events"
+            );
         }
     }
 
@@ -175,11 +178,11 @@ impl Shared {
         let output = self.name;
         match (failed, trouble.is_some()) {
             (Some(error), false) => {
-                tracing::error!(output, %error, "cannot write events; what is lost is counted from here on");
+                tracing::error!(output, %error, "cannot write events; lost events are counted");
                 *trouble = Some(error.to_string());
             }
             (None, true) => {
-                tracing::warn!(output, "events are written again");
+                tracing::warn!(output, "event output recovered");
                 *trouble = None;
             }
             _ => {}

@@ -68,7 +68,7 @@ pub enum StateFileError {
     #[error("{0}")]
     Save(#[from] gdoi_core::SaveError),
     /// The machine was started again since.
-    #[error("the machine was started again since it was saved")]
+    #[error("the machine was rebooted since it was saved")]
     OtherBoot,
     /// Another version of the agent wrote it.
     #[error("another version of the agent saved it")]
@@ -220,7 +220,7 @@ mod tests {
     fn what_is_no_state_is_refused() {
         let boot = boot().unwrap();
         check(None, "nothing");
-        check(Some(b""), "the machine was started again since it was saved");
+        check(Some(b""), "the machine was rebooted since it was saved");
         check(Some(boot.as_bytes()), "another version of the agent saved it");
         let other = [boot.as_bytes(), &[0; 8], b"something"].concat();
         check(Some(&other), "another version of the agent saved it");

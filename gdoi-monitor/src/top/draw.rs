@@ -26,7 +26,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut TopModel, palette: Palette
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let (width, height) = LEAST;
         let text = format!(
-            "terminal too small: {}x{}, and {width}x{height} are needed",
+            "terminal too small: {}x{}; {width}x{height} is needed",
             area.width, area.height
         );
         frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
@@ -101,7 +101,7 @@ fn silence(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palette
     let Some((since, why)) = &model.silence else {
         return;
     };
-    let text = format!("no answer since {since:.0} ({}): {why}", compact(model.age));
+    let text = format!("no response since {since:.0} ({}): {why}", compact(model.age));
     frame.render_widget(Line::styled(text, palette.severity(Severity::Critical)), area);
 }
 

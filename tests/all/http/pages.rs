@@ -139,7 +139,7 @@ fn an_interface_that_is_not_watched_is_named_with_the_reason() {
         &[
             Value::Null,
             "eth1 is busy: xdp_other is attached".into(),
-            "it is not there".into(),
+            "no such interface".into(),
         ],
     );
 }

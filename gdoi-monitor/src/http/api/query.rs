@@ -26,7 +26,7 @@ pub(super) struct Query {
 pub(super) enum QueryError {
     #[error("unknown parameter {name:?}; known here: {known}")]
     Unknown { name: String, known: String },
-    #[error("the parameter {0} is there twice")]
+    #[error("duplicate parameter {0}")]
     Twice(String),
     #[error("{0} must be {1}")]
     Value(&'static str, &'static str),

@@ -38,7 +38,7 @@ function complaints(group) {
   if (kek.expired) found.push(["critical", "KEK expired"]);
   if (kek.over_age) found.push(["critical", "KEK over age"]);
   if (rekey.overdue) found.push(["critical", "rekey overdue"]);
-  if (registration.burst_active) found.push(["warning", "many register at once"]);
+  if (registration.burst_active) found.push(["warning", "registration burst"]);
   for (const server of group.key_servers) if (server.up === false) found.push(["warning", server.address + " silent"]);
   if (esp.lagging_sites) found.push(["warning", esp.lagging_sites + (esp.lagging_sites === 1 ? " site late" : " sites late")]);
   if (rekey.unacknowledged_members) found.push(["warning", rekey.unacknowledged_members + " unacknowledged"]);

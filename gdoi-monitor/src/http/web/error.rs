@@ -50,7 +50,7 @@ pub enum WebConfigProblem {
         error: io::Error,
     },
     /// It, or a file it names, is no file, or not one of this kind.
-    #[error("{} is no file of at most {MAX_FILE} octets", .0.display())]
+    #[error("{} is not a regular file of up to {MAX_FILE} bytes", .0.display())]
     NotAFile(PathBuf),
     /// Two keys, of which exactly one is wanted.
     #[error("give {0} or {1}, and not both")]
@@ -59,7 +59,7 @@ pub enum WebConfigProblem {
     #[error("{0} needs {1}")]
     Needs(&'static str, &'static str),
     /// What should be PEM is not.
-    #[error("{0} holds no {1} in PEM")]
+    #[error("{0} contains no {1} in PEM")]
     Pem(&'static str, &'static str),
     /// Certificate, key or choice of algorithms do not go together.
     #[error("TLS cannot be set up: {0}")]
@@ -68,10 +68,12 @@ pub enum WebConfigProblem {
     #[error("client_ca: {0}")]
     ClientCa(#[from] rustls::server::VerifierBuilderError),
     /// A way to ask for client certificates that checks nothing.
-    #[error("client_auth_type {0} lets everybody in; use RequireAndVerifyClientCert or NoClientCert")]
+    #[error("client_auth_type {0} admits any client; use RequireAndVerifyClientCert or NoClientCert")]
     Unchecked(&'static str),
     /// A hash that is none.
-    #[error("basic_auth_users: the value of {0:?} is no bcrypt hash; make one with `htpasswd -nBC 10 {0}`")]
+    #[error(
+        "basic_auth_users: the value of {0:?} is not a bcrypt hash; make one with `htpasswd -nBC 10 {0}`"
+    )]
     Hash(String),
     /// A hash that takes too long to check.
     #[error(
@@ -84,7 +86,7 @@ pub enum WebConfigProblem {
         cost: u32,
     },
     /// A header that cannot be sent.
-    #[error("headers: the value of {0} cannot be sent")]
+    #[error("headers: the value of {0} is not valid in HTTP")]
     Header(&'static str),
     /// A rate that lets nobody in.
     #[error("rate_limit: burst must be at least 1")]
@@ -120,12 +122,12 @@ pub(super) fn from_yaml(error: &serde_saphyr::Error) -> (Option<u64>, WebConfigP
         Yaml::SerdeUnknownVariant {
             variant, expected, ..
         } => unknown("value", variant, expected),
-        Yaml::DuplicateMappingKey { .. } => WebConfigProblem::Yaml("a key is there twice"),
+        Yaml::DuplicateMappingKey { .. } => WebConfigProblem::Yaml("duplicate key"),
         Yaml::SerdeInvalidType { .. }
         | Yaml::SerdeInvalidValue { .. }
         | Yaml::Message { .. }
-        | Yaml::Unexpected { .. } => WebConfigProblem::Yaml("the value is not what its key asks for"),
-        _ => WebConfigProblem::Yaml("this is not the YAML of a web configuration"),
+        | Yaml::Unexpected { .. } => WebConfigProblem::Yaml("the value has the wrong type for its key"),
+        _ => WebConfigProblem::Yaml("not a web configuration in YAML"),
     };
     (line.filter(|line| *line > 0), what)
 }

@@ -98,7 +98,7 @@ fn what_is_wrong_is_said_and_what_is_secret_is_not() {
     );
     wrong(
         "basic_auth_users: sesame\n",
-        "web.yml:1: the value is not what its key asks for",
+        "web.yml:1: the value has the wrong type for its key",
     );
     wrong(
         "basic_auth_users:\n  a: sesame\n",
@@ -108,7 +108,7 @@ fn what_is_wrong_is_said_and_what_is_secret_is_not() {
         "basic_auth_users:\n  a: b\n  a: b\n",
         "web.yml:3: a key is there twice",
     );
-    wrong("{sesame", "this is not the YAML of a web configuration");
+    wrong("{sesame", "not a web configuration in YAML");
     wrong("\u{0}", "web.yml");
     wrong(
         "tls_server_config: {}\n",
@@ -178,7 +178,7 @@ fn what_is_wrong_is_said_and_what_is_secret_is_not() {
     );
     wrong(
         "rate_limit: {interval: soon}\n",
-        "web.yml:1: the value is not what its key asks for",
+        "web.yml:1: the value has the wrong type for its key",
     );
     wrong(
         "rate_limit: {interval: 1s, burst: 0}\n",

@@ -72,7 +72,7 @@ impl Users {
         }
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .ok()
-            .ok_or(WebConfigProblem::Yaml("the kernel gives no random numbers"))?;
+            .ok_or(WebConfigProblem::Yaml("the kernel provides no random numbers"))?;
         Ok(Self {
             by_name,
             key,

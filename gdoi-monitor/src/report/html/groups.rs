@@ -64,7 +64,7 @@ fn opinion(out: &mut impl Write, opinion: &Opinion<'_>) -> io::Result<()> {
     }
     writeln!(
         out,
-        "<details><summary>{} changes of KEK</summary><table><tr><th>Delivered<th>First used<th>From<th>To\
+        "<details><summary>{} KEK changes</summary><table><tr><th>Delivered<th>First used<th>From<th>To\
          <th>Before expiry",
         opinion.changes.len()
     )?;

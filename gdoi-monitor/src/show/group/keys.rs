@@ -19,7 +19,7 @@ impl Whole {
         line(to, "SPI", &format!("0x{}", cookies.to_uppercase()))?;
         let source = kek.lifetime_source.as_deref().unwrap_or("unknown");
         let lifetime = kek.lifetime_seconds.map_or_else(
-            || "unknown: configure kek_lifetime, or wait for KEKs to be renewed".to_owned(),
+            || "unknown: configure kek_lifetime, or wait for KEK renewals".to_owned(),
             |lifetime| format!("{} ({source})", seconds(lifetime)),
         );
         line(to, "Lifetime", &lifetime)?;

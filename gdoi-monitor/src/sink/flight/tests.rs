@@ -134,7 +134,7 @@ fn what_is_critical_is_written_with_what_follows_and_not_again_at_once() {
     assert_eq!(files(&recorder), 2);
     // However often: the disk does not fill.
     for seconds in 0..100 {
-        recorder.write(at(seconds), Calendar::EPOCH, "somebody asked");
+        recorder.write(at(seconds), Calendar::EPOCH, "requested");
         recorder.finish();
     }
     assert_eq!(files(&recorder), 16);

@@ -138,144 +138,132 @@ pub static ALL: &[&Family] = &[
 pub(super) static BUILD: Family = gauge(
     "gdoi_build_info",
     &["version", "target"],
-    "Always 1: what this agent was built from.",
+    "Always 1; the labels say what this agent was built from.",
 );
-pub(super) static EVENTS: Family = counter("gdoi_events_total", &[], "Events, whatever became of them.");
+pub(super) static EVENTS: Family = counter(
+    "gdoi_events_total",
+    &[],
+    "Events reported, including those that could not be written.",
+);
 pub(super) static EVENTS_LOST: Family = counter(
     "gdoi_events_lost_total",
     &["kind", "reason"],
-    "What was seen and could not be kept, by what it was and why.",
+    "Items lost, by kind and reason.",
 );
-pub(super) static TABLE_ENTRIES: Family = gauge(
-    "gdoi_table_entries",
-    &["kind"],
-    "Entries in use of each bounded table.",
-);
-pub(super) static TABLE_CAPACITY: Family = gauge(
-    "gdoi_table_capacity",
-    &["kind"],
-    "Entries that each bounded table can have.",
-);
+pub(super) static TABLE_ENTRIES: Family = gauge("gdoi_table_entries", &["kind"], "Entries in use, by table.");
+pub(super) static TABLE_CAPACITY: Family = gauge("gdoi_table_capacity", &["kind"], "Capacity, by table.");
 pub(super) static TABLE_EVICTIONS: Family = counter(
     "gdoi_table_evictions_total",
     &["kind"],
-    "Entries that had to make room for others.",
+    "Entries evicted to make space for new ones, by table.",
 );
 pub(super) static LABEL_OVERFLOW: Family = counter(
     "gdoi_label_overflow_total",
     &["kind"],
-    "Counts that went to a common series because there were too many of their kind, and samples left out of the page.",
+    "Counts merged into a catch-all series because of too many label values, and samples left out of the page.",
 );
 pub(super) static CLOCK_STEPS: Family = counter(
     "gdoi_clock_steps_total",
     &[],
-    "Times the wall clock was set, or the clock of the source went backwards.",
+    "Times the wall clock was set, or the source's clock went backwards.",
 );
 pub(super) static LOSS_LAST: Family = gauge(
     "gdoi_capture_loss_last_timestamp_seconds",
     &["kind"],
-    "When something was last lost or not watched, by what; 0 when never. Absences before it prove nothing.",
+    "Unix time of the last capture loss or gap, by kind; 0 if none.",
 );
-pub(super) static HTTP_CONNECTIONS: Family = gauge(
-    "gdoi_http_connections",
-    &[],
-    "Connections to the agent that are open.",
-);
+pub(super) static HTTP_CONNECTIONS: Family = gauge("gdoi_http_connections", &[], "Open HTTP connections.");
 pub(super) static HTTP_REFUSED: Family = counter(
     "gdoi_http_refused_total",
     &["reason"],
-    "Connections and requests that were not served, by why.",
+    "HTTP connections and requests refused, by reason.",
 );
 pub(super) static CONFIG_RELOAD: Family = gauge(
     "gdoi_config_last_reload_successful",
     &[],
-    "Whether the configuration file, when it was last read, could be taken up.",
+    "Whether the last reload of the configuration file succeeded.",
 );
 pub(super) static CONFIG_RELOAD_AT: Family = gauge(
     "gdoi_config_last_reload_success_timestamp_seconds",
     &[],
-    "When the configuration in force was taken up.",
+    "Unix time of the last successful reload of the configuration file.",
 );
 pub(super) static LOCK_DOWN: Family = gauge(
     "gdoi_lock_down",
     &["kind"],
-    "Whether the agent has given up what it does not need; /-/ready says why not.",
+    "Whether the agent dropped this kind of privilege; /-/ready gives the reason if not.",
 );
 pub(super) static WEB_RELOAD: Family = gauge(
     "gdoi_web_config_last_reload_successful",
     &[],
-    "Whether the web configuration file, as it is now, is in force; absent without --web.config.file.",
+    "Whether the last reload of the web configuration file succeeded; absent without --web.config.file.",
 );
 pub(super) static WEB_RELOAD_AT: Family = gauge(
     "gdoi_web_config_last_reload_success_timestamp_seconds",
     &[],
-    "When the web configuration that is in force was taken up.",
+    "Unix time of the last successful reload of the web configuration file.",
 );
 pub(super) static CAPTURE_UP: Family = gauge(
     "gdoi_capture_up",
     &["interface"],
-    "Whether the interface is watched.",
+    "Whether the interface is monitored.",
 );
 pub(super) static CAPTURE_INFO: Family = gauge(
     "gdoi_capture_info",
     &["interface", "mode", "direction"],
-    "Always 1: where in the kernel the interface is watched, and which way packets go.",
+    "Always 1; the labels give attach mode and direction of the interface.",
 );
 pub(super) static BLIND_SPOT: Family = gauge(
     "gdoi_capture_blind_spot",
     &["interface", "reason"],
-    "Always 1: why something on the interface is not seen, or not as it was on the wire.",
+    "Always 1; the reason why some packets on the interface are not seen, or not as they were on the wire.",
 );
 pub(super) static PACKETS: Family = counter(
     "gdoi_packets_total",
     &["interface", "direction", "class"],
-    "Packets by what they are.",
+    "Packets, by class.",
 );
 pub(super) static BYTES: Family = counter(
     "gdoi_bytes_total",
     &["interface", "direction", "class"],
-    "Octets of those packets' frames on the wire.",
+    "Bytes of these packets as frames on the wire, by class.",
 );
 pub(super) static MISSES: Family = counter(
     "gdoi_misses_total",
     &["interface", "reason"],
-    "Packets that were ours to read and could not be, by why.",
+    "Packets of a monitored protocol that could not be parsed, by reason.",
 );
 pub(super) static FRAGMENTS: Family = counter(
     "gdoi_fragments_total",
     &["interface", "kind"],
-    "Fragments of packets of ours: first ones are read, later ones are not.",
+    "Fragments of packets of a monitored protocol: first fragments are read, later ones are not.",
 );
 pub(super) static RING_PENDING: Family = gauge(
     "gdoi_ring_pending_bytes",
     &["interface"],
-    "Octets that waited in the ring buffer when the counters were read.",
+    "Bytes in the ring buffer when the counters were last read.",
 );
 pub(super) static PROGRAM_SECONDS: Family = counter(
     "gdoi_program_run_seconds_total",
     &["interface", "direction"],
-    "How long the programs in the kernel ran; with --program-stats.",
+    "Run time of the programs in the kernel; with --program-stats.",
 );
 pub(super) static PROGRAM_RUNS: Family = counter(
     "gdoi_program_runs_total",
     &["interface", "direction"],
-    "How often the programs in the kernel ran; with --program-stats.",
+    "Runs of the programs in the kernel; with --program-stats.",
 );
 pub(super) static SPI_SLOTS_USED: Family = gauge(
     "gdoi_spi_table_entries",
     &["interface"],
-    "Slots of the kernel's SPI table in use.",
+    "Slots in use of the kernel's SPI table.",
 );
 pub(super) static SPI_SLOTS: Family = gauge(
     "gdoi_spi_table_capacity",
     &["interface"],
-    "Slots of the kernel's SPI table.",
+    "Capacity of the kernel's SPI table in slots.",
 );
-pub(super) static GROUPS: Family = gauge(
-    "gdoi_groups",
-    &[],
-    "Groups that are known, configured or learned.",
-);
+pub(super) static GROUPS: Family = gauge("gdoi_groups", &[], "Known groups, configured or learned.");
 pub(super) static MESSAGES: Family = counter(
     "gdoi_messages_total",
     &["group", "key_server", "exchange"],
@@ -284,122 +272,118 @@ pub(super) static MESSAGES: Family = counter(
 pub(super) static RETRANSMISSIONS: Family = counter(
     "gdoi_retransmissions_total",
     &["group", "exchange"],
-    "ISAKMP messages that were seen before.",
+    "Retransmitted ISAKMP messages.",
 );
 pub(super) static ANOMALIES: Family = counter(
     "gdoi_anomalies_total",
     &["group", "kind", "severity"],
-    "Messages that contradict the protocol.",
+    "Messages that violate the protocol.",
 );
 pub(super) static GROUP_EVENTS: Family = counter(
     "gdoi_group_events_total",
     &["group", "kind", "severity"],
-    "Events by type; those that ask for attention begin at 0.",
+    "Events by type; warnings and critical events start at 0.",
 );
-pub(super) static MEMBERS: Family = gauge("gdoi_members", GROUP, "Members known to belong to the group.");
+pub(super) static MEMBERS: Family = gauge("gdoi_members", GROUP, "Known members of the group.");
 pub(super) static KS_UP: Family = gauge(
     "gdoi_key_server_up",
     SERVER,
-    "Whether the key server answers, as far as can be seen.",
+    "Whether the key server answers, as far as seen; absent while unknown.",
 );
 pub(super) static KS_SEEN: Family = gauge(
     "gdoi_key_server_last_seen_timestamp_seconds",
     SERVER,
-    "When the key server last sent something.",
+    "Unix time of the last message from the key server.",
 );
 pub(super) static REGISTRATIONS: Family = counter(
     "gdoi_registrations_total",
     &["group", "key_server", "kind", "result"],
-    "Registrations that ended.",
+    "Registrations that completed or failed.",
 );
 pub(super) static REGISTRATION_FAILURES: Family = counter(
     "gdoi_registration_failures_total",
     &["group", "key_server", "stage"],
-    "Registrations that ended badly, by the stage they reached.",
+    "Failed registrations, by the stage they reached.",
 );
 pub(super) static REGISTRATION_DURATION: Family = histogram(
     "gdoi_registration_duration_seconds",
     GROUP,
-    "How long completed registrations took.",
+    "Duration of completed registrations.",
 );
 pub(super) static REGISTRATIONS_IN_PROGRESS: Family = gauge(
     "gdoi_registrations_in_progress",
     GROUP,
-    "Registrations begun and not ended.",
+    "Registrations in progress.",
 );
 pub(super) static BURST_ACTIVE: Family = gauge(
     "gdoi_registration_burst_active",
     GROUP,
-    "Whether many members register at once.",
+    "Whether a registration burst is active: many members register at once.",
 );
-pub(super) static BURSTS: Family = counter(
-    "gdoi_registration_bursts_total",
-    GROUP,
-    "Times many members registered at once.",
-);
+pub(super) static BURSTS: Family = counter("gdoi_registration_bursts_total", GROUP, "Registration bursts.");
 pub(super) static BURST_MEMBERS: Family = gauge(
     "gdoi_registration_burst_members",
     GROUP,
-    "Members in the present burst of registrations, or in the last one.",
+    "Members in the current registration burst, or in the last one.",
 );
 pub(super) static DOUBLE: Family = counter(
     "gdoi_double_reregistrations_total",
     GROUP,
-    "Members that registered shortly before and shortly after the KEK expired.",
+    "Members that registered both shortly before and shortly after the KEK expired.",
 );
 pub(super) static REKEYS: Family = counter(
     "gdoi_rekeys_total",
     &["group", "key_server", "kind", "transport"],
-    "Rekeys, each once, however many members it went to and however often.",
+    "Rekeys; each counts once, regardless of recipients and retransmissions.",
 );
 pub(super) static REKEY_MESSAGES: Family = counter(
     "gdoi_rekey_messages_total",
     SERVER,
-    "Rekey messages, repeats included.",
+    "Rekey messages, retransmissions included.",
 );
 pub(super) static REKEY_RETRANSMISSIONS: Family = counter(
     "gdoi_rekey_retransmissions_total",
     GROUP,
-    "Rekey messages that were sent before.",
+    "Retransmitted rekey messages.",
 );
-pub(super) static REKEY_ACKS: Family = counter("gdoi_rekey_acks_total", GROUP, "Acknowledgements of rekeys.");
+pub(super) static REKEY_ACKS: Family = counter("gdoi_rekey_acks_total", GROUP, "Rekey acknowledgements.");
 pub(super) static REKEY_UNACKED: Family = gauge(
     "gdoi_rekey_unacknowledged_members",
     GROUP,
-    "Recipients of the latest rekey that have not acknowledged it; absent where nobody ever does.",
+    "Recipients of the latest rekey that have not acknowledged it; absent if the group does not use acknowledgements.",
 );
 pub(super) static REKEY_RECIPIENTS: Family =
     gauge("gdoi_rekey_recipients", GROUP, "Recipients of the latest rekey.");
 pub(super) static REKEY_DURATION: Family = histogram(
     "gdoi_rekey_duration_seconds",
     GROUP,
-    "How long rekeys took, from the first message to the last.",
+    "Duration of rekeys, from first to last message.",
 );
 pub(super) static REKEY_LAST: Family = gauge(
     "gdoi_rekey_last_timestamp_seconds",
     GROUP,
-    "When the latest rekey began.",
+    "Unix time at which the latest rekey began.",
 );
 pub(super) static REKEY_NEXT: Family = gauge(
     "gdoi_rekey_next_expected_timestamp_seconds",
     GROUP,
-    "When the next rekey should begin, where that can be foretold.",
+    "Unix time at which the next rekey is expected; absent if it cannot be predicted.",
 );
 pub(super) static REKEY_OVERDUE: Family = gauge(
     "gdoi_rekey_overdue",
     GROUP,
-    "Whether a rekey is due and has not come.",
+    "Whether an expected rekey is overdue.",
 );
-pub(super) static KEK_CHANGES: Family = counter("gdoi_kek_changes_total", GROUP, "Times the KEK changed.");
+pub(super) static KEK_CHANGES: Family = counter("gdoi_kek_changes_total", GROUP, "KEK changes.");
 pub(super) static KEK_START: Family = gauge(
     "gdoi_kek_start_timestamp_seconds",
     GROUP,
-    "When the present KEK was delivered.",
+    "Unix time at which the current KEK was delivered.",
 );
 pub(super) static KEK_EXPIRY: Family = gauge(
     "gdoi_kek_expiry_timestamp_seconds",
     GROUP,
-    "When the present KEK expires.",
+    "Unix time at which the current KEK expires.",
 );
 pub(super) static KEK_LIFETIME: Family = gauge(
     "gdoi_kek_lifetime_seconds",
@@ -409,48 +393,52 @@ pub(super) static KEK_LIFETIME: Family = gauge(
 pub(super) static KEK_LEAD: Family = gauge(
     "gdoi_kek_rekey_lead_seconds",
     GROUP,
-    "How long before its expiry the last KEK was renewed; negative when after.",
+    "How long before its expiry the last KEK was renewed; negative if it was renewed after expiry.",
 );
 pub(super) static KEK_OVER_AGE: Family = gauge(
     "gdoi_kek_over_age",
     GROUP,
-    "Whether the KEK is used beyond its lifetime.",
+    "Whether the KEK is in use beyond its lifetime.",
 );
 pub(super) static KEK_EXPIRED: Family = gauge(
     "gdoi_kek_expired",
     GROUP,
-    "Whether the lifetime of the KEK ended and no rekey had replaced it.",
+    "Whether the KEK expired before a rekey replaced it.",
 );
 pub(super) static KEK_SPLIT: Family = gauge(
     "gdoi_kek_split",
     GROUP,
-    "Whether two key servers use different KEKs for the group: they lost each other.",
+    "Whether key servers use different KEKs for the group (split brain).",
 );
 pub(super) static KEK_BEHAVIOR: Family = gauge(
     "gdoi_kek_behavior",
     &["group", "key_server", "verdict"],
-    "1 for how the key server is believed to renew its KEK, 0 for the other ways.",
+    "1 for the KEK renewal behavior attributed to the key server, 0 for the others.",
 );
 pub(super) static ESP_PACKETS: Family = counter("gdoi_esp_packets_total", GROUP, "ESP packets.");
-pub(super) static ESP_BYTES: Family = counter("gdoi_esp_bytes_total", GROUP, "IP octets of those packets.");
-pub(super) static SPI_ACTIVE: Family = gauge("gdoi_spi_active", GROUP, "ESP SPIs that were sent lately.");
+pub(super) static ESP_BYTES: Family = counter(
+    "gdoi_esp_bytes_total",
+    GROUP,
+    "Bytes of these packets, from the IP header on.",
+);
+pub(super) static SPI_ACTIVE: Family = gauge("gdoi_spi_active", GROUP, "ESP SPIs in use.");
 pub(super) static SPI_CHANGES: Family = counter(
     "gdoi_spi_changes_total",
     GROUP,
-    "Times an ESP SPI took the place of another.",
+    "Times one ESP SPI replaced another.",
 );
 pub(super) static SPI_ROLLOVER: Family = histogram(
     "gdoi_spi_rollover_seconds",
     GROUP,
-    "From a rekey to the first packet with the new SPI.",
+    "Time from a rekey to the first packet with the new SPI.",
 );
 pub(super) static SPI_STALE: Family = counter(
     "gdoi_spi_stale_packets_total",
     GROUP,
-    "ESP packets with a replaced SPI, after the time for the change had passed.",
+    "ESP packets with a replaced SPI after the rollover window.",
 );
 pub(super) static SPI_LAGGING: Family = gauge(
     "gdoi_spi_lagging_sites",
     GROUP,
-    "Sites that still send a replaced SPI.",
+    "Sites that still send with a replaced SPI.",
 );

@@ -79,7 +79,7 @@ impl MessageLog {
         if !self.is_full
             && let Err(error) = self.file.write_all(&octets)
         {
-            tracing::warn!(%error, "cannot write the log of messages; a kill of the agent would be a gap");
+            tracing::warn!(%error, "cannot write the message log; if the agent is killed now, messages are missing from its state");
             self.is_full = true;
         }
     }

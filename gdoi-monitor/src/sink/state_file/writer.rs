@@ -100,7 +100,9 @@ impl Writer {
         self.has_gap = waiting + octets > AT_MOST || !self.worker.hand_over(Task::Messages(records));
         if self.has_gap {
             self.waiting.fetch_sub(octets, Ordering::Relaxed);
-            tracing::warn!("too many messages wait to be written down; a kill of the agent would be a gap");
+            tracing::warn!(
+                "the queue of the message log is full; if the agent is killed now, messages are missing from its state"
+            );
             return;
         }
         self.wait();
@@ -115,7 +117,7 @@ impl Writer {
     fn catch_up(&mut self) {
         if self.is_late && self.worker.is_idle() {
             self.is_late = false;
-            tracing::warn!("the disk of the state writes again");
+            tracing::warn!("the disk of the state file recovered");
         }
     }
 
@@ -123,7 +125,7 @@ impl Writer {
         if !self.is_late && !self.worker.wait(PATIENCE) {
             self.is_late = true;
             tracing::warn!(
-                "the disk of the state hangs and is not waited for; a kill of the agent would be a gap"
+                "the disk of the state file hangs; continuing without it. If the agent is killed now, messages are missing from its state"
             );
         }
     }

@@ -32,7 +32,7 @@ pub enum CaptureProblem {
     Empty,
     /// It is compressed in a way that is not read.
     #[error(
-        "is compressed with {0}, which is not read: unpack it first, or pipe it: {0} -dc FILE | gdoi-monitor analyze -"
+        "is compressed with {0}, which is not supported: unpack it first, or pipe it: {0} -dc FILE | gdoi-monitor analyze -"
     )]
     Packed(&'static str),
     /// It begins neither as pcap nor as pcapng does.
@@ -61,16 +61,16 @@ pub enum CaptureProblem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// A length below the fixed part of a block, or lengths in it that do not fit each other.
-    #[error("a block whose lengths contradict each other")]
+    #[error("a block with contradictory lengths")]
     Block,
     /// A packet of an interface that was not described.
-    #[error("a packet of interface {0}, which is not described")]
+    #[error("a packet of interface {0}, which the file does not describe")]
     Interface(u32),
     /// A time resolution that cannot be counted in.
     #[error("a time resolution of {0:#04x}")]
     Resolution(u8),
     /// A record longer than any that is written.
-    #[error("a record of {0} octets")]
+    #[error("a record of {0} bytes")]
     Length(usize),
     /// More interfaces in one section than are remembered.
     #[error("too many interfaces")]

@@ -185,7 +185,7 @@ fn damage_is_named() {
         "x: is damaged at frame 1: a time resolution of 0x14",
     );
 
-    let contradiction = "x: is damaged at frame 2: a block whose lengths contradict each other";
+    let contradiction = "x: is damaged at frame 2: a block with contradictory lengths";
     // The length of the block, before and behind; the length of the packet in it.
     for (at, length) in [(4, 3_u32), (4, 31), (32, 40), (20, 0xffff_ffff), (20, 8)] {
         let mut block = Pcapng::new(Order::Little);

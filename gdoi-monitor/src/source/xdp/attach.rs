@@ -87,7 +87,7 @@ impl Attachment {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PassedOver {
     /// The driver has no native XDP, or none for its present settings.
-    #[error("its driver has no native XDP")]
+    #[error("the driver has no native XDP")]
     Driver,
     /// Another program is there.
     #[error("{0} is attached at XDP")]
@@ -266,7 +266,7 @@ fn at_clsact(
     if qdisc_detach_program(&interface.name, direction.at_tc(), PROGRAM_TC).is_ok() {
         tracing::info!(
             interface = interface.name,
-            "detached the filter of an agent that was killed"
+            "detached the filter of an agent that had been killed"
         );
     }
     let options = TcAttachOptions::Netlink(NlOptions::default());

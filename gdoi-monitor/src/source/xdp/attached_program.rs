@@ -74,7 +74,7 @@ impl AttachedProgram {
             AttachmentLink::Clsact(link) => {
                 tracing::warn!(
                     pin_dir = pin_dir.name(),
-                    "what is attached at clsact cannot be pinned (before Linux 6.6)"
+                    "clsact filters cannot be pinned (Linux 6.6 or newer uses TCX)"
                 );
                 return Ok(Self::at(AttachmentLink::Clsact(link)));
             }

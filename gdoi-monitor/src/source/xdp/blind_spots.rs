@@ -43,19 +43,19 @@ impl BlindSpot {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::BondMember => {
-                "what comes over the other members of the bond is seen only where they are watched too"
+                "traffic over other members of the bond is seen only if they are monitored too"
             }
-            Self::EgressOff => "what this host itself sends is not seen; --egress watches it",
+            Self::EgressOff => "packets sent by this host are not seen; use --egress",
             Self::Gro => {
-                "the kernel merges received TCP and UDP streams first: class other counts fewer, longer packets"
+                "the kernel merges received TCP and UDP packets first: class other counts fewer, longer packets"
             }
-            Self::Lro => "the card merges received packets; `ethtool -K IF lro off rx-gro-hw off` stops it",
-            Self::NoCarrier => {
-                "the interface is down or without carrier: nothing comes by, and traffic may take another way"
+            Self::Lro => {
+                "the NIC merges received packets; `ethtool -K IF lro off rx-gro-hw off` turns that off"
             }
-            Self::OtherXdpProgram => "what the other program at XDP drops or redirects is not seen",
+            Self::NoCarrier => "the interface is down or has no carrier: traffic may take another path",
+            Self::OtherXdpProgram => "packets that the other XDP program drops or redirects are not seen",
             Self::VlanOffload => {
-                "the card takes the outer VLAN tag off before XDP: its number is not seen; \
+                "the card strips the outer VLAN tag before XDP: its number is not seen; \
                  `ethtool -K IF rxvlan off` keeps it on"
             }
         }

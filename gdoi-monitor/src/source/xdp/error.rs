@@ -24,7 +24,7 @@ pub enum XdpError {
     #[error("not permitted to load BPF: run as root, or grant CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Permission(#[source] io::Error),
     /// The kernel does not know something the object needs.
-    #[error("the kernel cannot load the program: it takes Linux 5.18 or newer; this is {release}")]
+    #[error("the kernel cannot load the program: Linux 5.18 or newer is required, this is {release}")]
     Kernel {
         /// Release of the running kernel.
         release: String,
@@ -35,7 +35,7 @@ pub enum XdpError {
     /// Another program is attached.
     #[error(
         "{interface} is busy: {holder} is attached at XDP; see `bpftool net show dev {interface}`, \
-         or use --mode auto or tc, which leave it there"
+         or use --mode auto or tc, which leave it alone"
     )]
     Busy {
         /// Name of the interface.
@@ -44,7 +44,7 @@ pub enum XdpError {
         holder: Holder,
     },
     /// The driver has no native XDP.
-    #[error("{interface}: its driver has no native XDP; use --mode auto, tc or xdp-generic")]
+    #[error("{interface}: the driver has no native XDP; use --mode auto, tc or xdp-generic")]
     NoNative {
         /// Name of the interface.
         interface: String,

@@ -43,7 +43,7 @@ pub enum PinError {
     },
     /// It is not where pins can be.
     #[error(
-        "{folder} is in no BPF file system: mount one there with `mount -t bpf bpf {folder}`, or name a folder \
+        "{folder} is not in a BPF file system: mount one with `mount -t bpf bpf {folder}`, or name a folder \
          below /sys/fs/bpf"
     )]
     NotBpf {
@@ -144,7 +144,7 @@ impl PinDir {
         for (name, entries) in [(MAP_RING, entries.ring), (MAP_CPU_STATE, entries.parts)] {
             let pin = folder.join(name);
             if fs::exists(&pin).unwrap_or(true) && !is_map(&pin, name, Some(entries)) {
-                tracing::warn!(pin = %pin.display(), "a pinned map is not what it should be: it is not used");
+                tracing::warn!(pin = %pin.display(), "ignoring a pinned map of unexpected type or size");
                 forget(&folder);
                 make(&folder)?;
             }
@@ -162,7 +162,7 @@ impl PinDir {
             let is_readable =
                 name.starts_with(&prefix) && MAPS.iter().all(|map| is_map(&folder.join(map), map, None));
             if !is_readable {
-                tracing::warn!(folder = %folder.display(), "what another version counted cannot be read");
+                tracing::warn!(folder = %folder.display(), "discarding counters of another version");
                 forget(folder);
             }
             is_readable

@@ -72,7 +72,7 @@ fn graph(frame: &mut Frame<'_>, area: Rect, title: &str, rates: &VecDeque<f64>, 
     let shown: Vec<f64> = rates.iter().rev().take(columns).copied().collect();
     let most = shown.iter().copied().fold(0.0, f64::max);
     let now = cell(shown.first().map(|rate| amount(*rate)));
-    let title = format!("{title}: {now}, at most {} in {} s", amount(most), shown.len());
+    let title = format!("{title}: {now}, peak {} in {} s", amount(most), shown.len());
     frame.render_widget(Line::styled(title, palette.heading()), above);
     // Heights in thousandths of the highest.
     let scale = if most > 0.0 { 1_000.0 / most } else { 0.0 };

@@ -22,7 +22,7 @@ const LEGEND: &str = "T tek K kek D delete r again u unacked | registered x fail
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
     let (Some(now), Some(group)) = (model.now(), model.chosen()) else {
         frame.render_widget(
-            Line::styled("no group is selected: 1 shows them", palette.quiet()),
+            Line::styled("no group selected: press 1 for the list", palette.quiet()),
             area,
         );
         return;
