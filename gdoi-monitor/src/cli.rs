@@ -196,7 +196,7 @@ pub struct Run {
     /// Size of the kernel's SPI table: slots per CPU and interface
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub spi_slots: u32,
-    /// Measure run count and run time of the programs in the kernel; costs some nanoseconds per packet, needs CAP_SYS_ADMIN
+    /// Measure run count and run time of the programs in the kernel; costs some nanoseconds per packet, needs `CAP_SYS_ADMIN`
     #[arg(long)]
     pub program_stats: bool,
     /// Log level of the XDP program itself; fixed while it is loaded, and costs time for every packet
