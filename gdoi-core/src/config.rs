@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+/// An address prefix, as the configuration names members, sites and what a group protects.
+pub use ipnet::IpNet;
+
 use crate::observation::Site;
 
 /// What the user configured of the groups.
@@ -24,9 +27,9 @@ pub struct GroupConfig {
     /// The multicast address of its rekeys; `None` for unicast.
     pub rekey_address: Option<IpAddr>,
     /// Addresses that its members register from. Empty when unknown.
-    pub members: Vec<Prefix>,
+    pub members: Vec<IpNet>,
     /// Prefixes of the data plane.
-    pub protected: Vec<Prefix>,
+    pub protected: Vec<IpNet>,
     /// KEK lifetime; learned when `None`.
     pub kek_lifetime: Option<Duration>,
     /// TEK lifetime; learned when `None`.
@@ -54,7 +57,7 @@ pub struct SiteConfig {
     /// The member in front of it.
     pub member: Option<IpAddr>,
     /// Addresses of its hosts: GETVPN keeps them in the outer header of ESP (RFC 5374 §3.1).
-    pub prefixes: Vec<Prefix>,
+    pub prefixes: Vec<IpNet>,
 }
 
 /// How a key server retransmits a rekey.
@@ -103,63 +106,6 @@ impl Profile {
     }
 }
 
-/// An address prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Prefix {
-    address: IpAddr,
-    length: u8,
-}
-
-impl Prefix {
-    /// From an address and a length in bits. `None` when the address has fewer bits.
-    pub const fn new(address: IpAddr, length: u8) -> Option<Self> {
-        if length > bits_of(address) {
-            return None;
-        }
-        Some(Self { address, length })
-    }
-
-    /// A prefix of one address.
-    pub const fn host(address: IpAddr) -> Self {
-        Self {
-            address,
-            length: bits_of(address),
-        }
-    }
-
-    /// The address it was made from.
-    pub const fn address(&self) -> IpAddr {
-        self.address
-    }
-
-    /// Its length in bits.
-    pub const fn length(&self) -> u8 {
-        self.length
-    }
-
-    /// Whether `address` is in it.
-    pub const fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                let differ = ours.to_bits() ^ theirs.to_bits();
-                self.length == 0 || differ >> (32 - self.length) == 0
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let differ = ours.to_bits() ^ theirs.to_bits();
-                self.length == 0 || differ >> (128 - self.length) == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-const fn bits_of(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    }
-}
-
 /// A numbered part of the data plane: a site, or the rest of what a group protects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberedSite<'a> {
@@ -170,7 +116,7 @@ pub struct NumberedSite<'a> {
     /// The site; `None` for the rest of what the group protects.
     pub config: Option<&'a SiteConfig>,
     /// Its addresses.
-    pub prefixes: &'a [Prefix],
+    pub prefixes: &'a [IpNet],
 }
 
 impl Config {

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use gdoi_core::Limits;
-use gdoi_core::config::{GroupConfig, Prefix, SiteConfig};
+use gdoi_core::config::{GroupConfig, IpNet, SiteConfig};
 use gdoi_wire::Ports;
 
 use crate::source::xdp::interface;
@@ -170,8 +170,8 @@ fn groups(raw: Vec<raw::RawGroup>) -> Result<gdoi_core::Config, Wrong> {
             name,
             key_servers: group.key_servers,
             rekey_address: group.rekey_address.map(|values::Multicast(address)| address),
-            members: group.members.into_iter().map(Prefix::from).collect(),
-            protected: group.protected.into_iter().map(Prefix::from).collect(),
+            members: group.members.into_iter().map(IpNet::from).collect(),
+            protected: group.protected.into_iter().map(IpNet::from).collect(),
             kek_lifetime: group.kek_lifetime.map(|values::Span(lifetime)| lifetime),
             tek_lifetime: group.tek_lifetime.map(|values::Span(lifetime)| lifetime),
             retransmit: group.retransmit.map(Into::into),
@@ -183,12 +183,12 @@ fn groups(raw: Vec<raw::RawGroup>) -> Result<gdoi_core::Config, Wrong> {
 }
 
 /// A site; its prefixes are its own, or an ESP packet would be of two sites.
-fn site(raw: raw::Site, taken: &mut BTreeMap<Prefix, String>) -> Result<SiteConfig, Wrong> {
+fn site(raw: raw::Site, taken: &mut BTreeMap<IpNet, String>) -> Result<SiteConfig, Wrong> {
     let values::Name(name) = raw.name;
     let mut prefixes = Vec::new();
     for spanned in raw.prefixes {
         let span = spanned.span();
-        let prefix = Prefix::from(spanned.into_inner());
+        let prefix = IpNet::from(spanned.into_inner());
         if let Some(other) = taken.insert(prefix, name.clone()) {
             return Err((ConfigProblem::PrefixTwice { prefix, other }, Some(span)));
         }

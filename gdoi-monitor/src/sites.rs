@@ -31,7 +31,7 @@ impl Sites {
         let mut lengths: BTreeMap<u32, BTreeMap<u128, Site>> = BTreeMap::new();
         for place in config.numbered_sites() {
             for prefix in place.prefixes {
-                let (length, octets) = site_key(prefix.address(), prefix.length());
+                let (length, octets) = site_key(prefix.addr(), prefix.prefix_len());
                 let network = u128::from_be_bytes(octets) & mask(length);
                 let same = lengths.entry(length).or_default();
                 same.entry(network).or_insert(place.site);

@@ -258,7 +258,7 @@ impl Groups {
             let members = self
                 .config(candidate, config)
                 .map_or(&[][..], |known| &known.members);
-            members.is_empty() || members.iter().any(|prefix| prefix.contains(address))
+            members.is_empty() || members.iter().any(|prefix| prefix.contains(&address))
         })
     }
 
@@ -290,7 +290,7 @@ impl Groups {
             let members = self
                 .config(candidate, config)
                 .map_or(&[][..], |known| &known.members);
-            if members.iter().any(|prefix| prefix.contains(address)) {
+            if members.iter().any(|prefix| prefix.contains(&address)) {
                 by_address = by_address.or(candidate);
             } else if members.is_empty() {
                 by_exclusion = by_exclusion.or(candidate);

@@ -3,14 +3,14 @@
 use std::vec::Vec;
 
 use super::script::{KS, KS2, MULTICAST, Script, address, group, member, script};
-use crate::config::{GroupConfig, Prefix, SiteConfig};
+use crate::config::{GroupConfig, IpNet, SiteConfig};
 use crate::snapshot::SpiStatus;
 use crate::transition::{Spi, What};
 
 fn site(name: &str, prefix: &str) -> SiteConfig {
     SiteConfig {
         name: name.into(),
-        prefixes: [Prefix::new(address(prefix), 24).unwrap()].to_vec(),
+        prefixes: [IpNet::new(address(prefix), 24).unwrap()].to_vec(),
         ..SiteConfig::default()
     }
 }

@@ -4,7 +4,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::script::{KS, KS2, MULTICAST, Script, Wire, address, group, member, script};
-use crate::config::{GroupConfig, Prefix, SiteConfig};
+use crate::config::{GroupConfig, IpNet, SiteConfig};
 use crate::transition::{Certainty, What};
 
 fn multicast() -> GroupConfig {
@@ -124,7 +124,7 @@ fn members_of_two_groups_on_one_key_server_are_not_guessed() {
 #[test]
 fn configured_members_tell_groups_apart() {
     let of = |name: &str, prefix: &str| GroupConfig {
-        members: [Prefix::new(address(prefix), 24).unwrap()].to_vec(),
+        members: [IpNet::new(address(prefix), 24).unwrap()].to_vec(),
         ..group(name)
     };
     let mut script = script([of("G1", "10.1.0.0"), of("G2", "10.1.1.0")]);
@@ -248,9 +248,9 @@ fn a_silent_primary_is_noticed() {
 #[test]
 fn sites_tell_which_of_two_groups_with_the_same_members_it_is() {
     let of = |name: &str, prefix: &str| GroupConfig {
-        members: [Prefix::new(address("10.1.0.0"), 24).unwrap()].to_vec(),
+        members: [IpNet::new(address("10.1.0.0"), 24).unwrap()].to_vec(),
         sites: [SiteConfig {
-            prefixes: [Prefix::new(address(prefix), 24).unwrap()].to_vec(),
+            prefixes: [IpNet::new(address(prefix), 24).unwrap()].to_vec(),
             ..SiteConfig::default()
         }]
         .to_vec(),

@@ -9,7 +9,6 @@ mod inband;
 mod kek;
 mod key_servers;
 mod overdue;
-mod prefixes;
 mod records;
 mod registration;
 mod rekey;

@@ -4,7 +4,7 @@ mod skim;
 
 use std::net::IpAddr;
 
-use gdoi_core::config::{GroupConfig, Prefix, SiteConfig};
+use gdoi_core::config::{GroupConfig, IpNet, SiteConfig};
 use gdoi_core::observation::{Esp, LossKind, Site};
 use gdoi_core::transition::What;
 use gdoi_core::{Config, Limits, Timestamp};
@@ -157,8 +157,8 @@ fn frames_a_little_out_of_order_are_no_step_of_the_clock() {
 
 #[test]
 fn the_longest_prefix_has_the_place() {
-    let prefix = |text: &str, length| Prefix::new(address(text), length).unwrap();
-    let site = |name: &str, prefixes: &[Prefix]| SiteConfig {
+    let prefix = |text: &str, length| IpNet::new(address(text), length).unwrap();
+    let site = |name: &str, prefixes: &[IpNet]| SiteConfig {
         name: name.to_owned(),
         member: None,
         prefixes: prefixes.to_vec(),

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use gdoi_core::config::Prefix;
+use gdoi_core::config::IpNet;
 use gdoi_wire::Ports;
 
 /// As alike as clap wants it before it suggests an argument.
@@ -55,10 +55,10 @@ pub enum ConfigProblem {
     #[error("at most {} ports", Ports::SLOTS)]
     TooManyPorts,
     /// Two sites have one prefix.
-    #[error("{}/{} is already a prefix of site {other:?}", prefix.address(), prefix.length())]
+    #[error("{prefix} is already a prefix of site {other:?}")]
     PrefixTwice {
         /// Which.
-        prefix: Prefix,
+        prefix: IpNet,
         /// The site that has it.
         other: String,
     },

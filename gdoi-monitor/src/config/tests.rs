@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use gdoi_core::config::{Profile, Retransmit};
+use gdoi_core::config::{IpNet, Profile, Retransmit};
 
 use super::*;
 
@@ -47,8 +47,8 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn prefix(text: &str, length: u8) -> Prefix {
-    Prefix::new(address(text), length).unwrap()
+fn prefix(text: &str, length: u8) -> IpNet {
+    IpNet::new(address(text), length).unwrap()
 }
 
 fn parse(text: &str) -> Result<Config, String> {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use gdoi_core::config::{Prefix, Profile};
+use gdoi_core::config::Profile;
 use gdoi_core::snapshot::UNATTRIBUTED;
 use ipnet::IpNet;
 use jiff::SpanRelativeTo;
@@ -111,9 +111,9 @@ impl<'de> Deserialize<'de> for Cidr {
     }
 }
 
-impl From<Cidr> for Prefix {
+impl From<Cidr> for IpNet {
     fn from(Cidr(network): Cidr) -> Self {
-        Self::new(network.addr(), network.prefix_len()).unwrap_or(Self::host(network.addr()))
+        network
     }
 }
 

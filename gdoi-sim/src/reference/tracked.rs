@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use gdoi_core::config::{Config, GroupConfig, Prefix, SiteConfig};
+use gdoi_core::config::{Config, GroupConfig, IpNet, SiteConfig};
 use gdoi_core::observation::{Esp, Message, Site};
 use gdoi_core::transition::{Rekey, RekeyKind, Transition, What};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker};
@@ -109,7 +109,7 @@ fn configuration(multicast: bool) -> Config {
     let site = SiteConfig {
         name: "site".to_owned(),
         member: None,
-        prefixes: Prefix::new(IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16)
+        prefixes: IpNet::new(IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16)
             .into_iter()
             .collect(),
     };

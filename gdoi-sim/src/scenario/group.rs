@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use gdoi_core::config::{GroupConfig, Prefix, Profile, Retransmit, SiteConfig};
+use gdoi_core::config::{GroupConfig, IpNet, Profile, Retransmit, SiteConfig};
 use serde::{Deserialize, Serialize};
 
 use super::value;
@@ -257,14 +257,14 @@ impl Group {
         let sites = (0..self.members).map(|number| SiteConfig {
             name: site_name(number),
             member: Some(member(number)),
-            prefixes: Prefix::new(self.site(number).into(), 24).into_iter().collect(),
+            prefixes: IpNet::new(self.site(number).into(), 24).into_iter().collect(),
         });
         GroupConfig {
             name: self.name.clone(),
             key_servers: self.key_servers.clone(),
             rekey_address: self.rekey_address,
             members: (0..self.members)
-                .map(|number| Prefix::host(member(number)))
+                .map(|number| IpNet::from(member(number)))
                 .collect(),
             protected: Vec::new(),
             kek_lifetime: Some(self.kek_lifetime),

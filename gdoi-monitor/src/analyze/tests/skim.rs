@@ -79,7 +79,7 @@ fn generated(seed: u64, frames: usize) -> Vec<u8> {
 
 /// Places whose ESP is counted apart.
 fn places() -> Config {
-    let prefix = |text: &str, length| Prefix::new(address(text), length).unwrap();
+    let prefix = |text: &str, length| IpNet::new(address(text), length).unwrap();
     Config {
         groups: vec![GroupConfig {
             name: "G".to_owned(),
