@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::cli::Detach;
 use crate::exit::Exit;
@@ -17,7 +17,12 @@ pub fn command(arguments: &Detach) -> Result<Exit> {
     }
     let mut said = io::stdout().lock();
     for pin_dir in &pin_dirs {
-        pin_dir.remove();
+        if !pin_dir.detach() {
+            bail!(
+                "{} is still attached: another process holds its link",
+                pin_dir.name()
+            );
+        }
         writeln!(said, "detached {}", pin_dir.name()).context("write to standard output")?;
     }
     if pin_dirs.is_empty() {

@@ -166,7 +166,7 @@ fn an_unknown_interface_is_refused_with_what_there_is() {
             2,
             "no interface matches \"wan7\"; this host has: ",
         );
-        refused(&[], 2, "nothing to watch: name an interface");
+        refused(&[], 2, "nothing to monitor: name an interface");
     });
 }
 
@@ -193,7 +193,7 @@ fn native_mode_is_refused_where_there_is_none() {
         refused(
             &arguments,
             1,
-            "lo: its driver has no native XDP; use --mode auto, tc or xdp-generic",
+            "lo: the driver has no native XDP; use --mode auto, tc or xdp-generic",
         );
         let reached = |arguments: &[&str], mode| {
             let mut all = vec!["--interface", "lo", "--log.level", "error"];

@@ -165,7 +165,7 @@ fn hostile_names_are_inert_on_a_terminal_and_whole_for_programs() {
         "{one:?}"
     );
     let unknown = show(&["group", "\u{1b}c", "--url", &url]).unwrap();
-    refused(&unknown, 1, &["no group \"␛c\"", "it knows \"<script>␛[2J"]);
+    refused(&unknown, 1, &["no group \"␛c\"", "known groups: \"<script>␛[2J"]);
 }
 
 #[test]

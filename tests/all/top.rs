@@ -103,10 +103,10 @@ fn it_survives_a_restart_of_the_agent() {
         let mut terminal = Terminal::start((80, 24), &format!("{program} top"), &[]);
         terminal.until(&["KEK LEFT"]);
         agent.kill().unwrap();
-        terminal.until(&["no answer since ", "KEK LEFT"]);
+        terminal.until(&["no response since ", "KEK LEFT"]);
         let agent = Agent::start(&WATCH).unwrap();
         send();
-        terminal.until_gone("no answer since ");
+        terminal.until_gone("no response since ");
         drop(agent);
     });
 }

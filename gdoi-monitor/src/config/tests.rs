@@ -186,7 +186,7 @@ fn a_value_that_cannot_be_is_named_with_its_line() {
         ),
         (
             "[capture]\ninterfaces = [\"eth0\", \"wan*\"]\nhot_plug = false",
-            "f:3: without hot plug every interface is named exactly; \"wan*\" is a pattern",
+            "f:3: without hot plug each interface must be named exactly; \"wan*\" is a pattern",
         ),
         (
             "[limits]\nmembers = -1",
@@ -213,12 +213,12 @@ fn a_group_that_cannot_be_is_named_with_its_line() {
         ("key_servers = [\"ks1\"]", "invalid IP address syntax"),
         (
             "rekey_address = \"10.0.0.1\"",
-            "10.0.0.1 is no multicast address: leave rekey_address out when rekeys are unicast",
+            "10.0.0.1 is not a multicast address: omit rekey_address if rekeys are unicast",
         ),
-        ("members = [\"10.1.13.0/33\"]", "\"10.1.13.0/33\" is no prefix"),
+        ("members = [\"10.1.13.0/33\"]", "\"10.1.13.0/33\" is not a prefix"),
         (
             "members = [\"10.1.13.7/24\"]",
-            "10.1.13.7/24 has bits behind its length: 10.1.13.0/24 is meant, or 10.1.13.7",
+            "10.1.13.7/24 has host bits set: did you mean 10.1.13.0/24 or 10.1.13.7?",
         ),
         (
             "kek_lifetime = \"soon\"",

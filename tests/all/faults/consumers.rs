@@ -108,7 +108,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
         let mut asked = 0;
         while lost() < 1_000.0 {
             asked += 1;
-            assert!(asked < 20_000, "{} lines are lost", lost());
+            assert!(asked < 20_000, "{} lines were lost", lost());
         }
         let injector = Injector::open(Network::INJECT).unwrap();
         for number in 0..100 {
@@ -122,7 +122,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
         let said = thread::spawn(|| {
             let lines = BufReader::new(read).lines();
             lines
-                .filter(|line| line.as_ref().unwrap().contains("lines are lost"))
+                .filter(|line| line.as_ref().unwrap().contains("lines were lost"))
                 .count()
         });
         assert!(agent.stop().unwrap().success());

@@ -105,7 +105,7 @@ fn read(log: &mut File) -> String {
 /// Waits until the log says so many times that a web configuration cannot be used.
 fn until_refused(log: &mut File, times: usize) {
     for _ in 0..500 {
-        if read(log).matches("web configuration is not taken up").count() >= times {
+        if read(log).matches("web configuration was rejected").count() >= times {
             return;
         }
         thread::sleep(Duration::from_millis(20));

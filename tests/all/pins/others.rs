@@ -77,7 +77,7 @@ fn a_folder_that_cannot_hold_pins_is_refused_with_the_way_out() {
             let (status, said) = detach(folder.path());
             assert_eq!(status, Some(1));
             assert!(
-                said.contains("is in no BPF file system: mount one there with `mount -t bpf bpf "),
+                said.contains("is not in a BPF file system: mount one with `mount -t bpf bpf "),
                 "{said}"
             );
         },

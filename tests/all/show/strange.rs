@@ -54,7 +54,7 @@ fn no_http() {
         |stream| write(stream, b"\0\xff SSH-2.0\r\n\r\n"),
         &["does not speak HTTP", "--url"],
     );
-    check(|_| true, &["broke off", "--url"]);
+    check(|_| true, &["closed the connection", "--url"]);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn refusals() {
         ),
         (
             |stream| write(stream, b"HTTP/1.1 503 Later\r\ncontent-length: 0\r\n\r\n"),
-            ["busy", "ask again"],
+            ["overloaded", "retry later"],
         ),
         (
             |stream| write(stream, b"HTTP/1.1 401 Who\r\ncontent-length: 0\r\n\r\n"),
@@ -89,7 +89,7 @@ fn refusals() {
 
 #[test]
 fn no_sense() {
-    const WORDS: &[&str] = &["did not answer /api/v1/", "as gdoi-monitor does", "check --url"];
+    const WORDS: &[&str] = &["answered /api/v1/", "with something unexpected", "check --url"];
     check(|stream| json(stream, "<!doctype html>"), WORDS);
     check(|stream| json(stream, "{\"groups\":[]}"), WORDS);
     check(|stream| json(stream, "\u{fffd}"), WORDS);
@@ -101,18 +101,18 @@ fn no_sense() {
 fn an_answer_that_does_not_end() {
     check(
         |stream| write(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n["),
-        &["broke off", "--url"],
+        &["closed the connection", "--url"],
     );
     check(
         |stream| {
             write(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[");
             stream.read(&mut [0; 1]).is_ok()
         },
-        &["no whole answer", "within 700ms", "--timeout"],
+        &["no complete response", "within 700ms", "--timeout"],
     );
     check(
         |stream| stream.read(&mut [0; 1]).is_ok(),
-        &["no whole answer", "within 700ms", "--timeout"],
+        &["no complete response", "within 700ms", "--timeout"],
     );
 }
 
@@ -129,7 +129,7 @@ fn an_answer_of_any_length() {
     let Some(output) = show(&["groups", "--url", &url, "--timeout", "1m"]) else {
         return;
     };
-    refused(&output, 1, &["more than 67108864 octets", "--url"]);
+    refused(&output, 1, &["more than 67108864 bytes", "--url"]);
     let url = format!(
         "http://{}",
         strange(|stream| {

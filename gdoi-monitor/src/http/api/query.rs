@@ -178,7 +178,7 @@ mod tests {
             "offset=1",
             "unknown parameter \"offset\"; known here: group, key_server, spi, type, severity, limit",
         );
-        check_wrong("group=a&group=b", "the parameter group is there twice");
+        check_wrong("group=a&group=b", "duplicate parameter group");
         check_wrong("limit=-1", "limit must be a number, 0 or more");
         check_wrong(
             "limit=99999999999999999999999",

@@ -184,7 +184,7 @@ mod tests {
         let users = |hash: &str| Users::new([("alice".to_owned(), hash.to_owned())].into());
         let said = |hash| users(hash).unwrap_err().to_string();
         let plain = said("sesame");
-        assert!(plain.contains("\"alice\" is no bcrypt hash"), "{plain}");
+        assert!(plain.contains("\"alice\" is not a bcrypt hash"), "{plain}");
         assert!(!plain.contains("sesame"), "{plain}");
         let dear = said("$2y$31$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze");
         assert!(dear.contains("cost of \"alice\" is 31"), "{dear}");

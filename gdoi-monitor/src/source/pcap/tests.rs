@@ -165,16 +165,12 @@ fn damage_is_named() {
     let good: (u32, u32, &[u8], u32) = (5, 7, b"abc", 3);
     let mut long = pcap(0xa1b2_c3d4, Order::Little, 1, &[good, good]);
     long[24 + 19 + 8..][..4].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
-    check_wrong(
-        &long,
-        1,
-        "x: is damaged at frame 2: a record of 2147483663 octets",
-    );
+    check_wrong(&long, 1, "x: is damaged at frame 2: a record of 2147483663 bytes");
 
     let mut unknown = Pcapng::new(Order::Little);
     unknown.interface(1, 0, &[]);
     unknown.enhanced(1, 0, b"abc", 3);
-    let expect = "x: is damaged at frame 1: a packet of interface 1, which is not described";
+    let expect = "x: is damaged at frame 1: a packet of interface 1, which the file does not describe";
     check_wrong(&unknown.octets, 0, expect);
 
     let mut resolution = Pcapng::new(Order::Little);
@@ -319,7 +315,7 @@ fn other_compressions_are_refused_by_name() {
         (b"\x04\x22\x4d\x18rest", "lz4"),
     ] {
         let (_, error) = read(magic);
-        let expect = format!("x: is compressed with {name}, which is not read");
+        let expect = format!("x: is compressed with {name}, which is not supported");
         assert!(error.unwrap().starts_with(&expect));
     }
 }

@@ -14,8 +14,12 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use aya::maps::{MapInfo, MapType};
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::loaded_links;
 use gdoi_wire::record::{Bucket, Counters, CpuState, MAP_CPU_STATE, MAP_RING, RECORD_VERSION};
 use nix::sys::statfs::{FsType, statfs};
 
@@ -26,6 +30,9 @@ use crate::hex::Hex;
 /// The maps that are pinned.
 pub(super) const MAPS: [&str; 2] = [MAP_RING, MAP_CPU_STATE];
 const OWNER_ONLY: u32 = 0o700;
+/// The kernel lets go of a link after a grace period, milliseconds when idle.
+const DETACH_TIMEOUT: Duration = Duration::from_secs(10);
+const DETACH_POLL: Duration = Duration::from_millis(5);
 /// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
 const BPF_FS: FsType = FsType(0xcafe_4a11_u32 as libc::__fsword_t);
 
@@ -176,6 +183,26 @@ impl PinDir {
             tracing::warn!(%error, folder = %self.folder.display(), "cannot read the pins");
             Vec::new()
         })
+    }
+
+    /// Removes everything, and waits until the kernel has detached the program: it does so shortly after the last pin is
+    /// gone. Whether it has.
+    pub fn detach(&self) -> bool {
+        let link = PinnedLink::from_pin(self.link()).ok();
+        let info = link.and_then(|link| FdLink::from(link).info().ok());
+        self.remove();
+        let Some(id) = info.map(|info| info.id()) else {
+            return true;
+        };
+        let is_attached = || loaded_links().flatten().any(|link| link.id() == id);
+        let start = Instant::now();
+        while is_attached() {
+            if start.elapsed() > DETACH_TIMEOUT {
+                return false;
+            }
+            thread::sleep(DETACH_POLL);
+        }
+        true
     }
 
     /// Removes everything: what is attached by the link is detached.

@@ -145,7 +145,7 @@ fn no_answer_is_told_and_what_was_known_stays() {
     assert!(
         lines
             .iter()
-            .any(|line| line.starts_with("no answer since 2") && line.contains("(1s): no agent answers"))
+            .any(|line| line.starts_with("no response since 2") && line.contains("(1s): no agent answers"))
     );
     assert!(lines.iter().any(|line| line.contains("G1")));
 }
