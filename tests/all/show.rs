@@ -103,7 +103,7 @@ fn behind_tls_and_a_password() {
                 "--auth-file",
                 text(&wrong),
             ],
-            &["user and a password", "--auth-file"],
+            &["user and password", "--auth-file"],
         ),
         (
             &[
