@@ -1,11 +1,12 @@
 //! The command line.
 
-use std::net::SocketAddr;
+mod values;
+
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser as _;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, value_parser};
 use gdoi_core::transition::Severity;
 use gdoi_wire::Ports;
 
@@ -15,10 +16,30 @@ use crate::report::ReportFormat;
 use crate::show::Show;
 use crate::top::Top;
 
+pub use values::{ListenAddress, LogFilter};
+
+const WEB: &str = "Web";
+const KERNEL: &str = "Kernel";
+const FILES: &str = "Files";
+const LOG: &str = "Log";
+const RUN_EXAMPLES: &str = "\
+Examples:
+  gdoi-monitor run -i eth0
+  gdoi-monitor run -i 'eth*,ppp*' --egress -c config.toml --web.listen-address :11848";
+
 /// Monitors GDOI group key management (Cisco GETVPN) from packet headers, without keys
 #[derive(Debug, Parser)]
-#[command(name = "gdoi-monitor", version, max_term_width = 100)]
+#[command(
+    name = "gdoi-monitor",
+    version,
+    max_term_width = 100,
+    disable_help_flag = true
+)]
 pub struct Cli {
+    /// Print help
+    // One form of help, which fits a screen; the manual page has the long one.
+    #[arg(short, long, global = true, action = ArgAction::HelpShort, help_heading = "Help")]
+    help: Option<bool>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -51,6 +72,9 @@ pub enum Command {
 
 /// The arguments of `analyze`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gdoi-monitor analyze gateway.pcapng\n  gdoi-monitor analyze --config groups.toml --format html --output report.html monday.pcap tuesday.pcap.gz\n  tcpdump -i eth0 -w - udp port 848 or udp port 4500 or esp | gdoi-monitor analyze -"
+)]
 pub struct Analyze {
     /// Captures in pcap or pcapng, plain, gzip or Zstandard; several are merged by time; - reads standard input
     #[arg(required = true, value_name = "FILE")]
@@ -95,6 +119,7 @@ impl From<FailOn> for Severity {
 
 /// The arguments of `check-config`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gdoi-monitor check-config /etc/gdoi-monitor/config.toml")]
 pub struct CheckConfig {
     /// The configuration file
     #[arg(value_name = "FILE")]
@@ -103,6 +128,7 @@ pub struct CheckConfig {
 
 /// The arguments of `completions`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gdoi-monitor completions bash > /etc/bash_completion.d/gdoi-monitor")]
 pub struct Completions {
     /// The shell
     #[arg(value_enum)]
@@ -111,6 +137,7 @@ pub struct Completions {
 
 /// The arguments of `doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gdoi-monitor doctor --interface eth0")]
 pub struct Doctor {
     /// Interface to check, or a pattern with * and ?; default: all
     #[arg(short, long, value_name = "IF", value_delimiter = ',')]
@@ -119,6 +146,9 @@ pub struct Doctor {
 
 /// The arguments of `decode`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  gdoi-monitor decode gateway.pcapng | jq -c 'select(.exchange_name == \"groupkey_push\")'"
+)]
 pub struct Decode {
     /// Captures in pcap or pcapng; - reads standard input
     #[arg(required = true, value_name = "FILE")]
@@ -130,6 +160,7 @@ pub struct Decode {
 
 /// The arguments of `detach`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gdoi-monitor detach --pin-folder /sys/fs/bpf/gdoi-monitor")]
 pub struct Detach {
     /// The --pin-folder that was given to `run`
     #[arg(long, value_name = "DIR")]
@@ -138,7 +169,7 @@ pub struct Detach {
 
 /// The arguments of `run`. Of an option that is typed twice the last counts: wrappers add theirs in front.
 #[derive(Clone, Debug, Args)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, after_help = RUN_EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Run {
     /// Interface to monitor, or a pattern with * and ?; repeat the option or separate with commas
@@ -147,17 +178,17 @@ pub struct Run {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address to serve metrics, API and pages on; repeat the option for several
-    #[arg(long = "web.listen-address", value_name = "ADDR")]
-    pub listen: Vec<SocketAddr>,
+    /// Address to serve metrics, API and pages on, such as localhost:11848, or :11848 for all; repeatable
+    #[arg(long = "web.listen-address", value_name = "ADDR", help_heading = WEB)]
+    pub listen: Vec<ListenAddress>,
     /// File with TLS, passwords and headers in the format of Prometheus' exporter-toolkit; reloaded when it changes
-    #[arg(long = "web.config.file", value_name = "FILE")]
+    #[arg(long = "web.config.file", value_name = "FILE", help_heading = WEB)]
     pub web_config: Option<PathBuf>,
     /// Where to attach in the kernel
-    #[arg(long, value_name = "MODE")]
+    #[arg(long, value_name = "MODE", help_heading = KERNEL)]
     pub mode: Option<ModeName>,
     /// Monitor only interfaces that exist at startup and are named exactly; then drop every capability
-    #[arg(long)]
+    #[arg(long, help_heading = KERNEL)]
     pub no_hot_plug: bool,
     /// Drop capabilities, file access, ports and system calls that are not needed after startup
     #[arg(long, value_name = "POLICY", default_value = "auto")]
@@ -166,47 +197,47 @@ pub struct Run {
     #[arg(long)]
     pub egress: bool,
     /// Append events to this file, one JSON object per line; - writes to standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub event_file: Option<PathBuf>,
     /// Rename the event file to FILE.1 at this size in bytes; K, M and G are powers of 1024
-    #[arg(long, value_name = "SIZE", default_value = "100M", value_parser = octets)]
+    #[arg(long, value_name = "SIZE", default_value = "100M", value_parser = values::bytes, help_heading = FILES)]
     pub event_file_size: u64,
     /// Number of renamed event files to keep
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, help_heading = FILES)]
     pub event_file_keep: u32,
     /// Also send events to the systemd journal
-    #[arg(long)]
+    #[arg(long, help_heading = FILES)]
     pub event_journal: bool,
     /// Keep the state in this file, so that it survives a restart of the agent
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub state_file: Option<PathBuf>,
     /// Folder in a BPF file system, such as /sys/fs/bpf/gdoi-monitor. Programs and counters pinned there stay in the
     /// kernel while no agent runs, so a restart or an upgrade misses nothing. `detach` removes them
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = KERNEL)]
     pub pin_folder: Option<PathBuf>,
     /// Flight recorder: write the latest GDOI messages to this folder as captures, around critical events and on SIGUSR1
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = FILES)]
     pub flight_folder: Option<PathBuf>,
     /// Memory of the flight recorder in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = value_parser!(u16).range(1..=1024).map(usize::from))]
+    #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = value_parser!(u16).range(1..=1024).map(usize::from), help_heading = FILES)]
     pub flight_size: usize,
     /// Ports.
     #[command(flatten)]
     pub ports: PortArgs,
-    /// Size of the kernel's SPI table: slots per CPU and interface
-    #[arg(long, value_name = "N", default_value_t = 4096)]
+    /// Size of the kernel's SPI table: slots per CPU and interface, rounded up to a power of two
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = value_parser!(u32).range(2..=32_768), help_heading = KERNEL)]
     pub spi_slots: u32,
     /// Measure run count and run time of the programs in the kernel; costs some nanoseconds per packet, needs `CAP_SYS_ADMIN`
-    #[arg(long)]
+    #[arg(long, help_heading = KERNEL)]
     pub program_stats: bool,
     /// Log level of the XDP program itself; fixed while it is loaded, and costs time for every packet
-    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    #[arg(long, value_name = "LEVEL", default_value = "off", help_heading = LOG)]
     pub kernel_log: KernelLog,
-    /// Log level: error, warn, info, debug or trace, or a filter by module
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
-    pub log_level: String,
+    /// Log level: off, error, warn, info, debug or trace; for modules: `warn,gdoi_monitor::http=debug`
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", help_heading = LOG)]
+    pub log_level: LogFilter,
     /// Log format
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", help_heading = LOG)]
     pub log_format: LogFormat,
 }
 
@@ -254,21 +285,6 @@ impl PortArgs {
             None => Ok(ports),
         }
     }
-}
-
-/// A number of octets: `4096`, `64K`, `100M`, `2G`.
-fn octets(text: &str) -> Result<u64, String> {
-    let (number, shift) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (text.get(..text.len() - 1), 10),
-        Some(b'M' | b'm') => (text.get(..text.len() - 1), 20),
-        Some(b'G' | b'g') => (text.get(..text.len() - 1), 30),
-        _ => (Some(text), 0),
-    };
-    number
-        .and_then(|number| number.parse::<u64>().ok())
-        .and_then(|number| number.checked_mul(1 << shift))
-        .filter(|octets| *octets > 0)
-        .ok_or_else(|| "a size in bytes, like 65536, 64K, 100M or 2G".to_owned())
 }
 
 type Slots = [u16; Ports::SLOTS];

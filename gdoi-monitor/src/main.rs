@@ -12,7 +12,7 @@ use gdoi_monitor::{analyze, config, decode, detach, doctor, http, manual, run, s
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
-        Ok(Cli { command }) => match command {
+        Ok(Cli { command, .. }) => match command {
             Command::Analyze(arguments) => analyze::command(&arguments),
             Command::CheckConfig(arguments) => config::command(&arguments),
             Command::Completions(arguments) => manual::completions(&arguments),

@@ -16,6 +16,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{KernelLog, LogFormat, Run};
 use crate::config::{self, Config};
@@ -248,18 +251,15 @@ fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
 
 /// The log goes to standard error, where systemd expects it; aya-log's records go the same way.
 fn start_log(arguments: &Run) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log_level)
-        .with_context(|| format!("cannot read the log level {:?}", arguments.log_level))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| log::LogLine);
-    let started = match arguments.log_format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => builder
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| log::LogLine);
+    let lines = match arguments.log_format {
+        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Text => lines
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .try_init(),
+            .boxed(),
     };
-    started
-        .map_err(anyhow::Error::from_boxed)
+    tracing_subscriber::registry()
+        .with(lines.with_filter(arguments.log_level.clone().into_targets()))
+        .try_init()
         .context("start the log")
 }

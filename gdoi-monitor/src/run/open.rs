@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use gdoi_core::Tracker;
 
-use crate::cli::Run;
+use crate::cli::{ListenAddress, Run};
 use crate::config::Config;
 use crate::engine::{AttachedInterfaces, Plan, Resume};
 use crate::http;
@@ -38,7 +38,8 @@ impl Open {
         let addresses = if arguments.listen.is_empty() {
             vec![config.listen]
         } else {
-            arguments.listen.clone()
+            let typed = arguments.listen.iter();
+            typed.flat_map(ListenAddress::addresses).copied().collect()
         };
         let listeners = addresses.into_iter().map(http::bind).collect::<Result<_, _>>()?;
         let web = match &arguments.web_config {
