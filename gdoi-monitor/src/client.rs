@@ -29,7 +29,9 @@ pub use span::{compact, counted, seconds};
 pub use window::EventWindow;
 pub(crate) use window::texts;
 
-pub use crate::state::{DataPlane, Group, Kek, KeyServer, Member, Registration, Rekey, SpiUse, Spread};
+pub use crate::state::{
+    DataPlane, Group, InterfaceStatus, Kek, KeyServer, Member, Readiness, Registration, Rekey, SpiUse, Spread,
+};
 pub use crate::text::{Text, escape_json};
 pub use crate::time::Moment;
 
@@ -152,4 +154,6 @@ pub mod path {
     pub const SPIS: &str = "/api/v1/spis?limit=100000";
     /// The latest events.
     pub const EVENTS: &str = "/api/v1/events";
+    /// Whether every interface is monitored. 503, with the same body, when one is not.
+    pub const READY: &str = "/-/ready";
 }

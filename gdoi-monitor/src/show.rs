@@ -2,11 +2,12 @@
 
 mod events;
 mod group;
-mod groups;
-mod members;
+mod lists;
+mod member;
 mod table;
 
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -18,6 +19,11 @@ use crate::exit::Exit;
 
 /// The arguments of `show`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdoi-monitor show groups
+  gdoi-monitor show member 10.1.13.2 --url https://monitor.example:11848 --auth-file ~/.gdoi-monitor
+  gdoi-monitor show events --follow --group G1")]
 pub struct Show {
     /// What to show.
     #[command(subcommand)]
@@ -28,18 +34,40 @@ pub struct Show {
 #[derive(Debug, Subcommand)]
 pub enum ShowCommand {
     /// List groups, one per line
-    Groups(GroupsArgs),
+    Groups(AllArgs),
     /// Show one group in detail
     Group(OneGroup),
+    /// List key servers of all groups, one per line
+    KeyServers(ListArgs),
     /// List members, one per line
-    Members(MembersArgs),
+    Members(ListArgs),
+    /// Show one member in detail, with its latest events
+    Member(OneMember),
+    /// List ESP SPIs by site, one per line
+    Spis(ListArgs),
+    /// List monitored interfaces, with what keeps one from being seen whole
+    Interfaces(AllArgs),
     /// Show the latest events, and follow new ones
     Events(EventsArgs),
 }
 
-/// The arguments of `show groups`.
+/// The arguments of a list that is always whole.
 #[derive(Debug, Args)]
-pub struct GroupsArgs {
+pub struct AllArgs {
+    /// Print the agent's JSON
+    #[arg(long)]
+    json: bool,
+    /// Which agent.
+    #[command(flatten)]
+    agent: AgentArgs,
+}
+
+/// The arguments of a list that can be of one group.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those of this group
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
     /// Print the agent's JSON
     #[arg(long)]
     json: bool,
@@ -51,8 +79,8 @@ pub struct GroupsArgs {
 /// The arguments of `show group`.
 #[derive(Debug, Args)]
 pub struct OneGroup {
-    /// Its name
-    name: String,
+    /// Its name; may be omitted where the agent knows one group
+    name: Option<String>,
     /// Print one JSON object with `group`, `members` and `spis`
     #[arg(long)]
     json: bool,
@@ -61,13 +89,12 @@ pub struct OneGroup {
     agent: AgentArgs,
 }
 
-/// The arguments of `show members`.
+/// The arguments of `show member`.
 #[derive(Debug, Args)]
-pub struct MembersArgs {
-    /// Only those of this group
-    #[arg(long, value_name = "NAME")]
-    group: Option<String>,
-    /// Print the agent's JSON
+pub struct OneMember {
+    /// Its address
+    address: IpAddr,
+    /// Print one JSON object with `members` and `events`
     #[arg(long)]
     json: bool,
     /// Which agent.
@@ -103,9 +130,13 @@ pub fn command(arguments: &Show) -> anyhow::Result<Exit> {
         .context("start the runtime")?;
     runtime.block_on(async {
         match &arguments.what {
-            ShowCommand::Groups(arguments) => groups::show(arguments).await,
+            ShowCommand::Groups(all) => lists::show_groups(&all.agent, all.json).await,
             ShowCommand::Group(arguments) => group::show(arguments).await,
-            ShowCommand::Members(arguments) => members::show(arguments).await,
+            ShowCommand::KeyServers(arguments) => lists::show_key_servers(arguments).await,
+            ShowCommand::Members(arguments) => lists::show_members(arguments).await,
+            ShowCommand::Member(arguments) => member::show(arguments).await,
+            ShowCommand::Spis(arguments) => lists::show_spis(arguments).await,
+            ShowCommand::Interfaces(all) => lists::show_interfaces(&all.agent, all.json).await,
             ShowCommand::Events(arguments) => events::show(arguments).await,
         }
     })?;

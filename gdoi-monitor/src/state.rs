@@ -211,6 +211,45 @@ impl Member {
     }
 }
 
+/// Whether an agent does its work: the body of `/-/ready`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Whether every wanted interface is monitored.
+    pub ready: bool,
+    /// The interfaces, in each direction that is monitored.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// What does not keep the agent from its work, and should be looked at.
+    pub checks: Vec<ReadinessCheck>,
+}
+
+/// One interface in one direction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: Text,
+    /// `ingress` or `egress`.
+    pub direction: Text,
+    /// Whether a program is attached.
+    pub watched: bool,
+    /// Where it is attached.
+    pub mode: Option<Text>,
+    /// Why it is not attached, or not in the preferred mode.
+    pub reason: Option<Text>,
+    /// Why some of its packets are not seen.
+    pub blind_spots: Vec<Text>,
+}
+
+/// A check that does not affect [`Readiness::ready`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadinessCheck {
+    /// What is checked.
+    pub name: Text,
+    /// Whether it passes.
+    pub ok: bool,
+    /// Why it fails.
+    pub reason: Option<Text>,
+}
+
 /// One ESP SPI of one site.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SpiUse {

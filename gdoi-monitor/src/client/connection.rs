@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::tls::Trust;
-use super::{Address, Answer, ClientError, Moment};
+use super::{Address, Answer, ClientError, Moment, path};
 
 const MAX_HEADER_OCTETS: usize = 64 << 10;
 /// A hundred thousand members are 40 MB.
@@ -118,6 +118,7 @@ async fn read(
 ) -> Result<Answer<Vec<u8>>, ClientError> {
     match response.status() {
         StatusCode::OK => {}
+        StatusCode::SERVICE_UNAVAILABLE if path == path::READY => {}
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             return Err(ClientError::Unauthorized(address.clone()));
         }

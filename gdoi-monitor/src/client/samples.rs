@@ -67,3 +67,9 @@ pub(crate) const EVENTS: &str = r#"[
 {"time":"2026-03-01T11:59:25Z","type":"rekey","severity":"info","group":"G1","key_server":"10.1.11.2","kind":"tek"},
 {"time":"2026-03-01T11:59:40Z","type":"kek_expired","severity":"critical","group":"G1","note":"\u001b]0;evil\u0007"}
 ]"#;
+
+/// The body of `/-/ready` when one of two interfaces is missing.
+pub(crate) const READY: &str = r#"{"ready":false,"interfaces":[
+{"name":"eth0","direction":"ingress","watched":true,"mode":"xdp","reason":null,"blind_spots":["hardware_offload"]},
+{"name":"ppp0","direction":"ingress","watched":false,"mode":null,"reason":"no such interface","blind_spots":[]}],
+"checks":[{"name":"web_config","ok":true,"reason":null}]}"#;

@@ -1,36 +1,12 @@
 //! Whether the agent does its work, and what it is checked by.
 
 use hyper::StatusCode;
-use serde::Serialize;
 
 use super::Status;
 use super::answer::{self, Answer};
 use crate::engine::{CaptureState, State};
-
-#[derive(Serialize)]
-struct Readiness<'a> {
-    ready: bool,
-    interfaces: Vec<ReadyInterface<'a>>,
-    checks: Vec<Check>,
-}
-
-#[derive(Serialize)]
-struct ReadyInterface<'a> {
-    name: &'a str,
-    direction: &'static str,
-    watched: bool,
-    mode: Option<&'static str>,
-    reason: Option<String>,
-    blind_spots: Vec<&'static str>,
-}
-
-/// What does not keep the agent from its work, and should be looked at.
-#[derive(Serialize)]
-struct Check {
-    name: &'static str,
-    ok: bool,
-    reason: Option<String>,
-}
+use crate::state::{InterfaceStatus, Readiness, ReadinessCheck};
+use crate::text::Text;
 
 /// Ready once every wanted interface is watched.
 pub(super) fn answer(state: &State, server: &Status) -> Answer {
@@ -49,15 +25,19 @@ pub(super) fn answer(state: &State, server: &Status) -> Answer {
     answer::json(status, &readiness)
 }
 
-fn interface(capture: &CaptureState) -> ReadyInterface<'_> {
+fn interface(capture: &CaptureState) -> InterfaceStatus {
     let attached = capture.attached.as_ref();
-    ReadyInterface {
-        name: &capture.interface,
-        direction: capture.direction.name(),
+    InterfaceStatus {
+        name: Text::own(capture.interface.clone()),
+        direction: Text::own(capture.direction.name()),
         watched: attached.is_some(),
-        mode: attached.map(|attached| attached.attachment.name()),
-        reason: reason(capture),
-        blind_spots: capture.blind_spots.iter().map(|spot| spot.name()).collect(),
+        mode: attached.map(|attached| Text::own(attached.attachment.name())),
+        reason: reason(capture).map(Text::own),
+        blind_spots: capture
+            .blind_spots
+            .iter()
+            .map(|spot| Text::own(spot.name()))
+            .collect(),
     }
 }
 
@@ -74,11 +54,11 @@ pub(super) fn reason(capture: &CaptureState) -> Option<String> {
     }
 }
 
-fn checks(state: &State, server: &Status) -> Vec<Check> {
-    let check = |name, reason: Option<String>| Check {
-        name,
+fn checks(state: &State, server: &Status) -> Vec<ReadinessCheck> {
+    let check = |name, reason: Option<String>| ReadinessCheck {
+        name: Text::own(name),
         ok: reason.is_none(),
-        reason,
+        reason: reason.map(Text::own),
     };
     let is_old = server.reload.is_some_and(|reload| !reload.is_good);
     let web =

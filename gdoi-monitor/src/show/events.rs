@@ -69,7 +69,7 @@ fn tell(event: &str, json: bool) -> io::Result<()> {
 }
 
 /// An event in one line, for people.
-fn line(event: &Event) -> String {
+pub(super) fn line(event: &Event) -> String {
     let (time, severity, what) = (event.time, &event.severity, &event.what);
     let mut line = format!("{time:.3}  {severity:<8}  {what}");
     for (name, value) in event.words() {

@@ -5,10 +5,11 @@ mod servers;
 
 use std::fmt::{self, Write as _};
 
+use gdoi_core::snapshot::UNATTRIBUTED;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{OneGroup, array, belongs, members, print, print_json};
+use super::{OneGroup, array, belongs, lists, print, print_json};
 use crate::client::{Client, Group, Member, Moment, SpiUse, Text, path, seconds};
 
 /// More names than these do not help to find the one that was meant.
@@ -16,16 +17,19 @@ const NAMED: usize = 10;
 
 pub(super) async fn show(arguments: &OneGroup) -> anyhow::Result<()> {
     let mut client = arguments.agent.client()?;
-    let wanted = Text::new(&arguments.name);
     let groups = client.page(path::GROUPS).await?;
     let objects: Vec<&RawValue> = client.parse(path::GROUPS, &groups.body)?;
     let names: Vec<Named> = client.parse(path::GROUPS, &groups.body)?;
+    let wanted = match &arguments.name {
+        Some(name) => Text::new(name),
+        None => only_group(&names, &client)?,
+    };
     let found = names
         .iter()
         .zip(objects)
         .find(|(Named { name }, _)| *name == wanted);
     let Some((_, object)) = found else {
-        return Err(Unknown::new(&wanted, names, &client).into());
+        return Err(UnknownGroup::new(&wanted, &names, &client).into());
     };
     let members = client.page(path::MEMBERS).await?;
     let members = only(&client, path::MEMBERS, &members.body, &wanted)?;
@@ -51,6 +55,25 @@ struct Named {
     name: Text,
 }
 
+/// The group that is meant when none is named.
+fn only_group(names: &[Named], client: &Client) -> Result<Text, WhichGroup> {
+    let mut groups = names.iter().filter(|Named { name }| **name != *UNATTRIBUTED);
+    match (groups.next(), groups.next()) {
+        (Some(only), None) => Ok(only.name.clone()),
+        (None, _) => Err(WhichGroup::None(client.address().to_string())),
+        (Some(_), Some(_)) => Err(WhichGroup::Several(known(names))),
+    }
+}
+
+/// No group was named, and there is not just one.
+#[derive(Debug, thiserror::Error)]
+enum WhichGroup {
+    #[error("the agent at {0} knows no group yet")]
+    None(String),
+    #[error("which group? Known groups: {0}")]
+    Several(String),
+}
+
 /// The objects of a list that belong to a group, as a JSON array.
 fn only(client: &Client, path: &str, body: &[u8], wanted: &Text) -> anyhow::Result<String> {
     let mut objects: Vec<&RawValue> = client.parse(path, body)?;
@@ -61,29 +84,34 @@ fn only(client: &Client, path: &str, body: &[u8], wanted: &Text) -> anyhow::Resu
 /// The agent knows no such group.
 #[derive(Debug, thiserror::Error)]
 #[error("no group {wanted:?} at {address}; known groups: {known}")]
-struct Unknown {
+struct UnknownGroup {
     wanted: String,
     address: String,
     known: String,
 }
 
-impl Unknown {
-    fn new(wanted: &Text, mut names: Vec<Named>, client: &Client) -> Self {
-        let more = names.len().saturating_sub(NAMED);
-        names.truncate(NAMED);
-        let mut known: Vec<_> = names
-            .iter()
-            .map(|Named { name }| format!("{:?}", &**name))
-            .collect();
-        if more > 0 {
-            known.push(format!("{more} more"));
-        }
+impl UnknownGroup {
+    fn new(wanted: &Text, names: &[Named], client: &Client) -> Self {
         Self {
             wanted: wanted.to_string(),
             address: client.address().to_string(),
-            known: known.join(", "),
+            known: known(names),
         }
     }
+}
+
+/// The names of the groups, the first few of them.
+fn known(names: &[Named]) -> String {
+    let mut known: Vec<_> = names
+        .iter()
+        .take(NAMED)
+        .map(|Named { name }| format!("{:?}", &**name))
+        .collect();
+    let more = names.len().saturating_sub(NAMED);
+    if more > 0 {
+        known.push(format!("{more} more"));
+    }
+    known.join(", ")
 }
 
 /// All that is known of a group at a moment.
@@ -105,7 +133,7 @@ impl Whole {
         self.teks(&mut text)?;
         if !self.members.is_empty() {
             writeln!(text, "\nMEMBERS\n")?;
-            for line in members::text(&self.members, self.now).lines() {
+            for line in lists::members(&self.members, self.now).lines() {
                 writeln!(text, "    {line}")?;
             }
         }
@@ -161,7 +189,7 @@ impl Whole {
 }
 
 /// A line with its label, the colons below each other.
-fn line(to: &mut String, label: &str, value: &str) -> fmt::Result {
+pub(super) fn line(to: &mut String, label: &str, value: &str) -> fmt::Result {
     let colon = if label.is_empty() { ' ' } else { ':' };
     writeln!(to, "    {label:<25}{colon} {value}")
 }
