@@ -13,6 +13,7 @@ pub(crate) mod rekey;
 pub(crate) mod snapshot;
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::Header;
@@ -25,7 +26,7 @@ use crate::state::State;
 use crate::state::id::{GroupId, KeyServerId, MemberId, Peer};
 use crate::state::member::Member;
 use crate::time::Timestamp;
-use crate::transition::{Anomaly, Malformed, Transition, What};
+use crate::transition::{Anomaly, KeyServerAnswers, Malformed, Transition, What};
 
 /// What a rule works with.
 pub(crate) struct Context<'a> {
@@ -137,12 +138,26 @@ impl Context<'_> {
 
     /// A key server sent a message, or was sent one.
     pub(crate) fn mark_heard(&mut self, server: KeyServerId, is_sender: bool) {
+        if is_sender && self.state.servers[server].silent {
+            self.report_answer(server);
+        }
         let server = &mut self.state.servers[server];
         if is_sender {
             server.on_message_from(self.now);
         } else {
             server.on_message_to(self.now);
         }
+    }
+
+    /// A key server that was silent sends something.
+    fn report_answer(&mut self, id: KeyServerId) {
+        let server = &self.state.servers[id];
+        let what = What::KeyServerAnswers(KeyServerAnswers {
+            silence: server
+                .asked
+                .map_or_else(Duration::default, |at| self.now.since(at)),
+        });
+        self.emit(Subject::server(server.only_group(), id), what);
     }
 
     /// The member at an address, known or new, as the most recently seen one.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::config::{Config, Limits};
 use crate::rules::kek::lifetime;
-use crate::rules::registration::{self, burst};
+use crate::rules::registration::{self, burst, missed};
 use crate::rules::rekey::{inband, report};
 use crate::rules::{Context, coop};
 use crate::state::State;
@@ -17,7 +17,7 @@ use crate::tracker::Tracker;
 const MAGIC: [u8; 8] = *b"gdoistat";
 
 /// Version of the layout of a saved state. Any change of `State`, or of a type in it, raises it.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 
 /// Why a saved state cannot be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,5 +102,6 @@ fn rearm_timers(cx: &mut Context<'_>) {
         inband::arm_inband_timer(cx, id);
         lifetime::rearm_kek_expiry(cx, id);
         burst::rearm_burst(cx, id);
+        missed::arm_missed_timer(cx, id);
     }
 }

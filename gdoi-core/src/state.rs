@@ -15,6 +15,7 @@ pub(crate) mod key_server;
 pub(crate) mod member;
 pub(crate) mod recent;
 pub(crate) mod rekey;
+pub(crate) mod rhythm;
 pub(crate) mod standing;
 pub(crate) mod table;
 pub(crate) mod timers;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Limits, NumberedSite};
 use crate::state::coop::CoopLink;
-use crate::state::counters::RateLimit;
+use crate::state::counters::{RateLimit, Scan};
 use crate::state::data_plane::{SpiKey, SpiTraffic};
 use crate::state::gaps::CaptureGaps;
 use crate::state::group::{Group, Groups};
@@ -47,6 +48,10 @@ use crate::transition::{Anomaly, Cookies};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) now: Timestamp,
+    /// The latest message of any kind.
+    pub(crate) last_message: Timestamp,
+    /// The first observation.
+    pub(crate) watched_since: Option<Timestamp>,
     pub(crate) clock_steps: u64,
     pub(crate) clock_is_behind: bool,
     pub(crate) gaps: CaptureGaps,
@@ -66,6 +71,7 @@ pub(crate) struct State {
     /// Registrations of unknown members that were reported before they were answered, and those that were not.
     pub(crate) stranger_reports: RateLimit,
     pub(crate) unreported_registrations: u64,
+    pub(crate) scan: Scan,
     /// Number of the latest rekey of any group.
     pub(crate) last_rekey_number: u32,
     /// The group of each numbered site of the configuration.
@@ -80,6 +86,8 @@ impl State {
         let seed = limits.hash_seed;
         Self {
             now: Timestamp::ZERO,
+            last_message: Timestamp::ZERO,
+            watched_since: None,
             clock_steps: 0,
             clock_is_behind: false,
             gaps: CaptureGaps::default(),
@@ -96,6 +104,7 @@ impl State {
             spi_reports: RateLimit::default(),
             stranger_reports: RateLimit::default(),
             unreported_registrations: 0,
+            scan: Scan::default(),
             last_rekey_number: 0,
             site_groups: Vec::new(),
             timers: Timers::default(),

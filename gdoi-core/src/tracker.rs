@@ -9,7 +9,7 @@ use crate::config::{Config, Limits};
 use crate::observation::{Message, Observation};
 use crate::rules::attribution::attribute_by_address;
 use crate::rules::kek::lifetime;
-use crate::rules::registration::{self, burst, outcome};
+use crate::rules::registration::{self, burst, missed, outcome};
 use crate::rules::rekey::{self, inband, report};
 use crate::rules::snapshot::View;
 use crate::rules::{Context, Received, Subject, coop, data_plane};
@@ -49,6 +49,7 @@ impl Tracker {
     pub fn observe(&mut self, now: Timestamp, seen: &Observation<'_>, out: &mut Vec<Transition>) {
         let now = self.clamp_clock(now, out);
         self.advance(now, out);
+        self.state.watched_since.get_or_insert(now);
         let cx = &mut self.context(now, out);
         match seen {
             Observation::Message(message) => handle_message(cx, message),
@@ -135,6 +136,7 @@ impl Tracker {
 
 /// Gives a message to the rules of its exchange type, and counts it.
 fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
+    cx.state.last_message = cx.now;
     let received = Received::new(message);
     coop::handle_coop(cx, received);
     let attribution = match received.exchange {
@@ -167,5 +169,6 @@ fn on_timer(cx: &mut Context<'_>, timer: Timer) {
         Timer::Overdue(group) => report::on_overdue_timer(cx, group),
         Timer::Expiry(group) => lifetime::on_kek_expiry(cx, group),
         Timer::Burst(group) => burst::on_burst_timer(cx, group),
+        Timer::MissedRekey(group) => missed::on_missed_timer(cx, group),
     }
 }

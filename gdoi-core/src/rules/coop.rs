@@ -9,9 +9,14 @@ use gdoi_wire::Exchange;
 use crate::observation::host;
 use crate::rules::{Context, Received, Subject};
 use crate::state::coop::{CoopLink, MAX_COOP_LINKS};
-use crate::state::id::{GroupId, KeyServerId};
+use crate::state::id::KeyServerId;
+use crate::state::ike_sa::octets;
 use crate::state::timers::Timer;
-use crate::transition::{CoopSilent, What};
+use crate::transition::{Alternative, CoopSilent, Grounds, What};
+
+/// Octets up to which an Informational exchange holds no more than a notification, a deletion or the detection of a dead
+/// peer (RFC 3706).
+const MAX_NOTIFICATION_LENGTH: u32 = 160;
 
 /// A message, which is an announcement when a proven key server sends it to another.
 pub(crate) fn handle_coop(cx: &mut Context<'_>, received: Received<'_>) {
@@ -22,6 +27,7 @@ pub(crate) fn handle_coop(cx: &mut Context<'_>, received: Received<'_>) {
     if !may_announce || received.header().version().0 != 1 || !received.header().is_encrypted() {
         return;
     }
+    prove_peer(cx, received);
     let state = &mut *cx.state;
     let proven = |address| {
         let id = state.servers.find(address)?;
@@ -37,7 +43,58 @@ pub(crate) fn handle_coop(cx: &mut Context<'_>, received: Received<'_>) {
             .entry((from, to))
             .or_insert_with(|| CoopLink::new(cx.now));
         link.note_announcement(cx.now);
+        join_groups(cx, from);
+        join_groups(cx, to);
         arm_coop_timer(cx, from, to);
+    }
+}
+
+/// A message that only cooperating key servers exchange, under an IKE SA that both authenticated: it is no registration,
+/// and where one of them is a key server, the other is one too.
+fn prove_peer(cx: &mut Context<'_>, received: Received<'_>) {
+    let header = received.header();
+    if received.exchange == Exchange::Informational && header.length() <= MAX_NOTIFICATION_LENGTH {
+        return;
+    }
+    let state = &mut *cx.state;
+    let Some(id) = state.ike_sas.find(&octets(header.initiator_cookie())) else {
+        return;
+    };
+    let ike_sa = &mut state.ike_sas[id];
+    let ends = [ike_sa.member.ip(), ike_sa.server_address];
+    let message = received.message;
+    let is_between = [message.source, message.destination]
+        .map(host)
+        .iter()
+        .all(|end| ends.contains(end));
+    let is_registered = !ike_sa.pulls.is_empty() || state.members.find(&ike_sa.member).is_some();
+    if !is_between || !ike_sa.is_authenticated() || is_registered {
+        return;
+    }
+    ike_sa.ended = true;
+    let [initiator, responder] = ends.map(|end| state.servers.is_proven(end));
+    if initiator == responder {
+        return;
+    }
+    let [first, second] = ends.map(|end| state.servers.prove(end));
+    let (known, new) = if initiator {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    state.servers[new].peer = Some(known);
+    join_groups(cx, new);
+}
+
+/// A key server that serves no group yet serves that of its peer, where there is only one.
+fn join_groups(cx: &mut Context<'_>, new: KeyServerId) {
+    let state = &mut *cx.state;
+    let known = state.servers[new].peer;
+    if let Some(known) = known
+        && state.servers[new].groups.is_empty()
+        && let [only] = state.servers[known].groups[..]
+    {
+        state.groups.join(only, new, &mut state.servers);
     }
 }
 
@@ -58,7 +115,7 @@ pub(crate) fn on_coop_timer(cx: &mut Context<'_>, from: KeyServerId, to: KeyServ
         return;
     };
     link.timer.clear();
-    let Some(due) = link.due() else {
+    let (Some(due), Some(period)) = (link.due(), link.period()) else {
         return;
     };
     if due > cx.now {
@@ -71,14 +128,18 @@ pub(crate) fn on_coop_timer(cx: &mut Context<'_>, from: KeyServerId, to: KeyServ
     if back.is_some_and(|back| back > last) {
         return;
     }
-    let group = match state.servers[from].groups[..] {
-        [only] => only,
-        _ => GroupId::NONE,
+    let group = state.servers[from].only_group();
+    let grounds = Grounds::from(state.gaps.certainty(last, cx.now));
+    // Where nothing else was seen either, the tap may be deaf.
+    let grounds = if state.last_message.since(last) < period {
+        grounds.doubted(Alternative::CaptureGap)
+    } else {
+        grounds.excluding(Alternative::CaptureGap)
     };
     let what = What::CoopSilent(CoopSilent {
         peer: state.servers[to].address,
         silence: cx.now.since(last),
-        grounds: state.gaps.certainty(last, cx.now).into(),
+        grounds,
     });
     cx.emit(Subject::server(group, from), what);
 }

@@ -4,8 +4,12 @@
 //! `IKE_SA_INIT`, then `GSA_AUTH`, or `IKE_AUTH` and `GSA_REGISTRATION`.
 
 pub(crate) mod burst;
+pub(crate) mod missed;
 pub(crate) mod outcome;
+mod periodic;
 pub(crate) mod reason;
+mod scan;
+pub(crate) mod silence;
 
 use core::time::Duration;
 
@@ -119,6 +123,7 @@ fn open_ike_sa(cx: &mut Context<'_>, received: Received<'_>, cookie: [u8; 8]) ->
     if let Some((_, mut evicted)) = inserted.evicted {
         let timer = Timer::IkeSa(inserted.id);
         cx.state.timers.disarm(&mut evicted.timer, timer);
+        cx.state.unreported_registrations += u64::from(!(evicted.reported || evicted.ended));
     }
     Some(inserted.id)
 }
@@ -251,6 +256,9 @@ fn count_retransmission(cx: &mut Context<'_>, message: IkeMessage<'_>) {
     };
     let group = &mut cx.state.groups[message.attribution.group];
     group.retransmissions.add(message.received.exchange);
+    if message.is_from_member {
+        outcome::report_started(cx, message.ike_sa, message.attribution, false);
+    }
 }
 
 /// Wakes an IKE SA when it has been silent for too long.

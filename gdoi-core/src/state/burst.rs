@@ -29,6 +29,9 @@ const BURST_FACTOR: f64 = 4.0;
 /// How fast the usual number follows the present one: a tenth in a minute.
 const BASELINE_GAIN: f64 = 1.0 / 120.0;
 
+/// Buckets after which nothing is left of what was usual: three hours.
+const BASELINE_MEMORY: u64 = 3 * 60 * BURST_BUCKETS as u64;
+
 /// Members that are distinguished; further ones are counted each time they start.
 const MAX_BURST_PEERS: usize = 16_384;
 
@@ -67,6 +70,11 @@ pub(crate) struct BurstBucket {
 }
 
 impl BurstBucket {
+    /// Whether more than one in five fails.
+    pub(crate) const fn is_failing(self) -> bool {
+        self.failed.saturating_mul(5) > self.started
+    }
+
     pub(crate) const fn add(&mut self, other: Self) {
         self.started = self.started.saturating_add(other.started);
         self.completed = self.completed.saturating_add(other.completed);
@@ -103,13 +111,22 @@ impl Burst {
     pub(crate) fn roll(&mut self, now: Timestamp) {
         let newest = now.as_nanos() / BURST_BUCKET_NANOS;
         let passed = newest.saturating_sub(self.newest);
-        for _ in 0..passed.min(4 * BURST_BUCKETS as u64) {
-            if !self.active {
-                self.baseline += (f64::from(self.window().started) - self.baseline) * BASELINE_GAIN;
-            }
+        for _ in 0..passed.min(BURST_BUCKETS as u64) {
+            self.learn();
             self.buckets.push(BurstBucket::default());
         }
+        // Nothing started since.
+        for _ in BURST_BUCKETS as u64..passed.min(BASELINE_MEMORY) {
+            self.learn();
+        }
         self.newest = newest.max(self.newest);
+    }
+
+    /// What is usual follows the present window; a burst is not usual.
+    fn learn(&mut self) {
+        if !self.active {
+            self.baseline += (f64::from(self.window().started) - self.baseline) * BASELINE_GAIN;
+        }
     }
 
     /// Counts what began or ended just now.

@@ -34,6 +34,17 @@ impl ExchangeCounters {
     }
 }
 
+/// Single messages of strangers that nobody answered.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Scan {
+    /// Those that came close together, and the first of them.
+    pub(crate) since: Timestamp,
+    pub(crate) strangers: u32,
+    /// All of them, and how many there are when they are reported again.
+    pub(crate) messages: u64,
+    pub(crate) report_at: u64,
+}
+
 /// What is counted for one key server of one group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct GroupCounters {

@@ -20,7 +20,7 @@ use crate::state::id::{GroupId, KeyServerId};
 use crate::state::kek::KekHistory;
 use crate::state::key_server::KeyServers;
 use crate::state::member::Member;
-use crate::state::rekey::Rekeys;
+use crate::state::rekey::{MissedRekeys, Rekeys};
 use crate::time::Timestamp;
 use crate::transition::Transport;
 
@@ -43,6 +43,7 @@ pub(crate) struct Group {
     /// That its key server serves several groups was reported.
     pub(crate) ambiguity_reported: bool,
     pub(crate) burst: Burst,
+    pub(crate) missed: MissedRekeys,
     pub(crate) rekeys: Rekeys,
     pub(crate) kek: KekHistory,
     pub(crate) data: DataPlane,

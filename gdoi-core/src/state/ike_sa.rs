@@ -143,12 +143,29 @@ impl IkeSa {
                 || self.pulls.iter().any(Pull::is_one_way))
     }
 
+    /// Whether the key server said nothing at all.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.steps & !step::FIRST == 0 && self.pulls.is_empty()
+    }
+
+    /// Whether both ends authenticated each other.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        match self.mode {
+            IkeMode::Main => self.has_seen(step::SIXTH),
+            IkeMode::Aggressive => self.has_seen(step::SECOND) && self.has_seen(step::THIRD),
+            IkeMode::Ikev2 => self.has_seen(step::FOURTH),
+        }
+    }
+
     /// When it fails, or is forgotten, without another message.
     pub(crate) fn due(&self) -> Timestamp {
         if self.ended {
             return self.last.after(ENDED_IKE_SA_RETENTION);
         }
-        let stall = if self.notified {
+        // Key servers that cooperate say nothing for some time.
+        let stall = if !self.reported && self.stage() == RegistrationStage::Pull1 {
+            IKE_EXCHANGE_TIMEOUT * 2
+        } else if self.notified {
             NOTIFIED_EXCHANGE_TIMEOUT
         } else {
             IKE_EXCHANGE_TIMEOUT

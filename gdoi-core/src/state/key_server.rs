@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::OTHER_KEY_SERVER;
 use crate::state::counters::GroupCounters;
-use crate::state::id::{GroupId, KeyServerId};
+use crate::state::id::{GroupId, KeyServerId, Peer};
 use crate::state::table::Table;
 use crate::time::Timestamp;
 
@@ -27,8 +27,14 @@ pub(crate) struct KeyServer {
     pub(crate) sent: Option<Timestamp>,
     /// When it was first sent a message since then.
     pub(crate) asked: Option<Timestamp>,
-    /// Registrations in a row that it did not answer at all.
-    pub(crate) unanswered: u32,
+    /// A member that it did not answer since, and gave up.
+    pub(crate) unanswered: Option<Peer>,
+    /// It answers nobody.
+    pub(crate) silent: bool,
+    /// The key server that showed, by announcing to it or by its announcements, that this is one too.
+    pub(crate) peer: Option<KeyServerId>,
+    /// When it was reported that its members register instead of being rekeyed.
+    pub(crate) pull_only: Option<Timestamp>,
     counters: Vec<GroupCounters>,
 }
 
@@ -40,17 +46,28 @@ impl KeyServer {
             groups: Vec::new(),
             sent: None,
             asked: None,
-            unanswered: 0,
+            unanswered: None,
+            silent: false,
+            peer: None,
+            pull_only: None,
             counters: Vec::new(),
         }
     }
 
     /// Whether it answers. `None` before it was asked anything.
     pub(crate) const fn is_up(&self) -> Option<bool> {
-        match (self.sent, self.unanswered) {
-            (_, 1..) => Some(false),
-            (Some(_), 0) => Some(true),
-            (None, 0) => None,
+        match (self.sent, self.silent) {
+            (_, true) => Some(false),
+            (Some(_), false) => Some(true),
+            (None, false) => None,
+        }
+    }
+
+    /// Its group, where it serves one alone.
+    pub(crate) fn only_group(&self) -> GroupId {
+        match self.groups[..] {
+            [only] => only,
+            _ => GroupId::NONE,
         }
     }
 
@@ -58,7 +75,8 @@ impl KeyServer {
     pub(crate) const fn on_message_from(&mut self, now: Timestamp) {
         self.sent = Some(now);
         self.asked = None;
-        self.unanswered = 0;
+        self.unanswered = None;
+        self.silent = false;
     }
 
     pub(crate) fn all_counters(&self) -> &[GroupCounters] {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::id::{GroupId, KekId, KeyServerId};
 use crate::state::recent::Recent;
+use crate::state::rhythm::Rhythm;
 use crate::time::Timestamp;
 
 /// What is known of a member. Only what a key server answers or sends creates an entry, so forged requests create none.
@@ -19,6 +20,7 @@ pub(crate) struct Member {
     pub(crate) last_seen: Timestamp,
     /// Completed registrations, the latest first.
     pub(crate) registered: Recent<Option<Timestamp>, 3>,
+    pub(crate) rhythm: Rhythm,
     pub(crate) registrations: u32,
     pub(crate) failures: u32,
     /// The KEK under which it was last sent a rekey.
@@ -49,6 +51,7 @@ impl Member {
             first_seen: now,
             last_seen: now,
             registered: Recent::default(),
+            rhythm: Rhythm::default(),
             registrations: 0,
             failures: 0,
             kek: None,
@@ -101,6 +104,7 @@ impl Member {
 
     /// It completed a registration.
     pub(crate) fn register(&mut self, now: Timestamp) {
+        self.rhythm.register(self.since_registered(now));
         self.registered.push(Some(now));
         self.registrations = self.registrations.saturating_add(1);
         self.failures = 0;
@@ -158,6 +162,13 @@ impl Member {
     /// When it last completed a registration.
     pub(crate) fn last_registered(&self) -> Option<Timestamp> {
         self.registered.newest().copied().flatten()
+    }
+
+    /// When the row of regular registrations began that the latest belongs to.
+    pub(crate) fn rhythm_since(&self) -> Timestamp {
+        self.last_registered()
+            .unwrap_or_default()
+            .before(self.rhythm.span())
     }
 
     /// Time since its latest completed registration.

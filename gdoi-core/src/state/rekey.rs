@@ -60,6 +60,33 @@ pub(crate) struct Rekeys {
     pub(crate) inband_timer: TimerSlot,
 }
 
+/// Rekeys of one group after which its members register again.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct MissedRekeys {
+    /// The latest rekey after which one did.
+    pub(crate) rekey: Option<Timestamp>,
+    /// The number of the latest after which most did, and how many there were in a row.
+    latest: u32,
+    consecutive: u32,
+    #[serde(skip)]
+    pub(crate) timer: TimerSlot,
+}
+
+impl MissedRekeys {
+    /// Everybody has registered after a rekey. How many in a row most members missed.
+    pub(crate) const fn close(&mut self, number: u32, is_missed: bool) -> u32 {
+        if !is_missed {
+            self.consecutive = 0;
+        } else if self.consecutive > 0 && number == self.latest.wrapping_add(1) {
+            self.consecutive = self.consecutive.saturating_add(1);
+        } else {
+            self.consecutive = 1;
+        }
+        self.latest = number;
+        self.consecutive
+    }
+}
+
 /// What a rekey is sent under.
 #[derive(Clone, Copy)]
 pub(crate) struct RekeySa {

@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Coop(KeyServerId, KeyServerId),
     /// A burst of registrations in a group may be over.
     Burst(GroupId),
+    /// A group: every member that did not get its latest rekey has registered.
+    MissedRekey(GroupId),
 }
 
 /// When a timer fires; kept by what it belongs to.

@@ -7,6 +7,17 @@ use super::script::{KS, MULTICAST, Script, address, group, member, script};
 use crate::config::GroupConfig;
 use crate::transition::{BurstCharacter, RegistrationBurst, What};
 
+/// A group that has been watched for long enough to know what is usual. These members are known.
+fn watched(members: core::ops::Range<u32>) -> Script {
+    let mut script = script([group("G1")]);
+    script.register(&member(240), KS);
+    for number in members {
+        script.wait(120.0).register(&member(number), KS);
+    }
+    script.wait(1_000.0).advance().out.clear();
+    script
+}
+
 fn told(script: &Script) -> (Vec<RegistrationBurst>, Vec<RegistrationBurst>) {
     let started = script.whats().filter_map(|what| match what {
         What::RegistrationBurstStarted(burst) => Some(*burst),
@@ -21,7 +32,7 @@ fn told(script: &Script) -> (Vec<RegistrationBurst>, Vec<RegistrationBurst>) {
 
 #[test]
 fn a_storm_begins_and_ends_once() {
-    let mut script = script([group("G1")]);
+    let mut script = watched(0..0);
     for number in 0..100 {
         script.register(&member(number), KS).wait(0.05);
     }
@@ -37,6 +48,27 @@ fn a_storm_begins_and_ends_once() {
         (state.burst_active, state.bursts, state.burst_members),
         (false, 1, 100)
     );
+}
+
+/// What is usual is not known yet. Twelve members that are rekeyed need not register; of those that nobody rekeys, and
+/// of nine that are, nothing is told.
+#[test]
+fn members_that_are_rekeyed_make_a_burst_from_the_beginning() {
+    for (rekeyed, bursts) in [(12, 1), (9, 0), (0, 0)] {
+        let mut script = script([group("G1")]);
+        for number in 0..12 {
+            script.register(&member(number), KS).wait(1.5);
+        }
+        script.at(300.0);
+        for number in 0..rekeyed {
+            script.push(KS, &member(number), 1, 1);
+        }
+        script.at(400.0);
+        for number in 0..12 {
+            script.register(&member(number), KS).wait(1.5);
+        }
+        assert_eq!(told(&script).0.len(), bursts, "{rekeyed} were rekeyed");
+    }
 }
 
 #[test]
@@ -62,10 +94,26 @@ fn what_a_group_is_used_to_is_no_burst() {
     assert_eq!(told(&script).0.len(), 0, "{:?}", told(&script));
 }
 
+/// A thousand members register while it is not known what is usual; an hour later ten are a burst again.
+#[test]
+fn what_was_usual_is_forgotten_in_a_quiet_hour() {
+    let mut script = script([group("G1")]);
+    for number in 0..1_000 {
+        script.register(&member(number), KS).wait(0.3);
+    }
+    script.at(3_900.0);
+    for number in 0..10 {
+        script.register(&member(number), KS).wait(1.0);
+    }
+    let (started, _) = told(&script);
+    assert_eq!(started.len(), 1, "{started:?}");
+    assert_eq!(started[0].members, 10);
+}
+
 #[test]
 fn ten_members_within_a_minute_make_one_and_nine_do_not() {
     for (members, pause, bursts) in [(9, 1.0, 0), (10, 6.0, 1), (10, 6.7, 0), (30, 6.7, 0)] {
-        let mut script = script([group("G1")]);
+        let mut script = watched(0..0);
         for number in 0..members {
             script.register(&member(number), KS).wait(pause);
         }
@@ -76,10 +124,10 @@ fn ten_members_within_a_minute_make_one_and_nine_do_not() {
 /// Each of twelve members tries for fifty seconds and again after half a minute: there are pauses, but no end.
 #[test]
 fn members_that_fail_and_try_again_are_one_burst() {
-    let mut script = script([group("G1")]);
+    let mut script = watched(0..12);
     for round in 0..5_u32 {
         for number in 0..12 {
-            script.at(f64::from(round) * 80.0 + f64::from(number) * 4.0);
+            script.at(5_000.0 + f64::from(round) * 80.0 + f64::from(number) * 4.0);
             script.main_mode(&member(number), KS, 1);
         }
     }
@@ -109,6 +157,9 @@ fn a_wave_is_expected_when_keys_end_and_most_of_it_succeeds() {
             ..group("G1")
         }]);
         script.register(&member(100), KS);
+        for number in 0..failing {
+            script.register(&member(number), KS);
+        }
         script.push(KS, MULTICAST, 1, 1).at(begins);
         for number in 0..20 {
             if number < failing {

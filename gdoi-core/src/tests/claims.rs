@@ -21,16 +21,15 @@ fn only_an_sa_payload_tells_the_domain() {
         fingerprint: 2,
     };
     script.message(&member(1), KS, key_exchange);
+    script.message(&member(1), KS, key_exchange);
     assert_eq!(script.count("registration_started"), 0);
-    script.message(
-        &member(2),
-        KS,
-        Wire {
-            cookies: (0xa2, 0),
-            next_payload: 1,
-            ..key_exchange
-        },
-    );
+    let first = Wire {
+        cookies: (0xa2, 0),
+        next_payload: 1,
+        ..key_exchange
+    };
+    script.message(&member(2), KS, first);
+    script.message(&member(2), KS, first);
     assert_eq!(script.count("registration_started"), 1);
 }
 

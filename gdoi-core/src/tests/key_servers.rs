@@ -211,7 +211,7 @@ fn announcement(script: &mut Script, from: &str, to: &str) {
 }
 
 /// Announcements every 20 s for a while, then none from the primary, and some back if the roles change.
-fn check_announcements(back: bool, blind: bool, expected: &[Certainty]) {
+fn check_announcements(back: bool, blind: bool, others: bool, expected: &[Certainty]) {
     let mut script = script([group("G1")]);
     for _ in 0..20 {
         announcement(&mut script, KS, KS2);
@@ -220,6 +220,9 @@ fn check_announcements(back: bool, blind: bool, expected: &[Certainty]) {
     for _ in 0..20 {
         if back {
             announcement(&mut script, KS2, KS);
+        }
+        if others {
+            script.register(&member(1), KS2);
         }
         script.wait(20.0);
         if blind {
@@ -234,14 +237,16 @@ fn check_announcements(back: bool, blind: bool, expected: &[Certainty]) {
             _ => None,
         })
         .collect();
-    assert_eq!(silent, expected, "back {back}, blind {blind}");
+    assert_eq!(silent, expected, "back {back}, blind {blind}, others {others}");
 }
 
 #[test]
 fn a_silent_primary_is_noticed() {
-    check_announcements(false, false, &[Certainty::Certain]);
-    check_announcements(false, true, &[Certainty::Uncertain]);
-    check_announcements(true, false, &[]);
+    check_announcements(false, false, true, &[Certainty::Certain]);
+    check_announcements(false, true, true, &[Certainty::Uncertain]);
+    check_announcements(true, false, true, &[]);
+    // Nothing at all was seen meanwhile.
+    check_announcements(false, false, false, &[Certainty::Uncertain]);
 }
 
 /// Two unicast groups with the same members, each with sites of its own.

@@ -9,6 +9,7 @@ mod inband;
 mod kek;
 mod key_servers;
 mod overdue;
+mod periodic;
 mod records;
 mod registration;
 mod rekey;

@@ -19,6 +19,7 @@ pub(super) fn ends(script: &Script) -> Vec<RegistrationEnd> {
 fn check_stage(main: usize, pull: usize, expected: RegistrationStage) {
     let mut script = script([]);
     let gm = member(1);
+    script.register(&gm, KS).out.clear();
     let cookies = script.main_mode(&gm, KS, main);
     for number in 1..=pull {
         script.pull_message(&gm, KS, cookies, 7, number);
@@ -105,8 +106,9 @@ fn attempts_in_a_row_are_counted() {
     let mut script = script([]);
     let gm = member(1);
     for _ in 0..3 {
-        script.main_mode(&gm, KS, 1);
-        script.wait(10.0);
+        let cookies = script.main_mode(&gm, KS, 1);
+        script.wait(5.0).main_mode_message(&gm, KS, cookies, 1);
+        script.wait(5.0);
     }
     script.register(&gm, KS);
     let ends: Vec<_> = ends(&script)
@@ -128,7 +130,8 @@ fn an_attempt_that_was_repeated_in_vain_ends_with_the_next() {
     let gm = member(1);
     let cookies = script.main_mode(&gm, KS, 1);
     script.wait(1.0).main_mode_message(&gm, KS, cookies, 1);
-    script.wait(1.0).main_mode(&gm, KS, 1);
+    let cookies = script.wait(1.0).main_mode(&gm, KS, 1);
+    script.main_mode_message(&gm, KS, cookies, 1);
     let stages: Vec<_> = ends(&script).iter().map(|end| end.stage).collect();
     assert_eq!(stages, [RegistrationStage::Mm1]);
 }
@@ -177,17 +180,121 @@ fn a_key_server_that_does_not_answer_is_down() {
     };
     assert_eq!(up(&script), (None, None));
     script.register(&member(1), KS);
-    script.main_mode(&member(2), KS2, 1);
-    script.wait(31.0).advance();
-    assert_eq!(up(&script), (Some(true), Some(false)));
+    // It never spoke, and one that asks is not enough; a stranger that asks once is nobody.
+    for (number, repeats, down) in [(2, 1, None), (3, 0, None), (4, 1, Some(false))] {
+        let cookies = script.main_mode(&member(number), KS2, 1);
+        for _ in 0..repeats {
+            script
+                .wait(1.0)
+                .main_mode_message(&member(number), KS2, cookies, 1);
+        }
+        script.wait(31.0).advance();
+        assert_eq!(up(&script), (Some(true), down), "{number}");
+    }
+    assert_eq!(script.names(&SILENCE), ["key_server_silent"]);
     script.register(&member(2), KS2);
     assert_eq!(up(&script), (Some(true), Some(true)));
+    assert_eq!(script.names(&SILENCE), SILENCE);
+}
+
+const SILENCE: [&str; 2] = ["key_server_silent", "key_server_answers"];
+
+/// Two members get no answer, and in between a third does, or a stranger asks for all it is worth.
+#[test]
+fn a_key_server_is_silent_when_members_say_so() {
+    for (answers_another, strangers, told) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
+        let mut script = script([group("G1")]);
+        for number in 1..=3 {
+            script.register(&member(number), KS);
+        }
+        script.wait(60.0);
+        for number in 1..=2 {
+            let asks = if strangers {
+                member(number + 100)
+            } else {
+                member(number)
+            };
+            let cookies = script.main_mode(&asks, KS, 1);
+            script.wait(5.0).main_mode_message(&asks, KS, cookies, 1);
+        }
+        if answers_another {
+            script.register(&member(3), KS);
+        }
+        script.wait(100.0).advance();
+        assert_eq!(script.count("registration_failed"), 2);
+        assert_eq!(
+            script.count("key_server_silent"),
+            told,
+            "{answers_another} {strangers}"
+        );
+        let up = script.snapshot().groups["G1"].key_servers[&address(KS)].up;
+        assert_eq!(up, Some(told == 0));
+    }
+}
+
+/// One message each, and nobody answers.
+#[test]
+fn single_messages_of_strangers_are_a_scan() {
+    let mut script = script([group("G1")]);
+    script.register(&member(1), KS).out.clear();
+    for number in 0..200 {
+        script.main_mode(&member(1_000 + number), KS, 1);
+    }
+    script.wait(100.0).advance();
+    let told = [
+        "registration_started",
+        "registration_failed",
+        "registration_burst_started",
+        "forgery",
+    ];
+    assert_eq!(script.names(&told), ["forgery"; 2]);
+    assert_eq!(
+        script.snapshot().groups["G1"].key_servers[&address(KS)].up,
+        Some(true)
+    );
+}
+
+/// The phase 1 of a second key server with the first, and what follows under it.
+#[test]
+fn an_ike_sa_between_key_servers_is_no_registration() {
+    for (exchange, length, expected) in [(34, 588, true), (5, 588, true), (5, 92, false)] {
+        let mut script = script([]);
+        let cookies = script.main_mode(KS2, KS, 6);
+        script
+            .register(&member(1), KS)
+            .push(KS, &member(1), 1, 1)
+            .push(KS, &member(2), 1, 1);
+        for number in 0..4 {
+            let wire = Wire {
+                exchange,
+                length,
+                ..Wire::pull(cookies, 100 + number, 1)
+            };
+            script.wait(20.0).message(KS, KS2, wire);
+        }
+        script.wait(200.0).advance();
+        assert_eq!(
+            script.count("registration_failed"),
+            usize::from(!expected),
+            "{exchange} {length}"
+        );
+        assert_eq!(script.count("registration_started"), 1 + usize::from(!expected));
+        let servers: Vec<_> = script
+            .snapshot()
+            .groups
+            .values()
+            .flat_map(|group| group.key_servers.keys().copied().collect::<Vec<_>>())
+            .collect();
+        assert_eq!(servers.contains(&address(KS2)), expected, "{servers:?}");
+    }
 }
 
 #[test]
 fn failures_are_counted_by_the_stage_they_ended_in() {
     let mut script = script([group("G1")]);
-    script.register(&member(1), KS);
+    for number in 1..=2 {
+        script.register(&member(number), KS);
+    }
     script.main_mode(&member(2), KS, 1);
     script.main_mode(&member(3), KS, 5);
     script.wait(31.0).advance();
@@ -279,6 +386,7 @@ fn exchange2(script: &mut Script, exchange: u8, message_id: u32, answers: bool) 
 
 fn check_version2(exchanges: &[(u8, u32, bool)], expected: &[RegistrationStage]) {
     let mut script = script([group("G1")]);
+    script.register("10.1.0.2", KS).out.clear();
     for &(exchange, message_id, answers) in exchanges {
         exchange2(&mut script, exchange, message_id, answers);
     }

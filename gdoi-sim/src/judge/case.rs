@@ -172,6 +172,11 @@ fn blind(scenario: &Scenario, end: Timestamp) -> Vec<(Timestamp, Timestamp)> {
 }
 
 impl Case<'_> {
+    /// When the monitor began to watch.
+    pub(crate) fn watched_from(&self) -> Timestamp {
+        self.scenario.start.after(self.scenario.vantage.since)
+    }
+
     /// Who is meant by an address, the same however a member is seen.
     pub(crate) fn member_key(&self, address: Option<SocketAddr>) -> String {
         let Some(address) = address else {

@@ -6,53 +6,137 @@ use super::script::{Act, LAST, Script};
 use super::{ANSWER, Facts, PATIENCE, STALL, note};
 
 pub(super) fn facts(script: &Script, facts: &mut Facts) {
-    let mut registration = 1;
-    loop {
-        let messages = script.of_registration(registration);
-        let [(begun, _, member), ..] = messages[..] else {
-            return;
+    let all = registrations(script);
+    for one in &all {
+        let Some(begun) = one.begun else {
+            continue;
         };
+        let member = one.member;
         note(facts, begun, &format!("member {member} begins"));
-        let (last, number, _) = messages.last().copied().unwrap_or_default();
+        let (last, number) = one.latest();
         if number == LAST {
             note(facts, last, &format!("member {member} is registered"));
-        } else if let Some(at) = given_up(script, registration, &messages) {
+        } else if let Some(at) = one.given_up(&all, script.end) {
             note(facts, at, &format!("member {member} failed at {}", stage(number)));
         }
-        registration += 1;
     }
 }
 
-/// When a registration that has come so far has failed, if that can be said.
-fn given_up(script: &Script, registration: usize, messages: &[(Timestamp, u8, usize)]) -> Option<Timestamp> {
-    let &(last, number, member) = messages.last()?;
-    let (progress, ..) = *messages.iter().find(|(_, known, _)| *known == number)?;
-    let repeats = |until: Timestamp| {
-        let again = messages
-            .iter()
-            .filter(|(at, ..)| *at > progress && *at <= until)
-            .count();
-        // Odd messages are the member's.
-        if number % 2 == 1 { again } else { 0 }
-    };
-    let silence = last.after(STALL).min(progress.after(PATIENCE));
-    // The next attempt of the member, which it makes because this one gets no answer.
-    let next = script.acts.iter().find_map(|(at, act)| match *act {
-        Act::Registration {
-            registration: other,
-            member: whose,
-            number: 1,
-        } if other > registration && whose == member => Some(*at),
-        _ => None,
-    });
-    let next = next.filter(|at| repeats(*at) > 0 || at.since(progress) > ANSWER);
-    let at = next.map_or(silence, |next| next.min(silence));
-    if at <= script.end {
-        Some(at)
-    } else {
-        // The end of watching: it was asked for again in vain.
-        (repeats(script.end) >= 2).then_some(script.end)
+/// A registration.
+struct Registration {
+    member: usize,
+    /// Its messages: when, and which.
+    messages: Vec<(Timestamp, u8)>,
+    /// When it was clear that it is one.
+    begun: Option<Timestamp>,
+}
+
+fn registrations(script: &Script) -> Vec<Registration> {
+    let mut all = Vec::new();
+    loop {
+        let messages = script.of_registration(all.len() + 1);
+        let [(_, _, member), ..] = messages[..] else {
+            return all;
+        };
+        let mut one = Registration {
+            member,
+            messages: messages.iter().map(|&(at, number, _)| (at, number)).collect(),
+            begun: None,
+        };
+        one.begun = one.begun(script);
+        all.push(one);
     }
+}
+
+impl Registration {
+    fn latest(&self) -> (Timestamp, u8) {
+        self.messages.last().copied().unwrap_or_default()
+    }
+
+    /// Whether a message was there before.
+    fn is_repeat(&self, index: usize) -> bool {
+        let before = self.messages.get(..index).unwrap_or_default();
+        let number = self.messages.get(index).map(|(_, number)| *number);
+        before.iter().any(|(_, known)| Some(*known) == number)
+    }
+
+    /// A member's first two messages are clear; of somebody else only a PULL is, or what it sends again. What is not
+    /// clear until it fails is clear then, unless it is one message that nobody answers.
+    fn begun(&self, script: &Script) -> Option<Timestamp> {
+        let clear = self.messages.iter().enumerate().find(|(index, (at, number))| {
+            let is_repeat = self.is_repeat(*index);
+            let is_clear_of_member = *number <= 2 && is_member(script, self.member, *at);
+            // Odd messages are the member's.
+            *number == 7 || (is_repeat && number % 2 == 1) || (!is_repeat && is_clear_of_member)
+        });
+        let at_failure = || {
+            let at = self.silent();
+            let is_scan = self.messages.len() == 1 && !is_member(script, self.member, at);
+            (at <= script.end && !is_scan).then_some(at)
+        };
+        clear.map(|(_, (at, _))| *at).or_else(at_failure)
+    }
+
+    /// When its last step began.
+    fn progress(&self) -> Timestamp {
+        let (last, number) = self.latest();
+        let step = self.messages.iter().find(|(_, known)| *known == number);
+        step.map_or(last, |(at, _)| *at)
+    }
+
+    /// When it has been silent for too long, or repeated for too long.
+    fn silent(&self) -> Timestamp {
+        self.latest().0.after(STALL).min(self.progress().after(PATIENCE))
+    }
+
+    /// How often the member asked again for what it still waits for.
+    fn repeats(&self, until: Timestamp) -> usize {
+        let progress = self.progress();
+        let again = self
+            .messages
+            .iter()
+            .filter(|(at, _)| *at > progress && *at <= until);
+        if self.latest().1 % 2 == 1 {
+            again.count()
+        } else {
+            0
+        }
+    }
+
+    /// When it has failed, if that can be said.
+    fn given_up(&self, all: &[Self], end: Timestamp) -> Option<Timestamp> {
+        let silence = self.silent();
+        // The next attempt of the member, which it makes because this one gets no answer.
+        let others = all.iter().filter(|other| other.member == self.member);
+        let next = others
+            .filter_map(|other| other.begun)
+            .filter(|at| Some(*at) > self.begun);
+        let next = next
+            .min()
+            .filter(|at| self.repeats(*at) > 0 || at.since(self.progress()) > ANSWER);
+        let at = next.map_or(silence, |next| next.min(silence));
+        if at <= end {
+            Some(at)
+        } else {
+            // The end of watching: it was asked for again in vain.
+            (self.repeats(end) >= 2).then_some(end)
+        }
+    }
+}
+
+/// Whether somebody is known as a member: it completed a registration, was sent a rekey, or acknowledged one.
+fn is_member(script: &Script, member: usize, until: Timestamp) -> bool {
+    let mut acts = script.acts.iter().take_while(|(at, _)| *at < until);
+    acts.any(|(_, act)| match *act {
+        Act::Registration {
+            member: whose,
+            number: LAST,
+            ..
+        } => whose == member,
+        Act::Push { member: to, .. } => to == member && !script.multicast,
+        Act::Acknowledgement { member: from, kek } => from == member && kek > 0,
+        Act::Registration { .. } | Act::Esp { .. } => false,
+    })
 }
 
 /// The answer that did not come, or the step that was not taken.

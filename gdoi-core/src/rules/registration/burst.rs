@@ -3,17 +3,32 @@
 //! A burst starts when, within a minute, ten different members start to register, and four times as many as usual in
 //! the group. It ends when for a minute no minute had half as many: members that fail and try again after a pause belong
 //! to the same burst.
+//!
+//! At first it is not known what is usual: members that nobody rekeys register all the time. Members that are rekeyed
+//! need not register, and failures are usual nowhere: these make a burst at once.
+
+use core::time::Duration;
 
 use crate::rules::{Context, Subject};
 use crate::state::burst::{ONE_COMPLETED, ONE_FAILED, ONE_STARTED, next_bucket};
+use crate::state::group::Group;
 use crate::state::id::{GroupId, Peer};
+use crate::state::member::Member;
 use crate::state::timers::Timer;
 use crate::time::Timestamp;
-use crate::transition::{BurstCharacter, What};
+use crate::transition::{BurstCharacter, Transport, What};
+
+/// How long registrations are watched before it is known what is usual.
+const LEARNING_TIME: Duration = Duration::from_mins(15);
 
 /// A registration started.
 pub(crate) fn on_registration_started(cx: &mut Context<'_>, id: GroupId, member: Peer) {
     let is_expected = cx.schedule(id).is_expiry_window(cx.now);
+    let watched = cx.now.since(cx.state.watched_since.unwrap_or(cx.now));
+    let known = cx.state.members.find(&member).map(|id| &cx.state.members[id]);
+    let since = known.and_then(|known| Some((known, known.since_registered(cx.now)?)));
+    let is_periodic = since.is_some_and(|(known, since)| known.rhythm.is_due(since));
+    let is_rekeyed = known.is_some_and(|known| is_rekeyed(&cx.state.groups[id], known));
     let burst = &mut cx.state.groups[id].burst;
     burst.roll(cx.now);
     burst.count(ONE_STARTED);
@@ -21,7 +36,8 @@ pub(crate) fn on_registration_started(cx: &mut Context<'_>, id: GroupId, member:
         burst.join(member);
         return;
     }
-    if !burst.is_reached(cx.now, member) {
+    let is_usual = watched < LEARNING_TIME && !is_rekeyed && !burst.window().is_failing();
+    if is_usual || is_periodic || !burst.is_reached(cx.now, member) {
         return;
     }
     let character = if is_expected {
@@ -33,6 +49,15 @@ pub(crate) fn on_registration_started(cx: &mut Context<'_>, id: GroupId, member:
     let report = burst.report(cx.now, character);
     arm_burst_timer(cx, id, cx.now);
     cx.emit(Subject::group(id), What::RegistrationBurstStarted(report));
+}
+
+/// Whether a member has keys that are sent to it: it need not register.
+fn is_rekeyed(group: &Group, member: &Member) -> bool {
+    let last_rekey = match group.transport {
+        Some(Transport::Multicast) => group.rekeys.last.filter(|at| *at >= member.first_seen),
+        Some(Transport::Unicast) | None => member.rekeyed,
+    };
+    member.had_keys() && last_rekey.is_some()
 }
 
 /// A registration ended.
@@ -50,7 +75,7 @@ pub(crate) fn on_burst_timer(cx: &mut Context<'_>, id: GroupId) {
         arm_burst_timer(cx, id, cx.now);
         return;
     }
-    let is_failing = burst.sum.failed.saturating_mul(5) > burst.sum.started;
+    let is_failing = burst.sum.is_failing();
     let character = match burst.character {
         Some(BurstCharacter::Wave) if !is_failing => BurstCharacter::Wave,
         Some(BurstCharacter::Wave | BurstCharacter::Storm) | None => BurstCharacter::Storm,

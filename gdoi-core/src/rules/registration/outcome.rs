@@ -5,10 +5,10 @@ use core::time::Duration;
 use gdoi_wire::Exchange;
 
 use crate::rules::attribution::Attribution;
-use crate::rules::registration::{burst, reason};
+use crate::rules::registration::{burst, missed, periodic, reason, scan, silence};
 use crate::rules::{Context, Subject};
 use crate::state::counters::increment;
-use crate::state::id::{IkeSaId, KeyServerId, Peer};
+use crate::state::id::{GroupId, IkeSaId, KeyServerId, Peer};
 use crate::state::ike_sa::{
     IkeMode, IkeSa, MIN_UNANSWERED_RETRANSMISSIONS, Pull, RegistrationAttempts, step,
 };
@@ -25,6 +25,8 @@ const DOI_GDOI: u32 = 2;
 const DOI_IPSEC: u32 = 1;
 /// Silence between two attempts after which they are not for the same cause.
 const ATTEMPT_GAP: Duration = Duration::from_mins(5);
+/// Keys that are not older are not renewed.
+const NEW_KEYS: Duration = Duration::from_mins(1);
 /// Unanswered registrations of unknown members that are reported in ten seconds.
 const STRANGER_REPORT_LIMIT: u32 = 256;
 
@@ -37,11 +39,20 @@ pub(crate) fn report_started(cx: &mut Context<'_>, id: IkeSaId, attribution: Att
     if ike_sa.reported || !(is_proof || is_registration(cx, ike_sa)) {
         return;
     }
-    let is_answered = is_proof || ike_sa.has_seen(step::SECOND);
-    let (member, server, mode) = (ike_sa.member, ike_sa.server, ike_sa.mode);
-    if !is_answered && !may_report_unanswered(cx, member) {
+    // Of somebody unknown phase 1 alone tells nothing: key servers have IKE SAs between them.
+    let is_plain = !is_proof && ike_sa.pulls.is_empty() && ike_sa.unanswered == 0;
+    if is_plain && !has_role(cx, ike_sa.member) {
         return;
     }
+    if is_proof || ike_sa.has_seen(step::SECOND) || may_report_unanswered(cx, ike_sa.member) {
+        start(cx, id, attribution);
+    }
+}
+
+/// Reports that a registration starts.
+fn start(cx: &mut Context<'_>, id: IkeSaId, attribution: Attribution) {
+    let ike_sa = &cx.state.ike_sas[id];
+    let (member, server, mode) = (ike_sa.member, ike_sa.server, ike_sa.mode);
     let kind = kind_of(cx, member, server);
     supersede(cx, id);
     let ike_sa = &mut cx.state.ike_sas[id];
@@ -55,6 +66,13 @@ pub(crate) fn report_started(cx: &mut Context<'_>, id: IkeSaId, attribution: Att
     let what = What::RegistrationStarted(RegistrationStarted { exchange, kind });
     cx.emit(Subject::member(attribution.group, server, member), what);
     burst::on_registration_started(cx, attribution.group, member);
+}
+
+/// Whether an address is known to be that of a member, or configured as one.
+fn has_role(cx: &Context<'_>, member: Peer) -> bool {
+    let address = member.ip();
+    let mut configured = cx.config.groups.iter().flat_map(|group| &group.members);
+    cx.state.members.find(&member).is_some() || configured.any(|prefix| prefix.contains(&address))
 }
 
 /// Whether a registration that is not answered yet may be reported: that of a known member always, those of others as
@@ -76,13 +94,17 @@ fn is_registration(cx: &Context<'_>, ike_sa: &IkeSa) -> bool {
     ike_sa.doi == Some(DOI_GDOI) || servers[ike_sa.server].proven
 }
 
-/// A member that may be in several groups of this key server registers for each of them.
+/// A member that may be in several groups of this key server registers for each of them. While no group is known, one
+/// that has just registered does so for another group: its keys are new.
 fn kind_of(cx: &Context<'_>, member: Peer, server: KeyServerId) -> RegistrationKind {
     let state = &*cx.state;
     let groups = &state.servers[server].groups;
     let candidates = state.groups.fitting(groups, member.ip(), cx.config).count();
     let is_initial = |known: &Member| {
-        !known.had_keys() || (known.registrations > 0 && (known.registrations as usize) < candidates)
+        let since = known.since_registered(cx.now);
+        let is_another = groups.is_empty() && since.is_some_and(|since| since < NEW_KEYS);
+        let is_next = known.registrations > 0 && (known.registrations as usize) < candidates;
+        !known.had_keys() || is_another || is_next
     };
     let known = state.members.find(&member).map(|id| &state.members[id]);
     if known.is_none_or(is_initial) {
@@ -197,6 +219,10 @@ fn report_completed(
     burst::on_registration_ended(cx, group, true);
     if is_first {
         reason::check_double_registration(cx, group, id);
+        periodic::check_rhythm(cx, attribution, id);
+        if end.kind == RegistrationKind::ReRegistration {
+            missed::on_re_registration(cx, group);
+        }
     }
 }
 
@@ -210,15 +236,14 @@ pub(crate) fn fail_registration(cx: &mut Context<'_>, id: IkeSaId) {
     let is_quick_mode = ike_sa.doi == Some(DOI_IPSEC) && ike_sa.pulls.last().is_some_and(Pull::is_three);
     let is_after_success = ike_sa.completed > 0 && ike_sa.pulls.iter().all(|pull| pull.ended);
     let stage = ike_sa.stage();
-    if !ike_sa.reported
-        || ike_sa.is_one_way()
-        || is_quick_mode
-        || is_after_success
-        || stage == RegistrationStage::Complete
-    {
+    if ike_sa.is_one_way() || is_quick_mode || is_after_success || stage == RegistrationStage::Complete {
         return;
     }
-    let (peer, server) = (ike_sa.member, ike_sa.server);
+    if !cx.state.ike_sas[id].reported && !report_late(cx, id) {
+        return;
+    }
+    let ike_sa = &cx.state.ike_sas[id];
+    let (peer, server, started) = (ike_sa.member, ike_sa.server, ike_sa.started);
     let attempts = cx.state.attempts.find(&(peer, ike_sa.server_address));
     let end = RegistrationEnd {
         stage,
@@ -228,8 +253,28 @@ pub(crate) fn fail_registration(cx: &mut Context<'_>, id: IkeSaId) {
         kind: ike_sa.kind,
         grounds: cx.state.gaps.certainty(ike_sa.started, cx.now).into(),
     };
-    let is_unheard = ike_sa.steps & !step::FIRST == 0;
-    report_failed(cx, peer, server, end, is_unheard);
+    let unanswered_since = ike_sa.is_unheard().then_some(started);
+    report_failed(cx, peer, server, end, unanswered_since);
+}
+
+/// Reports the start of a registration that failed before it was clear that it is one. Whether it is one: a single
+/// message of somebody unknown that nobody answers is a scan.
+fn report_late(cx: &mut Context<'_>, id: IkeSaId) -> bool {
+    let ike_sa = &cx.state.ike_sas[id];
+    let (member, server) = (ike_sa.member, ike_sa.server);
+    if !is_registration(cx, ike_sa) {
+        return false;
+    }
+    if ike_sa.is_unheard() && ike_sa.retransmissions == 0 && !has_role(cx, member) {
+        scan::on_scan(cx, server, member);
+        return false;
+    }
+    if ike_sa.is_unheard() && !may_report_unanswered(cx, member) {
+        return false;
+    }
+    let attribution = cx.attribution_of(server, member);
+    start(cx, id, attribution);
+    true
 }
 
 fn report_failed(
@@ -237,18 +282,23 @@ fn report_failed(
     peer: Peer,
     server: KeyServerId,
     end: RegistrationEnd,
-    is_unheard: bool,
+    unanswered_since: Option<Timestamp>,
 ) {
-    let Attribution { group, .. } = cx.attribution_of(server, peer);
+    let Attribution { mut group, .. } = cx.attribution_of(server, peer);
+    if let Some(since) = unanswered_since {
+        let answers_others = cx.state.servers[server].sent.is_some_and(|at| at >= since);
+        if answers_others && cx.state.members.find(&peer).is_none() {
+            group = GroupId::NONE;
+        } else if !answers_others && end.grounds.certainty == Certainty::Certain {
+            silence::on_unanswered(cx, server, peer, end.retransmissions);
+        }
+    }
     cx.emit(
         Subject::member(group, server, peer),
         What::RegistrationFailed(end),
     );
     let state = &mut *cx.state;
     let server = &mut state.servers[server];
-    if is_unheard && end.grounds.certainty == Certainty::Certain {
-        server.unanswered = server.unanswered.saturating_add(1);
-    }
     if let Some(counters) = server.counters(group) {
         increment(&mut counters.failed, end.kind as usize);
         increment(&mut counters.failed_at, end.stage as usize);

@@ -17,6 +17,8 @@ use crate::truth::{Kind, Reason};
 const MINUTE: Duration = Duration::from_mins(1);
 const BURST: usize = 10;
 const BURST_WITHIN: Duration = Duration::from_mins(1);
+/// Before, nobody can tell what is usual here: in some groups everybody registers every few minutes.
+const USUAL_AFTER: Duration = Duration::from_mins(15);
 const SOON: Duration = Duration::from_secs(5);
 /// The last answer may come again, when it was lost once.
 const LATE_ANSWER: Duration = Duration::from_mins(1);
@@ -43,14 +45,23 @@ fn attempts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a AttemptEntry, &
     case.journal.attempts.iter().zip(&case.witness.attempts)
 }
 
+/// Key servers have IKE SAs between them: of somebody unknown it shows with the PULL, or with the failure, that it is a
+/// registration.
 fn started(case: &Case<'_>, score: &mut Score) {
+    let mut known_members = BTreeSet::new();
     let facts = attempts(case).filter_map(|(entry, seen)| {
         let at = seen.first?;
+        let is_new = known_members.insert(entry.member);
+        let within = if is_new && case.told != Told::All {
+            SILENCE
+        } else {
+            SOON
+        };
         let known = Known::unless(
             Rule::Dissected,
             &[(seen.first_request.is_none_or(|first| first != at), Rule::HalfSeen)],
         );
-        Some(fact(case.member(entry.member), at, SOON, known))
+        Some(fact(case.member(entry.member), at, within, known))
     });
     let claims = case.claims("registration_started", |one| case.member_key(one.member));
     let mut facts: Vec<Fact> = facts.collect();
@@ -408,6 +419,7 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
         }
     }
     let mut facts = Vec::new();
+    let usual_from = case.watched_from().after(USUAL_AFTER);
     for (group, starts) in &mut starts {
         starts.sort();
         let shared = (0..case.journal.members.len()).any(|member| {
@@ -421,6 +433,8 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
                     (case.is_pull_only(*group), Rule::TwoCauses),
                     (shared, Rule::SameAddress),
                     (case.misses_some(), Rule::HalfSeen),
+                    (at < usual_from, Rule::NotLearned),
+                    (is_usual(starts, at), Rule::TwoCauses),
                     // Nothing tells the group before its first rekey.
                     (
                         case.told == Told::Nothing && !case.has_seen_rekey(*group, at),
@@ -457,6 +471,28 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
         facts,
         claims,
     );
+}
+
+/// Whether most members of a burst register regularly, and were due: three times as far apart, within a tenth.
+fn is_usual(starts: &[(Timestamp, String)], at: Timestamp) -> bool {
+    let times = |member: &str| -> Vec<Timestamp> {
+        let own = starts.iter().filter(|(when, who)| who == member && *when <= at);
+        own.map(|(when, _)| *when).collect()
+    };
+    let is_regular = |member: &&str| {
+        let times = times(member);
+        let [.., a, b, c, d] = times[..] else { return false };
+        let gaps = [b.since(a), c.since(b), d.since(c)];
+        let (shortest, longest) = (gaps.iter().min(), gaps.iter().max());
+        shortest
+            .zip(longest)
+            .is_some_and(|(shortest, longest)| *longest * 9 <= *shortest * 10)
+    };
+    let within = starts
+        .iter()
+        .filter(|(when, _)| *when <= at && at.since(*when) < MINUTE);
+    let members: BTreeSet<&str> = within.map(|(_, member)| member.as_str()).collect();
+    members.iter().filter(|member| is_regular(member)).count() * 2 >= members.len()
 }
 
 /// When the bursts among these beginnings began.
