@@ -12,6 +12,7 @@ use core::time::Duration;
 use gdoi_wire::Exchange;
 use serde::{Deserialize, Serialize};
 
+use crate::observation::Esp;
 use crate::time::Timestamp;
 use crate::transition::{
     Anomaly, Cookies, LifetimeSource, RegistrationKind, RegistrationStage, RekeyKind, Spi, Transport, Verdict,
@@ -27,6 +28,9 @@ pub struct Snapshot {
     pub messages: BTreeMap<(String, IpAddr, Exchange), u64>,
     /// ESP by group. The sum is all ESP observed.
     pub esp: BTreeMap<String, EspTotal>,
+    /// ESP that was unattributed when it was counted, and whose group was found later: it is in that group's total now.
+    /// A counter that only grows adds it to what is unattributed.
+    pub esp_attributed_later: EspTotal,
     /// The groups by name, [`UNATTRIBUTED`] among them.
     pub groups: BTreeMap<String, GroupState>,
     /// The members, in the order they were first seen. Empty in a summary.
@@ -50,6 +54,32 @@ pub struct EspTotal {
     pub packets: u64,
     /// Octets of those packets, from the IP header on.
     pub octets: u64,
+}
+
+impl EspTotal {
+    /// Adds what one observation counted.
+    pub(crate) const fn add(&mut self, esp: &Esp) {
+        self.packets = self.packets.saturating_add(esp.packets);
+        self.octets = self.octets.saturating_add(esp.octets);
+    }
+
+    /// This and another total.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_add(other.packets),
+            octets: self.octets.saturating_add(other.octets),
+        }
+    }
+
+    /// This without what another total counted.
+    #[must_use]
+    pub(crate) const fn minus(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_sub(other.packets),
+            octets: self.octets.saturating_sub(other.octets),
+        }
+    }
 }
 
 /// State of one group at the time of the snapshot.

@@ -30,8 +30,6 @@ const STALL: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Without an answer for longer, an attempt has been given up by a member that makes another.
 const ANSWER: Duration = Duration::from_secs(4);
-/// New SPIs come into use, and old ones stay in use, as long after a rekey.
-const LAG: Duration = Duration::from_secs(130);
 /// Rekeys under one KEK that are followed at once.
 const AT_ONCE: usize = 8;
 

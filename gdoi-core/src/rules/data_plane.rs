@@ -1,21 +1,19 @@
 //! ESP, which no key is needed to follow: which SPIs are sent, which replaced which, and who is late.
 //!
-//! One SPI serves all senders of a group (RFC 5374 §3), so that nothing is said of sequence numbers here. An SPI belongs
-//! to a group when a configured site sends it, or when it replaces another of the group after a rekey; until that has
-//! been seen it is unattributed, for ESP of other origin looks the same.
+//! One SPI serves all senders of a group (RFC 5374 §3), so sequence numbers prove nothing here. An SPI belongs to a
+//! group when a configured site sends it, or when it replaces another SPI after a rekey of that group; until then it is
+//! unattributed, because ESP of another origin looks the same.
 
 pub(crate) mod group_match;
 pub(crate) mod rollover;
+pub(crate) mod stale;
 
 use crate::observation::{Esp, Site};
-use crate::rules::data_plane::rollover::NewSpi;
-use crate::rules::kek::lead::ROLLOVER_WINDOW;
 use crate::rules::{Context, Subject};
 use crate::snapshot::EspTotal;
 use crate::state::State;
 use crate::state::data_plane::{SpiKey, SpiTraffic};
 use crate::state::id::{GroupId, SpiId};
-use crate::time::Timestamp;
 use crate::transition::{Anomaly, Spi, SpiFirstSeen, What};
 
 /// SPIs below are reserved (RFC 4303 §2.1).
@@ -33,7 +31,7 @@ pub(crate) fn handle_esp(cx: &mut Context<'_>, esp: &Esp) {
             .entry((placed, Anomaly::ReservedSpi))
             .or_default();
         *count = count.saturating_add(esp.packets);
-        add_esp(&mut cx.state.groups[placed].data.total, esp);
+        cx.state.groups[placed].data.total.add(esp);
         return;
     }
     let key = (esp.spi, esp.site.map_or(0, |site| site.0));
@@ -45,12 +43,11 @@ pub(crate) fn handle_esp(cx: &mut Context<'_>, esp: &Esp) {
     };
     cx.state.spis.touch(id);
     let traffic = &mut cx.state.spis[id];
-    traffic.last = traffic.last.max(esp.last);
-    add_esp(&mut traffic.total, esp);
+    traffic.count(esp);
+    let group = traffic.group;
+    cx.state.groups[group].data.total.add(esp);
     rollover::confirm_rollover(cx, id, key);
-    let group = cx.state.spis[id].group;
-    add_esp(&mut cx.state.groups[group].data.total, esp);
-    rollover::check_stale_spi(cx, id, key, esp);
+    stale::check_stale_spi(cx, id, key, esp);
 }
 
 fn group_of_site(state: &State, site: Option<Site>) -> GroupId {
@@ -66,22 +63,32 @@ fn on_new_spi(cx: &mut Context<'_>, key: SpiKey, esp: &Esp, placed: GroupId) -> 
     let (spi, site) = key;
     let suspected = match placed.known() {
         Some(placed) => placed,
-        None => rollover::suspect_group(cx.state, esp.first),
+        None => rollover::suspect_group(cx, esp.first),
     };
-    let predecessors = rollover::find_predecessors(cx.state, suspected, key, esp.first);
-    if suspected != GroupId::NONE {
-        let data = &mut cx.state.groups[suspected].data;
-        data.suspects = data.suspects.saturating_add(u32::from(placed == GroupId::NONE));
-        data.remember(spi, site);
+    let brought = rollover::rekey_that_brought(cx, suspected, spi, esp.first);
+    let mut replaces = None;
+    let mut is_rollover = false;
+    if placed != GroupId::NONE {
+        let predecessors = rollover::find_predecessors(cx.state, placed, key, brought, esp.first);
+        is_rollover = !predecessors.is_empty();
+        replaces = predecessors.first().copied().filter(|_| predecessors.len() == 1);
     }
+    let data = &mut cx.state.groups[suspected].data;
+    if suspected != GroupId::NONE {
+        data.suspects = data.suspects.saturating_add(u32::from(placed == GroupId::NONE));
+    }
+    data.remember(spi, site);
     let traffic = SpiTraffic {
         group: placed,
         suspected,
-        replaces: predecessors.only,
+        replaces,
         first: esp.first,
-        last: esp.last,
+        last: esp.first,
         total: EspTotal::default(),
-        since: tek_start(cx.state, suspected, esp.first),
+        since: brought.unwrap_or(esp.first),
+        is_brought: brought.is_some(),
+        usual_gap_ms: 0,
+        overtime: 0,
         stale: false,
     };
     let id = cx.state.spis.insert(key, traffic).id;
@@ -92,25 +99,8 @@ fn on_new_spi(cx: &mut Context<'_>, key: SpiKey, esp: &Esp, placed: GroupId) -> 
         });
         cx.emit(Subject::group(placed), what);
     }
-    if placed != GroupId::NONE && predecessors.any {
-        let new = NewSpi {
-            key,
-            first: esp.first,
-        };
-        rollover::on_rollover(cx, placed, predecessors.only, new);
+    if is_rollover {
+        rollover::on_rollover(cx, id, key);
     }
     id
-}
-
-/// When the TEK of a new SPI started: the rekey of the group that delivered it, or the moment it was first seen.
-fn tek_start(state: &State, id: GroupId, first: Timestamp) -> Timestamp {
-    let rekeyed = state.groups[id].data.rekeyed_at();
-    rekeyed
-        .filter(|&at| id != GroupId::NONE && at <= first && first.since(at) <= ROLLOVER_WINDOW)
-        .unwrap_or(first)
-}
-
-fn add_esp(total: &mut EspTotal, esp: &Esp) {
-    total.packets = total.packets.saturating_add(esp.packets);
-    total.octets = total.octets.saturating_add(esp.octets);
 }

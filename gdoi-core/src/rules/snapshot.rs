@@ -8,7 +8,6 @@ use core::hash::Hash;
 
 use crate::config::Config;
 use crate::rules::attribution::attribution_of;
-use crate::rules::data_plane::rollover::SPI_IDLE_TIMEOUT;
 use crate::rules::kek::lead::Schedule;
 use crate::snapshot::{
     DataPlaneState, GroupState, KekState, KeyServerState, MemberState, RegistrationState, RekeyState,
@@ -37,6 +36,7 @@ impl View<'_> {
         let mut snapshot = Snapshot {
             messages: BTreeMap::new(),
             esp: BTreeMap::new(),
+            esp_attributed_later: self.state.groups[GroupId::NONE].data.moved,
             groups: self
                 .state
                 .groups
@@ -302,7 +302,7 @@ impl View<'_> {
         for (_, &key, traffic) in self.state.spis.iter() {
             let status = self.spi_status(key, traffic);
             if let Some((active, lagging)) = counts.get_mut(traffic.group.index()) {
-                *active += u64::from(self.state.now.since(traffic.last) <= SPI_IDLE_TIMEOUT);
+                *active += u64::from(!traffic.is_idle_at(self.state.now));
                 *lagging += u64::from(status == SpiStatus::Stale);
             }
             if listed {
@@ -333,7 +333,7 @@ impl View<'_> {
     fn spi_status(self, (spi, _): SpiKey, traffic: &SpiTraffic) -> SpiStatus {
         let data = &self.state.groups[traffic.group].data;
         let replaced = data.replacement(spi).is_some();
-        let idle = self.state.now.since(traffic.last) > SPI_IDLE_TIMEOUT;
+        let idle = traffic.is_idle_at(self.state.now);
         match (replaced, traffic.stale, idle) {
             (true, true, false) => SpiStatus::Stale,
             (true, _, _) => SpiStatus::Replaced,

@@ -1,16 +1,33 @@
 //! ESP of one group: which SPIs are sent and which replaced which.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::observation::Esp;
 use crate::snapshot::{EspTotal, Histogram};
 use crate::state::id::GroupId;
 use crate::time::Timestamp;
 
 /// An SPI at a site; site 0 is none.
 pub(crate) type SpiKey = (u32, u32);
+
+/// Silence after which an SPI is out of use, where traffic is dense.
+const SPI_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Usual silences that make an SPI idle.
+const USUAL_GAPS: u32 = 3;
+
+/// The thinnest traffic that is followed: two packets in twenty minutes.
+const MAX_USUAL_GAP: Duration = Duration::from_mins(20);
+
+/// How far two equal times of a clock differ at most, or a thousandth of them: people are not that exact.
+const MIN_CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
+
+/// The shortest time between the rekeys of TEKs: the shortest lifetime is five minutes.
+const MIN_TEK_INTERVAL: Duration = Duration::from_mins(3);
 
 /// SPIs of one site that are remembered for one group.
 const MAX_SPIS_PER_SITE: usize = 16;
@@ -24,13 +41,19 @@ pub(crate) struct SpiTraffic {
     pub(crate) group: GroupId,
     /// The group it would follow from, while nothing confirms that.
     pub(crate) suspected: GroupId,
-    /// The SPI it seems to replace.
+    /// The SPI it replaces.
     pub(crate) replaces: Option<u32>,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) total: EspTotal,
     /// The rekey that brought it, or its first packet when none was seen: its TEK is not older.
     pub(crate) since: Timestamp,
+    /// Whether a rekey was seen that brought it.
+    pub(crate) is_brought: bool,
+    /// Milliseconds: the longest of its recent silences, older ones forgotten little by little.
+    pub(crate) usual_gap_ms: u32,
+    /// Packets after its TEK had ended, as far as two.
+    pub(crate) overtime: u8,
     /// It was reported as stale.
     pub(crate) stale: bool,
 }
@@ -39,6 +62,8 @@ pub(crate) struct SpiTraffic {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DataPlane {
     pub(crate) total: EspTotal,
+    /// What was counted here and turned out to be another group's.
+    pub(crate) moved: EspTotal,
     pub(crate) changes: u64,
     pub(crate) rollover: Histogram,
     pub(crate) stale_packets: u64,
@@ -46,6 +71,10 @@ pub(crate) struct DataPlane {
     pub(crate) replaced: Vec<(u32, Timestamp, u32)>,
     /// SPIs of each site that are, or may be, this group's, the oldest first.
     pub(crate) recent: BTreeMap<u32, Vec<u32>>,
+    /// Which rekey brought an SPI, the oldest first.
+    brought: VecDeque<(u32, Timestamp)>,
+    /// The longest lifetime of a TEK is known, from the configuration or from the interval of rekeys.
+    pub(crate) is_end_known: bool,
     /// How many SPIs that may be this group's have come since the latest rekey.
     pub(crate) suspects: u32,
     /// The latest rekey.
@@ -65,6 +94,44 @@ impl DataPlane {
         self.rekeyed
     }
 
+    /// The rekey that brought an SPI to some site.
+    pub(crate) fn brought(&self, spi: u32) -> Option<Timestamp> {
+        self.brought
+            .iter()
+            .find(|(known, _)| *known == spi)
+            .map(|&(_, at)| at)
+    }
+
+    /// A rekey brought an SPI.
+    pub(crate) fn bring(&mut self, spi: u32, rekeyed: Timestamp) {
+        if self.brought(spi).is_some() {
+            return;
+        }
+        if self.brought.len() >= MAX_REPLACED_SPIS {
+            self.brought.pop_front();
+        }
+        self.brought.push_back((spi, rekeyed));
+    }
+
+    /// The time between the latest three rekeys that brought SPIs, where a clock kept it twice.
+    pub(crate) fn rollover_interval(&self) -> Option<Duration> {
+        let mut times: Vec<Timestamp> = self.brought.iter().map(|&(_, at)| at).collect();
+        times.sort_unstable();
+        times.dedup();
+        let [.., first, second, third] = times[..] else {
+            return None;
+        };
+        let (one, other) = (second.since(first), third.since(second));
+        let (shorter, longer) = (one.min(other), one.max(other));
+        let is_exact = one.abs_diff(other) <= MIN_CLOCK_TOLERANCE.max(longer / 1_000);
+        (shorter >= MIN_TEK_INTERVAL && is_exact).then_some(longer)
+    }
+
+    /// SPIs of a site that are, or may be, this group's, the oldest first.
+    pub(crate) fn recent_of(&self, site: u32) -> &[u32] {
+        self.recent.get(&site).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether a site has sent something.
     pub(crate) fn is_used(&self, site: u32) -> bool {
         self.recent.contains_key(&site)
@@ -73,6 +140,9 @@ impl DataPlane {
     /// An SPI of a site is, or may be, this group's.
     pub(crate) fn remember(&mut self, spi: u32, site: u32) {
         let recent = self.recent.entry(site).or_default();
+        if recent.contains(&spi) {
+            return;
+        }
         if recent.len() >= MAX_SPIS_PER_SITE {
             recent.remove(0);
         }
@@ -99,6 +169,34 @@ impl DataPlane {
 }
 
 impl SpiTraffic {
+    /// The rekey that brought it, if one was seen.
+    pub(crate) fn brought(&self) -> Option<Timestamp> {
+        self.is_brought.then_some(self.since)
+    }
+
+    /// How long it must be silent to be out of use: several times what is usual for it.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        let usual = Duration::from_millis(self.usual_gap_ms.into());
+        usual.saturating_mul(USUAL_GAPS).max(SPI_IDLE_TIMEOUT)
+    }
+
+    /// Whether it is out of use.
+    pub(crate) fn is_idle_at(&self, now: Timestamp) -> bool {
+        now.since(self.last) > self.idle_timeout()
+    }
+
+    /// Adds packets, and learns how they come.
+    pub(crate) fn count(&mut self, esp: &Esp) {
+        let gap = esp.first.since(self.last);
+        // A longer silence ended its use, and says nothing of how thin its traffic is.
+        if esp.packets > 0 && gap <= MAX_USUAL_GAP {
+            let gap_ms = u32::try_from(gap.as_millis()).unwrap_or(u32::MAX);
+            self.usual_gap_ms = gap_ms.max(self.usual_gap_ms - self.usual_gap_ms / 8);
+        }
+        self.last = self.last.max(esp.last);
+        self.total.add(esp);
+    }
+
     /// Its group turned out to be another.
     pub(crate) fn regroup(&mut self, from: GroupId, to: GroupId) {
         for group in [&mut self.group, &mut self.suspected] {

@@ -1,13 +1,23 @@
-//! ESP: after a rekey, a new SPI takes the place of the one that was in use before it, and overlaps with it.
+//! ESP: after a rekey, a new SPI takes the place of the one that was in use before it, and overlaps with it until the
+//! old TEK ends.
+
+use std::time::Duration;
 
 use gdoi_core::Timestamp;
 
+use super::rekey::{Rekey, rekeys};
 use super::script::{Act, Script};
-use super::{Facts, LAG, count, note};
+use super::{Facts, count, note};
+
+/// An old SPI is in use until it has been silent for as long, or for three of its usual silences.
+const IN_USE: Duration = Duration::from_secs(130);
+/// A longer silence is none of the usual ones.
+const THINNEST: Duration = Duration::from_mins(20);
 
 pub(super) fn facts(script: &Script, facts: &mut Facts) {
     let mut replaced: Vec<u32> = Vec::new();
     let mut changes = 0;
+    let rekeys = rekeys(script);
     for (index, &(at, act)) in script.acts.iter().enumerate() {
         let (Act::Esp { spi }, Some(before)) = (act, script.acts.get(..index)) else {
             continue;
@@ -15,17 +25,29 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
         if uses(before, spi).next().is_some() {
             continue;
         }
-        let Some(rekeyed) = rekeyed(before).filter(|rekeyed| at.since(*rekeyed) <= LAG) else {
+        let known = rekeys.partition_point(|rekey| rekey.begun() <= at);
+        let Some((latest, earlier)) = rekeys.get(..known).and_then(<[Rekey]>::split_last) else {
             continue;
         };
-        let takes_place_of = |old: &u32| {
+        let rekeyed = latest.begun();
+        if at.since(rekeyed) > overlap(earlier, latest) {
+            continue;
+        }
+        let last = |old: u32| uses(before, old).last();
+        let before_rekey = |old: &u32| {
             let first = uses(before, *old).next();
-            let last = uses(before, *old).last();
-            !replaced.contains(old)
-                && first.is_some_and(|first| first < rekeyed)
-                && last.is_some_and(|last| at.since(last) <= LAG)
+            !replaced.contains(old) && first.is_some_and(|first| first < rekeyed)
         };
-        let old: Vec<u32> = (0x1000..0x1008).filter(takes_place_of).collect();
+        let in_use = |old: &u32| {
+            let patience = IN_USE.max(3 * usual_silence(before, *old));
+            last(*old).is_some_and(|last| at.since(last) <= patience)
+        };
+        let all: Vec<u32> = (0x1000..0x1008).filter(before_rekey).collect();
+        let mut old: Vec<u32> = all.iter().copied().filter(in_use).collect();
+        if old.is_empty() {
+            // A site that was silent meanwhile used this one last.
+            old.extend(all.into_iter().max_by_key(|spi| last(*spi)));
+        }
         if old.is_empty() {
             continue;
         }
@@ -40,20 +62,44 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
     count(facts, "changes of the SPI".to_owned(), changes);
 }
 
+/// How long after a rekey the old TEK lasts at most. A key server sends it 5 % of the lifetime before that ends, at
+/// least 90 s, and up to 125 s earlier for repeats and batches; the last packet may be half a minute late. While the
+/// time between rekeys is not known, a TEK of one hour is assumed, and twice its lead.
+fn overlap(earlier: &[Rekey], latest: &Rekey) -> Duration {
+    let all: Vec<&Rekey> = earlier.iter().chain([latest]).collect();
+    // Of a rekey it is known that it brought TEKs when the next one comes under the same KEK.
+    let between: Vec<Duration> = all
+        .windows(3)
+        .filter(|three| matches!(three, [a, b, c] if a.kek == b.kek && b.kek == c.kek))
+        .filter_map(|three| Some(three.get(1)?.begun().since(three.first()?.begun())))
+        .collect();
+    let lately = between.get(between.len().saturating_sub(8)..).unwrap_or_default();
+    let agreed = match (lately.iter().min(), lately.iter().max()) {
+        (Some(shortest), Some(longest)) if lately.len() > 1 && *longest <= *shortest * 5 / 4 => {
+            Some(*longest)
+        }
+        _ => None,
+    };
+    let lead = agreed.map_or(Duration::from_mins(10), |interval| {
+        (interval / 19).max(Duration::from_secs(90)) + Duration::from_secs(125)
+    });
+    lead + Duration::from_secs(30)
+}
+
+/// The longest silence between the packets of an SPI, in milliseconds. What an older one counts falls by an eighth with
+/// every packet after it.
+fn usual_silence(acts: &[(Timestamp, Act)], spi: u32) -> Duration {
+    let all: Vec<Timestamp> = uses(acts, spi).collect();
+    let usual = all.windows(2).fold(0, |usual, pair| match pair {
+        [one, two] if two.since(*one) <= THINNEST => two.since(*one).as_millis().max(usual - usual / 8),
+        _ => usual,
+    });
+    Duration::from_millis(u64::try_from(usual).unwrap_or(u64::MAX))
+}
+
 /// When an SPI was used.
 fn uses(acts: &[(Timestamp, Act)], spi: u32) -> impl Iterator<Item = Timestamp> {
     acts.iter()
         .filter(move |(_, act)| *act == Act::Esp { spi })
         .map(|(at, _)| *at)
-}
-
-/// When the latest rekey began.
-fn rekeyed(acts: &[(Timestamp, Act)]) -> Option<Timestamp> {
-    let sequence_of = |act: &Act| match act {
-        Act::Push { sequence, .. } => Some(*sequence),
-        _ => None,
-    };
-    let latest = acts.iter().filter_map(|(_, act)| sequence_of(act)).max()?;
-    let first = acts.iter().find(|(_, act)| sequence_of(act) == Some(latest));
-    first.map(|(at, _)| *at)
 }

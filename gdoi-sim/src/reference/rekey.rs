@@ -9,15 +9,15 @@ use super::script::{Act, Script};
 use super::{AT_ONCE, COPY, Facts, HOLD, WINDOW, count, note};
 
 /// One rekey.
-struct Rekey {
-    kek: u32,
+pub(super) struct Rekey {
+    pub(super) kek: u32,
     sequence: u32,
     /// When, and to whom; all members are one destination to multicast.
     sent: Vec<(Timestamp, usize)>,
 }
 
 impl Rekey {
-    fn begun(&self) -> Timestamp {
+    pub(super) fn begun(&self) -> Timestamp {
         self.sent.first().map(|(at, _)| *at).unwrap_or_default()
     }
 
@@ -111,7 +111,7 @@ fn end_of_one(script: &Script, rekeys: &[Rekey], index: usize, facts: &mut Facts
 }
 
 /// Every rekey, with what was sent of it, without copies that the network made.
-fn rekeys(script: &Script) -> Vec<Rekey> {
+pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
     let mut rekeys: Vec<Rekey> = Vec::new();
     for &(at, act) in &script.acts {
         let Act::Push {

@@ -1,44 +1,32 @@
-//! Which SPI replaced which, and who still sends the old one.
+//! Which SPI replaced which.
+//!
+//! A member may use the old TEK until shortly before it ends, so a new SPI may come any time between a rekey and the end
+//! of the old TEK. At a configured site the new SPI itself is the proof; without one, that the old SPI falls silent.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
-use crate::observation::Esp;
-use crate::rules::data_plane::group_match;
+use crate::rules::data_plane::{group_match, stale};
 use crate::rules::kek::lead::ROLLOVER_WINDOW;
 use crate::rules::{Context, Subject};
 use crate::state::State;
-use crate::state::data_plane::SpiKey;
+use crate::state::data_plane::{SpiKey, SpiTraffic};
 use crate::state::id::{GroupId, SpiId};
 use crate::time::Timestamp;
-use crate::transition::{Spi, SpiChanged, SpiStale, What};
+use crate::transition::{Spi, SpiChanged, What};
 
-/// Silence after which an SPI is no longer in use.
-pub(crate) const SPI_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// SPIs without a configured site that may come from one rekey; more is a spray.
 const MAX_SUSPECTED_SPIS: u32 = 8;
-
-/// SPIs that a new one may replace.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Predecessors {
-    pub(crate) any: bool,
-    /// Which, when there is only one.
-    pub(crate) only: Option<u32>,
-}
-
-/// A new SPI, and when it was first seen.
-#[derive(Clone, Copy)]
-pub(crate) struct NewSpi {
-    pub(crate) key: SpiKey,
-    pub(crate) first: Timestamp,
-}
+/// SPIs that one new SPI may replace; where more are in use, nothing says which.
+const MAX_CANDIDATES: usize = 8;
 
 /// The one group whose rekey a new SPI may come from.
-pub(crate) fn suspect_group(state: &State, first: Timestamp) -> GroupId {
-    let mut candidates = state.groups.iter().filter(|(id, group)| {
-        let rekeyed = group.data.rekeyed_at();
-        let is_recent = rekeyed.is_some_and(|at| at <= first && first.since(at) <= ROLLOVER_WINDOW);
-        id.known().is_some() && is_recent && group.data.suspects < MAX_SUSPECTED_SPIS
+pub(crate) fn suspect_group(cx: &Context<'_>, first: Timestamp) -> GroupId {
+    let mut candidates = cx.state.groups.iter().filter(|(id, group)| {
+        let window = cx.schedule(*id).rollover_window();
+        let is_recent = |at: Timestamp| at <= first && first.since(at) <= window;
+        id.known().is_some()
+            && group.data.rekeyed_at().is_some_and(is_recent)
+            && group.data.suspects < MAX_SUSPECTED_SPIS
     });
     match (candidates.next(), candidates.next()) {
         (Some((id, _)), None) => id,
@@ -46,76 +34,138 @@ pub(crate) fn suspect_group(state: &State, first: Timestamp) -> GroupId {
     }
 }
 
-/// What a new SPI of a group may replace, at the same site, after a rekey.
+/// The rekey of a group that brought a new SPI: the one that brought it to another site, or the latest in time.
+pub(crate) fn rekey_that_brought(
+    cx: &Context<'_>,
+    id: GroupId,
+    spi: u32,
+    first: Timestamp,
+) -> Option<Timestamp> {
+    let id = id.known()?;
+    let data = &cx.state.groups[id].data;
+    let window = cx.schedule(id).rollover_window();
+    let is_recent = |at: &Timestamp| *at <= first && first.since(*at) <= window;
+    data.brought(spi)
+        .or_else(|| data.rekeyed_at().filter(is_recent))
+        // The rekeys of a configured group may still be counted under another name.
+        .or_else(|| group_match::recently_rekeyed_group(cx.state, id, first).map(|(_, at)| at))
+}
+
+/// What a new SPI of a group may replace, at the same site.
 pub(crate) fn find_predecessors(
     state: &State,
     group: GroupId,
     key: SpiKey,
+    brought: Option<Timestamp>,
     first: Timestamp,
-) -> Predecessors {
+) -> Vec<u32> {
     let (new, site) = key;
-    let mut found = Predecessors::default();
-    let data = &state.groups[group].data;
-    // The rekeys of a configured group may still be counted under another name.
-    let other = || group_match::recently_rekeyed_group(state, group, first).map(|(_, at)| at);
-    let rekeyed = data.rekeyed_at().or_else(other);
-    let Some(rekeyed) = rekeyed.filter(|&at| group != GroupId::NONE && first.since(at) <= ROLLOVER_WINDOW)
-    else {
-        return found;
+    let (Some(brought), Some(group)) = (brought, group.known()) else {
+        return Vec::new();
     };
-    for &spi in data.recent.get(&site).map_or(&[][..], Vec::as_slice) {
-        let Some(traffic) = state.spis.find(&(spi, site)).map(|id| &state.spis[id]) else {
-            continue;
-        };
-        let is_of_group = spi != new && (traffic.group == group || traffic.suspected == group);
-        let was_in_use = traffic.first < rekeyed && traffic.last.after(ROLLOVER_WINDOW) >= first;
+    let data = &state.groups[group].data;
+    let open = |spi: u32| {
+        let traffic = state.spis.find(&(spi, site)).map(|id| &state.spis[id]);
         // Replaced at other sites by an SPI that this one never sent: a split brain of the key servers.
         let is_open = data
             .replacement(spi)
             .is_none_or(|(_, by)| by == new || state.spis.find(&(by, site)).is_none());
-        if is_of_group && was_in_use && is_open {
-            found.only = if found.any { None } else { Some(spi) };
-            found.any = true;
-        }
+        traffic.filter(|traffic| spi != new && is_open && is_before(traffic, group, brought))
+    };
+    let in_use = |group: GroupId| -> Vec<u32> {
+        let candidates = state.groups[group].data.recent_of(site).iter().copied();
+        let in_use = |spi: &u32| open(*spi).is_some_and(|traffic| is_in_use(traffic, first));
+        candidates.filter(in_use).collect()
+    };
+    let own = in_use(group);
+    if !own.is_empty() {
+        return own;
     }
-    found
+    // What was sent before the first rekey was seen belongs to no group yet.
+    let unattributed = in_use(GroupId::NONE);
+    if !unattributed.is_empty() {
+        return if unattributed.len() > MAX_CANDIDATES {
+            Vec::new()
+        } else {
+            unattributed
+        };
+    }
+    // A site that was silent meanwhile used this one last.
+    let recent = data.recent_of(site).iter().copied();
+    let latest = recent.filter_map(|spi| Some((open(spi)?.last, spi))).max();
+    latest
+        .filter(|_| site != 0)
+        .map(|(_, spi)| spi)
+        .into_iter()
+        .collect()
 }
 
-/// A suspected rollover is confirmed when the old SPI falls silent.
+/// Whether an SPI was in use before a rekey of a group, as far as its own group is known.
+fn is_before(traffic: &SpiTraffic, group: GroupId, brought: Timestamp) -> bool {
+    let is_unattributed = traffic.group == GroupId::NONE && traffic.suspected == GroupId::NONE;
+    let is_of_group = traffic.group == group || traffic.suspected == group;
+    (is_of_group || is_unattributed) && traffic.first < brought
+}
+
+/// Whether an SPI was in use until about the first packet of another.
+fn is_in_use(traffic: &SpiTraffic, first: Timestamp) -> bool {
+    traffic.last.after(traffic.idle_timeout().max(ROLLOVER_WINDOW)) >= first
+}
+
+/// A suspected rollover is confirmed when the old SPI falls silent, and no other does.
 pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
-    let state = &mut *cx.state;
+    let (now, state) = (cx.now, &mut *cx.state);
     let traffic = &state.spis[id];
-    let (suspected, first) = (traffic.suspected, traffic.first);
+    let (suspected, first, brought) = (traffic.suspected, traffic.first, traffic.brought());
     if traffic.group != GroupId::NONE || suspected == GroupId::NONE {
         return;
     }
-    let Some(old) = traffic.replaces else {
+    let candidates = find_predecessors(state, suspected, key, brought, first);
+    let mut silent = candidates.into_iter().filter_map(|spi| {
+        let id = state.spis.find(&(spi, key.1))?;
+        let old = &state.spis[id];
+        let has_ended = old.is_idle_at(now) && old.last.after(old.idle_timeout()) >= first;
+        has_ended.then_some((spi, id))
+    });
+    let (Some((old, old_id)), None) = (silent.next(), silent.next()) else {
         return;
     };
-    let Some(old_id) = state.spis.find(&(old, key.1)) else {
-        return;
-    };
-    if cx.now.since(state.spis[old_id].last) <= SPI_IDLE_TIMEOUT {
-        return;
+    drop(silent);
+    attribute_spi(state, old_id, suspected);
+    attribute_spi(state, id, suspected);
+    state.spis[id].replaces = Some(old);
+    state.groups[suspected].data.remember(old, key.1);
+    on_rollover(cx, id, key);
+    stale::on_replaced(cx, old_id);
+}
+
+/// An SPI turns out to be a group's: what it carried so far counts for the group too.
+fn attribute_spi(state: &mut State, id: SpiId, group: GroupId) {
+    let traffic = &mut state.spis[id];
+    if traffic.group == GroupId::NONE {
+        traffic.group = group;
+        let moved = traffic.total;
+        let data = &mut state.groups[group].data;
+        data.total = data.total.plus(moved);
+        let unattributed = &mut state.groups[GroupId::NONE].data;
+        unattributed.total = unattributed.total.minus(moved);
+        unattributed.moved = unattributed.moved.plus(moved);
     }
-    for id in [old_id, id] {
-        state.spis[id].group = suspected;
-    }
-    on_rollover(cx, suspected, Some(old), NewSpi { key, first });
 }
 
 /// A site of a group uses a new SPI.
-pub(crate) fn on_rollover(cx: &mut Context<'_>, id: GroupId, old: Option<u32>, new: NewSpi) {
-    let NewSpi {
-        key: (spi, site),
-        first,
-    } = new;
-    let data = &mut cx.state.groups[id].data;
+pub(crate) fn on_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
+    let (spi, site) = key;
+    let traffic = &cx.state.spis[id];
+    let (group, old, first, brought) = (traffic.group, traffic.replaces, traffic.first, traffic.brought());
+    let data = &mut cx.state.groups[group].data;
     data.changes = data.changes.saturating_add(1);
-    let rekeyed = data.rekeyed_at().filter(|&at| at <= first);
-    let roll = rekeyed.map(|at| first.since(at));
+    let roll = brought.filter(|&at| at <= first).map(|at| first.since(at));
     if let Some(roll) = roll {
         data.rollover.observe(roll);
+    }
+    if let Some(at) = brought {
+        data.bring(spi, at);
     }
     if let Some(old) = old {
         data.replace(old, first, spi);
@@ -125,34 +175,6 @@ pub(crate) fn on_rollover(cx: &mut Context<'_>, id: GroupId, old: Option<u32>, n
         to: Spi(spi),
         roll,
         site: cx.config.site_name(site),
-    });
-    cx.emit(Subject::group(id), what);
-}
-
-/// Reports a replaced SPI that is still sent after the time for the change has passed.
-pub(crate) fn check_stale_spi(cx: &mut Context<'_>, id: SpiId, key: SpiKey, esp: &Esp) {
-    let (spi, site) = key;
-    let (group, since) = (cx.state.spis[id].group, cx.state.spis[id].since);
-    let Some((at, by)) = cx.state.groups[group].data.replacement(spi) else {
-        return;
-    };
-    let schedule = cx.schedule(group);
-    let overlap_end = at.after(schedule.tek_overlap());
-    let tek_end = schedule.max_tek_lifetime().map(|lifetime| since.after(lifetime));
-    // In a split brain, or when forced, key servers replace an SPI long before its end.
-    if esp.first <= overlap_end.max(tek_end.unwrap_or_default()) || esp.packets == 0 {
-        return;
-    }
-    let data = &mut cx.state.groups[group].data;
-    data.stale_packets = data.stale_packets.saturating_add(esp.packets);
-    if core::mem::replace(&mut cx.state.spis[id].stale, true) {
-        return;
-    }
-    let what = What::SpiStale(SpiStale {
-        spi: Spi(spi),
-        current: Spi(by),
-        site: cx.config.site_name(site),
-        late: esp.first.since(at),
     });
     cx.emit(Subject::group(group), what);
 }

@@ -25,8 +25,16 @@ const JUNIPER_LEAD: Duration = Duration::from_mins(1);
 const DEFAULT_RETRANSMIT_INTERVAL: Duration = Duration::from_secs(10);
 /// How far clocks and jitter move the renewal of a KEK.
 pub(crate) const KEK_TIMING_SLACK: Duration = Duration::from_secs(15);
-/// How long after a rekey its SPIs come into use at the latest, and how long the old ones stay in use: Cisco keeps both
-/// SAs for at least 90 s, and for as long as retransmissions and batches take in addition.
+/// What retransmissions and a batch of members add to a lead at most: three times 40 s and 5 s, the slowest of the public
+/// configurations.
+const LONGEST_UNICAST_ALLOWANCE: Duration = Duration::from_secs(125);
+/// How long the old TEK may last after a rekey while neither its lifetime nor the interval of rekeys is known: twice the
+/// longest lead of a TEK of an hour.
+const UNKNOWN_ROLLOVER_WINDOW: Duration = Duration::from_mins(10);
+/// How late the last packet under a TEK may be seen: clocks, and packets on the way.
+const TEK_SLACK: Duration = Duration::from_secs(30);
+/// The shortest time after a rekey in which its SPIs come into use: Cisco keeps both SAs for at least 90 s, and for as
+/// long as retransmissions and batches take in addition.
 pub(crate) const ROLLOVER_WINDOW: Duration = Duration::from_secs(130);
 /// Slack around the windows in which members register again.
 const REGISTRATION_WINDOW_SLACK: Duration = Duration::from_mins(1);
@@ -66,6 +74,11 @@ pub(crate) fn expiry_window(lifetime: Duration) -> Duration {
 fn re_registration_lead(lifetime: Duration) -> (Duration, Duration) {
     let latest = (lifetime * 3 / 100).max(Duration::from_mins(1));
     (latest + lifetime / 50, latest)
+}
+
+/// The longest lead of a TEK whose rekeys come in this interval: with a lead of 5 % its lifetime is 20/19 of it.
+fn longest_tek_lead(interval: Duration) -> Duration {
+    (interval / 19).max(CISCO_MIN_TEK_LEAD) + LONGEST_UNICAST_ALLOWANCE
 }
 
 impl<'a> Schedule<'a> {
@@ -189,16 +202,23 @@ impl<'a> Schedule<'a> {
         })
     }
 
-    /// How long a TEK lasts at most: as configured, or as the time between rekeys suggests.
+    /// How long after its start a TEK can still be seen at most: as configured, or as the time between rekeys suggests.
     pub(crate) fn max_tek_lifetime(&self) -> Option<Duration> {
-        self.tek_lifetime()
-            .or_else(|| Some(self.rekey_interval()? + ROLLOVER_WINDOW))
+        let learned = || {
+            let rolled = || self.group.data.rollover_interval();
+            let interval = self.rekey_interval().or_else(rolled)?;
+            Some(interval + longest_tek_lead(interval))
+        };
+        Some(self.tek_lifetime().or_else(learned)? + TEK_SLACK)
     }
 
-    /// How long the old SPI may be used beside the new one.
-    pub(crate) fn tek_overlap(&self) -> Duration {
-        let lead = self.tek_lifetime().map(|lifetime| self.tek_lead(lifetime));
-        lead.unwrap_or(ROLLOVER_WINDOW).max(ROLLOVER_WINDOW)
+    /// How long after a rekey members may change to the new SPI: a Cisco member may use the old one until it ends.
+    pub(crate) fn rollover_window(&self) -> Duration {
+        let configured = self.tek_lifetime().map(|lifetime| self.tek_lead(lifetime));
+        let window = configured
+            .or_else(|| Some(longest_tek_lead(self.rekey_interval()?)))
+            .unwrap_or(UNKNOWN_ROLLOVER_WINDOW);
+        window.max(ROLLOVER_WINDOW) + TEK_SLACK
     }
 
     /// Time between rekeys: from the configured TEK lifetime, or as it has been lately.

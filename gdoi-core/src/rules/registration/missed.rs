@@ -34,7 +34,7 @@ pub(crate) fn on_re_registration(cx: &mut Context<'_>, id: GroupId) {
 fn window(cx: &Context<'_>, id: GroupId) -> Duration {
     let schedule = cx.schedule(id);
     let lead = schedule.rekey_interval().unwrap_or_default() / 16;
-    lead.max(schedule.tek_overlap()) + NOTICE_TIME
+    lead.max(schedule.rollover_window()) + NOTICE_TIME
 }
 
 /// Wakes a group when every member that did not get a rekey has registered.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use gdoi_core::Timestamp;
-use gdoi_core::snapshot::{GroupState, KeyServerState, UNATTRIBUTED};
+use gdoi_core::snapshot::{EspTotal, GroupState, KeyServerState, Snapshot, UNATTRIBUTED};
 use gdoi_core::transition::{Anomaly, Severity};
 use gdoi_wire::Exchange;
 
@@ -26,19 +26,29 @@ pub(super) fn write(page: &mut Page, groups: &GroupFamilies<'_>) {
     events(page, groups);
     page.family(&c::ESP_PACKETS, |samples| {
         groups.each(|name, _| {
-            let total = snapshot.esp.get(name).copied().unwrap_or_default();
+            let total = esp_total(snapshot, name);
             samples.count(&[name], total.packets);
         });
     });
     page.family(&c::ESP_BYTES, |samples| {
         groups.each(|name, _| {
-            let total = snapshot.esp.get(name).copied().unwrap_or_default();
+            let total = esp_total(snapshot, name);
             samples.count(&[name], total.octets);
         });
     });
     groups.servers(page);
     registration::write(page, groups);
     keys::write(page, groups);
+}
+
+/// ESP of a group. What was unattributed when it was counted stays there as well: counters only grow.
+fn esp_total(snapshot: &Snapshot, name: &str) -> EspTotal {
+    let total = snapshot.esp.get(name).copied().unwrap_or_default();
+    if name == UNATTRIBUTED {
+        total.plus(snapshot.esp_attributed_later)
+    } else {
+        total
+    }
 }
 
 /// Messages. Those that every group lives by exist from the beginning: a series that begins at 1 has not increased.
