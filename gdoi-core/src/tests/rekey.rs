@@ -219,6 +219,17 @@ fn a_member_the_server_dropped_is_lost() {
     assert_eq!((what.unacknowledged, what.rekeys_without), (3, 1));
 }
 
+/// Nothing says that the key server dropped it: the tap may have missed what it was sent.
+#[test]
+fn a_member_that_was_not_seen_to_get_two_rekeys_is_not_lost_yet() {
+    let mut script = script([group("G1")]);
+    for (sequence, members, lost) in [(1, 3, 0), (2, 2, 0), (3, 2, 0), (4, 2, 0), (5, 2, 1), (6, 2, 1)] {
+        unicast_round(&mut script, members, members, 1, sequence);
+        script.wait(600.0).advance();
+        assert_eq!(script.count("member_lost"), lost, "rekey {sequence}");
+    }
+}
+
 #[test]
 fn a_missed_rekey_is_the_reason_to_register_again() {
     let mut script = script([group("G1")]);

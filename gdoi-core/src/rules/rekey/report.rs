@@ -19,6 +19,9 @@ const MAX_NAMED_MEMBERS: usize = 256;
 const LOST_AFTER_UNACKNOWLEDGED: u32 = 3;
 /// Rekeys of its group in a row that a member was not sent, from which it counts as lost.
 const LOST_AFTER_REKEYS_WITHOUT: u32 = 2;
+/// Rekeys of others in a row after which a member that was not seen to miss one is lost: a tap that misses one message
+/// in ten hardly ever misses all of four.
+const LOST_AFTER_REKEYS_MISSED: u32 = 4;
 
 /// Wakes a KEK when its next rekey can be closed or reported.
 pub(crate) fn arm_kek_timer(cx: &mut Context<'_>, id: KekId) {
@@ -126,8 +129,13 @@ fn report_lost_members(cx: &mut Context<'_>, group: GroupId, round: &RekeyRound)
             continue;
         }
         member.rekeys_without = member.rekeys_without.saturating_add(1);
-        let is_lost = member.unacknowledged >= LOST_AFTER_UNACKNOWLEDGED
-            || member.rekeys_without >= LOST_AFTER_REKEYS_WITHOUT;
+        // A key server drops whoever acknowledges nothing; without that, the tap may have missed them.
+        let without = if member.unacknowledged > 0 {
+            LOST_AFTER_REKEYS_WITHOUT
+        } else {
+            LOST_AFTER_REKEYS_MISSED
+        };
+        let is_lost = member.unacknowledged >= LOST_AFTER_UNACKNOWLEDGED || member.rekeys_without >= without;
         if !is_lost || core::mem::replace(&mut member.lost, true) {
             continue;
         }
