@@ -184,6 +184,18 @@ fn an_spi_that_changes_minutes_after_the_rekey_is_followed() {
     }
 }
 
+/// Another tunnel may change its SPI at any time.
+#[test]
+fn what_comes_from_no_configured_site_is_not_the_groups() {
+    let mut script = script([sites()]);
+    mixed(&mut script, 120, 1, &[0x1000]);
+    script.push(KS, MULTICAST, 1, 1);
+    mixed(&mut script, 60, 1, &[0x1000]);
+    mixed(&mut script, 600, 1, &[0x2000]);
+    assert_eq!(changes(&script), []);
+    assert_eq!(script.snapshot().esp["G1"].packets, 0);
+}
+
 /// A night with a packet in ten minutes: three times that is no silence yet.
 #[test]
 fn thin_traffic_is_followed() {

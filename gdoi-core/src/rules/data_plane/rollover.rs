@@ -24,7 +24,10 @@ pub(crate) fn suspect_group(cx: &Context<'_>, first: Timestamp) -> GroupId {
     let mut candidates = cx.state.groups.iter().filter(|(id, group)| {
         let window = cx.schedule(*id).rollover_window();
         let is_recent = |at: Timestamp| at <= first && first.since(at) <= window;
+        let sites = group.known_config(cx.config).map_or(0, |known| known.sites.len());
         id.known().is_some()
+            // Where the sites of a group are configured, what comes from none of them is not the group's.
+            && sites == 0
             && group.data.rekeyed_at().is_some_and(is_recent)
             && group.data.suspects < MAX_SUSPECTED_SPIS
     });
