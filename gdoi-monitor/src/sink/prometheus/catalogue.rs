@@ -415,7 +415,11 @@ pub(super) static KEK_BEHAVIOR: Family = gauge(
     &["group", "key_server", "verdict"],
     "1 for the KEK renewal behavior attributed to the key server, 0 for the others.",
 );
-pub(super) static ESP_PACKETS: Family = counter("gdoi_esp_packets_total", GROUP, "ESP packets.");
+pub(super) static ESP_PACKETS: Family = counter(
+    "gdoi_esp_packets_total",
+    GROUP,
+    "ESP packets; those whose group was found later count for it and stay in unattributed.",
+);
 pub(super) static ESP_BYTES: Family = counter(
     "gdoi_esp_bytes_total",
     GROUP,
