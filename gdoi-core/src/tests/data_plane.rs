@@ -196,6 +196,20 @@ fn what_comes_from_no_configured_site_is_not_the_groups() {
     assert_eq!(script.snapshot().esp["G1"].packets, 0);
 }
 
+/// Another tunnel changes its SPI minutes after a rekey, and did so an hour before, when there was none.
+#[test]
+fn a_tunnel_that_changes_at_other_times_as_well_is_not_the_groups() {
+    let mut script = script([]);
+    mixed(&mut script, 120, 1, &[0x1000]);
+    script.push(KS, MULTICAST, 1, 1);
+    mixed(&mut script, 3_600, 1, &[0x1000]);
+    mixed(&mut script, 3_400, 1, &[0x2000]);
+    script.push(KS, MULTICAST, 1, 2);
+    mixed(&mut script, 200, 1, &[0x2000]);
+    mixed(&mut script, 600, 1, &[0x3000]);
+    assert_eq!(changes(&script), []);
+}
+
 /// A night with a packet in ten minutes: three times that is no silence yet.
 #[test]
 fn thin_traffic_is_followed() {

@@ -4,9 +4,10 @@
 //! of the old TEK. At a configured site the new SPI itself is the proof; without one, that the old SPI falls silent.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::rules::data_plane::{group_match, stale};
-use crate::rules::kek::lead::ROLLOVER_WINDOW;
+use crate::rules::kek::lead::{ROLLOVER_WINDOW, Schedule};
 use crate::rules::{Context, Subject};
 use crate::state::State;
 use crate::state::data_plane::{SpiKey, SpiTraffic};
@@ -124,11 +125,15 @@ pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
         return;
     }
     let candidates = find_predecessors(state, suspected, key, brought, first);
+    let window = Schedule::new(&state.groups[suspected], cx.config).rollover_window();
+    let rekeys = &state.groups[suspected].rekeys;
+    let rekey_before = rekeys.last_but_one.filter(|_| rekeys.last == brought);
     let mut silent = candidates.into_iter().filter_map(|spi| {
         let id = state.spis.find(&(spi, key.1))?;
         let old = &state.spis[id];
         let has_ended = old.is_idle_at(now) && old.last.after(old.idle_timeout()) >= first;
-        has_ended.then_some((spi, id))
+        let is_early = brought.is_some_and(|at| first.since(at) <= ROLLOVER_WINDOW);
+        (has_ended && (is_early || may_come_from(old, rekey_before, window))).then_some((spi, id))
     });
     let (Some((old, old_id)), None) = (silent.next(), silent.next()) else {
         return;
@@ -140,6 +145,11 @@ pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     state.groups[suspected].data.remember(old, key.1);
     on_rollover(cx, id, key);
     stale::on_replaced(cx, old_id);
+}
+
+/// Whether an SPI may come from the rekey before: a tunnel of another origin changes its SPI at other times as well.
+fn may_come_from(old: &SpiTraffic, rekey: Option<Timestamp>, window: Duration) -> bool {
+    rekey.is_none_or(|rekey| rekey <= old.first && old.first <= rekey.after(window))
 }
 
 /// An SPI turns out to be a group's: what it carried so far counts for the group too.
