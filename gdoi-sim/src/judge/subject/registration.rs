@@ -51,7 +51,10 @@ fn started(case: &Case<'_>, score: &mut Score) {
     let mut known_members = BTreeSet::new();
     let facts = attempts(case).filter_map(|(entry, seen)| {
         let at = seen.first?;
-        let is_new = known_members.insert(entry.member);
+        let is_new = !known_members.contains(&entry.member);
+        if seen.final_answer.is_some() {
+            known_members.insert(entry.member);
+        }
         let within = if is_new && case.told != Told::All {
             SILENCE
         } else {
@@ -442,7 +445,13 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
                     ),
                 ],
             );
-            facts.push(fact(case.group_name(*group), at, BURST_WITHIN, known));
+            // Where most are usual, the others are ten later.
+            let within = if is_usual(starts, at) {
+                SILENCE
+            } else {
+                BURST_WITHIN
+            };
+            facts.push(fact(case.group_name(*group), at, within, known));
         }
     }
     let claims = case.said.iter().filter_map(|one| {
