@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use gdoi_core::Timestamp;
-use gdoi_monitor::source::link::LinkType;
 use gdoi_monitor::source::pcap::CaptureReader;
+use gdoi_wire::layers::LinkType;
 
 /// The kernel sends nothing shorter than an Ethernet header.
 const ETHERNET_OCTETS: usize = 14;
@@ -37,7 +37,7 @@ impl Frames {
         let mut first: Option<Timestamp> = None;
         while let Some(frame) = reader.next_frame()? {
             let first = *first.get_or_insert(frame.at);
-            if frame.link == LinkType::Ethernet && frame.kept.len() >= ETHERNET_OCTETS {
+            if frame.link == LinkType::ETHERNET && frame.kept.len() >= ETHERNET_OCTETS {
                 read.frames.push(Frame {
                     at: frame.at.since(first),
                     octets: frame.kept.to_vec(),

@@ -9,18 +9,19 @@ mod wire;
 pub use files::{capture, config, scenario, state, takes_up_what_it_kept, web};
 pub use kernel::kernel;
 pub use pages::{client, pages};
-pub use wire::{dissect, payloads, records};
+pub use wire::{dissect, layers, payloads, records};
 
 /// A target: takes any octets, and panics when they found something.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name in `fuzz/`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("capture", capture),
     ("client", client),
     ("config", config),
     ("dissect", dissect),
     ("kernel", kernel),
+    ("layers", layers),
     ("pages", pages),
     ("payloads", payloads),
     ("records", records),

@@ -4,13 +4,10 @@ mod analysis;
 mod captures;
 mod esp;
 mod evidence;
-mod findings;
 mod pipeline;
-mod seen_message;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use anyhow::Context as _;
@@ -18,23 +15,25 @@ use anyhow::Context as _;
 use crate::cli;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::output_file::OutputFile;
 use crate::progress::Progress;
 use crate::report::{Report, ReportFormat};
 use analysis::Analysis;
-pub(crate) use findings::{Evidence, Finding, Findings, file_of};
 use pipeline::Pipeline;
-pub(crate) use pipeline::Totals;
-pub(crate) use seen_message::{FrameId, SeenMessage};
 
 const BUFFER_OCTETS: usize = 64 * 1024;
 
 /// Runs the command: the report to standard output or a file, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Analyze) -> anyhow::Result<Exit> {
-    let out: Box<dyn Write> = match &arguments.output {
-        Some(path) => Box::new(File::create(path).with_context(|| format!("create {}", path.display()))?),
-        None => Box::new(io::stdout().lock()),
+    let Some(path) = &arguments.output else {
+        return analyze(arguments, io::stdout().lock());
     };
-    analyze(arguments, out)
+    let read: Vec<_> = arguments.files.iter().chain(&arguments.config).collect();
+    let mut out = OutputFile::create(path, &read)?;
+    let exit = analyze(arguments, &mut out)?;
+    out.finish()
+        .with_context(|| format!("write {}", path.display()))?;
+    Ok(exit)
 }
 
 /// Reads the captures and writes the report to `out`.
@@ -56,7 +55,7 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let findings = analysis.end(&files)?;
+    let findings = analysis.end(&files).context("write the report")?;
     Ok(match arguments.fail_on {
         Some(severity) if findings.worst() >= Some(severity.into()) => Exit::Found,
         _ if failed => Exit::Failed,

@@ -3,19 +3,23 @@
 mod line;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use gdoi_wire::{Body, Dissected, Packet, Ports};
+use gdoi_wire::layers::{Found, NotRead, Unwrapped};
+use gdoi_wire::{Body, Ports};
 
 use crate::cli;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::source::link::{LinkType, UnreadLinks};
-use crate::source::pcap::{self, CaptureReader, Frame};
+use crate::source::pcap::{self, CaptureReader};
+use crate::text::{Json, complain, counted};
 use line::DecodedLine;
 
 const BUFFER_OCTETS: usize = 64 * 1024;
+/// Kinds of what is not read that are told one by one.
+const MOST_UNREAD: usize = 64;
 
 /// Runs the command: lines to standard output, what is wrong with a capture to standard error.
 pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
@@ -30,11 +34,17 @@ pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
         progress.clear();
         out.flush()?;
         match decoded {
-            Ok(()) => {}
+            Ok(unread) if unread.is_empty() => {}
+            Ok(unread) => {
+                if unread.has_link_layers() {
+                    exit = Exit::Failed;
+                }
+                complain(format_args!("{}: {unread} not read", path.display()))?;
+            }
             Err(DecodeError::Write(error)) => return Err(error.into()),
             Err(error) => {
                 exit = Exit::Failed;
-                writeln!(io::stderr(), "gdoi-monitor: {error}")?;
+                complain(error)?;
             }
         }
     }
@@ -47,26 +57,60 @@ pub enum DecodeError {
     /// The capture is damaged, truncated or none.
     #[error(transparent)]
     Capture(#[from] pcap::CaptureError),
-    /// It has frames of link layers that are not read; the others were read.
-    #[error("{}: {}", path.display(), UnreadLinks(links))]
-    Link {
-        /// The capture.
-        path: PathBuf,
-        /// How many frames there are of each.
-        links: BTreeMap<LinkType, u64>,
-    },
     /// The lines cannot be written.
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
 }
 
-/// Writes one line for every packet of ours in the capture. `named` is what the lines call the capture, if anything.
+/// Frames that were not read, by what stands in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    frames: BTreeMap<NotRead, u64>,
+    /// Of kinds that found no room.
+    others: u64,
+}
+
+impl Unread {
+    fn add(&mut self, what: NotRead) {
+        if self.frames.len() < MOST_UNREAD || self.frames.contains_key(&what) {
+            *self.frames.entry(what).or_default() += 1;
+        } else {
+            self.others += 1;
+        }
+    }
+
+    /// Whether all was read.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Whether whole link layers were not read.
+    pub fn has_link_layers(&self) -> bool {
+        self.frames.keys().any(|what| matches!(what, NotRead::Link(_)))
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (what, frames)) in self.frames.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{} of {what}", counted(*frames, "frame"))?;
+        }
+        if self.others > 0 {
+            write!(f, ", {} of others", counted(self.others, "frame"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes one line for every packet of ours in the capture, and says what was not read. `named` is what the lines call the
+/// capture, if anything.
 pub fn decode(
     path: &Path,
     named: Option<&Path>,
     ports: &Ports,
     out: &mut impl Write,
-) -> Result<(), DecodeError> {
+) -> Result<Unread, DecodeError> {
     lines(path, named, ports, out, &mut Progress::new(false))
 }
 
@@ -76,55 +120,45 @@ fn lines(
     ports: &Ports,
     out: &mut impl Write,
     progress: &mut Progress,
-) -> Result<(), DecodeError> {
+) -> Result<Unread, DecodeError> {
+    let name = named.map(|path| path.display().to_string());
     let mut reader = CaptureReader::open(path)?;
-    let mut links = BTreeMap::new();
+    let mut unread = Unread::default();
     while let Some(frame) = reader.next_frame()? {
-        match frame.dissect(ports) {
-            Some(Dissected::Other) => {}
-            Some(Dissected::Packet(packet)) => write_packet(named, &frame, &packet, out)?,
-            Some(Dissected::Error(error)) => write_line(&DecodedLine::miss(named, &frame, error), out)?,
-            None => *links.entry(frame.link).or_default() += 1,
+        let unwrapped = frame.unwrap(ports);
+        let line = DecodedLine::new(name.as_deref(), &frame, &unwrapped);
+        write_unwrapped(&line, &unwrapped, out)?;
+        if let Found::NotRead(what) = unwrapped.found {
+            unread.add(what);
         }
         progress.step(1, || reader.octets());
     }
-    if links.is_empty() {
-        return Ok(());
-    }
-    Err(DecodeError::Link {
-        path: path.to_owned(),
-        links,
-    })
+    Ok(unread)
 }
 
-/// A packet has a line for its AH, if it has one, and a line for what that protects, if that is ours.
-fn write_packet(
-    named: Option<&Path>,
-    frame: &Frame<'_>,
-    packet: &Packet,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    if let Some(ah) = packet.ah {
-        write_line(&DecodedLine::ah(named, frame, packet, ah), out)?;
+/// A frame has a line for each AH in it, and a line for what is in those, if that is ours.
+fn write_unwrapped(line: &DecodedLine<'_>, unwrapped: &Unwrapped, out: &mut impl Write) -> io::Result<()> {
+    for ah in unwrapped.ahs.iter().flatten() {
+        write_line(&line.ah(ah), out)?;
     }
-    match packet.body {
-        Body::Ah => Ok(()),
-        Body::Esp(esp) => write_line(&DecodedLine::esp(named, frame, packet, esp), out),
-        Body::Isakmp {
-            header,
-            offset: _,
-            available: _,
-            octets,
-            marked,
-        } => write_line(
-            &DecodedLine::isakmp(named, frame, packet, header, u32::from(octets), marked),
-            out,
-        ),
-        Body::NatKeepalive => write_line(&DecodedLine::nat_keepalive(named, frame, packet), out),
+    match unwrapped.found {
+        Found::Elsewhere(_) | Found::NotRead(_) | Found::Other => Ok(()),
+        Found::ParseError(reason) => write_line(&line.miss(&unwrapped.envelope, reason), out),
+        Found::Packet(packet) => match packet.body {
+            Body::Ah => Ok(()),
+            Body::Esp(esp) => write_line(&line.esp(&packet, esp), out),
+            Body::Isakmp {
+                header,
+                octets,
+                marked,
+                ..
+            } => write_line(&line.isakmp(&packet, header, u32::from(octets), marked), out),
+            Body::NatKeepalive => write_line(&line.nat_keepalive(&packet), out),
+        },
     }
 }
 
 fn write_line(line: &DecodedLine<'_>, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
+    serde_json::to_writer(Json(&mut *out), line)?;
     out.write_all(b"\n")
 }

@@ -1,14 +1,14 @@
 //! Tells what every GDOI group does, from headers alone.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use gdoi_monitor::cli::{Cli, Command};
 use gdoi_monitor::exit::Exit;
 use gdoi_monitor::source::xdp;
-use gdoi_monitor::{analyze, config, decode, detach, doctor, http, manual, run, show, top};
+use gdoi_monitor::{analyze, config, decode, detach, doctor, http, manual, run, show, text, top};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
@@ -49,7 +49,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     } else {
         Exit::Failed
     };
-    match writeln!(io::stderr(), "gdoi-monitor: {error:#}") {
+    match text::complain(format_args!("{error:#}")) {
         Ok(()) | Err(_) => exit.into(),
     }
 }

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::text::Plain;
+
 /// To the first column, and nothing to the right of it.
 const CLEAR: &str = "\r\x1b[K";
 /// Often enough to be smooth, seldom enough to cost nothing.
@@ -54,7 +56,7 @@ impl Progress {
             return;
         }
         self.what = match paths {
-            [only] => only.as_ref().display().to_string(),
+            [only] => Plain(only.as_ref().display()).to_string(),
             many => format!("{} captures", many.len()),
         };
         self.total = paths.iter().map(octets).sum();

@@ -1,11 +1,13 @@
 //! What `analyze` says, in the form that was asked for.
 
 pub(crate) mod assets;
-pub(crate) mod escape;
+mod contents;
+mod findings;
 mod html;
 mod json;
 mod lanes;
 mod meaning;
+mod seen_message;
 mod text;
 pub(crate) mod timeline;
 mod verdict;
@@ -14,10 +16,12 @@ use std::io::{self, Write};
 
 use gdoi_core::{Snapshot, Transition};
 
-pub(crate) use meaning::meaning;
+pub(crate) use contents::{Contents, clock_words};
+pub(crate) use findings::Findings;
+pub(crate) use seen_message::{FrameId, SeenMessage};
 
-use crate::analyze::{Findings, FrameId, SeenMessage, Totals};
 use crate::event::DatedTransition;
+use crate::text::Json;
 use crate::time::Calendar;
 use timeline::Timeline;
 use verdict::Behaviors;
@@ -67,10 +71,12 @@ struct KeptEvents {
 pub(crate) struct Ending<'a> {
     /// The captures, as they were named.
     pub(crate) files: &'a [String],
-    /// What is wrong with them.
+    /// What of them was not read.
     pub(crate) errors: &'a [String],
-    /// What there was in them.
-    pub(crate) totals: &'a Totals,
+    /// What is worth a word although all was read.
+    pub(crate) notes: &'a [String],
+    /// What they consist of.
+    pub(crate) contents: &'a Contents,
     /// What is known of the groups.
     pub(crate) snapshot: &'a Snapshot,
 }
@@ -109,7 +115,7 @@ impl<W: Write> Report<W> {
         match self.format {
             ReportFormat::Json => json::event(&mut self.out, first, &event)?,
             ReportFormat::Jsonl => {
-                serde_json::to_writer(&mut self.out, &event)?;
+                serde_json::to_writer(Json(&mut self.out), &event)?;
                 self.out.write_all(b"\n")?;
             }
             ReportFormat::Text | ReportFormat::Html => {
@@ -146,4 +152,12 @@ impl KeptEvents {
             self.beyond += 1;
         }
     }
+}
+
+/// The name of a capture.
+pub(crate) fn name_of(file: u32, files: &[String]) -> &str {
+    let index = usize::try_from(file).ok();
+    index
+        .and_then(|index| files.get(index))
+        .map_or("", String::as_str)
 }

@@ -1,130 +1,199 @@
-//! Words of the API: as they are where the agent writes them, harmless for a terminal where they are read.
+//! Text that leaves the program. Names of files and groups, words of devices and of the wire come from outside: here,
+//! and nowhere else, they are made harmless.
 
-use std::borrow::{Borrow, Cow};
+mod word;
+
 use std::fmt;
-use std::ops::Deref;
+use std::io::{self, Write};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+pub use word::{Text, escape_json};
 
-/// A word or a name.
-///
-/// Read from an answer, every character takes its place and does nothing else: control characters are shown as symbols,
-/// and what would turn the direction of reading or not be seen at all as a replacement character.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Cow<'static, str>);
-
-impl Text {
-    /// Makes `text` harmless.
-    pub fn new(text: &str) -> Self {
-        Self(text.chars().map(symbol).collect())
-    }
-
-    /// A word of the agent's own answer, unchanged: JSON escapes what it has to.
-    pub fn own(text: impl Into<Cow<'static, str>>) -> Self {
-        Self(text.into())
-    }
+/// Whether a character does something instead of being seen: controls, those that turn the direction of writing, and
+/// those that take no place and make two names look alike.
+pub(crate) fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-impl Serialize for Text {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
+/// Text in which every character takes its place and does nothing else, line ends included.
+pub(crate) struct Plain<T>(pub(crate) T);
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Ok(Self(text.chars().map(symbol).collect()))
-    }
-}
-
-impl Deref for Text {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for Text {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Text {
+impl<T: fmt::Display> fmt::Display for Plain<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        use fmt::Write as _;
+        write!(Escaped(f), "{}", self.0)
     }
 }
 
-fn symbol(character: char) -> char {
-    match character {
-        // The Unicode block "Control Pictures" has them in the same order.
-        '\0'..='\u{1f}' => {
-            char::from_u32(0x2400 + u32::from(character)).unwrap_or(char::REPLACEMENT_CHARACTER)
-        }
-        '\u{7f}' => '\u{2421}',
-        other if is_treacherous(other) => char::REPLACEMENT_CHARACTER,
-        other => other,
+impl<T: fmt::Display> maud::Render for Plain<T> {
+    fn render_to(&self, page: &mut String) {
+        use fmt::Write as _;
+        let written = write!(maud::Escaper::new(page), "{self}");
+        debug_assert!(written.is_ok(), "a string takes everything");
     }
 }
 
-/// Whether a character acts on a terminal, or on the reading of others, and is no ASCII.
-fn is_treacherous(character: char) -> bool {
-    matches!(character,
-        '\u{80}'..='\u{9f}' // C1 controls: some terminals obey them
-        | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+/// The same in a page that is written by hand.
+pub(crate) struct Html<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Html<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&maud::Render::render(&Plain(self.0)).0)
+    }
+}
+
+struct Escaped<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| {
+            if is_invisible(character) {
+                write!(self.0, "{}", character.escape_unicode())
+            } else {
+                self.0.write_char(character)
+            }
+        })
+    }
+}
+
+/// Lines for people, on a terminal that obeys what it is sent.
+pub(crate) struct Lines<W>(pub(crate) W);
+
+impl<W: Write> Lines<W> {
+    /// One line, whatever is in it.
+    pub(crate) fn line(&mut self, text: impl fmt::Display) -> io::Result<()> {
+        writeln!(self.0, "{}", Plain(text))
+    }
+
+    /// An empty line.
+    pub(crate) fn blank(&mut self) -> io::Result<()> {
+        self.0.write_all(b"\n")
+    }
+}
+
+/// Says on standard error what is wrong, in one line.
+pub fn complain(message: impl fmt::Display) -> io::Result<()> {
+    Lines(io::stderr()).line(format_args!("gdoi-monitor: {message}"))
 }
 
 /// JSON whose strings are harmless on a terminal and mean the same: JSON itself allows all but the C0 controls.
-pub fn escape_json(json: &str) -> Cow<'_, str> {
-    let acts = |character: char| character == '\u{7f}' || is_treacherous(character);
-    if !json.contains(acts) {
-        return Cow::Borrowed(json);
-    }
-    let mut escaped = String::with_capacity(json.len() + 64);
-    for character in json.chars() {
-        if acts(character) {
-            // Such a character can stand in a string only, so that an escape is always possible.
-            let units = character.encode_utf16(&mut [0; 2]).to_vec();
-            escaped.extend(units.into_iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            escaped.push(character);
+pub(crate) struct Json<W>(pub(crate) W);
+
+impl<W: Write> Write for Json<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        // Nearly all JSON is of characters that are seen.
+        if octets.iter().all(|octet| *octet < 0x7f) {
+            self.0.write_all(octets)?;
+            return Ok(octets.len());
         }
+        // serde_json writes whole characters.
+        for character in String::from_utf8_lossy(octets).chars() {
+            if character == '\n' || !is_invisible(character) {
+                write!(self.0, "{character}")?;
+            } else {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    write!(self.0, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(octets.len())
     }
-    Cow::Owned(escaped)
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// JSON inside a script element, which ends at the first `</script` or is misled by `<!--`, wherever they stand.
+pub(crate) struct InScript<W>(pub(crate) W);
+
+impl<W: Write> Write for InScript<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        for part in octets.split_inclusive(|octet| *octet == b'<') {
+            match part.strip_suffix(b"<") {
+                Some(before) => {
+                    self.0.write_all(before)?;
+                    self.0.write_all(b"\\u003c")?;
+                }
+                None => self.0.write_all(part)?,
+            }
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A number with its noun: `1 frame`, `2,120 frames`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// A number in groups of three digits: `2,120`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, escape_json};
+    use super::*;
 
     #[test]
-    fn nothing_acts_on_the_terminal() {
-        for (hostile, shown) in [
-            ("G1", "G1"),
-            ("Zürich 東京", "Zürich 東京"),
-            ("\x1b[2J\x07", "␛[2J␇"),
-            ("a\r\nb\tc\x7f", "a␍␊b␉c␡"),
-            ("\u{9b}31m", "\u{fffd}31m"),
-            ("\u{202e}evil\u{200b}", "\u{fffd}evil\u{fffd}"),
-        ] {
-            assert_eq!(&*Text::new(hostile), shown);
-            let json = serde_json::to_string(hostile).unwrap();
-            let read: Text = serde_json::from_str(&json).unwrap();
-            assert_eq!(&*read, shown);
-        }
+    fn what_is_written_does_nothing() {
+        let hostile = "a\u{1b}]0;x\u{7}\u{202e}\n\u{61c}\u{2060}\u{e0041}é";
+        let mut out = Lines(Vec::new());
+        out.line(hostile).unwrap();
+        assert_eq!(
+            String::from_utf8(out.0).unwrap(),
+            "a\\u{1b}]0;x\\u{7}\\u{202e}\\u{a}\\u{61c}\\u{2060}\\u{e0041}é\n"
+        );
+        let mut out = Json(Vec::new());
+        serde_json::to_writer(&mut out, hostile).unwrap();
+        let text = String::from_utf8(out.0).unwrap();
+        assert!(!text.chars().any(is_invisible), "{text}");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), hostile);
     }
 
     #[test]
-    fn json_means_the_same_without_acting() {
-        for hostile in ["plain", "\u{9b}31m \u{7f} \u{202e} \u{e0041}", "\x1b]0;x\x07"] {
-            let json = serde_json::to_string(hostile).unwrap();
-            let escaped = escape_json(&json);
-            assert!(!escaped.chars().any(|one| one.is_control() || one == '\u{202e}'));
-            assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), hostile);
+    fn what_is_in_a_page_is_no_element() {
+        assert_eq!(
+            Html("<script>alert('1')</script>\u{202e}\"&").to_string(),
+            "&lt;script&gt;alert('1')&lt;/script&gt;\\u{202e}&quot;&amp;"
+        );
+        let mut octets = Vec::new();
+        serde_json::to_writer(InScript(&mut octets), "</script><!--").unwrap();
+        let text = String::from_utf8(octets).unwrap();
+        assert_eq!(text, r#""\u003c/script>\u003c!--""#);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "</script><!--");
+    }
+
+    #[test]
+    fn numbers_have_their_nouns() {
+        for (count, expect) in [
+            (0, "0 frames"),
+            (1, "1 frame"),
+            (999, "999 frames"),
+            (2_120, "2,120 frames"),
+            (1_234_567, "1,234,567 frames"),
+        ] {
+            assert_eq!(counted(count, "frame"), expect);
         }
     }
 }

@@ -56,16 +56,6 @@ pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Dissected {
     dissect_from_l2(octets, ports, dissect_l2(octets, None))
 }
 
-/// Says what stands at `offset` in a frame of any link layer, which called it `ethertype`: VLAN tags first, then IP.
-#[inline(always)]
-pub fn dissect_payload<O: Octets>(octets: &O, ports: &Ports, ethertype: u16, offset: usize) -> Dissected {
-    dissect_from_l2(
-        octets,
-        ports,
-        skip_tags(octets, Vlan::default(), ethertype, offset),
-    )
-}
-
 /// The first part of [`dissect`]: down to the IP header. An outermost VLAN tag that was taken off is told beside the
 /// frame: its tag control information.
 ///

@@ -37,10 +37,12 @@ mod link;
 mod not_read;
 mod walk;
 
+use strum::{IntoStaticStr, VariantArray};
+
 pub use header::onward;
 pub use link::LinkType;
 pub use not_read::{NotRead, Wireless};
-pub use walk::{AhHeader, Envelope, Found, Unwrapped, unwrap};
+pub use walk::{AhHeader, Envelope, Found, Unwrapped, quick_class, unwrap};
 pub(crate) use walk::{is_harmless, is_harmless_ethertype, may_be_isakmp};
 
 /// Layers around one packet. A mirrored frame of a provider's customer has about six: ERSPAN in GRE around a frame
@@ -50,7 +52,8 @@ pub const MAX_LAYERS: usize = 8;
 pub const MAX_AHS: usize = 4;
 
 /// A header that carries a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Layer {
     /// AH in tunnel mode (RFC 4302 §3.1.2).
@@ -62,6 +65,7 @@ pub enum Layer {
     /// A mirrored frame in GRE.
     Erspan,
     /// Ethernet in IP.
+    #[strum(serialize = "etherip")]
     EtherIp,
     /// Geneve.
     Geneve,
@@ -72,6 +76,7 @@ pub enum Layer {
     /// High-availability seamless redundancy.
     Hsr,
     /// IP in IP, of either version in either.
+    #[strum(serialize = "ipip")]
     IpInIp,
     /// L2TP, version 2 or 3.
     L2tp,
@@ -103,59 +108,11 @@ pub enum Layer {
 
 impl Layer {
     /// Every layer, in the order of the enum.
-    pub const ALL: [Self; 23] = [
-        Self::Ah,
-        Self::Capwap,
-        Self::CiscoMetadata,
-        Self::Erspan,
-        Self::EtherIp,
-        Self::Geneve,
-        Self::Gre,
-        Self::GtpU,
-        Self::Hsr,
-        Self::IpInIp,
-        Self::L2tp,
-        Self::Lisp,
-        Self::Macsec,
-        Self::Mpls,
-        Self::Nsh,
-        Self::Pbb,
-        Self::Pppoe,
-        Self::Snap,
-        Self::Teredo,
-        Self::Tzsp,
-        Self::Udp,
-        Self::Vxlan,
-        Self::VxlanGpe,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word for it in `decode` and in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ah => "ah",
-            Self::Capwap => "capwap",
-            Self::CiscoMetadata => "cisco_metadata",
-            Self::Erspan => "erspan",
-            Self::EtherIp => "etherip",
-            Self::Geneve => "geneve",
-            Self::Gre => "gre",
-            Self::GtpU => "gtp_u",
-            Self::Hsr => "hsr",
-            Self::IpInIp => "ipip",
-            Self::L2tp => "l2tp",
-            Self::Lisp => "lisp",
-            Self::Macsec => "macsec",
-            Self::Mpls => "mpls",
-            Self::Nsh => "nsh",
-            Self::Pbb => "pbb",
-            Self::Pppoe => "pppoe",
-            Self::Snap => "snap",
-            Self::Teredo => "teredo",
-            Self::Tzsp => "tzsp",
-            Self::Udp => "udp",
-            Self::Vxlan => "vxlan",
-            Self::VxlanGpe => "vxlan_gpe",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The layer that an Ethertype announces.
@@ -276,7 +233,7 @@ pub struct Layers {
 
 impl Layers {
     /// From the outermost inwards.
-    pub fn iter(&self) -> impl Iterator<Item = Layer> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = Layer> + Clone + '_ {
         self.kinds.iter().flatten().copied()
     }
 

@@ -42,11 +42,9 @@ mod transport;
 mod tests;
 
 pub use exchange::Exchange;
-pub use frame::{
-    ETHERTYPE_IPV4, ETHERTYPE_IPV6, L2, L3Offset, dissect, dissect_l2, dissect_l3, dissect_payload,
-};
+pub use frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, L2, L3Offset, dissect, dissect_l2, dissect_l3};
 pub use network::{Ip, L3};
 pub use octets::{Capture, Octets};
 pub use packet::{Ah, Body, Class, Dissected, Esp, Fragment, Packet, ParseError, Ports, Vlan};
-pub use quick_class::{QuickClass, quick_class, quick_class_payload};
+pub use quick_class::{QuickClass, quick_class};
 pub use transport::dissect_l4;

@@ -47,7 +47,7 @@ pub fn quick_class<O: Octets>(octets: &O, ports: &Ports) -> QuickClass {
 
 /// Glances at what stands at `offset` in a frame of any link layer, which called it `ethertype`.
 #[inline(always)]
-pub fn quick_class_payload<O: Octets>(
+pub(crate) fn quick_class_payload<O: Octets>(
     octets: &O,
     ports: &Ports,
     ethertype: u16,

@@ -100,11 +100,11 @@ fn every_form_tells_the_same_events() {
         }
         let kind = event["type"].as_str().unwrap();
         assert!(
-            text.contains(&format!("  {kind}  ")) && html.contains(&format!("<td>{kind}<td>")),
+            text.contains(&format!("  {kind}  ")) && html.contains(&format!("<td>{kind}</td>")),
             "{kind}"
         );
     }
-    let (_, table) = html.split_once("<table id=events>").unwrap();
+    let (_, table) = html.split_once("<table id=\"events\">").unwrap();
     assert_eq!(table.matches("<tr class=").count(), events.len());
 }
 
@@ -257,23 +257,27 @@ fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
     let report = document(&[&pieces.file("leaping", &leaping)]);
     assert_eq!(report["events"], pieces.alone["events"]);
     assert_eq!(report["capture"]["end"], pieces.alone["capture"]["end"]);
-    let errors = report["capture"]["errors"].as_array().unwrap();
+    assert_eq!(report["capture"]["errors"], Value::Array(Vec::new()));
+    let notes = report["capture"]["notes"].as_array().unwrap();
     assert!(
-        errors[0]
+        notes[0]
             .as_str()
             .unwrap()
-            .contains("1 frames with times far ahead"),
-        "{errors:?}"
+            .contains("1 frame with a time far from those around"),
+        "{notes:?}"
     );
-    // Wireless frames are refused by their name.
-    let mut wireless = pieces.header.clone();
-    wireless[20] = 105;
-    let wireless = pieces.octets("wireless", &[wireless, one.concat()].concat());
-    let (text, exit) = analyzed(&[&wireless]);
-    assert!(
-        text.contains("600 frames of IEEE 802.11 (link type 105) not read"),
-        "{text}"
-    );
+    assert_eq!(report["capture"]["clock"][0]["kind"], "leap");
+    // Frames of another link layer are refused by its name, and nothing is claimed of them.
+    let mut usb = pieces.header.clone();
+    usb[20] = 220;
+    let usb = pieces.octets("usb", &[usb, one.concat()].concat());
+    let (text, exit) = analyzed(&[&usb]);
+    for expect in [
+        "600 frames of USB of Linux (link type 220) not read",
+        "FINDINGS\n  none can be reported: no GDOI message was read",
+    ] {
+        assert!(text.contains(expect), "{text}");
+    }
     assert_eq!(exit, Exit::Failed);
 }
 
@@ -350,7 +354,79 @@ fn it_ends_as_it_was_told_to() {
     }
     let html = fs::read_to_string(output).unwrap();
     assert!(
-        html.contains("&lt;b&gt;&amp;&#39;&quot;") && !html.contains("<b>&"),
+        html.contains("&lt;b&gt;&amp;'&quot;") && !html.contains("<b>&"),
         "{html}"
+    );
+}
+
+#[test]
+fn a_report_is_never_written_over_what_it_is_made_of() {
+    let Some(program) = program::path("the output of analyze") else {
+        return;
+    };
+    let work = tempfile::tempdir().unwrap();
+    let capture = work.path().join("x.pcap");
+    fs::copy(captures::data("demo.pcap"), &capture).unwrap();
+    let link = work.path().join("link");
+    std::os::unix::fs::symlink(&capture, &link).unwrap();
+    let before = fs::read(&capture).unwrap();
+    for output in [&capture, &link] {
+        let output = output.to_str().unwrap();
+        let said = program::run(
+            &program,
+            &["analyze", capture.to_str().unwrap(), "--output", output],
+            b"",
+        );
+        let expect = format!("gdoi-monitor: {output} is also read: the report would destroy it\n");
+        assert_eq!(String::from_utf8(said.stderr).unwrap(), expect);
+        assert_eq!(said.status.code(), Some(1));
+        assert_eq!(fs::read(&capture).unwrap(), before);
+    }
+    assert_eq!(work.path().read_dir().unwrap().count(), 2);
+}
+
+#[test]
+fn names_of_captures_do_nothing_on_a_terminal() {
+    let Some(program) = program::path("names on a terminal") else {
+        return;
+    };
+    let name = "/missing/\x1b]0;owned\x07\u{202e}\u{61c}\u{2060}\u{e0041}\n";
+    for command in ["analyze", "decode"] {
+        let said = program::run(&program, &[command, name], b"");
+        for octets in [said.stdout, said.stderr] {
+            let text = String::from_utf8(octets).unwrap();
+            let acts = |character: char| {
+                character.is_control() && character != '\n'
+                    || matches!(character, '\u{202e}' | '\u{61c}' | '\u{2060}' | '\u{e0041}')
+            };
+            assert!(!text.contains(acts) && !text.contains("\u{61c}\n"), "{text:?}");
+        }
+    }
+}
+
+/// More captures of one time than are open at once are read as well as one, closed and opened again in turns.
+#[test]
+fn any_number_of_captures_of_one_time_are_one() {
+    let pieces = Pieces::new();
+    let count = 150;
+    let of = |turn: usize| -> Vec<Vec<u8>> {
+        let some = pieces
+            .records
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| at % count == turn);
+        some.map(|(_, record)| record.clone()).collect()
+    };
+    let files: Vec<String> = (0..count)
+        .map(|turn| pieces.file(&format!("{turn}"), &of(turn)))
+        .collect();
+    let names: Vec<&str> = files.iter().map(String::as_str).collect();
+    pieces.check(&names);
+    // A page names a few of them in its heading.
+    let (page, _) = analyzed(&[&["--format", "html"], names.as_slice()].concat());
+    let heading = page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap();
+    assert!(
+        heading.ends_with("and 146 more") && heading.len() < 400,
+        "{heading}"
     );
 }

@@ -124,7 +124,7 @@ fn what_is_no_capture_is_said_to_be_none() {
     scene.check(&["-"], b"", 1, 0, "gdoi-monitor: -: is empty\n");
     let errors = "gdoi-monitor: @text: is neither a pcap nor a pcapng capture\n";
     scene.check(&["@text"], b"", 1, 0, errors);
-    let errors = "gdoi-monitor: @usb: 3 frames of USB (link type 220) not read\n";
+    let errors = "gdoi-monitor: @usb: 3 frames of USB of Linux (link type 220) not read\n";
     scene.check(&["@usb"], b"", 1, 0, errors);
 }
 
@@ -168,4 +168,35 @@ fn wrong_usage_is_two() {
         program::run(&scene.program, &["--help"], b"").status.code(),
         Some(0)
     );
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_a_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let Some(scene) = Scene::new() else { return };
+    let odd = scene.folder.path().join(OsStr::from_bytes(b"odd-\xff"));
+    fs::write(&odd, capture(ETHERNET, 2)).unwrap();
+    let output = Command::new(&scene.program)
+        .arg("decode")
+        .args([odd, scene.folder.path().join("whole")])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((lines.lines().count(), output.status.code()), (4, Some(0)));
+    assert!(lines.lines().next().unwrap().contains("odd-\u{fffd}"), "{lines}");
+}
+
+#[test]
+fn what_is_not_read_is_told_by_name() {
+    let Some(scene) = Scene::new() else { return };
+    let mut octets = capture(ETHERNET, 2);
+    // The Ethertype of the first frame: NSH, of a version that is not known.
+    octets[24 + 16 + 12..][..2].copy_from_slice(&[0x89, 0x4f]);
+    octets[24 + 16 + 14] = 0x80;
+    fs::write(scene.folder.path().join("nsh"), octets).unwrap();
+    let errors = "gdoi-monitor: @nsh: 1 frame of NSH (0x894f) in an unknown form not read\n";
+    scene.check(&["@nsh"], b"", 0, 1, errors);
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use gdoi_lab::{Agent, Frames, Injector, Network, Pace};
 use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_wire::isakmp::FLAG_ENCRYPTION;
-use gdoi_wire::{Body, Dissected, Ports};
+use gdoi_wire::layers::Found;
+use gdoi_wire::{Body, Ports};
 
 use crate::captures;
 use crate::kernel::in_network;
@@ -82,7 +83,7 @@ fn messages(path: &Path) -> (Vec<Message>, usize) {
     let mut reader = CaptureReader::open(path).unwrap();
     let (mut messages, mut others) = (Vec::new(), 0);
     while let Some(frame) = reader.next_frame().unwrap() {
-        let Some(Dissected::Packet(packet)) = frame.dissect(&Ports::DEFAULT) else {
+        let Found::Packet(packet) = frame.unwrap(&Ports::DEFAULT).found else {
             others += 1;
             continue;
         };

@@ -9,6 +9,7 @@ mod check_config_command;
 mod company;
 mod decode_command;
 mod doctor_command;
+mod encapsulations;
 mod faults;
 mod field;
 mod flight;

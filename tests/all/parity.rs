@@ -3,10 +3,10 @@
 
 use gdoi_core::observation::Site;
 use gdoi_lab::Parity;
-use gdoi_monitor::source::link::LinkType;
 use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_monitor::source::xdp::{Hook, SiteRoute};
 use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
+use gdoi_wire::layers::LinkType;
 use gdoi_wire::record::{CPU_STATE_BUCKETS, Counters, FIRST_SPI, site_key};
 
 use crate::captures::{self, Capture};
@@ -82,7 +82,7 @@ fn captures_through(hook: Hook) {
     for Capture { path, .. } in captures::all() {
         let mut reader = CaptureReader::open(&path).unwrap();
         while let Some(frame) = reader.next_frame().unwrap() {
-            if frame.link == LinkType::Ethernet && frame.kept.len() >= 14 {
+            if frame.link == LinkType::ETHERNET && frame.kept.len() >= 14 {
                 frames += 1;
                 let which = format!("{} frame {}", path.display(), frame.number);
                 parity.check(frame.kept, &which).unwrap();

@@ -8,8 +8,9 @@ use std::time::Duration;
 use gdoi_core::observation::{Esp, Message};
 use gdoi_core::{Config, Limits, Observation, Snapshot, Timestamp, Tracker, Transition};
 use gdoi_monitor::source::pcap::CaptureReader;
+use gdoi_wire::layers::Found;
 use gdoi_wire::record::Record;
-use gdoi_wire::{Body, Dissected, Ports};
+use gdoi_wire::{Body, Ports};
 
 /// ESP is observed once a second, as it is live.
 const TICK: Duration = Duration::from_secs(1);
@@ -62,7 +63,7 @@ pub(crate) fn replay(path: &Path, config: Config) -> Replay {
             tick = now;
             flush(&mut tracker, now, &mut counted, &mut replay.transitions);
         }
-        let Some(Dissected::Packet(packet)) = frame.dissect(&Ports::DEFAULT) else {
+        let Found::Packet(packet) = frame.unwrap(&Ports::DEFAULT).found else {
             continue;
         };
         match packet.body {

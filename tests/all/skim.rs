@@ -7,10 +7,10 @@ use std::fs;
 use std::io::BufWriter;
 use std::path::Path;
 
-use gdoi_monitor::source::link::LinkType;
 use gdoi_monitor::source::pcap::CaptureReader;
 use gdoi_sim::scenario;
 use gdoi_sim::{PcapWriter, Simulation};
+use gdoi_wire::layers::LinkType;
 use serde_json::Value;
 
 use crate::analyze_command::document;
@@ -100,7 +100,7 @@ fn rewrite(from: &Path, to: &Path, order: Order) {
     };
     let mut reader = CaptureReader::open(from).unwrap();
     while let Some(frame) = reader.next_frame().unwrap() {
-        if frame.link != LinkType::Ethernet {
+        if frame.link != LinkType::ETHERNET {
             continue;
         }
         let at = frame.at.as_nanos();

@@ -10,19 +10,30 @@ use gdoi_core::{Limits, Timestamp, Tracker};
 use gdoi_monitor::config::Config;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::sink::state_file::StateFile;
-use gdoi_monitor::source::pcap::CaptureReader;
+use gdoi_monitor::source::pcap::{CaptureReader, Frame, MonotonicReader};
 use gdoi_sim::{Observer, Scenario, Simulation, scenario::Group};
 use gdoi_wire::Ports;
 use tempfile::TempDir;
 
 /// A capture file.
+///
+/// # Panics
+///
+/// When the time of its frames goes back.
 pub fn capture(octets: &[u8]) {
     let stream = Box::new(Cursor::new(octets.to_vec()));
-    let Ok(mut reader) = CaptureReader::new(Path::new("hostile"), stream) else {
+    let Ok(reader) = CaptureReader::new(Path::new("hostile"), stream) else {
         return;
     };
-    while let Ok(Some(frame)) = reader.next_frame() {
-        frame.dissect(&Ports::DEFAULT);
+    let mut recording = MonotonicReader::new(reader);
+    let mut last = Timestamp::ZERO;
+    let take = |frame: Frame<'_>| {
+        frame.unwrap(&Ports::DEFAULT);
+        frame.at
+    };
+    while let Ok(Some(at)) = recording.with_next(take) {
+        assert!(at >= last, "time goes back");
+        last = at;
     }
 }
 

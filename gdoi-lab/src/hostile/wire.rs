@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use gdoi_core::observation::{Esp, Message, Site};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker};
-use gdoi_wire::isakmp::{MAX_PAYLOADS, Payloads};
+use gdoi_wire::isakmp::{HEADER_OCTETS, MAX_PAYLOADS, Payloads};
+use gdoi_wire::layers::{self, Found, LinkType, MAX_AHS, MAX_LAYERS, Unwrapped, unwrap};
 use gdoi_wire::record::Record;
-use gdoi_wire::{Capture, Dissected, Ports};
+use gdoi_wire::{Body, Capture, Dissected, Ports, QuickClass};
 
 /// A frame from the wire, all the way to the tracker.
 ///
@@ -28,6 +29,51 @@ pub fn dissect(octets: &[u8]) {
         }
     }
     tracker.finish(Timestamp::from_nanos(2), &mut out);
+}
+
+/// A link type, how much of the frame was kept, and a frame with whatever is around its packet.
+///
+/// # Panics
+///
+/// When what was found does not lie in the frame, or a glance contradicts the walk: that is what is looked for.
+pub fn layers(octets: &[u8]) {
+    let [l0, l1, more, frame @ ..] = octets else {
+        return;
+    };
+    let link = LinkType(u16::from_be_bytes([*l0, *l1]).into());
+    let capture = Capture::cut(frame, frame.len() + usize::from(*more));
+    let Unwrapped {
+        found,
+        layers: around,
+        ahs,
+        envelope: _,
+    } = unwrap(&capture, &Ports::DEFAULT, link);
+    assert!(around.iter().count() <= MAX_LAYERS && ahs.len() == MAX_AHS);
+    match found {
+        Found::NotRead(what) => assert!(!what.to_string().is_empty() && !what.kind().is_empty()),
+        Found::Packet(packet) => {
+            if let Body::Isakmp { offset, .. } = packet.body {
+                assert!(offset + HEADER_OCTETS <= frame.len(), "{packet:?}");
+            }
+            if let Some((record, behind)) = Record::message(&packet, &capture) {
+                walk(
+                    record.isakmp().next_payload(),
+                    capture.up_to(behind, usize::from(record.snapshot_octets)),
+                );
+            }
+        }
+        Found::Elsewhere(_) | Found::Other | Found::ParseError(_) => {}
+    }
+    match layers::quick_class(&capture, &Ports::DEFAULT, link) {
+        QuickClass::Esp { esp, .. } => {
+            assert!(
+                matches!(found, Found::Packet(packet) if packet.body == Body::Esp(esp)),
+                "{found:?}"
+            );
+        }
+        QuickClass::Other => assert_eq!(found, Found::Other),
+        QuickClass::Unsure => {}
+    }
 }
 
 /// The type of the first payload, and the payloads.

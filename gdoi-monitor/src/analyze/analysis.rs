@@ -1,27 +1,28 @@
 //! Captures, frame by frame, into the report; what is wrong with one does not keep the others from being read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use gdoi_core::Timestamp;
+use gdoi_wire::layers::NotRead;
 
-use super::captures::{Captures, OpenCapture, Turn};
+use super::captures::{Captures, OpenCapture, Turn, TurnError};
 use super::evidence::EvidenceIndex;
-use super::findings::Findings;
 use super::pipeline::Pipeline;
-use super::seen_message::FrameId;
 use crate::progress::Progress;
-use crate::report::{Ending, Report};
-use crate::source::link::{LinkType, UnreadLinks};
-use crate::source::pcap::{self, Frame};
+use crate::report::{Ending, Findings, FrameId, Report, clock_words};
+use crate::source::pcap::{self, ClockNote};
+use crate::text::{complain, counted, grouped};
 
 /// A capture that is written in turns goes on at once in the next file; with a longer pause something may be missing.
 const HOLE: Duration = Duration::from_secs(1);
-/// A frame that is further ahead than this of the one before it is believed only when the next one is too.
-const LEAP: Duration = Duration::from_hours(1);
+const MOST_KEPT: usize = 100;
+/// Messages of one kind that are printed; of the rest, how many.
+const MOST_PRINTED: u64 = 10;
 
 /// Why a capture was not read, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -29,21 +30,31 @@ enum AnalyzeError {
     /// It is damaged, truncated or none.
     #[error(transparent)]
     Capture(#[from] pcap::CaptureError),
-    /// It has frames of link layers that are not read.
-    #[error("{}: {}", path.display(), UnreadLinks(links))]
-    Link {
-        path: PathBuf,
-        links: BTreeMap<LinkType, u64>,
-    },
-    /// It has frames whose times cannot be right.
+    /// Too many of its kind are of one time.
     #[error(
-        "{}: {count} frames with times far ahead of those around them, read as if captured with the previous frame",
+        "{}: more captures of one time than can be open at once, and this one cannot be closed in between: unpack it, \
+         or merge them: mergecap -w all.pcapng FILES",
         path.display()
     )]
-    Leaps { path: PathBuf, count: u64 },
+    TooMany { path: PathBuf },
+    /// It has frames that are not read.
+    #[error("{}: {what} not read", path.display())]
+    NotRead { path: PathBuf, what: String },
     /// The report cannot be written.
     #[error("write the report: {0}")]
     Write(#[from] io::Error),
+}
+
+impl AnalyzeError {
+    /// What is wrong, whatever the capture.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Capture(error) => error.what.kind(),
+            Self::TooMany { .. } => "captures of one time that cannot be closed in between",
+            Self::NotRead { .. } => "captures with frames that are not read",
+            Self::Write(_) => "the report cannot be written",
+        }
+    }
 }
 
 /// Captures on their way into a report.
@@ -51,21 +62,15 @@ pub(super) struct Analysis<W> {
     pipeline: Pipeline,
     report: Report<W>,
     evidence: EvidenceIndex,
+    /// What was not read.
     errors: Vec<String>,
+    /// What is worth a word although all was read.
+    notes: Vec<String>,
+    /// Messages by their kind.
+    kinds: BTreeMap<&'static str, u64>,
     progress: Progress,
-    /// Frames of each capture that could not be taken as they are.
-    oddities: BTreeMap<u32, Oddities>,
     /// Nobody knows what is missing before the next capture.
-    hole: bool,
-}
-
-/// Frames of a capture that could not be taken as they are.
-#[derive(Default)]
-struct Oddities {
-    /// Of link layers that are not read.
-    links: BTreeMap<LinkType, u64>,
-    /// With times that cannot be right.
-    leaps: u64,
+    has_hole: bool,
 }
 
 impl<W: Write> Analysis<W> {
@@ -75,13 +80,14 @@ impl<W: Write> Analysis<W> {
             report,
             evidence: EvidenceIndex::new(),
             errors: Vec::new(),
+            notes: Vec::new(),
+            kinds: BTreeMap::new(),
             progress,
-            oddities: BTreeMap::new(),
-            hole: false,
+            has_hole: false,
         }
     }
 
-    /// Whether something is wrong with a capture.
+    /// Whether something was not read.
     pub(super) const fn is_incomplete(&self) -> bool {
         !self.errors.is_empty()
     }
@@ -99,8 +105,14 @@ impl<W: Write> Analysis<W> {
         loop {
             let outcome = match captures.turn(paths) {
                 Ok(None) => break,
-                Ok(Some(turn)) => self.turn(turn).map_err(|(file, error)| (Some(file), error)),
-                Err((_, error)) => Err((None, error.into())),
+                Ok(Some(turn)) => self
+                    .turn(turn, paths)
+                    .map_err(|(file, error)| (Some(file), error)),
+                Err(TurnError::Open(error)) => Err((None, error.into())),
+                Err(TurnError::TooMany(file)) => {
+                    let path = path_of(file, paths).to_owned();
+                    Err((None, AnalyzeError::TooMany { path }))
+                }
             };
             match outcome {
                 Ok(None) => {}
@@ -115,36 +127,74 @@ impl<W: Write> Analysis<W> {
             }
         }
         self.progress.clear();
-        self.odd(paths)
+        self.report_not_read(paths)?;
+        for (kind, count) in &self.kinds {
+            if let beyond @ 1.. = count.saturating_sub(MOST_PRINTED) {
+                complain(format_args!("{} more: {kind}", grouped(beyond)))?;
+            }
+        }
+        Ok(())
     }
 
     /// Says what is wrong with a capture.
     fn wrong(&mut self, error: &AnalyzeError) -> io::Result<()> {
-        self.progress.clear();
-        writeln!(io::stderr(), "gdoi-monitor: {error}")?;
-        self.errors.push(error.to_string());
-        self.hole = true;
+        self.print(error.kind(), error)?;
+        keep(&mut self.errors, error.to_string());
+        self.has_hole = true;
         Ok(())
     }
 
-    /// Says which frames could not be taken as they are.
-    fn odd(&mut self, paths: &[PathBuf]) -> anyhow::Result<()> {
-        for (file, Oddities { links, leaps }) in std::mem::take(&mut self.oddities) {
-            let path = usize::try_from(file).ok().and_then(|at| paths.get(at));
-            let path = path.cloned().unwrap_or_default();
-            if leaps > 0 {
-                let (path, count) = (path.clone(), leaps);
-                self.wrong(&AnalyzeError::Leaps { path, count })?;
-            }
-            if !links.is_empty() {
-                self.wrong(&AnalyzeError::Link { path, links })?;
+    /// Prints a message, unless there were many of its kind.
+    fn print(&mut self, kind: &'static str, message: impl fmt::Display) -> io::Result<()> {
+        let count = self.kinds.entry(kind).or_default();
+        *count += 1;
+        if *count > MOST_PRINTED {
+            return Ok(());
+        }
+        self.progress.clear();
+        complain(message)
+    }
+
+    /// Says what is worth a word.
+    fn note(&mut self, kind: &'static str, note: String) -> io::Result<()> {
+        self.print(kind, &note)?;
+        keep(&mut self.notes, note);
+        Ok(())
+    }
+
+    /// Says which frames were not read: an error where it is a whole link layer.
+    fn report_not_read(&mut self, paths: &[PathBuf]) -> anyhow::Result<()> {
+        let by_capture: Vec<_> = self.pipeline.not_read().into_iter().collect();
+        for of_file in by_capture.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+            let path = of_file
+                .first()
+                .map_or(Path::new(""), |((file, _), _)| path_of(*file, paths));
+            for is_link in [true, false] {
+                let kinds = of_file
+                    .iter()
+                    .filter(|((_, what), _)| matches!(what, NotRead::Link(_)) == is_link);
+                let words: Vec<String> = kinds
+                    .map(|((_, what), count)| format!("{} of {what}", counted(*count, "frame")))
+                    .collect();
+                if words.is_empty() {
+                    continue;
+                }
+                let error = AnalyzeError::NotRead {
+                    path: path.to_owned(),
+                    what: words.join(", "),
+                };
+                if is_link {
+                    self.wrong(&error)?;
+                } else {
+                    self.note(error.kind(), error.to_string())?;
+                }
             }
         }
         Ok(())
     }
 
     /// Reads a capture while it is its turn. The capture, when it has ended.
-    fn turn(&mut self, turn: Turn<'_>) -> Result<Option<u32>, (u32, AnalyzeError)> {
+    fn turn(&mut self, turn: Turn<'_>, paths: &[PathBuf]) -> Result<Option<u32>, (u32, AnalyzeError)> {
         let Turn {
             capture,
             until,
@@ -152,9 +202,31 @@ impl<W: Write> Analysis<W> {
         } = turn;
         let file = capture.file;
         self.pipeline.turn_to(file);
-        self.frames(capture, until, begins)
-            .map(|ended| ended.then_some(file))
+        let read = self.frames(capture, until, begins);
+        if !matches!(read, Ok(false)) {
+            self.ended(capture, path_of(file, paths))
+                .map_err(|error| (file, error.into()))?;
+        }
+        read.map(|has_ended| has_ended.then_some(file))
             .map_err(|error| (file, error))
+    }
+
+    /// What is known of a capture when it has been read.
+    fn ended(&mut self, capture: &OpenCapture, path: &Path) -> io::Result<()> {
+        let OpenCapture { file, recording, .. } = capture;
+        let contents = self.pipeline.contents_mut();
+        contents.snap_lengths.extend(recording.snap_length());
+        contents.dropped += recording.dropped();
+        let clock = recording.clock().clone();
+        self.progress.ended(recording.octets());
+        for words in clock_words(&clock) {
+            self.note("corrected times", format!("{}: clock: {words}", path.display()))?;
+        }
+        let contents = self.pipeline.contents_mut();
+        if clock.steps + clock.leaps > 0 && contents.clocks.len() < MOST_KEPT {
+            contents.clocks.push((*file, clock));
+        }
+        Ok(())
     }
 
     fn frames(
@@ -168,78 +240,54 @@ impl<W: Write> Analysis<W> {
             if at > until {
                 return Ok(false);
             }
-            if begins {
+            if capture.recording.take_join() || begins {
                 self.follow(at);
                 begins = false;
             }
-            if self.leaps(at) {
-                self.leap(capture)?;
-                continue;
-            }
+            self.clock_steps(capture, at);
             let file = capture.file;
-            let Some(frame) = capture.reader.next_frame()? else {
+            let taken = capture.recording.with_next(|frame| {
+                let number = frame.number;
+                self.pipeline.frame(frame);
+                FrameId { file, number }
+            });
+            let Some(id) = taken? else {
                 return Ok(true);
             };
-            self.frame(file, frame)?;
-            let skimmed = self.pipeline.skim(&mut capture.reader, until);
-            self.progress.step(1 + skimmed, || capture.reader.octets());
+            if self.pipeline.has_news() {
+                self.tell(Some(id))?;
+            }
+            let skimmed = self.pipeline.skim(&mut capture.recording, until);
+            self.progress.step(1 + skimmed, || capture.recording.octets());
         }
-        self.progress.ended(capture.reader.octets());
         Ok(true)
     }
 
-    fn frame(&mut self, file: u32, frame: Frame<'_>) -> io::Result<()> {
-        if let LinkType::Unknown(_) = frame.link {
-            let odd = self.oddities.entry(file).or_default();
-            *odd.links.entry(frame.link).or_default() += 1;
+    /// Tells of the steps of a capture's clock that were found on the way to the next frame.
+    fn clock_steps(&mut self, capture: &mut OpenCapture, at: Timestamp) {
+        let clock = capture.recording.clock();
+        if clock.steps == capture.steps_told {
+            return;
         }
-        let number = frame.number;
-        self.pipeline.frame(frame);
-        if self.pipeline.has_news() {
-            self.tell(Some(FrameId { file, number }))?;
-        }
-        Ok(())
-    }
-
-    /// Whether a time is so far ahead that the next frame should confirm it.
-    fn leaps(&self, at: Timestamp) -> bool {
-        let span = self.pipeline.totals().span;
-        span.is_some_and(|(_, last)| at.since(last) > LEAP)
-    }
-
-    /// Takes a frame that leaps ahead: when the next one does not follow it, its time cannot be right.
-    fn leap(&mut self, capture: &mut OpenCapture) -> Result<(), AnalyzeError> {
-        let Some(frame) = capture.reader.next_frame()? else {
-            return Ok(());
-        };
-        let kept = frame.kept.to_vec();
-        let mut frame = Frame {
-            number: frame.number,
-            at: frame.at,
-            kept: &kept,
-            wire_octets: frame.wire_octets,
-            link: frame.link,
-        };
-        let next = capture.reader.peek();
-        if let (Ok(Some(next)), Some((_, last))) = (next, self.pipeline.totals().span)
-            && next.after(LEAP / 2) < frame.at
+        capture.steps_told = clock.steps;
+        if let Some((_, ClockNote::SetBack(step) | ClockNote::Started(step))) = clock
+            .notes
+            .iter()
+            .rfind(|(_, note)| !matches!(note, ClockNote::Leap(_)))
         {
-            self.oddities.entry(capture.file).or_default().leaps += 1;
-            frame.at = last;
+            self.pipeline.clock_step(at, *step);
         }
-        self.frame(capture.file, frame)?;
-        Ok(())
     }
 
     /// Goes on from one capture to the next. Nobody knows what happened between them.
     fn follow(&mut self, first: Timestamp) {
-        let Some((_, last)) = self.pipeline.totals().span else {
+        let Some((_, last)) = self.pipeline.contents().span else {
             return;
         };
-        if first.since(last) > HOLE || self.hole {
+        if first.since(last) > HOLE || self.has_hole {
             self.pipeline.blind(first.max(last));
         }
-        self.hole = false;
+        self.has_hole = false;
     }
 
     /// Reports what has happened at this frame, or because of the time that passed before it.
@@ -268,8 +316,26 @@ impl<W: Write> Analysis<W> {
         self.report.end(&Ending {
             files,
             errors: &self.errors,
-            totals: self.pipeline.totals(),
+            notes: &self.notes,
+            contents: self.pipeline.contents(),
             snapshot: &self.pipeline.snapshot(),
         })
+    }
+}
+
+/// The path of a capture.
+fn path_of(file: u32, paths: &[PathBuf]) -> &Path {
+    let index = usize::try_from(file).ok();
+    index
+        .and_then(|index| paths.get(index))
+        .map_or(Path::new(""), PathBuf::as_path)
+}
+
+/// Keeps a message, unless there are many: what is wrong with the hundredth capture nobody reads.
+fn keep(messages: &mut Vec<String>, message: String) {
+    match messages.len() {
+        0..MOST_KEPT => messages.push(message),
+        MOST_KEPT => messages.push("and more, on standard error".to_owned()),
+        _ => {}
     }
 }

@@ -6,15 +6,18 @@ use std::path::Path;
 
 use gdoi_core::Timestamp;
 
-use crate::source::pcap::{CaptureError, CaptureReader};
+use crate::source::pcap::{CaptureError, MonotonicReader};
+
+/// Files that are open at once: windows of 32 MiB in all, and fewer than any system allows.
+const MOST_OPEN: usize = 64;
 
 /// Captures that are read together.
 #[derive(Default)]
 pub(super) struct Captures {
     /// Those that begin later, in the order of their first frames.
     waiting: VecDeque<Waiting>,
-    /// Those that are being read.
-    open: Vec<OpenCapture>,
+    /// Those that are being read, the one with the earliest next frame first.
+    running: Vec<OpenCapture>,
 }
 
 /// One that begins later.
@@ -22,15 +25,17 @@ struct Waiting {
     file: u32,
     first: Timestamp,
     /// What cannot be opened twice stays open: standard input, a pipe.
-    reader: Option<CaptureReader>,
+    recording: Option<MonotonicReader>,
 }
 
 /// One that is being read.
 pub(super) struct OpenCapture {
     pub(super) file: u32,
-    pub(super) reader: CaptureReader,
+    pub(super) recording: MonotonicReader,
     /// When its next frame was captured.
     next: Timestamp,
+    /// How often its clock was set, as far as that was told.
+    pub(super) steps_told: u64,
 }
 
 /// The capture whose turn it is.
@@ -42,16 +47,24 @@ pub(super) struct Turn<'a> {
     pub(super) begins: bool,
 }
 
+/// Why it is nobody's turn.
+pub(super) enum TurnError {
+    /// A capture cannot be opened when its time has come.
+    Open(CaptureError),
+    /// Too many captures that cannot be closed and opened again are of one time.
+    TooMany(u32),
+}
+
 impl Captures {
     /// Opens a capture as far as its first frame. One without frames has nothing to tell.
     pub(super) fn add(&mut self, file: u32, path: &Path) -> Result<(), CaptureError> {
-        let mut reader = CaptureReader::open(path)?;
-        if let Some(first) = reader.peek()? {
+        let mut recording = MonotonicReader::open(path)?;
+        if let Some(first) = recording.peek()? {
             let again = fs::metadata(path).is_ok_and(|what| what.is_file());
             self.waiting.push_back(Waiting {
                 file,
                 first,
-                reader: (!again).then_some(reader),
+                recording: (!again).then_some(recording),
             });
         }
         Ok(())
@@ -65,57 +78,84 @@ impl Captures {
     }
 
     /// Whose turn it is. `None` when all have been read.
-    pub(super) fn turn<P: AsRef<Path>>(
-        &mut self,
-        paths: &[P],
-    ) -> Result<Option<Turn<'_>>, (u32, CaptureError)> {
-        let earliest = self.open.iter().map(|capture| capture.next).min();
+    pub(super) fn turn<P: AsRef<Path>>(&mut self, paths: &[P]) -> Result<Option<Turn<'_>>, TurnError> {
+        let earliest = self.running.iter().map(|capture| capture.next).min();
         let due = self.waiting.front().map(|waiting| waiting.first);
         let mut begins = false;
         if let Some(first) = due
             && earliest.is_none_or(|earliest| first <= earliest)
             && let Some(waiting) = self.waiting.pop_front()
         {
-            begins = self.open.is_empty();
+            begins = self.running.is_empty();
             self.begin(waiting, paths)?;
         }
-        self.open.sort_by_key(|capture| capture.next);
-        let another = self.open.get(1).map(|capture| capture.next);
+        self.running.sort_by_key(|capture| capture.next);
+        self.close_some();
+        let another = self.running.get(1).map(|capture| capture.next);
         let due = self.waiting.front().map(|waiting| waiting.first);
         let until = [another, due].into_iter().flatten().min();
-        Ok(self.open.first_mut().map(|capture| Turn {
+        Ok(self.running.first_mut().map(|capture| Turn {
             capture,
             until: until.unwrap_or(Timestamp::from_nanos(u64::MAX)),
             begins,
         }))
     }
 
-    fn begin<P: AsRef<Path>>(&mut self, waiting: Waiting, paths: &[P]) -> Result<(), (u32, CaptureError)> {
-        let Waiting { file, first, reader } = waiting;
+    fn begin<P: AsRef<Path>>(&mut self, waiting: Waiting, paths: &[P]) -> Result<(), TurnError> {
+        let Waiting {
+            file,
+            first,
+            recording,
+        } = waiting;
         let path = usize::try_from(file).ok().and_then(|at| paths.get(at));
-        let reader = match (reader, path) {
-            (Some(reader), _) => reader,
-            (None, Some(path)) => CaptureReader::open(path.as_ref()).map_err(|error| (file, error))?,
+        let recording = match (recording, path) {
+            (Some(recording), _) => recording,
+            (None, Some(path)) => MonotonicReader::open(path.as_ref()).map_err(TurnError::Open)?,
             (None, None) => return Ok(()),
         };
-        self.open.push(OpenCapture {
+        if self.open().count() >= MOST_OPEN && !self.close_some() {
+            return Err(TurnError::TooMany(file));
+        }
+        self.running.push(OpenCapture {
             file,
-            reader,
+            recording,
             next: first,
+            steps_told: 0,
         });
         Ok(())
     }
 
+    /// Captures whose files are open.
+    fn open(&self) -> impl Iterator<Item = &OpenCapture> {
+        self.running
+            .iter()
+            .filter(|capture| !capture.recording.is_closed())
+    }
+
+    /// Closes files, those first that are read on last, until as many are open as may be. `false`: they cannot be closed.
+    fn close_some(&mut self) -> bool {
+        let mut beyond = (self.open().count() + 1).saturating_sub(MOST_OPEN);
+        for capture in self.running.iter_mut().skip(1).rev() {
+            if beyond == 0 {
+                break;
+            }
+            if !capture.recording.is_closed() && capture.recording.close() {
+                beyond -= 1;
+            }
+        }
+        beyond == 0
+    }
+
     /// A capture has ended, or cannot be read on.
     pub(super) fn end(&mut self, file: u32) {
-        self.open.retain(|capture| capture.file != file);
+        self.running.retain(|capture| capture.file != file);
     }
 }
 
 impl OpenCapture {
     /// When its next frame was captured; `None` when it has ended.
     pub(super) fn peek(&mut self) -> Result<Option<Timestamp>, CaptureError> {
-        let next = self.reader.peek()?;
+        let next = self.recording.peek()?;
         self.next = next.unwrap_or(self.next);
         Ok(next)
     }

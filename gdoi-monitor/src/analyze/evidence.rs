@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use gdoi_core::Transition;
 use gdoi_core::transition::{Cookies, What};
 
-use super::seen_message::{FrameId, SeenMessage};
+use crate::report::{FrameId, SeenMessage};
 
 /// A registration with main mode has ten messages.
 const MOST_FRAMES: usize = 10;

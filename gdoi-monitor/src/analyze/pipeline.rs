@@ -5,19 +5,26 @@ mod skim;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gdoi_core::observation::{Esp, Loss, LossKind, Message};
+use gdoi_core::observation::{Esp, Loss, LossKind, Message, OpenGap};
+use gdoi_core::transition::{ClockStep, Severity, What};
 use gdoi_core::{Limits, Observation, Snapshot, Timestamp, Tracker, Transition};
-use gdoi_wire::record::{Counters, Record};
-use gdoi_wire::{Body, Class, Dissected, Fragment, Packet, ParseError, Ports};
+use gdoi_wire::layers::{Found, NotRead, Unwrapped};
+use gdoi_wire::record::Record;
+use gdoi_wire::{Body, Class, Fragment, Packet, ParseError, Ports};
 
 use super::esp::{EspCounts, SlotOutcome};
-use super::seen_message::{FrameId, SeenMessage};
+use crate::report::{Contents, FrameId, SeenMessage};
 use crate::sites::Sites;
-use crate::source::link::LinkType;
 use crate::source::pcap::Frame;
 
+/// Kinds of what is not read, of all captures.
+const MOST_NOT_READ: usize = 4096;
 /// How often the agent reads the kernel's counters by default.
 const TICK: Duration = Duration::from_secs(1);
+/// A silence of all traffic is judged from this length on.
+const LONG_SILENCE: Duration = Duration::from_mins(5);
+/// A silence this many times longer than any before may be a recorder that was off.
+const UNHEARD_OF: u32 = 20;
 
 /// Takes frames, and says what happens.
 pub(super) struct Pipeline {
@@ -25,10 +32,16 @@ pub(super) struct Pipeline {
     ports: Ports,
     sites: Sites,
     esp: EspCounts,
+    /// The longest time between two frames.
+    longest_silence: Duration,
+    /// Silences up to here are known to be holes.
+    blind_until: Timestamp,
     /// When what is counted is said to the tracker; `None` before the first frame.
     tick: Option<Timestamp>,
     cut: Cut,
-    totals: Totals,
+    contents: Contents,
+    /// Frames that were not read, by capture.
+    not_read: BTreeMap<(u32, NotRead), u64>,
     transitions: Vec<Transition>,
     /// The message in the latest frame, if there was one.
     seen_message: Option<SeenMessage>,
@@ -36,37 +49,35 @@ pub(super) struct Pipeline {
     file: u32,
 }
 
-/// What there was in the captures.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Totals {
-    /// Frames.
-    pub(crate) frames: u64,
-    /// The first and the last moment.
-    pub(crate) span: Option<(Timestamp, Timestamp)>,
-    /// What the kernel would have counted.
-    pub(crate) counters: Counters,
-    /// Frames of link layers that are not read.
-    pub(crate) refused: BTreeMap<LinkType, u64>,
-}
-
-impl Totals {
-    /// Counts packets of a class, and the octets of their frames.
-    fn count(&mut self, class: Class, packets: u64, octets: u64) {
-        let class = class as usize;
-        if let Some(counted) = self.counters.packets.get_mut(class) {
-            *counted += packets;
-        }
-        if let Some(counted) = self.counters.octets.get_mut(class) {
-            *counted = counted.saturating_add(octets);
-        }
-    }
-}
-
-/// Packets of which too little was kept since the last tick.
+/// Packets of which too little was kept.
 #[derive(Default)]
 struct Cut {
+    /// Since the last tick.
     messages: Option<Loss>,
     spis: Option<Loss>,
+    /// In all: how long the capture lasts, it has one snap length.
+    all_messages: Option<Loss>,
+    all_spis: Option<Loss>,
+}
+
+impl Cut {
+    /// One more packet of which too little was kept.
+    fn add(&mut self, kind: LossKind, at: Timestamp) {
+        let (since, all) = match kind {
+            LossKind::Messages => (&mut self.messages, &mut self.all_messages),
+            _ => (&mut self.spis, &mut self.all_spis),
+        };
+        for loss in [since, all] {
+            let loss = loss.get_or_insert(Loss {
+                from: at,
+                until: at,
+                kind,
+                count: Some(0),
+            });
+            loss.until = at;
+            loss.count = loss.count.map(|count| count + 1);
+        }
+    }
 }
 
 impl Pipeline {
@@ -76,9 +87,12 @@ impl Pipeline {
             esp: EspCounts::new(limits.spis),
             tracker: Tracker::new(config, limits),
             ports,
+            longest_silence: Duration::ZERO,
+            blind_until: Timestamp::ZERO,
             tick: None,
             cut: Cut::default(),
-            totals: Totals::default(),
+            contents: Contents::default(),
+            not_read: BTreeMap::new(),
             transitions: Vec::new(),
             seen_message: None,
             file: 0,
@@ -92,36 +106,80 @@ impl Pipeline {
 
     /// Takes the next frame.
     pub(super) fn frame(&mut self, mut frame: Frame<'_>) {
-        // Frames of several interfaces or queues are written a little out of order: that is no step of the clock.
-        let now = self.now();
-        if frame.at < now && now.since(frame.at) < TICK {
-            frame.at = now;
-        }
-        let first = self.totals.span.map_or(frame.at, |(first, _)| first);
-        self.totals.span = Some((first, now.max(frame.at)));
-        self.totals.frames += 1;
+        frame.at = frame.at.max(self.now());
+        self.judge_silence(frame.at);
+        let first = self.contents.span.map_or(frame.at, |(first, _)| first);
+        self.contents.span = Some((first, frame.at));
+        self.contents.frames += 1;
         match self.tick {
             Some(tick) if frame.at < tick => {}
             _ => self.tick(frame.at),
         }
         let frame = &frame;
-        let Some(seen) = frame.dissect(&self.ports) else {
-            *self.totals.refused.entry(frame.link).or_default() += 1;
-            return;
-        };
-        match seen {
-            Dissected::Other => self.class(Class::Other, frame),
-            Dissected::Error(miss) => self.miss(miss, frame),
-            Dissected::Packet(packet) => self.packet(&packet, frame),
+        *self.contents.links.entry(frame.link).or_default() += 1;
+        self.contents.cut += u64::from(frame.is_cut());
+        let unwrapped = frame.unwrap(&self.ports);
+        match unwrapped.found {
+            Found::Other => self.class(other_class(&unwrapped), frame),
+            Found::ParseError(miss) => self.miss(miss, frame),
+            Found::Packet(packet) => {
+                if !unwrapped.layers.is_empty() {
+                    self.contents.carried.add(unwrapped.layers);
+                }
+                self.packet(&packet, frame);
+            }
+            Found::NotRead(not_read) => {
+                self.contents.not_read.add(not_read);
+                self.not_read_of_file(not_read);
+                if !matches!(not_read, NotRead::Link(_)) {
+                    self.class(other_class(&unwrapped), frame);
+                }
+            }
+            Found::Elsewhere(port) => {
+                self.contents.elsewhere.add(port);
+                self.class(other_class(&unwrapped), frame);
+            }
         }
+    }
+
+    fn not_read_of_file(&mut self, not_read: NotRead) {
+        let key = (self.file, not_read);
+        if self.not_read.len() < MOST_NOT_READ || self.not_read.contains_key(&key) {
+            *self.not_read.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Judges the time without any frame before one at `until`. A recorder that was off leaves the same as a network
+    /// without a packet: where something was due in a silence longer than any before, nobody knows whether it came.
+    fn judge_silence(&mut self, until: Timestamp) {
+        let silence = until.since(self.contents.span.map_or(until, |(_, last)| last));
+        if silence > LONG_SILENCE
+            && until > self.blind_until
+            && silence > self.longest_silence.saturating_mul(UNHEARD_OF)
+            && self.misses_something(until)
+        {
+            self.blind(until);
+        }
+        self.longest_silence = self.longest_silence.max(silence);
+    }
+
+    /// Whether a silence up to `until` would be more than a notice.
+    fn misses_something(&self, until: Timestamp) -> bool {
+        let mut transitions = Vec::new();
+        self.tracker.clone().advance(until, &mut transitions);
+        transitions
+            .iter()
+            .any(|transition| transition.what.severity() > Severity::Info)
     }
 
     /// The captures have a hole from the last frame to `until`.
     pub(super) fn blind(&mut self, until: Timestamp) {
-        let Some((_, from)) = self.totals.span else {
+        let Some((_, from)) = self.contents.span else {
             return;
         };
-        self.flush();
+        self.doubt(until);
+        self.contents.holes.add(from, until);
+        self.blind_until = until;
         let loss = Loss {
             from,
             until,
@@ -131,11 +189,38 @@ impl Pipeline {
         self.observe(until, &Observation::Loss(loss));
     }
 
+    /// Absences from the last frame to `until` prove nothing. The tracker must know before its clock gets there.
+    fn doubt(&mut self, until: Timestamp) {
+        let since = self.now();
+        self.flush();
+        self.observe(since, &Observation::OpenGap(OpenGap { since, until }));
+    }
+
     /// The captures have ended.
     pub(super) fn finish(&mut self) {
         let now = self.now();
         self.flush();
         self.tracker.finish(now, &mut self.transitions);
+        for loss in [self.cut.all_messages, self.cut.all_spis].into_iter().flatten() {
+            self.push(now, What::CaptureLoss(loss));
+        }
+    }
+
+    /// The recorder's clock was set by so much, and the times from here on are corrected. How much time passed at the
+    /// step is unknown.
+    pub(super) fn clock_step(&mut self, at: Timestamp, step: Duration) {
+        self.doubt(at);
+        self.push(at, What::ClockStep(ClockStep { step }));
+    }
+
+    fn push(&mut self, at: Timestamp, what: What) {
+        self.transitions.push(Transition {
+            at,
+            group: None,
+            key_server: None,
+            member: None,
+            what,
+        });
     }
 
     /// Whether there is anything to tell since this was last asked.
@@ -161,13 +246,23 @@ impl Pipeline {
     }
 
     /// What there was.
-    pub(super) const fn totals(&self) -> &Totals {
-        &self.totals
+    pub(super) const fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// What is known of the captures themselves.
+    pub(super) const fn contents_mut(&mut self) -> &mut Contents {
+        &mut self.contents
+    }
+
+    /// Frames that were not read, by capture.
+    pub(super) fn not_read(&mut self) -> BTreeMap<(u32, NotRead), u64> {
+        std::mem::take(&mut self.not_read)
     }
 
     /// The moment of the latest frame.
     fn now(&self) -> Timestamp {
-        self.totals.span.map_or(Timestamp::ZERO, |(_, last)| last)
+        self.contents.span.map_or(Timestamp::ZERO, |(_, last)| last)
     }
 
     /// Ends the ticks that have passed at `now`, and begins the one that `now` is in.
@@ -198,7 +293,14 @@ impl Pipeline {
         } = self;
         esp.tick(|counted| tracker.observe(now, &Observation::Esp(counted), transitions));
         for loss in [cut.messages.take(), cut.spis.take()].into_iter().flatten() {
+            // The tracker must know at once. It is told once, at the end: a capture has one snap length.
+            let told = transitions.len();
             tracker.observe(now, &Observation::Loss(loss), transitions);
+            let mut index = 0;
+            transitions.retain(|transition| {
+                index += 1;
+                index <= told || !matches!(transition.what, What::CaptureLoss(_))
+            });
         }
     }
 
@@ -207,36 +309,34 @@ impl Pipeline {
     }
 
     fn class(&mut self, class: Class, frame: &Frame<'_>) {
-        self.totals.count(class, 1, frame.wire_octets.into());
+        self.contents.count(class, 1, frame.wire_octets.into());
     }
 
     fn miss(&mut self, miss: ParseError, frame: &Frame<'_>) {
         self.class(Class::Other, frame);
-        if let Some(misses) = self.totals.counters.parse_errors.get_mut(miss as usize) {
+        if let Some(misses) = self.contents.counters.parse_errors.get_mut(miss as usize) {
             *misses += 1;
         }
         // A capture that keeps too little of each frame is blind. One that keeps all of a frame that lies is not.
-        if frame.kept.len() < frame.wire_octets as usize {
-            let (kind, loss) = match miss {
-                ParseError::IsakmpTruncated => (LossKind::Messages, &mut self.cut.messages),
-                ParseError::EspTruncated => (LossKind::Spis, &mut self.cut.spis),
-                _ => return,
-            };
-            let loss = loss.get_or_insert(Loss {
-                from: frame.at,
-                until: frame.at,
-                kind,
-                count: Some(0),
-            });
-            loss.until = frame.at;
-            loss.count = loss.count.map(|count| count + 1);
+        if frame.is_cut() {
+            match miss {
+                ParseError::IsakmpTruncated => {
+                    self.contents.cut_messages += 1;
+                    self.cut.add(LossKind::Messages, frame.at);
+                }
+                ParseError::EspTruncated => {
+                    self.contents.cut_esp += 1;
+                    self.cut.add(LossKind::Spis, frame.at);
+                }
+                _ => {}
+            }
         }
     }
 
     fn packet(&mut self, packet: &Packet, frame: &Frame<'_>) {
         self.class(packet.class(), frame);
         if packet.fragment == Fragment::First {
-            self.totals.counters.first_fragments += 1;
+            self.contents.counters.first_fragments += 1;
         }
         match packet.body {
             Body::Isakmp { .. } => self.message(packet, frame),
@@ -254,6 +354,8 @@ impl Pipeline {
         record.snapshot_octets = u16::try_from(snapshot.len()).unwrap_or(u16::MAX);
         record.at_ns = frame.at.as_nanos();
         if let Some(message) = Message::from_record(&record, snapshot) {
+            let (source, destination) = (message.source.ip(), message.destination.ip());
+            self.contents.directions.see(source, destination);
             self.seen_message = Some(SeenMessage::new(frame.at, self.id(frame), &message));
             self.observe(frame.at, &Observation::Message(message));
         }
@@ -278,5 +380,13 @@ impl Pipeline {
             };
             self.observe(at, &Observation::Esp(hint));
         }
+    }
+}
+
+/// What a frame is counted as that shows nothing of ours but, perhaps, an AH.
+const fn other_class(unwrapped: &Unwrapped) -> Class {
+    match unwrapped.ahs.first() {
+        Some(Some(_)) => Class::Ah,
+        _ => Class::Other,
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use gdoi_core::config::{GroupConfig, IpNet, SiteConfig};
 use gdoi_core::observation::{Esp, LossKind, Site};
-use gdoi_core::transition::What;
+use gdoi_core::transition::{Certainty, What};
 use gdoi_core::{Config, Limits, Timestamp};
 use gdoi_wire::craft::{Ethernet, Message, esp, frame, packet};
 use gdoi_wire::{Exchange, Ports};
@@ -14,8 +14,8 @@ use gdoi_wire::{Exchange, Ports};
 use super::esp::{EspCounts, SlotOutcome};
 use super::*;
 use crate::sites::Sites;
-use crate::source::link::LinkType;
 use crate::source::pcap::Frame;
+use gdoi_wire::layers::LinkType;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -33,7 +33,7 @@ fn frame_at(number: u64, nanos: u64, kept: &[u8], wire_octets: usize) -> Frame<'
         at: at(nanos),
         kept,
         wire_octets: u32::try_from(wire_octets).unwrap(),
-        link: LinkType::Ethernet,
+        link: LinkType::ETHERNET,
     }
 }
 
@@ -95,7 +95,7 @@ fn a_full_table_loses_no_packet() {
         pipeline.finish();
         let total: u64 = pipeline.snapshot().esp.values().map(|total| total.packets).sum();
         assert_eq!(total, 1000, "capacity {capacity}");
-        assert_eq!(pipeline.totals().counters.packets[1], 1000);
+        assert_eq!(pipeline.contents().counters.packets[1], 1000);
     }
 }
 
@@ -152,7 +152,7 @@ fn frames_a_little_out_of_order_are_no_step_of_the_clock() {
         .0
         .filter(|transition| matches!(transition.what, What::ClockStep(_)));
     assert_eq!(steps.count(), 0);
-    assert_eq!(pipeline.totals().span, Some((at(5 * SECOND), at(6 * SECOND))));
+    assert_eq!(pipeline.contents().span, Some((at(5 * SECOND), at(6 * SECOND))));
 }
 
 #[test]
@@ -201,4 +201,59 @@ fn the_longest_prefix_has_the_place() {
 
 fn address_octets(text: &str) -> [u8; 16] {
     text.parse::<std::net::Ipv6Addr>().unwrap().octets()
+}
+
+/// Rekeys every ten minutes, with a message of nobody's every `chatter` seconds: what is told when both stop for `silence`.
+fn told_of_a_silence(chatter: Option<u64>, silence: u64) -> (Vec<What>, u64) {
+    let to_multicast = |octets: &[u8], port: u16| {
+        let ends = [([10, 0, 0, 1], port).into(), ([239, 0, 1, 2], port).into()];
+        frame(&Ethernet::default(), ends[0], ends[1], octets)
+    };
+    let other = to_multicast(&[0; 40], 9);
+    let mut pipeline = pipeline(Limits::default());
+    let (mut number, mut begin) = (0, 1_000_000);
+    for part in 0..2_u64 {
+        for second in 0..=6000_u64 {
+            let is_chatter = chatter.is_some_and(|every| second % every == 0);
+            if second % 600 == 0 {
+                let turn = u8::try_from(part * 20 + second / 600).unwrap();
+                let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[turn; 64]);
+                let sent = to_multicast(&push, 848);
+                number += 1;
+                pipeline.frame(frame_at(number, (begin + second) * SECOND, &sent, sent.len()));
+            } else if is_chatter {
+                number += 1;
+                pipeline.frame(frame_at(number, (begin + second) * SECOND, &other, other.len()));
+            }
+        }
+        begin += 6000 + silence;
+    }
+    pipeline.finish();
+    let holes = pipeline.contents().holes.count();
+    let told = pipeline.drain().0.map(|transition| transition.what);
+    let told = told.filter(|what| matches!(what, What::CaptureLoss(_) | What::RekeyOverdue(_)));
+    (told.collect(), holes)
+}
+
+#[test]
+fn a_silence_of_all_that_is_unheard_of_proves_nothing() {
+    // Frames every few seconds, then none for two hours: a recorder that was off.
+    let (told, holes) = told_of_a_silence(Some(10), 7200);
+    assert_eq!(holes, 1);
+    let [What::RekeyOverdue(overdue), What::CaptureLoss(loss)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (overdue.grounds.certainty, loss.kind),
+        (Certainty::Uncertain, LossKind::Blind)
+    );
+    // Where rekeys are all that there is, two hours without one are what they seem.
+    let (told, holes) = told_of_a_silence(None, 7200);
+    assert_eq!(holes, 0);
+    let [What::RekeyOverdue(overdue)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(overdue.grounds.certainty, Certainty::Certain);
+    // A silence in which nothing was due is no more than that.
+    assert_eq!(told_of_a_silence(Some(10), 500), (Vec::new(), 0));
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::text::is_invisible;
 use gdoi_core::config::Profile;
 use gdoi_core::snapshot::UNATTRIBUTED;
 use ipnet::IpNet;
@@ -30,7 +31,7 @@ pub(super) struct Name(pub(super) String);
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        if name.trim().is_empty() || name.chars().any(char::is_control) {
+        if name.trim().is_empty() || name.chars().any(is_invisible) {
             return Err(D::Error::custom("a name needs visible characters"));
         }
         if name == UNATTRIBUTED {

@@ -1,22 +1,21 @@
 //! The lines of `decode`. Their field names are part of the interface.
 
-use std::net::IpAddr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv6Addr};
 
 use gdoi_wire::isakmp::Header;
-use gdoi_wire::{Ah, Esp, Fragment, Packet, ParseError, Vlan};
+use gdoi_wire::layers::{AhHeader, Envelope, Layer, Layers, Unwrapped};
+use gdoi_wire::{Esp, Fragment, Packet, ParseError, Vlan};
 use serde::{Serialize, Serializer};
 
 use crate::hex::Hex;
-use crate::source::envelope::Envelope;
 use crate::source::pcap::Frame;
 use crate::time::Moment;
 
 /// One line.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 pub(super) struct DecodedLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'a Path>,
+    file: Option<&'a str>,
     frame: u64,
     time: Moment,
     time_ns: u64,
@@ -27,32 +26,34 @@ pub(super) struct DecodedLine<'a> {
     source_port: Option<u16>,
     destination_port: Option<u16>,
     fragment: Option<&'static str>,
+    encapsulation: Encapsulation,
     #[serde(flatten)]
     kind: LineKind,
 }
 
+/// What a packet was carried in, outermost first; null when in nothing.
+#[derive(Clone, Copy)]
+struct Encapsulation {
+    layers: Layers,
+    /// How many of them are around this packet.
+    depth: usize,
+    /// In UDP, as RFC 3948 has it.
+    in_udp: bool,
+}
+
 /// What differs from kind to kind.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum LineKind {
     Isakmp(Isakmp),
-    Esp {
-        spi: Hex<4>,
-        sequence: u32,
-        encapsulation: Option<&'static str>,
-    },
-    Ah {
-        spi: Hex<4>,
-        sequence: u32,
-    },
+    Esp { spi: Hex<4>, sequence: u32 },
+    Ah { spi: Hex<4>, sequence: u32 },
     NatKeepalive,
-    Miss {
-        reason: &'static str,
-    },
+    Miss { reason: &'static str },
 }
 
 /// An ISAKMP header.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 struct Isakmp {
     initiator_cookie: Hex<8>,
     responder_cookie: Hex<8>,
@@ -65,19 +66,33 @@ struct Isakmp {
     message_id: u32,
     length: u32,
     length_check: &'static str,
-    encapsulation: Option<&'static str>,
 }
 
 impl<'a> DecodedLine<'a> {
+    /// What the lines of one frame have in common. `file` is what they call the capture, if anything.
+    pub(super) fn new(file: Option<&'a str>, frame: &Frame<'_>, unwrapped: &Unwrapped) -> Self {
+        Self {
+            file,
+            frame: frame.number,
+            time: Moment(frame.at),
+            time_ns: frame.at.as_nanos(),
+            vlan: Vlan::default(),
+            source: None,
+            destination: None,
+            source_port: None,
+            destination_port: None,
+            fragment: None,
+            encapsulation: Encapsulation {
+                layers: unwrapped.layers,
+                depth: usize::MAX,
+                in_udp: false,
+            },
+            kind: LineKind::NatKeepalive,
+        }
+    }
+
     /// An ISAKMP message in a datagram that has `octets` from the header on.
-    pub(super) fn isakmp(
-        file: Option<&'a Path>,
-        frame: &Frame<'_>,
-        packet: &Packet,
-        header: Header,
-        octets: u32,
-        marked: bool,
-    ) -> Self {
+    pub(super) fn isakmp(&self, packet: &Packet, header: Header, octets: u32, marked: bool) -> Self {
         let kind = LineKind::Isakmp(Isakmp {
             initiator_cookie: Hex(header.initiator_cookie().0),
             responder_cookie: Hex(header.responder_cookie().0),
@@ -89,67 +104,76 @@ impl<'a> DecodedLine<'a> {
             message_id: header.message_id(),
             length: header.length(),
             length_check: header.length_check(octets).name(),
-            encapsulation: encapsulation(marked),
         });
-        Self::packet(file, frame, packet, kind)
+        self.packet(packet, marked, kind)
     }
 
     /// An ESP packet.
-    pub(super) fn esp(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet, esp: Esp) -> Self {
+    pub(super) fn esp(&self, packet: &Packet, esp: Esp) -> Self {
         let kind = LineKind::Esp {
             spi: Hex::spi(esp.spi),
             sequence: esp.sequence,
-            encapsulation: encapsulation(esp.in_udp),
         };
-        Self::packet(file, frame, packet, kind)
+        self.packet(packet, esp.in_udp, kind)
     }
 
-    /// The AH of a packet.
-    pub(super) fn ah(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet, ah: Ah) -> Self {
-        let kind = LineKind::Ah {
-            spi: Hex::spi(ah.spi),
-            sequence: ah.sequence,
-        };
-        Self::packet(file, frame, packet, kind)
+    /// An AH on the way to what the frame carries.
+    pub(super) fn ah(&self, header: &AhHeader) -> Self {
+        let AhHeader {
+            ah,
+            vlan,
+            source,
+            destination,
+            depth,
+        } = *header;
+        Self {
+            vlan,
+            source: Some(address(source)),
+            destination: Some(address(destination)),
+            encapsulation: Encapsulation {
+                depth: depth.into(),
+                ..self.encapsulation
+            },
+            kind: LineKind::Ah {
+                spi: Hex::spi(ah.spi),
+                sequence: ah.sequence,
+            },
+            ..*self
+        }
     }
 
     /// A NAT keepalive.
-    pub(super) fn nat_keepalive(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet) -> Self {
-        Self::packet(file, frame, packet, LineKind::NatKeepalive)
+    pub(super) fn nat_keepalive(&self, packet: &Packet) -> Self {
+        self.packet(packet, false, LineKind::NatKeepalive)
     }
 
     /// A packet that could not be read.
-    pub(super) fn miss(file: Option<&'a Path>, frame: &Frame<'_>, miss: ParseError) -> Self {
+    pub(super) fn miss(&self, envelope: &Envelope, reason: ParseError) -> Self {
         let Envelope {
             vlan,
             addresses,
             ports,
-        } = frame.link.envelope(&frame.capture());
+        } = *envelope;
         let (source, destination) = addresses.unzip();
         let (source_port, destination_port) = ports.unzip();
         Self {
-            file,
-            frame: frame.number,
-            time: Moment(frame.at),
-            time_ns: frame.at.as_nanos(),
             vlan,
             source,
             destination,
             source_port,
             destination_port,
-            fragment: (miss == ParseError::LaterFragment).then_some("later"),
-            kind: LineKind::Miss { reason: miss.name() },
+            fragment: (reason == ParseError::LaterFragment).then_some("later"),
+            kind: LineKind::Miss {
+                reason: reason.name(),
+            },
+            ..*self
         }
     }
 
-    fn packet(file: Option<&'a Path>, frame: &Frame<'_>, packet: &Packet, kind: LineKind) -> Self {
+    fn packet(&self, packet: &Packet, in_udp: bool, kind: LineKind) -> Self {
         // Neither port is 0 in UDP between hosts that want an answer; outside UDP both are.
         let udp = packet.source_port != 0 || packet.destination_port != 0;
         Self {
-            file,
-            frame: frame.number,
-            time: Moment(frame.at),
-            time_ns: frame.at.as_nanos(),
             vlan: packet.vlan,
             source: Some(packet.source_address()),
             destination: Some(packet.destination_address()),
@@ -159,13 +183,35 @@ impl<'a> DecodedLine<'a> {
                 Fragment::Whole => None,
                 Fragment::First => Some("first"),
             },
+            encapsulation: Encapsulation {
+                in_udp,
+                ..self.encapsulation
+            },
             kind,
+            ..*self
         }
     }
 }
 
-fn encapsulation(in_udp: bool) -> Option<&'static str> {
-    in_udp.then_some("udp")
+impl Serialize for Encapsulation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            layers,
+            depth,
+            in_udp,
+        } = self;
+        let layers = layers.iter().take(*depth);
+        let names = layers.chain(in_udp.then_some(Layer::Udp)).map(Layer::name);
+        if names.clone().next().is_none() {
+            return serializer.serialize_none();
+        }
+        serializer.collect_seq(names)
+    }
+}
+
+/// An IPv4 address is held as IPv4-mapped IPv6.
+fn address(octets: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(octets).to_canonical()
 }
 
 #[expect(

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{Status, ready};
 use crate::engine::State;
-use crate::report::escape::Html;
+use crate::text::Html;
 
 const SHOWN_GROUPS: usize = 200;
 const SHOWN_EVENTS: usize = 10;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::escape::Plain;
 use super::timeline::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
+use crate::text::{Lines, counted};
 
 /// By kind, in the order of the timeline's kinds.
 const SIGNS: [u8; 10] = *b"Rx^~a...!!";
@@ -14,13 +14,13 @@ const TROUBLE: u8 = 6;
 const COLUMNS: usize = 66;
 const MOST_MEMBERS: usize = 24;
 
-pub(super) fn write(out: &mut impl Write, model: &TimelineModel<'_>) -> io::Result<()> {
+pub(super) fn write<W: Write>(out: &mut Lines<W>, model: &TimelineModel<'_>) -> io::Result<()> {
     if model.length <= 0.0 {
         return Ok(());
     }
-    writeln!(
-        out,
-        "\nTIMELINE  (R registration, x failed, ^ rekey, ~ retransmission, a acknowledgement, ! warning or worse, . other)"
+    out.blank()?;
+    out.line(
+        "TIMELINE  (R registration, x failed, ^ rekey, ~ retransmission, a acknowledgement, ! warning or worse, . other)",
     )?;
     for group in &model.groups {
         self::group(out, group, model.length)?;
@@ -28,8 +28,8 @@ pub(super) fn write(out: &mut impl Write, model: &TimelineModel<'_>) -> io::Resu
     Ok(())
 }
 
-fn group(out: &mut impl Write, group: &GroupModel<'_>, length: f64) -> io::Result<()> {
-    writeln!(out, "  {}", Plain(group.name))?;
+fn group<W: Write>(out: &mut Lines<W>, group: &GroupModel<'_>, length: f64) -> io::Result<()> {
+    out.line(format_args!("  {}", group.name))?;
     let (mut members, others): (Vec<_>, Vec<_>) = group.lanes.iter().partition(|lane| lane.role == MEMBER);
     for lane in others {
         line(out, &format!("key server {}", lane.address), &lane.marks, length)?;
@@ -44,10 +44,10 @@ fn group(out: &mut impl Write, group: &GroupModel<'_>, length: f64) -> io::Resul
         line(out, &lane.address, &lane.marks, length)?;
     }
     if beyond > 0 {
-        writeln!(
-            out,
-            "    and {beyond} more members, none with more problems than these"
-        )?;
+        let beyond = counted(beyond as u64, "more member");
+        out.line(format_args!(
+            "    and {beyond}, none with more problems than these"
+        ))?;
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ fn troubles(lane: &LaneModel<'_>) -> usize {
     lane.marks.iter().filter(|mark| rank(mark) >= TROUBLE).count()
 }
 
-fn line(out: &mut impl Write, name: &str, marks: &[MarkModel<'_>], length: f64) -> io::Result<()> {
+fn line<W: Write>(out: &mut Lines<W>, name: &str, marks: &[MarkModel<'_>], length: f64) -> io::Result<()> {
     let mut columns = [b' '; COLUMNS];
     let mut ranks = [0; COLUMNS];
     for mark in marks {
@@ -75,7 +75,10 @@ fn line(out: &mut impl Write, name: &str, marks: &[MarkModel<'_>], length: f64) 
             *before = rank;
         }
     }
-    writeln!(out, "    {name:<27.27} |{}|", String::from_utf8_lossy(&columns))
+    out.line(format_args!(
+        "    {name:<27.27} |{}|",
+        String::from_utf8_lossy(&columns)
+    ))
 }
 
 /// What is shown of several marks in one column: the one with the highest rank.

@@ -6,27 +6,32 @@ use std::time::Duration;
 use gdoi_core::Transition;
 use jiff::SignedDuration;
 
-use super::escape::Plain;
-use super::json::CaptureSummary;
+use super::contents::{CaptureObject, SeenDirections};
+use super::findings::{Finding, Findings};
+use super::seen_message::FrameId;
 use super::verdict::Opinion;
-use super::{Ending, Gathered, KeptEvents, lanes};
-use crate::analyze::{Finding, Findings, FrameId, file_of};
+use super::{Ending, Gathered, KeptEvents, lanes, name_of};
 use crate::event::DatedTransition;
 use crate::state::{self, DataPlane, Group, Kek, KeyServer, Rekey, Spread};
+use crate::text::{Lines, counted, grouped};
 use crate::time::Calendar;
 
 /// Events of a finding that are named; the pages and the forms for programs have more.
 const MOST_EVIDENCE: usize = 4;
+/// Captures that are named; the forms for programs have all.
+const MOST_NAMED: usize = 4;
 const WHO: [&str; 3] = ["group", "key_server", "member"];
 
 pub(super) fn write(
-    out: &mut impl Write,
+    out: impl Write,
     ending: &Ending<'_>,
     findings: &Findings,
     gathered: &Gathered,
 ) -> io::Result<()> {
-    capture(out, &CaptureSummary::new(ending))?;
-    writeln!(out, "\nGROUPS")?;
+    let out = &mut Lines(out);
+    capture(out, ending)?;
+    out.blank()?;
+    out.line("GROUPS")?;
     let opinions = gathered.behaviors.opinions(ending.snapshot);
     for group in state::groups(ending.snapshot, Calendar::EPOCH) {
         self::group(out, &group)?;
@@ -34,74 +39,118 @@ pub(super) fn write(
             self::opinion(out, opinion)?;
         }
     }
-    let span = ending.totals.span;
+    let span = ending.contents.span;
     lanes::write(out, &gathered.timeline.model(ending.snapshot, ending.files, span))?;
-    writeln!(out, "\nFINDINGS")?;
+    out.blank()?;
+    out.line("FINDINGS")?;
     if findings.iter().next().is_none() {
-        writeln!(out, "  none")?;
+        out.line(format_args!("  {}", nothing_found(ending)))?;
     }
+    let visibility = ending.contents.directions.by_key_server(ending.snapshot);
     for finding in findings.iter() {
-        self::finding(out, finding, ending.files)?;
+        self::finding(out, finding, ending.files, &visibility)?;
     }
     events(out, &gathered.kept)
 }
 
-fn events(out: &mut impl Write, kept: &KeptEvents) -> io::Result<()> {
-    writeln!(out, "\nEVENTS")?;
+/// What no finding means: nothing, where there was nothing to find anything in.
+pub(super) fn nothing_found(ending: &Ending<'_>) -> &'static str {
+    if ending.contents.has_gdoi() {
+        "none"
+    } else {
+        "none can be reported: no GDOI message was read; CAPTURE lists what there is"
+    }
+}
+
+fn events<W: Write>(out: &mut Lines<W>, kept: &KeptEvents) -> io::Result<()> {
+    out.blank()?;
+    out.line("EVENTS")?;
     for transition in &kept.events {
         event(out, transition)?;
     }
     if kept.beyond > 0 {
-        writeln!(out, "  and {} more: --format jsonl has them all", kept.beyond)?;
+        let beyond = grouped(kept.beyond);
+        out.line(format_args!("  and {beyond} more: --format jsonl has them all"))?;
     }
     Ok(())
 }
 
-fn opinion(out: &mut impl Write, opinion: &Opinion<'_>) -> io::Result<()> {
-    write!(out, "      KEK behaviour")?;
-    if let Some(key_server) = opinion.key_server {
-        write!(out, " of {key_server}")?;
+fn opinion<W: Write>(out: &mut Lines<W>, opinion: &Opinion<'_>) -> io::Result<()> {
+    match opinion.key_server {
+        Some(key_server) => out.line(format_args!("      KEK behaviour of {key_server}"))?,
+        None => out.line("      KEK behaviour")?,
     }
-    writeln!(out)?;
     for words in &opinion.words {
-        writeln!(out, "                     {words}")?;
+        out.line(format_args!("                     {words}"))?;
     }
     Ok(())
 }
 
-fn finding(out: &mut impl Write, finding: &Finding, files: &[String]) -> io::Result<()> {
-    let group = Plain(finding.group.as_deref().unwrap_or("-"));
-    let (severity, name, count) = (finding.severity.name(), finding.name, finding.count);
-    writeln!(out, "  {severity:<8}  {name}  {group}  {count} x")?;
-    writeln!(out, "            {}", finding.meaning)?;
-    writeln!(out, "            {:.3} to {:.3}", finding.first, finding.last)?;
-    for evidence in finding.evidence.iter().take(MOST_EVIDENCE) {
-        let date = Calendar::EPOCH.date(evidence.event.at);
-        write!(out, "            {date:.3}")?;
-        for who in [
-            evidence.event.key_server.map(|address| address.to_string()),
-            evidence.event.member.map(|address| address.ip().to_string()),
-        ] {
-            write!(out, "{}", who.map_or_else(String::new, |who| format!("  {who}")))?;
-        }
-        frames(out, &evidence.frames, files)?;
+fn finding<W: Write>(
+    out: &mut Lines<W>,
+    finding: &Finding,
+    files: &[String],
+    visibility: &[SeenDirections],
+) -> io::Result<()> {
+    let group = finding.group.as_deref().unwrap_or("-");
+    let (severity, name) = (finding.severity.name(), finding.name);
+    let count = grouped(finding.count);
+    out.line(format_args!(
+        "  {severity:<8}  {name}  {group}  {count} x{}",
+        of_members(finding)
+    ))?;
+    out.line(format_args!("            {}", finding.meaning))?;
+    if let Some(doubt) = finding.doubt(visibility) {
+        out.line(format_args!("            uncertain: {doubt}"))?;
     }
-    let more = finding.count.saturating_sub(MOST_EVIDENCE as u64);
+    out.line(format_args!(
+        "            {:.3} to {:.3}",
+        finding.first, finding.last
+    ))?;
+    let evidence = finding.evidence();
+    for evidence in evidence.iter().take(MOST_EVIDENCE) {
+        let event = evidence.event;
+        let date = Calendar::EPOCH.date(event.at);
+        let mut parts = vec![format!("{date:.3}")];
+        parts.extend(event.key_server.map(|address| address.to_string()));
+        parts.extend(event.member.map(|address| address.ip().to_string()));
+        if evidence.count > 1 && finding.members() > 1 {
+            parts.push(format!("{} x", grouped(evidence.count)));
+        }
+        parts.extend(frames(evidence.frames, files));
+        out.line(format_args!("            {}", parts.join("  ")))?;
+    }
+    let more = finding
+        .count
+        .saturating_sub(evidence.len().min(MOST_EVIDENCE) as u64);
     if more > 0 {
-        writeln!(out, "            and {more} more")?;
+        out.line(format_args!("            and {} more", grouped(more)))?;
     }
     Ok(())
+}
+
+/// Of how many members a finding is, where it is of several.
+pub(super) fn of_members(finding: &Finding) -> String {
+    match finding.members() {
+        0 | 1 => String::new(),
+        members => format!(", {}, the worst first", counted(members, "member")),
+    }
 }
 
 /// The frames that prove something, capture by capture.
-fn frames(out: &mut impl Write, frames: &[FrameId], files: &[String]) -> io::Result<()> {
-    for of_file in frames.chunk_by(|one, other| one.file == other.file) {
-        write!(out, "  frames {}", numbers(of_file, " "))?;
-        if let (Some(frame), true) = (of_file.first(), files.len() > 1) {
-            write!(out, " of {}", Plain(file_of(*frame, files)))?;
-        }
-    }
-    writeln!(out)
+fn frames(frames: &[FrameId], files: &[String]) -> Vec<String> {
+    let by_file = frames.chunk_by(|one, other| one.file == other.file);
+    by_file
+        .map(|of_file| {
+            let numbers = numbers(of_file, " ");
+            match of_file.first() {
+                Some(frame) if files.len() > 1 => {
+                    format!("frames {numbers} of {}", name_of(frame.file, files))
+                }
+                _ => format!("frames {numbers}"),
+            }
+        })
+        .collect()
 }
 
 /// The numbers of frames, with something between them.
@@ -115,128 +164,142 @@ pub(super) fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
-fn capture(out: &mut impl Write, capture: &CaptureSummary<'_>) -> io::Result<()> {
-    writeln!(out, "CAPTURE  {}", Plain(&capture.files.join(", ")))?;
+/// The names of captures, the first of many.
+pub(super) fn named(files: &[String]) -> String {
+    let beyond = files.len().saturating_sub(MOST_NAMED);
+    let named = files.iter().take(MOST_NAMED).map(String::as_str);
+    let named = named.collect::<Vec<_>>().join(", ");
+    match beyond {
+        0 => named,
+        _ => format!("{named} and {} more", grouped(beyond as u64)),
+    }
+}
+
+fn capture<W: Write>(out: &mut Lines<W>, ending: &Ending<'_>) -> io::Result<()> {
+    let capture = CaptureObject::new(ending);
+    out.line(format_args!("CAPTURE  {}", named(capture.files)))?;
     if let (Some(start), Some(end)) = (capture.start, capture.end) {
         let lasted = length(end.0.since(start.0));
-        writeln!(
-            out,
-            "  {} frames, {start:.3} to {end:.3}, {lasted}",
-            capture.frames
-        )?;
+        let frames = counted(capture.frames, "frame");
+        out.line(format_args!("  {frames}, {start:.3} to {end:.3}, {lasted}"))?;
     }
-    write!(out, "  packets:")?;
-    for (class, count) in &capture.packets {
-        write!(out, " {class} {count}")?;
-    }
-    writeln!(out)?;
-    if !capture.misses.is_empty() {
-        write!(out, "  not readable:")?;
-        for (reason, count) in &capture.misses {
-            write!(out, " {reason} {count}")?;
-        }
-        writeln!(out)?;
+    let packets = capture.packets.iter();
+    let packets: Vec<String> = packets.map(|(class, count)| format!("{class} {count}")).collect();
+    out.line(format_args!("  packets: {}", packets.join(" ")))?;
+    for (subject, words) in ending.contents.words(ending.snapshot, ending.files) {
+        out.line(format_args!("  {subject}: {words}"))?;
     }
     for error in capture.errors {
-        writeln!(out, "  incomplete: {}", Plain(error))?;
+        out.line(format_args!("  incomplete: {error}"))?;
     }
     Ok(())
 }
 
-fn group(out: &mut impl Write, group: &Group) -> io::Result<()> {
+fn group<W: Write>(out: &mut Lines<W>, group: &Group) -> io::Result<()> {
     let transport = group.transport.as_deref().unwrap_or("transport unknown");
-    let name = Plain(&group.name);
-    writeln!(out, "  {name}  ({transport}, {} members)", group.members)?;
+    let members = counted(group.members, "member");
+    out.line(format_args!("  {}  ({transport}, {members})", group.name))?;
     for key_server in &group.key_servers {
-        self::key_server(out, key_server)?;
+        out.line(format_args!(
+            "      key server     {}",
+            self::key_server(key_server)
+        ))?;
     }
-    group_lines(out, group)
+    for (subject, words) in group_lines(group) {
+        out.line(format_args!("      {subject:<15}{words}"))?;
+    }
+    Ok(())
 }
 
 /// What there is to say of a group as a whole, a line for each subject.
-pub(super) fn group_lines(out: &mut impl Write, group: &Group) -> io::Result<()> {
+pub(super) fn group_lines(group: &Group) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
     if !group.messages.is_empty() {
-        write!(out, "      messages      ")?;
-        for (exchange, count) in &group.messages {
-            write!(out, " {exchange} {count}")?;
-        }
-        writeln!(out)?;
+        let messages = group.messages.iter();
+        let messages = messages.map(|(exchange, count)| format!("{exchange} {count}"));
+        lines.push(("messages", messages.collect::<Vec<_>>().join(" ")));
     }
     if group.registration.duration.count > 0 {
-        writeln!(
-            out,
-            "      registrations  {}",
-            spread(&group.registration.duration)
-        )?;
+        lines.push(("registrations", spread(&group.registration.duration)));
     }
-    rekey(out, &group.rekey)?;
-    kek(out, &group.kek)?;
-    data_plane(out, &group.esp)
+    lines.extend(rekey(&group.rekey).map(|words| ("rekeys", words)));
+    lines.extend(kek(&group.kek).map(|words| ("KEK", words)));
+    lines.extend(data_plane(&group.esp).map(|words| ("ESP", words)));
+    lines
 }
 
-fn rekey(out: &mut impl Write, rekey: &Rekey) -> io::Result<()> {
-    let Some(last) = rekey.last else {
-        return Ok(());
-    };
-    let (recipients, again) = (rekey.recipients, rekey.retransmissions);
-    write!(
-        out,
-        "      rekeys         last {last:.3}, {recipients} recipients, {again} retransmitted"
-    )?;
-    if let Some(missing) = rekey.unacknowledged_members {
-        write!(out, ", {missing} unacknowledged")?;
-    }
-    if let Some(next) = rekey.next_expected {
-        write!(out, ", next {next:.0}")?;
-    }
-    writeln!(out, "{}", if rekey.overdue { ", OVERDUE" } else { "" })
+fn rekey(rekey: &Rekey) -> Option<String> {
+    let last = rekey.last?;
+    let mut parts = vec![
+        format!("last {last:.3}"),
+        counted(rekey.recipients, "recipient"),
+        format!("{} retransmitted", rekey.retransmissions),
+    ];
+    parts.extend(
+        rekey
+            .unacknowledged_members
+            .map(|missing| format!("{missing} unacknowledged")),
+    );
+    parts.extend(rekey.next_expected.map(|next| format!("next {next:.0}")));
+    parts.extend(rekey.overdue.then(|| "OVERDUE".to_owned()));
+    Some(parts.join(", "))
 }
 
-fn kek(out: &mut impl Write, kek: &Kek) -> io::Result<()> {
-    let Some(cookies) = &kek.cookies else {
-        return Ok(());
-    };
-    write!(
-        out,
-        "      KEK            {cookies}, changed {} times",
-        kek.changes
-    )?;
+fn kek(kek: &Kek) -> Option<String> {
+    let cookies = kek.cookies.as_ref()?;
+    let mut parts = vec![
+        cookies.to_string(),
+        format!("changed {}", counted(kek.changes, "time")),
+    ];
     if let (Some(lifetime), Some(source)) = (kek.lifetime_seconds, &kek.lifetime_source) {
-        write!(out, ", lifetime {lifetime} s ({source})")?;
+        parts.push(format!("lifetime {lifetime} s ({source})"));
     }
     if let Some(lead) = kek.lead_seconds {
         let side = if lead < 0.0 { "after" } else { "before" };
-        write!(out, ", renewed {:.1} s {side} expiry", lead.abs())?;
+        parts.push(format!("renewed {:.1} s {side} expiry", lead.abs()));
     }
-    writeln!(out, "{}", if kek.over_age { ", OVER AGE" } else { "" })
+    parts.extend(kek.over_age.then(|| "OVER AGE".to_owned()));
+    Some(parts.join(", "))
 }
 
-fn data_plane(out: &mut impl Write, esp: &DataPlane) -> io::Result<()> {
-    if esp.packets == 0 {
-        return Ok(());
-    }
-    let (packets, octets) = (esp.packets, esp.octets);
-    write!(out, "      ESP            {packets} packets, {octets} bytes")?;
-    write!(out, ", {} SPIs active, {} changes", esp.active, esp.changes)?;
-    writeln!(out, ", {} stale packets", esp.stale_packets)
+fn data_plane(esp: &DataPlane) -> Option<String> {
+    (esp.packets > 0).then(|| {
+        format!(
+            "{}, {}, {} active, {}, {}",
+            counted(esp.packets, "packet"),
+            counted(esp.octets, "byte"),
+            counted(esp.active, "SPI"),
+            counted(esp.changes, "change"),
+            counted(esp.stale_packets, "stale packet")
+        )
+    })
 }
 
-fn key_server(out: &mut impl Write, key_server: &KeyServer) -> io::Result<()> {
+fn key_server(key_server: &KeyServer) -> String {
     let sum = |counts: &std::collections::BTreeMap<_, u64>| counts.values().sum::<u64>();
-    write!(out, "      key server     {}", key_server.address)?;
-    write!(out, ", registrations {} completed", sum(&key_server.completed))?;
-    write!(out, " {} failed", sum(&key_server.failed))?;
-    for (stage, count) in &key_server.failed_at {
-        write!(out, " ({stage} {count})")?;
-    }
-    for (kind, count) in key_server.rekeys.iter().filter(|(_, count)| **count > 0) {
-        write!(out, ", {count} {kind} rekeys")?;
-    }
-    if let Some(behavior) = &key_server.behavior {
-        write!(out, ", KEK behaviour {behavior}")?;
-    }
-    let down = key_server.up == Some(false);
-    writeln!(out, "{}", if down { ", DOWN" } else { "" })
+    let stages = key_server.failed_at.iter();
+    let stages: Vec<String> = stages
+        .map(|(stage, count)| format!(" ({stage} {count})"))
+        .collect();
+    let mut parts = vec![
+        key_server.address.to_string(),
+        format!(
+            "registrations {} completed {} failed{}",
+            sum(&key_server.completed),
+            sum(&key_server.failed),
+            stages.concat()
+        ),
+    ];
+    let rekeys = key_server.rekeys.iter().filter(|(_, count)| **count > 0);
+    parts.extend(rekeys.map(|(kind, count)| counted(*count, &format!("{kind} rekey"))));
+    parts.extend(
+        key_server
+            .behavior
+            .as_ref()
+            .map(|behavior| format!("KEK behaviour {behavior}")),
+    );
+    parts.extend((key_server.up == Some(false)).then(|| "DOWN".to_owned()));
+    parts.join(", ")
 }
 
 fn spread(spread: &Spread) -> String {
@@ -245,14 +308,19 @@ fn spread(spread: &Spread) -> String {
 }
 
 /// An event in one line: its time, what it is, and its fields as they are named for programs.
-fn event(out: &mut impl Write, transition: &Transition) -> io::Result<()> {
+fn event<W: Write>(out: &mut Lines<W>, transition: &Transition) -> io::Result<()> {
     let date = Calendar::EPOCH.date(transition.at);
     let severity = transition.what.severity().name();
-    write!(out, "  {date:.6}  {severity:<8}  {}", transition.what.name())?;
-    for (name, value) in fields(transition) {
-        write!(out, "  {name}={}", Plain(&value))?;
-    }
-    writeln!(out)
+    let fields = fields(transition);
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("  {name}={value}"))
+        .collect();
+    out.line(format_args!(
+        "  {date:.6}  {severity:<8}  {}{}",
+        transition.what.name(),
+        fields.concat()
+    ))
 }
 
 /// The fields of an event but for those that every event has, as people read them: who is meant, then what.
@@ -273,6 +341,7 @@ pub(super) fn fields(transition: &Transition) -> Vec<(String, String)> {
     fields
 }
 
+/// A length of time in its largest units.
 pub(super) fn length(duration: Duration) -> String {
     let whole = SignedDuration::from_secs(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
     format!("{whole:#}")

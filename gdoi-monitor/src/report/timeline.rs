@@ -1,7 +1,8 @@
 //! What happened, laid out in time: a lane for each key server and member, epochs of keys and bursts above them.
 //!
-//! [`Timeline`] takes events, and messages where they are at hand, in bounded memory: when there are too many marks,
-//! those of one lane that are of one kind and near each other become one that counts them. [`Timeline::model`] is what
+//! [`Timeline`] takes events, and messages where they are at hand, in bounded memory. When there are too many marks, those
+//! of one member that are of one kind and near each other become one that counts them: acknowledgements first. What
+//! findings count, and what key servers and groups did, is never merged. [`Timeline::model`] is what
 //! `assets/timeline.js` draws.
 
 mod epochs;
@@ -15,7 +16,7 @@ use gdoi_core::snapshot::UNATTRIBUTED;
 use gdoi_core::transition::{Cookies, RekeyClassified, Severity, Transition, What};
 use gdoi_core::{Snapshot, Timestamp};
 
-use crate::analyze::{FrameId, SeenMessage};
+use crate::report::{FrameId, SeenMessage};
 use epochs::Epochs;
 use marks::{MarkKind, TimelineMark};
 pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
@@ -23,6 +24,10 @@ pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
 /// Lanes of members, and marks in all lanes: a page that a browser opens at once, some 10 MB.
 const MOST_LANES: usize = 10_000;
 const MOST_MARKS: usize = 120_000;
+/// So many are left when some were merged, so that it is not done for each that comes.
+const MARKS_AFTER_MERGE: usize = MOST_MARKS / 4 * 3;
+/// Marks that are never merged: some 20 MB.
+const MOST_LASTING: usize = 200_000;
 /// Bursts of a group, or losses.
 const MOST_SPANS: usize = 1_000;
 /// Marks that are nearer than this are told apart by nobody.
@@ -37,12 +42,16 @@ pub(crate) struct Timeline {
     losses: Vec<TimelineMark>,
     /// Marks of members that found no lane.
     beyond: Vec<TimelineMark>,
-    /// Marks in all lanes, and how many there may be before they are merged.
+    /// Marks of members that may be merged, and how many there may be before some are.
     count: usize,
     ceiling: usize,
-    /// How near marks are that became one; 0 while each stands alone.
-    bucket: u64,
-    last: Timestamp,
+    /// How near marks of each kind are that became one, in nanoseconds.
+    merged: BTreeMap<MarkKind, u64>,
+    /// Marks that are never merged, and how many of them found no room.
+    lasting: usize,
+    undrawn: u64,
+    /// The first and the last moment that anything is of.
+    span: Span,
 }
 
 /// A member's lane.
@@ -65,7 +74,7 @@ struct GroupTimeline {
 impl Timeline {
     /// A message was seen: what only messages tell is which member was sent a rekey when, and answered it.
     pub(crate) fn see(&mut self, seen_message: &SeenMessage) {
-        self.last = self.last.max(seen_message.at);
+        self.pass(seen_message.at);
         let (source, destination) = (seen_message.source, seen_message.destination);
         if seen_message.is_rekey() {
             if destination.ip().is_multicast() {
@@ -95,7 +104,7 @@ impl Timeline {
 
     /// An event happened, said at this frame.
     pub(crate) fn take(&mut self, transition: &Transition, frame: Option<FrameId>) {
-        self.last = self.last.max(transition.at);
+        self.pass(transition.at);
         match &transition.what {
             What::CaptureLoss(loss) => {
                 let lasted = loss.until.since(loss.from);
@@ -143,13 +152,22 @@ impl Timeline {
         let Some(mark) = TimelineMark::of_event(transition, frame) else {
             return self.follow(transition);
         };
+        let is_of_member = transition.member.is_some();
+        let is_of_group = transition.group.is_some();
+        if (mark.kind.is_lasting() || !is_of_member && is_of_group) && !self.has_room() {
+            return;
+        }
         if let Some(address) = transition.member {
+            let is_lasting = mark.kind.is_lasting();
             match self.member(address) {
                 Some(member) => {
                     member.marks.push(mark);
                     member.join(transition.group.as_deref());
                 }
-                None => return self.put_beyond(mark),
+                None => self.beyond.push(mark),
+            }
+            if !is_lasting {
+                self.grown();
             }
         } else if let (Some(group), Some(key_server)) = (&transition.group, transition.key_server) {
             let lane = self.key_servers.entry((group.clone(), key_server)).or_default();
@@ -158,9 +176,7 @@ impl Timeline {
             group.notices.push(mark);
         } else {
             push(&mut self.losses, mark);
-            return;
         }
-        self.grown();
     }
 
     /// An event without a mark still tells who belongs where.
@@ -206,27 +222,50 @@ impl Timeline {
         if self.count <= self.ceiling.max(MOST_MARKS) {
             return;
         }
-        loop {
-            self.bucket = self.bucket.saturating_mul(2).max(FIRST_BUCKET);
-            self.count = self.merge();
-            if self.count <= MOST_MARKS / 4 * 3 || self.bucket > self.last.as_nanos() {
-                break;
+        let longest = self.span.map_or(0, |(first, last)| last.since(first).as_nanos());
+        let longest = u64::try_from(longest).unwrap_or(u64::MAX);
+        for (kinds, part) in MERGE_ORDER {
+            let mut bucket = FIRST_BUCKET;
+            while self.count > MARKS_AFTER_MERGE && bucket < longest / part {
+                bucket = bucket.saturating_mul(2);
+                self.merge(kinds, bucket);
             }
         }
-        // Where every lane has one mark of each kind already, merging again at once would be in vain.
-        let in_vain = self.count > MOST_MARKS / 4 * 3;
-        self.ceiling = if in_vain { self.count * 2 } else { MOST_MARKS };
+        // Where every lane has few marks of each kind already, to merge again at once would change nothing.
+        let is_enough = self.count <= MARKS_AFTER_MERGE;
+        self.ceiling = if is_enough {
+            MOST_MARKS
+        } else {
+            self.count.saturating_mul(2)
+        };
     }
 
-    fn merge(&mut self) -> usize {
-        let bucket = self.bucket;
+    /// Merges marks of these kinds in the lanes of members.
+    fn merge(&mut self, kinds: &[MarkKind], bucket: u64) {
         let members = self.members.values_mut().map(|member| &mut member.marks);
-        let groups = self.groups.values_mut().map(|group| &mut group.notices);
-        let lanes = members.chain(self.key_servers.values_mut()).chain(groups);
-        lanes
+        self.count = members
             .chain([&mut self.beyond])
-            .map(|marks| marks::merge(marks, bucket))
-            .sum()
+            .map(|marks| marks::merge(marks, kinds, bucket))
+            .sum();
+        for kind in kinds {
+            let widest = self.merged.entry(*kind).or_default();
+            *widest = bucket.max(*widest);
+        }
+    }
+
+    fn pass(&mut self, at: Timestamp) {
+        let (first, last) = self.span.unwrap_or((at, at));
+        self.span = Some((first.min(at), last.max(at)));
+    }
+
+    /// Whether there is room for one more mark that is never merged.
+    fn has_room(&mut self) -> bool {
+        if self.lasting >= MOST_LASTING {
+            self.undrawn += 1;
+            return false;
+        }
+        self.lasting += 1;
+        true
     }
 
     /// What is to be drawn.
@@ -271,6 +310,22 @@ fn push(marks: &mut Vec<TimelineMark>, mark: TimelineMark) {
     }
     marks.push(mark);
 }
+
+/// What is merged in which order, what tells least first, and over which part of the whole at most.
+const MERGE_ORDER: [(&[MarkKind], u64); 3] = [
+    (&[MarkKind::Acknowledgement], 8),
+    (&[MarkKind::Acknowledgement, MarkKind::Repeat], 8),
+    (
+        &[
+            MarkKind::Acknowledgement,
+            MarkKind::Repeat,
+            MarkKind::Registration,
+            MarkKind::Rekey,
+            MarkKind::Notice,
+        ],
+        1,
+    ),
+];
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,13 @@
 //! `show events`: the latest events, and those to come.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use super::{EventsArgs, belongs, print, print_json};
 use crate::client::{Client, ClientError, Event, EventWindow, Text, path, texts};
+use crate::text::complain;
 
 /// How often a person wants to know.
 const EVERY: Duration = Duration::from_secs(1);
@@ -82,7 +83,7 @@ pub(super) fn line(event: &Event) -> String {
 /// For a person who watches, not for what reads the events.
 fn say(note: &str) {
     // Where standard error is gone there is nobody to tell.
-    drop(writeln!(io::stderr(), "gdoi-monitor: {note}"));
+    drop(complain(note));
 }
 
 #[cfg(test)]

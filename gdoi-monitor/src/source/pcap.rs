@@ -1,36 +1,44 @@
 //! Captures, pcap and pcapng, read as a stream: memory does not grow with them.
+//!
+//! [`CaptureReader`] gives the frames as they were recorded. [`MonotonicReader`] gives them with times that only go forward.
 
 mod classic;
+mod clock;
+mod compressed;
 mod error;
+mod monotonic;
 mod next_generation;
-mod packed;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gdoi_core::Timestamp;
-use gdoi_wire::{Capture, Dissected, Ports, QuickClass};
-use pcap_parser::{nom, parse_pcap_header};
+use gdoi_wire::layers::{LinkType, Unwrapped, unwrap};
+use gdoi_wire::{Capture, Ports, QuickClass, quick_class};
 
-use classic::Pcap;
+use classic::{HEADER_OCTETS, Pcap};
+pub use clock::{ClockNote, ClockNotes};
+use compressed::Unpacked;
 pub use error::{CaptureError, CaptureProblem, Damage};
+pub use monotonic::MonotonicReader;
 use next_generation::{BLOCK_HEADER_OCTETS, Section};
 use window::ReadWindow;
 
-use crate::source::link::LinkType;
-
+/// What keeps that many octets keeps all of any packet.
+const UNLIMITED_SNAP_LENGTH: u32 = 65_535;
 const NANOS: u64 = 1_000_000_000;
-const PCAP_HEADER_OCTETS: usize = 24;
-const MAGIC_OCTETS: usize = 4;
 /// The type of a section header block: the same in either byte order.
 const SECTION_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+/// Joined recordings that are remembered: more than frames are read ahead.
+const MAX_JOINS: usize = 16;
 /// libpcap keeps at most 262,144 octets of a frame; a block of pcapng may also carry name tables or TLS secrets.
 const MAX_RECORD_OCTETS: usize = 16 << 20;
 
@@ -40,10 +48,12 @@ pub struct CaptureReader {
     window: ReadWindow,
     format: CaptureFormat,
     frames: u64,
-    /// The next frame, when somebody asked for its time.
-    next: Option<Found>,
+    /// Frames that recordings begin with which were joined to those before, of the latest.
+    joins: VecDeque<u64>,
     /// Octets of the file that were read, which are fewer than those of the capture where it is compressed.
     position: Arc<AtomicU64>,
+    /// It is a file as it is: it can be closed and opened again where its reader is.
+    can_reopen: bool,
 }
 
 /// A frame of a capture.
@@ -67,15 +77,25 @@ impl<'a> Frame<'a> {
         Capture::cut(self.kept, self.wire_octets as usize)
     }
 
-    /// Says what the frame is. `None`: its link layer is not read.
-    pub fn dissect(&self, ports: &Ports) -> Option<Dissected> {
-        self.link.dissect(&self.capture(), ports)
+    /// Says what the frame is, whatever carries it.
+    pub fn unwrap(&self, ports: &Ports) -> Unwrapped {
+        unwrap(&self.capture(), ports, self.link)
     }
 
-    /// Says what the frame is, if a glance tells.
+    /// Says what the frame is, if a glance tells. Nearly all captures are of Ethernet.
     #[inline]
     pub fn quick_class(&self, ports: &Ports) -> QuickClass {
-        self.link.quick_class(&self.capture(), ports)
+        if self.link == LinkType::ETHERNET {
+            quick_class(&self.capture(), ports)
+        } else {
+            gdoi_wire::layers::quick_class(&self.capture(), ports, self.link)
+        }
+    }
+
+    /// Whether less was kept than was on the wire.
+    #[inline]
+    pub const fn is_cut(&self) -> bool {
+        self.kept.len() < self.wire_octets as usize
     }
 }
 
@@ -84,10 +104,20 @@ enum CaptureFormat {
     NextGeneration(Section),
 }
 
-/// Where a frame stands in the window.
-struct Found {
+impl CaptureFormat {
+    /// Headers of recordings that were read so far.
+    const fn headers(&self) -> u64 {
+        match self {
+            Self::Pcap(pcap) => pcap.headers(),
+            Self::NextGeneration(section) => section.headers(),
+        }
+    }
+}
+
+/// Where a frame stands in the window, and what its record says of it.
+struct Record {
     /// Octets of the whole record.
-    record: usize,
+    octets: usize,
     kept: Range<usize>,
     at_ns: u64,
     wire_octets: u32,
@@ -100,21 +130,21 @@ impl CaptureReader {
         if path == Path::new("-") {
             return Self::new(path, Box::new(io::stdin()));
         }
-        match File::open(path) {
-            Ok(file) => Self::new(path, Box::new(file)),
+        let opened = File::open(path).and_then(|file| match file.metadata()? {
+            metadata if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            metadata => Ok((metadata.is_file(), file)),
+        });
+        match opened {
+            Ok((is_file, file)) => {
+                let mut reader = Self::new(path, Box::new(file))?;
+                reader.can_reopen &= is_file;
+                Ok(reader)
+            }
             Err(error) => Err(CaptureError {
                 path: path.to_owned(),
                 what: CaptureProblem::Open(error),
             }),
         }
-    }
-
-    /// When the next frame was captured; `None` at the end.
-    pub fn peek(&mut self) -> Result<Option<Timestamp>, CaptureError> {
-        if self.next.is_none() {
-            self.next = self.find()?;
-        }
-        Ok(self.next.as_ref().map(|found| Timestamp::from_nanos(found.at_ns)))
     }
 
     /// Reads a capture from a stream. `path` is what errors call it.
@@ -124,17 +154,49 @@ impl CaptureReader {
             what,
         };
         let position = Arc::default();
-        let counted = packed::CountingReader::new(stream, Arc::clone(&position));
-        let mut window = ReadWindow::new(packed::unpack(counted).map_err(error)?);
+        let counted = compressed::CountingReader::new(stream, Arc::clone(&position));
+        let (stream, can_reopen) = match compressed::unpack(counted).map_err(error)? {
+            Unpacked::Compressed(stream) => (stream, false),
+            Unpacked::Plain(stream) => (stream, true),
+        };
+        let mut window = ReadWindow::new(stream, 0);
         let format = begin(&mut window).map_err(error)?;
         Ok(Self {
             path: path.to_owned(),
             window,
             format,
             frames: 0,
-            next: None,
+            joins: VecDeque::new(),
             position,
+            can_reopen,
         })
+    }
+
+    /// Whether it can be closed and opened again where it is.
+    pub(super) const fn can_reopen(&self) -> bool {
+        self.can_reopen
+    }
+
+    /// Closes the file and gives up the window. It must be opened again before it is read on.
+    pub(super) fn close(&mut self) {
+        self.window = ReadWindow::new(Box::new(io::empty()), self.window.consumed());
+    }
+
+    /// Opens the file again where it was closed.
+    pub(super) fn reopen(&mut self) -> Result<(), CaptureError> {
+        let consumed = self.window.consumed();
+        let file = File::open(&self.path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(consumed))?;
+            Ok(file)
+        });
+        let file = file.map_err(|error| CaptureError {
+            path: self.path.clone(),
+            what: CaptureProblem::Open(error),
+        })?;
+        let counted = compressed::CountingReader::new(Box::new(file), Arc::clone(&self.position));
+        self.position.store(consumed, Ordering::Relaxed);
+        self.window = ReadWindow::new(Box::new(counted), consumed);
+        Ok(())
     }
 
     /// Octets of the file that have been read.
@@ -142,70 +204,97 @@ impl CaptureReader {
         self.position.load(Ordering::Relaxed)
     }
 
+    /// The most octets that are kept of a frame, where that is a limit.
+    pub fn snap_length(&self) -> Option<u32> {
+        let longest = match &self.format {
+            CaptureFormat::Pcap(pcap) => Some(pcap.snap_length()),
+            CaptureFormat::NextGeneration(section) => section.snap_lengths().max(),
+        };
+        longest.filter(|octets| (1..UNLIMITED_SNAP_LENGTH).contains(octets))
+    }
+
+    /// Frames that the recorder says it lost.
+    pub fn dropped(&self) -> u64 {
+        match &self.format {
+            CaptureFormat::Pcap(_) => 0,
+            CaptureFormat::NextGeneration(section) => section.dropped(),
+        }
+    }
+
     /// The next frame, or `None` at the end. After an error there is nothing more to read.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        let found = match self.next.take() {
-            Some(found) => found,
-            None => match self.find()? {
-                Some(found) => found,
-                None => return Ok(None),
-            },
-        };
+        let record = self.find()?;
+        Ok(record.map(|record| self.frame(record)))
+    }
+
+    /// The frame in a record that was found.
+    fn frame(&mut self, record: Record) -> Frame<'_> {
         self.frames += 1;
-        Ok(Some(Frame {
+        Frame {
             number: self.frames,
-            at: Timestamp::from_nanos(found.at_ns),
-            kept: self.window.take(found.record, found.kept),
-            wire_octets: found.wire_octets,
-            link: found.link,
-        }))
+            at: Timestamp::from_nanos(record.at_ns),
+            kept: self.window.take(record.octets, record.kept),
+            wire_octets: record.wire_octets,
+            link: record.link,
+        }
     }
 
     /// Hands over the next frames, as many as have been read already, until one is not taken: that one is the next.
     ///
-    /// This is the way of the millions of frames that have nothing to tell. It makes nothing for a frame but what
+    /// This is the path of the millions of frames that have nothing to tell. It makes nothing for a frame but what
     /// `take` looks at.
     #[inline]
     pub fn skim(&mut self, mut take: impl FnMut(&Frame<'_>) -> bool) {
-        if self.next.is_some() {
-            return;
-        }
         let held = self.window.held();
         let (mut rest, mut frames) = (held, self.frames);
         // One call of `take` for both formats, so that it can become a part of this loop.
-        while let Some(found) = match &mut self.format {
+        while let Some(record) = match &mut self.format {
             CaptureFormat::Pcap(pcap) => pcap.whole(rest),
             CaptureFormat::NextGeneration(section) => section.whole(rest),
         } {
-            let (Some(kept), Some(behind)) = (rest.get(found.kept), rest.get(found.record..)) else {
+            let (Some(kept), Some(following)) = (rest.get(record.kept), rest.get(record.octets..)) else {
                 break;
             };
             let frame = Frame {
                 number: frames + 1,
-                at: Timestamp::from_nanos(found.at_ns),
+                at: Timestamp::from_nanos(record.at_ns),
                 kept,
-                wire_octets: found.wire_octets,
-                link: found.link,
+                wire_octets: record.wire_octets,
+                link: record.link,
             };
             if !take(&frame) {
                 break;
             }
             frames += 1;
-            rest = behind;
+            rest = following;
         }
         self.frames = frames;
         let octets = held.len() - rest.len();
         self.window.consume(octets);
     }
 
+    /// Whether another recording begins with this frame: files were joined as they are.
+    fn take_join(&mut self, number: u64) -> bool {
+        let has_begun = self.joins.front().is_some_and(|joined| *joined <= number);
+        if has_begun {
+            self.joins.pop_front();
+        }
+        has_begun
+    }
+
     /// Finds the next frame in the window.
-    fn find(&mut self) -> Result<Option<Found>, CaptureError> {
+    fn find(&mut self) -> Result<Option<Record>, CaptureError> {
         let number = self.frames + 1;
-        let found = match &mut self.format {
+        let headers = self.format.headers();
+        let record = match &mut self.format {
             CaptureFormat::Pcap(pcap) => pcap.next(&mut self.window, number),
             CaptureFormat::NextGeneration(section) => section.next(&mut self.window, number),
         };
-        found.map_err(|what| CaptureError {
+        if number > 1 && self.format.headers() != headers {
+            self.joins.truncate(MAX_JOINS - 1);
+            self.joins.push_back(number);
+        }
+        record.map_err(|what| CaptureError {
             path: self.path.clone(),
             what,
         })
@@ -214,23 +303,37 @@ impl CaptureReader {
 
 /// Reads as much as tells the two formats apart.
 fn begin(window: &mut ReadWindow) -> Result<CaptureFormat, CaptureProblem> {
-    let whole = fill(window, PCAP_HEADER_OCTETS, 1)?;
-    if window.held().is_empty() {
+    let whole = fill(window, HEADER_OCTETS, 1)?;
+    let held = window.held();
+    if held.is_empty() {
         return Err(CaptureProblem::Empty);
     }
-    if window.held().starts_with(&SECTION_MAGIC) {
+    if held.starts_with(&SECTION_MAGIC) {
         return Ok(CaptureFormat::NextGeneration(Section::default()));
     }
-    match parse_pcap_header(window.held()) {
-        Ok((_, header)) => {
-            window.consume(PCAP_HEADER_OCTETS);
-            Ok(CaptureFormat::Pcap(Pcap::from(&header)))
-        }
-        Err(nom::Err::Incomplete(_)) if !whole && window.held().len() >= MAGIC_OCTETS => {
-            Err(CaptureProblem::Header)
-        }
-        Err(_) => Err(CaptureProblem::NotACapture),
+    if let Some((_, name)) = FOREIGN.iter().find(|(magic, _)| held.starts_with(magic)) {
+        return Err(CaptureProblem::Foreign(name));
     }
+    match held.first_chunk().and_then(Pcap::from_header) {
+        Some(pcap) => {
+            window.consume(HEADER_OCTETS);
+            Ok(CaptureFormat::Pcap(pcap))
+        }
+        None if !whole && Pcap::is_magic(held) => Err(CaptureProblem::Header),
+        None if is_extensible_record_format(held) => Err(CaptureProblem::Foreign("Endace (ERF)")),
+        None => Err(CaptureProblem::NotACapture),
+    }
+}
+
+/// Whether this is a file of ERF records, which has no header of its own: a type, a length that leads to another record
+/// of a known type, or to the end.
+fn is_extensible_record_format(held: &[u8]) -> bool {
+    let length = |at: usize| -> Option<usize> {
+        let [kind, _, l0, l1, _, _, w0, w1] = *held.get(at + 8..)?.first_chunk()?;
+        let (length, wire) = (u16::from_be_bytes([l0, l1]), u16::from_be_bytes([w0, w1]));
+        (matches!(kind & 0x7f, 1..=48) && length >= 16 && wire != 0).then(|| length.into())
+    };
+    length(0).is_some_and(|first| first == held.len() || length(first).is_some())
 }
 
 /// Holds `wanted` octets, within reason. `false` when the capture ends before.
@@ -246,4 +349,14 @@ fn fill(window: &mut ReadWindow, wanted: usize, frame: u64) -> Result<bool, Capt
     })
 }
 
-const _: () = assert!(BLOCK_HEADER_OCTETS <= PCAP_HEADER_OCTETS);
+const _: () = assert!(BLOCK_HEADER_OCTETS <= HEADER_OCTETS);
+/// How captures begin that `editcap` reads.
+const FOREIGN: [(&[u8], &str); 7] = [
+    (b"snoop\0\0\0", "snoop"),
+    (b"GMBU", "Microsoft Network Monitor"),
+    (b"RTSS", "Microsoft Network Monitor"),
+    (b"XCP\0", "NetXRay"),
+    (b"TRSNIFF data    \x1a", "Sniffer"),
+    (b"BTSnoop", "btsnoop"),
+    (b"\x7fpkt", "EyeSDN"),
+];

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use strum::VariantArray;
+
 use super::{AhFields, Ethernet, Ipv4, Ipv6, Tag, UDP, Udp};
 
 /// What a header is put around.
@@ -81,7 +83,7 @@ impl Content {
 }
 
 /// One header, or a few that always come together, around a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 #[expect(
     missing_docs,
     reason = "each is what its name says; its row in `around` says the octets"
@@ -142,59 +144,7 @@ pub enum Carrier {
 
 impl Carrier {
     /// Every carrier.
-    pub const ALL: [Self; 51] = [
-        Self::AhTunnel,
-        Self::CapwapEthernet,
-        Self::CapwapWireless,
-        Self::CapwapWirelessSwapped,
-        Self::CiscoMetadata,
-        Self::Erspan1,
-        Self::Erspan2,
-        Self::Erspan3,
-        Self::Erspan3Subheader,
-        Self::EtherIp,
-        Self::GeneveBridged,
-        Self::GeneveOptions,
-        Self::Gre,
-        Self::GreBridged,
-        Self::GreInUdp,
-        Self::GreKeyed,
-        Self::GrePptp,
-        Self::GreRouted,
-        Self::GtpU,
-        Self::GtpUExtended,
-        Self::Hsr,
-        Self::Ipv4,
-        Self::Ipv6,
-        Self::L2tp,
-        Self::L2tpEverything,
-        Self::L2tpV3,
-        Self::L2tpV3InUdp,
-        Self::Lisp,
-        Self::Macsec,
-        Self::MacsecIdentified,
-        Self::Mpls,
-        Self::MplsInIp,
-        Self::MplsInUdp,
-        Self::MplsPseudowire,
-        Self::MplsPseudowireBare,
-        Self::MplsStack,
-        Self::Nsh,
-        Self::NshBridged,
-        Self::NshMpls,
-        Self::Pbb,
-        Self::Pppoe,
-        Self::QinQ,
-        Self::Snap,
-        Self::Teredo,
-        Self::TeredoAuthenticated,
-        Self::Tzsp,
-        Self::TzspTagged,
-        Self::Vlan,
-        Self::Vxlan,
-        Self::VxlanGpe,
-        Self::VxlanGpeBridged,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     #[expect(clippy::too_many_lines, reason = "a row for each")]
     /// Puts the header around a packet or a frame; the result is what an Ethernet frame or an IP packet holds.
@@ -434,7 +384,7 @@ impl Carrier {
 }
 
 /// A link layer of a capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 #[expect(
     missing_docs,
     reason = "each is what its name says; its row in `frame` says the octets"
@@ -483,47 +433,7 @@ pub enum Framing {
 
 impl Framing {
     /// Every framing.
-    pub const ALL: [Self; 39] = [
-        Self::Avs,
-        Self::CiscoHdlc,
-        Self::CiscoHdlcDirected,
-        Self::Enc,
-        Self::ErfEthernet,
-        Self::ErfExtended,
-        Self::ErfHdlc,
-        Self::Ethernet,
-        Self::FrameRelay,
-        Self::FrameRelayCisco,
-        Self::FrameRelaySnap,
-        Self::Juniper,
-        Self::JuniperExtended,
-        Self::JuniperWithoutLink,
-        Self::Loop,
-        Self::LlcOverAtm,
-        Self::MplsLink,
-        Self::Nflog,
-        Self::Null,
-        Self::NullBigEndian,
-        Self::NullEthertype,
-        Self::Pflog,
-        Self::PpiWireless,
-        Self::Ppp,
-        Self::PppBare,
-        Self::PppCompressed,
-        Self::PppDirected,
-        Self::PppHdlc,
-        Self::PppHdlcCisco,
-        Self::PppoeLink,
-        Self::Prism,
-        Self::Radiotap,
-        Self::RadiotapPadded,
-        Self::Raw,
-        Self::Sll,
-        Self::Sll2,
-        Self::Wireless,
-        Self::WirelessBridge,
-        Self::WirelessQuality,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Its number in captures.
     pub const fn link_type(self) -> u32 {

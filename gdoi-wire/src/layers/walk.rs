@@ -11,6 +11,7 @@ use crate::isakmp::{HEADER_OCTETS, Header};
 use crate::network::{self, AH, ESP, Ip, L3, UDP};
 use crate::octets::Octets;
 use crate::packet::{Ah, Dissected, Fragment, Packet, ParseError, Ports, Vlan, address};
+use crate::quick_class::{QuickClass, quick_class_payload};
 use crate::transport::{UDP_OCTETS, dissect_l4};
 
 /// Transparent Ethernet bridging (RFC 1701).
@@ -54,6 +55,8 @@ pub enum Found {
 pub struct AhHeader {
     /// What an observer sees of it.
     pub ah: Ah,
+    /// The tags of its frame.
+    pub vlan: Vlan,
     /// IP source; an IPv4 address is held as IPv4-mapped IPv6.
     pub source: [u8; 16],
     /// IP destination, held as the source is.
@@ -99,6 +102,24 @@ pub fn unwrap<O: Octets>(octets: &O, ports: &Ports, link: LinkType) -> Unwrapped
         layers: walk.layers,
         ahs: walk.ahs,
         envelope,
+    }
+}
+
+/// Says what a frame of a link layer is, if a glance tells: see [`quick_class_payload`].
+#[inline]
+pub fn quick_class<O: Octets>(octets: &O, ports: &Ports, link: LinkType) -> QuickClass {
+    let Ok(Onward { begins, at }) = link.start(octets) else {
+        return QuickClass::Unsure;
+    };
+    match (begins, octets.array(at)) {
+        (Begins::Ethertype(ethertype), _) => quick_class_payload(octets, ports, ethertype, at),
+        (Begins::Ip, Some([first])) if first >> 4 == 4 => {
+            quick_class_payload(octets, ports, ETHERTYPE_IPV4, at)
+        }
+        (Begins::Ip, Some([first])) if first >> 4 == 6 => {
+            quick_class_payload(octets, ports, ETHERTYPE_IPV6, at)
+        }
+        _ => QuickClass::Unsure,
     }
 }
 
@@ -228,6 +249,7 @@ impl<O: Octets> Walk<'_, O> {
         while let Some(ah) = ip.ah {
             if !self.passed(AhHeader {
                 ah,
+                vlan: ip.vlan,
                 source: ip.source,
                 destination: ip.destination,
                 depth: self.layers.depth,

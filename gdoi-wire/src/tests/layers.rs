@@ -46,12 +46,12 @@ fn every_carrier_and_every_framing_shows_its_packet() {
     let mut layers = BTreeSet::new();
     let mut read_through = 0;
     for packet in packets() {
-        for framing in Framing::ALL {
+        for &framing in Framing::ALL {
             let frame = framing.frame(Content::ip(packet.clone()));
             let unwrapped = read(framing.link_type(), &frame);
             assert!(is_push(&unwrapped), "{framing:?}: {unwrapped:?}");
         }
-        for outer in Carrier::ALL {
+        for &outer in Carrier::ALL {
             if outer == Carrier::Teredo && packet[0] >> 4 == 4 {
                 continue;
             }
@@ -63,7 +63,7 @@ fn every_carrier_and_every_framing_shows_its_packet() {
             );
             layers.extend(unwrapped.layers.iter());
             // And each in each other.
-            for inner in Carrier::ALL {
+            for &inner in Carrier::ALL {
                 let content = inner.around(Content::ip(packet.clone()));
                 let takes_packets = matches!(content, Content::Ethertype(0x0800 | 0x86dd, _));
                 if !takes_packets && !takes_frames(outer)
@@ -429,8 +429,8 @@ fn no_octet_makes_it_panic_and_no_prefix_makes_a_message_of_less() {
     std::println!("seed {seed}");
     let mut random = Random::new(seed);
     let [packet, _] = packets();
-    for framing in Framing::ALL {
-        for carrier in Carrier::ALL {
+    for &framing in Framing::ALL {
+        for &carrier in Carrier::ALL {
             let content = carrier.around(Content::ip(packet.clone()));
             let frame = framing.frame(content);
             for end in 0..frame.len() {

@@ -14,7 +14,6 @@ pub(crate) enum Because {
 }
 
 const QUOTED: Because = Because::OnlyTshark("an ICMP error quotes it: a quoted header is not a message");
-const TUNNEL: Because = Because::OnlyTshark("inside GRE or IP in IP, which is not opened");
 const HALF_ESP: Because = Because::OnlyTshark(
     "cut behind the SPI: tshark says the SPI alone, decode a miss, for half an ESP header",
 );
@@ -65,8 +64,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     reassembled("ss_cert848_v6frag.pcap", 7, 8),
     differ("gdoid_unicast.pcap", 20, QUOTED),
     differ("zeek_ipv6_zero_len_ah.pcap", 6, QUOTED),
-    differ("scapyesp_variety.pcap", 67, TUNNEL),
-    differ("scapyesp_variety.pcap", 68, TUNNEL),
     differ("scapyesp_variety.pcap", 60, HALF_ESP),
     differ("tcpdump_esp_truncated.pcap", 1, HALF_ESP),
     differ("tcpdump_isakmp-delete-segfault.pcap", 1, UDP_LENGTH),

@@ -6,7 +6,7 @@ use gdoi_core::Timestamp;
 use gdoi_wire::{Class, Esp, QuickClass};
 
 use super::{Pipeline, TICK};
-use crate::source::pcap::CaptureReader;
+use crate::source::pcap::MonotonicReader;
 
 /// What was counted and is not yet in the totals.
 #[derive(Clone, Copy, Default)]
@@ -29,8 +29,8 @@ impl Pipeline {
     /// they are of others, or ESP of SPIs that are known. What [`Pipeline::frame`] would have done with them is done.
     ///
     /// How many they were.
-    pub(in crate::analyze) fn skim(&mut self, reader: &mut CaptureReader, until: Timestamp) -> u64 {
-        let (Some(tick), Some((first, mut now))) = (self.tick, self.totals.span) else {
+    pub(in crate::analyze) fn skim(&mut self, recording: &mut MonotonicReader, until: Timestamp) -> u64 {
+        let (Some(tick), Some((first, mut now))) = (self.tick, self.contents.span) else {
             return 0;
         };
         let end = tick.min(until.after(Duration::from_nanos(1)));
@@ -38,9 +38,11 @@ impl Pipeline {
             ports, sites, esp, ..
         } = self;
         let (mut others, mut in_ip, mut in_udp) = (Sum::default(), Sum::default(), Sum::default());
-        reader.skim(|frame| {
+        let (mut link, mut cut) = (None, 0);
+        recording.skim(|frame| {
             let at = frame.at.max(now);
-            if at >= end || at.since(frame.at) >= TICK {
+            // A clock that may have been set is looked at elsewhere. One link layer at a time: few captures have more.
+            if at >= end || at.since(frame.at) >= TICK || link.is_some_and(|link| link != frame.link) {
                 return false;
             }
             match frame.quick_class(ports) {
@@ -61,23 +63,30 @@ impl Pipeline {
                 QuickClass::Unsure => return false,
             }
             now = at;
+            link = Some(frame.link);
+            cut += u64::from(frame.is_cut());
             true
         });
-        self.totals.span = Some((first, now));
-        self.sums([
+        let frames = self.sums([
             (Class::Other, others),
             (Class::Esp, in_ip),
             (Class::EspUdp, in_udp),
-        ])
+        ]);
+        self.contents.span = Some((first, now));
+        self.contents.cut += cut;
+        if let Some(link) = link {
+            *self.contents.links.entry(link).or_default() += frames;
+        }
+        frames
     }
 
     fn sums(&mut self, sums: [(Class, Sum); 3]) -> u64 {
         let mut frames = 0;
         for (class, Sum { packets, octets }) in sums {
             frames += packets;
-            self.totals.count(class, packets, octets);
+            self.contents.count(class, packets, octets);
         }
-        self.totals.frames += frames;
+        self.contents.frames += frames;
         frames
     }
 }

@@ -35,7 +35,7 @@ class Builder {
     const drawn = groups.filter(({ keks, spis, bursts, notices, lanes }) =>
       keks.length + spis.length + bursts.length + notices.length + lanes.length > 0);
     drawn.sort((one, other) => (one.name === NO_GROUP) - (other.name === NO_GROUP));
-    return { start: this.start, length: this.end - this.start, kinds: KINDS, files: [], merged_seconds: 0,
+    return { start: this.start, length: this.end - this.start, kinds: KINDS, files: [], merged: [], undrawn: 0,
       losses: this.losses, groups: drawn, unlisted_members: 0, beyond: [] };
   }
 

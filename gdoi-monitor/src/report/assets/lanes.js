@@ -43,6 +43,15 @@ function pack(spans, most) {
   return lines.map((line) => line.spans);
 }
 
+// What is drawn as one, and what is not drawn.
+function mergedInWords(model) {
+  const words = model.merged.map(([kind, seconds]) =>
+    model.kinds[kind].replaceAll("_", " ") + "s within " + (seconds < 1 ? seconds.toFixed(3) : Math.ceil(seconds)) + " s");
+  const drawn = words.length ? ["Drawn as one mark with its count, in the lane of a member: " + words.join(", ") + "."] : [];
+  if (model.undrawn) drawn.push("Not drawn for want of room: " + model.undrawn + " marks. Findings and events have them all.");
+  return drawn.join(" ");
+}
+
 // The members of a group that the filter lets through.
 function chosen(group, filter) {
   const members = group.lanes.filter((lane) => lane.role === "member");

@@ -24,6 +24,7 @@ class Timeline {
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", "Timeline. The table below it has the same counts.");
     this.tip = create(root, "div", { className: "timeline-tip", hidden: true });
+    this.note = create(root, "p", { className: "faint", hidden: true });
     this.table = create(create(root, "details"), "table", { className: "lanes" });
     create(this.table.parentElement, "summary", { textContent: "The lanes as a table" });
     this.listen();
@@ -38,6 +39,8 @@ class Timeline {
     this.painter = new Painter(this.canvas, model);
     if (following) this.all();
     this.fillTable();
+    this.note.textContent = mergedInWords(model);
+    this.note.hidden = !this.note.textContent;
     this.layOut();
     Object.assign(this.root.dataset, { ready: "1", lanes: model.groups.reduce((sum, group) => sum + group.lanes.length, 0) });
   }

@@ -7,7 +7,7 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::{Rekey, Transition, What};
 
 use super::notice;
-use crate::analyze::{FrameId, SeenMessage};
+use crate::report::{FrameId, SeenMessage};
 
 /// What a mark stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +36,11 @@ pub(super) enum MarkKind {
 }
 
 impl MarkKind {
+    /// Whether it is never merged: findings count it.
+    pub(super) const fn is_lasting(self) -> bool {
+        matches!(self, Self::RegistrationFailed | Self::Warning | Self::Critical)
+    }
+
     /// The words for them, in the order of the enum; `timeline.js` knows them by these.
     pub(super) const NAMES: [&'static str; 10] = [
         "registration",
@@ -144,10 +149,16 @@ fn sent(rekey: &Rekey) -> String {
     )
 }
 
-/// Makes one of marks that are of one kind and label and begin in the same `bucket`. How many are left.
-pub(super) fn merge(marks: &mut Vec<TimelineMark>, bucket: u64) -> usize {
+/// Makes one of marks that are of one of these kinds, have one label and begin in the same `bucket`. How many are left
+/// that may be merged at all.
+pub(super) fn merge(marks: &mut Vec<TimelineMark>, kinds: &[MarkKind], bucket: u64) -> usize {
     let mut merged: BTreeMap<(u64, MarkKind, &'static str), TimelineMark> = BTreeMap::new();
+    let mut left = Vec::with_capacity(marks.len());
     for mark in marks.drain(..) {
+        if !kinds.contains(&mark.kind) {
+            left.push(mark);
+            continue;
+        }
         let key = (mark.at.as_nanos() / bucket.max(1), mark.kind, mark.label);
         match merged.get_mut(&key) {
             None => {
@@ -162,7 +173,8 @@ pub(super) fn merge(marks: &mut Vec<TimelineMark>, bucket: u64) -> usize {
             }
         }
     }
-    marks.extend(merged.into_values());
-    marks.shrink_to_fit();
-    marks.len()
+    left.extend(merged.into_values());
+    left.shrink_to_fit();
+    *marks = left;
+    marks.iter().filter(|mark| !mark.kind.is_lasting()).count()
 }

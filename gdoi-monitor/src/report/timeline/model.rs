@@ -30,8 +30,11 @@ pub(crate) struct TimelineModel<'a> {
     pub(crate) length: f64,
     kinds: [&'static str; MarkKind::NAMES.len()],
     files: &'a [String],
-    /// Marks of one kind in one lane that are nearer than this are one, with their count; 0 when each stands alone.
-    merged_seconds: f64,
+    /// Marks of members that are drawn as one where they are near, with their count: the number of each kind, and how
+    /// near, in seconds.
+    merged: Vec<(u8, f64)>,
+    /// Marks that found no room.
+    undrawn: u64,
     losses: Vec<MarkModel<'a>>,
     pub(crate) groups: Vec<GroupModel<'a>>,
     /// Members that found no lane, and their marks.
@@ -144,7 +147,8 @@ impl<'a> Builder<'a> {
         let Timeline {
             losses,
             beyond,
-            bucket,
+            merged,
+            undrawn,
             ..
         } = self.timeline;
         let groups = self.groups();
@@ -155,7 +159,11 @@ impl<'a> Builder<'a> {
             length: self.at(self.end),
             kinds: MarkKind::NAMES,
             files,
-            merged_seconds: Duration::from_nanos(*bucket).as_secs_f64(),
+            merged: merged
+                .iter()
+                .map(|(kind, bucket)| (*kind as u8, Duration::from_nanos(*bucket).as_secs_f64()))
+                .collect(),
+            undrawn: *undrawn,
             losses: self.marks(losses),
             groups,
             unlisted_members: self.snapshot.members.len().saturating_sub(members),

@@ -156,7 +156,67 @@ fn marks_are_bounded_and_all_counted() {
     assert_eq!(marks().count(), timeline.count);
     let total: u32 = marks().map(|mark| mark.count).sum();
     assert_eq!(total, members * rounds);
-    assert!(timeline.bucket > 0);
+    assert!(timeline.merged[&MarkKind::Rekey] > 0);
+}
+
+/// Unicast rekeys to so many members, each acknowledged, and what the key server is said to have done.
+fn rekeyed(members: u32, rounds: u32) -> Timeline {
+    let mut timeline = Timeline::default();
+    for round in 0..rounds {
+        let seconds = u64::from(round) * 3_000;
+        for member in 0..members {
+            let fingerprint = u8::try_from(round).unwrap();
+            let seconds = seconds + u64::from(member) / 10;
+            for (exchange, source, destination) in [
+                (Exchange::GroupkeyPush, 1, 100 + member),
+                (Exchange::GroupkeyPushAck, 100 + member, 1),
+            ] {
+                timeline.see(&seen_message(seconds, exchange, source, destination, fingerprint));
+            }
+        }
+        // A key server's own mark, a finding of a member, and one of the group.
+        for (member, what) in [
+            (None, failed(RegistrationStage::Mm1)),
+            (Some(100), failed(RegistrationStage::Mm3)),
+        ] {
+            timeline.take(&event(seconds + 2_000, Some("G"), member, what), None);
+        }
+        let mut of_group = event(seconds + 2_000, Some("G"), None, failed(RegistrationStage::Mm1));
+        of_group.key_server = None;
+        timeline.take(&of_group, None);
+    }
+    timeline
+}
+
+#[test]
+fn what_findings_count_and_key_servers_did_is_never_merged() {
+    for (members, rounds, is_merged) in [(5_000, 12, false), (5_000, 13, true), (1_000, 70, true)] {
+        let timeline = rekeyed(members, rounds);
+        let of_member = |kind| {
+            let marks = timeline.members.values().flat_map(|member| &member.marks);
+            let marks = marks.filter(move |mark| mark.kind == kind);
+            marks.fold((0, 0), |(marks, events), mark| (marks + 1, events + mark.count))
+        };
+        let rekeys = members * rounds;
+        assert_eq!(of_member(MarkKind::Rekey), (rekeys, rekeys));
+        let (marks, events) = of_member(MarkKind::Acknowledgement);
+        assert_eq!((marks < rekeys, events), (is_merged, rekeys));
+        assert_eq!(of_member(MarkKind::RegistrationFailed), (rounds, rounds));
+        let lasting = |marks: &Vec<TimelineMark>| u32::try_from(marks.len()).unwrap();
+        assert_eq!(timeline.key_servers.values().map(lasting).sum::<u32>(), rounds);
+        assert_eq!(
+            timeline
+                .groups
+                .values()
+                .map(|group| lasting(&group.notices))
+                .sum::<u32>(),
+            rounds
+        );
+        assert_eq!(
+            (timeline.merged.len(), timeline.undrawn),
+            (usize::from(is_merged), 0)
+        );
+    }
 }
 
 #[test]

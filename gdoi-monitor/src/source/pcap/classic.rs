@@ -1,97 +1,179 @@
 //! pcap: one header, then records (draft-ietf-opsawg-pcap).
+//!
+//! ```text
+//! header:  magic 4, version 2 + 2, time zone 4, accuracy 4, snap length 4, link type 4
+//! record:  seconds 4, fraction 4, octets kept 4, octets on the wire 4, [8 more in Kuznetzov's form], the octets
+//! ```
 
-use pcap_parser::nom::{self, Needed};
-use pcap_parser::{
-    LegacyPcapBlock, PcapError, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
-};
+use gdoi_wire::layers::LinkType;
 
 use super::window::ReadWindow;
-use super::{CaptureProblem, Damage, Found, NANOS, fill};
-use crate::source::link::LinkType;
+use super::{CaptureProblem, Damage, NANOS, Record, fill};
 
+pub(super) const HEADER_OCTETS: usize = 24;
+const RECORD_OCTETS: usize = 16;
+/// With an interface, a protocol and a packet type behind the lengths.
+const MODIFIED_RECORD_OCTETS: usize = 24;
+const MICROSECONDS: u32 = 0xa1b2_c3d4;
+const NANOSECONDS: u32 = 0xa1b2_3c4d;
+/// The form of a patch of Alexey Kuznetzov's.
+const MODIFIED: u32 = 0xa1b2_cd34;
 /// The rest of the field says whether frames end in a check sequence.
 const LINK_MASK: u32 = 0x03ff_ffff;
 
 /// What the header of a pcap capture says of all its records.
+#[derive(Clone, Copy)]
 pub(super) struct Pcap {
     link: LinkType,
-    record: Record,
-    /// Neither in the other byte order nor with longer record headers.
-    plain: bool,
+    is_big_endian: bool,
+    /// Octets of the header of a record.
+    header: usize,
     /// Nanoseconds in one unit of the second half of a timestamp.
     unit: u64,
-}
-
-type Record = fn(&[u8]) -> nom::IResult<&[u8], LegacyPcapBlock<'_>, PcapError<&[u8]>>;
-
-impl From<&PcapHeader> for Pcap {
-    fn from(header: &PcapHeader) -> Self {
-        let record = match (header.is_modified_format(), header.is_bigendian()) {
-            (true, _) => parse_pcap_frame_modified,
-            (false, true) => parse_pcap_frame_be,
-            (false, false) => parse_pcap_frame,
-        };
-        Self {
-            link: LinkType::from_number(header.network.0.cast_unsigned() & LINK_MASK),
-            record,
-            plain: !header.is_modified_format() && !header.is_bigendian(),
-            unit: if header.is_nanosecond_precision() { 1 } else { 1000 },
-        }
-    }
+    /// Octets that were kept of a frame at most.
+    snap_length: u32,
+    /// Headers that were read, this one included.
+    headers: u64,
 }
 
 impl Pcap {
-    pub(super) fn next(&self, window: &mut ReadWindow, frame: u64) -> Result<Option<Found>, CaptureProblem> {
+    /// Reads the header of a file. `None`: it is of something else.
+    pub(super) fn from_header(header: &[u8; HEADER_OCTETS]) -> Option<Self> {
+        let words: &[[u8; 4]] = header.as_chunks().0;
+        let [magic, version, _, _, snap, link] = *words else {
+            return None;
+        };
+        let (is_big_endian, header, unit) = form(magic)?;
+        let four = |octets| word(octets, is_big_endian);
+        // Version 2 since 1998; the halves of the word are in the order of the file.
+        let major = if is_big_endian {
+            four(version) >> 16
+        } else {
+            four(version) & 0xffff
+        };
+        (major == 2).then(|| Self {
+            link: LinkType(four(link) & LINK_MASK),
+            is_big_endian,
+            header,
+            unit,
+            snap_length: four(snap),
+            headers: 1,
+        })
+    }
+
+    /// Whether a file that is too short for a header begins like one.
+    pub(super) fn is_magic(begin: &[u8]) -> bool {
+        begin.first_chunk().copied().and_then(form).is_some()
+    }
+
+    pub(super) const fn headers(&self) -> u64 {
+        self.headers
+    }
+
+    pub(super) const fn snap_length(&self) -> u32 {
+        self.snap_length
+    }
+
+    /// Finds the next record. Where files were joined as they are, the header of the next one stands in the place of a
+    /// record: it is read as what it is.
+    pub(super) fn next(
+        &mut self,
+        window: &mut ReadWindow,
+        frame: u64,
+    ) -> Result<Option<Record>, CaptureProblem> {
         loop {
-            let held = window.held();
-            if let Some(found) = self.whole(held) {
-                return Ok(Some(found));
-            }
-            let missing = match (self.record)(held) {
-                Ok((rest, block)) => {
-                    let record = held.len() - rest.len();
-                    return Ok(Some(Found {
-                        record,
-                        kept: record - block.data.len()..record,
-                        at_ns: u64::from(block.ts_sec) * NANOS + u64::from(block.ts_usec) * self.unit,
-                        wire_octets: block.origlen,
-                        link: self.link,
-                    }));
-                }
-                Err(nom::Err::Incomplete(Needed::Size(missing))) => missing.get(),
-                Err(_) => {
-                    let damage = Damage::Block;
-                    return Err(CaptureProblem::Damaged { frame, damage });
-                }
-            };
-            if !fill(window, window.held().len() + missing, frame)? {
-                return if window.held().is_empty() {
-                    Ok(None)
-                } else {
-                    Err(CaptureProblem::Truncated { frame })
+            if !fill(window, self.header, frame)? {
+                return match window.held() {
+                    [] => Ok(None),
+                    rest if rest.iter().all(|octet| *octet == 0) => Err(zeros(frame)),
+                    _ => Err(CaptureProblem::Truncated { frame }),
                 };
             }
+            if let Some(record) = self.whole(window.held()) {
+                return Ok(Some(record));
+            }
+            let record = self
+                .record(window.held())
+                .ok_or(CaptureProblem::Truncated { frame })?;
+            if record.wire_octets == 0 && record.kept.is_empty() {
+                if fill(window, HEADER_OCTETS, frame)?
+                    && let Some(another) = window.held().first_chunk().and_then(Self::from_header)
+                {
+                    window.consume(HEADER_OCTETS);
+                    *self = Self {
+                        headers: self.headers + 1,
+                        ..another
+                    };
+                    continue;
+                }
+                if window.held().iter().take(RECORD_OCTETS).all(|octet| *octet == 0) {
+                    return Err(zeros(frame));
+                }
+            }
+            if !fill(window, record.octets, frame)? {
+                return Err(CaptureProblem::Truncated { frame });
+            }
+            return Ok(Some(record));
         }
     }
 
-    /// The record that `held` begins with, when all of it is there and its header is as nearly all are: 16 octets, the
-    /// least significant first. The parser for any header takes three times as long.
-    pub(super) fn whole(&self, held: &[u8]) -> Option<Found> {
-        if !self.plain {
-            return None;
-        }
-        let header: &[u8; 16] = held.first_chunk()?;
+    /// The record that `held` begins with, when all of it is there and something was on the wire.
+    #[inline]
+    pub(super) fn whole(&self, held: &[u8]) -> Option<Record> {
+        let record = self.record(held)?;
+        (record.wire_octets != 0 && record.octets <= held.len()).then_some(record)
+    }
+
+    /// The record whose header `held` begins with.
+    #[inline]
+    fn record(&self, held: &[u8]) -> Option<Record> {
+        let header: &[u8; RECORD_OCTETS] = held.first_chunk()?;
         let [seconds, fraction, kept, wire] = *header.as_chunks().0 else {
             return None;
         };
-        let [seconds, fraction, kept, wire] = [seconds, fraction, kept, wire].map(u32::from_le_bytes);
-        let record = header.len().checked_add(kept as usize)?;
-        (record <= held.len()).then(|| Found {
-            record,
-            kept: header.len()..record,
+        let [seconds, fraction, kept, wire] = if self.is_big_endian {
+            [seconds, fraction, kept, wire].map(u32::from_be_bytes)
+        } else {
+            [seconds, fraction, kept, wire].map(u32::from_le_bytes)
+        };
+        let octets = self.header + kept as usize;
+        Some(Record {
+            octets,
+            kept: self.header..octets,
             at_ns: u64::from(seconds) * NANOS + u64::from(fraction) * self.unit,
             wire_octets: wire,
             link: self.link,
         })
+    }
+}
+
+/// What the magic number says: the byte order, the octets of a record's header, and the unit of its fraction.
+const fn form(magic: [u8; 4]) -> Option<(bool, usize, u64)> {
+    let little = u32::from_le_bytes(magic);
+    let is_big_endian = !matches!(little, MICROSECONDS | NANOSECONDS | MODIFIED);
+    match if is_big_endian {
+        little.swap_bytes()
+    } else {
+        little
+    } {
+        MICROSECONDS => Some((is_big_endian, RECORD_OCTETS, 1000)),
+        NANOSECONDS => Some((is_big_endian, RECORD_OCTETS, 1)),
+        MODIFIED => Some((is_big_endian, MODIFIED_RECORD_OCTETS, 1000)),
+        _ => None,
+    }
+}
+
+const fn word(octets: [u8; 4], is_big_endian: bool) -> u32 {
+    if is_big_endian {
+        u32::from_be_bytes(octets)
+    } else {
+        u32::from_le_bytes(octets)
+    }
+}
+
+const fn zeros(frame: u64) -> CaptureProblem {
+    CaptureProblem::Damaged {
+        frame,
+        damage: Damage::Zeros,
     }
 }

@@ -32,9 +32,17 @@ pub enum CaptureProblem {
     Empty,
     /// It is compressed in a way that is not read.
     #[error(
-        "is compressed with {0}, which is not supported: unpack it first, or pipe it: {0} -dc FILE | gdoi-monitor analyze -"
+        "is compressed with {name}, which is not supported: unpack it first, or pipe it: {command} FILE | gdoi-monitor analyze -"
     )]
-    Packed(&'static str),
+    Packed {
+        /// What it is compressed with.
+        name: &'static str,
+        /// What writes its content to standard output.
+        command: &'static str,
+    },
+    /// It is a capture of another format.
+    #[error("is a capture of {0}, which is not read: convert it first: editcap -F pcapng FILE FILE.pcapng")]
+    Foreign(&'static str),
     /// It begins neither as pcap nor as pcapng does.
     #[error("is neither a pcap nor a pcapng capture")]
     NotACapture,
@@ -57,6 +65,22 @@ pub enum CaptureProblem {
     },
 }
 
+impl CaptureProblem {
+    /// What is wrong, whatever the frame.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "captures that cannot be opened",
+            Self::Read { .. } => "captures that cannot be read",
+            Self::Empty => "empty captures",
+            Self::Packed { .. } => "captures in an unsupported compression",
+            Self::Foreign(_) => "captures in an unsupported format",
+            Self::NotACapture => "files that are not captures",
+            Self::Header | Self::Truncated { .. } => "truncated captures",
+            Self::Damaged { .. } => "damaged captures",
+        }
+    }
+}
+
 /// How a record contradicts itself, or asks for too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
@@ -72,6 +96,9 @@ pub enum Damage {
     /// A record longer than any that is written.
     #[error("a record of {0} bytes")]
     Length(usize),
+    /// Nothing but zeros where a record should be: a file that was made longer and never filled.
+    #[error("zeros in the place of a record: what follows was never written")]
+    Zeros,
     /// More interfaces in one section than are remembered.
     #[error("too many interfaces")]
     Interfaces,

@@ -7,37 +7,57 @@
 //! +------------+--------------+---------------------+--------------+
 //! ```
 
-use pcap_parser::{
-    Block, InterfaceDescriptionBlock, OptionCode, parse_block_be, parse_block_le,
-    parse_enhancedpacketblock_be, parse_enhancedpacketblock_le,
-};
+use gdoi_wire::layers::LinkType;
 
 use super::window::ReadWindow;
-use super::{CaptureProblem, Damage, Found, NANOS, SECTION_MAGIC, fill};
-use crate::source::link::LinkType;
+use super::{CaptureProblem, Damage, NANOS, Record, SECTION_MAGIC, fill};
 
 /// Type, length, and in a section header the byte-order mark.
 pub(super) const BLOCK_HEADER_OCTETS: usize = 12;
 /// `0x1a2b3c4d` as a big-endian section has it.
 const BYTE_ORDER_MARK: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
-/// Type of the enhanced packet block.
+const INTERFACE: u32 = 1;
+const OBSOLETE: u32 = 2;
+const SIMPLE: u32 = 3;
+const STATISTICS: u32 = 5;
 const ENHANCED: u32 = 6;
-/// Type of the obsolete packet block.
-const OBSOLETE_PACKET: u32 = 2;
 /// Type and length, then interface, two halves of a timestamp and two lengths; the obsolete block likewise.
-const ENHANCED_AT: usize = 28;
+const ENHANCED_OFFSET: usize = 28;
 /// Type and length, then one length.
-const SIMPLE_AT: usize = 12;
-/// A tool that merges captures writes one interface for each; 24 octets each.
+const SIMPLE_OFFSET: usize = 12;
+/// Type and length, link type and reserved, snap length.
+const INTERFACE_OPTIONS_OFFSET: usize = 16;
+/// Type and length, interface, two halves of a timestamp.
+const STATISTICS_OPTIONS_OFFSET: usize = 20;
+const END_OF_OPTIONS: u16 = 0;
+/// `if_tsresol` and `if_tsoffset`.
+const TIME_RESOLUTION: u16 = 9;
+const TIME_OFFSET: u16 = 14;
+/// `isb_ifdrop` and `isb_osdrop`.
+const DROPPED_BY_INTERFACE: u16 = 5;
+const DROPPED_BY_SYSTEM: u16 = 7;
+/// A tool that merges captures writes one interface for each; 40 octets each.
 const MAX_INTERFACES: usize = 65_536;
 
 /// What holds until the next section header.
 #[derive(Default)]
 pub(super) struct Section {
-    big_endian: bool,
+    order: Order,
     interfaces: Vec<CaptureInterface>,
     /// When the last frame was captured: simple packet blocks have no time of their own.
     last_ns: u64,
+    /// Frames that the recorder says it lost, in the sections before this one.
+    dropped_before: u64,
+    /// Section headers that were read.
+    headers: u64,
+}
+
+/// Which octet of a number comes first.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Order {
+    Big,
+    #[default]
+    Little,
 }
 
 /// How the packets of one interface are to be read.
@@ -45,9 +65,11 @@ pub(super) struct Section {
 struct CaptureInterface {
     link: LinkType,
     /// Octets that were kept of a packet at most; 0 is all.
-    kept: u32,
+    snap_length: u32,
     units: Units,
     offset_seconds: i64,
+    /// Frames that the recorder says it lost.
+    dropped: u64,
 }
 
 /// How many units of a timestamp make a second.
@@ -59,12 +81,13 @@ enum Units {
 }
 
 /// A packet inside a block.
-struct Packet {
+struct PacketBlock {
     interface: u32,
     /// `None` in a simple packet block.
     stamp: Option<u64>,
     wire_octets: u32,
-    at: usize,
+    /// Where in the block.
+    offset: usize,
     octets: usize,
 }
 
@@ -74,7 +97,7 @@ impl Section {
         &mut self,
         window: &mut ReadWindow,
         frame: u64,
-    ) -> Result<Option<Found>, CaptureProblem> {
+    ) -> Result<Option<Record>, CaptureProblem> {
         loop {
             if !fill(window, BLOCK_HEADER_OCTETS, frame)? {
                 return if window.held().is_empty() {
@@ -89,40 +112,58 @@ impl Section {
             }
             let block = window.held().get(..length).unwrap_or_default();
             match self.read(block) {
-                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(Some(record)) => return Ok(Some(record)),
                 Ok(None) => window.consume(length),
                 Err(damage) => return Err(CaptureProblem::Damaged { frame, damage }),
             }
         }
     }
 
+    pub(super) const fn headers(&self) -> u64 {
+        self.headers
+    }
+
+    /// Octets that were kept of a packet at most, of each interface that says so.
+    pub(super) fn snap_lengths(&self) -> impl Iterator<Item = u32> {
+        self.interfaces.iter().map(|interface| interface.snap_length)
+    }
+
+    /// Frames that the recorder says it lost so far.
+    pub(super) fn dropped(&self) -> u64 {
+        let of_interfaces = self.interfaces.iter().map(|interface| interface.dropped);
+        self.dropped_before.saturating_add(of_interfaces.sum())
+    }
+
     /// The packet in the block that `held` begins with, when all of it is there and it is as nearly all are: an
     /// enhanced packet without options, the least significant octets first.
     #[inline]
-    pub(super) fn whole(&mut self, held: &[u8]) -> Option<Found> {
-        let header: &[u8; ENHANCED_AT] = held.first_chunk()?;
+    pub(super) fn whole(&mut self, held: &[u8]) -> Option<Record> {
+        let header: &[u8; ENHANCED_OFFSET] = held.first_chunk()?;
         let [kind, length, interface, high, low, kept, wire] = *header.as_chunks().0 else {
             return None;
         };
         let [kind, length, interface, high, low, kept, wire] =
             [kind, length, interface, high, low, kept, wire].map(u32::from_le_bytes);
-        if self.big_endian || kind != ENHANCED || !length.is_multiple_of(4) {
+        if self.order == Order::Big || kind != ENHANCED || !length.is_multiple_of(4) {
             return None;
         }
         let block = held.get(..length as usize)?;
         let (body, again) = block.split_last_chunk()?;
-        let padding = body.len().checked_sub(ENHANCED_AT)?.checked_sub(kept as usize)?;
+        let padding = body
+            .len()
+            .checked_sub(ENHANCED_OFFSET)?
+            .checked_sub(kept as usize)?;
         if u32::from_le_bytes(*again) != length || padding >= 4 {
             return None;
         }
-        let packet = Packet {
+        let packet = PacketBlock {
             interface,
             stamp: Some(u64::from(high) << 32 | u64::from(low)),
             wire_octets: wire,
-            at: ENHANCED_AT,
+            offset: ENHANCED_OFFSET,
             octets: kept as usize,
         };
-        self.found(block, &packet).ok()
+        self.record(block, &packet).ok()
     }
 
     /// The length of the block that begins here; a section header decides in what byte order.
@@ -131,129 +172,198 @@ impl Section {
             return 0;
         };
         if kind == SECTION_MAGIC {
-            self.big_endian = mark == BYTE_ORDER_MARK;
+            self.order = if mark == BYTE_ORDER_MARK {
+                Order::Big
+            } else {
+                Order::Little
+            };
+            self.headers += 1;
+            self.dropped_before = self.dropped();
             self.interfaces.clear();
         }
-        let length = if self.big_endian {
-            u32::from_be_bytes(length)
-        } else {
-            u32::from_le_bytes(length)
-        };
-        length as usize
+        self.order.four(length) as usize
     }
 
-    /// Reads a whole block; `None` when it is not a packet.
-    fn read(&mut self, block: &[u8]) -> Result<Option<Found>, Damage> {
-        if block.len() < BLOCK_HEADER_OCTETS {
+    /// Reads a whole block; `None` when it is not a packet. Of what is neither a packet nor says how to read packets only
+    /// the length counts: names, statistics, secrets and whatever is new.
+    fn read(&mut self, block: &[u8]) -> Result<Option<Record>, Damage> {
+        let [kind, length, ..] = *block.as_chunks().0 else {
+            return Err(Damage::Block);
+        };
+        let again = block.last_chunk().copied();
+        if block.len() < BLOCK_HEADER_OCTETS || again != Some(length) || !block.len().is_multiple_of(4) {
             return Err(Damage::Block);
         }
-        // Nearly all blocks are enhanced packets: the parser for any block takes twice as long.
-        let enhanced = if self.big_endian {
-            parse_enhancedpacketblock_be(block)
-        } else {
-            parse_enhancedpacketblock_le(block)
-        };
-        if let Ok((_, packet)) = enhanced {
-            let packet = Packet {
-                interface: packet.if_id,
-                stamp: Some(u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low)),
-                wire_octets: packet.origlen,
-                at: ENHANCED_AT,
-                octets: packet.caplen as usize,
-            };
-            return self.found(block, &packet).map(Some);
-        }
-        self.read_other(block)
-    }
-
-    /// Reads a whole block that is no enhanced packet.
-    fn read_other(&mut self, block: &[u8]) -> Result<Option<Found>, Damage> {
-        let any = if self.big_endian {
-            parse_block_be(block)
-        } else {
-            parse_block_le(block)
-        };
-        match any {
-            Ok((_, Block::InterfaceDescription(interface))) => {
-                if self.interfaces.len() >= MAX_INTERFACES {
-                    return Err(Damage::Interfaces);
-                }
-                self.interfaces
-                    .push(CaptureInterface::from_block(&interface, self.big_endian)?);
+        match self.order.four(kind) {
+            ENHANCED => self.packet(block, Self::enhanced),
+            SIMPLE => self.packet(block, Self::simple),
+            OBSOLETE => self.packet(block, Self::obsolete),
+            INTERFACE => self.interface(block).map(|()| None),
+            STATISTICS => {
+                self.statistics(block);
                 Ok(None)
             }
-            Ok((_, Block::SimplePacket(packet))) => {
-                let snap = self.interfaces.first().map_or(0, |first| first.kept);
-                let kept = if snap == 0 {
-                    packet.origlen
-                } else {
-                    packet.origlen.min(snap)
-                };
-                let packet = Packet {
-                    interface: 0,
-                    stamp: None,
-                    wire_octets: packet.origlen,
-                    at: SIMPLE_AT,
-                    octets: (kept as usize).min(packet.data.len()),
-                };
-                self.found(block, &packet).map(Some)
-            }
-            Ok((_, Block::Unknown(unknown))) if self.is_packet_block(unknown.block_type) => {
-                let packet = obsolete(unknown.data, self.big_endian).ok_or(Damage::Block)?;
-                self.found(block, &packet).map(Some)
-            }
-            Ok(_) => Ok(None),
-            Err(_) => Err(Damage::Block),
+            _ => Ok(None),
         }
     }
 
-    fn found(&mut self, block: &[u8], packet: &Packet) -> Result<Found, Damage> {
+    fn packet(
+        &mut self,
+        block: &[u8],
+        parse: impl FnOnce(&Self, &[[u8; 4]]) -> Option<PacketBlock>,
+    ) -> Result<Option<Record>, Damage> {
+        let packet = parse(self, block.as_chunks().0).ok_or(Damage::Block)?;
+        self.record(block, &packet).map(Some)
+    }
+
+    fn enhanced(&self, words: &[[u8; 4]]) -> Option<PacketBlock> {
+        let [_, _, interface, high, low, kept, wire, ..] = *words else {
+            return None;
+        };
+        Some(PacketBlock {
+            interface: self.order.four(interface),
+            ..self.stamped([high, low, kept, wire])
+        })
+    }
+
+    /// The packet block that enhanced packets replaced; old captures still have it.
+    fn obsolete(&self, words: &[[u8; 4]]) -> Option<PacketBlock> {
+        let [_, _, [i0, i1, _, _], high, low, kept, wire, ..] = *words else {
+            return None;
+        };
+        Some(PacketBlock {
+            interface: self.order.two([i0, i1]).into(),
+            ..self.stamped([high, low, kept, wire])
+        })
+    }
+
+    fn stamped(&self, words: [[u8; 4]; 4]) -> PacketBlock {
+        let [high, low, kept, wire] = words.map(|octets| self.order.four(octets));
+        PacketBlock {
+            interface: 0,
+            stamp: Some(u64::from(high) << 32 | u64::from(low)),
+            wire_octets: wire,
+            offset: ENHANCED_OFFSET,
+            octets: kept as usize,
+        }
+    }
+
+    fn simple(&self, words: &[[u8; 4]]) -> Option<PacketBlock> {
+        let [_, _, wire, data @ .., _] = words else {
+            return None;
+        };
+        let wire = self.order.four(*wire);
+        let snap_length = self.interfaces.first().map_or(0, |first| first.snap_length);
+        let kept = if snap_length == 0 {
+            wire
+        } else {
+            wire.min(snap_length)
+        };
+        Some(PacketBlock {
+            interface: 0,
+            stamp: None,
+            wire_octets: wire,
+            offset: SIMPLE_OFFSET,
+            octets: (kept as usize).min(data.len() * 4),
+        })
+    }
+
+    fn interface(&mut self, block: &[u8]) -> Result<(), Damage> {
+        if self.interfaces.len() >= MAX_INTERFACES {
+            return Err(Damage::Interfaces);
+        }
+        let [_, _, [l0, l1, _, _], snap, ..] = *block.as_chunks().0 else {
+            return Err(Damage::Block);
+        };
+        let mut interface = CaptureInterface {
+            link: LinkType(self.order.two([l0, l1]).into()),
+            snap_length: self.order.four(snap),
+            units: Units::Microseconds,
+            offset_seconds: 0,
+            dropped: 0,
+        };
+        for (code, value) in options(self.order, block.get(INTERFACE_OPTIONS_OFFSET..)) {
+            match (code, value) {
+                (TIME_RESOLUTION, [resolution, ..]) => {
+                    interface.units =
+                        Units::from_option(*resolution).ok_or(Damage::Resolution(*resolution))?;
+                }
+                (TIME_OFFSET, value) => {
+                    let offset = value.first_chunk().copied().unwrap_or_default();
+                    interface.offset_seconds = self.order.eight(offset).cast_signed();
+                }
+                _ => {}
+            }
+        }
+        self.interfaces.push(interface);
+        Ok(())
+    }
+
+    /// How many frames the recorder says it lost. Written again and again, it grows.
+    fn statistics(&mut self, block: &[u8]) {
+        let order = self.order;
+        let [_, _, interface, ..] = *block.as_chunks().0 else {
+            return;
+        };
+        let interface = usize::try_from(order.four(interface)).ok();
+        let Some(interface) = interface.and_then(|index| self.interfaces.get_mut(index)) else {
+            return;
+        };
+        let mut dropped = 0_u64;
+        for (code, value) in options(order, block.get(STATISTICS_OPTIONS_OFFSET..)) {
+            if let (DROPPED_BY_INTERFACE | DROPPED_BY_SYSTEM, Some(count)) = (code, value.first_chunk()) {
+                dropped = dropped.saturating_add(order.eight(*count));
+            }
+        }
+        interface.dropped = interface.dropped.max(dropped);
+    }
+
+    fn record(&mut self, block: &[u8], packet: &PacketBlock) -> Result<Record, Damage> {
         let interface = usize::try_from(packet.interface)
             .ok()
             .and_then(|index| self.interfaces.get(index))
             .ok_or(Damage::Interface(packet.interface))?;
-        if packet.at + packet.octets > block.len() {
+        let end = packet.offset + packet.octets;
+        // The length of the block stands behind the packet.
+        if end + 4 > block.len() {
             return Err(Damage::Block);
         }
         let at_ns = packet.stamp.map_or(self.last_ns, |stamp| interface.nanos(stamp));
         self.last_ns = at_ns;
-        Ok(Found {
-            record: block.len(),
-            kept: packet.at..packet.at + packet.octets,
+        Ok(Record {
+            octets: block.len(),
+            kept: packet.offset..end,
             at_ns,
             wire_octets: packet.wire_octets,
             link: interface.link,
         })
     }
+}
 
-    /// The parser gives the type of an unknown block as if it were little-endian.
-    const fn is_packet_block(&self, kind: u32) -> bool {
-        let kind = if self.big_endian { kind.swap_bytes() } else { kind };
-        kind == OBSOLETE_PACKET
+impl Order {
+    const fn two(self, octets: [u8; 2]) -> u16 {
+        match self {
+            Self::Big => u16::from_be_bytes(octets),
+            Self::Little => u16::from_le_bytes(octets),
+        }
+    }
+
+    const fn four(self, octets: [u8; 4]) -> u32 {
+        match self {
+            Self::Big => u32::from_be_bytes(octets),
+            Self::Little => u32::from_le_bytes(octets),
+        }
+    }
+
+    const fn eight(self, octets: [u8; 8]) -> u64 {
+        match self {
+            Self::Big => u64::from_be_bytes(octets),
+            Self::Little => u64::from_le_bytes(octets),
+        }
     }
 }
 
 impl CaptureInterface {
-    /// The parser's own offset is right in little-endian sections only.
-    fn from_block(block: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Result<Self, Damage> {
-        let offset = block
-            .options
-            .iter()
-            .find(|option| option.code == OptionCode::IfTsoffset)
-            .and_then(|option| option.value().first_chunk().copied())
-            .unwrap_or_default();
-        Ok(Self {
-            link: LinkType::from_number(block.linktype.0.cast_unsigned()),
-            kept: block.snaplen,
-            units: Units::from_option(block.if_tsresol).ok_or(Damage::Resolution(block.if_tsresol))?,
-            offset_seconds: if big_endian {
-                i64::from_be_bytes(offset)
-            } else {
-                i64::from_le_bytes(offset)
-            },
-        })
-    }
-
     /// A timestamp in nanoseconds since the epoch, held within what 64 bits can count.
     fn nanos(&self, stamp: u64) -> u64 {
         let nanos = match self.units {
@@ -280,28 +390,15 @@ impl Units {
     }
 }
 
-/// The packet block that enhanced packets replaced; old captures still have it.
-fn obsolete(body: &[u8], big_endian: bool) -> Option<Packet> {
-    let [interface, high, low, kept, wire, ..] = *body.as_chunks().0 else {
-        return None;
-    };
-    let word = |octets: [u8; 4]| {
-        if big_endian {
-            u32::from_be_bytes(octets)
-        } else {
-            u32::from_le_bytes(octets)
-        }
-    };
-    let [i0, i1, _, _]: [u8; 4] = interface;
-    Some(Packet {
-        interface: u32::from(if big_endian {
-            u16::from_be_bytes([i0, i1])
-        } else {
-            u16::from_le_bytes([i0, i1])
-        }),
-        stamp: Some(u64::from(word(high)) << 32 | u64::from(word(low))),
-        wire_octets: word(wire),
-        at: ENHANCED_AT,
-        octets: word(kept) as usize,
+/// The options at the end of a block, up to the one that ends them or that does not fit.
+fn options(order: Order, octets: Option<&[u8]>) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = octets.unwrap_or_default();
+    std::iter::from_fn(move || {
+        let ([c0, c1, l0, l1], behind) = rest.split_first_chunk()?;
+        let code = order.two([*c0, *c1]);
+        let length = usize::from(order.two([*l0, *l1]));
+        let value = behind.get(..length)?;
+        rest = behind.get(length.next_multiple_of(4)..).unwrap_or_default();
+        (code != END_OF_OPTIONS).then_some((code, value))
     })
 }

@@ -64,11 +64,12 @@ fn pcap_in_every_order_and_precision() {
         (0xa1b2_3c4d, Order::Big, 7),
         // The form of an old patch of Alexey Kuznetzov's, with eight more octets a record.
         (0xa1b2_cd34, Order::Little, 7000),
+        (0xa1b2_cd34, Order::Big, 7000),
     ] {
         let capture = pcap(magic, order, 1, &[(5, 7, b"abc", 3), (6, 0, b"de", 99)]);
         let expect = vec![
-            (1, 5_000_000_000 + nanos, b"abc".to_vec(), 3, LinkType::Ethernet),
-            (2, 6_000_000_000, b"de".to_vec(), 99, LinkType::Ethernet),
+            (1, 5_000_000_000 + nanos, b"abc".to_vec(), 3, LinkType::ETHERNET),
+            (2, 6_000_000_000, b"de".to_vec(), 99, LinkType::ETHERNET),
         ];
         assert_eq!(read(&capture), (expect, None), "{magic:#x} {order:?}");
     }
@@ -93,7 +94,7 @@ fn pcapng_in_every_order_resolution_and_offset() {
             let mut capture = Pcapng::new(order);
             capture.interface(113, 0, options);
             capture.enhanced(0, stamp, b"abcde", 9);
-            let expect = vec![(1, nanos, b"abcde".to_vec(), 9, LinkType::Sll)];
+            let expect = vec![(1, nanos, b"abcde".to_vec(), 9, LinkType(113))];
             assert_eq!(read(&capture.octets), (expect, None), "{order:?} {options:?}");
         }
     }
@@ -116,12 +117,12 @@ fn pcapng_blocks_of_every_sort() {
     second.obsolete(0, 8, b"q", 1);
     capture.octets.extend(&second.octets);
     let expect = vec![
-        (1, 5000, b"v4".to_vec(), 2, LinkType::Raw),
+        (1, 5000, b"v4".to_vec(), 2, LinkType(101)),
         // No time of its own: that of the one before.
-        (2, 5000, b"abcd".to_vec(), 9, LinkType::Ethernet),
-        (3, 6000, b"xyz".to_vec(), 3, LinkType::Raw),
-        (4, 6000, b"ab".to_vec(), 2, LinkType::Sll2),
-        (5, 8000, b"q".to_vec(), 1, LinkType::Sll2),
+        (2, 5000, b"abcd".to_vec(), 9, LinkType::ETHERNET),
+        (3, 6000, b"xyz".to_vec(), 3, LinkType(101)),
+        (4, 6000, b"ab".to_vec(), 2, LinkType(276)),
+        (5, 8000, b"q".to_vec(), 1, LinkType(276)),
     ];
     assert_eq!(read(&capture.octets), (expect, None));
 }
@@ -321,16 +322,149 @@ fn other_compressions_are_refused_by_name() {
 }
 
 #[test]
+fn the_checksum_of_compressed_data_counts() {
+    let (capture, told) = ten();
+    // The bit that says there is a checksum, and a wrong one behind the content (RFC 8878 §3.1.1).
+    let mut packed = zstd(&capture);
+    assert_eq!(packed[4] & 4, 4, "no checksum");
+    let end = packed.len() - 1;
+    packed[end] ^= 1;
+    let (some, error) = read(&packed);
+    assert_eq!(some, told);
+    assert!(error.unwrap().contains("checksum"));
+    let mut packed = gzip(&capture);
+    let end = packed.len() - 6;
+    packed[end] ^= 1;
+    let (some, error) = read(&packed);
+    assert_eq!(some, told);
+    assert!(error.is_some());
+}
+
+#[test]
+fn captures_that_were_joined_are_read_on() {
+    let one = pcap(0xa1b2_c3d4, Order::Little, 1, &[(5, 7, b"abc", 3)]);
+    let other = pcap(0xa1b2_3c4d, Order::Big, 113, &[(6, 7, b"de", 2)]);
+    let expect = vec![
+        (1, 5_000_007_000, b"abc".to_vec(), 3, LinkType::ETHERNET),
+        (2, 6_000_000_007, b"de".to_vec(), 2, LinkType(113)),
+    ];
+    assert_eq!(read(&[one.as_slice(), &other].concat()), (expect, None));
+    // Zeros at the end are no frames: one message, however many there are.
+    let (told, wrong) = read(&[one.as_slice(), &vec![0; 1_000_003]].concat());
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        wrong.as_deref(),
+        Some("x: is damaged at frame 2: zeros in the place of a record: what follows was never written")
+    );
+}
+
+#[test]
+fn what_says_nothing_of_packets_is_not_read() {
+    let mut capture = Pcapng::new(Order::Little);
+    capture.interface(1, 0, &[]);
+    // Names, secrets and a block of the future, each with content that contradicts itself.
+    for kind in [4, 10, 0x1234] {
+        capture.block(kind, &[0xff; 12]);
+    }
+    // Option 5: dropped by the interface; written twice, it grows.
+    for dropped in [3_u64, 7] {
+        let option = [[5, 0, 8, 0], [0; 4], [0; 4]].concat();
+        let mut body = [0; 12].to_vec();
+        body.extend(option);
+        body[16..24].copy_from_slice(&dropped.to_le_bytes());
+        capture.block(Block::STATISTICS, &body);
+    }
+    capture.enhanced(0, 1, b"abc", 3);
+    let (told, wrong) = read(&capture.octets);
+    assert_eq!((told.len(), wrong), (1, None));
+    let stream = Box::new(io::Cursor::new(capture.octets));
+    let mut reader = CaptureReader::new(Path::new("x"), stream).unwrap();
+    while reader.next_frame().unwrap().is_some() {}
+    assert_eq!(reader.dropped(), 7);
+}
+
+#[test]
+fn captures_of_other_formats_are_refused_by_name() {
+    let mut erf = Vec::new();
+    for _ in 0..2 {
+        erf.extend([0; 8]);
+        erf.extend([2, 4, 0, 80, 0, 0, 0, 62]);
+        erf.extend([0; 64]);
+    }
+    for (octets, name) in [
+        (&b"snoop\0\0\0\0\0\0\x02\0\0\0\x04"[..], "snoop"),
+        (b"GMBU....", "Microsoft Network Monitor"),
+        (&erf, "Endace (ERF)"),
+    ] {
+        let (_, error) = read(octets);
+        let expect =
+            format!("x: is a capture of {name}, which is not read: convert it first: editcap -F pcapng FILE");
+        assert!(error.as_ref().unwrap().starts_with(&expect), "{error:?}");
+    }
+}
+
+#[test]
 fn to_ask_for_the_time_reads_nothing() {
     let (capture, told) = ten();
-    let mut reader = CaptureReader::new(Path::new("x"), Box::new(io::Cursor::new(capture))).unwrap();
+    let reader = CaptureReader::new(Path::new("x"), Box::new(io::Cursor::new(capture))).unwrap();
+    let mut recording = MonotonicReader::new(reader);
     for (number, at, ..) in told {
         let next = Some(Timestamp::from_nanos(at));
-        assert_eq!(reader.peek().unwrap(), next);
-        assert_eq!(reader.peek().unwrap(), next);
-        let frame = reader.next_frame().unwrap().unwrap();
-        assert_eq!((frame.number, Some(frame.at)), (number, next));
+        assert_eq!(recording.peek().unwrap(), next);
+        assert_eq!(recording.peek().unwrap(), next);
+        let frame = recording.with_next(|frame| (frame.number, frame.at)).unwrap();
+        assert_eq!(frame, next.map(|at| (number, at)));
     }
-    assert_eq!(reader.peek().unwrap(), None);
-    assert!(reader.next_frame().unwrap().is_none());
+    assert_eq!(recording.peek().unwrap(), None);
+    assert!(recording.with_next(|_| ()).unwrap().is_none());
+}
+
+/// The numbers and seconds of the frames of a recording, and what is wrong with it.
+fn recorded(
+    mut recording: MonotonicReader,
+    mut each: impl FnMut(&mut MonotonicReader),
+) -> (Vec<(u64, u64)>, Option<String>) {
+    let mut told = Vec::new();
+    loop {
+        each(&mut recording);
+        match recording.with_next(|frame| (frame.number, frame.at.as_nanos() / NANOS)) {
+            Ok(Some(frame)) => told.push(frame),
+            Ok(None) => return (told, None),
+            Err(error) => return (told, Some(error.to_string())),
+        }
+    }
+}
+
+#[test]
+fn a_recording_loses_nothing_while_it_looks_ahead() {
+    // The clock is set back in the midst, the first frame is in the future, and the capture is cut.
+    let seconds: Vec<u32> = [4_000_000_000, 5000, 5001, 5002, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].to_vec();
+    let records: Vec<_> = seconds
+        .iter()
+        .map(|second| (*second, 0, b"abcd".as_slice(), 4))
+        .collect();
+    let capture = pcap(0xa1b2_c3d4, Order::Little, 1, &records);
+    let expect: Vec<(u64, u64)> = (1..)
+        .zip([
+            5000, 5000, 5001, 5002, 5002, 5003, 5004, 5005, 5006, 5007, 5008, 5009, 5010, 5011,
+        ])
+        .collect();
+    let open = |octets: &[u8]| {
+        let stream = Box::new(io::Cursor::new(octets.to_vec()));
+        MonotonicReader::new(CaptureReader::new(Path::new("x"), stream).unwrap())
+    };
+    assert_eq!(recorded(open(&capture), |_| ()), (expect.clone(), None));
+    let (told, wrong) = recorded(open(&capture[..capture.len() - 1]), |_| ());
+    assert_eq!(told, expect[..13]);
+    assert_eq!(wrong.as_deref(), Some("x: ends inside frame 14"));
+    // Closed after every frame, it goes on where it was.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    std::fs::write(&path, &capture).unwrap();
+    let recording = MonotonicReader::open(&path).unwrap();
+    let closing = |recording: &mut MonotonicReader| {
+        recording.peek().unwrap();
+        assert!(recording.close());
+    };
+    assert_eq!(recorded(recording, closing), (expect, None));
 }

@@ -12,16 +12,25 @@ pub(super) struct ReadWindow {
     octets: Vec<u8>,
     start: usize,
     end: usize,
+    /// Octets of the stream before the window.
+    before: u64,
 }
 
 impl ReadWindow {
-    pub(super) fn new(stream: Box<dyn Read + Send>) -> Self {
+    /// A window over a stream of which `before` octets have been read already.
+    pub(super) fn new(stream: Box<dyn Read + Send>, before: u64) -> Self {
         Self {
             stream,
-            octets: vec![0; FIRST_OCTETS],
+            octets: Vec::new(),
             start: 0,
             end: 0,
+            before,
         }
+    }
+
+    /// Octets of the stream that have been consumed.
+    pub(super) const fn consumed(&self) -> u64 {
+        self.before + self.start as u64
     }
 
     /// What has been read and not consumed.
@@ -35,10 +44,12 @@ impl ReadWindow {
             return Ok(true);
         }
         self.octets.copy_within(self.start..self.end, 0);
+        self.before += self.start as u64;
         self.end -= self.start;
         self.start = 0;
         if self.octets.len() < wanted {
-            self.octets.resize(wanted.next_power_of_two(), 0);
+            let first = if self.octets.is_empty() { FIRST_OCTETS } else { 0 };
+            self.octets.resize(wanted.next_power_of_two().max(first), 0);
         }
         while self.end < wanted {
             let space = self.octets.get_mut(self.end..).unwrap_or_default();

@@ -10,10 +10,19 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::CaptureProblem;
 
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// How other compressed streams begin, what with, and what writes them to standard output.
+const REFUSED: [(&[u8], &str, &str); 4] = [
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz", "xz -dc"),
+    (b"BZh", "bzip2", "bzip2 -dc"),
+    (&[0x04, 0x22, 0x4d, 0x18], "lz4", "lz4 -dc"),
+    (b"PK\x03\x04", "zip", "unzip -p"),
+];
 const MAGIC_OCTETS: u64 = 6;
 const BUFFER_OCTETS: usize = 128 * 1024;
 
-type Stream = Box<dyn Read + Send>;
+pub(super) type Stream = Box<dyn Read + Send>;
 
 /// A stream that says how much of it was read.
 pub(super) struct CountingReader {
@@ -36,20 +45,30 @@ impl Read for CountingReader {
 }
 
 /// What a stream holds: itself, or what is compressed in it.
-pub(super) fn unpack(mut stream: CountingReader) -> Result<Stream, CaptureProblem> {
+pub(super) enum Unpacked {
+    Compressed(Stream),
+    Plain(Stream),
+}
+
+/// Says what a stream holds, by how it begins.
+pub(super) fn unpack(mut stream: CountingReader) -> Result<Unpacked, CaptureProblem> {
     let mut begin = Vec::new();
     let few = stream.by_ref().take(MAGIC_OCTETS).read_to_end(&mut begin);
     few.map_err(|error| CaptureProblem::Read { frame: 1, error })?;
-    let packed = PACKED.iter().find(|(magic, _)| begin.starts_with(magic));
-    let is_skippable = matches!(*begin, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
-    let whole = Cursor::new(begin).chain(stream);
-    match packed {
-        Some((_, "gzip")) => Ok(Box::new(MultiGzDecoder::new(buffered(whole)))),
-        Some((_, "zstd")) => Ok(Box::new(Frames::new(buffered(whole)))),
-        None if is_skippable => Ok(Box::new(Frames::new(buffered(whole)))),
-        Some((_, name)) => Err(CaptureProblem::Packed(name)),
-        None => Ok(Box::new(whole)),
+    if let Some((_, name, command)) = REFUSED.iter().find(|(magic, ..)| begin.starts_with(magic)) {
+        return Err(CaptureProblem::Packed { name, command });
     }
+    let is_gzip = begin.starts_with(&GZIP);
+    // A frame that is to be skipped may come first.
+    let is_zstd = begin.starts_with(&ZSTD) || matches!(*begin, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
+    let whole = Cursor::new(begin).chain(stream);
+    Ok(if is_gzip {
+        Unpacked::Compressed(Box::new(MultiGzDecoder::new(buffered(whole))))
+    } else if is_zstd {
+        Unpacked::Compressed(Box::new(Frames::new(buffered(whole))))
+    } else {
+        Unpacked::Plain(Box::new(whole))
+    })
 }
 
 fn buffered<R: Read>(stream: R) -> BufReader<R> {
@@ -91,6 +110,20 @@ impl<R: Read> Frames<R> {
         Ok(true)
     }
 
+    /// Compares the checksum of the content, where the frame has one (RFC 8878 §3.1.1).
+    fn check(&self) -> io::Result<()> {
+        let [written, calculated] = [
+            self.decoder.get_checksum_from_data(),
+            self.decoder.get_calculated_checksum(),
+        ];
+        match (written, calculated) {
+            (Some(written), Some(calculated)) if written != calculated => Err(io::Error::other(
+                "the checksum of the compressed data does not match: they were damaged",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// An error of the decoder; that of an early end where nothing is left to decode.
     fn damaged(&mut self, error: FrameDecoderError) -> io::Error {
         match self.stream.fill_buf() {
@@ -114,18 +147,9 @@ impl<R: Read> Read for Frames<R> {
             if octets > 0 || space.is_empty() {
                 return Ok(octets);
             }
+            self.check()?;
             self.inside = false;
         }
         Ok(0)
     }
 }
-
-/// How compressed streams begin, and what with.
-const PACKED: [(&[u8], &str); 6] = [
-    (&[0x1f, 0x8b], "gzip"),
-    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
-    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
-    (b"BZh", "bzip2"),
-    (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
-    (b"PK\x03\x04", "unzip"),
-];
