@@ -144,6 +144,8 @@ pub enum LossKind {
     Spis,
     /// Everything: the source was not attached, or a capture has a hole.
     Blind,
+    /// Perhaps everything: nothing was seen for far longer than usual, and nothing says why.
+    Silence,
 }
 
 impl LossKind {
@@ -153,11 +155,12 @@ impl LossKind {
             Self::Messages => "messages",
             Self::Spis => "spis",
             Self::Blind => "blind",
+            Self::Silence => "silence",
         }
     }
 
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 3] = [Self::Messages, Self::Spis, Self::Blind];
+    pub const ALL: [Self; 4] = [Self::Messages, Self::Spis, Self::Blind, Self::Silence];
 }
 
 /// An address without its port, for what does not depend on one.

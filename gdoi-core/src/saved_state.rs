@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::config::{Config, Limits};
 use crate::rules::kek::lifetime;
 use crate::rules::registration::{self, burst, missed};
-use crate::rules::rekey::{inband, report};
+use crate::rules::rekey::{expectation, inband, report};
 use crate::rules::{Context, coop};
 use crate::state::State;
 use crate::tracker::Tracker;
@@ -17,7 +17,7 @@ use crate::tracker::Tracker;
 const MAGIC: [u8; 8] = *b"gdoistat";
 
 /// Version of the layout of a saved state. Any change of `State`, or of a type in it, raises it.
-const VERSION: u16 = 6;
+const VERSION: u16 = 7;
 
 /// Why a saved state cannot be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +98,7 @@ fn rearm_timers(cx: &mut Context<'_>) {
         coop::arm_coop_timer(cx, from, to);
     }
     for id in cx.state.groups.ids() {
-        report::arm_overdue_timer(cx, id);
+        expectation::arm_overdue_timer(cx, id);
         inband::arm_inband_timer(cx, id);
         lifetime::rearm_kek_expiry(cx, id);
         burst::rearm_burst(cx, id);

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::observation::Esp;
 use crate::time::Timestamp;
 use crate::transition::{
-    Anomaly, Cookies, LifetimeSource, RegistrationKind, RegistrationStage, RekeyKind, Spi, Transport, Verdict,
+    Anomaly, Cookies, ExpectationUnknown, LifetimeSource, RegistrationKind, RegistrationStage, RekeyKind,
+    Spi, Transport, Verdict,
 };
 
 /// What is known at one moment.
@@ -166,6 +167,17 @@ pub struct RekeyState {
     pub next_expected: Option<Timestamp>,
     /// Whether it is overdue.
     pub overdue: bool,
+    /// Whether it is known when the next one is due.
+    pub expectation: Expectation,
+}
+
+/// Whether it is known when the next rekey is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// Why it is not known; `None` when it is.
+    pub unknown: Option<ExpectationUnknown>,
+    /// Time between rekeys, where that is known.
+    pub interval: Option<Duration>,
 }
 
 /// The KEK of a group.

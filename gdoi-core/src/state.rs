@@ -30,7 +30,7 @@ use crate::config::{Config, Limits, NumberedSite};
 use crate::state::coop::CoopLink;
 use crate::state::counters::{RateLimit, Scan};
 use crate::state::data_plane::{SpiKey, SpiTraffic};
-use crate::state::gaps::CaptureGaps;
+use crate::state::gaps::{CaptureGaps, SecondTap};
 use crate::state::group::{Group, Groups};
 use crate::state::id::{
     AttemptsId, GroupId, IkeSaId, KekId, KeyServerId, MemberId, Peer, SpiId, UnconfirmedId,
@@ -55,6 +55,7 @@ pub(crate) struct State {
     pub(crate) clock_steps: u64,
     pub(crate) clock_is_behind: bool,
     pub(crate) gaps: CaptureGaps,
+    pub(crate) second_tap: SecondTap,
     pub(crate) servers: KeyServers,
     pub(crate) groups: Groups,
     pub(crate) members: Table<MemberId, Peer, Member>,
@@ -91,6 +92,7 @@ impl State {
             clock_steps: 0,
             clock_is_behind: false,
             gaps: CaptureGaps::default(),
+            second_tap: SecondTap::default(),
             servers: KeyServers::new(limits.key_servers, seed),
             groups: Groups::new(limits.groups),
             members: Table::new(limits.members, seed),

@@ -6,11 +6,11 @@ use core::time::Duration;
 use gdoi_wire::Exchange;
 
 use crate::config::{Config, Limits};
-use crate::observation::{Message, Observation};
+use crate::observation::{Loss, LossKind, Message, Observation};
 use crate::rules::attribution::attribute_by_address;
 use crate::rules::kek::lifetime;
 use crate::rules::registration::{self, burst, missed, outcome};
-use crate::rules::rekey::{self, inband, report};
+use crate::rules::rekey::{self, expectation, inband, report};
 use crate::rules::snapshot::View;
 use crate::rules::{Context, Received, Subject, coop, data_plane};
 use crate::snapshot::Snapshot;
@@ -51,6 +51,9 @@ impl Tracker {
         self.advance(now, out);
         self.state.watched_since.get_or_insert(now);
         let cx = &mut self.context(now, out);
+        if matches!(seen, Observation::Message(_) | Observation::Esp(_)) {
+            on_sight(cx);
+        }
         match seen {
             Observation::Message(message) => handle_message(cx, message),
             Observation::Esp(esp) => data_plane::handle_esp(cx, esp),
@@ -134,6 +137,20 @@ impl Tracker {
     }
 }
 
+/// Something is seen, perhaps after a silence in which nothing may have been watched: that is said before anything is
+/// concluded from it.
+fn on_sight(cx: &mut Context<'_>) {
+    if let Some((from, until)) = cx.state.gaps.on_sight(cx.now) {
+        let loss = Loss {
+            from,
+            until,
+            kind: LossKind::Silence,
+            count: None,
+        };
+        cx.emit(Subject::group(GroupId::NONE), What::CaptureLoss(loss));
+    }
+}
+
 /// Gives a message to the rules of its exchange type, and counts it.
 fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
     cx.state.last_message = cx.now;
@@ -166,7 +183,7 @@ fn on_timer(cx: &mut Context<'_>, timer: Timer) {
         Timer::Kek(id) => report::on_kek_timer(cx, id),
         Timer::Inband(group) => inband::on_inband_timer(cx, group),
         Timer::Coop(from, to) => coop::on_coop_timer(cx, from, to),
-        Timer::Overdue(group) => report::on_overdue_timer(cx, group),
+        Timer::Overdue(group) => expectation::on_overdue_timer(cx, group),
         Timer::Expiry(group) => lifetime::on_kek_expiry(cx, group),
         Timer::Burst(group) => burst::on_burst_timer(cx, group),
         Timer::MissedRekey(group) => missed::on_missed_timer(cx, group),

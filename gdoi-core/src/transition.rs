@@ -21,7 +21,7 @@ pub use grounds::*;
 pub use names::*;
 pub use words::*;
 
-use crate::observation::Loss;
+use crate::observation::{Loss, LossKind};
 use crate::time::Timestamp;
 
 /// Something that happened.
@@ -209,8 +209,11 @@ impl What {
             | Self::RekeyIntervalChanged(_)
             | Self::SpiChanged(_)
             | Self::SpiFirstSeen(_) => Severity::Info,
-            Self::CaptureLoss(_)
-            | Self::ClockStep(_)
+            Self::CaptureLoss(loss) => match loss.kind {
+                LossKind::Silence => Severity::Info,
+                LossKind::Blind | LossKind::Messages | LossKind::Spis => Severity::Warning,
+            },
+            Self::ClockStep(_)
             | Self::ConfigurationContradicted(_)
             | Self::CoopSilent(_)
             | Self::DoubleReregistration(_)
@@ -234,7 +237,11 @@ impl What {
                 Transport::Unicast => Severity::Warning,
             },
             Self::KekSplit(split) if split.merged => Severity::Info,
-            Self::KekExpired(_) | Self::KekSplit(_) | Self::KekOverAge(_) => Severity::Critical,
+            Self::KekSplit(_) | Self::KekOverAge(_) => Severity::Critical,
+            Self::KekExpired(expired) => match expired.grounds.certainty {
+                Certainty::Certain | Certainty::Likely => Severity::Critical,
+                Certainty::Uncertain => Severity::Warning,
+            },
             Self::KeyServerSilent(silent) => match silent.grounds.certainty {
                 Certainty::Certain => Severity::Critical,
                 Certainty::Likely | Certainty::Uncertain => Severity::Warning,

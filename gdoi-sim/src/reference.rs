@@ -23,6 +23,8 @@ use tracked::Tracked;
 const WINDOW: Duration = Duration::from_millis(14_500);
 /// Two copies of one message that the network made are not further apart.
 const COPY: Duration = Duration::from_millis(500);
+/// Nor two copies that two taps made of a message that was acknowledged.
+const TAP: Duration = Duration::from_secs(5);
 /// What a rekey delivered is waited for as long, before it is told.
 const HOLD: Duration = Duration::from_mins(1);
 /// Silence after which a registration has failed; and repeats without progress.

@@ -1,6 +1,7 @@
 //! Rekeys: GROUPKEY-PUSH and `GSA_REKEY` messages, and who acknowledges them.
 
 pub(crate) mod classify;
+pub(crate) mod expectation;
 pub(crate) mod gather;
 pub(crate) mod inband;
 pub(crate) mod report;
@@ -18,6 +19,12 @@ use crate::transition::{Anomaly, Cookies};
 /// A rekey message. `None` when it belongs to no group.
 pub(crate) fn handle_push(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
     let cookies = Cookies::from(received.header());
+    // A member that was just sent a rekey answers in the same exchange.
+    if !cx.state.servers.is_proven(host(received.message.source))
+        && let Some(answered) = match_implicit_ack(cx, received)
+    {
+        return Some(answered);
+    }
     if is_forged(cx, received, cookies) {
         return None;
     }

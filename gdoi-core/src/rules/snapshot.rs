@@ -9,9 +9,10 @@ use core::hash::Hash;
 use crate::config::Config;
 use crate::rules::attribution::attribution_of;
 use crate::rules::kek::lead::Schedule;
+use crate::rules::rekey::expectation;
 use crate::snapshot::{
-    DataPlaneState, GroupState, KekState, KeyServerState, MemberState, RegistrationState, RekeyState,
-    Snapshot, SpiState, SpiStatus, TableState,
+    DataPlaneState, Expectation, GroupState, KekState, KeyServerState, MemberState, RegistrationState,
+    RekeyState, Snapshot, SpiState, SpiStatus, TableState,
 };
 use crate::state::State;
 use crate::state::counters::GroupCounters;
@@ -198,7 +199,16 @@ fn rekey_state(group: &Group, schedule: Schedule<'_>) -> RekeyState {
         duration: rekeys.duration.clone(),
         last: rekeys.last,
         next_expected: schedule.next_rekey(),
-        overdue: rekeys.overdue,
+        overdue: rekeys.overdue.is_some(),
+        expectation: rekey_expectation(group, schedule),
+    }
+}
+
+/// Whether it is known when the next rekey is due, and why not.
+fn rekey_expectation(group: &Group, schedule: Schedule<'_>) -> Expectation {
+    Expectation {
+        unknown: expectation::unknown(group, schedule),
+        interval: schedule.rekey_interval(),
     }
 }
 

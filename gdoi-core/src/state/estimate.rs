@@ -1,8 +1,8 @@
 //! A quantity that is learned from what is seen: robust against one odd value, and unlearned when it changes.
 //!
 //! Machines are exact, people are not: values of one clock agree to a few seconds in an hour. A value is believed once
-//! enough of the recent ones agree, until two later ones agree with each other and not with it.
-#![expect(dead_code, reason = "the rules that learn take it over one by one")]
+//! enough of the recent ones agree, until later ones agree with each other and not with it: two that are longer, three
+//! that are shorter. What is expected too late costs less than what is expected too early.
 
 use core::time::Duration;
 
@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 const RECENT: usize = 8;
 /// Multiples up to which a value that spans a gap counts as missed ones.
 const MULTIPLES: u32 = 64;
+/// Values in a row that change what is believed: longer ones, and shorter ones.
+const LONGER_QUORUM: usize = 2;
+const SHORTER_QUORUM: usize = 3;
 
 /// How well values agree that come from one clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,18 @@ impl Precision {
     pub(crate) const CLOCK: Self = Self {
         absolute: Duration::from_secs(3),
         per_mille: 1,
+    };
+
+    /// Repeats of a message: the key server looks at all its members in turn.
+    pub(crate) const REPEATS: Self = Self {
+        absolute: Duration::from_secs(1),
+        per_mille: 200,
+    };
+
+    /// Two clocks that were not set in between.
+    pub(crate) const TAPS: Self = Self {
+        absolute: Duration::from_millis(50),
+        per_mille: 0,
     };
 
     fn allowed(self, value: Duration) -> Duration {
@@ -52,6 +67,8 @@ pub(crate) enum Change {
     Missed(u32),
     /// It was one thing and is another now.
     Switched { from: Duration, to: Duration },
+    /// None of the recent values agrees with it any more.
+    Lost,
 }
 
 /// A learned quantity.
@@ -63,6 +80,13 @@ pub(crate) struct Estimate {
     /// The latest first.
     recent: [Option<Duration>; RECENT],
     value: Option<Duration>,
+}
+
+impl Default for Estimate {
+    /// Of a timer of a key server, believed when seen twice.
+    fn default() -> Self {
+        Self::new(Precision::CLOCK, 2)
+    }
 }
 
 impl Estimate {
@@ -79,9 +103,9 @@ impl Estimate {
         self.value
     }
 
-    /// How many of the recent values agree with it.
-    pub(crate) fn support(&self) -> usize {
-        self.value.map_or(0, |value| self.agreeing(value))
+    /// How many values were seen, up to those that are remembered.
+    pub(crate) fn samples(&self) -> usize {
+        self.recent.iter().flatten().count()
     }
 
     /// Takes a value. `gap`: not everything was seen in that time. `proven`: a witness excludes that anything was missed
@@ -90,13 +114,15 @@ impl Estimate {
         if let Some(value) = self.value
             && gap
         {
+            if self.precision.agree(seen, value) {
+                return Change::Kept;
+            }
             let number = (2..=MULTIPLES).find(|number| self.precision.agree(seen, value * *number));
             return number.map_or(Change::Odd, |number| Change::Missed(number - 1));
         }
         if gap {
             return Change::None;
         }
-        let before = self.recent.first().copied().flatten();
         self.recent.rotate_right(1);
         if let Some(first) = self.recent.first_mut() {
             *first = Some(seen);
@@ -112,8 +138,18 @@ impl Estimate {
             self.value = Some(seen);
             return Change::Kept;
         }
-        let twice = before.is_some_and(|before| self.precision.agree(seen, before));
-        if !(proven || twice) {
+        let quorum = if seen > value {
+            LONGER_QUORUM
+        } else {
+            SHORTER_QUORUM
+        };
+        let agrees = |known: &Option<Duration>| known.is_some_and(|known| self.precision.agree(known, seen));
+        let again = self.recent.iter().take_while(|known| agrees(known)).count();
+        if !proven && again < quorum {
+            if self.recent.iter().all(Option::is_some) && self.agreeing(value) == 0 {
+                self.value = None;
+                return Change::Lost;
+            }
             return Change::Odd;
         }
         for old in self.recent.iter_mut().flatten() {
@@ -165,6 +201,19 @@ mod tests {
             changes[2..],
             [Change::Odd, Change::Switched { from, to }, Change::Kept]
         );
+    }
+
+    #[test]
+    fn shorter_ones_are_believed_later() {
+        assert_eq!(learned(&[3600, 3600, 1800, 1800]).0, Some(3600));
+        assert_eq!(learned(&[3600, 3600, 1800, 1800, 1800]).0, Some(1800));
+    }
+
+    #[test]
+    fn what_nothing_confirms_any_more_is_lost() {
+        let odd = [3600, 3600, 100, 200, 300, 400, 500, 600, 700, 800];
+        let (value, changes) = learned(&odd);
+        assert_eq!((value, changes.last()), (None, Some(&Change::Lost)));
     }
 
     #[test]

@@ -1,19 +1,91 @@
-//! When not everything was watched.
+//! When not everything was watched: windows that a source declared, and silences that nothing explains.
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::estimate::{Estimate, Precision};
 use crate::time::Timestamp;
 use crate::transition::Certainty;
 
 /// Windows that are remembered; older ones are merged into one.
 const MAX_GAPS: usize = 64;
+/// No shorter silence is doubted.
+const MIN_DOUBTED_SILENCE: Duration = Duration::from_mins(2);
+/// How many times the usual silence is doubted.
+const DOUBTED_FACTOR: u32 = 4;
+/// How many times a doubted silence must have been watched, before it can be called unusual.
+const WATCHED_FACTOR: u32 = 5;
+/// Time after which what was usual long ago counts half.
+const USUAL_HALF_LIFE: Duration = Duration::from_hours(48);
+/// Lengths of silences by powers of two: below 1 s, below 2 s and so on up to 48 days.
+const LENGTHS: usize = 22;
 
-/// The windows in which something was lost, oldest first.
+/// The windows in which something was lost, oldest first, and how long silences usually are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct CaptureGaps {
     windows: VecDeque<(Timestamp, Timestamp)>,
+    sight: Sight,
+}
+
+/// What is known of silences: time without any observation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Sight {
+    /// When anything was last seen.
+    last: Option<Timestamp>,
+    /// Time spent in silences, by their length.
+    spent: [Duration; LENGTHS],
+}
+
+/// Another tap that sees the same messages, in a capture that was merged from two.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SecondTap {
+    /// By how much its clock differs.
+    pub(crate) offset: Estimate,
+    pub(crate) reported: bool,
+}
+
+impl Default for SecondTap {
+    fn default() -> Self {
+        Self {
+            offset: Estimate::new(Precision::TAPS, 3),
+            reported: false,
+        }
+    }
+}
+
+impl Sight {
+    /// The silence from which on it is doubted that anything was watched. `None` until it is known what is usual: for
+    /// three quarters of the time that was watched, silences were shorter.
+    fn limit(&self) -> Option<Duration> {
+        let watched = self.watched();
+        let mut shorter = Duration::ZERO;
+        let usual = (0_u32..).zip(&self.spent).find_map(|(power, spent)| {
+            shorter = shorter.saturating_add(*spent);
+            (shorter >= watched / 4 * 3).then(|| Duration::from_secs(1 << power))
+        })?;
+        let limit = (usual * DOUBTED_FACTOR).max(MIN_DOUBTED_SILENCE);
+        (watched >= limit * WATCHED_FACTOR).then_some(limit)
+    }
+
+    fn watched(&self) -> Duration {
+        self.spent
+            .iter()
+            .fold(Duration::ZERO, |sum, spent| sum.saturating_add(*spent))
+    }
+
+    fn learn(&mut self, silence: Duration, counted: Duration) {
+        let power = (u64::BITS - silence.as_secs().leading_zeros()) as usize;
+        if let Some(spent) = self.spent.get_mut(power.min(LENGTHS - 1)) {
+            *spent = spent.saturating_add(counted);
+        }
+        if self.watched() > USUAL_HALF_LIFE {
+            for spent in &mut self.spent {
+                *spent /= 2;
+            }
+        }
+    }
 }
 
 impl CaptureGaps {
@@ -35,13 +107,99 @@ impl CaptureGaps {
         }
     }
 
+    /// Something is seen. The silence before it, when it was so unusual that nothing may have been watched.
+    pub(crate) fn on_sight(&mut self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let last = self.sight.last.replace(now)?;
+        let silence = now.since(last);
+        if silence < MIN_DOUBTED_SILENCE {
+            self.sight.learn(silence, silence);
+            return None;
+        }
+        let is_declared = self.has_window(last, now);
+        let is_doubted = self.sight.limit().is_some_and(|limit| silence > limit);
+        // A declared one teaches nothing; what is doubted again and again becomes usual.
+        let counted = match (is_declared, is_doubted) {
+            (true, _) => Duration::ZERO,
+            (false, true) => silence.min(self.sight.watched() / 10),
+            (false, false) => silence,
+        };
+        self.sight.learn(silence, counted);
+        if is_declared || !is_doubted {
+            return None;
+        }
+        self.add(last, now);
+        Some((last, now))
+    }
+
     /// Whether a silence in this window proves anything.
     pub(crate) fn certainty(&self, from: Timestamp, until: Timestamp) -> Certainty {
-        let touched = |&(begin, end): &(Timestamp, Timestamp)| begin <= until && end >= from;
-        if self.windows.iter().any(touched) {
+        if self.has_window(from, until) || self.is_doubted(until) {
             Certainty::Uncertain
         } else {
             Certainty::Certain
         }
+    }
+
+    fn has_window(&self, from: Timestamp, until: Timestamp) -> bool {
+        let touched = |&(begin, end): &(Timestamp, Timestamp)| begin <= until && end >= from;
+        self.windows.iter().any(touched)
+    }
+
+    /// Whether the silence that lasts is unusual.
+    fn is_doubted(&self, now: Timestamp) -> bool {
+        let silence = self.sight.last.map_or(Duration::ZERO, |last| now.since(last));
+        silence > MIN_DOUBTED_SILENCE && self.sight.limit().is_some_and(|limit| silence > limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::ZERO.after(Duration::from_secs(1_000 + seconds))
+    }
+
+    fn seen(gaps: &mut CaptureGaps, times: impl IntoIterator<Item = u64>) -> usize {
+        let doubted = times
+            .into_iter()
+            .filter(|time| gaps.on_sight(at(*time)).is_some());
+        doubted.count()
+    }
+
+    #[test]
+    fn hours_without_anything_are_doubted_where_something_comes_every_minute() {
+        let mut gaps = CaptureGaps::default();
+        assert_eq!(seen(&mut gaps, (0..3_600).step_by(20)), 0);
+        assert_eq!(gaps.certainty(at(3_600), at(3_660)), Certainty::Certain);
+        assert_eq!(gaps.certainty(at(3_600), at(7_200)), Certainty::Uncertain);
+        assert_eq!(seen(&mut gaps, [10_000]), 1);
+        assert_eq!(gaps.certainty(at(9_000), at(10_000)), Certainty::Uncertain);
+        assert_eq!(gaps.certainty(at(10_001), at(10_100)), Certainty::Certain);
+    }
+
+    #[test]
+    fn hours_without_anything_are_usual_where_nothing_but_hourly_rekeys_is_seen() {
+        let mut gaps = CaptureGaps::default();
+        let hourly = (0..30).flat_map(|hour| (0..6).map(move |member| hour * 3_600 + member));
+        assert_eq!(seen(&mut gaps, hourly), 0);
+        assert_eq!(gaps.certainty(at(104_405), at(108_400)), Certainty::Certain);
+        assert_eq!(gaps.certainty(at(104_405), at(140_000)), Certainty::Uncertain);
+    }
+
+    #[test]
+    fn what_is_doubted_again_and_again_becomes_usual() {
+        let mut gaps = CaptureGaps::default();
+        let mut doubted = seen(&mut gaps, (0..36_000).step_by(20));
+        doubted += seen(&mut gaps, (36_000..1_000_000).step_by(3_600));
+        assert!((1..40).contains(&doubted), "{doubted}");
+    }
+
+    #[test]
+    fn a_declared_window_is_no_silence_of_its_own() {
+        let mut gaps = CaptureGaps::default();
+        seen(&mut gaps, (0..3_600).step_by(20));
+        gaps.add(at(3_600), at(9_990));
+        assert_eq!(seen(&mut gaps, [10_000]), 0);
     }
 }

@@ -62,11 +62,11 @@ impl Group {
         config.groups.get(self.config?)
     }
 
-    /// A rekey begins: it is not overdue, and new TEKs may come into use.
-    pub(crate) const fn on_rekey(&mut self, now: Timestamp) {
-        self.rekeys.last_but_one = self.rekeys.last.replace(now);
-        self.rekeys.overdue = false;
-        self.data.on_rekey(now);
+    /// The group is rekeyed: nothing is overdue any more.
+    pub(crate) const fn on_rekey(&mut self, started: Timestamp) {
+        self.rekeys.last_but_one = self.rekeys.last.replace(started);
+        self.rekeys.overdue = None;
+        self.rekeys.strayed = false;
     }
 
     /// Whether its members acknowledge rekeys.

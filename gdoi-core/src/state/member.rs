@@ -33,6 +33,8 @@ pub(crate) struct Member {
     /// Number of the last rekey it acknowledged, and when.
     pub(crate) acknowledged_rekey: u32,
     pub(crate) acknowledged: Option<Timestamp>,
+    /// Number of the last rekey that was reported as not acknowledged.
+    pub(crate) unacknowledged_rekey: u32,
     /// Rekeys in a row it has not acknowledged.
     pub(crate) unacknowledged: u32,
     /// Rekeys of its group since it was last sent one.
@@ -60,6 +62,7 @@ impl Member {
             inband: 0,
             acknowledged_rekey: 0,
             acknowledged: None,
+            unacknowledged_rekey: 0,
             unacknowledged: 0,
             rekeys_without: 0,
             lost: false,

@@ -6,11 +6,12 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Histogram;
+use crate::state::estimate::{Estimate, Precision};
 use crate::state::id::{GroupId, KeyServerId, MemberId};
 use crate::state::recent::Recent;
 use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
-use crate::transition::{Cookies, RekeyEvidence, RekeyKind, Transport};
+use crate::transition::{Certainty, Cookies, RekeyEvidence, RekeyKind, Transport};
 
 /// How long a rekey is held back until what follows it shows what it delivered.
 pub(crate) const CLASSIFY_TIMEOUT: Duration = Duration::from_mins(1);
@@ -19,11 +20,15 @@ pub(crate) const CLASSIFY_TIMEOUT: Duration = Duration::from_mins(1);
 /// deletions 16 to 44 each, against more than 100 for the shortest SA and KD payloads (RFC 6407 §4.2, §5.9).
 const MAX_DELETE_OCTETS: u32 = 260;
 
+/// No key server waits longer before it sends a message again.
+const MAX_REPEAT_INTERVAL: Duration = Duration::from_mins(2);
+
 /// Digests that one rekey is recognised by.
 const MAX_ROUND_DIGESTS: usize = 64;
 
 /// The rekeys of one group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Rekeys {
     pub(crate) retransmissions: u64,
     pub(crate) acknowledgements: u64,
@@ -31,6 +36,7 @@ pub(crate) struct Rekeys {
     pub(crate) unacknowledged: u64,
     pub(crate) recipients: u64,
     pub(crate) duration: Histogram,
+    /// When the latest rekey of the group began.
     pub(crate) last: Option<Timestamp>,
     /// The one before the latest.
     pub(crate) last_but_one: Option<Timestamp>,
@@ -40,12 +46,24 @@ pub(crate) struct Rekeys {
     pub(crate) senders: [Option<(KeyServerId, Timestamp)>; 2],
     /// Two key servers send them in turn.
     pub(crate) contested: bool,
-    /// Times between rekeys that delivered TEKs, the latest first.
-    pub(crate) intervals: Recent<Option<Duration>, 8>,
-    pub(crate) last_tek: Option<Timestamp>,
-    pub(crate) overdue: bool,
+    /// Time between rekeys of the group.
+    pub(crate) interval: Estimate,
+    /// Time between repeats of one message.
+    pub(crate) repeat_interval: RepeatInterval,
+    /// That the configured lifetime of TEKs is contradicted was reported.
+    pub(crate) contradicted: bool,
+    /// It was known after the latest one when the next is due.
+    pub(crate) expected: bool,
+    /// It was known once, and is not any more.
+    pub(crate) lost_expectation: bool,
+    /// How certain it was said to be that one is overdue.
+    pub(crate) overdue: Option<Certainty>,
     /// When keys were last deleted, and nothing followed.
     pub(crate) deleted: Option<Timestamp>,
+    /// Recipients of the latest rekey of the group.
+    pub(crate) audience: u32,
+    /// The latest rekey went to a few members only.
+    pub(crate) strayed: bool,
     /// Rekeys under a KEK so far, and the length of the shortest with a policy.
     pub(crate) rounds: u32,
     pub(crate) shortest: Option<u32>,
@@ -87,6 +105,29 @@ impl MissedRekeys {
     }
 }
 
+/// The time after which a key server sends a message again that is not acknowledged.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct RepeatInterval(Estimate);
+
+impl Default for RepeatInterval {
+    fn default() -> Self {
+        Self(Estimate::new(Precision::REPEATS, 1))
+    }
+}
+
+impl RepeatInterval {
+    pub(crate) const fn value(&self) -> Option<Duration> {
+        self.0.value()
+    }
+
+    /// A message was sent again.
+    pub(crate) fn learn(&mut self, after: Duration) {
+        if after <= MAX_REPEAT_INTERVAL {
+            let _change = self.0.learn(after, false, false);
+        }
+    }
+}
+
 /// What a rekey is sent under.
 #[derive(Clone, Copy)]
 pub(crate) struct RekeySa {
@@ -124,25 +165,16 @@ impl Rekeys {
             self.shortest
                 .map_or(round.length, |shortest| shortest.min(round.length)),
         );
-        // A rekey that delivers a KEK does not always deliver TEKs as well: it shows nothing about the interval.
-        if kind == RekeyKind::Tek {
-            if let Some(last) = self.last_tek
-                && last < round.started
-            {
-                self.intervals.push(Some(round.started.since(last)));
-            }
-            self.last_tek = Some(round.started);
-        } else {
-            self.last_tek = None;
-        }
     }
 
-    /// The time between rekeys, when the latest ones agree on it.
-    pub(crate) fn interval(&self) -> Option<Duration> {
-        let known = || self.intervals.iter().flatten().copied();
-        let (shortest, longest) = (known().min()?, known().max()?);
-        let agree = known().count() >= 2 && longest <= shortest + shortest / 4;
-        agree.then_some(longest)
+    /// Whether a rekey that went to so many goes to the group, and not to a few of its members.
+    pub(crate) const fn is_covered_by(&self, recipients: u32) -> bool {
+        recipients.saturating_mul(2) >= self.audience
+    }
+
+    /// Whether rekeys of the group have had this length.
+    pub(crate) fn has_had_length(&self, length: u32) -> bool {
+        self.tek_lengths.contains(&length) || self.kek_lengths.contains(&length)
     }
 
     /// Notes who sent a rekey. When that key server sent the one before, unless it is new.
@@ -166,6 +198,7 @@ impl Rekeys {
 
 /// A rekey: all its messages, to all members and however often they are retransmitted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct RekeyRound {
     /// Its number among the rekeys of all groups, from 1.
     pub(crate) number: u32,
@@ -176,14 +209,23 @@ pub(crate) struct RekeyRound {
     pub(crate) digests: Vec<u64>,
     /// The members it was sent to, when unicast.
     pub(crate) members: Vec<MemberId>,
+    /// Those of them that it was sent to again.
+    pub(crate) awaited: Vec<MemberId>,
     pub(crate) recipients: u32,
     pub(crate) retransmissions: u32,
     pub(crate) acknowledged: u32,
     /// Every retransmission had the same octets.
     pub(crate) identical: bool,
+    /// It goes to the group, and not to a few of its members.
+    pub(crate) is_of_group: bool,
     pub(crate) server: KeyServerId,
     pub(crate) message_id: Option<u32>,
+    /// Nothing more of it is expected. A late repeat opens it again.
     pub(crate) closed: bool,
+    /// It was closed before.
+    pub(crate) was_closed: bool,
+    /// That it was repeated was reported.
+    pub(crate) repeats_reported: bool,
     /// What it delivered, once that is known.
     pub(crate) kind: Option<(RekeyKind, RekeyEvidence)>,
     /// What was reported that it delivered.
@@ -199,13 +241,17 @@ impl RekeyRound {
             length,
             digests: Vec::new(),
             members: Vec::new(),
+            awaited: Vec::new(),
             recipients: 0,
             retransmissions: 0,
             acknowledged: 0,
             identical: true,
+            is_of_group: false,
             server,
             message_id: None,
             closed: false,
+            was_closed: false,
+            repeats_reported: false,
             kind: None,
             reported: None,
         }
@@ -229,6 +275,17 @@ impl RekeyRound {
             self.members.extend(member);
         }
         full && member.is_some()
+    }
+
+    /// It was sent again: to this member, when unicast.
+    pub(crate) fn note_repeat(&mut self, member: Option<MemberId>) {
+        self.retransmissions = self.retransmissions.saturating_add(1);
+        let is_new = |member: &MemberId| !self.awaited.contains(member);
+        if let Some(member) = member.filter(is_new)
+            && self.awaited.len() < self.members.len()
+        {
+            self.awaited.push(member);
+        }
     }
 
     pub(crate) const fn is_delete(&self) -> bool {

@@ -77,6 +77,8 @@ fn a_member_that_does_not_answer_is_named() {
     let mut script = script([group("G1")]);
     rekey(&mut script, 0, 0, true);
     rekey(&mut script, 1, 0, false);
+    script.wait(5.0);
+    rekey(&mut script, 1, 0, false);
     script.wait(60.0).advance();
     let [What::RekeyUnacknowledged(unacknowledged)] = script
         .whats()

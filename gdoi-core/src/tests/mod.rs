@@ -1,5 +1,6 @@
 //! Scripted scenarios: who sends what when, and what the tracker says.
 
+mod acknowledgements;
 mod bounds;
 mod bursts;
 mod claims;

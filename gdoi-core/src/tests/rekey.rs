@@ -155,12 +155,18 @@ fn a_rekey_to_one_member_after_the_other_is_one() {
     check(15.0, &[1, 1]);
 }
 
-/// Unicast to `members`, of which the first `answering` acknowledge.
+/// Unicast to `members`, of which the first `answering` acknowledge; the others are sent it twice again.
 fn unicast_round(script: &mut Script, members: u32, answering: u32, kek: u64, sequence: u64) {
     for number in 0..members {
         script.push(KS, &member(number), kek, sequence);
         if number < answering {
             script.wait(0.01).acknowledge(&member(number), KS, kek);
+        }
+    }
+    for _ in 0..2 {
+        script.wait(10.0);
+        for number in answering..members {
+            script.push(KS, &member(number), kek, sequence);
         }
     }
 }

@@ -253,7 +253,7 @@ fn a_silence_of_all_that_is_unheard_of_proves_nothing() {
     let [What::RekeyOverdue(overdue)] = told.as_slice() else {
         panic!("{told:?}");
     };
-    assert_eq!(overdue.grounds.certainty, Certainty::Certain);
+    assert_eq!(overdue.grounds.certainty, Certainty::Likely);
     // A silence in which nothing was due is no more than that.
     assert_eq!(told_of_a_silence(Some(10), 500), (Vec::new(), 0));
 }

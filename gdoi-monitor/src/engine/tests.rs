@@ -84,13 +84,13 @@ fn what_was_due_while_the_machine_was_suspended_is_uncertain() {
 
 /// The other way round: the machine was awake, and the rekey did not come.
 #[test]
-fn what_was_due_while_somebody_watched_is_certain() {
+fn what_was_due_while_somebody_watched_is_likely() {
     let mut engine = engine();
     let before = engine.now;
     engine.process_records(&[rekey(before)]);
     engine.tracker.advance(before.after(HOUR), &mut engine.out);
     engine.events.write(&mut engine.out);
-    assert_eq!(told(&engine, "rekey_overdue")[0]["certainty"], "certain");
+    assert_eq!(told(&engine, "rekey_overdue")[0]["certainty"], "likely");
 }
 
 #[test]

@@ -139,6 +139,7 @@ fn rekey(state: &RekeyState, calendar: Calendar) -> Rekey {
         last,
         next_expected,
         overdue,
+        expectation: _,
     } = state;
     Rekey {
         retransmissions: *retransmissions,

@@ -1,12 +1,12 @@
 //! Rekeys: all messages under one pair of cookies with one sequence number are one rekey, and the last one under a
 //! pair delivered the next (RFC 6407 §4.3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gdoi_core::Timestamp;
 
 use super::script::{Act, Script};
-use super::{AT_ONCE, COPY, Facts, HOLD, WINDOW, count, note};
+use super::{AT_ONCE, COPY, Facts, HOLD, TAP, WINDOW, count, note};
 
 /// One rekey.
 pub(super) struct Rekey {
@@ -21,20 +21,33 @@ impl Rekey {
         self.sent.first().map(|(at, _)| *at).unwrap_or_default()
     }
 
-    /// When nothing more of it was to be expected.
-    fn closed(&self) -> Timestamp {
-        let mut last = self.begun();
-        for &(at, _) in &self.sent {
-            if at <= last.after(WINDOW) {
-                last = at;
+    /// When more of it was to be expected, as long as a repeat was noticed.
+    fn open(&self, until: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let mut open: Vec<(Timestamp, Timestamp)> = Vec::new();
+        for &(at, _) in self.sent.iter().filter(|(at, _)| *at <= until) {
+            match open.last_mut() {
+                Some((_, end)) if at <= *end => *end = at.after(WINDOW),
+                _ => open.push((at, at.after(WINDOW))),
             }
         }
-        last.after(WINDOW)
+        open
+    }
+
+    /// The first time from `at` on when nothing more of it was to be expected.
+    fn closed_from(&self, at: Timestamp) -> Timestamp {
+        let open = self.open(Timestamp::from_nanos(u64::MAX));
+        let during = open.into_iter().find(|(from, until)| *from <= at && at < *until);
+        during.map_or(at, |(_, until)| until)
     }
 
     fn recipients(&self, until: Timestamp) -> BTreeSet<usize> {
         let sent = self.sent.iter().filter(|(at, _)| *at <= until);
         sent.map(|(_, member)| *member).collect()
+    }
+
+    fn is_repeated(&self, member: usize, until: Timestamp) -> bool {
+        let sent = self.sent.iter().filter(|(at, _)| *at <= until);
+        sent.filter(|(_, whom)| *whom == member).count() > 1
     }
 
     fn repeats(&self, until: Timestamp) -> usize {
@@ -48,18 +61,16 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
     for (index, rekey) in rekeys.iter().enumerate() {
         let next = rekeys.get(index + 1);
         let end = script.end;
-        let closed = rekey.closed();
         // With so many at once, the oldest has to be told before its end.
         let crowded = rekeys.get(index + AT_ONCE).filter(|other| other.kek == rekey.kek);
         let crowded = crowded.map_or(Timestamp::from_nanos(u64::MAX), Rekey::begun);
-        if closed <= end.min(crowded) {
-            end_of_one(script, &rekeys, index, facts);
-        }
         let settled = next.map_or(end, Rekey::begun);
-        let told = closed
-            .max(settled.min(rekey.begun().after(HOLD)))
-            .min(end)
-            .min(crowded);
+        let told = rekey.closed_from(settled.min(rekey.begun().after(HOLD)));
+        // Told, and followed by another: what comes of it then is counted, and no more.
+        let over = next.map(|next| rekey.closed_from(told.max(next.begun())));
+        let told = told.min(end).min(crowded);
+        let over = over.unwrap_or(crowded).min(crowded);
+        ends_of_one(script, &rekeys, index, over, facts);
         let all = acknowledgements(script, &rekeys, told);
         let mine: BTreeSet<usize> = of(&all, rekey).collect();
         let acknowledged = (!all.is_empty()).then_some(mine.len());
@@ -87,25 +98,35 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
     count(facts, "changes of the KEK".to_owned(), changes.count() as u64);
 }
 
-/// Nothing more came of a rekey: was it repeated, and who had not acknowledged it, or a later one?
-fn end_of_one(script: &Script, rekeys: &[Rekey], index: usize, facts: &mut Facts) {
+/// Nothing more came of a rekey, perhaps more than once: was it repeated, and who was sent it again and had not
+/// acknowledged it, or a later one?
+fn ends_of_one(script: &Script, rekeys: &[Rekey], index: usize, over: Timestamp, facts: &mut Facts) {
     let Some(rekey) = rekeys.get(index) else { return };
-    let at = rekey.closed();
-    let recipients = rekey.recipients(at);
-    let repeats = rekey.repeats(at);
-    if repeats > 0 {
-        note(facts, at, &format!("repeated {repeats} to {}", recipients.len()));
-    }
-    let all = acknowledgements(script, rekeys, at);
-    if script.multicast || all.is_empty() {
-        return;
-    }
-    for member in recipients {
-        let has = all
-            .iter()
-            .any(|&(whose, sequence)| whose == member && sequence >= rekey.sequence);
-        if !has {
-            note(facts, at, &format!("member {member} has not acknowledged"));
+    let (mut repeated, mut named) = (false, BTreeSet::new());
+    for (_, at) in rekey.open(over) {
+        if at > script.end.min(over) {
+            continue;
+        }
+        let recipients = rekey.recipients(at);
+        let repeats = rekey.repeats(at);
+        if repeats > 0 && !repeated {
+            repeated = true;
+            note(facts, at, &format!("repeated {repeats} to {}", recipients.len()));
+        }
+        let all = acknowledgements(script, rekeys, at);
+        if script.multicast || all.is_empty() {
+            continue;
+        }
+        for member in recipients
+            .into_iter()
+            .filter(|member| rekey.is_repeated(*member, at))
+        {
+            let has = all
+                .iter()
+                .any(|&(whose, sequence)| whose == member && sequence >= rekey.sequence);
+            if !has && named.insert(member) {
+                note(facts, at, &format!("member {member} has not acknowledged"));
+            }
         }
     }
 }
@@ -113,7 +134,14 @@ fn end_of_one(script: &Script, rekeys: &[Rekey], index: usize, facts: &mut Facts
 /// Every rekey, with what was sent of it, without copies that the network made.
 pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
     let mut rekeys: Vec<Rekey> = Vec::new();
+    // What each member acknowledged last.
+    let mut acknowledged: BTreeMap<usize, u32> = BTreeMap::new();
     for &(at, act) in &script.acts {
+        if let Act::Acknowledgement { member, kek } = act
+            && let Some(latest) = latest(&rekeys, kek, at)
+        {
+            acknowledged.insert(member, latest.sequence);
+        }
         let Act::Push {
             member,
             kek,
@@ -135,7 +163,10 @@ pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
             continue;
         };
         let before = rekey.sent.iter().rfind(|(_, whom)| *whom == to);
-        if before.is_none_or(|(before, _)| at.since(*before) >= COPY) {
+        // Nobody repeats so fast, nor what was acknowledged: that is a copy, of the network or of another tap.
+        let has_it = !script.multicast && acknowledged.get(&member) == Some(&sequence);
+        let copied = if has_it { TAP } else { COPY };
+        if before.is_none_or(|(before, _)| at.since(*before) >= copied) {
             rekey.sent.push((at, to));
         }
     }
@@ -148,12 +179,17 @@ fn acknowledgements(script: &Script, rekeys: &[Rekey], until: Timestamp) -> Vec<
         let Act::Acknowledgement { member, kek } = act else {
             return None;
         };
-        let latest = rekeys
-            .iter()
-            .rfind(|rekey| rekey.kek == kek && rekey.begun() < at)?;
+        let latest = latest(rekeys, kek, at)?;
         (at <= until).then_some((member, latest.sequence))
     };
     script.acts.iter().filter_map(one).collect()
+}
+
+/// The latest rekey under a KEK before a time.
+fn latest(rekeys: &[Rekey], kek: u32, at: Timestamp) -> Option<&Rekey> {
+    rekeys
+        .iter()
+        .rfind(|rekey| rekey.kek == kek && rekey.begun() < at)
 }
 
 fn of<'a>(all: &'a [(usize, u32)], rekey: &Rekey) -> impl Iterator<Item = usize> + use<'a> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use gdoi_core::config::{Config, GroupConfig, IpNet, SiteConfig};
+use gdoi_core::config::{Config, GroupConfig, IpNet, Profile, SiteConfig};
 use gdoi_core::observation::{Esp, Message, Site};
 use gdoi_core::transition::{Rekey, RekeyKind, Transition, What};
 use gdoi_core::{Limits, Observation, Timestamp, Tracker};
@@ -117,6 +117,7 @@ fn configuration(multicast: bool) -> Config {
         name: GROUP.to_owned(),
         key_servers: vec![KEY_SERVER.ip()],
         rekey_address: multicast.then(|| MULTICAST.ip()),
+        retransmit: Some(Profile::Cisco.retransmit()),
         sites: vec![site],
         ..GroupConfig::default()
     };

@@ -57,7 +57,10 @@ fn learn_lifetime(schedule: Schedule<'_>, behavior: &BehaviorVotes) -> Option<Du
     if behavior.cycles.len() < VERDICT_QUORUM as usize {
         return behavior.learned;
     }
-    let interval = schedule.rekey_interval().unwrap_or_default();
+    // A rekey of TEKs may renew the KEK early, where there are several to one KEK.
+    let shortest = behavior.cycles.iter().map(|cycle| cycle.period).min();
+    let is_between = |interval: &Duration| shortest.is_some_and(|shortest| *interval * 2 <= shortest);
+    let interval = schedule.rekey_interval().filter(is_between).unwrap_or_default();
     let explains = |lifetime: Duration| {
         let lead = schedule.kek_lead(lifetime);
         let is_early = |period: Duration| {

@@ -131,10 +131,26 @@ impl<'a> Schedule<'a> {
 
     /// How long after its last message a rekey may still be retransmitted.
     pub(crate) fn round_window(&self) -> Duration {
-        let interval = self
-            .config
-            .map_or(DEFAULT_RETRANSMIT_INTERVAL, |known| known.retransmit().interval);
+        let interval = self.repeat_interval();
         interval + interval / 4 + Duration::from_secs(2)
+    }
+
+    /// Time between retransmissions: as configured, as seen, or the profile's.
+    fn repeat_interval(&self) -> Duration {
+        let told = self.config.and_then(|known| known.retransmit);
+        let told = told.map(|retransmit| retransmit.interval);
+        let profile = || {
+            self.config
+                .map_or(DEFAULT_RETRANSMIT_INTERVAL, |known| known.retransmit().interval)
+        };
+        told.or(self.group.rekeys.repeat_interval.value())
+            .unwrap_or_else(profile)
+    }
+
+    /// Whether the key server is configured not to repeat what is not acknowledged.
+    pub(crate) fn never_repeats(&self) -> bool {
+        let told = self.config.and_then(|known| known.retransmit);
+        told.is_some_and(|retransmit| retransmit.count == 0)
     }
 
     // --- the KEK
@@ -221,20 +237,48 @@ impl<'a> Schedule<'a> {
         window.max(ROLLOVER_WINDOW) + TEK_SLACK
     }
 
-    /// Time between rekeys: from the configured TEK lifetime, or as it has been lately.
+    /// Time between rekeys: as it has been lately, where that contradicts the configured TEK lifetime or none is
+    /// configured.
     pub(crate) fn rekey_interval(&self) -> Option<Duration> {
-        let configured = self
-            .tek_lifetime()
-            .map(|lifetime| lifetime.saturating_sub(self.tek_lead(lifetime)));
-        configured.or_else(|| self.group.rekeys.interval())
+        let seen = self.group.rekeys.interval.value();
+        let Some(configured) = self.configured_interval() else {
+            return seen;
+        };
+        let differs = |seen: &Duration| seen.abs_diff(configured) > self.round_window() * 2 + configured / 20;
+        Some(seen.filter(differs).unwrap_or(configured))
     }
 
-    /// When the next rekey should begin, where that is known.
+    /// Time between rekeys by the configured lifetime of TEKs.
+    fn configured_interval(&self) -> Option<Duration> {
+        let lifetime = self.tek_lifetime()?;
+        Some(lifetime.saturating_sub(self.tek_lead(lifetime)))
+    }
+
+    /// The configured lifetime of TEKs, when the time between rekeys cannot be that of such TEKs: they would have ended,
+    /// or no key server renews them so early.
+    pub(crate) fn contradicted_tek_lifetime(&self) -> Option<Duration> {
+        let lifetime = self.tek_lifetime()?;
+        let seen = self.group.rekeys.interval.value()?;
+        let lead = self.tek_lead(lifetime).saturating_mul(2).max(lifetime / 3);
+        let is_possible = lifetime.saturating_sub(lead) <= seen && seen <= lifetime + self.round_window();
+        (!is_possible).then_some(lifetime)
+    }
+
+    /// When the next rekey should begin, where that is known. After a deletion the key server may start again whenever
+    /// it likes, but not later than if it had not deleted anything.
     pub(crate) fn next_rekey(&self) -> Option<Timestamp> {
-        let rekeys = &self.group.rekeys;
-        // After a deletion nothing is due until the key server starts again.
-        let last = rekeys.last.filter(|_| rekeys.deleted.is_none())?;
+        let last = self.group.rekeys.last?;
         Some(last.after(self.rekey_interval()?))
+    }
+
+    /// When the TEKs that the latest rekey delivered end, by the configured lifetime or by the time between rekeys.
+    pub(crate) fn probable_tek_end(&self) -> Option<Timestamp> {
+        let interval = self.rekey_interval()?;
+        let told = self
+            .tek_lifetime()
+            .filter(|_| self.contradicted_tek_lifetime().is_none());
+        let lifetime = told.unwrap_or_else(|| interval + self.tek_lead(interval + self.tek_lead(interval)));
+        Some(self.group.rekeys.last?.after(lifetime))
     }
 
     /// When the next rekey is overdue.

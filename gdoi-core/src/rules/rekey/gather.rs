@@ -5,15 +5,18 @@ use core::time::Duration;
 use gdoi_wire::Exchange;
 
 use crate::rules::kek::split;
-use crate::rules::rekey::{classify, report};
-use crate::rules::{Context, Received};
+use crate::rules::rekey::{classify, expectation, report};
+use crate::rules::{Context, Received, Subject};
+use crate::state::estimate::Change;
 use crate::state::group::Group;
 use crate::state::id::{GroupId, KekId, KeyServerId, MemberId, Peer};
 use crate::state::rekey::{RekeyRound, RekeySa};
-use crate::transition::Transport;
+use crate::transition::{MergedTaps, Transport, What};
 
 /// Time between two copies of one message that the network made.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
+/// Time between two copies of one message in a capture that was merged from two taps.
+const MAX_TAP_OFFSET: Duration = Duration::from_secs(5);
 /// Rekeys of one KEK that are followed at once.
 const MAX_OPEN_ROUNDS: usize = 8;
 
@@ -74,25 +77,54 @@ pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, se
         }
         None => is_new,
     };
+    let gap = now.since(sent_before);
+    let is_copy = !is_first && round.has(digest);
     // Copied by the network: no key server retransmits so fast.
-    if !is_first && round.has(digest) && now.since(sent_before) < DUPLICATE_WINDOW {
+    let by_network = is_copy && gap < DUPLICATE_WINDOW;
+    // Or by another tap: no key server repeats what was acknowledged.
+    let by_tap = is_copy
+        && gap < MAX_TAP_OFFSET
+        && member_state
+            .as_ref()
+            .is_some_and(|member| member.acknowledged_rekey == round.number);
+    if by_network || by_tap {
         // What comes next is compared with the message, not with its copy.
         if let Some(member) = member_state {
             member.rekeyed = Some(sent_before);
         }
+        if by_tap && !by_network {
+            note_second_tap(cx, gap);
+        }
         return;
     }
     round.last = now;
+    round.closed = false;
     if is_first {
         let is_forgotten = round.add(member, cx.limits.members);
         state.groups.unlisted += u64::from(is_forgotten);
     } else {
+        round.note_repeat(member);
+        state.groups[group].rekeys.repeat_interval.learn(gap);
         count_retransmission(&mut state.groups[group], received.exchange);
-        round.retransmissions = round.retransmissions.saturating_add(1);
         round.identical &= round.has(digest) || digest == 0;
     }
     round.learn(digest);
     kek.remember(digest);
+    if is_first {
+        check_coverage(cx, id, index);
+    }
+}
+
+/// A message was seen twice, this far apart: the capture is that of two taps whose clocks differ.
+fn note_second_tap(cx: &mut Context<'_>, offset: Duration) {
+    let taps = &mut cx.state.second_tap;
+    let change = taps.offset.learn(offset, false, false);
+    if matches!(change, Change::Learned(_)) && !core::mem::replace(&mut taps.reported, true) {
+        cx.emit(
+            Subject::group(GroupId::NONE),
+            What::MergedTaps(MergedTaps { offset }),
+        );
+    }
 }
 
 /// The member that a rekey is sent to, known or new. `None` when the table is full and the group is not configured: the
@@ -162,16 +194,29 @@ fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: K
     if received.exchange == Exchange::GsaRekey {
         round.message_id = Some(received.header().message_id());
     }
-    split::check_kek_split(cx, id);
     let known = &mut cx.state.groups[group];
-    known.on_rekey(cx.now);
-    known.rekeys.deleted = None;
+    known.data.on_rekey(cx.now);
     known.rekeys.rounds = known.rekeys.rounds.saturating_add(1);
     classify::settle_kept(cx, id, server);
     classify::guess_delete(&cx.state.groups[group].rekeys, &mut round);
     evict_oldest_round(cx, id);
     cx.state.keks[id].rounds.push(round);
-    report::arm_overdue_timer(cx, group);
+}
+
+/// A rekey was sent to another member, or to all: it may go to the group now.
+fn check_coverage(cx: &mut Context<'_>, id: KekId, index: usize) {
+    let kek = &mut cx.state.keks[id];
+    let (group, transport) = (kek.group, kek.transport);
+    let Some(round) = kek.rounds.get_mut(index).filter(|round| !round.is_of_group) else {
+        return;
+    };
+    let rekeys = &cx.state.groups[group].rekeys;
+    if transport == Transport::Multicast || rekeys.is_covered_by(round.recipients) {
+        round.is_of_group = true;
+        let (started, is_delete) = (round.started, round.is_delete());
+        split::check_kek_split(cx, id);
+        expectation::on_group_rekey(cx, id, started, is_delete);
+    }
 }
 
 /// Too many concurrent rekeys: reports the oldest as it stands.

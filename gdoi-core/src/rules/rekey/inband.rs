@@ -57,7 +57,7 @@ fn handle_request(cx: &mut Context<'_>, received: Received<'_>, attribution: Att
     state.members[member_id].join(group);
     round.last = cx.now;
     if is_repeated {
-        round.retransmissions = round.retransmissions.saturating_add(1);
+        round.note_repeat(Some(member_id));
         gather::count_retransmission(group_state, received.exchange);
     } else {
         let is_forgotten = round.add(Some(member_id), cx.limits.members);
@@ -76,6 +76,7 @@ fn open_inband(cx: &mut Context<'_>, received: Received<'_>, attribution: Attrib
     round.kind = Some((RekeyKind::Unknown, RekeyEvidence::None));
     let group = &mut cx.state.groups[group];
     group.on_rekey(cx.now);
+    group.data.on_rekey(cx.now);
     group.rekeys.inband = Some(InbandRekey {
         round,
         cookies: Cookies::from(received.header()),

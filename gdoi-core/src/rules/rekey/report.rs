@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::rules::rekey::expectation;
 use crate::rules::{Context, Subject};
 use crate::state::counters::increment;
 use crate::state::id::{GroupId, KekId};
@@ -9,8 +10,7 @@ use crate::state::kek::Kek;
 use crate::state::rekey::{CLASSIFY_TIMEOUT, RekeyRound, RekeySa};
 use crate::state::timers::Timer;
 use crate::transition::{
-    Certainty, MemberLost, Rekey, RekeyEvidence, RekeyKind, RekeyOverdue, RekeyRetransmitted,
-    RekeyUnacknowledged, Transport, What,
+    MemberLost, Rekey, RekeyEvidence, RekeyKind, RekeyRetransmitted, RekeyUnacknowledged, Transport, What,
 };
 
 /// Members that are named for one rekey; more are only counted.
@@ -57,17 +57,21 @@ pub(crate) fn close_rounds(cx: &mut Context<'_>, id: KekId) {
         if !round.closed && round.last.after(window) <= cx.now {
             round.closed = true;
             closed.push(round.clone());
+            round.was_closed = true;
+            round.repeats_reported |= round.retransmissions > 0;
         }
     }
-    for round in closed {
+    for mut round in closed {
+        expectation::settle_coverage(cx, id, &mut round);
         report_unanswered(cx, sa, &round);
-        if sa.transport == Transport::Unicast {
+        if sa.transport == Transport::Unicast && round.is_of_group && !round.was_closed {
             report_lost_members(cx, sa.group, &round);
         }
     }
 }
 
-/// A rekey is closed: counts and reports its retransmissions, and who did not acknowledge it.
+/// A rekey is closed, perhaps again after a late repeat: counts and reports its retransmissions, and who did not
+/// acknowledge it.
 pub(crate) fn report_unanswered(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) {
     let RekeySa {
         group,
@@ -75,11 +79,13 @@ pub(crate) fn report_unanswered(cx: &mut Context<'_>, sa: RekeySa, round: &Rekey
         transport,
     } = sa;
     let state = &mut cx.state.groups[group];
-    state.rekeys.duration.observe(round.last.since(round.started));
-    state.rekeys.recipients = u64::from(round.recipients);
-    state.rekeys.unacknowledged = u64::from(round.recipients.saturating_sub(round.acknowledged));
+    if !round.was_closed {
+        state.rekeys.duration.observe(round.last.since(round.started));
+        state.rekeys.recipients = u64::from(round.recipients);
+    }
+    state.rekeys.unacknowledged = 0;
     let acknowledges = state.acknowledges();
-    if round.retransmissions > 0 {
+    if round.retransmissions > 0 && !round.repeats_reported {
         let what = What::RekeyRetransmitted(RekeyRetransmitted {
             cookies,
             transport,
@@ -94,10 +100,18 @@ pub(crate) fn report_unanswered(cx: &mut Context<'_>, sa: RekeySa, round: &Rekey
     }
 }
 
+/// Members that the key server sent a rekey again and that did not answer. What it does not send again was acknowledged,
+/// perhaps on another way.
 fn report_unacknowledged(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) {
+    let never_repeats = cx.schedule(sa.group).never_repeats();
     let certainty = cx.state.gaps.certainty(round.started, cx.now);
-    let mut named = 0;
-    for &id in &round.members {
+    let mut named = 0_usize;
+    let awaited = if never_repeats {
+        &round.members
+    } else {
+        &round.awaited
+    };
+    for &id in awaited {
         // The slot may be another member's by now, or the member may have been sent a later rekey.
         let Some((peer, member)) = cx.state.members.lookup_entry_mut(id) else {
             continue;
@@ -105,17 +119,22 @@ fn report_unacknowledged(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) 
         if member.rekey < round.number || member.acknowledged_rekey >= round.number {
             continue;
         }
+        named += 1;
+        if member.unacknowledged_rekey >= round.number {
+            continue;
+        }
+        member.unacknowledged_rekey = round.number;
         member.unacknowledged = member.unacknowledged.saturating_add(1);
         let what = What::RekeyUnacknowledged(RekeyUnacknowledged {
             cookies: sa.cookies,
             consecutive: member.unacknowledged,
             grounds: certainty.into(),
         });
-        named += 1;
         if named <= MAX_NAMED_MEMBERS {
             cx.emit(Subject::member(sa.group, round.server, peer), what);
         }
     }
+    cx.state.groups[sa.group].rekeys.unacknowledged = named as u64;
 }
 
 /// Members of the group that are no longer sent the rekeys that others get.
@@ -202,7 +221,7 @@ pub(crate) fn report_rekey(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound
         .kind
         .or_else(|| state.rekeys.by_length(round))
         .unwrap_or((RekeyKind::Unknown, RekeyEvidence::None));
-    if kind == RekeyKind::Delete {
+    if kind == RekeyKind::Delete && round.is_of_group && state.rekeys.last == Some(round.started) {
         state.rekeys.deleted = Some(round.started);
     }
     let what = What::Rekey(Rekey {
@@ -225,42 +244,4 @@ pub(crate) fn report_rekey(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound
         increment(by_transport, transport as usize);
     }
     kind
-}
-
-/// Wakes a group when its next rekey is overdue.
-pub(crate) fn arm_overdue_timer(cx: &mut Context<'_>, id: GroupId) {
-    if let Some(due) = cx.schedule(id).overdue_deadline() {
-        let slot = &mut cx.state.groups[id].rekeys.timer;
-        cx.state.timers.arm(slot, Timer::Overdue(id), due);
-    }
-}
-
-/// A rekey may be overdue.
-pub(crate) fn on_overdue_timer(cx: &mut Context<'_>, id: GroupId) {
-    let now = cx.now;
-    cx.state.groups[id].rekeys.timer.clear();
-    let schedule = cx.schedule(id);
-    let (Some(expected), Some(interval)) = (schedule.next_rekey(), schedule.rekey_interval()) else {
-        return;
-    };
-    if schedule.overdue_deadline().is_some_and(|due| due > now) {
-        arm_overdue_timer(cx, id);
-        return;
-    }
-    let rekeys = &mut cx.state.groups[id].rekeys;
-    if core::mem::replace(&mut rekeys.overdue, true) {
-        return;
-    }
-    let what = What::RekeyOverdue(RekeyOverdue {
-        overdue: now.since(expected),
-        interval,
-        grounds: rekeys
-            .last
-            .map_or(Certainty::Uncertain, |last| cx.state.gaps.certainty(last, now))
-            .into(),
-    });
-    let subject = rekeys
-        .server
-        .map_or(Subject::group(id), |server| Subject::server(id, server));
-    cx.emit(subject, what);
 }

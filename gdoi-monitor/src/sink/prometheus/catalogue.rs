@@ -116,6 +116,7 @@ pub static ALL: &[&Family] = &[
     &REKEY_LAST,
     &REKEY_NEXT,
     &REKEY_OVERDUE,
+    &REKEY_EXPECTATION,
     &KEK_CHANGES,
     &KEK_START,
     &KEK_EXPIRY,
@@ -373,6 +374,11 @@ pub(super) static REKEY_OVERDUE: Family = gauge(
     "gdoi_rekey_overdue",
     GROUP,
     "Whether an expected rekey is overdue.",
+);
+pub(super) static REKEY_EXPECTATION: Family = gauge(
+    "gdoi_rekey_expectation_known",
+    GROUP,
+    "Whether the time of the next rekey can be predicted.",
 );
 pub(super) static KEK_CHANGES: Family = counter("gdoi_kek_changes_total", GROUP, "KEK changes.");
 pub(super) static KEK_START: Family = gauge(

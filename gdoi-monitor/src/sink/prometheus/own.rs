@@ -49,7 +49,11 @@ pub(super) fn write(page: &mut Page, state: &State) {
         samples.count(&[], state.snapshot.clock_steps + state.tally.clock_settings);
     });
     page.family(&c::LOSS_LAST, |samples| {
-        for kind in LossKind::ALL {
+        // A silence may be a quiet night.
+        for kind in LossKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != LossKind::Silence)
+        {
             let last = state.tally.losses.get(&kind);
             samples.value(&[kind.name()], last.map_or(0.0, |&at| state.calendar.seconds(at)));
         }

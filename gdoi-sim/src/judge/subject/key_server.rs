@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use gdoi_core::observation::LossKind;
 use gdoi_core::transition::{Severity, What};
 
 use super::{Told, claim, fact};
@@ -450,7 +451,7 @@ fn contradictions(case: &Case<'_>, score: &mut Score) {
     let claims = case
         .said
         .iter()
-        .filter(|one| matches!(one.what, What::CaptureLoss(_)))
+        .filter(|one| matches!(&one.what, What::CaptureLoss(loss) if loss.kind != LossKind::Silence))
         .map(|one| claim(String::new(), one.at));
     // A hole that the capture says nothing of may be found.
     let holes = case.scenario.vantage.holes.iter().map(|hole| Fact {

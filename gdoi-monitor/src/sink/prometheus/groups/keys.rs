@@ -55,6 +55,9 @@ fn rekeys(page: &mut Page, groups: &GroupFamilies<'_>) {
     groups.moment(page, &c::REKEY_LAST, |group| group.rekey.last);
     groups.moment(page, &c::REKEY_NEXT, |group| group.rekey.next_expected);
     groups.count(page, &c::REKEY_OVERDUE, |group| u64::from(group.rekey.overdue));
+    groups.count(page, &c::REKEY_EXPECTATION, |group| {
+        u64::from(group.rekey.expectation.unknown.is_none())
+    });
 }
 
 fn kek(page: &mut Page, groups: &GroupFamilies<'_>) {
