@@ -208,6 +208,10 @@ impl State {
                 .all(|(_, _, ike_sa)| known.has_server(ike_sa.server))
             && self.keks.iter().all(|(_, _, kek)| known.has_all_of_kek(kek))
             && self
+                .unconfirmed
+                .iter()
+                .all(|(_, _, trial)| known.has_group(trial.group))
+            && self
                 .spis
                 .iter()
                 .all(|(_, _, spi)| known.has_group(spi.group) && known.has_group(spi.suspected))

@@ -8,7 +8,7 @@ use gdoi_wire::Exchange;
 use crate::config::{Config, Limits};
 use crate::observation::{Loss, LossKind, Message, Observation};
 use crate::rules::attribution::attribute_by_address;
-use crate::rules::kek::lifetime;
+use crate::rules::kek::{lifetime, trial};
 use crate::rules::registration::{self, burst, missed, outcome};
 use crate::rules::rekey::{self, expectation, inband, report};
 use crate::rules::snapshot::View;
@@ -185,6 +185,7 @@ fn on_timer(cx: &mut Context<'_>, timer: Timer) {
         Timer::Coop(from, to) => coop::on_coop_timer(cx, from, to),
         Timer::Overdue(group) => expectation::on_overdue_timer(cx, group),
         Timer::Expiry(group) => lifetime::on_kek_expiry(cx, group),
+        Timer::Trial(id) => trial::on_trial_timer(cx, id),
         Timer::Burst(group) => burst::on_burst_timer(cx, group),
         Timer::MissedRekey(group) => missed::on_missed_timer(cx, group),
     }

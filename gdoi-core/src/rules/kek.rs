@@ -8,42 +8,51 @@ pub(crate) mod behavior;
 pub(crate) mod lead;
 pub(crate) mod lifetime;
 pub(crate) mod split;
+pub(crate) mod trial;
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::observation::host;
+use crate::rules::kek::attribution::Continuation;
+use crate::rules::kek::trial::Confirmed;
 use crate::rules::rekey::report;
 use crate::rules::{Context, Received, Subject};
-use crate::state::group::GroupMatch;
-use crate::state::id::{GroupId, KekId, KeyServerId};
-use crate::state::kek::{Kek, Unconfirmed};
+use crate::state::id::{GroupId, KekId, KeyServerId, Peer};
+use crate::state::kek::Kek;
 use crate::state::timers::Timer;
-use crate::time::Timestamp;
 use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transport, What};
 
 /// A rekey under an unknown cookie pair: once more than this message confirms it, it is a KEK, and belongs to a group.
-pub(crate) fn confirm_kek(cx: &mut Context<'_>, received: Received<'_>, cookies: Cookies) -> Option<KekId> {
+/// The others that it was sent to before, in the same rekey.
+pub(crate) fn confirm_kek(
+    cx: &mut Context<'_>,
+    received: Received<'_>,
+    cookies: Cookies,
+) -> Option<(KekId, Vec<Peer>)> {
     let (source, destination) = (host(received.message.source), host(received.message.destination));
     let transport = Transport::to(destination);
-    let Some(first) = corroborate(cx, received, cookies, transport) else {
+    let found = attribution::attribute_kek(cx, received, transport);
+    let confirmed = match found {
+        Continuation::Doubtful(group, kind) => trial::outlasts_doubt(cx, received, cookies, group, kind),
+        Continuation::Of(_) | Continuation::New | Continuation::Ambiguous => {
+            trial::corroborate(cx, received, cookies, transport)
+        }
+    };
+    let Some(Confirmed { first, others }) = confirmed else {
         cx.report_anomaly(received, Anomaly::PushUnconfirmed);
         return None;
     };
     let server = cx.state.servers.admit(source);
-    let (group, is_new) = match attribution::attribute_kek(cx, received, transport, server) {
-        GroupMatch::One(group) => (group, false),
-        GroupMatch::Nothing => (discover_group(cx, received, cookies, transport)?, true),
-        GroupMatch::Several => {
+    let (group, is_new) = match found {
+        Continuation::Of(group) | Continuation::Doubtful(group, _) => (group, false),
+        Continuation::New => (discover_group(cx, received, cookies, transport)?, true),
+        Continuation::Ambiguous => {
             // It gets a group of its own: none is claimed that it may not belong to.
             report_ambiguous(cx, cookies, server);
             (discover_group(cx, received, cookies, transport)?, true)
         }
     };
-    if let Some(id) = cx.state.unconfirmed.find(&cookies) {
-        cx.state.unconfirmed.remove(id);
-    }
     let id = insert_kek(cx, Kek::new(cookies, group, transport, first));
     adopt_kek(cx, received, id, server);
     if is_new {
@@ -55,32 +64,7 @@ pub(crate) fn confirm_kek(cx: &mut Context<'_>, received: Received<'_>, cookies:
         cx.emit(Subject::server(group, server), what);
         report_shared_key_server(cx, server);
     }
-    Some(id)
-}
-
-/// Since when messages under a cookie pair count as rekeys, if they do.
-///
-/// One unicast message from an unknown sender makes no group: a known key server, a second destination or a repeat
-/// does. Unconfirmed pairs have a table of their own, so that a spray of them evicts no KEK.
-fn corroborate(
-    cx: &mut Context<'_>,
-    received: Received<'_>,
-    cookies: Cookies,
-    transport: Transport,
-) -> Option<Timestamp> {
-    let (now, destination) = (cx.now, received.message.destination);
-    let unconfirmed = &mut cx.state.unconfirmed;
-    let before = unconfirmed.find(&cookies).map(|id| unconfirmed[id]);
-    let is_second = before.is_some_and(|before| before.destination != destination || before.first < now);
-    let first = before.map_or(now, |before| before.first);
-    let is_proven = cx.state.servers.is_proven(host(received.message.source));
-    if is_second || transport == Transport::Multicast || is_proven {
-        return Some(first);
-    }
-    if before.is_none() {
-        unconfirmed.insert(cookies, Unconfirmed { first, destination });
-    }
-    None
+    Some((id, others))
 }
 
 /// Inserts a KEK. The rekeys of the one that is evicted for it are reported first.
@@ -129,7 +113,7 @@ fn discover_group(
     let source = host(received.message.source);
     let name = match transport {
         Transport::Multicast => format!("{source}/{}", host(received.message.destination)),
-        Transport::Unicast => format!("{source}/{}", short(cookies)),
+        Transport::Unicast => format!("{source}/{}", cookies.short()),
     };
     cx.state.groups.discover(&name)
 }
@@ -165,10 +149,4 @@ fn report_ambiguous(cx: &mut Context<'_>, cookies: Cookies, server: KeyServerId)
         cookies: Some(cookies),
     });
     cx.emit(Subject::server(GroupId::NONE, server), what);
-}
-
-/// The first four octets of a pair, which is how key servers print it too.
-fn short(cookies: Cookies) -> String {
-    let [a, b, c, d, ..] = cookies.0;
-    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }

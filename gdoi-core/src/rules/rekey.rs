@@ -3,8 +3,11 @@
 pub(crate) mod classify;
 pub(crate) mod expectation;
 pub(crate) mod gather;
+pub(crate) mod heartbeat;
 pub(crate) mod inband;
 pub(crate) mod report;
+
+use alloc::vec::Vec;
 
 use gdoi_wire::Exchange;
 use gdoi_wire::isakmp::LengthCheck;
@@ -28,8 +31,9 @@ pub(crate) fn handle_push(cx: &mut Context<'_>, received: Received<'_>) -> Optio
     if is_forged(cx, received, cookies) {
         return None;
     }
-    let id = match cx.state.keks.find(&cookies) {
-        Some(id) => id,
+    let (id, others) = match cx.state.keks.find(&cookies) {
+        Some(id) => (id, Vec::new()),
+        None if is_nonconforming(received) => return None,
         None => kek::confirm_kek(cx, received, cookies)?,
     };
     cx.state.keks.touch(id);
@@ -38,6 +42,7 @@ pub(crate) fn handle_push(cx: &mut Context<'_>, received: Received<'_>) -> Optio
     let group = cx.state.keks[id].group;
     split::on_push_sender(cx, id, server);
     gather::gather(cx, received, id, server);
+    gather::gather_others(cx, id, server, others);
     if let Some(counters) = cx.state.servers.counters(server, group) {
         counters.rekey_messages = counters.rekey_messages.saturating_add(1);
     }
@@ -64,13 +69,18 @@ fn is_forged(cx: &mut Context<'_>, received: Received<'_>, cookies: Cookies) -> 
         cx.report_anomaly(received, Anomaly::PushFromMember);
         return true;
     }
-    // RFC 6407 §4: message identifier zero, encrypted.
-    let is_conforming =
-        received.exchange == Exchange::GsaRekey || (header.message_id() == 0 && header.flags() == 1);
-    if !is_conforming {
+    if is_nonconforming(received) {
         cx.report_anomaly(received, Anomaly::PushNonconforming);
     }
     false
+}
+
+/// Whether no key server sends it so (RFC 6407 §4: message identifier zero, encrypted). Under known cookies it counts
+/// all the same.
+fn is_nonconforming(received: Received<'_>) -> bool {
+    let header = received.header();
+    received.exchange != Exchange::GsaRekey
+        && (header.message_id() != 0 || header.flags() != 1 || header.responder_cookie().is_zero())
 }
 
 /// A GROUPKEY-PUSH-ACK in clear (RFC 8263). `None` when it acknowledges nothing that was seen.

@@ -2,23 +2,27 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use crate::state::id::{GroupId, KeyServerId};
+use crate::state::id::{GroupId, KeyServerId, Peer};
 use crate::state::recent::Recent;
 use crate::state::rekey::{RekeyRound, RekeySa};
 use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
-use crate::transition::{Cookies, Transport, Verdict};
+use crate::transition::{Cookies, ForgeryKind, Transport, Verdict};
 
 /// Cycles that are remembered of one group.
 const MAX_KEK_CYCLES: usize = 16;
 
 /// Cookie pairs that are remembered of one group.
 const MAX_CHAINED_KEKS: usize = 32;
+
+/// Destinations that are remembered of a rekey under a pair that is not confirmed.
+const MAX_HELD_DESTINATIONS: usize = 64;
 
 /// A KEK, named by the cookie pair of its rekeys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -177,9 +181,62 @@ impl BehaviorVotes {
     }
 }
 
-/// The first message under a cookie pair.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// A cookie pair that is not known to be a KEK.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Unconfirmed {
     pub(crate) first: Timestamp,
-    pub(crate) destination: SocketAddr,
+    pub(crate) last: Timestamp,
+    /// When its latest rekey began, and how many there were.
+    pub(crate) began: Timestamp,
+    pub(crate) rekeys: u32,
+    pub(crate) source: IpAddr,
+    /// To whom its latest rekey was sent, as far as there is room, and to how many.
+    pub(crate) destinations: SmallVec<[Peer; 2]>,
+    pub(crate) recipients: u32,
+    pub(crate) messages: u64,
+    /// The group that it would continue, and why that is in doubt.
+    pub(crate) group: GroupId,
+    pub(crate) doubt: Option<ForgeryKind>,
+    /// It was reported as a forgery.
+    pub(crate) reported: bool,
+    #[serde(skip)]
+    pub(crate) timer: TimerSlot,
+}
+
+impl Unconfirmed {
+    pub(crate) fn new(source: IpAddr, group: GroupId, now: Timestamp) -> Self {
+        Self {
+            first: now,
+            last: now,
+            began: now,
+            rekeys: 1,
+            source,
+            destinations: SmallVec::new(),
+            recipients: 0,
+            messages: 0,
+            group,
+            doubt: None,
+            reported: false,
+            timer: TimerSlot::new(),
+        }
+    }
+
+    /// A message was sent to a destination; a rekey is over when nothing more of it came for as long as the window.
+    pub(crate) fn note(&mut self, destination: Peer, now: Timestamp, window: Duration) {
+        if now.since(self.last) > window {
+            self.began = now;
+            self.rekeys = self.rekeys.saturating_add(1);
+            self.destinations.clear();
+            self.recipients = 0;
+        }
+        self.last = now;
+        self.messages = self.messages.saturating_add(1);
+        if self.destinations.contains(&destination) {
+            return;
+        }
+        self.recipients = self.recipients.saturating_add(1);
+        if self.destinations.len() < MAX_HELD_DESTINATIONS {
+            self.destinations.push(destination);
+        }
+    }
 }

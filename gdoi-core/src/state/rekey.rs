@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Histogram;
-use crate::state::estimate::{Estimate, Precision};
+use crate::state::estimate::{Change, Estimate, Precision};
 use crate::state::id::{GroupId, KeyServerId, MemberId};
 use crate::state::recent::Recent;
 use crate::state::timers::TimerSlot;
@@ -16,12 +16,20 @@ use crate::transition::{Certainty, Cookies, RekeyEvidence, RekeyKind, Transport}
 /// How long a rekey is held back until what follows it shows what it delivered.
 pub(crate) const CLASSIFY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// How long a message into which no policy fits is held back until others show that it is a heartbeat: two periods of
+/// Juniper's key servers.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_mins(11);
+
 /// Octets up to which a GROUPKEY-PUSH cannot hold a policy: header 28, sequence number 8, signature of RSA-1024 132,
 /// deletions 16 to 44 each, against more than 100 for the shortest SA and KD payloads (RFC 6407 §4.2, §5.9).
 const MAX_DELETE_OCTETS: u32 = 260;
 
 /// No key server waits longer before it sends a message again.
 const MAX_REPEAT_INTERVAL: Duration = Duration::from_mins(2);
+
+/// Octets by which a rekey with a KEK is longer than one without, at the least (RFC 6407 §5.3, §5.6: the SAK payload and
+/// the keys).
+const MIN_KEK_OCTETS: u32 = 100;
 
 /// Digests that one rekey is recognised by.
 const MAX_ROUND_DIGESTS: usize = 64;
@@ -48,6 +56,7 @@ pub(crate) struct Rekeys {
     pub(crate) contested: bool,
     /// Time between rekeys of the group.
     pub(crate) interval: Estimate,
+    pub(crate) heartbeats: HeartbeatSeries,
     /// Time between repeats of one message.
     pub(crate) repeat_interval: RepeatInterval,
     /// That the configured lifetime of TEKs is contradicted was reported.
@@ -60,6 +69,8 @@ pub(crate) struct Rekeys {
     pub(crate) overdue: Option<Certainty>,
     /// When keys were last deleted, and nothing followed.
     pub(crate) deleted: Option<Timestamp>,
+    /// When a rekey began that went to the group and is in doubt.
+    pub(crate) contended: Option<Timestamp>,
     /// Recipients of the latest rekey of the group.
     pub(crate) audience: u32,
     /// The latest rekey went to a few members only.
@@ -128,6 +139,60 @@ impl RepeatInterval {
     }
 }
 
+/// Heartbeats of the key servers of a group, known or not.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct HeartbeatSeries {
+    length: u32,
+    last: Timestamp,
+    period: Estimate,
+}
+
+/// What a message is that no policy fits into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// No heartbeat, or not known to be one.
+    No,
+    /// One of those that are known.
+    Known,
+    /// One more: they are known now, and how far apart.
+    Learned(Duration),
+}
+
+impl HeartbeatSeries {
+    /// A message of this length came, to one of the members perhaps. The first one under another KEK may begin the
+    /// series anew.
+    pub(crate) fn note(&mut self, length: u32, now: Timestamp, window: Duration, is_first: bool) -> Beat {
+        let known = self.period.value();
+        if length != self.length {
+            if known.is_none() {
+                *self = Self {
+                    length,
+                    last: now,
+                    period: Estimate::default(),
+                };
+            }
+            return Beat::No;
+        }
+        let since = now.since(self.last);
+        let Some(known) = known else {
+            if since <= window {
+                return Beat::No;
+            }
+            self.last = now;
+            return match self.period.learn(since, false, false) {
+                Change::Learned(period) => Beat::Learned(period),
+                _ => Beat::No,
+            };
+        };
+        // Long before the next one is due, it is something else.
+        if since > window && since < known / 10 * 9 && !is_first {
+            return Beat::No;
+        }
+        self.last = now;
+        Beat::Known
+    }
+}
+
 /// What a rekey is sent under.
 #[derive(Clone, Copy)]
 pub(crate) struct RekeySa {
@@ -172,6 +237,23 @@ impl Rekeys {
         recipients.saturating_mul(2) >= self.audience
     }
 
+    /// Whether a rekey is too long to deliver TEKs only, as far as their lengths are known.
+    pub(crate) fn is_longer_than_teks(&self, round: &RekeyRound) -> bool {
+        let longest = self.tek_lengths.iter().copied().max().unwrap_or_default();
+        longest > 0 && round.length >= longest + MIN_KEK_OCTETS
+    }
+
+    /// Whether a rekey is as long as those that deliver TEKs only, and those that deliver a KEK are longer.
+    pub(crate) fn is_as_long_as_teks(&self, round: &RekeyRound) -> bool {
+        let kek = self
+            .kek_lengths
+            .iter()
+            .copied()
+            .filter(|length| *length > 0)
+            .min();
+        kek.is_some_and(|kek| self.tek_lengths.contains(&round.length) && round.length < kek)
+    }
+
     /// Whether rekeys of the group have had this length.
     pub(crate) fn has_had_length(&self, length: u32) -> bool {
         self.tek_lengths.contains(&length) || self.kek_lengths.contains(&length)
@@ -196,6 +278,11 @@ impl Rekeys {
     }
 }
 
+/// Whether a rekey of this length holds no policy.
+pub(crate) const fn fits_no_policy(length: u32) -> bool {
+    length <= MAX_DELETE_OCTETS
+}
+
 /// A rekey: all its messages, to all members and however often they are retransmitted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -216,6 +303,8 @@ pub(crate) struct RekeyRound {
     pub(crate) acknowledged: u32,
     /// Every retransmission had the same octets.
     pub(crate) identical: bool,
+    /// It came when one was due, or nothing is known of that.
+    pub(crate) is_regular: bool,
     /// It goes to the group, and not to a few of its members.
     pub(crate) is_of_group: bool,
     pub(crate) server: KeyServerId,
@@ -246,6 +335,7 @@ impl RekeyRound {
             retransmissions: 0,
             acknowledged: 0,
             identical: true,
+            is_regular: true,
             is_of_group: false,
             server,
             message_id: None,
@@ -295,7 +385,7 @@ impl RekeyRound {
     /// Sets what it delivered. The round, unless better evidence was there before.
     pub(crate) fn settle(&mut self, kind: RekeyKind, evidence: RekeyEvidence) -> Option<Self> {
         let guessed = matches!(self.kind, None | Some((_, RekeyEvidence::Length)));
-        if !guessed || self.is_delete() {
+        if !guessed || self.is_delete() || self.is_delete_by_length() {
             return None;
         }
         self.kind = Some((kind, evidence));
@@ -304,14 +394,22 @@ impl RekeyRound {
 
     /// Whether no policy fits into it.
     pub(crate) const fn is_delete_by_length(&self) -> bool {
-        self.length <= MAX_DELETE_OCTETS && self.message_id.is_none()
+        fits_no_policy(self.length) && self.message_id.is_none()
     }
 
     /// Whether it can be reported now.
     pub(crate) fn is_ready(&self, now: Timestamp) -> bool {
-        self.closed
-            && self.reported.is_none()
-            && (self.kind.is_some() || self.started.after(CLASSIFY_TIMEOUT) <= now)
+        self.closed && self.reported.is_none() && (self.kind.is_some() || self.reported_by() <= now)
+    }
+
+    /// When it is reported although it is not known what it delivered.
+    pub(crate) fn reported_by(&self) -> Timestamp {
+        let waits = if self.is_delete_by_length() {
+            HEARTBEAT_TIMEOUT
+        } else {
+            CLASSIFY_TIMEOUT
+        };
+        self.started.after(waits)
     }
 
     /// Whether nothing more can happen to it.

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::id::{GroupId, IkeSaId, KekId, KeyServerId};
+use crate::state::id::{GroupId, IkeSaId, KekId, KeyServerId, UnconfirmedId};
 use crate::time::Timestamp;
 
 /// What is due when it fires.
@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Expiry(GroupId),
     /// Announcements from one key server to another are missing.
     Coop(KeyServerId, KeyServerId),
+    /// A rekey under a cookie pair in doubt is over.
+    Trial(UnconfirmedId),
     /// A burst of registrations in a group may be over.
     Burst(GroupId),
     /// A group: every member that did not get its latest rekey has registered.

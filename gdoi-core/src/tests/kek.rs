@@ -215,6 +215,39 @@ fn a_lifetime_is_learned_from_renewals_that_came_a_whole_interval_early() {
     assert_eq!(kek.lifetime, Some(Duration::from_hours(2)));
 }
 
+/// Nobody said how long KEKs live; the key server is upgraded on the second day.
+#[test]
+fn the_verdict_follows_an_upgrade() {
+    let config = Case {
+        configured: false,
+        ..CASE
+    };
+    let mut script = script([config.config()]);
+    let (mut kek, mut sequence, mut start) = (1, 0, 0.0);
+    for period in [3_600.0; 5].into_iter().chain([3_400.0; 5]) {
+        for number in 1..6 {
+            sequence += 1;
+            script.at(start + 600.0 * f64::from(number));
+            rekey(&mut script, config, kek, sequence);
+        }
+        (sequence, start) = (sequence + 1, start + period);
+        script.at(start);
+        rekey(&mut script, config, kek, sequence);
+        kek += 1;
+    }
+    script.wait(600.0);
+    rekey(&mut script, config, kek, 1);
+    let said: Vec<_> = behaviors(&script)
+        .iter()
+        .filter(|said| !said.provisional)
+        .map(|said| said.verdict)
+        .collect();
+    assert_eq!(said.first(), Some(&Verdict::Legacy), "{said:?}");
+    assert_eq!(said.last(), Some(&Verdict::New), "{said:?}");
+    let kek = &script.snapshot().groups["G1"].kek;
+    assert_eq!(kek.lifetime, Some(Duration::from_hours(1)));
+}
+
 #[test]
 fn a_lifetime_that_nothing_round_explains_stays_unknown() {
     let case = Case {

@@ -6,6 +6,7 @@ mod bursts;
 mod claims;
 mod data_plane;
 mod floods;
+mod forgeries;
 mod inband;
 mod kek;
 mod key_servers;

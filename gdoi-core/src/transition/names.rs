@@ -1,5 +1,7 @@
 //! Names from the wire: of KEKs and IKE SAs, and of ESP SAs. People read them as hexadecimal digits.
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt;
 
 use gdoi_wire::isakmp::Header;
@@ -17,6 +19,14 @@ impl From<&Header> for Cookies {
             *to = from;
         }
         Self(pair)
+    }
+}
+
+impl Cookies {
+    /// The first four octets, which is how key servers print it too.
+    pub(crate) fn short(self) -> String {
+        let [a, b, c, d, ..] = self.0;
+        format!("{a:02x}{b:02x}{c:02x}{d:02x}")
     }
 }
 

@@ -1,21 +1,37 @@
 //! Which group a new KEK belongs to.
+//!
+//! While the key server of a group is alive, nobody else continues the group; and no KEK is used that nobody was given.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use crate::observation::host;
+use crate::rules::rekey::{classify, expectation};
 use crate::rules::{Context, Received};
-use crate::state::group::GroupMatch;
 use crate::state::id::{GroupId, KeyServerId, Peer};
-use crate::transition::Transport;
+use crate::state::rekey::RekeyRound;
+use crate::transition::{Certainty, ForgeryKind, Transport};
+
+/// Time between rekeys where it is not known.
+const DEFAULT_REKEY_INTERVAL: Duration = Duration::from_hours(1);
+
+/// What a cookie pair that was never seen is the KEK of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Continuation {
+    /// This group.
+    Of(GroupId),
+    /// A group that is not known.
+    New,
+    /// One of several groups.
+    Ambiguous,
+    /// This group, or nothing at all: something speaks against it.
+    Doubtful(GroupId, ForgeryKind),
+}
 
 /// The group whose rekeys a new KEK continues.
-pub(crate) fn attribute_kek(
-    cx: &Context<'_>,
-    received: Received<'_>,
-    transport: Transport,
-    server: KeyServerId,
-) -> GroupMatch {
+pub(crate) fn attribute_kek(cx: &Context<'_>, received: Received<'_>, transport: Transport) -> Continuation {
+    let server = cx.state.servers.find(host(received.message.source));
     match transport {
         Transport::Multicast => match_by_rekey_address(cx, host(received.message.destination), server),
         Transport::Unicast => match_by_member(cx, Peer::new(received.message.destination), server),
@@ -23,8 +39,8 @@ pub(crate) fn attribute_kek(
 }
 
 /// Multicast: the group of that address, when this key server serves it, or when its own has gone silent.
-fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: KeyServerId) -> GroupMatch {
-    let mut found = GroupMatch::Nothing;
+fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: Option<KeyServerId>) -> Continuation {
+    let mut found = Continuation::New;
     for (id, group) in cx.state.groups.iter() {
         if group.rekey_address != Some(address) {
             continue;
@@ -32,24 +48,57 @@ fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: KeyServerId
         let known = group.known_config(cx.config);
         // Where its key servers are configured, nobody else is one while they send.
         let is_open = known.is_some_and(|known| known.key_servers.is_empty());
-        if group.servers.contains(&server) || is_open {
-            return GroupMatch::One(id);
+        if let Some(server) = server.filter(|server| continues(cx, id, *server)) {
+            return doubt_delivery(cx, id, server);
         }
-        let schedule = cx.schedule(id);
-        let is_silent = group.rekeys.last.is_none_or(|last| {
-            let silence = cx.now.since(last);
-            let interval = schedule.rekey_interval();
-            silence > schedule.round_window() * 3 && interval.is_none_or(|interval| silence > interval)
-        });
-        if is_silent {
-            found = GroupMatch::One(id);
+        if is_open {
+            return Continuation::Of(id);
         }
+        found = if !is_alive(cx, id) {
+            Continuation::Of(id)
+        } else if server.is_some_and(|server| cx.state.servers[server].proven) {
+            found
+        } else {
+            Continuation::Doubtful(id, ForgeryKind::StrangerPush)
+        };
     }
     found
 }
 
 /// Unicast: the group of the member, by the configuration, or by the rekeys it got before and their schedule.
-fn match_by_member(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> GroupMatch {
+fn match_by_member(cx: &Context<'_>, peer: Peer, server: Option<KeyServerId>) -> Continuation {
+    let state = &*cx.state;
+    let configured = server.map_or_else(Vec::new, |server| configured_groups(cx, peer, server));
+    if let ([only], Some(server)) = (&configured[..], server) {
+        return doubt_delivery(cx, *only, server);
+    }
+    let member = state.members.find(&peer).map(|id| &state.members[id]);
+    let before: Vec<GroupId> = member.map_or_else(Vec::new, |member| {
+        member.groups.into_iter().filter_map(GroupId::known).collect()
+    });
+    let is_its_own = |id: &GroupId| server.is_some_and(|server| continues(cx, *id, server));
+    let own: Vec<GroupId> = before.iter().copied().filter(is_its_own).collect();
+    if let (Some(server), false) = (server, own.is_empty()) {
+        return match_own(cx, &own, server, configured.is_empty());
+    }
+    // Of another key server: one that is known has other groups, one that is not has none, while theirs is alive.
+    if let Some(alive) = before.iter().copied().find(|id| is_alive(cx, *id)) {
+        let is_proven = server.is_some_and(|server| state.servers[server].proven);
+        return match (is_proven, configured.as_slice()) {
+            (true, []) => Continuation::New,
+            (true, _) => Continuation::Ambiguous,
+            (false, _) => Continuation::Doubtful(alive, ForgeryKind::StrangerPush),
+        };
+    }
+    match (before.as_slice(), configured.is_empty()) {
+        (&[only], true) => Continuation::Of(only),
+        ([], true) => Continuation::New,
+        _ => Continuation::Ambiguous,
+    }
+}
+
+/// The groups of a key server that a member may be in, by the configuration.
+fn configured_groups(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> Vec<GroupId> {
     let state = &*cx.state;
     let is_unicast = |id: &GroupId| {
         let known = state.groups.config(*id, cx.config);
@@ -57,26 +106,93 @@ fn match_by_member(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> GroupMa
     };
     let groups = &state.servers[server].groups;
     let fitting = state.groups.fitting(groups, peer.ip(), cx.config);
-    let configured: Vec<GroupId> = fitting.filter(is_unicast).collect();
-    if let [only] = configured[..] {
-        return GroupMatch::One(only);
+    fitting.filter(is_unicast).collect()
+}
+
+/// One of the groups of this key server that a member is in: the one whose latest rekey shows that it delivered a KEK,
+/// or the only one that is due.
+fn match_own(cx: &Context<'_>, own: &[GroupId], server: KeyServerId, is_untold: bool) -> Continuation {
+    let has_delivered: Vec<GroupId> = own
+        .iter()
+        .copied()
+        .filter(|&id| delivery(cx, id, server).is_some_and(|round| is_delivery(cx, id, round)))
+        .collect();
+    if let [only] = has_delivered[..] {
+        return Continuation::Of(only);
     }
-    let member = state.members.find(&peer).map(|id| &state.members[id]);
-    let before: Vec<GroupId> = member.map_or_else(Vec::new, |member| {
-        member.groups.into_iter().filter_map(GroupId::known).collect()
-    });
     let is_due = |id: GroupId| cx.schedule(id).is_rekey_due(cx.now);
-    let due: Vec<GroupId> = before
+    let due: Vec<GroupId> = own
         .iter()
         .copied()
         .filter(|&id| is_due(id) == Some(true))
         .collect();
-    let possible = before.iter().filter(|&&id| is_due(id) != Some(false)).count();
-    match (due.as_slice(), before.as_slice(), possible) {
-        (&[only], _, _) => GroupMatch::One(only),
+    let possible = own.iter().filter(|&&id| is_due(id) != Some(false)).count();
+    match (due.as_slice(), own, possible) {
+        (&[only], _, _) => doubt_delivery(cx, only, server),
         // The member is known in one group only, and the schedule of that does not contradict.
-        ([], &[only], 1) if configured.is_empty() => GroupMatch::One(only),
-        ([], _, 0) if configured.is_empty() => GroupMatch::Nothing,
-        _ => GroupMatch::Several,
+        ([], &[only], 1) if is_untold => doubt_delivery(cx, only, server),
+        ([], _, 0) if is_untold => Continuation::New,
+        _ => Continuation::Ambiguous,
     }
+}
+
+/// A group whose latest rekey cannot have delivered a KEK is not continued by one, unless members were given it in
+/// another way, or a rekey was missed.
+fn doubt_delivery(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> Continuation {
+    let rekeys = &cx.state.groups[id].rekeys;
+    let Some(round) = delivery(cx, id, server) else {
+        return Continuation::Of(id);
+    };
+    let is_excused = !rekeys.is_as_long_as_teks(round)
+        || !round.is_regular
+        || cx.state.gaps.certainty(round.started, cx.now) != Certainty::Certain
+        || may_have_missed_one(cx, id)
+        || expectation::have_registered_since(cx, id, round.started);
+    if is_excused {
+        Continuation::Of(id)
+    } else {
+        Continuation::Doubtful(id, ForgeryKind::UndeliveredKek)
+    }
+}
+
+/// Whether a rekey of a group may have been missed: nothing came when one was due, not even what is in doubt.
+fn may_have_missed_one(cx: &Context<'_>, id: GroupId) -> bool {
+    let rekeys = &cx.state.groups[id].rekeys;
+    let overdue = cx.schedule(id).overdue_deadline();
+    overdue.is_none_or(|overdue| overdue <= cx.now) && rekeys.contended <= rekeys.last
+}
+
+/// Whether a rekey shows that it delivered a KEK: it is longer than those that do not, or it came out of turn.
+pub(crate) fn is_delivery(cx: &Context<'_>, id: GroupId, round: &RekeyRound) -> bool {
+    let rekeys = &cx.state.groups[id].rekeys;
+    rekeys.is_longer_than_teks(round) || (!round.is_regular && !rekeys.is_as_long_as_teks(round))
+}
+
+/// The latest rekey of a group, when this key server can have delivered a KEK with it.
+fn delivery<'a>(cx: &'a Context<'_>, id: GroupId, server: KeyServerId) -> Option<&'a RekeyRound> {
+    let current = cx.state.groups[id].kek.current?;
+    let kek = &cx.state.keks[cx.state.keks.find(&current)?];
+    classify::delivery(kek, server)
+}
+
+/// Whether a key server continues a group with another KEK: one of its configured key servers, or one that sent its
+/// latest rekeys. It knows the KEK that is replaced.
+fn continues(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> bool {
+    let group = &cx.state.groups[id];
+    let address = cx.state.servers[server].address;
+    let is_configured = group
+        .known_config(cx.config)
+        .is_some_and(|known| known.key_servers.contains(&address));
+    let mut senders = group.rekeys.senders.iter().flatten();
+    is_configured || senders.any(|(sender, _)| *sender == server)
+}
+
+/// Whether the rekeys of a group go on, as far as can be known before the next one is overdue.
+fn is_alive(cx: &Context<'_>, id: GroupId) -> bool {
+    let Some(last) = cx.state.groups[id].rekeys.last else {
+        return false;
+    };
+    let until = cx.schedule(id).overdue_deadline();
+    let until = until.unwrap_or_else(|| last.after(DEFAULT_REKEY_INTERVAL * 5 / 4));
+    cx.now <= until
 }

@@ -52,31 +52,46 @@ pub(crate) fn on_kek_cycle(
     Some(lead)
 }
 
-/// The one common lifetime that explains every cycle, by either behaviour.
+/// The one common lifetime that explains every cycle, by either behaviour. After a key server changed its behaviour, the
+/// lifetime that was learned stays as long as it explains the latest cycles; else the latest decide.
 fn learn_lifetime(schedule: Schedule<'_>, behavior: &BehaviorVotes) -> Option<Duration> {
-    if behavior.cycles.len() < VERDICT_QUORUM as usize {
+    let periods: Vec<Duration> = behavior.cycles.iter().map(|cycle| cycle.period).collect();
+    let quorum = VERDICT_QUORUM as usize;
+    let Some(latest) = periods
+        .len()
+        .checked_sub(quorum)
+        .and_then(|from| periods.get(from..))
+    else {
         return behavior.learned;
-    }
-    // A rekey of TEKs may renew the KEK early, where there are several to one KEK.
-    let shortest = behavior.cycles.iter().map(|cycle| cycle.period).min();
-    let is_between = |interval: &Duration| shortest.is_some_and(|shortest| *interval * 2 <= shortest);
-    let interval = schedule.rekey_interval().filter(is_between).unwrap_or_default();
-    let explains = |lifetime: Duration| {
-        let lead = schedule.kek_lead(lifetime);
-        let is_early = |period: Duration| {
-            let latest = lifetime.saturating_sub(lead) + KEK_TIMING_SLACK;
-            period <= latest && period + lead + interval + KEK_TIMING_SLACK >= lifetime
-        };
-        let is_late = |period: Duration| period.abs_diff(lifetime) <= KEK_TIMING_SLACK;
-        let mut periods = behavior.cycles.iter().map(|cycle| cycle.period);
-        periods.clone().all(is_early) || periods.all(is_late)
     };
-    let mut found = COMMON_LIFETIMES_SECONDS
-        .into_iter()
-        .map(Duration::from_secs)
-        .filter(|&lifetime| explains(lifetime));
-    let only = found.next();
-    only.filter(|_| found.next().is_none())
+    // A rekey of TEKs may renew the KEK early, where there are several to one KEK.
+    let shortest = periods.iter().copied().min().unwrap_or_default();
+    let is_between = |interval: &Duration| *interval * 2 <= shortest;
+    let interval = schedule.rekey_interval().filter(is_between).unwrap_or_default();
+    let is_early = |lifetime: Duration, period: Duration| {
+        let lead = schedule.kek_lead(lifetime);
+        let latest = lifetime.saturating_sub(lead) + KEK_TIMING_SLACK;
+        period <= latest && period + lead + interval + KEK_TIMING_SLACK >= lifetime
+    };
+    let is_late = |lifetime: Duration, period: Duration| period.abs_diff(lifetime) <= KEK_TIMING_SLACK;
+    let only = |periods: &[Duration]| {
+        let mut found = COMMON_LIFETIMES_SECONDS
+            .into_iter()
+            .map(Duration::from_secs)
+            .filter(|&lifetime| {
+                periods.iter().all(|&period| is_early(lifetime, period))
+                    || periods.iter().all(|&period| is_late(lifetime, period))
+            });
+        let only = found.next();
+        only.filter(|_| found.next().is_none())
+    };
+    let still_explains = |lifetime: &Duration| {
+        let explains = |&period: &Duration| is_early(*lifetime, period) || is_late(*lifetime, period);
+        latest.iter().all(explains)
+    };
+    only(&periods)
+        .or(behavior.learned.filter(still_explains))
+        .or_else(|| only(latest))
 }
 
 fn judge_behavior(cx: &mut Context<'_>, id: GroupId, server: KeyServerId, lifetime: Duration, lead: f64) {

@@ -1,6 +1,6 @@
 //! The life of a group's KEK: when it was delivered, when it expires, and what replaced it.
 
-use crate::rules::kek::behavior;
+use crate::rules::kek::{attribution, behavior};
 use crate::rules::rekey::classify;
 use crate::rules::{Context, Subject};
 use crate::state::id::{GroupId, KekId, KeyServerId};
@@ -14,15 +14,20 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     let old = cx.state.keks.find(&before);
     let delivered = old
         .and_then(|old| classify::delivery(&cx.state.keks[old], server))
-        .map(|round| round.started);
+        .map(|round| (round.started, attribution::is_delivery(cx, group, round)));
+    // During a gap another rekey may have delivered it, or one that is missing from the schedule.
+    let missed_after = cx.schedule(group).overdue_deadline();
+    let was_watched = |at| cx.state.gaps.certainty(at, now) == Certainty::Certain;
+    let began = cx.state.keks[id].first;
+    let is_next = missed_after.is_none_or(|missed| began <= missed);
+    let delivered = delivered.filter(|&(at, is_sure)| was_watched(at) && (is_next || is_sure));
+    let delivered = delivered.map(|(at, _)| at);
     if let Some(old) = old {
         cx.state.keks[old].replaced = true;
-        classify::settle_replaced(cx, old, server);
+        classify::settle_replaced(cx, old, server, delivered.is_some());
     }
     let is_current = cx.state.groups[group].kek.current == Some(before);
-    // During a gap another rekey may have delivered it.
-    let was_watched = |at| cx.state.gaps.certainty(at, now) == Certainty::Certain;
-    let certain = delivered.filter(|&at| was_watched(at) && is_current);
+    let certain = delivered.filter(|_| is_current);
     let lead_seconds = behavior::on_kek_cycle(cx, group, certain, server);
     let history = &mut cx.state.groups[group].kek;
     history.replace(before, to, certain);

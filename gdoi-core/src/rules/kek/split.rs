@@ -3,7 +3,7 @@
 use alloc::format;
 use core::time::Duration;
 
-use crate::rules::kek::{lifetime, short};
+use crate::rules::kek::lifetime;
 use crate::rules::{Context, Subject};
 use crate::state::id::{GroupId, KekId, KeyServerId};
 use crate::transition::{Cookies, GroupDiscovered, KekSplit, KeyServerChanged, What};
@@ -118,7 +118,7 @@ fn split_off(cx: &mut Context<'_>, id: KekId, other: Cookies) {
     let Some(server) = kek.server else {
         return;
     };
-    let name = format!("{}/{}", state.servers[server].address, short(other));
+    let name = format!("{}/{}", state.servers[server].address, other.short());
     let Some(found) = state.groups.discover(&name) else {
         return;
     };

@@ -23,16 +23,16 @@ pub(crate) fn settle_kept(cx: &mut Context<'_>, id: KekId, server: KeyServerId) 
     report_settled(cx, id, settled);
 }
 
-/// A key server uses another KEK: its last rekey under the old one delivered it.
-pub(crate) fn settle_replaced(cx: &mut Context<'_>, id: KekId, server: KeyServerId) {
+/// A key server uses another KEK: its last rekey under the old one delivered it, unless one was missed in between.
+pub(crate) fn settle_replaced(cx: &mut Context<'_>, id: KekId, server: KeyServerId, was_watched: bool) {
     let kek = &mut cx.state.keks[id];
     let Some(delivery) = delivery(kek, server).map(|round| round.number) else {
         return;
     };
     let settle = |round: &mut RekeyRound| match round.number.cmp(&delivery) {
         Ordering::Less => round.settle(RekeyKind::Tek, RekeyEvidence::CookiesKept),
-        Ordering::Equal => round.settle(RekeyKind::Kek, RekeyEvidence::CookiesChanged),
-        Ordering::Greater => None,
+        Ordering::Equal if was_watched => round.settle(RekeyKind::Kek, RekeyEvidence::CookiesChanged),
+        Ordering::Equal | Ordering::Greater => None,
     };
     let settled = kek.rounds.iter_mut().filter_map(settle).collect();
     report_settled(cx, id, settled);

@@ -46,6 +46,9 @@ pub(crate) fn on_group_rekey(cx: &mut Context<'_>, kek: KekId, started: Timestam
 pub(crate) fn settle_coverage(cx: &mut Context<'_>, kek: KekId, round: &mut RekeyRound) {
     let group = cx.state.keks[kek].group;
     let rekeys = &cx.state.groups[group].rekeys;
+    if round.is_delete_by_length() && !round.is_delete() {
+        return;
+    }
     if !round.is_of_group {
         let is_due = cx.schedule(group).is_rekey_due(round.started) != Some(false);
         if !is_due || !(rekeys.has_had_length(round.length) || rekeys.strayed) {
@@ -217,6 +220,9 @@ fn judge_absence(cx: &Context<'_>, id: GroupId, expected: Timestamp) -> Grounds 
     if rekeys.deleted.is_some() {
         return grounds.doubted(Alternative::Deleted);
     }
+    if rekeys.contended > rekeys.last {
+        return grounds.doubted(Alternative::Forged);
+    }
     let members = count_members(cx, id, expected);
     if members.tried > 0 && members.tried * 3 >= members.all {
         return grounds
@@ -250,6 +256,11 @@ impl MemberCounts {
     const fn are_seen_registering(&self) -> bool {
         self.registered > 0 && self.registered * 2 >= self.all
     }
+}
+
+/// Whether members of a group have registered since a time.
+pub(crate) fn have_registered_since(cx: &Context<'_>, id: GroupId, since: Timestamp) -> bool {
+    count_members(cx, id, since).tried > 0
 }
 
 /// Counts the members of a group. Once for each rekey that does not come: it looks at all of them.

@@ -1,16 +1,17 @@
 //! Messages gathered into the rekey they belong to.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use gdoi_wire::Exchange;
 
 use crate::rules::kek::split;
-use crate::rules::rekey::{classify, expectation, report};
+use crate::rules::rekey::{classify, expectation, heartbeat, report};
 use crate::rules::{Context, Received, Subject};
 use crate::state::estimate::Change;
 use crate::state::group::Group;
 use crate::state::id::{GroupId, KekId, KeyServerId, MemberId, Peer};
-use crate::state::rekey::{RekeyRound, RekeySa};
+use crate::state::rekey::{RekeyRound, RekeySa, fits_no_policy};
 use crate::transition::{MergedTaps, Transport, What};
 
 /// Time between two copies of one message that the network made.
@@ -49,6 +50,7 @@ pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, se
             count_retransmission(&mut cx.state.groups[group], received.exchange);
             return;
         }
+        RoundLookup::New if is_heartbeat(cx, received, id) => return,
         RoundLookup::New => {
             open_round(cx, received, id, server);
             (cx.state.keks[id].rounds.len().saturating_sub(1), true)
@@ -127,6 +129,33 @@ fn note_second_tap(cx: &mut Context<'_>, offset: Duration) {
     }
 }
 
+/// Members that the first rekey under a KEK was sent to before it was confirmed.
+pub(crate) fn gather_others(cx: &mut Context<'_>, id: KekId, server: KeyServerId, others: Vec<Peer>) {
+    let kek = &cx.state.keks[id];
+    if kek.transport == Transport::Multicast {
+        return;
+    }
+    let (group, index) = (kek.group, kek.rounds.len().saturating_sub(1));
+    for peer in others {
+        let Some(member) = admit_recipient(cx, peer, group) else {
+            continue;
+        };
+        let state = &mut *cx.state;
+        let Some(round) = state.keks[id].rounds.get_mut(index) else {
+            return;
+        };
+        if round.members.contains(&member) {
+            continue;
+        }
+        let known = &mut state.members[member];
+        known.on_push(round.number, round.started, id, server);
+        known.join(group);
+        let is_forgotten = round.add(Some(member), cx.limits.members);
+        state.groups.unlisted += u64::from(is_forgotten);
+        check_coverage(cx, id, index);
+    }
+}
+
 /// The member that a rekey is sent to, known or new. `None` when the table is full and the group is not configured: the
 /// recipient is only counted, so that forged rekeys evict no members of other groups.
 fn admit_recipient(cx: &mut Context<'_>, peer: Peer, group: GroupId) -> Option<MemberId> {
@@ -190,7 +219,14 @@ fn match_round(
 fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: KeyServerId) {
     let group = cx.state.keks[id].group;
     let number = cx.state.next_rekey_number();
-    let mut round = RekeyRound::new(number, cx.now, received.header().length(), server);
+    let schedule = cx.schedule(group);
+    let kek = &cx.state.keks[id];
+    // The first under a KEK may have begun before there was enough to confirm it.
+    let is_first = kek.rounds.is_empty() && cx.now.since(kek.first) <= schedule.round_window();
+    let started = if is_first { kek.first } else { cx.now };
+    let is_regular = schedule.is_rekey_due(started) != Some(false);
+    let mut round = RekeyRound::new(number, started, received.header().length(), server);
+    round.is_regular = is_regular;
     if received.exchange == Exchange::GsaRekey {
         round.message_id = Some(received.header().message_id());
     }
@@ -203,6 +239,14 @@ fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: K
     cx.state.keks[id].rounds.push(round);
 }
 
+/// Whether a message that begins no known rekey is a heartbeat.
+fn is_heartbeat(cx: &mut Context<'_>, received: Received<'_>, id: KekId) -> bool {
+    let length = received.header().length();
+    received.exchange == Exchange::GroupkeyPush
+        && fits_no_policy(length)
+        && heartbeat::note_heartbeat(cx, id, length)
+}
+
 /// A rekey was sent to another member, or to all: it may go to the group now.
 fn check_coverage(cx: &mut Context<'_>, id: KekId, index: usize) {
     let kek = &mut cx.state.keks[id];
@@ -211,7 +255,10 @@ fn check_coverage(cx: &mut Context<'_>, id: KekId, index: usize) {
         return;
     };
     let rekeys = &cx.state.groups[group].rekeys;
-    if transport == Transport::Multicast || rekeys.is_covered_by(round.recipients) {
+    // What may be a heartbeat rekeys nobody.
+    let is_rekey = round.is_delete() || !round.is_delete_by_length();
+    let is_covered = transport == Transport::Multicast || rekeys.is_covered_by(round.recipients);
+    if is_rekey && is_covered {
         round.is_of_group = true;
         let (started, is_delete) = (round.started, round.is_delete());
         split::check_kek_split(cx, id);

@@ -7,7 +7,7 @@ use crate::rules::{Context, Subject};
 use crate::state::counters::increment;
 use crate::state::id::{GroupId, KekId};
 use crate::state::kek::Kek;
-use crate::state::rekey::{CLASSIFY_TIMEOUT, RekeyRound, RekeySa};
+use crate::state::rekey::{RekeyRound, RekeySa};
 use crate::state::timers::Timer;
 use crate::transition::{
     MemberLost, Rekey, RekeyEvidence, RekeyKind, RekeyRetransmitted, RekeyUnacknowledged, Transport, What,
@@ -32,7 +32,7 @@ pub(crate) fn arm_kek_timer(cx: &mut Context<'_>, id: KekId) {
     // Rounds are reported in their order: of those that wait to be classified, only the first can become due.
     let first = kek.rounds.iter().find(|round| round.reported.is_none());
     let classified = first.filter(|round| round.closed);
-    let classified = classified.map(|round| round.started.after(CLASSIFY_TIMEOUT));
+    let classified = classified.map(RekeyRound::reported_by);
     let due = closes.chain(classified);
     if let Some(due) = due.min() {
         cx.state.timers.arm(&mut kek.timer, Timer::Kek(id), due);
@@ -206,6 +206,10 @@ fn report_at(cx: &mut Context<'_>, id: KekId, index: usize) {
     let kind = report_rekey(cx, sa, &round);
     if let Some(round) = cx.state.keks[id].rounds.get_mut(index) {
         round.reported = Some(kind);
+        // Nothing that follows shows more of it.
+        if round.is_delete_by_length() && round.kind.is_none() {
+            round.kind = Some((kind, RekeyEvidence::None));
+        }
     }
 }
 
