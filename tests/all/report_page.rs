@@ -129,7 +129,9 @@ fn hostile_names_do_nothing_in_a_page() {
         return;
     };
     let work = tempfile::tempdir().unwrap();
-    let capture = work.path().join("<script>console.error(1)<script><!--.pcap");
+    let capture = work
+        .path()
+        .join("<script>console.error(1)<script><!--\u{202e}.pcap");
     fs::rename(simulated("demo", work.path()), &capture).unwrap();
     let config = work.path().join("config");
     let group = r#"
@@ -148,7 +150,9 @@ fn hostile_names_do_nothing_in_a_page() {
     let profile = work.path().join("profile");
     let opened = opened(&browser, &profile, work.path());
     let (dom, _) = opened(&page.html);
-    assert!(!dom.contains("<img") && !dom.contains("<script>console"), "{dom}");
+    for element in ["<img", "<script>console", "\u{202e}"] {
+        assert!(!dom.contains(element), "{element}: {dom}");
+    }
     page.check(&opened);
 }
 

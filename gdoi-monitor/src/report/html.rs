@@ -12,7 +12,7 @@ use super::seen_message::FrameId;
 use super::verdict::Opinion;
 use super::{Ending, Gathered, KeptEvents, assets, name_of, text};
 use crate::state::{self, Group, KeyServer};
-use crate::text::{InScript, Plain, counted, grouped};
+use crate::text::{InScript, Json, Plain, counted, grouped};
 use crate::time::Calendar;
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; \
@@ -226,7 +226,7 @@ fn timeline(out: &mut impl Write, ending: &Ending<'_>, gathered: &Gathered) -> i
     let model = gathered
         .timeline
         .model(ending.snapshot, ending.files, ending.contents.span);
-    serde_json::to_writer(InScript(&mut *out), &model)?;
+    serde_json::to_writer(InScript(Json(&mut *out)), &model)?;
     out.write_all(b"</script><script>")?;
     for part in assets::SCRIPT {
         out.write_all(part.as_bytes())?;
