@@ -20,11 +20,11 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     let was_watched = |at| cx.state.gaps.certainty(at, now) == Certainty::Certain;
     let began = cx.state.keks[id].first;
     let is_next = missed_after.is_none_or(|missed| began <= missed);
-    let delivered = delivered.filter(|&(at, is_sure)| was_watched(at) && (is_next || is_sure));
-    let delivered = delivered.map(|(at, _)| at);
+    let seen = delivered.filter(|&(at, _)| was_watched(at));
+    let delivered = seen.filter(|&(_, is_sure)| is_next || is_sure).map(|(at, _)| at);
     if let Some(old) = old {
         cx.state.keks[old].replaced = true;
-        classify::settle_replaced(cx, old, server, delivered.is_some());
+        classify::settle_replaced(cx, old, server, seen.is_some());
     }
     let is_current = cx.state.groups[group].kek.current == Some(before);
     let certain = delivered.filter(|_| is_current);
