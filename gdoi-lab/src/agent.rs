@@ -83,6 +83,24 @@ impl Agent {
         ask(self.port, "POST", path)
     }
 
+    /// Has it read its configuration again, by SIGHUP; whether it could use it.
+    pub fn reload(&self) -> Result<bool> {
+        let outcome = |metrics: &Metrics| {
+            let sum = |name| metrics.sum(name, &[]);
+            (
+                sum("gdoi_config_last_reload_successful"),
+                sum("gdoi_config_last_reload_success_timestamp_seconds"),
+            )
+        };
+        let (_, before) = outcome(&self.metrics()?);
+        self.signal(nix::sys::signal::Signal::SIGHUP)?;
+        let page = self.until(|metrics| {
+            let (is_good, at) = outcome(metrics);
+            is_good < 1.0 || at > before
+        })?;
+        Ok(outcome(&Metrics::parse(&page)).0 >= 1.0)
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: nix::sys::signal::Signal) -> Result<()> {
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).context("process id")?);
@@ -198,7 +216,7 @@ fn ask(port: u16, method: &str, path: &str) -> Result<(u16, String)> {
         .context("set a time limit")?;
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .context("ask the agent")?;
     let mut answer = String::new();

@@ -1,6 +1,6 @@
 //! Documents that are made from the code, so that they cannot say anything else.
 
-use gdoi_monitor::sink::prometheus::catalogue;
+use gdoi_monitor::exposition;
 
 /// The list of metrics, `docs/metrics.md`.
 pub fn metrics() -> String {
@@ -9,7 +9,7 @@ pub fn metrics() -> String {
          `process_*` of the Prometheus client library come with them.\n\n\
          | name | type | labels | what |\n|---|---|---|---|\n",
     );
-    for family in catalogue::ALL {
+    for family in exposition::families() {
         let labels = family.labels.join(", ");
         let line = format!(
             "| `{}` | {} | {labels} | {} |\n",

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, value_parser};
 use gdoi_core::transition::Severity;
 use gdoi_wire::Ports;
+use hyper::Uri;
 
 use crate::config::ModeName;
 use crate::lockdown::Policy;
@@ -184,6 +185,12 @@ pub struct Run {
     /// File with TLS, passwords and headers in the format of Prometheus' exporter-toolkit; reloaded when it changes
     #[arg(long = "web.config.file", value_name = "FILE", help_heading = WEB)]
     pub web_config: Option<PathBuf>,
+    /// Allow /-/reload, which changes what the agent does; without it, SIGHUP reloads the configuration
+    #[arg(long = "web.enable-lifecycle", help_heading = WEB)]
+    pub enable_lifecycle: bool,
+    /// URL by which clients reach the agent under another name than that of this host or localhost; repeatable
+    #[arg(long = "web.external-url", value_name = "URL", value_parser = external_url, help_heading = WEB)]
+    pub external_url: Vec<Uri>,
     /// Where to attach in the kernel
     #[arg(long, value_name = "MODE", help_heading = KERNEL)]
     pub mode: Option<ModeName>,
@@ -285,6 +292,12 @@ impl PortArgs {
             None => Ok(ports),
         }
     }
+}
+
+/// A URL with a host.
+fn external_url(text: &str) -> Result<Uri, String> {
+    let url = text.parse::<Uri>().ok().filter(|url| url.host().is_some());
+    url.ok_or_else(|| "a URL with a host, like http://gw1.example.net:11848".to_owned())
 }
 
 type Slots = [u16; Ports::SLOTS];

@@ -24,9 +24,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::sink::EventSink;
 use crate::sink::flight::Recorder;
 use crate::sink::state_file::StateFile;
+use crate::sink::{EventCounts, EventSink};
 use crate::source::xdp::InterfaceTap;
 use crate::source::xdp::netlink::Changes;
 use crate::time::Calendar;
@@ -280,7 +280,7 @@ impl Engine {
             calendar: self.events.calendar(),
             captures: self.interfaces.states(),
             unread_records: self.unread_records,
-            events: self.events.counts(),
+            events: self.event_counts(),
             tally: self.events.tally().clone(),
             recent: self.events.recent(),
             snapshot: match detail {
@@ -290,6 +290,17 @@ impl Engine {
         });
         self.state = Some((detail, Arc::clone(&state)));
         state
+    }
+
+    /// What became of the events, and what cannot be written at all.
+    fn event_counts(&self) -> EventCounts {
+        let mut counts = self.events.counts();
+        let state = self.saved.as_ref().and_then(StateFile::trouble);
+        let flight = self.recorder.as_ref().and_then(Recorder::trouble);
+        let troubles = [("state_file", state), ("flight_folder", flight)];
+        let troubles = troubles.into_iter().filter_map(|(name, why)| Some((name, why?)));
+        counts.troubles.extend(troubles);
+        counts
     }
 
     /// Shows the recorder what has happened, and lets it write what is due.

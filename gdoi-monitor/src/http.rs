@@ -4,10 +4,12 @@ mod answer;
 mod api;
 mod connection;
 mod connection_limit;
-mod counts;
 mod landing;
+mod negotiation;
+mod origin;
 mod page;
 mod ready;
+mod refusal;
 mod route;
 pub mod web;
 
@@ -22,16 +24,20 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::engine::{Request, State};
+use crate::exposition::Exposition;
 use crate::lockdown::Measure;
 use crate::reload::Reloads;
-use crate::sink::prometheus::Exposition;
 use answer::Bodies;
-use connection_limit::ConnectionLimit;
-use counts::RefusalCounters;
-use web::{Reload, Web};
+use connection_limit::{ConnectionLimit, ConnectionSlot};
+use refusal::RefusalCounters;
+use web::{RateLimiter, Web};
 
-pub use counts::Refusal;
+pub use crate::status::{Refusal, Status};
+pub use origin::HostNames;
 
+/// A reload reads files and goes through all that is known; people need a few in a row, and machines none.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+const RELOAD_BURST: u32 = 3;
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -43,18 +49,28 @@ pub struct Server {
     /// All that was known when it was last asked for, and when that was.
     everything: Mutex<Option<(Instant, Arc<State>)>>,
     web: Arc<Web>,
+    names: HostNames,
+    lifecycle: Lifecycle,
     reloads: Option<Arc<Reloads>>,
     measures: Vec<Measure>,
     limits: Limits,
-    room: Arc<ConnectionLimit>,
+    connections: Arc<ConnectionLimit>,
     bodies: Bodies,
-    counts: RefusalCounters,
+    refusals: RefusalCounters,
+}
+
+/// Whether requests may change what the agent does, and how often.
+#[derive(Debug)]
+struct Lifecycle {
+    is_enabled: bool,
+    rate: RateLimiter,
 }
 
 /// What a client may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time. Prometheus needs one or two; the rest is for people and mistakes.
+    /// Connections at a time, besides those that are kept for scrapers. Prometheus needs one or two; the rest is for
+    /// people and mistakes.
     pub connections: usize,
     /// Connections at a time from one address, or from one /64 of IPv6.
     pub per_peer: usize,
@@ -71,26 +87,11 @@ impl Default for Limits {
         Self {
             connections: 64,
             per_peer: 32,
-            request_wait: Duration::from_secs(5),
+            request_wait: Duration::from_secs(3),
             read_wait: Duration::from_secs(10),
             age: Duration::from_mins(10),
         }
     }
-}
-
-/// What the server says of itself.
-#[derive(Clone, Debug, Default)]
-pub struct Status {
-    /// How the last attempt to take up the web configuration went; `None` where there is none.
-    pub reload: Option<Reload>,
-    /// How the last reading of the configuration went; `None` without a file.
-    pub config_reload: Option<Reload>,
-    /// What the agent has given up; empty where nobody tried.
-    pub measures: Vec<Measure>,
-    /// Connections that are open.
-    pub connections: u64,
-    /// Who was not served, by why.
-    pub refused: Vec<(Refusal, u64)>,
 }
 
 impl Server {
@@ -101,13 +102,31 @@ impl Server {
             exposition: Exposition::default(),
             everything: Mutex::new(None),
             web,
+            names: HostNames::default(),
+            lifecycle: Lifecycle {
+                is_enabled: false,
+                rate: RateLimiter::new(RELOAD_INTERVAL, RELOAD_BURST),
+            },
             reloads: None,
             measures: Vec::new(),
             limits,
-            room: Arc::new(ConnectionLimit::new(limits.connections, limits.per_peer)),
+            connections: Arc::new(ConnectionLimit::new(limits.connections, limits.per_peer)),
             bodies: Bodies::default(),
-            counts: RefusalCounters::default(),
+            refusals: RefusalCounters::default(),
         }
+    }
+
+    /// Also answers browsers that ask by these names.
+    #[must_use]
+    pub fn with_names(self, names: HostNames) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Also lets requests change what the agent does, where `is_enabled`.
+    #[must_use]
+    pub fn with_lifecycle(mut self, is_enabled: bool) -> Self {
+        self.lifecycle.is_enabled = is_enabled;
+        self
     }
 
     /// Also lets the configuration be read again.
@@ -131,8 +150,8 @@ impl Server {
             reload: self.web.reload(),
             config_reload: self.reloads.as_ref().map(|reloads| reloads.last()),
             measures: self.measures.clone(),
-            connections: self.room.taken(),
-            refused: self.counts.all(),
+            connections: self.connections.taken(),
+            refused: self.refusals.all(),
         }
     }
 }
@@ -162,13 +181,10 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stop: watch::
             Some(_) = connections.join_next() => continue,
             _ = stop.changed() => break,
         };
-        if let Some((stream, place)) = accepted {
-            connections.spawn(connection::serve(
-                Arc::clone(&server),
-                stream,
-                place,
-                stop.clone(),
-            ));
+        if let Some((stream, slot)) = accepted {
+            connections.spawn(connection::serve(Arc::clone(&server), stream, slot, stop.clone()));
+            // It may have asked already: then it does not give way to those that come behind it.
+            tokio::task::yield_now().await;
         }
     }
     let ended = async { while connections.join_next().await.is_some() {} };
@@ -176,19 +192,15 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stop: watch::
     drop(timeout(LAST_ANSWERS, ended).await);
 }
 
-/// The next connection, once there is room for it: until then it waits in the backlog of the listener.
-async fn accept(
-    listener: &TcpListener,
-    server: &Server,
-) -> Option<(TcpStream, connection_limit::ConnectionSlot)> {
-    let place = ConnectionLimit::place(&server.room).await?;
+/// The next connection, if there is a place for it: nobody waits in the backlog for others to end.
+async fn accept(listener: &TcpListener, server: &Server) -> Option<(TcpStream, ConnectionSlot)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
-            let place = place.of(peer.ip());
-            if place.is_none() {
-                server.counts.add(Refusal::Peer);
+            let (slot, refusal) = server.connections.admit(peer.ip(), Instant::now());
+            if let Some(refusal) = refusal {
+                server.refusals.add(refusal);
             }
-            Some((stream, place?))
+            Some((stream, slot?))
         }
         Err(error) => {
             // Out of descriptors, or the peer was gone already: the next may succeed.

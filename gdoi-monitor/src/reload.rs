@@ -1,7 +1,6 @@
 //! The configuration file, read again while the agent watches.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -9,8 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::cli::Run;
 use crate::config::Config;
 use crate::engine::ConfigChange;
-use crate::http::web::Reload;
 use crate::run;
+use crate::status::Reload;
 
 /// Lets others ask for the file to be read again, and knows how it last went.
 #[derive(Debug)]
@@ -26,10 +25,7 @@ impl Reloads {
     /// The configuration was read just now. The other end is for [`keep_up`].
     pub(crate) fn new() -> (Self, mpsc::Receiver<Ask>) {
         let (ask, asked) = mpsc::channel(1);
-        let last = Mutex::new(Reload {
-            is_good: true,
-            good_at: now(),
-        });
+        let last = Mutex::new(Reload::good_now());
         (Self { ask, last }, asked)
     }
 
@@ -48,9 +44,10 @@ impl Reloads {
 
     fn note(&self, is_good: bool) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_good = is_good;
         if is_good {
-            last.good_at = now();
+            *last = Reload::good_now();
+        } else {
+            last.is_good = false;
         }
     }
 }
@@ -132,8 +129,4 @@ impl ConfigReader {
         self.config = config;
         Ok(())
     }
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

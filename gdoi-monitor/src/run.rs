@@ -29,7 +29,6 @@ use crate::lockdown::{self, Locked, Measure, Policy, lock_down};
 use crate::notify;
 use crate::reload::{self, ConfigReader, Reloads};
 use crate::sink::EventSink;
-use crate::sink::flight::Recorder;
 use crate::sink::log;
 use crate::sink::output::Output;
 use crate::sites::Sites;
@@ -103,9 +102,11 @@ async fn agent(
     let Open {
         listeners,
         web,
+        names,
         targets,
         watching,
         past,
+        recorder,
         ..
     } = open;
     let web = Arc::new(web);
@@ -115,8 +116,6 @@ async fn agent(
     }
     let events = EventSink::to(outputs, engine::calendar());
     let arguments = &reader.arguments;
-    let recorder = arguments.flight_folder.as_deref();
-    let recorder = recorder.map(|folder| Recorder::new(folder, arguments.flight_size << 20));
     let engine = Engine::start(watching, past, events).recording(recorder);
 
     let (requests, asked) = mpsc::channel(REQUESTS);
@@ -126,7 +125,10 @@ async fn agent(
     let mut servers = JoinSet::new();
     let alive = notify::keep_alive(requests.clone(), stopping.clone());
     servers.spawn(alive);
-    let server = Server::new(requests, Arc::clone(&web), Limits::default()).with_measures(measures.to_vec());
+    let server = Server::new(requests, Arc::clone(&web), Limits::default())
+        .with_measures(measures.to_vec())
+        .with_names(names)
+        .with_lifecycle(arguments.enable_lifecycle);
     let server = Arc::new(match &arguments.config {
         Some(_) => server.with_reloads(Arc::clone(&reloads)),
         None => server,

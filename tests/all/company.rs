@@ -105,7 +105,7 @@ fn a_storm_of_reloads_loses_nothing_and_leaves_nothing() {
                 rounds
                     .map(|round| {
                         write(1 + round / 10);
-                        agent.post("/-/reload")
+                        agent.reload()
                     })
                     .collect()
             };
@@ -117,8 +117,7 @@ fn a_storm_of_reloads_loses_nothing_and_leaves_nothing() {
             // Before anything is judged: the sender would go on for ever.
             flowing.store(false, Ordering::Relaxed);
             for answer in first.into_iter().chain(rest) {
-                let (status, said) = answer.unwrap();
-                assert_eq!(status, 200, "{said}");
+                assert!(answer.unwrap());
             }
             (before, after)
         });

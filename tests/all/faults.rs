@@ -9,6 +9,7 @@
 mod blind;
 mod consumers;
 mod disks;
+mod files;
 mod frozen;
 mod interface;
 mod kills;

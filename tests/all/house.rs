@@ -98,7 +98,7 @@ fn labels_name_no_spi_no_cookie_and_no_member() {
         "verdict",
         "version",
     ];
-    for family in gdoi_monitor::sink::prometheus::catalogue::ALL {
+    for family in gdoi_monitor::exposition::families() {
         for label in family.labels {
             assert!(labels.contains(label), "{} has the label {label}", family.name);
         }

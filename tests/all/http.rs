@@ -5,6 +5,7 @@ mod agent;
 mod hostile;
 mod limits;
 mod metrics;
+mod other_sites;
 pub(crate) mod pages;
 mod secrets;
 pub(crate) mod server;

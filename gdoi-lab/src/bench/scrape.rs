@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use gdoi_core::{Snapshot, Timestamp};
 use gdoi_monitor::engine::State;
+use gdoi_monitor::exposition::{Exposition, Format};
 use gdoi_monitor::http::Status;
-use gdoi_monitor::sink::prometheus::Exposition;
 use gdoi_monitor::sink::{EventCounts, Tally};
 use gdoi_monitor::time::Calendar;
 
@@ -29,7 +29,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
         let (took, snapshot) = timed(|| tracker.summary());
         engine.push(took);
         let state = known(snapshot);
-        let (took, written) = timed(|| exposition.page(&state, &Status::default()));
+        let (took, written) = timed(|| exposition.page(&state, &Status::default(), Format::Text));
         page.push(took);
         text = written.context("write the metrics page")?;
     }

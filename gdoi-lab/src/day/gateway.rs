@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gdoi_core::{Limits, Timestamp, Tracker, Transition};
 use gdoi_monitor::engine::{CaptureState, State};
+use gdoi_monitor::exposition::{Exposition, Format};
 use gdoi_monitor::http::Status;
 use gdoi_monitor::sink::EventSink;
-use gdoi_monitor::sink::prometheus::Exposition;
 use gdoi_monitor::source::xdp::{Attached, Attachment, Direction};
 use gdoi_monitor::time::Calendar;
 use gdoi_sim::{Emission, Observer, Scenario};
@@ -76,7 +76,9 @@ impl Gateway {
         observer.flush(now, &mut |at, seen| tracker.observe(at, seen, transitions));
         tracker.advance(now, transitions);
         events.write(transitions);
-        let page = self.exposition.page(&self.state(now), &Status::default())?;
+        let page = self
+            .exposition
+            .page(&self.state(now), &Status::default(), Format::Text)?;
         String::from_utf8(page).context("the metrics page is not text")
     }
 

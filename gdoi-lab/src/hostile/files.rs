@@ -9,7 +9,7 @@ use std::time::Duration;
 use gdoi_core::{Limits, Timestamp, Tracker};
 use gdoi_monitor::config::Config;
 use gdoi_monitor::http::web::Web;
-use gdoi_monitor::sink::state_file::StateFile;
+use gdoi_monitor::sink::state_file::{self, StateFile};
 use gdoi_monitor::source::pcap::{CaptureReader, Frame, MonotonicReader};
 use gdoi_sim::{Observer, Scenario, Simulation, scenario::Group};
 use gdoi_wire::Ports;
@@ -66,14 +66,15 @@ pub fn state(octets: &[u8]) {
             go_on(tracker, Timestamp::ZERO);
         }
     }
-    let Ok(boot) = fs::read("/proc/sys/kernel/random/boot_id") else {
+    let Ok(state) = state_file::with_content(octets) else {
         return;
     };
     let (place, log) = (file("state"), file("state").with_added_extension("messages"));
-    if fs::write(&place, [&boot, octets].concat()).is_err() || fs::write(&log, octets).is_err() {
+    if fs::write(&place, state).is_err() || fs::write(&log, octets).is_err() {
         return;
     }
-    if let Ok(Some(restored)) = StateFile::at(&place).restore(configuration(), Limits::default()) {
+    let saved = StateFile::open(&place).ok();
+    if let Some(Ok(Some(restored))) = saved.map(|saved| saved.restore(configuration(), Limits::default())) {
         go_on(restored.tracker, restored.at);
     }
 }

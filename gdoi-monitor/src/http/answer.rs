@@ -1,11 +1,16 @@
 //! Answers, and how much of them may be in memory.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +18,8 @@ use tokio::time::timeout;
 
 /// Of each kind. A list of 100,000 members is some 30 MB.
 const MAX_BODIES: usize = 4;
+/// Less fits one packet.
+const WORTH_GZIP: usize = 1_400;
 const BODY_WAIT: Duration = Duration::from_secs(3);
 const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// The content type of plain text.
@@ -26,10 +33,12 @@ pub(super) const JSON: &str = "application/json";
 pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Room for answers that may be long. Each kind has its own, so that lists cannot keep metrics away.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Bodies {
     /// For metrics.
     pub(super) metrics: Bound,
+    /// For metrics that a scraper asks for.
+    pub(super) scrapes: Bound,
     /// For lists of the API.
     pub(super) lists: Bound,
 }
@@ -44,12 +53,9 @@ struct Held {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Default for Bodies {
+impl Default for Bound {
     fn default() -> Self {
-        Self {
-            metrics: Bound(Arc::new(Semaphore::new(MAX_BODIES))),
-            lists: Bound(Arc::new(Semaphore::new(MAX_BODIES))),
-        }
+        Self(Arc::new(Semaphore::new(MAX_BODIES)))
     }
 }
 
@@ -70,11 +76,28 @@ impl AsRef<[u8]> for Held {
 }
 
 /// A body that keeps its `permit` until it was sent.
-pub(super) fn held(octets: Vec<u8>, permit: OwnedSemaphorePermit) -> Bytes {
+fn held(octets: Vec<u8>, permit: OwnedSemaphorePermit) -> Bytes {
     Bytes::from_owner(Held {
         octets,
         _permit: permit,
     })
+}
+
+/// A long body of a kind, in gzip where the client takes it and it is worth it.
+pub(super) fn long(kind: &'static str, octets: Vec<u8>, gzip: bool, permit: OwnedSemaphorePermit) -> Answer {
+    if !gzip || octets.len() < WORTH_GZIP {
+        return page(kind, StatusCode::OK, held(octets, permit));
+    }
+    let mut packed = GzEncoder::new(Vec::with_capacity(octets.len() / 8), Compression::fast());
+    // Writing to memory does not fail; if it does, the client takes it as it is.
+    let Ok(packed) = packed.write_all(&octets).and_then(|()| packed.finish()) else {
+        return page(kind, StatusCode::OK, held(octets, permit));
+    };
+    drop(octets);
+    let mut answer = page(kind, StatusCode::OK, held(packed, permit));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    answer
 }
 
 /// An object as JSON.

@@ -9,7 +9,7 @@ use serde_json::Result;
 
 use super::Server;
 use super::answer::{self, Answer, JSON};
-use super::route::long;
+use super::route::{Long, long};
 use crate::engine::{Detail, State};
 use crate::state;
 use query::Query;
@@ -87,7 +87,7 @@ impl List {
 }
 
 /// Answers a request for a list.
-pub(super) async fn answer(server: &Server, list: List, query: &str) -> Answer {
+pub(super) async fn answer(server: &Server, list: List, query: &str, gzip: bool) -> Answer {
     let query = match Query::read(query, list.parameters()) {
         Ok(query) => query,
         Err(error) => {
@@ -102,7 +102,12 @@ pub(super) async fn answer(server: &Server, list: List, query: &str) -> Answer {
             body
         })
     };
-    let mut answer = long(server, &server.bodies.lists, list.detail(), JSON, make).await;
+    let wanted = Long {
+        detail: list.detail(),
+        kind: JSON,
+        gzip,
+    };
+    let mut answer = long(server, &server.bodies.lists, wanted, make).await;
     if answer.status() == StatusCode::OK {
         answer
             .headers_mut()

@@ -5,28 +5,32 @@ use std::error::Error as _;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::answer::{self, Answer};
+use super::answer::Answer;
 use super::connection_limit::ConnectionSlot;
 use super::web::{Access, ServerTls, WebSettings};
-use super::{Refusal, Server, route};
+use super::{Refusal, Server, origin, route};
 
 /// The content type of a TLS record that begins a handshake (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
+/// Where scrapers ask.
+const METRICS: &str = "/metrics";
 const MAX_HEADER_OCTETS: usize = 16 << 10;
 const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
     this is an HTTPS port: use https://\n";
@@ -34,31 +38,36 @@ const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\
 /// A stream whose peer has to read what is sent to it.
 type Patient = Pin<Box<TimeoutStream<TcpStream>>>;
 
-/// Serves one connection until its end, its age or `stop`.
+/// Serves one connection until its end, its age or `stop`, or until its place is given to another.
 pub(super) async fn serve(
     server: Arc<Server>,
     stream: TcpStream,
-    place: ConnectionSlot,
+    slot: ConnectionSlot,
     stop: watch::Receiver<bool>,
 ) {
     // Asked to end at its age, it has this long to read what is on the way.
     let last = server.limits.age.saturating_add(server.limits.read_wait);
-    if timeout(last, connected(&server, stream, stop)).await.is_err() {
-        server.counts.add(Refusal::Unread);
+    tokio::select! {
+        ended = timeout(last, connected(&server, &slot, stream, stop)) => {
+            if ended.is_err() {
+                server.refusals.add(Refusal::Unread);
+            }
+        }
+        // Counted where the place was given away.
+        () = slot.closed() => {}
     }
-    drop(place);
 }
 
-async fn connected(server: &Arc<Server>, stream: TcpStream, stop: watch::Receiver<bool>) {
+async fn connected(server: &Server, slot: &ConnectionSlot, stream: TcpStream, stop: watch::Receiver<bool>) {
     let changes = server.web.changes();
     let settings = Arc::clone(&changes.borrow());
     // Answers are written in one go.
     drop(stream.set_nodelay(true));
     match &settings.tls {
-        None => http(server, patient(server, stream), changes, stop).await,
+        None => http(server, slot, patient(server, stream), changes, stop).await,
         Some(tls) => match handshake(server, stream, tls).await {
-            Some(stream) => http(server, stream, changes, stop).await,
-            None => server.counts.add(Refusal::Handshake),
+            Some(stream) => http(server, slot, stream, changes, stop).await,
+            None => server.refusals.add(Refusal::Handshake),
         },
     }
 }
@@ -103,12 +112,21 @@ async fn say_not_tls(mut stream: TcpStream) -> io::Result<()> {
 
 /// Answers requests. With a new web configuration, clients have to connect again.
 async fn http<S: AsyncRead + AsyncWrite + Unpin>(
-    server: &Arc<Server>,
+    server: &Server,
+    slot: &ConnectionSlot,
     stream: S,
     mut changes: watch::Receiver<Arc<WebSettings>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = service_fn(|request| guard(server, request));
+    let unasked = Unasked::default();
+    let stream = Watched {
+        stream,
+        unasked: &unasked,
+    };
+    let service = service_fn(|request| {
+        unasked.clear();
+        guard(server, slot, request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(server.limits.request_wait)
@@ -129,11 +147,11 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin>(
     };
     if let Err(error) = ended {
         if is_unread(&error) {
-            server.counts.add(Refusal::Unread);
-        } else if error.is_parse() || error.is_timeout() {
-            server.counts.add(Refusal::Request);
+            server.refusals.add(Refusal::Unread);
+        } else if error.is_parse() || (error.is_timeout() && unasked.is_any()) {
+            server.refusals.add(Refusal::Request);
         }
-        // Else the peer broke off, which is its own affair.
+        // Else it was kept open and not used again, or the peer broke off: nobody was refused.
     }
 }
 
@@ -145,43 +163,117 @@ fn is_unread(error: &hyper::Error) -> bool {
 }
 
 /// Answers those who may ask.
-async fn guard(server: &Server, request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn guard(
+    server: &Server,
+    slot: &ConnectionSlot,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
     let settings = server.web.settings();
-    let mut answer = if settings.has_room() {
-        let authorization = request.headers().get(AUTHORIZATION);
-        match settings.access(authorization.map(HeaderValue::as_bytes)).await {
-            Access::Granted => route::answer(server, request).await,
-            Access::Refused => refuse(server, Refusal::Credentials),
-            Access::Busy => refuse(server, Refusal::Busy),
+    let is_scrape = request.uri().path() == METRICS;
+    slot.serving();
+    let mut answer = match admit(server, slot, &settings, &request).await {
+        Ok(()) => {
+            let answer = route::answer(server, request, slot.is_scraper(Instant::now())).await;
+            slot.answered(Instant::now());
+            answer
         }
-    } else {
-        refuse(server, Refusal::Rate)
+        Err(refusal) => {
+            slot.refused();
+            server.refusals.refuse(refusal)
+        }
     };
+    if is_scrape && answer.status() == StatusCode::OK {
+        slot.scraped(Instant::now());
+    }
     for (name, value) in &settings.headers {
         answer.headers_mut().insert(name, value.clone());
     }
     Ok(answer)
 }
 
-/// Says that it will not answer, and counts it.
-pub(super) fn refuse(server: &Server, why: Refusal) -> Answer {
-    server.counts.add(why);
-    match why {
-        Refusal::Credentials => {
-            let mut answer = answer::text(StatusCode::UNAUTHORIZED, "authentication required\n");
-            let scheme = HeaderValue::from_static("Basic realm=\"gdoi-monitor\", charset=\"UTF-8\"");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-            answer
-        }
-        Refusal::Rate => later(StatusCode::TOO_MANY_REQUESTS),
-        _ => later(StatusCode::SERVICE_UNAVAILABLE),
+/// Whether a request may be answered.
+async fn admit(
+    server: &Server,
+    slot: &ConnectionSlot,
+    settings: &WebSettings,
+    request: &Request<Incoming>,
+) -> Result<(), Refusal> {
+    let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    origin::check(request, &server.names, settings.is_bound_to_name())?;
+    match settings.access(authorization).await {
+        Access::Granted => {}
+        Access::Refused => return Err(Refusal::Credentials),
+        Access::Busy => return Err(Refusal::Busy),
+    }
+    // Whose password was wrong did not get here: guesses use up nobody's requests.
+    if settings.has_room(slot.is_scraper(Instant::now())) {
+        Ok(())
+    } else {
+        Err(Refusal::Rate)
     }
 }
 
-fn later(status: StatusCode) -> Answer {
-    let mut answer = answer::text(status, "too many requests; retry later\n");
-    answer
-        .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+/// A stream that notes whether anything came since the last request.
+struct Watched<'a, S> {
+    stream: S,
+    unasked: &'a Unasked,
+}
+
+/// Whether octets came that are no whole request yet.
+#[derive(Default)]
+struct Unasked(AtomicBool);
+
+impl Unasked {
+    fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.unasked.0.store(true, Ordering::Relaxed);
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, octets)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
 }

@@ -5,26 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue};
+use hyper::header::{ALLOW, HeaderValue, VARY};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Answer, Bound, HTML, TEXT, page, text};
-use super::{Refusal, Server, api, connection, landing, ready};
+use super::negotiation::Wanted;
+use super::{Refusal, Server, api, landing, ready};
 use crate::engine::{self, Detail, State};
-use crate::sink::prometheus;
 
 /// The engine answers in milliseconds; it is at its end when it does not.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const YOUNG: Duration = Duration::from_millis(200);
 
-/// Answers one request.
-pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answer {
+/// Answers one request. `is_scraper`: its client was given metrics lately.
+pub(super) async fn answer(server: &Server, request: Request<Incoming>, is_scraper: bool) -> Answer {
     if request.uri().path() == "/-/reload" {
-        return reload(server, request.method()).await;
+        return match changing(server, request.method()) {
+            Some(refusal) => refusal,
+            None => reload(server).await,
+        };
     }
+    let wanted = Wanted::from_headers(request.headers());
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         refusal
@@ -33,34 +37,52 @@ pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answe
         return refusal;
     }
     match request.uri().path() {
-        "/" => landing(server).await,
-        "/metrics" => metrics(server).await,
+        "/" => landing(server, wanted.gzip).await,
+        "/metrics" => metrics(server, wanted, is_scraper).await,
         "/ui/page.css" => super::page::style(),
         "/ui/page.js" => super::page::script(),
         "/-/healthy" => text(StatusCode::OK, "healthy\n"),
         "/-/ready" => ready(server).await,
         path => match path.strip_prefix("/api/v1/").and_then(api::List::named) {
-            Some(list) => api::answer(server, list, request.uri().query().unwrap_or_default()).await,
+            Some(list) => {
+                let query = request.uri().query().unwrap_or_default();
+                api::answer(server, list, query, wanted.gzip).await
+            }
             None => text(StatusCode::NOT_FOUND, "no such page; see /\n"),
         },
     }
 }
 
-async fn landing(server: &Server) -> Answer {
+async fn landing(server: &Server, gzip: bool) -> Answer {
     let make = |state: &State| Ok::<_, serde_json::Error>(landing::page(state, &server.status()));
-    let answer = long(server, &server.bodies.lists, Detail::Summary, HTML, make).await;
-    super::page::guarded(answer)
+    let wanted = Long {
+        detail: Detail::Summary,
+        kind: HTML,
+        gzip,
+    };
+    super::page::guarded(long(server, &server.bodies.lists, wanted, make).await)
+}
+
+/// What a request is told that may not change anything, not now or not by this method.
+fn changing(server: &Server, method: &Method) -> Option<Answer> {
+    if method != Method::POST && method != Method::PUT {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only POST and PUT\n");
+        refusal
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST, PUT"));
+        return Some(refusal);
+    }
+    if !server.lifecycle.is_enabled {
+        return Some(server.refusals.refuse(Refusal::Lifecycle));
+    }
+    if !server.lifecycle.rate.takes(Instant::now()) {
+        return Some(server.refusals.refuse(Refusal::Rate));
+    }
+    None
 }
 
 /// Reads the configuration again; the answer says how that went.
-async fn reload(server: &Server, method: &Method) -> Answer {
-    if method != Method::POST {
-        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only POST\n");
-        refusal
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("POST"));
-        return refusal;
-    }
+async fn reload(server: &Server) -> Answer {
     let Some(reloads) = &server.reloads else {
         return text(StatusCode::CONFLICT, "the agent was started without --config\n");
     };
@@ -70,10 +92,24 @@ async fn reload(server: &Server, method: &Method) -> Answer {
     }
 }
 
-async fn metrics(server: &Server) -> Answer {
-    let make = |state: &State| server.exposition.page(state, &server.status());
-    let kind = prometheus::CONTENT_TYPE;
-    long(server, &server.bodies.metrics, Detail::Summary, kind, make).await
+async fn metrics(server: &Server, wanted: Wanted, is_scraper: bool) -> Answer {
+    let Wanted { gzip, format } = wanted;
+    let make = |state: &State| server.exposition.page(state, &server.status(), format);
+    let bound = if is_scraper {
+        &server.bodies.scrapes
+    } else {
+        &server.bodies.metrics
+    };
+    let wanted = Long {
+        detail: Detail::Summary,
+        kind: format.content_type(),
+        gzip,
+    };
+    let mut answer = long(server, bound, wanted, make).await;
+    answer
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    answer
 }
 
 async fn ready(server: &Server) -> Answer {
@@ -83,16 +119,26 @@ async fn ready(server: &Server) -> Answer {
     }
 }
 
+/// What an answer that may be long is made of.
+pub(super) struct Long {
+    /// How much the engine has to tell for it.
+    pub(super) detail: Detail,
+    /// Its content type.
+    pub(super) kind: &'static str,
+    /// Whether the client takes it in gzip.
+    pub(super) gzip: bool,
+}
+
 /// An answer that may be long, made from what the engine knows.
 pub(super) async fn long<E: Display>(
     server: &Server,
     bound: &Bound,
-    detail: Detail,
-    kind: &'static str,
+    wanted: Long,
     make: impl FnOnce(&State) -> Result<Vec<u8>, E>,
 ) -> Answer {
+    let Long { detail, kind, gzip } = wanted;
     let Some(permit) = bound.permit().await else {
-        return connection::refuse(server, Refusal::Busy);
+        return server.refusals.refuse(Refusal::Busy);
     };
     let state = match detail {
         Detail::Full => everything(server).await,
@@ -102,8 +148,8 @@ pub(super) async fn long<E: Display>(
         return stopping();
     };
     // Tens of milliseconds, in which this thread serves nobody else.
-    match block_in_place(|| make(&state)) {
-        Ok(body) => page(kind, StatusCode::OK, answer::held(body, permit)),
+    match block_in_place(|| make(&state).map(|body| answer::long(kind, body, gzip, permit))) {
+        Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "cannot write a response");
             text(

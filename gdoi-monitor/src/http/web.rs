@@ -19,11 +19,12 @@ use hyper::HeaderMap;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use rate::RateLimiter;
 use reading::WebConfigReader;
 use users::Users;
 
+pub use crate::status::Reload;
 pub use error::{WebConfigError, WebConfigProblem};
+pub(super) use rate::RateLimiter;
 pub(super) use tls::ServerTls;
 pub(super) use users::Access;
 
@@ -46,21 +47,13 @@ struct Source {
     read: WebConfigReader,
 }
 
-/// How the last attempt to take up a web configuration went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reload {
-    /// Whether it is in force.
-    pub is_good: bool,
-    /// When the one in force was taken up, since the epoch.
-    pub good_at: Duration,
-}
-
 /// What holds for requests.
 #[derive(Debug)]
 pub(super) struct WebSettings {
     pub(super) tls: Option<ServerTls>,
     users: Users,
-    rate: Option<RateLimiter>,
+    /// For scrapers, and for all others: a crowd does not use up their requests.
+    rate: Option<[RateLimiter; 2]>,
     /// What each answer carries.
     pub(super) headers: HeaderMap,
 }
@@ -84,10 +77,10 @@ impl Web {
     /// As the file at `path` says.
     pub fn load(path: &Path) -> Result<Self, WebConfigError> {
         let mut read = WebConfigReader::default();
-        let settings = WebSettings::load(path, &mut read)?;
+        let settings = WebSettings::load(path, &mut read, None)?;
         Ok(Self {
             now: watch::Sender::new(Arc::new(settings)),
-            report: watch::Sender::new(Some(Reload::good())),
+            report: watch::Sender::new(Some(Reload::good_now())),
             file: Some(Mutex::new(Source {
                 path: path.to_owned(),
                 read,
@@ -103,10 +96,10 @@ impl Web {
             return;
         }
         let mut read = WebConfigReader::default();
-        match WebSettings::load(&source.path, &mut read) {
+        match WebSettings::load(&source.path, &mut read, Some(&self.settings())) {
             Ok(settings) => {
                 self.now.send_replace(Arc::new(settings));
-                self.report.send_replace(Some(Reload::good()));
+                self.report.send_replace(Some(Reload::good_now()));
                 tracing::info!(path = %source.path.display(), "reloaded the web configuration");
             }
             Err(error) => {
@@ -168,7 +161,7 @@ impl Web {
 }
 
 impl WebSettings {
-    fn load(path: &Path, read: &mut WebConfigReader) -> Result<Self, WebConfigError> {
+    fn load(path: &Path, read: &mut WebConfigReader, before: Option<&Self>) -> Result<Self, WebConfigError> {
         let wrong = |what| WebConfigError::at(path, None, what);
         let octets = read.read(path).map_err(wrong)?;
         let file: Option<file::File> = serde_saphyr::from_slice(&octets).map_err(|error| {
@@ -176,13 +169,14 @@ impl WebSettings {
             WebConfigError::at(path, line, what)
         })?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Self::from_file(file.unwrap_or_default(), folder, read).map_err(wrong)
+        Self::from_file(file.unwrap_or_default(), folder, read, before).map_err(wrong)
     }
 
     fn from_file(
         file: file::File,
         folder: &Path,
         read: &mut WebConfigReader,
+        before: Option<&Self>,
     ) -> Result<Self, WebConfigProblem> {
         let file::File {
             tls_server_config,
@@ -193,36 +187,34 @@ impl WebSettings {
         let rate = match rate_limit {
             Some(rate) if rate.interval.0.is_zero() => None,
             Some(rate) if rate.burst == 0 => return Err(WebConfigProblem::Burst),
-            Some(rate) => Some(RateLimiter::new(rate.interval.0, rate.burst)),
+            Some(rate) => Some([(); 2].map(|()| RateLimiter::new(rate.interval.0, rate.burst))),
             None => None,
         };
         let tls = tls_server_config.map(|tls| ServerTls::new(tls, folder, read));
         Ok(Self {
             tls: tls.transpose()?,
-            users: Users::new(basic_auth_users)?,
+            users: Users::new(basic_auth_users, before.map(|settings| &settings.users))?,
             rate,
             headers: headers::from_file(http_server_config.headers)?,
         })
     }
 
-    /// Whether the rate allows one more request.
-    pub(super) fn has_room(&self) -> bool {
-        self.rate.as_ref().is_none_or(|rate| rate.takes(Instant::now()))
+    /// Whether the rate allows one more request of a scraper, or of all others.
+    pub(super) fn has_room(&self, is_scraper: bool) -> bool {
+        self.rate.as_ref().is_none_or(|[scrapers, others]| {
+            let rate = if is_scraper { scrapers } else { others };
+            rate.takes(Instant::now())
+        })
+    }
+
+    /// Whether a browser cannot be made to ask under the name of somebody else: it has no password for that name, or no
+    /// certificate for it would be shown.
+    pub(super) fn is_bound_to_name(&self) -> bool {
+        self.users.is_asked() || self.tls.is_some()
     }
 
     /// Whether a request with this `Authorization` header may be answered.
     pub(super) async fn access(&self, authorization: Option<&[u8]>) -> Access {
         self.users.check(authorization).await
-    }
-}
-
-impl Reload {
-    fn good() -> Self {
-        let now = std::time::SystemTime::now();
-        Self {
-            is_good: true,
-            // A clock before the epoch has no date that could be shown.
-            good_at: now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),
-        }
     }
 }

@@ -10,9 +10,10 @@ use gdoi_core::Tracker;
 use crate::cli::{ListenAddress, Run};
 use crate::config::Config;
 use crate::engine::{AttachedInterfaces, Plan, Resume};
-use crate::http;
 use crate::http::web::Web;
+use crate::http::{self, HostNames};
 use crate::lockdown::{Needs, Rights};
+use crate::sink::flight::Recorder;
 use crate::sink::output::Target;
 use crate::sink::output::file::{EventFile, Rotation};
 use crate::sink::output::journal::{self, Journal};
@@ -25,10 +26,12 @@ use crate::source::xdp::pins::Pins;
 pub(super) struct Open {
     pub(super) listeners: Vec<TcpListener>,
     pub(super) web: Web,
+    pub(super) names: HostNames,
     /// Where events are written, and what it is called.
     pub(super) targets: Vec<(&'static str, Box<dyn Target>)>,
     pub(super) watching: AttachedInterfaces,
     pub(super) past: Resume,
+    pub(super) recorder: Option<Recorder>,
     hot_plug: bool,
 }
 
@@ -47,15 +50,22 @@ impl Open {
             None => Web::plain(),
         };
         let targets = targets(arguments)?;
-        let (past, kept) = past(arguments, config);
+        let (past, kept) = past(arguments, config)?;
+        // What is wrong with it is said now, and not when the proof of something is to be written.
+        let recorder = arguments.flight_folder.as_deref().map(|folder| {
+            Recorder::open(folder, arguments.flight_size << 20)
+                .with_context(|| format!("cannot write captures into {}", folder.display()))
+        });
         let pins = arguments.pin_folder.as_deref().map(Pins::open).transpose()?;
         Ok(Self {
             listeners,
             web,
+            names: HostNames::new(&arguments.external_url),
             targets,
             hot_plug: plan.hot_plug,
             watching: AttachedInterfaces::begin(plan, pins, kept)?,
             past,
+            recorder: recorder.transpose()?,
         })
     }
 
@@ -97,8 +107,11 @@ impl Open {
 
 /// What agents before this one left, and what their interfaces go on from; a new tracker where there is none that can be
 /// taken up.
-fn past(arguments: &Run, config: &Config) -> (Resume, Vec<SavedTap>) {
-    let saved = arguments.state_file.as_deref().map(StateFile::at);
+fn past(arguments: &Run, config: &Config) -> anyhow::Result<(Resume, Vec<SavedTap>)> {
+    let saved = arguments.state_file.as_deref().map(|path| {
+        StateFile::open(path).with_context(|| format!("cannot keep a state in {}", path.display()))
+    });
+    let saved = saved.transpose()?;
     let (groups, limits) = (config.groups.clone(), config.limits);
     let restored = match saved.as_ref().map(|saved| saved.restore(groups.clone(), limits)) {
         Some(Ok(restored)) => restored,
@@ -109,7 +122,7 @@ fn past(arguments: &Run, config: &Config) -> (Resume, Vec<SavedTap>) {
         None => None,
     };
     let (past, kept) = Resume::of(restored, || Tracker::new(groups, limits));
-    (past.kept_in(saved), kept)
+    Ok((past.kept_in(saved), kept))
 }
 
 /// Where events are written.

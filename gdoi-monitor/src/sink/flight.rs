@@ -19,8 +19,9 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::{Severity, Transition};
 use gdoi_wire::record::Record;
 
-use super::create_new;
+use super::trouble::Trouble;
 use super::worker::Worker;
+use crate::files::{self, Backoff, Lock};
 use crate::time::Calendar;
 
 /// Comment in each capture: what is real in its frames.
@@ -32,6 +33,8 @@ encrypted message, 512 bytes after the header of a message in clear text.";
 const AFTERMATH: Duration = Duration::from_secs(10);
 /// One capture shows a whole series of critical events.
 const AT_MOST_EVERY: Duration = Duration::from_mins(5);
+/// Keeps other agents out of the folder.
+const LOCK: &str = "gdoi-flight.lock";
 /// The oldest is written over.
 const MOST_FILES: u32 = 16;
 const LAST_WRITES: Duration = Duration::from_secs(2);
@@ -40,6 +43,8 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Recorder {
     folder: PathBuf,
+    #[expect(dead_code, reason = "it is held, not used")]
+    lock: Option<Lock>,
     /// Records with their snapshots, oldest first, and their octets together.
     records: VecDeque<Bytes>,
     octets: usize,
@@ -51,6 +56,12 @@ pub struct Recorder {
     /// When it was last written because something was critical.
     written: Option<Timestamp>,
     files: u32,
+    /// What is being written, and why the last that was could not be.
+    handed_over: Option<&'static str>,
+    trouble: Trouble,
+    /// What is written again because it failed, and when.
+    again: Option<&'static str>,
+    backoff: Backoff,
     /// Writes what it is given; none until something is to be written.
     writer: Option<Worker<Recording>>,
 }
@@ -62,13 +73,25 @@ struct Recording {
     octets: Vec<u8>,
     messages: usize,
     why: &'static str,
+    trouble: Trouble,
 }
 
 impl Recorder {
-    /// Keeps so many octets of messages, and writes captures into a folder.
-    pub fn new(folder: &Path, capacity: usize) -> Self {
+    /// Keeps so many octets of messages, and writes captures into a folder, which it can write to and no other agent
+    /// does.
+    pub fn open(folder: &Path, capacity: usize) -> Result<Self, files::FileError> {
+        files::try_folder(folder)?;
+        let lock = Lock::take(&folder.join(LOCK))?;
+        Ok(Self {
+            lock: Some(lock),
+            ..Self::new(folder, capacity)
+        })
+    }
+
+    fn new(folder: &Path, capacity: usize) -> Self {
         Self {
             folder: folder.to_owned(),
+            lock: None,
             records: VecDeque::new(),
             octets: 0,
             capacity,
@@ -76,6 +99,10 @@ impl Recorder {
             due: None,
             written: None,
             files: 0,
+            handed_over: None,
+            trouble: Trouble::default(),
+            again: None,
+            backoff: Backoff::default(),
             writer: None,
         }
     }
@@ -115,6 +142,11 @@ impl Recorder {
         if self.is_writing() {
             return;
         }
+        self.note_outcome(now);
+        if let Some(why) = self.again.take_if(|_| self.backoff.is_over(now)) {
+            self.write(now, calendar, why);
+            return;
+        }
         if let Some((_, why)) = self.due.take_if(|(at, _)| *at <= now) {
             self.written = Some(now);
             self.write(now, calendar, why);
@@ -133,6 +165,24 @@ impl Recorder {
         if let Err(error) = self.hand_over(now, calendar, why) {
             let folder = self.folder.display();
             tracing::error!(%error, %folder, "cannot write the flight recorder");
+        }
+    }
+
+    /// Why nothing can be written; `None` when it can.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.why()
+    }
+
+    /// What failed is written again, as long as what it is about is still kept.
+    fn note_outcome(&mut self, now: Timestamp) {
+        let Some(why) = self.handed_over.take() else {
+            return;
+        };
+        if self.trouble.why().is_some() {
+            self.backoff.failed(now);
+            self.again = Some(why);
+        } else {
+            self.backoff.succeeded();
         }
     }
 
@@ -174,7 +224,9 @@ impl Recorder {
             octets,
             messages: self.records.len(),
             why,
+            trouble: self.trouble.clone(),
         });
+        self.handed_over = Some(why);
         self.files += 1;
         Ok(())
     }
@@ -198,17 +250,22 @@ impl Recording {
         match self.try_write() {
             Ok(()) => {
                 let Self { messages, why, .. } = self;
+                self.trouble.end();
                 tracing::info!(%path, messages, why, "wrote the flight recorder");
             }
-            Err(error) => tracing::error!(%error, %path, "cannot write the flight recorder"),
+            Err(error) => {
+                if self.trouble.begin(&error) {
+                    tracing::error!(%error, %path, "cannot write the flight recorder");
+                }
+            }
         }
     }
 
     /// The file gets its name when it is whole.
-    fn try_write(&self) -> io::Result<()> {
+    fn try_write(&self) -> Result<(), files::FileError> {
         let unfinished = self.path.with_extension("pcapng.new");
-        create_new::file(&unfinished)?.write_all(&self.octets)?;
-        fs::rename(&unfinished, &self.path)
+        files::create_new(&unfinished)?.write_all(&self.octets)?;
+        Ok(fs::rename(&unfinished, &self.path)?)
     }
 }
 

@@ -8,12 +8,13 @@ mod tests;
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gdoi_core::transition::Severity;
 
+use super::trouble::Trouble;
 use super::worker::Worker;
 
 /// Some 30 MB of events.
@@ -94,8 +95,7 @@ struct Shared {
     name: &'static str,
     waiting: AtomicUsize,
     lost: [AtomicU64; EventLoss::ALL.len()],
-    /// Why the last attempt failed; `None` when it did not.
-    trouble: RwLock<Option<String>>,
+    trouble: Trouble,
 }
 
 impl Output {
@@ -105,7 +105,7 @@ impl Output {
             name,
             waiting: AtomicUsize::new(0),
             lost: Default::default(),
-            trouble: RwLock::new(None),
+            trouble: Trouble::default(),
         });
         let theirs = Arc::clone(&shared);
         let write = move |lines: Vec<OutputLine>| theirs.write(&mut target, &lines);
@@ -149,18 +149,25 @@ impl Output {
 
     /// Why the last attempt to write failed; `None` when it did not.
     pub fn trouble(&self) -> Option<String> {
-        let trouble = self.shared.trouble.read();
-        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.trouble.why()
     }
 }
 
 impl Shared {
     fn write(&self, target: &mut impl Target, lines: &[OutputLine]) {
         match target.write(lines) {
-            Ok(()) => self.note(None),
+            Ok(()) => {
+                if self.trouble.end() {
+                    tracing::warn!(output = self.name, "event output recovered");
+                }
+            }
             Err((written, error)) => {
                 self.lose(EventLoss::of(&error), lines.len().saturating_sub(written));
-                self.note(Some(&error));
+                // Once for each reason, or a full disk fills the log as well.
+                if self.trouble.begin(&error) {
+                    let output = self.name;
+                    tracing::error!(output, %error, "cannot write events; lost events are counted");
+                }
             }
         }
         self.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
@@ -169,23 +176,6 @@ impl Shared {
     fn lose(&self, why: EventLoss, count: usize) {
         if let Some(lost) = self.lost.get(why as usize) {
             lost.fetch_add(count as u64, Ordering::Relaxed);
-        }
-    }
-
-    /// Says that writing began to fail, or goes on; once each, or a full disk fills the log as well.
-    fn note(&self, failed: Option<&io::Error>) {
-        let mut trouble = self.trouble.write().unwrap_or_else(PoisonError::into_inner);
-        let output = self.name;
-        match (failed, trouble.is_some()) {
-            (Some(error), false) => {
-                tracing::error!(output, %error, "cannot write events; lost events are counted");
-                *trouble = Some(error.to_string());
-            }
-            (None, true) => {
-                tracing::warn!(output, "event output recovered");
-                *trouble = None;
-            }
-            _ => {}
         }
     }
 }

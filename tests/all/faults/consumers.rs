@@ -1,10 +1,8 @@
-//! Whoever takes events and does not: a pipe that is not read, a disk that hangs.
+//! Whoever takes events and does not: a pipe that is not read, a journal that hangs.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -18,7 +16,7 @@ use crate::kernel::in_network;
 
 /// As many drains of the rings as an output may wait for, and more: one parcel of events in each.
 const DRAINS: u64 = 1_500;
-const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "off"];
+pub(super) const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "off"];
 
 #[test]
 fn a_pipe_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
@@ -37,20 +35,6 @@ fn a_pipe_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
             "{told} of {}",
             2 * DRAINS
         );
-    });
-}
-
-/// A disk that takes nothing any more: a pipe in its place, which is full when 64 KiB were written.
-#[test]
-fn a_disk_that_hangs_stops_nothing_and_what_is_lost_is_counted() {
-    in_network("a_disk_that_hangs", |_| {
-        let folder = tempfile::tempdir().unwrap();
-        let events = folder.path().join("events");
-        assert!(Command::new("mkfifo").arg(&events).status().unwrap().success());
-        let agent = Agent::start(&[&QUIET[..], &["--event-file", text(&events)]].concat()).unwrap();
-        registered_until_full(&agent);
-        // It waits two seconds for its last words, and ends.
-        assert!(agent.stop().unwrap().success());
     });
 }
 
@@ -131,7 +115,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
 }
 
 /// Registers members until the output has lost events; how many it had lost in the end.
-fn registered_until_full(agent: &Agent) -> f64 {
+pub(super) fn registered_until_full(agent: &Agent) -> f64 {
     let injector = Injector::open(Network::INJECT).unwrap();
     for number in 0..DRAINS {
         injector.send_batch(&registration(number)).unwrap();
@@ -184,8 +168,4 @@ fn is_event(line: &str) -> bool {
 fn message(entry: &str) -> String {
     let (_, event) = entry.split_once('{').unwrap();
     format!("{{{}", event.lines().next().unwrap())
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }

@@ -12,6 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 
 use super::blind::unrelated;
+use super::consumers::{QUIET, registered_until_full};
 use crate::kernel::in_network;
 
 #[test]
@@ -63,6 +64,25 @@ fn while_the_disk_of_the_state_hangs_it_watches_on_and_then_keeps_all_of_it() {
         assert!((known - 32_000.0).abs() < f64::EPSILON, "{known}");
         // The disk goes after it.
         drop(agent);
+    });
+}
+
+#[test]
+fn while_the_disk_of_events_hangs_it_watches_on_and_counts_what_is_lost() {
+    let name = "while_the_disk_of_events_hangs";
+    in_network(name, move |_| {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(disk) = disk(folder.path()) else {
+            eprintln!("SKIP {name}: this kernel has no ext4 in a file");
+            return;
+        };
+        let events = disk.join("events");
+        let agent =
+            Agent::start(&[&QUIET[..], &["--event-file", events.to_str().unwrap()]].concat()).unwrap();
+        let frozen = Frozen::freeze(&disk);
+        registered_until_full(&agent);
+        drop(frozen);
+        assert!(agent.stop().unwrap().success());
     });
 }
 

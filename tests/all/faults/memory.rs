@@ -74,7 +74,7 @@ fn next_one_takes_it_up(arguments: &[&str], log: &Path) {
 fn said(log: &Path) -> String {
     let all = fs::read_to_string(log).unwrap();
     all.lines()
-        .filter(|line| !line.contains("cannot give up "))
+        .filter(|line| !line.contains("cannot drop "))
         .collect()
 }
 

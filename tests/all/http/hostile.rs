@@ -77,7 +77,7 @@ fn what_only_looks_like_a_page_of_one_method_is_none() {
     for method in [
         "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get",
     ] {
-        let request = format!("{method} /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let request = format!("{method} /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let said = say(&server, request.as_bytes());
         assert_eq!(statuses(&said), ["405"], "{method}: {said}");
     }
@@ -88,7 +88,7 @@ fn what_only_looks_like_a_page_of_one_method_is_none() {
     assert_ne!(statuses(&said), ["200"], "{said}");
     let said = say(
         &server,
-        b"HEAD /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     let (head, body) = said.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{said}");
@@ -97,8 +97,8 @@ fn what_only_looks_like_a_page_of_one_method_is_none() {
 #[test]
 fn requests_in_one_piece_are_answered_in_turn() {
     let server = TestServer::plain(SHORT);
-    let healthy = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
-    let nowhere = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n";
+    let healthy = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let nowhere = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let said = say(&server, [healthy, nowhere].concat().repeat(50).as_bytes());
     assert_eq!(statuses(&said), ["200", "404"].repeat(50));
 }
@@ -107,9 +107,12 @@ fn requests_in_one_piece_are_answered_in_turn() {
 #[test]
 fn a_body_is_no_request() {
     let server = TestServer::plain(SHORT);
-    let hidden = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
+    let hidden = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let check = |head: &str, body: &str, expect: &[&str]| {
-        let said = say(&server, format!("{head}\r\nHost: a\r\n\r\n{body}").as_bytes());
+        let said = say(
+            &server,
+            format!("{head}\r\nHost: localhost\r\n\r\n{body}").as_bytes(),
+        );
         let got = statuses(&said);
         // It may be the last that is answered.
         assert!(!got.is_empty() && expect.starts_with(&got), "{head}: {said}");
@@ -143,7 +146,7 @@ fn a_body_is_no_request() {
     }
     // With both the length does not count (RFC 9112 §6.1): the answer is the last of its connection, or it is refused.
     let both = format!(
-        "GET /nowhere HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nHost: a\r\n\r\n0\r\n\r\n{hidden}"
+        "GET /nowhere HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nHost: localhost\r\n\r\n0\r\n\r\n{hidden}"
     );
     let said = say(&server, both.as_bytes());
     let got = statuses(&said);
@@ -154,7 +157,7 @@ fn a_body_is_no_request() {
     // Nobody waits for a body that does not come.
     let said = say(
         &server,
-        b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nContent-Length: 1099511627776\r\n\r\n",
+        b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1099511627776\r\n\r\n",
     );
     assert_eq!(statuses(&said), ["200"], "{said}");
     server.until_empty();
@@ -193,7 +196,7 @@ fn an_octet_now_and_then_does_not_buy_time() {
 fn who_only_asks_and_never_reads_is_left() {
     let server = TestServer::plain(SHORT);
     let mut stream = connect(&server);
-    let asked = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
+    let asked = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
     let (mut rounds, mut failed) = (0, false);
     while !failed && rounds < 1_000 {
         // Blocks while nobody takes it; ends when the connection does.

@@ -1,15 +1,22 @@
 //! Clients that mean no good: they cost little, for a short time, and nobody else.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 use gdoi_monitor::engine::State;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{Limits, Refusal};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
 
-use super::server::{TestServer, nothing};
+use super::server::{Folder, TestServer, nothing};
 
 /// Little patience, so that tests need little.
 pub(super) const SHORT: Limits = Limits {
@@ -30,7 +37,7 @@ pub(super) fn ask(server: &TestServer, path: &str) -> String {
     let mut stream = connect(server);
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();
@@ -68,24 +75,179 @@ fn a_slow_request_is_not_waited_for() {
 }
 
 #[test]
-fn a_full_house_empties_by_itself() {
-    let server = TestServer::plain(SHORT);
-    let silent: Vec<_> = (0..8).map(|_| connect(&server)).collect();
-    // This one waits in the backlog.
+fn one_address_has_no_more_than_its_share() {
+    let server = TestServer::plain(Limits { per_peer: 2, ..SHORT });
+    let mut silent: Vec<_> = (0..2).map(|_| connect(&server)).collect();
     assert!(ask(&server, "/-/healthy").starts_with("HTTP/1.1 200"));
+    assert_eq!(server.refused(Refusal::Peer), 1);
+    assert_eq!(until_end(silent.remove(0)), "", "the oldest gave way");
     drop(silent);
     server.until_empty();
 }
 
+/// More clients than there are places begin their headers and never end them.
 #[test]
-fn one_address_has_no_more_than_its_share() {
-    let server = TestServer::plain(Limits { per_peer: 2, ..SHORT });
-    let silent: Vec<_> = (0..2).map(|_| connect(&server)).collect();
-    assert_eq!(until_end(connect(&server)), "");
-    assert_eq!(server.refused(Refusal::Peer), 1);
-    drop(silent);
+fn slow_headers_from_64_addresses_keep_no_scrape_out() {
+    let server = TestServer::plain(Limits {
+        connections: 64,
+        per_peer: 32,
+        ..Limits::default()
+    });
+    let mut slow = Vec::new();
+    for round in 0..20 {
+        for last in 1..=64 {
+            let source = Ipv4Addr::new(127, 0, 1, last);
+            let mut stream = connect_from(source, server.address);
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").unwrap();
+            slow.push(stream);
+        }
+        let said = ask(&server, "/metrics");
+        assert!(said.contains("gdoi_build_info"), "scrape {round}: {said:.200}");
+    }
+    assert!(server.server.status().connections <= 64 + 4);
+    let refused = server.refused(Refusal::Full);
+    assert!(refused >= 19 * 64, "{refused}");
+}
+
+/// From the scraper's own address, with as many connections as one address may have and more. The scraper was let in
+/// before: its password need not be computed.
+#[test]
+fn who_guesses_passwords_does_not_lock_the_scraper_out() {
+    let folder = Folder::new();
+    // Tens of milliseconds a guess.
+    let hash = bcrypt::hash("sesame", 9).unwrap();
+    let config = format!("basic_auth_users:\n  alice: {hash}\nrate_limit: {{interval: 100ms, burst: 20}}\n");
+    let web = Arc::new(Web::load(&folder.write("web.yml", &config)).unwrap());
+    let server = TestServer::serve(Arc::clone(&web), Limits::default(), nothing());
+    assert!(
+        try_ask(&server, "alice:sesame")
+            .unwrap()
+            .contains("gdoi_build_info")
+    );
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for guesser in 0..40 {
+            let (server, is_over) = (&server, &is_over);
+            scope.spawn(move || {
+                let mut guess = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    guess += 1;
+                    // It may be closed at any time.
+                    drop(try_ask(server, &format!("alice:{guesser}/{guess}")));
+                }
+            });
+        }
+        let mut failed = Vec::new();
+        for scrape in 0..20 {
+            let said = try_ask(&server, "alice:sesame");
+            if !said.as_ref().is_ok_and(|said| said.contains("gdoi_build_info")) {
+                failed.push(said);
+            }
+            // What was right stays right, also when the file is written again.
+            if scrape == 10 {
+                folder.write("web.yml", &(config.clone() + "# as before\n"));
+                web.follow();
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(failed.is_empty(), "{failed:?}");
+    });
+    assert!(server.refused(Refusal::Credentials) > 0);
+    assert!(server.refused(Refusal::Busy) > 0);
+}
+
+/// A connection that is kept open and not used again was not refused.
+#[test]
+fn who_keeps_its_connection_and_asks_no_more_is_no_refusal() {
+    let server = TestServer::plain(SHORT);
+    let mut stream = connect(&server);
+    stream
+        .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    assert!(until_end(stream).starts_with("HTTP/1.1 200"));
+    let mut stream = connect(&server);
+    stream
+        .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut answer = [0; 512];
+    assert!(stream.read(&mut answer).unwrap() > 0);
+    stream.write_all(b"GET /").unwrap();
+    assert_eq!(until_end(stream), "");
     server.until_empty();
-    assert!(ask(&server, "/-/healthy").starts_with("HTTP/1.1 200"));
+    assert_eq!(
+        server.refused(Refusal::Request),
+        1,
+        "the second, which began another request"
+    );
+}
+
+/// Who reads the metrics by the octet keeps its place, and nobody else from them.
+#[test]
+fn slow_readers_keep_no_scraper_out() {
+    let state = State {
+        recent: vec![Arc::from(format!("\"{}\"", "x".repeat(32 << 20)))],
+        ..nothing()
+    };
+    let server = TestServer::serve(
+        Arc::new(Web::plain()),
+        Limits {
+            read_wait: Duration::from_mins(1),
+            ..SHORT
+        },
+        state,
+    );
+    assert!(ask(&server, "/metrics").contains("gdoi_build_info"));
+    let slow: Vec<_> = (0..8)
+        .map(|last| {
+            let mut stream = connect_from(Ipv4Addr::new(127, 0, 2, last + 1), server.address);
+            stream
+                .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .unwrap();
+            stream
+        })
+        .collect();
+    for scrape in 0..20 {
+        let said = ask(&server, "/metrics");
+        assert!(said.contains("gdoi_build_info"), "scrape {scrape}: {said:.200}");
+    }
+    drop(slow);
+}
+
+/// Asks for metrics with credentials; the error of a connection that was closed.
+fn try_ask(server: &TestServer, credentials: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(server.address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let coded = BASE64_STANDARD.encode(credentials);
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Basic {coded}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Connects from another address of loopback.
+fn connect_from(source: Ipv4Addr, server: SocketAddr) -> TcpStream {
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .unwrap();
+    bind(
+        socket.as_raw_fd(),
+        &SockaddrIn::from(SocketAddrV4::new(source, 0)),
+    )
+    .unwrap();
+    let SocketAddr::V4(server) = server else {
+        panic!("{server} is no IPv4 address");
+    };
+    nix::sys::socket::connect(socket.as_raw_fd(), &SockaddrIn::from(server)).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
 }
 
 #[test]
@@ -126,7 +288,7 @@ fn who_does_not_read_loses_the_rest_and_keeps_nobody_away() {
         .map(|_| {
             let mut stream = connect(&server);
             stream
-                .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
+                .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 .unwrap();
             stream
         })

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use gdoi_core::config::GroupConfig;
 use gdoi_core::{Config, Limits as Bounds, Tracker};
 use gdoi_monitor::engine::State;
+use gdoi_monitor::exposition::families;
 use gdoi_monitor::http::Limits;
 use gdoi_monitor::http::web::Web;
-use gdoi_monitor::sink::prometheus::catalogue;
 
 use super::server::{Folder, TestServer, curl, nothing};
 
@@ -32,6 +32,69 @@ fn page(test: &str) -> Option<String> {
     let got = curl(test, &[&format!("http://{}/metrics", server.address)])?;
     assert_eq!(got.status, 200);
     Some(got.body)
+}
+
+/// A page without families asks for nothing of them; this one has them all.
+#[test]
+fn who_asks_for_open_metrics_gets_the_same_samples() {
+    let name = "who_asks_for_open_metrics_gets_the_same_samples";
+    let group = GroupConfig {
+        name: "a \"quoted\" \\ name".to_owned(),
+        key_servers: vec!["10.0.0.1".parse().unwrap()],
+        ..GroupConfig::default()
+    };
+    let tracker = Tracker::new(Config { groups: vec![group] }, Bounds::default());
+    let state = State {
+        snapshot: tracker.snapshot(),
+        ..nothing()
+    };
+    let server = TestServer::serve(Arc::new(Web::plain()), Limits::default(), state);
+    let url = format!("http://{}/metrics", server.address);
+    let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+    let Some(open) = curl(name, &["--include", "--compressed", "--header", accept, &url]) else {
+        return;
+    };
+    let text = curl(name, &["--include", &url]).unwrap();
+    let (head, open) = open.body.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{head}"
+    );
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    let (head, text) = text.body.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4") && !head.contains("gzip"),
+        "{head}"
+    );
+    assert!(open.ends_with("\n# EOF\n") && open.matches("# EOF").count() == 1);
+    // The names and labels of samples, and those of families, which for counters are shorter.
+    let series = |page: &str| -> Vec<String> {
+        let lines = page
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.starts_with("process_"));
+        let names = lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
+        names.filter(|name| !name.contains("le=")).collect()
+    };
+    assert_eq!(series(open), series(text));
+    for line in [
+        "# TYPE gdoi_events counter",
+        "gdoi_events_total 0.0",
+        "# TYPE gdoi_registration_duration_seconds histogram",
+        "gdoi_registration_duration_seconds_bucket{group=\"a \\\"quoted\\\" \\\\ name\",le=\"1.0\"} 0.0",
+        "gdoi_registration_duration_seconds_bucket{group=\"a \\\"quoted\\\" \\\\ name\",le=\"+Inf\"} 0.0",
+    ] {
+        assert!(open.lines().any(|have| have == line), "{line}");
+    }
+    let families: Vec<_> = open
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .collect();
+    let names: BTreeSet<_> = families
+        .iter()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names.len(), families.len(), "a name is there twice");
 }
 
 #[test]
@@ -72,7 +135,7 @@ pub(super) fn promtool() -> PathBuf {
 fn what_was_promised_is_in_the_catalogue() {
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/promised_metrics.txt");
     let promised = std::fs::read_to_string(list).unwrap();
-    let have: BTreeSet<_> = catalogue::ALL.iter().map(|family| family.name).collect();
+    let have: BTreeSet<_> = families().map(|family| family.name).collect();
     let missing: Vec<_> = promised.lines().filter(|name| !have.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
@@ -82,7 +145,7 @@ fn the_page_has_no_family_that_is_not_in_the_catalogue() {
     let Some(page) = page("the_page_has_no_family_that_is_not_in_the_catalogue") else {
         return;
     };
-    let have: BTreeSet<_> = catalogue::ALL.iter().map(|family| family.name).collect();
+    let have: BTreeSet<_> = families().map(|family| family.name).collect();
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     for family in types
         .filter_map(|line| line.split_once(' '))

@@ -60,6 +60,7 @@ impl Place {
             &events,
         ];
         arguments.extend(["--event-file-size", "2K", "--flight-folder", &flight]);
+        arguments.push("--web.enable-lifecycle");
         arguments.extend(more);
         Agent::start_logging_to(&arguments, self.log.try_clone().unwrap()).unwrap()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gdoi_monitor::sink::prometheus::catalogue::{self, FamilyKind};
+use gdoi_monitor::exposition::{self, FamilyKind};
 
 const SETS: [&str; 3] = ["and", "or", "unless"];
 /// Labels that Prometheus adds.
@@ -15,7 +15,7 @@ impl Known {
     /// The metrics of the agent, and what Prometheus adds.
     pub(super) fn metrics() -> Self {
         let mut known = BTreeMap::new();
-        for family in catalogue::ALL {
+        for family in exposition::families() {
             let labels: BTreeSet<String> = family.labels.iter().map(ToString::to_string).collect();
             if family.kind == FamilyKind::Histogram {
                 for suffix in ["sum", "count"] {

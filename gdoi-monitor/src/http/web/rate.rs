@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// A bucket of `burst` tokens, of which one comes back each interval.
 #[derive(Debug)]
-pub(super) struct RateLimiter {
+pub(crate) struct RateLimiter {
     interval: Duration,
     /// How far ahead of its time a request may come.
     ahead: Duration,
@@ -16,7 +16,7 @@ pub(super) struct RateLimiter {
 }
 
 impl RateLimiter {
-    pub(super) fn new(interval: Duration, burst: u32) -> Self {
+    pub(crate) fn new(interval: Duration, burst: u32) -> Self {
         Self {
             interval,
             ahead: interval.saturating_mul(burst.saturating_sub(1)),
@@ -25,7 +25,7 @@ impl RateLimiter {
     }
 
     /// Takes a token, if there is one.
-    pub(super) fn takes(&self, now: Instant) -> bool {
+    pub(crate) fn takes(&self, now: Instant) -> bool {
         let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
         let from = (*full).max(now);
         if from.duration_since(now) > self.ahead {

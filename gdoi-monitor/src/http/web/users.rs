@@ -1,9 +1,9 @@
 //! Who may ask: names with bcrypt hashes of their passwords.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use bcrypt::HashParts;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::error::{MAX_COST, WebConfigProblem};
@@ -19,14 +19,14 @@ use super::error::{MAX_COST, WebConfigProblem};
 const BASIC: &[u8] = b"Basic ";
 const MAX_CREDENTIALS: usize = 1 << 10;
 const TURN_WAIT: Duration = Duration::from_secs(3);
+/// Few: whoever waits has a connection that does not give way.
+const MAX_WAITING: usize = 8;
 
 /// Who may ask; everybody where nobody is named.
 pub(super) struct Users {
     by_name: BTreeMap<String, User>,
-    /// New with each configuration: what was right before a change is checked again.
     key: hmac::Key,
-    /// One check at a time, or guessing passwords would take all CPUs.
-    turn: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
 struct User {
@@ -34,6 +34,22 @@ struct User {
     /// The authenticator of the password that was last found right, under a key that only this process has.
     right: Mutex<Option<hmac::Tag>>,
 }
+
+/// One check at a time, or guessing passwords would take all CPUs. The newest is the next: who guesses with many requests
+/// at a time makes its own wait, and not those of others.
+#[derive(Debug, Default)]
+struct Turns(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    is_taken: bool,
+    is_closed: bool,
+    waiting: VecDeque<oneshot::Sender<PasswordTurn>>,
+}
+
+/// The right to check a password. Dropped, it goes to the next.
+#[derive(Debug)]
+struct PasswordTurn(Arc<Turns>);
 
 /// Whether one may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +68,17 @@ impl Users {
         Self {
             by_name: BTreeMap::new(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &[]),
-            turn: Arc::new(Semaphore::new(1)),
+            turns: Arc::default(),
         }
     }
 
-    /// The users of a file. Refused: what is no hash, or one that takes too long to check.
-    pub(super) fn new(hashes: BTreeMap<String, String>) -> Result<Self, WebConfigProblem> {
+    /// The users of a file. A password that was right under the same hash `before` needs no new check. Refused: what is
+    /// no hash, or one that takes too long to check.
+    pub(super) fn new(
+        hashes: BTreeMap<String, String>,
+        before: Option<&Self>,
+    ) -> Result<Self, WebConfigProblem> {
+        let before = before.filter(|users| !users.by_name.is_empty());
         let mut by_name = BTreeMap::new();
         for (user, hash) in hashes {
             match HashParts::from_str(&hash).map(|parts| parts.get_cost()) {
@@ -66,18 +87,25 @@ impl Users {
                 // The error would show the hash.
                 Err(_) => return Err(WebConfigProblem::Hash(user)),
             }
+            let known = before.and_then(|users| users.by_name.get(&user));
+            let right = known.filter(|known| *known.hash == *hash).and_then(User::right);
             let hash = hash.into();
-            let right = Mutex::new(None);
+            let right = Mutex::new(right);
             by_name.insert(user, User { hash, right });
         }
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .ok()
-            .ok_or(WebConfigProblem::Yaml("the kernel provides no random numbers"))?;
-        Ok(Self {
-            by_name,
-            key,
-            ..Self::everybody()
-        })
+        let key = match before {
+            Some(users) => users.key.clone(),
+            None => hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+                .ok()
+                .ok_or(WebConfigProblem::Yaml("the kernel provides no random numbers"))?,
+        };
+        let turns = before.map_or_else(Arc::default, |users| Arc::clone(&users.turns));
+        Ok(Self { by_name, key, turns })
+    }
+
+    /// Whether anybody is asked for a name.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.by_name.is_empty()
     }
 
     /// Whether a request with this `Authorization` header may be answered.
@@ -109,22 +137,67 @@ impl Users {
 
     /// Whether this is the password that was last found right; in a time that does not depend on how much of it is.
     fn was_right(&self, user: &User, password: &[u8]) -> bool {
-        let right = user.right.lock().unwrap_or_else(PoisonError::into_inner);
-        right
-            .as_ref()
+        user.right()
             .is_some_and(|tag| hmac::verify(&self.key, password, tag.as_ref()).is_ok())
     }
 
     /// Checks a password away from the tasks that serve. `None`: its turn did not come in time.
     async fn verify(&self, hash: Arc<str>, password: Vec<u8>) -> Option<bool> {
-        let turn = Arc::clone(&self.turn).acquire_owned();
-        let turn = timeout(TURN_WAIT, turn).await.ok()?.ok()?;
+        let turn = timeout(TURN_WAIT, Turns::next(&self.turns)).await.ok()??;
         let check = tokio::task::spawn_blocking(move || {
             // It goes on, and so does its turn, when whoever asked has gone.
             let _turn = turn;
             bcrypt::verify(password, &hash).unwrap_or(false)
         });
         check.await.ok()
+    }
+}
+
+impl User {
+    fn right(&self) -> Option<hmac::Tag> {
+        *self.right.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turns {
+    /// Waits for a turn; `None` when too many newer ones wait.
+    async fn next(turns: &Arc<Self>) -> Option<PasswordTurn> {
+        let waiting = {
+            let mut queue = turns.queue();
+            if queue.is_closed {
+                return None;
+            }
+            if !queue.is_taken {
+                queue.is_taken = true;
+                return Some(PasswordTurn(Arc::clone(turns)));
+            }
+            if queue.waiting.len() == MAX_WAITING {
+                queue.waiting.pop_front();
+            }
+            let (turn, waiting) = oneshot::channel();
+            queue.waiting.push_back(turn);
+            waiting
+        };
+        waiting.await.ok()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for PasswordTurn {
+    fn drop(&mut self) {
+        let next = {
+            let mut queue = self.0.queue();
+            let next = queue.waiting.pop_back();
+            queue.is_taken = next.is_some();
+            next
+        };
+        if let Some(next) = next {
+            // Whoever waited may have gone: then this drops it, which goes to the one before.
+            drop(next.send(Self(Arc::clone(&self.0))));
+        }
     }
 }
 
@@ -181,7 +254,7 @@ mod tests {
 
     #[test]
     fn hashes_that_cannot_be_checked_are_refused() {
-        let users = |hash: &str| Users::new([("alice".to_owned(), hash.to_owned())].into());
+        let users = |hash: &str| Users::new([("alice".to_owned(), hash.to_owned())].into(), None);
         let said = |hash| users(hash).unwrap_err().to_string();
         let plain = said("sesame");
         assert!(plain.contains("\"alice\" is not a bcrypt hash"), "{plain}");
@@ -193,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_right_or_wrong_the_first_time_and_the_next() {
         let hash = bcrypt::hash("sesame", 4).unwrap();
-        let users = Users::new([("alice".to_owned(), hash)].into()).unwrap();
+        let users = Users::new([("alice".to_owned(), hash)].into(), None).unwrap();
         let ask = async |plain: &str| {
             let header = format!("Basic {}", BASE64_STANDARD.encode(plain));
             users.check(Some(header.as_bytes())).await
@@ -204,18 +277,59 @@ mod tests {
             assert_eq!(ask("bob:sesame").await, Access::Refused);
             assert_eq!(users.check(None).await, Access::Refused);
         }
-        let right = users.by_name["alice"].right.lock().unwrap();
-        assert!(right.is_some());
+        assert!(users.by_name["alice"].right().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_password_stays_right_while_its_hash_is_the_same() {
+        let hash = bcrypt::hash("sesame", 4).unwrap();
+        let file = |hash: &str| [("alice".to_owned(), hash.to_owned())].into();
+        let users = Users::new(file(&hash), None).unwrap();
+        let header = format!("Basic {}", BASE64_STANDARD.encode("alice:sesame"));
+        let header = Some(header.as_bytes());
+        assert_eq!(users.check(header).await, Access::Granted);
+        let same = Users::new(file(&hash), Some(&users)).unwrap();
+        assert!(same.by_name["alice"].right().is_some());
+        let other = bcrypt::hash("other", 4).unwrap();
+        let other = Users::new(file(&other), Some(&same)).unwrap();
+        assert!(other.by_name["alice"].right().is_none());
+        assert_eq!(other.check(header).await, Access::Refused);
+    }
+
+    #[tokio::test]
+    async fn the_newest_is_the_next_and_the_oldest_gives_way() {
+        let turns = Arc::default();
+        let first = Turns::next(&turns).await.unwrap();
+        let mut asked: Vec<_> = (0..=MAX_WAITING)
+            .map(|_| {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move { Turns::next(&turns).await })
+            })
+            .collect();
+        while turns.queue().waiting.len() < MAX_WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert!(asked.remove(0).await.unwrap().is_none());
+        drop(first);
+        let newest = asked.pop().unwrap().await.unwrap();
+        assert!(newest.is_some());
+        // Who has gone does not keep the turn.
+        for waiting in asked {
+            waiting.abort();
+            assert!(waiting.await.is_err());
+        }
+        drop(newest);
+        assert!(!turns.queue().is_taken);
     }
 
     #[tokio::test]
     async fn what_was_found_right_is_not_computed_again() {
         let hash = bcrypt::hash("sesame", 4).unwrap();
-        let users = Users::new([("alice".to_owned(), hash)].into()).unwrap();
+        let users = Users::new([("alice".to_owned(), hash)].into(), None).unwrap();
         let header = format!("Basic {}", BASE64_STANDARD.encode("alice:sesame"));
         assert_eq!(users.check(Some(header.as_bytes())).await, Access::Granted);
         // From here on nothing can be computed.
-        users.turn.close();
+        users.turns.queue().is_closed = true;
         assert_eq!(users.check(Some(header.as_bytes())).await, Access::Granted);
         let wrong = format!("Basic {}", BASE64_STANDARD.encode("alice:wrong"));
         assert_eq!(users.check(Some(wrong.as_bytes())).await, Access::Busy);

@@ -1,15 +1,13 @@
 //! Events to a file that does not grow beyond its size: a full one is renamed, and the oldest is deleted.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{OutputLine, Target};
-
-/// Its group reads it too: that of whoever brings events elsewhere.
-const NOT_FOR_OTHERS: u32 = 0o640;
+use crate::files;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +39,8 @@ pub struct EventFile {
 
 impl EventFile {
     /// Appends to the file at `path`.
-    pub fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
-        // Whoever starts the agent may name a link. Later nobody may put one there.
-        let (file, size) = append(path, 0)?;
+    pub fn open(path: &Path, rotation: Rotation) -> Result<Self, files::FileError> {
+        let (file, size) = append(path)?;
         Ok(Self {
             path: path.to_owned(),
             rotation,
@@ -61,7 +58,7 @@ impl EventFile {
             // Somebody may have emptied it.
             self.size = ours.len();
         } else {
-            (self.file, self.size) = append(&self.path, libc::O_NOFOLLOW)?;
+            (self.file, self.size) = append(&self.path)?;
         }
         Ok(())
     }
@@ -76,7 +73,7 @@ impl EventFile {
             }
             rename(&self.path, &self.numbered(1))?;
         }
-        (self.file, self.size) = append(&self.path, libc::O_NOFOLLOW)?;
+        (self.file, self.size) = append(&self.path)?;
         Ok(())
     }
 
@@ -125,14 +122,8 @@ impl Target for EventFile {
 }
 
 /// Opens a file to append to. A line that was cut short, as by a loss of power, is ended first.
-fn append(path: &Path, flags: i32) -> io::Result<(File, u64)> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .read(true)
-        .custom_flags(flags)
-        .mode(NOT_FOR_OTHERS)
-        .open(path)?;
+fn append(path: &Path) -> Result<(File, u64), files::FileError> {
+    let mut file = files::append(path)?;
     let mut size = file.metadata()?.len();
     if size > 0 {
         let mut last = [0];

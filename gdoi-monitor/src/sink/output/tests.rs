@@ -99,7 +99,8 @@ fn a_link_that_somebody_puts_there_is_not_followed() {
     fs::remove_file(&path).unwrap();
     symlink(&other, &path).unwrap();
     let (written, error) = file.write(&lines(5..6)).unwrap_err();
-    assert_eq!((written, error.raw_os_error()), (0, Some(libc::ELOOP)));
+    assert_eq!(written, 0);
+    assert!(error.to_string().starts_with("it is a symbolic link"), "{error}");
     assert_eq!(fs::read_to_string(&other).unwrap(), "kept\n");
     fs::remove_file(&path).unwrap();
     file.write(&lines(6..7)).unwrap();

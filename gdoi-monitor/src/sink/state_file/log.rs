@@ -1,26 +1,28 @@
 //! The messages that were seen since the state was kept, as the records that the kernel gave.
 //!
 //! ```text
-//! moment of the state | length | record | length | record | …
+//! moment of the state | length, checksum | record | length, checksum | record | …
 //! ```
 //!
-//! Numbers have 8 octets, most significant first, as records have multiples of it: they are read in place, and stand where
-//! their numbers are aligned.
+//! The moment, and length and checksum together, have 8 octets, most significant first, as records have multiples of it:
+//! they are read in place, and stand where their numbers are aligned.
 //!
 //! What cannot be written, because the disk is full or the log has become too long, is not in it: whoever reads it knows
 //! from the kernel's counters how many messages there were.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::path::Path;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use gdoi_core::Timestamp;
 
-use crate::sink::create_new;
+use crate::files;
 
 /// Some seconds of the greatest storm; a state is kept more often while little is known.
 pub(super) const AT_MOST: usize = 16 << 20;
+/// The last records may go beyond it.
+const MAX_LOG: u64 = 2 * AT_MOST as u64;
 
 /// Writes the log.
 #[derive(Debug)]
@@ -33,10 +35,10 @@ pub(super) struct MessageLog {
 
 impl MessageLog {
     /// A log of what follows the state that was kept at `at`.
-    pub(super) fn create(path: &Path, at: Timestamp) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, at: Timestamp) -> Result<Self, files::FileError> {
         let mut log = Self {
             // Who is a member of what is for its owner alone.
-            file: create_new::file(path)?,
+            file: files::create_new(path)?,
             octets: 0,
             is_full: false,
         };
@@ -68,7 +70,8 @@ impl MessageLog {
         }
         let mut octets = BytesMut::new();
         for record in records {
-            octets.put_u64(record.len() as u64);
+            octets.put_u32(u32::try_from(record.len()).unwrap_or(u32::MAX));
+            octets.put_u32(crc32fast::hash(record));
             octets.extend_from_slice(record);
         }
         if octets.is_empty() {
@@ -85,22 +88,24 @@ impl MessageLog {
     }
 }
 
-/// The records that follow the state that was kept at `at`, up to one that is not whole.
-pub(super) fn read(path: &Path, at: Timestamp) -> io::Result<Vec<Bytes>> {
-    let mut octets = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => Bytes::from(other?),
-    };
+/// The records that follow the state that was kept at `at`, up to one that is not as it was written.
+pub(super) fn read(path: &Path, at: Timestamp) -> Result<Vec<Bytes>, files::FileError> {
+    let mut octets = Bytes::from(files::read(path, MAX_LOG)?.unwrap_or_default());
     let mut records = Vec::new();
     if octets.try_get_u64() != Ok(at.as_nanos()) {
         return Ok(records);
     }
-    while let Ok(length) = octets.try_get_u64() {
+    while let (Ok(length), Ok(checksum)) = (octets.try_get_u32(), octets.try_get_u32()) {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > octets.len() {
             break;
         }
-        records.push(octets.split_to(length));
+        let record = octets.split_to(length);
+        if crc32fast::hash(&record) != checksum {
+            tracing::warn!(path = %path.display(), "the log of messages is damaged: what follows is not used");
+            break;
+        }
+        records.push(record);
     }
     Ok(records)
 }

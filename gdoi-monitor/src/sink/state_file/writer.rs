@@ -13,9 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use gdoi_core::Timestamp;
 
-use super::beside;
 use super::log::{AT_MOST, MessageLog};
-use crate::sink::create_new;
+use super::{LOCK, MESSAGES};
+use crate::files::{self, Backoff, Lock, beside};
+use crate::sink::trouble::Trouble;
 use crate::sink::worker::Worker;
 
 /// One task each drain: five seconds of drains that all have messages.
@@ -51,12 +52,15 @@ enum Task {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(path: PathBuf, log_path: PathBuf) -> io::Result<Self> {
+    pub(super) fn start(path: PathBuf, lock: Option<Lock>, trouble: Trouble) -> io::Result<Self> {
         let waiting = Arc::new(AtomicUsize::new(0));
         let mut files = Files {
+            log_path: beside(&path, MESSAGES),
             path,
-            log_path,
+            lock,
             log: None,
+            trouble,
+            backoff: Backoff::default(),
             waiting: Arc::clone(&waiting),
         };
         Ok(Self {
@@ -135,9 +139,12 @@ impl Writer {
 struct Files {
     path: PathBuf,
     log_path: PathBuf,
+    lock: Option<Lock>,
     /// What was seen since the state was kept; none until it was.
     log: Option<MessageLog>,
     waiting: Arc<AtomicUsize>,
+    trouble: Trouble,
+    backoff: Backoff,
 }
 
 impl Files {
@@ -148,12 +155,10 @@ impl Files {
                 octets,
                 behind_gap,
             } => {
-                if let Err(error) = self.write_state(at, &octets) {
-                    let path = self.path.display();
-                    tracing::error!(%error, %path, "cannot save the state");
-                    if let Some(log) = self.log.as_mut().filter(|_| behind_gap) {
-                        log.end();
-                    }
+                if !self.keep_state(at, &octets)
+                    && let Some(log) = self.log.as_mut().filter(|_| behind_gap)
+                {
+                    log.end();
                 }
             }
             Task::Messages(records) => {
@@ -165,13 +170,43 @@ impl Files {
         }
     }
 
-    fn write_state(&mut self, at: Timestamp, octets: &[u8]) -> io::Result<()> {
+    /// Writes a state, unless it failed a short while ago; whether it did.
+    fn keep_state(&mut self, at: Timestamp, octets: &[u8]) -> bool {
+        if !self.backoff.is_over(at) {
+            return false;
+        }
+        let written = self.write_state(at, octets);
+        let path = self.path.display();
+        match &written {
+            Ok(()) => {
+                if self.backoff.succeeded() | self.trouble.end() {
+                    tracing::warn!(%path, "the state is saved again");
+                }
+            }
+            Err(error) => {
+                self.backoff.failed(at);
+                if self.trouble.begin(error) {
+                    tracing::error!(%error, %path, "cannot save the state; tried again with growing intervals");
+                }
+                if !Path::new(files::folder(&self.path)).exists() {
+                    // Where it comes back, it is another folder, with another lock.
+                    self.lock = None;
+                }
+            }
+        }
+        written.is_ok()
+    }
+
+    fn write_state(&mut self, at: Timestamp, octets: &[u8]) -> Result<(), files::FileError> {
+        if self.lock.is_none() {
+            self.lock = Some(Lock::take(&beside(&self.path, LOCK))?);
+        }
         let next: &Path = &beside(&self.path, ".new");
-        create_new::file(next)?.write_all(octets)?;
+        files::create_new(next)?.write_all(octets)?;
         fs::rename(next, &self.path)?;
         // Whoever is killed here leaves a log of another state, which is not read.
         if let Some(log) = &mut self.log {
-            log.begin(at)
+            Ok(log.begin(at)?)
         } else {
             self.log = Some(MessageLog::create(&self.log_path, at)?);
             Ok(())

@@ -28,7 +28,7 @@ fn at(since_boot: Duration) -> Timestamp {
 }
 
 fn page(exposition: &Exposition, state: &State) -> String {
-    String::from_utf8(exposition.page(state, &Status::default()).unwrap()).unwrap()
+    String::from_utf8(exposition.page(state, &Status::default(), Format::Text).unwrap()).unwrap()
 }
 
 #[test]
@@ -115,4 +115,28 @@ fn more_than_the_most_is_left_out_and_counted() {
     };
     assert!(left_out(&first) > 5);
     assert_eq!(left_out(&page(&exposition, &state)), 2 * left_out(&first));
+}
+
+/// Who makes groups out of nothing makes no series without end, and takes none from those that were there.
+#[test]
+fn learned_groups_have_series_in_the_order_they_came_and_not_too_many() {
+    let exposition = Exposition::default();
+    let mut snapshot = Snapshot::default();
+    let mut scrape = |minute: u64, names: &[String]| {
+        for name in names {
+            snapshot.groups.insert(name.clone(), GroupState::default());
+        }
+        page(&exposition, &state(Duration::from_mins(minute), snapshot.clone()))
+    };
+    let shows = |page: &str, name: &str| page.contains(&format!("gdoi_members{{group=\"{name}\"}}"));
+    let first = scrape(0, &["real".to_owned()]);
+    assert!(shows(&first, "real"));
+    let crowd: Vec<_> = (0..1_000).map(|number| format!("a{number:03}")).collect();
+    let second = scrape(1, &crowd);
+    let series = second.lines().filter(|line| line.starts_with("gdoi_members{"));
+    assert_eq!(series.count(), shown_groups::MOST_LEARNED);
+    assert!(shows(&second, "real"));
+    let hidden = 1_001 - shown_groups::MOST_LEARNED;
+    let line = format!("gdoi_label_overflow_total{{kind=\"group_series\"}} {hidden}");
+    assert!(second.lines().any(|have| have == line), "{line}");
 }
