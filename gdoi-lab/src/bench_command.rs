@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use gdoi_lab::bench::{self, Effort, Measured, Section};
+use gdoi_lab::fleet::Fleet;
 use gdoi_lab::offline::Offline;
 use gdoi_lab::profile::Profile;
+use gdoi_lab::reliability;
 use xtask::ebpf;
 use xtask::workspace::Workspace;
 
@@ -36,6 +38,8 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand)]
 enum OtherBench {
+    /// Measure what a fleet of gateways costs the Prometheus that scrapes it
+    Fleet(FleetArgs),
     /// Measure what analysing a capture costs, against cat, libpcap and tshark
     Offline(AnalyzeArgs),
     /// See where the time goes: the agent under a storm, an analysis. Writes docs/profiles.md
@@ -68,11 +72,28 @@ struct ProfileArgs {
     folder: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct FleetArgs {
+    /// Gateways of each run
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "10,100,300,1000")]
+    gateways: Vec<usize>,
+    /// Gateways of the run in which all see the same groups; 0 leaves it out
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    shared: usize,
+    /// How long each run lasts, such as 10m
+    #[arg(long, default_value = "10m", value_parser = gdoi_sim::scenario::parse_duration)]
+    lasting: Duration,
+    /// Write the figures of docs/fleet.md
+    #[arg(long)]
+    write: bool,
+}
+
 impl BenchArgs {
     /// Measures it; the figures.
     pub(crate) fn run(self, workspace: &Workspace) -> Result<String> {
         match self.other {
             None => benchmarks(workspace, &self),
+            Some(OtherBench::Fleet(arguments)) => scraped(workspace, arguments),
             Some(OtherBench::Offline(arguments)) => analysed(arguments),
             Some(OtherBench::Profile(arguments)) => profiled(workspace, arguments),
         }
@@ -131,6 +152,32 @@ fn analysed(arguments: AnalyzeArgs) -> Result<String> {
         folder,
     };
     Ok(offline.run()?.to_string())
+}
+
+fn scraped(workspace: &Workspace, arguments: FleetArgs) -> Result<String> {
+    let FleetArgs {
+        gateways,
+        shared,
+        lasting,
+        write,
+    } = arguments;
+    let fleet = Fleet {
+        sizes: gateways,
+        shared: (shared > 0).then_some(shared),
+        lasting,
+        deploy: workspace.root.join("deploy"),
+    };
+    let mut text = String::new();
+    fleet.run(|part| {
+        text.push_str(part);
+        stdout().write_all(part.as_bytes()).context("print a row")
+    })?;
+    if !write {
+        return Ok(String::new());
+    }
+    let path = workspace.root.join("docs/fleet.md");
+    reliability::write(&path, "fleet", &text)?;
+    Ok(format!("{}\n", path.display()))
 }
 
 fn profiled(workspace: &Workspace, arguments: ProfileArgs) -> Result<String> {

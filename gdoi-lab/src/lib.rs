@@ -13,6 +13,7 @@ pub mod day;
 pub mod documents;
 pub mod endure;
 mod executed;
+pub mod fleet;
 pub mod flood;
 mod foreign_program;
 pub mod fuzz_report;

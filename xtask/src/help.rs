@@ -52,7 +52,11 @@ const OWN: [(&str, &str); 7] = [
 ];
 
 /// Commands of commands.
-const MORE: [Page; 2] = [
+const MORE: [Page; 3] = [
+    Page {
+        words: "bench fleet",
+        program: Program::Lab,
+    },
     Page {
         words: "bench offline",
         program: PassedOn::Lab,

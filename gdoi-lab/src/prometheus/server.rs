@@ -38,9 +38,20 @@ impl Series {
 }
 
 impl Prometheus {
-    /// Serves the data in `folder`, as `config` says, on loopback of the calling thread's namespace. Its log is next to
-    /// the data.
+    /// Serves the old days in `folder`, as `config` says, on loopback of the calling thread's namespace. Its log is next to
+    /// the data. A series without a sample for a scrape and a half is gone.
     pub fn start(folder: &Path, config: &Path) -> Result<Self> {
+        let keep_old_days = [
+            "--storage.tsdb.retention.time=100y",
+            "--storage.tsdb.max-block-duration=2h",
+            "--storage.tsdb.min-block-duration=2h",
+            "--query.lookback-delta=90s",
+        ];
+        Self::launch(folder, config, &keep_old_days)
+    }
+
+    /// As [`Self::start`], with everything as Prometheus has it by itself, and `arguments`.
+    pub fn launch(folder: &Path, config: &Path, arguments: &[&str]) -> Result<Self> {
         let program =
             program("prometheus").context("prometheus is not installed: run `cargo xtask setup`")?;
         let address = free_address()?;
@@ -52,15 +63,7 @@ impl Prometheus {
             .arg(format!("--web.listen-address={address}"))
             .arg(format!("--storage.tsdb.path={}", folder.display()))
             .arg(format!("--config.file={}", config.display()))
-            // Old days are kept as they are; a series without a sample for a scrape and a half is gone.
-            .args([
-                "--storage.tsdb.retention.time=100y",
-                "--storage.tsdb.max-block-duration=2h",
-            ])
-            .args([
-                "--storage.tsdb.min-block-duration=2h",
-                "--query.lookback-delta=90s",
-            ])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -104,6 +107,20 @@ impl Prometheus {
             bail!("{path}: {answer}");
         }
         Ok(answer.get("data").cloned().unwrap_or_default())
+    }
+
+    /// A page of its own, such as `/metrics`.
+    pub fn page(&self, path: &str) -> Result<String> {
+        let (status, body) = self.get(path)?;
+        if status != 200 {
+            bail!("{path}: Prometheus answered {status}");
+        }
+        Ok(body)
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn get(&self, path: &str) -> Result<(u16, String)> {
@@ -193,5 +210,5 @@ fn encoded(text: &str) -> String {
 }
 
 /// How long nothing may happen.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(50);

@@ -1,0 +1,101 @@
+//! What a run of the fleet gave, as a row of a table.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Sharing;
+
+/// What one run gave.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How many gateways there were.
+    pub gateways: usize,
+    /// Who saw which groups.
+    pub sharing: Sharing,
+    /// Series of Prometheus, what it records included.
+    pub series: u64,
+    /// Bytes of memory of Prometheus.
+    pub memory: f64,
+    /// CPU that it used, in cores.
+    pub cores: f64,
+    /// Evaluations of rules that did not take place.
+    pub missed_evaluations: f64,
+    /// The slowest evaluation of each group of rules.
+    pub groups: Vec<RuleGroup>,
+    /// The slowest query of each dashboard.
+    pub heaviest: Vec<Heaviest>,
+}
+
+/// A group of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleGroup {
+    /// Its name.
+    pub name: String,
+    /// Time between evaluations.
+    pub interval: Duration,
+    /// How long the slowest evaluation took.
+    pub took: Duration,
+}
+
+/// The slowest query of a dashboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heaviest {
+    /// The name of its file.
+    pub dashboard: String,
+    /// The panel.
+    pub panel: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Keeps the slower of two evaluations of each group.
+pub(super) fn keep_slowest(kept: &mut Vec<RuleGroup>, last: Vec<RuleGroup>) {
+    for group in last {
+        match kept.iter_mut().find(|known| known.name == group.name) {
+            Some(known) => known.took = known.took.max(group.took),
+            None => kept.push(group),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            gateways,
+            sharing,
+            series,
+            memory,
+            cores,
+            missed_evaluations,
+            groups,
+            heaviest,
+        } = self;
+        let see = match sharing {
+            Sharing::Pairs => "in pairs",
+            Sharing::All => "all see the same",
+        };
+        let gibibytes = memory / f64::from(1 << 30);
+        write!(
+            f,
+            "| {gateways} {see} | {series} | {gibibytes:.2} GiB | {cores:.2} | {missed_evaluations} |"
+        )?;
+        for RuleGroup { name, interval, took } in groups {
+            let part = took.as_secs_f64() / interval.as_secs_f64();
+            write!(f, " `{name}` {:.2} s ({:.1} %)", took.as_secs_f64(), 100.0 * part)?;
+        }
+        write!(f, " |")?;
+        for Heaviest {
+            dashboard,
+            panel,
+            took,
+        } in heaviest
+        {
+            write!(f, " `{dashboard}` {:.2} s ({panel})", took.as_secs_f64())?;
+        }
+        writeln!(f, " |")
+    }
+}
+
+/// The head of the table.
+pub(super) const HEADER: &str = "| gateways | series | memory | cores | missed evaluations | slowest evaluation of each group of rules, \
+     of its interval | slowest query of each dashboard |\n|---|---|---|---|---|---|---|\n";
