@@ -75,7 +75,12 @@ struct ProfileArgs {
 #[derive(Args)]
 struct FleetArgs {
     /// Gateways of each run
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "10,100,300,1000")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "10,100,300,1000"
+    )]
     gateways: Vec<usize>,
     /// Gateways of the run in which all see the same groups; 0 leaves it out
     #[arg(long, value_name = "N", default_value_t = 50)]

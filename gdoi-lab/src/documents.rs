@@ -2,6 +2,17 @@
 
 use gdoi_monitor::exposition;
 
+const FROM_ZERO: &str = "
+## What is there before anything happens
+
+A configured group has these series from the beginning, at 0 (of `gdoi_registrations_total` the initial ones that complete,
+for each configured key server). Every other series of a group appears with the first thing that it counts or tells: a group
+without trouble has none for trouble. Such a counter begins at 1 and has not increased by then: to count the first too, ask
+`(x unless x offset 1h and on (job, instance) gdoi_build_info offset 1h) or increase(x[1h])`, as the rules do. The share of
+ESP that belongs to no group is always there too, as `group=\"unattributed\"`.
+
+";
+
 /// The list of metrics, `docs/metrics.md`.
 pub fn metrics() -> String {
     let mut text = String::from(
@@ -18,6 +29,12 @@ pub fn metrics() -> String {
             family.help
         );
         text += &line;
+    }
+    text += FROM_ZERO;
+    for family in exposition::families().filter(|family| family.is_from_zero) {
+        text.push_str("- `");
+        text.push_str(family.name);
+        text.push_str("`\n");
     }
     text
 }

@@ -22,6 +22,9 @@ use prometheus::FleetPrometheus;
 pub use report::{Heaviest, Outcome, RuleGroup};
 use server::PageServer;
 
+/// How often the durations of rules are read; they are evaluated every 30 seconds.
+const POLL: Duration = Duration::from_secs(10);
+
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -93,6 +96,3 @@ impl Fleet {
 const fn count(number: usize) -> f64 {
     number as f64
 }
-
-/// How often the durations of rules are read; they are evaluated every 30 seconds.
-const POLL: Duration = Duration::from_secs(10);

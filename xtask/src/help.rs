@@ -55,7 +55,7 @@ const OWN: [(&str, &str); 7] = [
 const MORE: [Page; 3] = [
     Page {
         words: "bench fleet",
-        program: Program::Lab,
+        program: PassedOn::Lab,
     },
     Page {
         words: "bench offline",

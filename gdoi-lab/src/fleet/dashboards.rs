@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::prometheus::FleetPrometheus;
 use super::report::Heaviest;
 
+/// Steps of a panel: a day in steps of two minutes.
+const STEPS: u64 = 720;
+
 /// Every dashboard, by the name of its file.
 pub(super) struct Dashboards(BTreeMap<String, Value>);
 
@@ -116,6 +119,3 @@ fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
-
-/// Steps of a panel: a day in steps of two minutes.
-const STEPS: u64 = 720;

@@ -12,6 +12,9 @@ use gdoi_core::Timestamp;
 
 use super::pages::{GROUPS, MEMBERS, World, scenario};
 
+const DAY_QUARTERS: u64 = 96;
+const OF_GROUP: &str = "group=\"G-";
+
 /// The pages of a gateway over a healthy day.
 pub(super) struct HealthyDay {
     series: usize,
@@ -121,6 +124,3 @@ fn compressed(page: &str) -> Result<usize> {
 const fn a_group(count: usize) -> f64 {
     count as f64 / GROUPS as f64
 }
-
-const DAY_QUARTERS: u64 = 96;
-const OF_GROUP: &str = "group=\"G-";

@@ -11,6 +11,15 @@ use gdoi_sim::{Emission, Scenario, Simulation};
 use super::Sharing;
 use crate::day::Gateway;
 
+/// Groups of a gateway, and members of a group.
+pub(super) const GROUPS: usize = 20;
+pub(super) const MEMBERS: usize = 50;
+/// Long enough for registrations and two rekeys.
+const WARM_UP: Duration = Duration::from_hours(3);
+const GROUP: &str = "G-";
+/// Where a group of the scenario is named on a page; what belongs to no group keeps its name.
+const NAME: &str = "group=\"G-";
+
 /// A simulated gateway that lives in real time.
 pub(super) struct World {
     simulation: Peekable<Simulation>,
@@ -92,12 +101,3 @@ pub(super) fn wall_clock() -> Result<Timestamp> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     Ok(Timestamp::ZERO.after(now.context("the clock is before 1970")?))
 }
-
-/// Groups of a gateway, and members of a group.
-pub(super) const GROUPS: usize = 20;
-pub(super) const MEMBERS: usize = 50;
-/// Long enough for registrations and two rekeys.
-const WARM_UP: Duration = Duration::from_hours(3);
-const GROUP: &str = "G-";
-/// Where a group of the scenario is named on a page; what belongs to no group keeps its name.
-const NAME: &str = "group=\"G-";

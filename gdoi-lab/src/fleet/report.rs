@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use super::Sharing;
 
+/// The head of the table.
+pub(super) const HEADER: &str = "| gateways | series | memory | cores | missed evaluations | slowest evaluation of each group of rules, \
+     of its interval | slowest query of each dashboard |\n|---|---|---|---|---|---|---|\n";
+
 /// What one run gave.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -95,7 +99,3 @@ impl fmt::Display for Outcome {
         writeln!(f, " |")
     }
 }
-
-/// The head of the table.
-pub(super) const HEADER: &str = "| gateways | series | memory | cores | missed evaluations | slowest evaluation of each group of rules, \
-     of its interval | slowest query of each dashboard |\n|---|---|---|---|---|---|---|\n";

@@ -1,7 +1,9 @@
 //! A metric family: what it is called, and what fills it.
 
+use std::time::Duration;
+
 use gdoi_core::Timestamp;
-use gdoi_core::snapshot::{GroupState, Histogram};
+use gdoi_core::snapshot::{GroupState, Histogram, UNATTRIBUTED};
 use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::Facts;
@@ -17,6 +19,9 @@ pub struct Family {
     pub labels: &'static [&'static str],
     /// What it says, in one line.
     pub help: &'static str,
+    /// Whether a configured group has it from the beginning, at 0. All others of a group come with the first that they
+    /// count or tell: most groups never have any trouble, and a series for each kind of it would be half of the page.
+    pub is_from_zero: bool,
     fill: Fill,
 }
 
@@ -56,6 +61,7 @@ pub(super) const fn counter(
         kind: FamilyKind::Counter,
         labels,
         help,
+        is_from_zero: false,
         fill,
     }
 }
@@ -93,6 +99,14 @@ pub(super) struct Samples {
 }
 
 impl Family {
+    /// The same, with a series at 0 for each configured group from the beginning.
+    pub(super) const fn starting_at_zero(self) -> Self {
+        Self {
+            is_from_zero: true,
+            ..self
+        }
+    }
+
     /// The family with its samples, `most` of them and no more; `None` without any.
     pub(super) fn filled(&'static self, facts: &Facts<'_>, most: usize) -> Option<MetricFamily> {
         let mut samples = Samples {
@@ -150,24 +164,38 @@ impl Samples {
         self.metrics.push(metric);
     }
 
-    /// A histogram.
-    pub(super) fn histogram(&mut self, labels: &[&str], histogram: &Histogram) {
+    /// A histogram for each group, with some of the bounds that it was counted by.
+    pub(super) fn each_histogram(
+        &mut self,
+        facts: &Facts<'_>,
+        bounds: &[Duration],
+        histogram: impl Fn(&GroupState) -> &Histogram,
+    ) {
+        for (name, group) in facts.groups.iter() {
+            let histogram = histogram(group);
+            if histogram.count() > 0 || name != UNATTRIBUTED {
+                self.histogram(&[name], histogram, bounds);
+            }
+        }
+    }
+
+    fn histogram(&mut self, labels: &[&str], histogram: &Histogram, bounds: &[Duration]) {
         if !self.has_room() {
             return;
         }
         let mut cumulative = 0;
-        let buckets = Histogram::BOUNDS
-            .iter()
-            .zip(histogram.counts)
-            .map(|(bound, count)| {
-                cumulative += count;
+        let mut buckets = Vec::with_capacity(bounds.len());
+        for (bound, count) in Histogram::BOUNDS.iter().zip(histogram.counts) {
+            cumulative += count;
+            if bounds.contains(bound) {
                 let mut bucket = Bucket::default();
                 bucket.set_upper_bound(bound.as_secs_f64());
                 bucket.set_cumulative_count(cumulative);
-                bucket
-            });
+                buckets.push(bucket);
+            }
+        }
         let mut written = prometheus::proto::Histogram::default();
-        written.set_bucket(buckets.collect());
+        written.set_bucket(buckets);
         written.set_sample_count(histogram.count());
         written.set_sample_sum(histogram.sum.as_secs_f64());
         let mut metric = self.labelled(labels);
@@ -175,10 +203,23 @@ impl Samples {
         self.metrics.push(metric);
     }
 
-    /// A count for each group.
+    /// A count for each group; for what belongs to none, once there is one.
     pub(super) fn each_group(&mut self, facts: &Facts<'_>, count: impl Fn(&GroupState) -> u64) {
         for (name, group) in facts.groups.iter() {
-            self.count(&[name], count(group));
+            let count = count(group);
+            if count > 0 || name != UNATTRIBUTED {
+                self.count(&[name], count);
+            }
+        }
+    }
+
+    /// A count for each group, once there is one: for trouble that most groups never have.
+    pub(super) fn each_trouble(&mut self, facts: &Facts<'_>, count: impl Fn(&GroupState) -> u64) {
+        for (name, group) in facts.groups.iter() {
+            let count = count(group);
+            if count > 0 {
+                self.count(&[name], count);
+            }
         }
     }
 

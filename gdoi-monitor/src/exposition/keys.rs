@@ -2,18 +2,28 @@
 
 use std::time::Duration;
 
-use gdoi_core::transition::{RekeyKind, Transport, Verdict};
-
-use super::Facts;
-use super::family::{Family, Samples, counter, gauge, histogram};
+use super::family::{Family, counter, gauge, histogram};
 use super::groups::{GROUP, SERVER};
+
+/// From one message to a rekey that is too slow: an alert asks how many took longer than the last bound.
+const BOUNDS: [Duration; 3] = [
+    Duration::from_secs(10),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+];
 
 pub(super) static FAMILIES: &[Family] = &[
     counter(
         "gdoi_rekeys_total",
         &["group", "key_server", "kind", "transport"],
         "Rekeys; each counts once, regardless of recipients and retransmissions.",
-        rekeys,
+        |facts, samples| {
+            facts.groups.each_server(|group, address, server| {
+                for ((kind, transport), count) in &server.rekeys {
+                    samples.count(&[group, address, kind.name(), transport.name()], *count);
+                }
+            });
+        },
     ),
     counter(
         "gdoi_rekey_messages_total",
@@ -21,7 +31,9 @@ pub(super) static FAMILIES: &[Family] = &[
         "Rekey messages, retransmissions included.",
         |facts, samples| {
             facts.groups.each_server(|group, address, server| {
-                samples.count(&[group, address], server.rekey_messages);
+                if server.rekey_messages > 0 {
+                    samples.count(&[group, address], server.rekey_messages);
+                }
             });
         },
     ),
@@ -29,14 +41,15 @@ pub(super) static FAMILIES: &[Family] = &[
         "gdoi_rekey_retransmissions_total",
         GROUP,
         "Retransmitted rekey messages.",
-        |facts, samples| samples.each_group(facts, |group| group.rekey.retransmissions),
+        |facts, samples| samples.each_trouble(facts, |group| group.rekey.retransmissions),
     ),
     counter(
         "gdoi_rekey_acks_total",
         GROUP,
         "Rekey acknowledgements.",
         |facts, samples| samples.each_group(facts, |group| group.rekey.acknowledgements),
-    ),
+    )
+    .starting_at_zero(),
     gauge(
         "gdoi_rekey_unacknowledged_members",
         GROUP,
@@ -54,17 +67,17 @@ pub(super) static FAMILIES: &[Family] = &[
         GROUP,
         "Recipients of the latest rekey.",
         |facts, samples| samples.each_group(facts, |group| group.rekey.recipients),
-    ),
+    )
+    .starting_at_zero(),
     histogram(
         "gdoi_rekey_duration_seconds",
         GROUP,
         "Duration of rekeys, from first to last message.",
         |facts, samples| {
-            for (name, group) in facts.groups.iter() {
-                samples.histogram(&[name], &group.rekey.duration);
-            }
+            samples.each_histogram(facts, &BOUNDS, |group| &group.rekey.duration);
         },
-    ),
+    )
+    .starting_at_zero(),
     gauge(
         "gdoi_rekey_last_timestamp_seconds",
         GROUP,
@@ -82,13 +95,15 @@ pub(super) static FAMILIES: &[Family] = &[
         GROUP,
         "Whether an expected rekey is overdue.",
         |facts, samples| samples.each_flag(facts, |group| group.rekey.overdue),
-    ),
+    )
+    .starting_at_zero(),
     counter(
         "gdoi_kek_changes_total",
         GROUP,
         "KEK changes.",
         |facts, samples| samples.each_group(facts, |group| group.kek.changes),
-    ),
+    )
+    .starting_at_zero(),
     gauge(
         "gdoi_kek_start_timestamp_seconds",
         GROUP,
@@ -122,80 +137,65 @@ pub(super) static FAMILIES: &[Family] = &[
         GROUP,
         "Whether the KEK is in use beyond its lifetime.",
         |facts, samples| samples.each_flag(facts, |group| group.kek.over_age),
-    ),
+    )
+    .starting_at_zero(),
     gauge(
         "gdoi_kek_expired",
         GROUP,
         "Whether the KEK expired before a rekey replaced it.",
         |facts, samples| samples.each_flag(facts, |group| group.kek.expired),
-    ),
+    )
+    .starting_at_zero(),
     gauge(
         "gdoi_kek_split",
         GROUP,
         "Whether key servers use different KEKs for the group (split brain).",
         |facts, samples| samples.each_flag(facts, |group| group.kek.split),
-    ),
+    )
+    .starting_at_zero(),
     gauge(
         "gdoi_kek_behavior",
         &["group", "key_server", "verdict"],
-        "1 for the KEK renewal behavior attributed to the key server, 0 for the others.",
+        "Always 1; the verdict is the KEK renewal behavior attributed to the key server.",
         |facts, samples| {
             facts.groups.each_server(|group, address, server| {
-                let Some(holds) = server.behavior else { return };
-                for verdict in Verdict::ALL {
-                    samples.count(&[group, address, verdict.name()], u64::from(verdict == holds));
+                if let Some(verdict) = server.behavior {
+                    samples.count(&[group, address, verdict.name()], 1);
                 }
             });
         },
     ),
     gauge("gdoi_spi_active", GROUP, "ESP SPIs in use.", |facts, samples| {
-        samples.each_group(facts, |group| group.esp.active)
-    }),
+        samples.each_group(facts, |group| group.esp.active);
+    })
+    .starting_at_zero(),
     counter(
         "gdoi_spi_changes_total",
         GROUP,
         "Times one ESP SPI replaced another.",
         |facts, samples| samples.each_group(facts, |group| group.esp.changes),
-    ),
+    )
+    .starting_at_zero(),
     histogram(
         "gdoi_spi_rollover_seconds",
         GROUP,
         "Time from a rekey to the first packet with the new SPI.",
         |facts, samples| {
-            for (name, group) in facts.groups.iter() {
-                samples.histogram(&[name], &group.esp.rollover);
-            }
+            samples.each_histogram(facts, &BOUNDS, |group| &group.esp.rollover);
         },
-    ),
+    )
+    .starting_at_zero(),
     counter(
         "gdoi_spi_stale_packets_total",
         GROUP,
         "ESP packets with a replaced SPI after the rollover window.",
-        |facts, samples| samples.each_group(facts, |group| group.esp.stale_packets),
+        |facts, samples| samples.each_trouble(facts, |group| group.esp.stale_packets),
     ),
     gauge(
         "gdoi_spi_lagging_sites",
         GROUP,
         "Sites that still send with a replaced SPI.",
         |facts, samples| samples.each_group(facts, |group| group.esp.lagging_sites),
-    ),
+    )
+    .starting_at_zero(),
 ];
-
-fn rekeys(facts: &Facts<'_>, samples: &mut Samples) {
-    facts.groups.each_server(|group, address, server| {
-        for ((kind, transport), count) in &server.rekeys {
-            samples.count(&[group, address, kind.name(), transport.name()], *count);
-        }
-    });
-    // A series that begins at 1 has not increased.
-    for (name, group) in facts.groups.iter() {
-        let transport = group.transport.unwrap_or(Transport::Unicast);
-        for (address, server) in &group.key_servers {
-            for kind in RekeyKind::ALL {
-                if !server.rekeys.contains_key(&(kind, transport)) {
-                    samples.count(&[name, &address.to_string(), kind.name(), transport.name()], 0);
-                }
-            }
-        }
-    }
-}

@@ -130,6 +130,19 @@ impl<'a> ShownGroups<'a> {
             }
         }
     }
+
+    /// As [`Self::each_server`]; a key server that serves a group is not told again of no group.
+    pub(super) fn each_server_of_its_group(&self, mut one: impl FnMut(&str, &str, &KeyServerState)) {
+        let named = self.iter().filter(|(name, _)| *name != UNATTRIBUTED);
+        let serving: BTreeSet<&IpAddr> = named.flat_map(|(_, group)| group.key_servers.keys()).collect();
+        for (name, group) in self.iter() {
+            for (address, server) in &group.key_servers {
+                if name != UNATTRIBUTED || !serving.contains(address) {
+                    one(name, &address.to_string(), server);
+                }
+            }
+        }
+    }
 }
 
 /// Whether a group has series whatever it does.

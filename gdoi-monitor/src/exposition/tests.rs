@@ -1,5 +1,6 @@
 //! What is configured is shown from the beginning, what is over is not, and there is never too much.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gdoi_core::config::GroupConfig;
@@ -9,6 +10,8 @@ use gdoi_core::{Config, Limits, Timestamp, Tracker};
 use super::*;
 use crate::sink::{EventCounts, Tally};
 use crate::time::Calendar;
+
+const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
 
 fn state(now: Duration, snapshot: Snapshot) -> State {
     State {
@@ -46,16 +49,48 @@ fn what_is_configured_is_there_from_the_beginning() {
         "gdoi_members{group=\"G1\"} 0",
         "gdoi_esp_packets_total{group=\"G1\"} 0",
         "gdoi_esp_packets_total{group=\"unattributed\"} 0",
-        "gdoi_messages_total{group=\"G1\",key_server=\"10.0.0.1\",exchange=\"groupkey_push\"} 0",
-        "gdoi_rekeys_total{group=\"G1\",key_server=\"10.0.0.1\",kind=\"kek\",transport=\"unicast\"} 0",
-        "gdoi_registrations_total{group=\"G1\",key_server=\"10.0.0.1\",kind=\"initial\",result=\"failed\"} 0",
-        "gdoi_registration_failures_total{group=\"G1\",key_server=\"10.0.0.1\",stage=\"auth\"} 0",
+        "gdoi_registrations_total{group=\"G1\",key_server=\"10.0.0.1\",kind=\"initial\",result=\"completed\"} 0",
         "gdoi_registration_duration_seconds_count{group=\"G1\"} 0",
-        "gdoi_anomalies_total{group=\"G1\",kind=\"cookies_zero\",severity=\"info\"} 0",
+        "gdoi_rekey_overdue{group=\"G1\"} 0",
+        "gdoi_rekey_acks_total{group=\"G1\"} 0",
+        "gdoi_kek_expired{group=\"G1\"} 0",
+        "gdoi_spi_lagging_sites{group=\"G1\"} 0",
         "gdoi_label_overflow_total{kind=\"series\"} 0",
     ] {
         assert!(page.lines().any(|line| line == series), "{series}");
     }
+}
+
+#[test]
+fn a_group_without_trouble_has_few_series() {
+    let key_servers = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().unwrap());
+    let group = GroupConfig {
+        name: "G1".to_owned(),
+        key_servers: key_servers.to_vec(),
+        ..GroupConfig::default()
+    };
+    let config = Config { groups: vec![group] };
+    let tracker = Tracker::new(config, Limits::default());
+    let page = page(&Exposition::default(), &state(Duration::ZERO, tracker.summary()));
+    let of = |name: &str| page.matches(&format!("{{group=\"{name}\"")).count();
+    let at_zero: BTreeSet<&str> = page
+        .lines()
+        .filter(|line| line.contains("{group=\"G1\"") && line.ends_with(" 0"))
+        .filter_map(|line| line.split('{').next())
+        .map(|name| {
+            SUFFIXES
+                .iter()
+                .fold(name, |name, suffix| name.trim_end_matches(suffix))
+        })
+        .collect();
+    let listed: BTreeSet<&str> = families()
+        .filter(|family| family.is_from_zero)
+        .map(|family| family.name)
+        .collect();
+    assert_eq!(at_zero, listed);
+    assert!((30..=40).contains(&of("G1")), "{}", of("G1"));
+    // ESP of no group is always told: its share says whether groups are missing. Nothing else of no group is.
+    assert_eq!(of("unattributed"), 2);
 }
 
 #[test]

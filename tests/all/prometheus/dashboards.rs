@@ -141,14 +141,15 @@ fn dashboards_name_what_there_is() {
 }
 
 /// What a simulated gateway does not have: files of configuration, rights to give up, a process that is scraped over the
-/// network, and a program in the kernel that is timed.
-const RIGHTLY_EMPTY: [&str; 11] = [
+/// network, a program in the kernel that is timed, and peers that contradict the protocol.
+const RIGHTLY_EMPTY: [&str; 12] = [
     "gdoi-monitor: Blind spots A",
     "gdoi-monitor: CPU A",
     "gdoi-monitor: Configuration A",
     "gdoi-monitor: Configuration B",
     "gdoi-monitor: Configuration C",
     "gdoi-monitor: Configuration D",
+    "gdoi-monitor: Contradictions A",
     "gdoi-monitor: Given up A",
     "gdoi-monitor: Memory A",
     "gdoi-monitor: Program A",
