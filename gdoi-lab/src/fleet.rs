@@ -20,7 +20,7 @@ use dashboards::Dashboards;
 use day::HealthyDay;
 use prometheus::FleetPrometheus;
 pub use report::{Heaviest, Outcome, RuleGroup};
-use server::PageServer;
+pub use server::PageServer;
 
 /// How often the durations of rules are read; they are evaluated every 30 seconds.
 const POLL: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! Rules, alerts and dashboards: they name what there is, each alert has its page, and a real Prometheus gives answers.
 
+mod centre;
 mod dashboards;
 mod days;
 mod documents;

@@ -11,13 +11,14 @@ use super::Sharing;
 use super::pages::World;
 
 /// A server that runs until the process ends.
-pub(super) struct PageServer {
+#[derive(Debug)]
+pub struct PageServer {
     address: SocketAddr,
 }
 
 impl PageServer {
     /// Serves `/gateway/N/metrics` on a free port of loopback, once the simulated gateway has watched for hours.
-    pub(super) fn start(sharing: Sharing) -> Result<Self> {
+    pub fn start(sharing: Sharing) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen for Prometheus")?;
         let address = listener.local_addr().context("listen for Prometheus")?;
         let (ready, is_ready) = mpsc::channel();
@@ -39,7 +40,8 @@ impl PageServer {
         Ok(Self { address })
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
         self.address
     }
 }

@@ -108,6 +108,14 @@ pub(super) fn of_the_process() -> Vec<String> {
         .collect()
 }
 
+/// The expressions of a dashboard, or of all of them, with one job and everything of it chosen.
+pub(super) fn with(job: &str, dashboard: &str) -> Vec<(String, String)> {
+    let all = all().into_iter().filter(|one| one.name.starts_with(dashboard));
+    let chosen =
+        |(place, expression): (String, String)| (place, with_everything(&expression.replace("$job", job)));
+    all.flat_map(|one| one.expressions()).map(chosen).collect()
+}
+
 /// The expression that Grafana asks when everything is chosen.
 fn with_everything(expression: &str) -> String {
     expression

@@ -208,9 +208,12 @@ const LABELS: [&str; 8] = [
 ];
 
 /// Series without labels of their own: of Prometheus, and of the process.
-const WITHOUT_LABELS: [&str; 6] = [
+const WITHOUT_LABELS: [&str; 9] = [
     "up",
     "scrape_duration_seconds",
+    "scrape_sample_limit",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_samples_scraped",
     "process_cpu_seconds_total",
     "process_open_fds",
     "process_resident_memory_bytes",

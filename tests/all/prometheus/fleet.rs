@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gdoi_lab::prometheus::Prometheus;
 use gdoi_lab::{Agent, Frames, Injector, Network, Pace};
 
-use super::{dashboards, deploy, is_installed, root};
+use super::{dashboards, deploy, is_installed, root, rules};
 use crate::{kernel, program};
 
 const OTHER_PORT: u16 = 11_849;
@@ -74,10 +74,11 @@ fn two_agents() {
 /// The configuration that ships, but for addresses and patience.
 fn serve(folder: &Path) -> Prometheus {
     let shipped = fs::read_to_string(deploy().join("prometheus/prometheus.yml")).unwrap();
-    let rules = deploy().join("prometheus/rules").canonicalize().unwrap();
+    let judged = folder.join("rules");
+    rules::copy(&judged);
     let ours = shipped
         .replace("_interval: 30s", "_interval: 1s")
-        .replace("- rules/", &format!("- {}/", rules.display()))
+        .replace("- rules/", &format!("- {}/", judged.display()))
         .replace("gateway-1.example.net:11848", "127.0.0.1:11848")
         .replace("gateway-2.example.net:11848", &format!("127.0.0.1:{OTHER_PORT}"));
     let config = folder.join("prometheus.yml");
@@ -97,7 +98,7 @@ fn every_rule_is_well(server: &Prometheus) {
             count += 1;
         }
     }
-    assert_eq!(count, super::rules::all().len());
+    assert_eq!(count, rules::all().len());
 }
 
 fn until(server: &Prometheus, expression: &str, wanted: f64) {

@@ -6,60 +6,8 @@ use gdoi_lab::prometheus::promtool;
 
 use super::{deploy, is_installed};
 
-#[test]
-fn promtool_accepts_configuration_and_rules() {
-    if !is_installed("promtool_accepts_configuration_and_rules") {
-        return;
-    }
-    let folder = deploy().join("prometheus");
-    let said = promtool(&folder, &["check", "config", "prometheus.yml"]).unwrap();
-    assert_eq!(said.matches("SUCCESS").count(), 4, "{said}");
-}
-
-#[test]
-fn every_case_of_every_alert() {
-    if !is_installed("every_case_of_every_alert") {
-        return;
-    }
-    let folder = deploy().join("prometheus/tests");
-    let names: Vec<String> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let mut arguments = vec!["test", "rules"];
-    arguments.extend(names.iter().map(String::as_str));
-    promtool(&folder, &arguments).unwrap();
-}
-
-/// Each change makes an alert wrong; the cases of that alert must notice.
-#[test]
-fn a_rule_that_is_wrong_fails_its_cases() {
-    if !is_installed("a_rule_that_is_wrong_fails_its_cases") {
-        return;
-    }
-    let rules = fs::read_to_string(deploy().join("prometheus/rules/gdoi-alerts.yml")).unwrap();
-    for (cases, alert, right, wrong) in PLANTED {
-        assert_eq!(rules.matches(right).count(), 1, "{alert}: {right}");
-        let said = judged(cases, &rules.replace(right, wrong)).unwrap_err();
-        assert!(said.contains(alert), "{alert}: {said}");
-    }
-}
-
-/// What promtool says of a file of cases, with other rules than those that ship.
-fn judged(cases: &str, rules: &str) -> Result<String, String> {
-    let folder = tempfile::tempdir().unwrap();
-    for part in ["rules", "tests"] {
-        fs::create_dir(folder.path().join(part)).unwrap();
-    }
-    fs::write(folder.path().join("rules/gdoi-alerts.yml"), rules).unwrap();
-    let copy = folder.path().join("tests").join(cases);
-    fs::copy(deploy().join("prometheus/tests").join(cases), copy).unwrap();
-    let said = promtool(&folder.path().join("tests"), &["test", "rules", cases]);
-    said.map_err(|error| error.to_string())
-}
-
 /// File of cases, alert, and what is replaced by what in its rule or in a rule that it joins with.
-const PLANTED: [(&str, &str, &str, &str); 7] = [
+const PLANTED: [(&str, &str, &str, &str); 10] = [
     (
         "kek.yml",
         "GdoiKekSplit",
@@ -117,4 +65,77 @@ const PLANTED: [(&str, &str, &str, &str); 7] = [
         "time() - gdoi_key_server_last_seen_timestamp_seconds < 4500",
         "gdoi_key_server_last_seen_timestamp_seconds",
     ),
+    // A page that is refused is told as an agent that does not answer.
+    (
+        "monitor.yml",
+        "GdoiMonitorDown",
+        " unless on (job, instance) scrape_samples_scraped{job=~\"gdoi.*\"} > 0",
+        "",
+    ),
+    // No limit is a limit of 0.
+    (
+        "monitor.yml",
+        "GdoiScrapeNearLimit",
+        "(scrape_sample_limit{job=~\"gdoi.*\"} > 0)",
+        "(scrape_sample_limit{job=~\"gdoi.*\"})",
+    ),
+    // After an hour nobody remembers the gateway.
+    (
+        "fleet.yml",
+        "GdoiGatewayMissing",
+        "(up{job=~\"gdoi.*\"} offset 1h or up{job=~\"gdoi.*\"} offset 1d)",
+        "(up{job=~\"gdoi.*\"} offset 1h)",
+    ),
 ];
+
+#[test]
+fn promtool_accepts_configuration_and_rules() {
+    if !is_installed("promtool_accepts_configuration_and_rules") {
+        return;
+    }
+    let folder = deploy().join("prometheus");
+    let said = promtool(&folder, &["check", "config", "prometheus.yml"]).unwrap();
+    assert_eq!(said.matches("SUCCESS").count(), 4, "{said}");
+}
+
+#[test]
+fn every_case_of_every_alert() {
+    if !is_installed("every_case_of_every_alert") {
+        return;
+    }
+    let folder = deploy().join("prometheus/tests");
+    let names: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let mut arguments = vec!["test", "rules"];
+    arguments.extend(names.iter().map(String::as_str));
+    promtool(&folder, &arguments).unwrap();
+}
+
+/// Each change makes an alert wrong; the cases of that alert must notice.
+#[test]
+fn a_rule_that_is_wrong_fails_its_cases() {
+    if !is_installed("a_rule_that_is_wrong_fails_its_cases") {
+        return;
+    }
+    let rules = fs::read_to_string(deploy().join("prometheus/rules/gdoi-alerts.yml")).unwrap();
+    for (cases, alert, right, wrong) in PLANTED {
+        assert_eq!(rules.matches(right).count(), 1, "{alert}: {right}");
+        let said = judged(cases, &rules.replace(right, wrong)).unwrap_err();
+        assert!(said.contains(alert), "{alert}: {said}");
+    }
+}
+
+/// What promtool says of a file of cases, with other rules than those that ship.
+fn judged(cases: &str, rules: &str) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["rules", "tests"] {
+        fs::create_dir(folder.path().join(part)).unwrap();
+    }
+    fs::write(folder.path().join("rules/gdoi-alerts.yml"), rules).unwrap();
+    let copy = folder.path().join("tests").join(cases);
+    fs::copy(deploy().join("prometheus/tests").join(cases), copy).unwrap();
+    let said = promtool(&folder.path().join("tests"), &["test", "rules", cases]);
+    said.map_err(|error| error.to_string())
+}

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use serde::Deserialize;
 
 use super::expression::Known;
 use super::{deploy, root};
 
+const FILES: [&str; 2] = ["gdoi-recording.yml", "gdoi-alerts.yml"];
 const PARTS: [&str; 6] = [
     "What it means",
     "How sure it is",
@@ -60,12 +62,21 @@ impl Rule {
 /// Every rule that ships, in the order of the files.
 pub(super) fn all() -> Vec<Rule> {
     let mut rules = Vec::new();
-    for name in ["gdoi-recording.yml", "gdoi-alerts.yml"] {
+    for name in FILES {
         let text = fs::read_to_string(deploy().join("prometheus/rules").join(name)).unwrap();
         let file: File = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         rules.extend(file.groups.into_iter().flat_map(|group| group.rules));
     }
     rules
+}
+
+/// Copies the rules that ship into a folder, all to be evaluated as often as Prometheus does by itself.
+pub(super) fn copy(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    for name in FILES {
+        let text = fs::read_to_string(deploy().join("prometheus/rules").join(name)).unwrap();
+        fs::write(folder.join(name), text.replace("    interval: 2m\n", "")).unwrap();
+    }
 }
 
 /// The alerts that ship.
