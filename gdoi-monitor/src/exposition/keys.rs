@@ -97,6 +97,13 @@ pub(super) static FAMILIES: &[Family] = &[
         |facts, samples| samples.each_flag(facts, |group| group.rekey.overdue),
     )
     .starting_at_zero(),
+    gauge(
+        "gdoi_rekey_expectation_known",
+        GROUP,
+        "Whether the time of the next rekey can be predicted.",
+        |facts, samples| samples.each_flag(facts, |group| group.rekey.expectation.unknown.is_none()),
+    )
+    .starting_at_zero(),
     counter(
         "gdoi_kek_changes_total",
         GROUP,
