@@ -210,6 +210,31 @@ fn a_tunnel_that_changes_at_other_times_as_well_is_not_the_groups() {
     assert_eq!(changes(&script), []);
 }
 
+/// Of no configured site: the old SPI never falls silent, but its TEK ends.
+#[test]
+fn an_spi_that_goes_on_beside_its_successor_is_stale_when_its_tek_ends() {
+    let mut script = script([]);
+    mixed(&mut script, 120, 1, &[0x1000]);
+    for sequence in 1..=3 {
+        script.push(KS, MULTICAST, 1, sequence);
+        mixed(
+            &mut script,
+            1_200,
+            1,
+            &[0x1000 + 0x1000 * u32::try_from(sequence).unwrap()],
+        );
+    }
+    script.push(KS, MULTICAST, 1, 4);
+    mixed(&mut script, 240, 1, &[0x4000, 0x5000]);
+    assert_eq!((changes(&script).len(), staleness(&script).len()), (3, 0));
+    mixed(&mut script, 20, 1, &[0x4000, 0x5000]);
+    assert_eq!(changes(&script).len(), 4);
+    let [(spi, by, _)] = staleness(&script)[..] else {
+        panic!("{:?}", script.out)
+    };
+    assert_eq!((spi, by), (Spi(0x4000), Spi(0x5000)));
+}
+
 /// A night with a packet in ten minutes: three times that is no silence yet.
 #[test]
 fn thin_traffic_is_followed() {

@@ -11,6 +11,7 @@ use crate::rules::kek::lead::{ROLLOVER_WINDOW, Schedule};
 use crate::rules::{Context, Subject};
 use crate::state::State;
 use crate::state::data_plane::{SpiKey, SpiTraffic};
+use crate::state::group::Group;
 use crate::state::id::{GroupId, SpiId};
 use crate::time::Timestamp;
 use crate::transition::{Spi, SpiChanged, What};
@@ -116,7 +117,7 @@ fn is_in_use(traffic: &SpiTraffic, first: Timestamp) -> bool {
     traffic.last.after(traffic.idle_timeout().max(ROLLOVER_WINDOW)) >= first
 }
 
-/// A suspected rollover is confirmed when the old SPI falls silent, and no other does.
+/// A suspected rollover is confirmed when the old SPI falls silent, and no other does, or when its TEK has ended.
 pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     let (now, state) = (cx.now, &mut *cx.state);
     let traffic = &state.spis[id];
@@ -125,13 +126,19 @@ pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
         return;
     }
     let candidates = find_predecessors(state, suspected, key, brought, first);
-    let window = Schedule::new(&state.groups[suspected], cx.config).rollover_window();
-    let rekeys = &state.groups[suspected].rekeys;
+    let schedule = Schedule::new(&state.groups[suspected], cx.config);
+    let (window, lifetime) = (schedule.rollover_window(), schedule.max_tek_lifetime());
+    let Group { rekeys, data, .. } = &state.groups[suspected];
+    let is_only_suspect = data.suspects == 1 && data.rekeyed_at() == brought;
     let rekey_before = rekeys.last_but_one.filter(|_| rekeys.last == brought);
     let mut silent = candidates.into_iter().filter_map(|spi| {
         let id = state.spis.find(&(spi, key.1))?;
         let old = &state.spis[id];
-        let has_ended = old.is_idle_at(now) && old.last.after(old.idle_timeout()) >= first;
+        let is_silent = old.is_idle_at(now) && old.last.after(old.idle_timeout()) >= first;
+        // The group's own SPI, after the end of its TEK: what came alone with the rekey replaced it.
+        let is_over =
+            old.group == suspected && lifetime.is_some_and(|lifetime| old.since.after(lifetime) < now);
+        let has_ended = is_silent || (is_only_suspect && is_over);
         let is_early = brought.is_some_and(|at| first.since(at) <= ROLLOVER_WINDOW);
         (has_ended && (is_early || may_come_from(old, rekey_before, window))).then_some((spi, id))
     });
