@@ -33,6 +33,17 @@ const TICK: Duration = Duration::from_secs(10);
 impl Score {
     /// Lets a scenario happen in front of a tracker for each of these degrees of being told, and judges what they say.
     pub fn of(scenario: &Scenario, seed: u64, told: &[Told]) -> Result<Self, ScenarioError> {
+        Self::of_changed(scenario, seed, told, |_, _| {})
+    }
+
+    /// The same, when the tracker had said something else: that the judge notices can be tried.
+    pub(crate) fn of_changed(
+        scenario: &Scenario,
+        seed: u64,
+        told: &[Told],
+        change: impl Fn(&mut Vec<Transition>, &mut gdoi_core::Snapshot),
+    ) -> Result<Self, ScenarioError> {
+        scenario.check_memory()?;
         let mut simulation = Simulation::judged(scenario, seed)?;
         let emissions: Vec<Emission> = simulation.by_ref().collect();
         let end = simulation.end();
@@ -42,7 +53,8 @@ impl Score {
         };
         let witness = Witness::new(scenario, journal, end);
         for told in told.iter().copied() {
-            let (said, snapshot) = watch(scenario, told, &emissions, end);
+            let (mut said, mut snapshot) = watch(scenario, told, &emissions, end);
+            change(&mut said, &mut snapshot);
             let names = case::names(scenario, told, &witness, &said, &snapshot);
             let case = Case {
                 scenario,

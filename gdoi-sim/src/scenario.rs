@@ -5,6 +5,7 @@ mod event;
 mod foreign;
 mod group;
 mod library;
+mod line;
 mod network;
 mod text;
 mod value;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use gdoi_core::Timestamp;
 use gdoi_core::config::Config;
 use serde::{Deserialize, Serialize};
+
+use line::Position;
 
 pub use event::{Action, ScriptedEvent};
 pub use foreign::Foreign;
@@ -66,9 +69,27 @@ pub struct Scenario {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// Not a scenario file.
-    #[error("read the scenario")]
-    File(#[from] toml::de::Error),
+    /// Something in a line of the file.
+    #[error("line {line}: {what}")]
+    OnLine {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong there.
+        what: Box<Self>,
+    },
+    /// It is not TOML, or a value is not what its key asks for.
+    #[error("{0}")]
+    File(String),
+    /// A key or a word that has no meaning there.
+    #[error("{word:?} is not known here{}", hint(nearest.as_deref(), known))]
+    UnknownKey {
+        /// As it was written.
+        word: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+        /// What could have been meant.
+        known: Vec<String>,
+    },
     /// No scenario of that name.
     #[error("no scenario is named {0:?}")]
     Unknown(String),
@@ -79,8 +100,35 @@ pub enum ScenarioError {
     #[error("group {0:?} mixes IPv4 and IPv6")]
     Mixed(String),
     /// An event for a group, a member or a key server that does not exist.
-    #[error("event {0} names what does not exist")]
+    #[error("event {0} names a group, a member or a key server that does not exist")]
     Event(usize),
+    /// Two groups with one name.
+    #[error("another group is named {0:?}")]
+    GroupTwice(String),
+    /// An event that cannot happen to its group.
+    #[error("event {event} cannot happen: {why}")]
+    CannotHappen {
+        /// Its number, from 1.
+        event: usize,
+        /// What is missing.
+        why: &'static str,
+    },
+    /// A vantage that is none.
+    #[error("vantage: {0}")]
+    Vantage(&'static str),
+    /// A part of a thousand that is more than a thousand.
+    #[error("{0} is more than 1000")]
+    PerMille(&'static str),
+    /// More than fits into memory.
+    #[error(
+        "it takes about {needed} MiB of memory, and may take {most} MiB: fewer members, less traffic, a shorter time"
+    )]
+    TooLarge {
+        /// What it needs, in MiB.
+        needed: u64,
+        /// What it may need, in MiB.
+        most: u64,
+    },
     /// A time beyond the clock.
     #[error("{name} is {time:?}, and can be ten years at most")]
     TooLong {
@@ -107,46 +155,102 @@ pub enum ScenarioError {
 impl Scenario {
     /// From the text of a scenario file.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)?;
-        scenario.check()?;
-        Ok(scenario)
+        let scenario: Self = toml::from_str(text).map_err(|error| line::from_toml(&error, text))?;
+        match scenario.find_problem() {
+            Ok(()) => Ok(scenario),
+            Err((error, position)) => Err(line::locate(error, position, text)),
+        }
     }
 
     /// Whether it can be played.
     pub fn check(&self) -> Result<(), ScenarioError> {
+        self.find_problem().map_err(|(error, _)| error)
+    }
+
+    /// The first thing that cannot be, and where a file says it.
+    fn find_problem(&self) -> Result<(), (ScenarioError, Position)> {
         self.check_bounds()?;
-        for group in &self.groups {
+        for (index, group) in self.groups.iter().enumerate() {
+            let wrong = |error, name| Err((error, Position::of(name, index)));
+            let name = || group.name.clone();
             let Some(first) = group.key_servers.first() else {
-                return Err(ScenarioError::Empty(group.name.clone()));
+                return wrong(ScenarioError::Empty(name()), "group.key_servers");
             };
             if group.members == 0 {
-                return Err(ScenarioError::Empty(group.name.clone()));
+                return wrong(ScenarioError::Empty(name()), "group.members");
             }
             let mixed = |address: &IpAddr| address.is_ipv4() != first.is_ipv4();
-            if group.key_servers.iter().any(mixed)
-                || mixed(&group.first_member)
-                || group.rekey_address.as_ref().is_some_and(mixed)
-            {
-                return Err(ScenarioError::Mixed(group.name.clone()));
+            if group.key_servers.iter().any(mixed) {
+                return wrong(ScenarioError::Mixed(name()), "group.key_servers");
+            }
+            if mixed(&group.first_member) {
+                return wrong(ScenarioError::Mixed(name()), "group.first_member");
+            }
+            if group.rekey_address.as_ref().is_some_and(mixed) {
+                return wrong(ScenarioError::Mixed(name()), "group.rekey_address");
+            }
+            let before = self.groups.get(..index).unwrap_or_default();
+            if before.iter().any(|other| other.name == group.name) {
+                return wrong(ScenarioError::GroupTwice(name()), "group.name");
             }
         }
         for (index, event) in self.events.iter().enumerate() {
-            let group = event
-                .group
-                .checked_sub(1)
-                .and_then(|group| self.groups.get(group as usize));
-            let good = group.is_some_and(|group| {
-                event
-                    .members
-                    .iter()
-                    .all(|member| (1..=group.members).contains(member))
-                    && event.key_server as usize <= group.key_servers.len()
-            });
-            if !good {
-                return Err(ScenarioError::Event(index + 1));
-            }
+            self.check_event(index, event)?;
         }
-        Ok(())
+        self.check_vantage()
+    }
+
+    fn check_event(&self, index: usize, event: &ScriptedEvent) -> Result<(), (ScenarioError, Position)> {
+        let wrong = |key| Err((ScenarioError::Event(index + 1), Position::of(key, index)));
+        let group = event.group.checked_sub(1);
+        let Some(group) = group.and_then(|group| self.groups.get(group as usize)) else {
+            return wrong("event.group");
+        };
+        let exists = |member: &u32| (1..=group.members).contains(member);
+        if !event.members.iter().all(exists) {
+            return wrong("event.members");
+        }
+        if event.key_server as usize > group.key_servers.len() {
+            return wrong("event.key_server");
+        }
+        let why = match event.action {
+            Action::Split | Action::Merge if group.key_servers.len() < 2 => {
+                "its group has one key server, and two are needed"
+            }
+            Action::SetLifetimes if event.kek_lifetime.is_none() && event.tek_lifetime.is_none() => {
+                "kek_lifetime or tek_lifetime is needed"
+            }
+            _ => return Ok(()),
+        };
+        let error = ScenarioError::CannotHappen {
+            event: index + 1,
+            why,
+        };
+        Err((error, Position::of("event.action", index)))
+    }
+
+    fn check_vantage(&self) -> Result<(), (ScenarioError, Position)> {
+        let Vantage {
+            place, group, member, ..
+        } = self.vantage;
+        if place != Place::Branch {
+            return Ok(());
+        }
+        let of = group
+            .checked_sub(1)
+            .and_then(|group| self.groups.get(group as usize));
+        let (why, key) = match of {
+            None => (
+                "group is the number of the branch's group, from 1",
+                "vantage.group",
+            ),
+            Some(group) if !(1..=group.members).contains(&member) => (
+                "member is the number of the branch's member, from 1",
+                "vantage.member",
+            ),
+            Some(_) => return Ok(()),
+        };
+        Err((ScenarioError::Vantage(why), Position::of(key, 0)))
     }
 
     /// What an operator of these groups would tell the monitor: names, addresses, sites, lifetimes.
@@ -154,5 +258,13 @@ impl Scenario {
         Config {
             groups: self.groups.iter().map(Group::config).collect(),
         }
+    }
+}
+
+/// What was probably meant; else what could have been.
+fn hint(nearest: Option<&str>, known: &[String]) -> String {
+    match nearest {
+        Some(nearest) => format!("; did you mean {nearest:?}?"),
+        None => format!("; known here: {}", known.join(", ")),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use super::line::Position;
 use super::{Group, Scenario, ScenarioError};
+
+type Problem = (ScenarioError, Position);
 
 /// Ten years; a datagram may be late by ten times the delay, which the clock still has.
 const LONGEST: Duration = Duration::from_hours(87_600);
@@ -18,47 +21,122 @@ const LEAST_TURN: Duration = Duration::from_micros(1);
 const REPEATS: u32 = 1_000;
 /// Octets of policy and signature, which leave room for the headers in a datagram of 65,507.
 const DATAGRAM: u64 = 64_000;
+/// What a scenario may take of memory: two of them run at once on a small machine.
+const MEMORY: u64 = 4 << 30;
+/// What a member takes, as measured with half a million of them, and what its registration does when everything is kept.
+const OCTETS_OF_MEMBER: u64 = 2_048;
+/// A rekey to one receiver and what comes back, when everything is kept.
+const OCTETS_OF_EXCHANGE: u64 = 2_048;
+/// A member's turn to send, when everything is kept.
+const OCTETS_OF_TURN: u64 = 128;
 
 impl Scenario {
-    /// Whether the number of things that happen in it has a bound, and no time is beyond the clock.
-    pub(super) fn check_bounds(&self) -> Result<(), ScenarioError> {
-        at_most("duration", self.duration)?;
-        at_most("network.delay", self.network.delay)?;
-        at_most("network.jitter", self.network.jitter)?;
+    /// Whether the number of things that happen in it has a bound, no time is beyond the clock, and it fits into memory.
+    pub(super) fn check_bounds(&self) -> Result<(), Problem> {
+        at_most("duration", 0, self.duration)?;
+        at_most("network.delay", 0, self.network.delay)?;
+        at_most("network.jitter", 0, self.network.jitter)?;
         for span in &self.vantage.holes {
-            at_most("vantage.holes.at", span.at)?;
-            at_most("vantage.holes.for", span.lasting)?;
+            at_most("vantage.holes.at", 0, span.at)?;
+            at_most("vantage.holes.for", 0, span.lasting)?;
         }
-        at_most("vantage.since", self.vantage.since)?;
-        at_most("foreign.every", self.foreign.every)?;
-        at_most("foreign.lifetime", self.foreign.lifetime)?;
-        at_most("foreign.scans_every", self.foreign.scans_every)?;
+        at_most("vantage.since", 0, self.vantage.since)?;
+        for (name, part) in [
+            ("network.lost_per_mille", self.network.lost_per_mille),
+            ("network.doubled_per_mille", self.network.doubled_per_mille),
+            ("network.late_per_mille", self.network.late_per_mille),
+            (
+                "vantage.missed_flows_per_mille",
+                self.vantage.missed_flows_per_mille,
+            ),
+            (
+                "vantage.missed_packets_per_mille",
+                self.vantage.missed_packets_per_mille,
+            ),
+        ] {
+            if part > 1_000 {
+                return Err((ScenarioError::PerMille(name), Position::of(name, 0)));
+            }
+        }
+        at_most("foreign.every", 0, self.foreign.every)?;
+        at_most("foreign.lifetime", 0, self.foreign.lifetime)?;
+        at_most("foreign.scans_every", 0, self.foreign.scans_every)?;
         if self.foreign.tunnels > 0 {
-            at_least("foreign.every", self.foreign.every, LEAST_LIFETIME)?;
+            at_least("foreign.every", 0, self.foreign.every, LEAST_LIFETIME)?;
             at_least(
                 "foreign.lifetime",
+                0,
                 self.foreign.lifetime,
                 LEAST_LIFETIME.max(self.duration / LIFETIMES),
             )?;
         }
-        for event in &self.events {
-            at_most("event.at", event.at)?;
-            at_most("event.for", event.lasting)?;
+        for (index, event) in self.events.iter().enumerate() {
+            at_most("event.at", index, event.at)?;
+            at_most("event.for", index, event.lasting)?;
         }
-        self.groups
-            .iter()
-            .try_for_each(|group| check_group(group, self.duration))
+        for (index, group) in self.groups.iter().enumerate() {
+            check_group(index, group, self.duration)?;
+        }
+        let members = self.groups.iter().map(|group| u64::from(group.members));
+        in_memory(members.sum::<u64>().saturating_mul(OCTETS_OF_MEMBER))
+            .map_err(|error| (error, Position::of("group.members", 0)))
+    }
+
+    /// Whether all that passes in it fits into memory at once, as it has to when it is judged.
+    pub(crate) fn check_memory(&self) -> Result<(), ScenarioError> {
+        let times = |every: Duration| match every.as_nanos() {
+            0 => 0,
+            every => u64::try_from(self.duration.as_nanos() / every).unwrap_or(u64::MAX),
+        };
+        let mut octets: u64 = 0;
+        for group in &self.groups {
+            let members = u64::from(group.members);
+            let forced = self.events.len() as u64;
+            let rekeys = times(group.tek_lifetime / 2)
+                .saturating_add(times(group.kek_lifetime / 2))
+                .saturating_add(forced);
+            let receivers = if group.is_unicast() || group.pull_only {
+                members
+            } else {
+                1 + u64::from(group.retransmit_count)
+            };
+            let beats = times(group.heartbeat_every);
+            let datagrams = rekeys
+                .saturating_add(beats)
+                .saturating_mul(receivers)
+                .saturating_add(members.saturating_mul(1 + forced));
+            let others = (group.key_servers.len() as u64).saturating_sub(1);
+            let announcements = times(group.announce_every).saturating_mul(others);
+            let turns = times(group.traffic_every).saturating_mul(members);
+            octets = octets
+                .saturating_add(datagrams.saturating_mul(OCTETS_OF_EXCHANGE))
+                .saturating_add(announcements.saturating_mul(OCTETS_OF_EXCHANGE))
+                .saturating_add(turns.saturating_mul(OCTETS_OF_TURN))
+                .saturating_add(members.saturating_mul(OCTETS_OF_MEMBER));
+        }
+        let foreign = times(self.foreign.every).saturating_mul(u64::from(self.foreign.tunnels) * 2);
+        in_memory(octets.saturating_add(foreign.saturating_mul(OCTETS_OF_TURN)))
     }
 }
 
-fn check_group(group: &Group, duration: Duration) -> Result<(), ScenarioError> {
+fn in_memory(octets: u64) -> Result<(), ScenarioError> {
+    if octets <= MEMORY {
+        return Ok(());
+    }
+    Err(ScenarioError::TooLarge {
+        needed: octets >> 20,
+        most: MEMORY >> 20,
+    })
+}
+
+fn check_group(index: usize, group: &Group, duration: Duration) -> Result<(), Problem> {
     let shortest = LEAST_LIFETIME.max(duration / LIFETIMES);
     for (name, lifetime) in [
         ("group.kek_lifetime", group.kek_lifetime),
         ("group.tek_lifetime", group.tek_lifetime),
     ] {
-        at_most(name, lifetime)?;
-        at_least(name, lifetime, shortest)?;
+        at_most(name, index, lifetime)?;
+        at_least(name, index, lifetime, shortest)?;
     }
     for (name, time) in [
         ("group.retransmit_interval", group.retransmit_interval),
@@ -70,39 +148,47 @@ fn check_group(group: &Group, duration: Duration) -> Result<(), ScenarioError> {
         ("group.announce_every", group.announce_every),
         ("group.coop_ike_lifetime", group.coop_ike_lifetime),
     ] {
-        at_most(name, time)?;
+        at_most(name, index, time)?;
     }
     at_least(
         "group.announce_every",
+        index,
         group.announce_every,
         LEAST_LIFETIME.max(duration / ANNOUNCEMENTS),
     )?;
     if !group.heartbeat_every.is_zero() {
-        at_least("group.heartbeat_every", group.heartbeat_every, shortest)?;
+        at_least("group.heartbeat_every", index, group.heartbeat_every, shortest)?;
     }
     if !group.traffic_every.is_zero() {
         // The members take turns.
         let least = LEAST_TURN.saturating_mul(group.members);
-        at_least("group.traffic_every", group.traffic_every, least)?;
+        at_least("group.traffic_every", index, group.traffic_every, least)?;
     }
-    let repeats = group.retransmit_count <= REPEATS;
     let octets = u64::from(group.signature_octets) + 61 * u64::from(group.policy_entries);
-    if !repeats || octets > DATAGRAM {
-        return Err(ScenarioError::TooMuch(group.name.clone()));
-    }
-    Ok(())
+    let key = if group.retransmit_count > REPEATS {
+        "group.retransmit_count"
+    } else if octets > DATAGRAM {
+        "group.policy_entries"
+    } else {
+        return Ok(());
+    };
+    Err((
+        ScenarioError::TooMuch(group.name.clone()),
+        Position::of(key, index),
+    ))
 }
 
-fn at_most(name: &'static str, time: Duration) -> Result<(), ScenarioError> {
+fn at_most(name: &'static str, index: usize, time: Duration) -> Result<(), Problem> {
     if time > LONGEST {
-        return Err(ScenarioError::TooLong { name, time });
+        return Err((ScenarioError::TooLong { name, time }, Position::of(name, index)));
     }
     Ok(())
 }
 
-fn at_least(name: &'static str, time: Duration, least: Duration) -> Result<(), ScenarioError> {
+fn at_least(name: &'static str, index: usize, time: Duration, least: Duration) -> Result<(), Problem> {
     if time < least {
-        return Err(ScenarioError::TooShort { name, time, least });
+        let error = ScenarioError::TooShort { name, time, least };
+        return Err((error, Position::of(name, index)));
     }
     Ok(())
 }

@@ -151,7 +151,7 @@ fn what_cannot_be_played_is_refused() {
         ("key_servers = []\nmembers = 2\n".to_owned(), "Empty"),
         ("key_servers = [\"10.0.0.1\"]\nmembers = 0\n".to_owned(), "Empty"),
         (format!("{good}rekey_address = \"ff1e::1\"\n"), "Mixed"),
-        (format!("{good}colour = \"red\"\n"), "File"),
+        (format!("{good}colour = \"red\"\n"), "UnknownKey"),
         (
             format!("{good}[[event]]\nat = \"1m\"\naction = \"rekey\"\nmembers = [3]\n"),
             "Event",
@@ -170,27 +170,88 @@ fn what_cannot_be_played_is_refused() {
         ),
         (
             format!("{good}[[event]]\nat = \"1m\"\naction = \"dance\"\n"),
-            "File",
+            "UnknownKey",
         ),
     ];
     for (group, expected) in rows {
         let error = Scenario::parse(&text(&group)).unwrap_err();
-        let name = match error {
-            ScenarioError::File(_) => "File",
-            ScenarioError::Unknown(_) => "Unknown",
-            ScenarioError::Empty(_) => "Empty",
-            ScenarioError::Mixed(_) => "Mixed",
-            ScenarioError::Event(_) => "Event",
-            ScenarioError::TooLong { .. } => "TooLong",
-            ScenarioError::TooShort { .. } => "TooShort",
-            ScenarioError::TooMuch(_) => "TooMuch",
+        let ScenarioError::OnLine { what, .. } = error else {
+            panic!("{group}: no line in {error}");
         };
-        assert_eq!(name, expected, "{group}");
+        let debug = format!("{what:?}");
+        assert!(debug.starts_with(expected), "{group}: {debug}");
     }
     assert!(matches!(
         scenario::named("nothing"),
         Err(ScenarioError::Unknown(_))
     ));
+}
+
+/// What is wrong, in which line, and what was probably meant.
+#[test]
+fn what_cannot_be_is_told_with_its_line() {
+    let head = "title = \"\"\nduration = \"1h\"\n[[group]]\nname = \"G\"\nkey_servers = [\"10.0.0.1\"]\nmembers = 2\n";
+    let rows = [
+        (
+            "tek_lifetme = \"1h\"\n",
+            "line 7: \"tek_lifetme\" is not known here; did you mean \"tek_lifetime\"?",
+        ),
+        (
+            "protocol = \"gdio\"\n",
+            "line 7: \"gdio\" is not known here; did you mean \"gdoi\"?",
+        ),
+        (
+            "\ntek_lifetime = \"0s\"\n",
+            "line 8: group.tek_lifetime is 0ns, and has to be at least 1s in a scenario this long",
+        ),
+        ("tek_lifetime = \"an hour\"\n", "line 7: "),
+        (
+            "[[group]]\nname = \"G\"\nkey_servers = [\"10.0.0.2\"]\nmembers = 1\n",
+            "line 8: another group is named \"G\"",
+        ),
+        (
+            "[[event]]\nat = \"1m\"\naction = \"split\"\n",
+            "line 9: event 1 cannot happen: its group has one key server, and two are needed",
+        ),
+        (
+            "[[event]]\nat = \"1m\"\naction = \"set_lifetimes\"\n",
+            "line 9: event 1 cannot happen: kek_lifetime or tek_lifetime is needed",
+        ),
+        (
+            "[[event]]\nat = \"1m\"\naction = \"rekey\"\nmembers = [3]\n",
+            "line 10: event 1 names a group, a member or a key server that does not exist",
+        ),
+        (
+            "[vantage]\nplace = \"branch\"\ngroup = 1\nmember = 7\n",
+            "line 10: vantage: member is the number of the branch's member, from 1",
+        ),
+        (
+            "[vantage]\nplace = \"branch\"\n",
+            "line 7: vantage: group is the number of the branch's group, from 1",
+        ),
+        (
+            "[network]\nlost_per_mille = 1001\n",
+            "line 8: network.lost_per_mille is more than 1000",
+        ),
+        (
+            "[[group]]\nname = \"H\"\nkey_servers = [\"10.0.0.2\"]\nmembers = 4000000000\n",
+            "line 6: it takes about 7812500 MiB of memory, and may take 4096 MiB: fewer members, less traffic, a shorter time",
+        ),
+    ];
+    for (text, expected) in rows {
+        let error = Scenario::parse(&format!("{head}{text}")).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{text}\n{error}\n{expected}");
+    }
+}
+
+/// Everything that passes is kept for the judge: too much of it is refused before it runs.
+#[test]
+fn a_world_that_is_too_large_for_memory_is_not_judged() {
+    use crate::judge::{Score, Told};
+    let mut scenario = library("power_cut");
+    scenario.groups[0].traffic_every = std::time::Duration::from_millis(10);
+    let error = Score::of(&scenario, 1, &[Told::Nothing]).unwrap_err();
+    assert!(matches!(error, ScenarioError::TooLarge { .. }), "{error}");
 }
 
 #[test]

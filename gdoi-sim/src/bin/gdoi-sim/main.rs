@@ -13,11 +13,11 @@ mod simulate;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
 use gdoi_sim::generator;
 use gdoi_sim::judge::Told;
-use gdoi_sim::scenario::{self, Scenario};
+use gdoi_sim::scenario::{self, Scenario, ScenarioError};
 
 #[derive(Parser)]
 #[command(
@@ -81,7 +81,10 @@ fn find(name: &str) -> Result<Scenario> {
         );
     }
     let text = std::fs::read_to_string(name).with_context(|| format!("read {name}"))?;
-    Scenario::parse(&text).with_context(|| format!("understand {name}"))
+    Scenario::parse(&text).map_err(|error| match error {
+        ScenarioError::OnLine { line, what } => anyhow!("{name}:{line}: {what}"),
+        error => anyhow!("{name}: {error}"),
+    })
 }
 
 fn told(word: &str) -> Result<Told> {
