@@ -3,12 +3,15 @@
 //! Everything that a scenario can say is drawn, within what a run may cost: the most rekey messages, ESP packets and
 //! announcements of a world are bounded, so that large groups are watched for a shorter time than small ones.
 
+mod census;
 mod events;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use gdoi_wire::craft::Random;
+
+pub use census::Census;
 
 use crate::scenario::{
     Acknowledgement, Behavior, Foreign, Group, KekClock, Network, Protocol, Scenario, Span, SpiSwitch,
@@ -23,6 +26,7 @@ const LEAST_TEK: Duration = Duration::from_mins(5);
 const LEAST_KEK: Duration = Duration::from_mins(10);
 const MOST_KEK: Duration = Duration::from_hours(720);
 const MOST_DURATION: Duration = Duration::from_hours(24 * 60);
+const MOST_MEMBERS: u64 = 300;
 const MOST_REKEYS: u32 = 90;
 const MOST_MESSAGES: u64 = 4_000;
 const MOST_ESP: u64 = 12_000;
@@ -152,7 +156,7 @@ impl Draw {
 
     fn group(&mut self, number: u32, servers: u64, vendor: Vendor, before: &[Group]) -> Group {
         let mut group = Group::plain(format!("G{}", number + 1));
-        group.key_servers = self.key_servers(servers);
+        group.key_servers = self.key_servers(servers, before);
         self.members(&mut group, number, before);
         self.lifetimes(&mut group, vendor, before);
         group.retransmit_interval = Duration::from_secs(self.pick(&[10, 10, 40, 40, 5, 20, 30, 60, 120]));
@@ -186,8 +190,13 @@ impl Draw {
         group
     }
 
-    /// One key server, or two that cooperate; which is the first is open.
-    fn key_servers(&mut self, servers: u64) -> Vec<IpAddr> {
+    /// One key server, or two that cooperate; which is the first is open. Two may serve another group too, where the
+    /// other one is the primary.
+    fn key_servers(&mut self, servers: u64, before: &[Group]) -> Vec<IpAddr> {
+        let pair = before.iter().rfind(|group| group.key_servers.len() > 1);
+        if let Some(pair) = pair.filter(|_| self.chance(40)) {
+            return pair.key_servers.iter().rev().copied().collect();
+        }
         let address = |number: u64| IpAddr::V4(Ipv4Addr::new(10, 1, 1 + number as u8, 2));
         let first = self.0.below(servers);
         let second = self.0.below(servers);
@@ -200,7 +209,7 @@ impl Draw {
 
     /// Members of its own, or those of a group before, some or all.
     fn members(&mut self, group: &mut Group, number: u32, before: &[Group]) {
-        group.members = self.scaled(1, 256) as u32;
+        group.members = self.scaled(1, MOST_MEMBERS) as u32;
         let other = self.0.below(before.len() as u64) as usize;
         if let Some(other) = before.get(other).filter(|_| self.chance(45)) {
             let shift = if self.chance(50) { 0 } else { other.members / 2 };

@@ -21,6 +21,7 @@ mod journal;
 pub mod judge;
 mod message;
 mod observe;
+pub mod reduce;
 pub mod reference;
 pub mod scenario;
 mod syslog;

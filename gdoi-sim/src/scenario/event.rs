@@ -106,3 +106,32 @@ pub enum Action {
     /// The members get software with the new behaviour, and reboot within the time.
     UpgradeMembers,
 }
+
+impl Action {
+    /// Every one.
+    pub const ALL: [Self; 23] = [
+        Self::Blind,
+        Self::Clear,
+        Self::Crash,
+        Self::DowngradeServers,
+        Self::BlockToMembers,
+        Self::BlockToServers,
+        Self::Join,
+        Self::ServerDown,
+        Self::ServerUp,
+        Self::SetLifetimes,
+        Self::Split,
+        Self::Merge,
+        Self::KeepKek,
+        Self::KeepSpi,
+        Self::PowerOff,
+        Self::Reboot,
+        Self::Rekey,
+        Self::RekeyKek,
+        Self::RefuseAuthentication,
+        Self::RefuseGroup,
+        Self::RefusePolicy,
+        Self::UpgradeServers,
+        Self::UpgradeMembers,
+    ];
+}

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use gdoi_sim::generator;
 use gdoi_sim::judge::{Failure, Goals, Score, Told};
+use gdoi_sim::reduce::{Reduced, reduce};
 use gdoi_sim::scenario::{self, Scenario, Vantage};
 use serde_json::{Value, json};
 
@@ -17,9 +18,12 @@ use crate::{find, told, workspace};
 
 const DOCUMENT: &str = "docs/simulation.md";
 const EXAMPLES: usize = 5;
+/// Smaller worlds that are tried for one failure.
+const TRIES: usize = 150;
 
 /// Which worlds, how much is told of them, and from where they are watched.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command")]
 pub(crate) struct Scoring {
     /// Names or files of scenarios; all that ship when left out
     scenarios: Vec<String>,
@@ -38,9 +42,15 @@ pub(crate) struct Scoring {
     /// The seed of the first random world
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Print what was invented or missed, the shortest scenario first
+    /// Print what was invented or missed; of each way to be wrong in random worlds, one reduced to its smallest
     #[arg(long)]
     examples: bool,
+    /// Print the examples of random worlds as they are, which is faster
+    #[arg(long, requires = "examples")]
+    whole: bool,
+    /// Count what random worlds contain, and judge nothing
+    #[arg(long, requires = "worlds")]
+    census: bool,
     /// Only the rows whose name contains this
     #[arg(long)]
     event: Option<String>,
@@ -65,19 +75,27 @@ struct Run {
 struct Scored {
     /// By vantage, and whether the network loses datagrams.
     scores: BTreeMap<(String, bool), Score>,
-    /// What was wrong, with the run it was wrong in.
-    failures: Vec<(String, Failure, gdoi_core::Timestamp)>,
+    /// What was wrong, with the number of the run it was wrong in.
+    failures: Vec<(usize, Failure)>,
 }
 
 pub(crate) fn run(args: &Scoring) -> Result<()> {
-    let scored = score(args)?;
+    if args.census {
+        print!(
+            "{}",
+            generator::Census::of(seeds(args, args.worlds.unwrap_or_default()))
+        );
+        return Ok(());
+    }
+    let runs = runs(args)?;
+    let scored = score(args, &runs)?;
     if args.json {
         println!("{:#}", document(&scored));
     } else {
         print!("{}", tables(&scored));
     }
     if args.examples {
-        print_failures(&scored, args);
+        print_failures(&scored, &runs, args)?;
     }
     if args.write {
         let path = workspace().join(DOCUMENT);
@@ -87,45 +105,22 @@ pub(crate) fn run(args: &Scoring) -> Result<()> {
 }
 
 /// Runs everything, on every core.
-fn score(args: &Scoring) -> Result<Scored> {
+fn score(args: &Scoring, runs: &[Run]) -> Result<Scored> {
     let told = match &args.told {
         Some(word) => Vec::from([told(word)?]),
         None => Told::ALL.into(),
     };
-    let runs = runs(args)?;
-    let next = AtomicUsize::new(0);
-    let results: Mutex<BTreeMap<usize, Result<Score>>> = Mutex::new(BTreeMap::new());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(run) = runs.get(index) else {
-                        return;
-                    };
-                    let result = Score::of(&run.scenario, run.seed, &told)
-                        .with_context(|| format!("play {} seed {}", run.name, run.seed));
-                    if let Ok(mut results) = results.lock() {
-                        results.insert(index, result);
-                    }
-                }
-            });
-        }
+    let results = on_every_core(runs, |run| {
+        Score::of(&run.scenario, run.seed, &told)
+            .with_context(|| format!("play {} seed {}", run.name, run.seed))
     });
     let mut scored = Scored::default();
-    let results = results.into_inner().unwrap_or_default();
-    for (index, result) in results {
-        let Some(run) = runs.get(index) else {
-            continue;
-        };
+    for (index, (run, result)) in runs.iter().zip(results).enumerate() {
         let score = result?;
-        let name = format!("{} {} seed {}", run.name, run.vantage, run.seed);
-        for failure in &score.failures {
-            scored
-                .failures
-                .push((name.clone(), failure.clone(), run.scenario.start));
-        }
+        let failures = score.failures.iter();
+        scored
+            .failures
+            .extend(failures.map(|failure| (index, failure.clone())));
         let lossy = run.scenario.network.lost_per_mille > 0;
         scored
             .scores
@@ -134,6 +129,35 @@ fn score(args: &Scoring) -> Result<Scored> {
             .add(score);
     }
     Ok(scored)
+}
+
+/// What `work` makes of each, in their order.
+fn on_every_core<T: Sync, R: Send>(of: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<BTreeMap<usize, R>> = Mutex::new(BTreeMap::new());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(one) = of.get(index) else {
+                        return;
+                    };
+                    let result = work(one);
+                    if let Ok(mut results) = results.lock() {
+                        results.insert(index, result);
+                    }
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_default();
+    results.into_values().collect()
+}
+
+fn seeds(args: &Scoring, worlds: u64) -> std::ops::Range<u64> {
+    args.from..args.from.saturating_add(worlds)
 }
 
 fn runs(args: &Scoring) -> Result<Vec<Run>> {
@@ -165,7 +189,7 @@ fn runs(args: &Scoring) -> Result<Vec<Run>> {
 /// Random worlds, each from its own vantage or from the one that was asked for.
 fn worlds_of(args: &Scoring, worlds: u64) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
-    for seed in args.from..args.from.saturating_add(worlds) {
+    for seed in seeds(args, worlds) {
         let scenario = generator::world(seed);
         let own = Vantage::NAMES.iter().cycle().nth(usize::try_from(seed % 1_100)?);
         let watched = match &args.vantage {
@@ -261,34 +285,72 @@ fn document(scored: &Scored) -> Value {
     json!({ "rows": rows, "causes": [] })
 }
 
-/// Of each way to be wrong a few, the most frequent way first.
-fn print_failures(scored: &Scored, args: &Scoring) {
-    let mut ways: BTreeMap<_, Vec<&(String, Failure, gdoi_core::Timestamp)>> = BTreeMap::new();
-    for one in &scored.failures {
-        let (_, failure, _) = one;
-        if args
-            .event
-            .as_ref()
-            .is_none_or(|event| failure.event.contains(event.as_str()))
-        {
+/// Of each way to be wrong a few, the most frequent way first, and of these the shortest run.
+fn print_failures(scored: &Scored, runs: &[Run], args: &Scoring) -> Result<()> {
+    let mut ways: BTreeMap<_, Vec<(&Run, &Failure)>> = BTreeMap::new();
+    for (run, failure) in &scored.failures {
+        let wanted = |event: &String| failure.event.contains(event.as_str());
+        if let Some(run) = runs.get(*run).filter(|_| args.event.as_ref().is_none_or(wanted)) {
             let way = (failure.event, failure.wrong, failure.told);
-            ways.entry(way).or_default().push(one);
+            ways.entry(way).or_default().push((run, failure));
         }
     }
     let mut ways: Vec<_> = ways.into_iter().collect();
     ways.sort_by_key(|(_, of)| std::cmp::Reverse(of.len()));
+    for (_, of) in &mut ways {
+        of.sort_by_key(|(run, _)| run.scenario.duration);
+    }
+    let reduced = if args.worlds.is_some() && !args.whole {
+        on_every_core(&ways, |(_, of)| {
+            of.first().map(|(run, failure)| smallest(run, failure))
+        })
+    } else {
+        Vec::new()
+    };
+    let mut reduced = reduced.into_iter().map(Option::transpose);
     for ((event, wrong, told), of) in ways {
         println!("\n{} x {wrong:?} {event}, told {}", of.len(), told.name());
-        for (run, failure, start) in of.iter().take(EXAMPLES) {
-            let at = failure.at.since(*start).as_secs();
-            let (hours, minutes, seconds) = (at / 3_600, at / 60 % 60, at % 60);
-            let rule = failure.rule.unwrap_or("");
+        for (run, failure) in of.iter().take(EXAMPLES) {
+            let Run { name, vantage, .. } = run;
             println!(
-                "  {run}: {hours:02}:{minutes:02}:{seconds:02} {} {rule}",
-                failure.key
+                "  {name} {vantage} seed {}: {}",
+                run.seed,
+                shown(failure, &run.scenario)
             );
         }
+        if let Some((Reduced { scenario, tried }, failure)) = reduced.next().transpose()?.flatten() {
+            println!(
+                "  the first, reduced in {tried} tries: {}",
+                shown(&failure, &scenario)
+            );
+            for line in scenario.to_toml()?.lines() {
+                println!("    {line}");
+            }
+        }
     }
+    Ok(())
+}
+
+/// When, who, and why it could have been known.
+fn shown(failure: &Failure, scenario: &Scenario) -> String {
+    let at = failure.at.since(scenario.start).as_secs();
+    let (hours, minutes, seconds) = (at / 3_600, at / 60 % 60, at % 60);
+    let rule = failure.rule.unwrap_or("");
+    format!("{hours:02}:{minutes:02}:{seconds:02} {} {rule}", failure.key)
+}
+
+/// The smallest world in which the same is wrong in the same way, and that failure in it.
+fn smallest(run: &Run, failure: &Failure) -> Result<(Reduced, Failure)> {
+    let same = |scenario: &Scenario| -> Result<Option<Failure>> {
+        let score = Score::of(scenario, run.seed, &[failure.told])?;
+        let same = |other: &Failure| other.event == failure.event && other.wrong == failure.wrong;
+        Ok(score.failures.into_iter().find(same))
+    };
+    let reduced = reduce(&run.scenario, TRIES, |scenario| {
+        same(scenario).is_ok_and(|found| found.is_some())
+    });
+    let found = same(&reduced.scenario)?;
+    Ok((reduced, found.unwrap_or_else(|| failure.clone())))
 }
 
 fn titles() -> Result<String> {

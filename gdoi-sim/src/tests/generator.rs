@@ -1,0 +1,65 @@
+//! Random worlds: they can be played, nothing is missing from all of them, and a failing one is reduced.
+
+use std::time::Duration;
+
+use crate::generator::{Census, world};
+use crate::reduce::reduce;
+use crate::scenario::{Action, Scenario};
+
+#[test]
+fn every_ingredient_occurs() {
+    let census = Census::of(0..1_000);
+    let rare: Vec<_> = census.counts.iter().filter(|(_, count)| *count < 5).collect();
+    assert!(rare.is_empty(), "{rare:?} in\n{census}");
+}
+
+#[test]
+fn every_world_can_be_played_and_written_to_a_file() {
+    for seed in 0..300 {
+        let scenario = world(seed);
+        scenario.check().unwrap();
+        let text = scenario.to_toml().unwrap();
+        let again = Scenario::parse(&text).unwrap_or_else(|error| panic!("world {seed}: {error}\n{text}"));
+        assert_eq!(again, scenario, "world {seed}\n{text}");
+    }
+}
+
+/// What a failure needs stays, everything else goes.
+#[test]
+fn a_failing_world_is_reduced_to_what_fails() {
+    let reboots = |scenario: &Scenario| {
+        scenario.events.iter().any(|event| {
+            let group = scenario.groups.get(event.group as usize - 1);
+            event.action == Action::Reboot && group.is_some_and(|group| group.members >= 3)
+        })
+    };
+    let seeds: Vec<u64> = (0..300)
+        .filter(|seed| {
+            let scenario = world(*seed);
+            scenario.groups.len() > 2 && reboots(&scenario)
+        })
+        .collect();
+    assert!(seeds.len() > 5, "{seeds:?}");
+    for seed in seeds {
+        let reduced = reduce(&world(seed), 1_000, reboots).scenario;
+        reduced.check().unwrap();
+        assert!(reboots(&reduced), "world {seed}: {reduced:#?}");
+        assert_eq!(reduced.events.len(), 1, "world {seed}: {reduced:#?}");
+        let most: u32 = reduced.groups.iter().map(|group| group.members).max().unwrap();
+        assert!(most <= 4, "world {seed}: {reduced:#?}");
+        // The branch that it is watched from may be another group's.
+        assert!(reduced.groups.len() <= 2, "world {seed}: {reduced:#?}");
+        assert_eq!(reduced.groups[0].traffic_every, Duration::ZERO, "world {seed}");
+    }
+}
+
+#[test]
+fn reducing_stops_after_the_tries_it_may_take() {
+    let mut asked = 0;
+    let reduced = reduce(&world(2), 7, |_| {
+        asked += 1;
+        false
+    });
+    assert_eq!((asked, reduced.tried), (7, 7));
+    assert_eq!(reduced.scenario, world(2));
+}
