@@ -8,6 +8,7 @@ use std::time::Duration;
 use gdoi_core::{Limits, Timestamp, Tracker, Transition};
 use serde_json::Value;
 
+use crate::judge::Told;
 use crate::observe::Observer;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
@@ -31,12 +32,12 @@ pub enum DigestError {
     Event(#[from] serde_json::Error),
 }
 
-/// Lets a scenario happen in front of a tracker that is configured with its groups, and tells what that says.
-pub fn digest(scenario: &Scenario, seed: Option<u64>) -> Result<String, DigestError> {
+/// Lets a scenario happen in front of a tracker that is told this much of it, and tells what that says.
+pub fn digest(scenario: &Scenario, seed: Option<u64>, told: Told) -> Result<String, DigestError> {
     let mut simulation = Simulation::new(scenario, seed)?;
-    let mut tracker = Tracker::new(scenario.config(), Limits::default());
+    let mut tracker = Tracker::new(told.config(scenario), Limits::default());
     let mut said = Vec::new();
-    Observer::new(TICK, true).watch(&mut simulation, &mut tracker, &mut said);
+    Observer::new(TICK, told == Told::All).watch(&mut simulation, &mut tracker, &mut said);
     let mut open: BTreeMap<Words, Line> = BTreeMap::new();
     let mut lines = Vec::new();
     for transition in &said {

@@ -2,10 +2,13 @@
 
 mod demo;
 mod demonstrations;
+mod generator;
 mod judge;
 mod library;
 mod matrix;
 mod message;
+mod planted;
+mod recordings;
 mod reference;
 mod tac_note;
 

@@ -57,8 +57,8 @@ fn right(tally: Tally) -> f64 {
 
 impl fmt::Display for Goals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = [Told::All, Told::Named, Told::Nothing];
-        writeln!(f, "| | told all | named | nothing |\n|---|---|---|---|")?;
+        let told = Told::ALL;
+        writeln!(f, "| | told nothing | named | all |\n|---|---|---|---|")?;
         let row = |f: &mut fmt::Formatter<'_>, name: &str, cell: &dyn Fn(Told) -> String| {
             write!(f, "| {name} |")?;
             told.iter().try_for_each(|told| write!(f, " {} |", cell(*told)))?;

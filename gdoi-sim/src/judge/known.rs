@@ -8,9 +8,9 @@ use gdoi_core::Timestamp;
 
 use super::case::Case;
 use super::told::Told;
-use crate::journal::{KekEntry, PushKind};
+use crate::journal::{AttemptEntry, KekEntry, PushKind};
 use crate::scenario::{Action, Behavior, Protocol, ScriptedEvent};
-use crate::truth::{Happened, Kind};
+use crate::truth::{Happened, Kind, Reason};
 
 /// Keys with a new lifetime until it can be known.
 const CHANGE_SHOWS: usize = 4;
@@ -312,6 +312,33 @@ impl Case<'_> {
         let kek = self.ended_kek(group, at);
         kek.and_then(|kek| kek.push)
             .is_some_and(|push| self.is_push_seen(push))
+    }
+
+    /// Whether it was seen when the keys end that say why a member registers: both for a reload, which is what is left
+    /// when neither ends. A key that was there before anything was seen may end at any time.
+    pub(super) fn sees_ends(&self, entry: &AttemptEntry) -> bool {
+        let Some(member) = self.journal.members.get(entry.member) else {
+            return false;
+        };
+        let is_seen = |push: Option<usize>| push.is_some_and(|push| self.is_push_seen(push));
+        let keks = self.journal.keks.iter();
+        let kek = keks
+            .filter(|kek| kek.group == member.group && kek.made <= entry.began)
+            .max_by_key(|kek| kek.made);
+        let teks = self.journal.teks.iter();
+        let tek = teks
+            .filter(|tek| tek.group == member.group && tek.made <= entry.began)
+            .max_by_key(|tek| tek.made);
+        let (kek, tek) = (
+            kek.is_some_and(|kek| is_seen(kek.push)),
+            tek.is_some_and(|tek| is_seen(tek.push)),
+        );
+        match entry.reason {
+            Reason::Boot => kek && tek,
+            Reason::Kek => kek,
+            Reason::Tek => tek,
+            Reason::Forced => true,
+        }
     }
 
     /// Whether the lifetime is told as it is, or three deliveries at equal intervals were seen and only one lifetime

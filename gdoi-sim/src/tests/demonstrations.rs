@@ -3,12 +3,13 @@
 use super::library;
 use crate::demonstration::{DEMONSTRATIONS, Demonstration};
 use crate::digest;
+use crate::judge::Told;
 use crate::scenario::parse_duration;
 
 #[test]
 fn every_demonstration_tells_its_story() {
     for Demonstration { name, expected } in DEMONSTRATIONS {
-        let told = digest(&library(name), None).unwrap();
+        let told = digest(&library(name), None, Told::All).unwrap();
         let different = told
             .lines()
             .zip(expected.lines())
@@ -63,7 +64,7 @@ fn the_stories_are_the_right_ones() {
         ),
     ];
     for (name, told, alarms) in rows {
-        let digest = digest(&library(name), None).unwrap();
+        let digest = digest(&library(name), None, Told::All).unwrap();
         for words in told {
             assert!(digest.contains(words), "{words} is not in {name}:\n{digest}");
         }
@@ -79,7 +80,7 @@ fn the_stories_are_the_right_ones() {
 fn events_are_one_line_until_a_pause_or_another_word() {
     let mut scenario = library("late_joiner");
     scenario.duration = parse_duration("75m").unwrap();
-    let digest = digest(&scenario, Some(3)).unwrap();
+    let digest = digest(&scenario, Some(3), Told::All).unwrap();
     let started: Vec<&str> = digest
         .lines()
         .filter(|line| line.contains("registration_started"))

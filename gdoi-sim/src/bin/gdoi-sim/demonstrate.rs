@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use gdoi_sim::demonstration::{DEMONSTRATIONS, Demonstration, FOLDER};
+use gdoi_sim::judge::Told;
 use gdoi_sim::{digest, scenario};
 
 use crate::workspace;
@@ -24,9 +25,11 @@ pub(crate) fn run(args: &Demonstrate) -> Result<()> {
     let mut found = false;
     for Demonstration { name, expected } in DEMONSTRATIONS.iter().filter(wanted) {
         found = true;
-        let told = digest(&scenario::named(name)?, None)?;
+        let scenario = scenario::named(name)?;
+        let told = digest(&scenario, None, Told::All)?;
         if args.name.is_some() {
-            print!("{told}");
+            let untold = digest(&scenario, None, Told::Nothing)?;
+            print!("When nothing is told. {untold}\nWhen all is told. {told}\n");
         }
         if args.write {
             let path = workspace().join(FOLDER).join(format!("{name}.txt"));

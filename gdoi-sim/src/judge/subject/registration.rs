@@ -270,6 +270,7 @@ fn reasons(case: &Case<'_>, score: &mut Score) {
                 Rule::LifetimeKnown,
                 &[
                     (case.told != Told::All, Rule::NotLearned),
+                    (!case.sees_ends(&entry), Rule::BeginningNotSeen),
                     (entry.reason == Reason::Boot && right.len() > 1, Rule::TwoCauses),
                     (
                         case.witness
