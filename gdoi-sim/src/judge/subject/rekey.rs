@@ -14,6 +14,8 @@ use crate::judge::rule::{Known, Rule};
 use crate::judge::tally::{Claim, Fact, Score, Subject, Sure};
 
 const SOON: Duration = Duration::from_secs(5);
+/// Heartbeats from which a fixed time and length are learned.
+const HEARTBEATS_SHOW: usize = 3;
 
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     let said = said(case);
@@ -90,13 +92,33 @@ fn sent(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
         );
         fact(hex(push.under), at, SOON, known)
     });
+    let mut facts: Vec<Fact> = facts.collect();
+    facts.extend(unlearned_heartbeats(case));
     let claims = said.iter().map(|rekey| claim(hex(rekey.cookies), rekey.began));
     score.judge(
         case.told,
         subject("rekey", Severity::Info),
-        facts.collect(),
+        facts,
         claims.collect(),
     );
+}
+
+/// A heartbeat has the form of a rekey. Until three of a group were seen, nothing shows that it is one.
+fn unlearned_heartbeats(case: &Case<'_>) -> Vec<Fact> {
+    let mut before: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut facts = Vec::new();
+    for (number, push) in case.journal.pushes.iter().enumerate() {
+        let first = case.witness.pushes.get(number).and_then(|seen| seen.first);
+        if let (PushKind::Heartbeat, Some(at)) = (push.kind, first) {
+            let seen = before.entry(push.group).or_default();
+            if *seen < HEARTBEATS_SHOW {
+                let known = Known::Open(Rule::NotLearned);
+                facts.push(fact(hex(push.under), at, SOON, known));
+            }
+            *seen += 1;
+        }
+    }
+    facts
 }
 
 /// Only one datagram of the rekey's KEK ever passed here.
