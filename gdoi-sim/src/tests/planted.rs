@@ -148,13 +148,10 @@ fn a_member_that_is_the_neighbour() {
 }
 
 #[test]
-fn a_burst_that_was_none() {
-    notices("healthy_day", Told::Nothing, "registration_burst", |said, _| {
-        let burst = said
-            .iter()
-            .find(|one| matches!(one.what, What::RegistrationBurstStarted(_)))
-            .cloned();
-        let mut second = burst.unwrap();
+fn a_registration_that_was_none() {
+    notices("healthy_day", Told::Nothing, "registration_started", |said, _| {
+        let begun = |one: &&Transition| matches!(one.what, What::RegistrationStarted(_));
+        let mut second = said.iter().find(begun).cloned().unwrap();
         second.at = second.at.after(std::time::Duration::from_hours(2));
         said.push(second);
     });
