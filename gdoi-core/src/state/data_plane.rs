@@ -79,14 +79,21 @@ pub(crate) struct DataPlane {
     pub(crate) suspects: u32,
     /// The latest rekey.
     pub(crate) rekeyed: Option<Timestamp>,
+    /// The one before, whether or not it was the group's.
+    rekeyed_before: Option<Timestamp>,
     pub(crate) votes: RolloverVotes,
 }
 
 impl DataPlane {
     /// New TEKs may come into use.
     pub(crate) const fn on_rekey(&mut self, now: Timestamp) {
-        self.rekeyed = Some(now);
+        self.rekeyed_before = self.rekeyed.replace(now);
         self.suspects = 0;
+    }
+
+    /// When the rekey before the latest was.
+    pub(crate) const fn rekeyed_before(&self) -> Option<Timestamp> {
+        self.rekeyed_before
     }
 
     /// When the latest rekey was.

@@ -17,7 +17,7 @@ pub(super) fn encode(families: &[MetricFamily], out: &mut impl Write) -> io::Res
             MetricType::HISTOGRAM => (name, "histogram"),
             MetricType::SUMMARY | MetricType::UNTYPED => (name, "unknown"),
         };
-        writeln!(out, "# HELP {of_family} {}", Escaped(family.help()))?;
+        writeln!(out, "# HELP {of_family} {}", EscapedText(family.help()))?;
         writeln!(out, "# TYPE {of_family} {word}")?;
         for metric in family.get_metric() {
             let labels = metric.get_label();
@@ -64,7 +64,7 @@ fn sample(
     write!(out, "{name}{suffix}")?;
     let mut before = '{';
     for label in labels {
-        write!(out, "{before}{}=\"{}\"", label.name(), Escaped(label.value()))?;
+        write!(out, "{before}{}=\"{}\"", label.name(), EscapedText(label.value()))?;
         before = ',';
     }
     if let Some(bound) = bound {
@@ -97,9 +97,9 @@ impl Display for Number {
 }
 
 /// Text in a line: of a label's value or of a help.
-struct Escaped<'a>(&'a str);
+struct EscapedText<'a>(&'a str);
 
-impl Display for Escaped<'_> {
+impl Display for EscapedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|character| match character {
             '\\' => f.write_str("\\\\"),

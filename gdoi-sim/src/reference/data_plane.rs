@@ -11,10 +11,22 @@ use super::{Facts, count, note};
 
 /// An old SPI is in use until it has been silent for as long, or for three of its usual silences.
 const IN_USE: Duration = Duration::from_secs(130);
+/// The overlap of TEKs that are renewed as often as can be.
+const SHORTEST_OVERLAP: Duration = Duration::from_secs(130);
+const CHANGES: &str = "changes of the SPI";
+const REPLACES: &str = "takes the place of";
 /// A longer silence is none of the usual ones.
 const THINNEST: Duration = Duration::from_mins(20);
 
-pub(super) fn facts(script: &Script, facts: &mut Facts) {
+/// Facts that depend on what the tracker takes for the interval of rekeys.
+pub(super) fn is_about_changes(fact: &str) -> bool {
+    fact.ends_with(CHANGES) || fact.contains(REPLACES)
+}
+
+/// Whether the changes are open: an SPI came so late after a rekey that it is the interval of rekeys, of which the tracker
+/// knows more than this model, that decides whether the rekey brought it.
+pub(super) fn facts(script: &Script, facts: &mut Facts) -> bool {
+    let mut is_open = false;
     let mut replaced: Vec<u32> = Vec::new();
     let mut changes = 0;
     let rekeys = rekeys(script);
@@ -33,6 +45,7 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
         if at.since(rekeyed) > overlap(earlier, latest) {
             continue;
         }
+        is_open |= at.since(rekeyed) > SHORTEST_OVERLAP;
         let last = |old: u32| uses(before, old).last();
         let before_rekey = |old: &u32| {
             let first = uses(before, *old).next();
@@ -57,9 +70,10 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
             _ => None,
         };
         replaced.extend(only);
-        note(facts, at, &format!("{spi:x} takes the place of {only:x?}"));
+        note(facts, at, &format!("{spi:x} {REPLACES} {only:x?}"));
     }
-    count(facts, "changes of the SPI".to_owned(), changes);
+    count(facts, CHANGES.to_owned(), changes);
+    is_open
 }
 
 /// How long after a rekey the old TEK lasts at most. A key server sends it 5 % of the lifetime before that ends, at

@@ -23,7 +23,7 @@ const REPEATS: u32 = 1_000;
 const DATAGRAM: u64 = 64_000;
 /// What a scenario may take of memory: two of them run at once on a small machine.
 const MEMORY: u64 = 4 << 30;
-/// What a member takes, as measured with half a million of them, and what its registration does when everything is kept.
+/// An estimate of what a member takes, and its registration when everything is kept.
 const OCTETS_OF_MEMBER: u64 = 2_048;
 /// A rekey to one receiver and what comes back, when everything is kept.
 const OCTETS_OF_EXCHANGE: u64 = 2_048;

@@ -11,7 +11,6 @@ use crate::rules::kek::lead::{ROLLOVER_WINDOW, Schedule};
 use crate::rules::{Context, Subject};
 use crate::state::State;
 use crate::state::data_plane::{SpiKey, SpiTraffic};
-use crate::state::group::Group;
 use crate::state::id::{GroupId, SpiId};
 use crate::time::Timestamp;
 use crate::transition::{Spi, SpiChanged, What};
@@ -128,9 +127,9 @@ pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     let candidates = find_predecessors(state, suspected, key, brought, first);
     let schedule = Schedule::new(&state.groups[suspected], cx.config);
     let (window, lifetime) = (schedule.rollover_window(), schedule.max_tek_lifetime());
-    let Group { rekeys, data, .. } = &state.groups[suspected];
+    let data = &state.groups[suspected].data;
     let is_only_suspect = data.suspects == 1 && data.rekeyed_at() == brought;
-    let rekey_before = rekeys.last_but_one.filter(|_| rekeys.last == brought);
+    let rekey_before = data.rekeyed_before().filter(|_| data.rekeyed_at() == brought);
     let mut silent = candidates.into_iter().filter_map(|spi| {
         let id = state.spis.find(&(spi, key.1))?;
         let old = &state.spis[id];
@@ -154,9 +153,10 @@ pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     stale::on_replaced(cx, old_id);
 }
 
-/// Whether an SPI may come from the rekey before: a tunnel of another origin changes its SPI at other times as well.
+/// Whether an SPI may come from the rekey before: a tunnel of another origin changes its SPI at other times as well. A site
+/// that has been silent since before that rekey did not get to use what it brought.
 fn may_come_from(old: &SpiTraffic, rekey: Option<Timestamp>, window: Duration) -> bool {
-    rekey.is_none_or(|rekey| rekey <= old.first && old.first <= rekey.after(window))
+    rekey.is_none_or(|rekey| old.last < rekey || (rekey <= old.first && old.first <= rekey.after(window)))
 }
 
 /// An SPI turns out to be a group's: what it carried so far counts for the group too.
