@@ -58,8 +58,8 @@ fn header() -> Vec<u8> {
     fields.map(u32::to_le_bytes).concat()
 }
 
-/// The shortest frame, of nobody's.
+/// The shortest frame, of ARP.
 fn frame() -> Vec<u8> {
     let record = [1_700_000_000_u32, 0, 14, 14].map(u32::to_le_bytes).concat();
-    [record, vec![0; 14]].concat()
+    [record, vec![0; 12], vec![0x08, 0x06]].concat()
 }

@@ -217,7 +217,7 @@ fn told_of_a_silence(chatter: Option<u64>, silence: u64) -> (Vec<What>, u64) {
             let is_chatter = chatter.is_some_and(|every| second % every == 0);
             if second % 600 == 0 {
                 let turn = u8::try_from(part * 20 + second / 600).unwrap();
-                let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[turn; 64]);
+                let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[turn; 304]);
                 let sent = to_multicast(&push, 848);
                 number += 1;
                 pipeline.frame(frame_at(number, (begin + second) * SECOND, &sent, sent.len()));

@@ -74,7 +74,7 @@ fn the_first_page_shows_the_groups_and_runs_no_script_of_theirs() {
     assert_eq!(got.status, 200);
     assert!(!got.body.contains("<script>"), "{}", got.body);
     for text in [
-        "&lt;script&gt;alert(&quot;&amp;&#39;&quot;)&lt;/script&gt;",
+        "&lt;script&gt;alert(&quot;&amp;'&quot;)&lt;/script&gt;",
         "group-000",
         "And 101 more",
         "kek_split",
