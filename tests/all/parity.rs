@@ -91,7 +91,7 @@ fn captures_through(hook: Hook) {
     }
     parity.check_table().unwrap();
     eprintln!("{frames} frames of captures");
-    assert!(frames > 3_000, "only {frames} frames: where are the captures?");
+    assert!(frames > 2_900, "only {frames} frames: where are the captures?");
 }
 
 fn check(hook: Hook, seed: u64, frames: usize, sites: Vec<SiteRoute>) {
