@@ -116,7 +116,7 @@ fn started(folder: &Path, road: &Mutex<()>, known: u64) -> Result<(Agent, u64)> 
         .context("read the log")?;
     ensure!(!said.contains("saved state"), "the state was damaged: {said}");
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    let messages = agent.metrics()?.sum("gdoi_messages_total", &[]) as u64;
+    let messages = agent.metrics()?.sum("gdoi_messages_tracked_total", &[]) as u64;
     ensure!(messages >= known, "{known} messages were known, now {messages}");
     Ok((agent, messages))
 }

@@ -162,7 +162,7 @@ impl Counts {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
         let sum = |name: &str, labels: &[(&str, &str)]| metrics.sum(name, labels) as u64;
         Self {
-            messages: sum("gdoi_messages_total", &[]),
+            messages: sum("gdoi_messages_tracked_total", &[]),
             esp_packets: sum("gdoi_esp_packets_total", &[]),
             rekeys: sum("gdoi_rekeys_total", &[]),
             registrations: sum("gdoi_registrations_total", &[("result", "completed")]),

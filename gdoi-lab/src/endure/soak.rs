@@ -216,7 +216,7 @@ impl SoakReport {
             "{} frames were sent, {counted} counted",
             self.sent
         );
-        let messages = metrics.sum("gdoi_messages_total", &[]) + self.lost;
+        let messages = metrics.sum("gdoi_messages_tracked_total", &[]) + self.lost;
         let seen = metrics.sum("gdoi_packets_total", &[("class", "isakmp")]);
         ensure!(
             (messages - seen).abs() < 0.5,

@@ -50,7 +50,7 @@ impl FloodOutcome {
         let counted = self.sum("gdoi_packets_total", &[]);
         ensure!(counted == expect, "{expect} frames were sent, {counted} counted");
         let messages = self.sum("gdoi_packets_total", &[("class", "isakmp")]);
-        let (tracked, lost) = (self.sum("gdoi_messages_total", &[]), self.lost());
+        let (tracked, lost) = (self.sum("gdoi_messages_tracked_total", &[]), self.lost());
         ensure!(
             messages == tracked + lost,
             "{messages} messages came, {tracked} tracked, {lost} lost"

@@ -58,6 +58,12 @@ pub(super) static FAMILIES: &[Family] = &[
         |facts, samples| tables(facts, samples, |table| table.evictions),
     ),
     counter(
+        "gdoi_messages_tracked_total",
+        &[],
+        "ISAKMP messages of all groups, those without series included.",
+        |facts, samples| samples.count(&[], facts.state.snapshot.messages.values().sum()),
+    ),
+    counter(
         "gdoi_clock_steps_total",
         &[],
         "Times the wall clock was set, or the source's clock went backwards.",

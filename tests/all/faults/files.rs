@@ -161,7 +161,7 @@ fn a_state_with_a_flipped_bit_is_not_believed_and_said_to_be_damaged() {
         state[middle] ^= 4;
         fs::write(place.path("state"), state).unwrap();
         let agent = place.start();
-        let tracked = agent.metrics().unwrap().sum("gdoi_messages_total", &[]);
+        let tracked = agent.metrics().unwrap().sum("gdoi_messages_tracked_total", &[]);
         assert!(tracked.abs() < f64::EPSILON, "{tracked}");
         assert!(agent.stop().unwrap().success());
         let said = place.log();

@@ -35,7 +35,7 @@ fn an_interface_that_is_pulled_out_in_a_flood_takes_no_count_along_and_is_watche
             // Nothing more comes: with the next look at the counters each message is known, or counted as lost.
             agent
                 .until(|metrics| {
-                    let seen = metrics.sum("gdoi_messages_total", &[]);
+                    let seen = metrics.sum("gdoi_messages_tracked_total", &[]);
                     let lost = metrics.sum("gdoi_events_lost_total", &[("kind", "message")]);
                     let messages = metrics.sum("gdoi_packets_total", &[("class", "isakmp")]);
                     (seen + lost - messages).abs() < f64::EPSILON

@@ -47,7 +47,7 @@ fn in_a_full_ring_every_message_is_seen_or_counted_as_lost_and_what_was_due_is_u
             "gdoi_events_lost_total",
             &[("kind", "message"), ("reason", "ring_full")],
         );
-        let seen = metrics.sum("gdoi_messages_total", &[]);
+        let seen = metrics.sum("gdoi_messages_tracked_total", &[]);
         assert!(lost > 0.0 && seen > 1_000.0, "{seen} seen, {lost} lost");
         let sent = 1.0 + MESSAGES as f64;
         assert!(

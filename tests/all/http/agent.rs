@@ -144,7 +144,7 @@ fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
         let lost = sum("gdoi_events_lost_total", &[("kind", "message")]);
         assert!(lost.abs() < f64::EPSILON, "{lost} messages lost");
         let counted = sum("gdoi_packets_total", &[("class", "isakmp")]);
-        let tracked = sum("gdoi_messages_total", &[]);
+        let tracked = sum("gdoi_messages_tracked_total", &[]);
         assert!(
             counted > 0.0 && (counted - tracked).abs() < f64::EPSILON,
             "{counted} {tracked}"

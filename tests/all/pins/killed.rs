@@ -56,7 +56,7 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
             agent.until_counted(sent).unwrap();
             // All counted, the last may still be on their way to the tracker; what never comes must be said to be lost.
             let followed = |metrics: &Metrics| {
-                metrics.sum("gdoi_messages_total", &[])
+                metrics.sum("gdoi_messages_tracked_total", &[])
                     + metrics.sum("gdoi_events_lost_total", &[("kind", "message")])
             };
             agent
