@@ -78,9 +78,10 @@ fn a_flood_is_bounded_and_counted() {
         assert_eq!(script.out.iter().find(of_g1), None);
         script.out.clear();
     }
-    // Not only what the tables count: everything that is remembered. What each entry holds varies.
-    let (first, most) = (sizes[0], sizes.iter().max().copied().unwrap());
-    assert!(most < 2 * first, "{sizes:?}");
+    // Not only what the tables count: everything that is remembered. What an entry takes varies, the mean does not grow.
+    let (early, late) = sizes.split_at(sizes.len() / 2);
+    let (early, late) = (early.iter().sum::<usize>(), late.iter().sum::<usize>());
+    assert!(late < early + early / 10, "{sizes:?}");
     let snapshot = script.snapshot();
     for table in &snapshot.tables {
         assert!(table.entries <= table.capacity, "{table:?}");

@@ -11,8 +11,9 @@ use super::{Facts, count, note};
 
 /// An old SPI is in use until it has been silent for as long, or for three of its usual silences.
 const IN_USE: Duration = Duration::from_secs(130);
-/// The overlap of TEKs that are renewed as often as can be.
-const SHORTEST_OVERLAP: Duration = Duration::from_secs(130);
+/// The overlap of TEKs that are renewed as often as can be, and that of TEKs whose interval is not known.
+const SHORTEST_OVERLAP: Duration = Duration::from_secs(90 + 125 + 30);
+const LONGEST_OVERLAP: Duration = Duration::from_secs(600 + 30);
 const CHANGES: &str = "changes of the SPI";
 const REPLACES: &str = "takes the place of";
 /// A longer silence is none of the usual ones.
@@ -42,10 +43,10 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) -> bool {
             continue;
         };
         let rekeyed = latest.begun();
+        is_open |= (SHORTEST_OVERLAP..LONGEST_OVERLAP).contains(&at.since(rekeyed));
         if at.since(rekeyed) > overlap(earlier, latest) {
             continue;
         }
-        is_open |= at.since(rekeyed) > SHORTEST_OVERLAP;
         let last = |old: u32| uses(before, old).last();
         let before_rekey = |old: &u32| {
             let first = uses(before, *old).next();
