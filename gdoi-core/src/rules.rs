@@ -7,7 +7,6 @@ pub(crate) mod attribution;
 pub(crate) mod coop;
 pub(crate) mod data_plane;
 pub(crate) mod kek;
-pub(crate) mod proof;
 pub(crate) mod registration;
 pub(crate) mod rekey;
 pub(crate) mod snapshot;

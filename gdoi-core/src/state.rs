@@ -7,7 +7,6 @@ pub(crate) mod data_plane;
 pub(crate) mod estimate;
 pub(crate) mod gaps;
 pub(crate) mod group;
-pub(crate) mod hypothesis;
 pub(crate) mod id;
 pub(crate) mod ike_sa;
 pub(crate) mod kek;
@@ -16,7 +15,6 @@ pub(crate) mod member;
 pub(crate) mod recent;
 pub(crate) mod rekey;
 pub(crate) mod rhythm;
-pub(crate) mod standing;
 pub(crate) mod table;
 pub(crate) mod timers;
 

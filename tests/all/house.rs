@@ -4,6 +4,7 @@ mod commands;
 mod faults;
 mod licences;
 mod modules;
+mod paths;
 mod saved_state;
 mod unsafe_code;
 
