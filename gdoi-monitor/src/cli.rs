@@ -11,7 +11,7 @@ use gdoi_core::transition::Severity;
 use gdoi_wire::Ports;
 use hyper::Uri;
 
-use crate::config::ModeName;
+use crate::config::{ModeName, PortSlots};
 use crate::lockdown::Policy;
 use crate::report::ReportFormat;
 use crate::show::Show;
@@ -300,13 +300,11 @@ fn external_url(text: &str) -> Result<Uri, String> {
     url.ok_or_else(|| "a URL with a host, like http://gw1.example.net:11848".to_owned())
 }
 
-type Slots = [u16; Ports::SLOTS];
-
-fn slots(typed: &[u16], base: Slots, option: &str) -> Result<Slots, clap::Error> {
+fn slots(typed: &[u16], base: PortSlots, option: &str) -> Result<PortSlots, clap::Error> {
     if typed.is_empty() {
         return Ok(base);
     }
-    let mut slots = Slots::default();
+    let mut slots = PortSlots::default();
     let Some(taken) = slots.get_mut(..typed.len()) else {
         return Err(refuse(format!("{option} takes at most {} ports", Ports::SLOTS)));
     };

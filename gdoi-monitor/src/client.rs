@@ -51,7 +51,7 @@ pub struct Client {
 
 /// What the agent answered, and when.
 #[derive(Clone, Debug)]
-pub struct Answer<T> {
+pub struct ApiAnswer<T> {
     /// The agent's time, in whole seconds; ours where it does not tell.
     pub now: Moment,
     /// What it said.
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// The page at `path`, as it came; whether it is JSON is not looked at.
-    pub async fn page(&mut self, path: &str) -> Result<Answer<Vec<u8>>, ClientError> {
+    pub async fn page(&mut self, path: &str) -> Result<ApiAnswer<Vec<u8>>, ClientError> {
         if let Ok(answer) = tokio::time::timeout(self.limit, self.ask(path)).await {
             return answer;
         }
@@ -99,9 +99,9 @@ impl Client {
     }
 
     /// The page at `path`, read as what it should be.
-    pub async fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<Answer<T>, ClientError> {
-        let Answer { now, body } = self.page(path).await?;
-        Ok(Answer {
+    pub async fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<ApiAnswer<T>, ClientError> {
+        let ApiAnswer { now, body } = self.page(path).await?;
+        Ok(ApiAnswer {
             now,
             body: self.parse(path, &body)?,
         })
@@ -116,7 +116,7 @@ impl Client {
         })
     }
 
-    async fn ask(&mut self, path: &str) -> Result<Answer<Vec<u8>>, ClientError> {
+    async fn ask(&mut self, path: &str) -> Result<ApiAnswer<Vec<u8>>, ClientError> {
         let kept = self.connection.take().filter(Connection::is_open);
         let reused = kept.is_some();
         let mut connection = match kept {

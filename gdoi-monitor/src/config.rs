@@ -136,13 +136,14 @@ fn capture(raw: raw::RawCapture, default: CaptureConfig) -> Result<CaptureConfig
     })
 }
 
-type Slots = [u16; Ports::SLOTS];
+/// UDP ports; 0 is none.
+pub(crate) type PortSlots = [u16; Ports::SLOTS];
 
-fn slots(ports: Option<toml::Spanned<Vec<values::Port>>>, default: Slots) -> Result<Slots, Wrong> {
+fn slots(ports: Option<toml::Spanned<Vec<values::Port>>>, default: PortSlots) -> Result<PortSlots, Wrong> {
     let Some(ports) = ports else {
         return Ok(default);
     };
-    let mut slots = Slots::default();
+    let mut slots = PortSlots::default();
     let Some(taken) = slots.get_mut(..ports.get_ref().len()) else {
         return Err((ConfigProblem::TooManyPorts, Some(ports.span())));
     };
@@ -172,8 +173,8 @@ fn groups(raw: Vec<raw::RawGroup>) -> Result<gdoi_core::Config, Wrong> {
             rekey_address: group.rekey_address.map(|values::Multicast(address)| address),
             members: group.members.into_iter().map(IpNet::from).collect(),
             protected: group.protected.into_iter().map(IpNet::from).collect(),
-            kek_lifetime: group.kek_lifetime.map(|values::Span(lifetime)| lifetime),
-            tek_lifetime: group.tek_lifetime.map(|values::Span(lifetime)| lifetime),
+            kek_lifetime: group.kek_lifetime.map(|values::DurationValue(lifetime)| lifetime),
+            tek_lifetime: group.tek_lifetime.map(|values::DurationValue(lifetime)| lifetime),
             retransmit: group.retransmit.map(Into::into),
             profile: group.profile.map(Into::into).unwrap_or_default(),
             sites,

@@ -197,10 +197,13 @@ pub enum Begins {
     },
 }
 
-/// Where a walk goes on.
+/// One step of a walk: where it continues, or why it stops.
+type Step = Result<Onward, Stop>;
+
+/// Where a walk continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Onward {
-    /// What stands there.
+    /// What begins there.
     pub begins: Begins,
     /// Where.
     pub at: usize,

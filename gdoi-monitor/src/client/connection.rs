@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::tls::Trust;
-use super::{Address, Answer, ClientError, Moment, path};
+use super::{Address, ApiAnswer, ClientError, Moment, path};
 
 const MAX_HEADER_OCTETS: usize = 64 << 10;
 /// A hundred thousand members are 40 MB.
@@ -78,7 +78,7 @@ impl Connection {
         address: &Address,
         authorization: Option<&str>,
         path: &str,
-    ) -> Result<Answer<Vec<u8>>, ClientError> {
+    ) -> Result<ApiAnswer<Vec<u8>>, ClientError> {
         let request = request(address, authorization, path).map_err(|cause| ClientError::Request {
             address: address.clone(),
             cause,
@@ -115,7 +115,7 @@ async fn read(
     address: &Address,
     path: &str,
     response: Response<Incoming>,
-) -> Result<Answer<Vec<u8>>, ClientError> {
+) -> Result<ApiAnswer<Vec<u8>>, ClientError> {
     match response.status() {
         StatusCode::OK => {}
         StatusCode::SERVICE_UNAVAILABLE if path == path::READY => {}
@@ -148,7 +148,7 @@ async fn read(
             }
         }
     })?;
-    Ok(Answer {
+    Ok(ApiAnswer {
         now,
         body: body.to_bytes().into(),
     })

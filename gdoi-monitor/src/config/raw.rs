@@ -7,7 +7,7 @@ use gdoi_core::config::Retransmit;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::values::{Cidr, ModeName, Multicast, Name, Port, ProfileName, Span};
+use super::values::{Cidr, DurationValue, ModeName, Multicast, Name, Port, ProfileName};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,8 +77,8 @@ pub(super) struct RawGroup {
     pub(super) members: Vec<Cidr>,
     #[serde(default)]
     pub(super) protected: Vec<Cidr>,
-    pub(super) kek_lifetime: Option<Span>,
-    pub(super) tek_lifetime: Option<Span>,
+    pub(super) kek_lifetime: Option<DurationValue>,
+    pub(super) tek_lifetime: Option<DurationValue>,
     pub(super) retransmit: Option<Repeat>,
     pub(super) profile: Option<ProfileName>,
     #[serde(default)]
@@ -88,13 +88,13 @@ pub(super) struct RawGroup {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Repeat {
-    interval: Span,
+    interval: DurationValue,
     count: u32,
 }
 
 impl From<Repeat> for Retransmit {
     fn from(repeat: Repeat) -> Self {
-        let Span(interval) = repeat.interval;
+        let DurationValue(interval) = repeat.interval;
         Self {
             interval,
             count: repeat.count,

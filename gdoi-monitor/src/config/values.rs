@@ -56,9 +56,9 @@ impl<'de> Deserialize<'de> for Port {
 }
 
 /// A length of time above zero: `24h`, `1h 30m`, `10s`, `7d`.
-pub(super) struct Span(pub(super) Duration);
+pub(super) struct DurationValue(pub(super) Duration);
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for DurationValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse::<jiff::Span>()

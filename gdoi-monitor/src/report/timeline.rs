@@ -51,7 +51,7 @@ pub(crate) struct Timeline {
     lasting: usize,
     undrawn: u64,
     /// The first and the last moment that anything is of.
-    span: Span,
+    span: TimeSpan,
 }
 
 /// A member's lane.
@@ -273,7 +273,7 @@ impl Timeline {
         &'a self,
         snapshot: &'a Snapshot,
         files: &'a [String],
-        span: Span,
+        span: TimeSpan,
     ) -> TimelineModel<'a> {
         model::Builder::new(self, snapshot, span).build(files)
     }
@@ -292,7 +292,7 @@ impl MemberTrack {
 }
 
 /// The first and the last moment.
-pub(crate) type Span = Option<(Timestamp, Timestamp)>;
+pub(crate) type TimeSpan = Option<(Timestamp, Timestamp)>;
 
 /// Whether an event is shown as something that deserves attention, or only as something that happened.
 const fn notice(severity: Severity) -> MarkKind {

@@ -17,7 +17,7 @@ use crate::sink::flight::Recorder;
 use crate::sink::output::Target;
 use crate::sink::output::file::{EventFile, Rotation};
 use crate::sink::output::journal::{self, Journal};
-use crate::sink::output::stream::Stream;
+use crate::sink::output::stream::StreamTarget;
 use crate::sink::state_file::StateFile;
 use crate::source::xdp::SavedTap;
 use crate::source::xdp::pins::Pins;
@@ -129,7 +129,9 @@ fn past(arguments: &Run, config: &Config) -> anyhow::Result<(Resume, Vec<SavedTa
 fn targets(arguments: &Run) -> anyhow::Result<Vec<(&'static str, Box<dyn Target>)>> {
     let mut targets: Vec<(_, Box<dyn Target>)> = Vec::new();
     match arguments.event_file.as_deref() {
-        Some(path) if path == Path::new("-") => targets.push(("stdout", Box::new(Stream(io::stdout())))),
+        Some(path) if path == Path::new("-") => {
+            targets.push(("stdout", Box::new(StreamTarget(io::stdout()))));
+        }
         Some(path) => {
             let rotation = Rotation {
                 size: arguments.event_file_size,

@@ -1,7 +1,7 @@
 //! The header of each layer: how long it is, and what is next.
 
 use super::link::FIRST_ETHERTYPE;
-use super::{Begins, Layer, NotRead, Onward, Stop, is_harmless_ethertype};
+use super::{Begins, Layer, NotRead, Onward, Step, Stop, is_harmless_ethertype};
 use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, is_tag};
 use crate::octets::Octets;
 
@@ -17,8 +17,6 @@ const MAX_ROUTES: usize = 8;
 const MAX_EXTENSIONS: usize = 8;
 /// Tagged fields of TZSP, of which about ten are known.
 const MAX_TAGGED_FIELDS: usize = 32;
-
-type Step = Result<Onward, Stop>;
 
 /// Reads the header of a layer at `at`: what it carries, and where.
 #[inline(always)]

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::not_read::Wireless;
-use super::{Begins, NotRead, Onward, Stop};
+use super::{Begins, NotRead, Onward, Step, Stop};
 use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::octets::Octets;
 
@@ -25,8 +25,6 @@ const UNNUMBERED: u8 = 0x03;
 /// Below it a number is a length (IEEE 802.3 §3.2.6).
 pub(super) const FIRST_ETHERTYPE: u16 = 0x0600;
 const FIRST_ETHERTYPE_32: u32 = 0x0600;
-
-type Step = Result<Onward, Stop>;
 
 /// A link-layer header type of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

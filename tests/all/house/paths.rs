@@ -45,7 +45,10 @@ fn the_maps_of_the_code_name_what_there_is() {
 /// The paths in a piece of code: what ends like a file of Rust or like a folder, with each of its alternatives.
 fn paths(code: &str) -> Vec<String> {
     let path = code.split(':').next().unwrap_or_default();
-    let is_path = (path.ends_with(".rs") || path.ends_with('/')) && !path.contains([' ', '*', '|']);
+    let is_rust = Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension == "rs");
+    let is_path = (is_rust || path.ends_with('/')) && !path.contains([' ', '*', '|']);
     // `/-/ready` is a page, `name/` and `name.rs` stand for any module.
     if !is_path || path.starts_with('/') || path.starts_with("name") {
         return Vec::new();

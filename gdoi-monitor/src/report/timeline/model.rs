@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
 
 use super::marks::{MarkKind, TimelineMark};
-use super::{GroupTimeline, Span, Timeline};
+use super::{GroupTimeline, TimeSpan, Timeline};
 
 /// What a lane is of.
 pub(crate) const MEMBER: &str = "member";
@@ -133,7 +133,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(timeline: &'a Timeline, snapshot: &'a Snapshot, span: Span) -> Self {
+    pub(super) fn new(timeline: &'a Timeline, snapshot: &'a Snapshot, span: TimeSpan) -> Self {
         let (start, end) = span.unwrap_or_default();
         Self {
             timeline,

@@ -6,9 +6,9 @@ use super::{OutputLine, Target};
 
 /// Writes one line for each event.
 #[derive(Debug)]
-pub struct Stream<W>(pub W);
+pub struct StreamTarget<W>(pub W);
 
-impl<W: Write + Send + 'static> Target for Stream<W> {
+impl<W: Write + Send + 'static> Target for StreamTarget<W> {
     fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)> {
         for (written, line) in lines.iter().enumerate() {
             let line = [line.json.as_bytes(), b"\n"].concat();

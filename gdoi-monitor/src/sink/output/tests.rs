@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 
 use super::file::{EventFile, Rotation};
 use super::journal::Journal;
-use super::stream::Stream;
+use super::stream::StreamTarget;
 use super::*;
 
 /// One of [`lines`], with its end.
@@ -194,7 +194,7 @@ fn one_that_takes_nothing_stops_nobody() {
 #[test]
 fn a_reader_that_is_gone_is_said() {
     let (reader, writer) = io::pipe().unwrap();
-    let mut output = Output::start("stdout", Stream(writer)).unwrap();
+    let mut output = Output::start("stdout", StreamTarget(writer)).unwrap();
     drop(reader);
     output.take(lines(0..5));
     output.flush();
