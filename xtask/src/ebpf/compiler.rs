@@ -19,8 +19,11 @@ const FLAGS: [&str; 4] = [
     // Headers are not aligned in a frame, and the kernel's BPF reads them so without help.
     "-Ctarget-feature=+allows-misaligned-mem-access",
 ];
-/// The agent's libraries are built to be small; what the program takes of a library is a part of it.
-const LIBRARIES: &str = "profile.release.package.\"*\".opt-level=3";
+/// The libraries whose code is in the program. The workspace builds libraries to be small; these are built to be fast.
+const IN_THE_PROGRAM: [&str; 6] =
+    ["aya-ebpf", "aya-ebpf-bindings", "aya-ebpf-cty", "aya-log-common", "aya-log-ebpf", "zerocopy"];
+/// All others run once, while it is compiled: optimising them takes minutes and changes nothing.
+const BUILD_TOOLS: &str = "profile.release.package.\"*\".opt-level=0";
 
 /// A toolchain and a linker that together make BPF objects.
 #[derive(Clone, Debug)]
@@ -49,7 +52,11 @@ impl Compiler {
         for (setting, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
         }
-        cargo.args(["--config", LIBRARIES]);
+        cargo.args(["--config", BUILD_TOOLS]);
+        for library in IN_THE_PROGRAM {
+            let fast = format!("profile.release.package.{library}.opt-level=3");
+            cargo.args(["--config", &fast]);
+        }
         let flags = self.flags(workspace)?.join(SEPARATOR.as_ref());
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
         match self.toolchain.core {
