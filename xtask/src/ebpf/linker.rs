@@ -83,6 +83,7 @@ pub(crate) fn install(workspace: &Workspace, toolchain: &Toolchain) -> Result<Li
     if let Some(rustc) = host_compiler() {
         cargo.env("RUSTC", rustc);
     }
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
     // Out of the workspace, so that its configuration does not reach this build.
     cargo.current_dir(&tools);
     cargo.args([
@@ -90,6 +91,8 @@ pub(crate) fn install(workspace: &Workspace, toolchain: &Toolchain) -> Result<Li
         "bpf-linker",
         "--quiet",
         "--locked",
+        // What it does is LLVM's work, which comes compiled: optimising the rest saves no time.
+        "--debug",
         "--force",
         "--no-default-features",
     ]);
@@ -108,10 +111,6 @@ pub(crate) fn install(workspace: &Workspace, toolchain: &Toolchain) -> Result<Li
     run_path.push(folder);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", run_path);
     cargo.env("LLVM_PREFIX", prefix(workspace));
-    // Its time goes into LLVM: optimising the shell around that only makes people wait.
-    cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
-    cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
-    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
     process::run_quietly(&mut cargo)?;
     std::fs::remove_dir_all(tools.join("build")).context("remove what bpf-linker was built in")?;
     Linker::of_checkout(workspace).context("the bpf-linker just built does not start")
