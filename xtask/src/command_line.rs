@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::dist::Dist;
 use crate::error::{Error, Result, fail};
 use crate::workspace::Workspace;
-use crate::{demo, dist, docs, doctor, ebpf, help, pass_on, setup, test};
+use crate::{check, demo, dist, docs, doctor, ebpf, help, pass_on, setup, test};
 
 /// Does what is asked: 0 when that went well, 1 when it failed, 2 when it was not understood.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -33,6 +33,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 /// A command line that is understood.
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
+    Check,
     Demo,
     Dist(Dist),
     Docs,
@@ -60,6 +61,7 @@ impl Command {
         }
         let mut options = Options(rest);
         let command = match &*name {
+            "check" => Self::Check,
             "demo" => Self::Demo,
             "dist" => Self::Dist(Dist {
                 out: options.value("--out")?.map(Into::into),
@@ -88,6 +90,7 @@ impl Command {
 
     fn run(&self, workspace: &Workspace) -> Result<()> {
         match self {
+            Self::Check => check::run(workspace),
             Self::Demo => demo::run(workspace),
             Self::Dist(arguments) => dist::run(workspace, arguments),
             Self::Docs => docs::run(workspace),

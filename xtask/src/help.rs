@@ -14,7 +14,12 @@ const PAGES: &str = include_str!("../../docs/commands.md");
 const HEADING: &str = "## cargo xtask ";
 
 /// Commands of our own.
-const OWN: [(&str, &str); 7] = [
+const OWN: [(&str, &str); 8] = [
+    (
+        "check",
+        "Check what must hold for a commit beside its tests: the committed object is the source, format, lints\n\n\
+         Usage: cargo xtask check\n",
+    ),
     (
         "demo",
         "Show the main job: a capture of six branches, over a veth pair, through the XDP program, to metrics\n\nUsage: cargo xtask demo\n",
@@ -47,7 +52,7 @@ const OWN: [(&str, &str); 7] = [
     ),
     (
         "test",
-        "Set up what is missing, then check and test everything\n\nUsage: cargo xtask test\n",
+        "Set up what is missing, then build and test everything\n\nUsage: cargo xtask test\n",
     ),
 ];
 

@@ -9,6 +9,7 @@
     reason = "it talks to the person who started it"
 )]
 
+mod check;
 pub mod command_line;
 mod demo;
 pub mod dist;
@@ -22,6 +23,7 @@ mod pass_on;
 mod preflight;
 pub mod process;
 mod setup;
+mod steps;
 pub mod suite;
 mod test;
 pub mod workspace;

@@ -33,6 +33,15 @@ const ADVICE: &str = "no toolchain on this machine compiles for BPF: apt-get ins
 
 /// `cargo xtask setup`.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    for_tests(workspace)?;
+    let compiler = compiler(workspace)?;
+    println!("BPF toolchain: {}", compiler.toolchain.describe());
+    println!("BPF linker: {}", compiler.linker.display());
+    Ok(())
+}
+
+/// What tests start and ask. They load the committed object: nothing is compiled for BPF.
+pub(crate) fn for_tests(workspace: &Workspace) -> Result<()> {
     programs(&NEEDED)?;
     for wanted in WANTED {
         if let Err(error) = programs(&[wanted]) {
@@ -40,9 +49,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         }
     }
     prometheus(workspace);
-    let compiler = compiler(workspace)?;
-    println!("BPF toolchain: {}", compiler.toolchain.describe());
-    println!("BPF linker: {}", compiler.linker.display());
     Ok(())
 }
 

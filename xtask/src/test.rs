@@ -1,12 +1,13 @@
-//! Everything that must hold for a commit, in one command.
+//! Every test of the workspace, in one command.
 
-use std::time::Instant;
+use std::process::Command;
 
-use crate::ebpf;
+use crate::check;
 use crate::error::{Result, fail};
 use crate::preflight::{self, Needs};
 use crate::process;
 use crate::setup;
+use crate::steps::{Step, StepOutcome, summary};
 use crate::suite::Suite;
 use crate::workspace::Workspace;
 
@@ -17,8 +18,11 @@ const NEEDS: Needs = Needs {
     programs: &setup::NEEDED,
     space_mib: 8_000,
 };
+/// What the committed object is made from.
+const SOURCES_OF_OBJECT: [&str; 3] = ["gdoi-monitor-ebpf", "gdoi-wire/src", "Cargo.lock"];
 
-/// `cargo xtask test`: continues after a failure, and says all at the end. Nothing is begun where something is missing.
+/// `cargo xtask test`: continues after a failure, and reports all of them at the end. Starts nothing where something is
+/// missing.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     preflight::check(workspace, &NEEDS)?;
     if !process::is_root() {
@@ -26,93 +30,49 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             "not root: tests that load BPF programs say SKIP; all run with: sudo env \"PATH=$PATH\" cargo xtask test"
         );
     }
+    let set_up = Step::run("set up", || StepOutcome::passed(setup::for_tests(workspace)));
+    if !set_up.is_passed() {
+        return set_up.into_outcome().map(drop);
+    }
+    let mut steps = vec![set_up];
+    // The tests load the committed object: it must be that of the code under test.
+    if is_program_changed(workspace) {
+        steps.push(check::object(workspace));
+    }
+    steps.push(Step::run("build", || build(workspace)));
     let mut suite = Suite::default();
-    let set_up = step("set up", || done(setup::run(workspace)));
-    if set_up.outcome.is_err() {
-        return set_up.outcome.map(drop);
+    steps.push(Step::run("tests", || {
+        suite = Suite::run(workspace)?;
+        let faults = suite.faults();
+        if faults.is_empty() {
+            Ok(StepOutcome::Passed)
+        } else {
+            fail(faults.join("; "))
+        }
+    }));
+    let not_passed = summary(&steps);
+    print!("{suite}");
+    // The last line counts tests; a step that fails though no test does, counts as one.
+    let counts = suite.counts();
+    println!(
+        "{} passed, {} failed, {} skipped",
+        counts.passed,
+        counts.failed.max(not_passed.failed),
+        counts.skipped + not_passed.skipped
+    );
+    if not_passed.failed > 0 {
+        return fail(format!("{} steps failed", not_passed.failed));
     }
-    let steps = [
-        set_up,
-        step("object is the source", || done(ebpf::run(workspace, true))),
-        step("format", || format(workspace)),
-        step("lints", || lints(workspace)),
-        step("lints of the XDP program", || lints_of_program(workspace)),
-        step("build", || build(workspace)),
-        step("tests", || {
-            suite = Suite::run(workspace)?;
-            let faults = suite.faults();
-            if faults.is_empty() {
-                Ok(StepOutcome::Passed)
-            } else {
-                fail(faults.join("; "))
-            }
-        }),
-    ];
-    summary(&steps, &suite)
+    Ok(())
 }
 
-fn done(outcome: Result<()>) -> Result<StepOutcome> {
-    outcome.map(|()| StepOutcome::Passed)
-}
-
-/// One part of the whole, and how it went.
-struct Step {
-    name: &'static str,
-    seconds: f32,
-    outcome: Result<StepOutcome>,
-}
-
-enum StepOutcome {
-    Passed,
-    Skipped(&'static str),
-}
-
-fn step(name: &'static str, work: impl FnOnce() -> Result<StepOutcome>) -> Step {
-    println!("== {name}");
-    let start = Instant::now();
-    let outcome = work();
-    if outcome.is_err() {
-        println!("FAILED {name}");
-    }
-    Step {
-        name,
-        seconds: start.elapsed().as_secs_f32(),
-        outcome,
-    }
-}
-
-fn format(workspace: &Workspace) -> Result<StepOutcome> {
-    let has = process::output(workspace.cargo().args(["fmt", "--version"])).is_ok();
-    if !has {
-        return Ok(StepOutcome::Skipped("cargo fmt is not installed"));
-    }
-    process::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
-    Ok(StepOutcome::Passed)
-}
-
-fn lints(workspace: &Workspace) -> Result<StepOutcome> {
-    let host = ["--workspace", "--exclude", "gdoi-monitor-ebpf", "--all-targets"];
-    clippy(workspace, &host, &[])
-}
-
-/// For the host, where clippy surely is: the parts of aya that only a BPF target has are not looked at.
-fn lints_of_program(workspace: &Workspace) -> Result<StepOutcome> {
-    // A program without std cannot unwind.
-    let abort = "profile.dev.panic='abort'";
-    let of = ["--package", "gdoi-monitor-ebpf", "--config", abort];
-    // What the verifier wants, inlining and the casts of its word sizes, is what pedantic advises against.
-    clippy(workspace, &of, &["-A", "clippy::pedantic"])
-}
-
-fn clippy(workspace: &Workspace, of: &[&str], lints: &[&str]) -> Result<StepOutcome> {
-    let has = process::output(workspace.cargo().args(["clippy", "--version"])).is_ok();
-    if !has {
-        return Ok(StepOutcome::Skipped("cargo clippy is not installed"));
-    }
-    let mut cargo = workspace.cargo();
-    cargo.arg("clippy").args(of);
-    process::run(cargo.args(["--", "-D", "warnings"]).args(lints))?;
-    Ok(StepOutcome::Passed)
+/// Whether the source of the XDP program has changes that are not committed. `cargo xtask check` compares each commit.
+fn is_program_changed(workspace: &Workspace) -> bool {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(&workspace.root);
+    git.args(["status", "--porcelain", "--"]).args(SOURCES_OF_OBJECT);
+    // Without git, nothing says what the object was made from.
+    process::output(&mut git).map_or(true, |changes| !changes.is_empty())
 }
 
 /// The programs that tests start.
@@ -127,49 +87,4 @@ fn build(workspace: &Workspace) -> Result<StepOutcome> {
     ]);
     process::run(&mut cargo)?;
     Ok(StepOutcome::Passed)
-}
-
-fn summary(steps: &[Step], suite: &Suite) -> Result<()> {
-    println!("\n{:<28}{:>8}", "step", "seconds");
-    let (mut failed, mut skipped) = (0, 0);
-    for step in steps {
-        let Step {
-            name,
-            seconds,
-            outcome,
-        } = step;
-        let said = match outcome {
-            Ok(StepOutcome::Passed) => "passed",
-            Ok(StepOutcome::Skipped(why)) => {
-                skipped += 1;
-                &format!("SKIPPED: {why}")
-            }
-            Err(_) => {
-                failed += 1;
-                "FAILED"
-            }
-        };
-        println!("{name:<28}{seconds:>8.1}  {said}");
-    }
-    print!("{suite}");
-    for step in steps {
-        if let Err(error) = &step.outcome {
-            println!("FAILED {}: {error}", step.name);
-        }
-    }
-    if skipped > 0 {
-        println!("{skipped} steps were skipped: this is not a full run");
-    }
-    // The last line counts tests; a step that fails though no test does, counts as one.
-    let counts = suite.counts();
-    println!(
-        "{} passed, {} failed, {} skipped",
-        counts.passed,
-        counts.failed.max(failed),
-        counts.skipped + skipped
-    );
-    if failed > 0 {
-        return fail(format!("{failed} steps failed"));
-    }
-    Ok(())
 }

@@ -20,8 +20,14 @@ const FLAGS: [&str; 4] = [
     "-Ctarget-feature=+allows-misaligned-mem-access",
 ];
 /// The libraries whose code is in the program. The workspace builds libraries to be small; these are built to be fast.
-const IN_THE_PROGRAM: [&str; 6] =
-    ["aya-ebpf", "aya-ebpf-bindings", "aya-ebpf-cty", "aya-log-common", "aya-log-ebpf", "zerocopy"];
+const IN_THE_PROGRAM: [&str; 6] = [
+    "aya-ebpf",
+    "aya-ebpf-bindings",
+    "aya-ebpf-cty",
+    "aya-log-common",
+    "aya-log-ebpf",
+    "zerocopy",
+];
 /// All others run once, while it is compiled: optimising them takes minutes and changes nothing.
 const BUILD_TOOLS: &str = "profile.release.package.\"*\".opt-level=0";
 
