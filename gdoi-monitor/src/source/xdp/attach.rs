@@ -12,7 +12,7 @@ use super::attached_program::{AttachedProgram, AttachmentLink};
 use super::error::{XdpError, errno, not_at_xdp, refused, unattached};
 use super::holder::Holder;
 use super::interface::Interface;
-use super::pins::PinDir;
+use super::pins::{PinDir, is_unloaded_soon};
 
 /// How to attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,14 @@ pub(super) fn attach(
             };
             return Ok((program, attached));
         }
+        let old = program.id();
         program.detach();
+        // The next program needs its place.
+        if let Some(old) = old
+            && !is_unloaded_soon(old)
+        {
+            tracing::warn!(program = old, "the program of the previous agent is still loaded");
+        }
     }
     let (program, attached) = attach_new(ebpf, interface, mode, direction)?;
     Ok((program.pin(pin_dir)?, attached))

@@ -108,6 +108,16 @@ impl AttachedProgram {
         }
     }
 
+    /// The program's number in the kernel. A filter has no link to ask.
+    pub(super) fn id(&self) -> Option<u32> {
+        match &self.link {
+            AttachmentLink::Xdp(link) | AttachmentLink::Tcx(link) => {
+                link.info().ok().map(|info| info.program_id())
+            }
+            AttachmentLink::Clsact(_) => None,
+        }
+    }
+
     /// Detaches it, pinned or not.
     pub(super) fn detach(self) {
         let Self { link, pin } = self;

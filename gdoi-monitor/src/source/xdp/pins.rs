@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use aya::maps::{MapInfo, MapType};
 use aya::programs::links::{FdLink, PinnedLink};
-use aya::programs::loaded_links;
+use aya::programs::loaded_programs;
 use gdoi_wire::record::{Bucket, Counters, CpuState, MAP_CPU_STATE, MAP_RING, RECORD_VERSION};
 use nix::sys::statfs::{FsType, statfs};
 
@@ -185,24 +185,13 @@ impl PinDir {
         })
     }
 
-    /// Removes everything, and waits until the kernel has detached the program: it does so shortly after the last pin is
-    /// gone. Whether it has.
+    /// Removes everything, and waits until the kernel has detached the program, which it does shortly after the last pin
+    /// is gone. Whether it has.
     pub fn detach(&self) -> bool {
         let link = PinnedLink::from_pin(self.link()).ok();
         let info = link.and_then(|link| FdLink::from(link).info().ok());
         self.remove();
-        let Some(id) = info.map(|info| info.id()) else {
-            return true;
-        };
-        let is_attached = || loaded_links().flatten().any(|link| link.id() == id);
-        let start = Instant::now();
-        while is_attached() {
-            if start.elapsed() > DETACH_TIMEOUT {
-                return false;
-            }
-            thread::sleep(DETACH_POLL);
-        }
-        true
+        info.is_none_or(|info| is_unloaded_soon(info.program_id()))
     }
 
     /// Removes everything: what is attached by the link is detached.
@@ -217,6 +206,20 @@ impl PinDir {
             tracing::warn!(%error, folder = %self.folder.display(), "cannot remove the pins");
         }
     }
+}
+
+/// Waits until the kernel has let go of a program. It forgets a link's number before it detaches what the link held, and
+/// the program's number after that.
+pub(super) fn is_unloaded_soon(program: u32) -> bool {
+    let is_loaded = || loaded_programs().flatten().any(|loaded| loaded.id() == program);
+    let start = Instant::now();
+    while is_loaded() {
+        if start.elapsed() > DETACH_TIMEOUT {
+            return false;
+        }
+        thread::sleep(DETACH_POLL);
+    }
+    true
 }
 
 /// How many entries the maps have whose size is not fixed.
