@@ -46,7 +46,7 @@ pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// Ethertype of IPv6.
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// The frame of a UDP datagram that needs no fragment. Of two families, the IPv4 address is mapped
+/// The frame of a UDP datagram that needs no fragment. If the address families differ, the IPv4 address is mapped
 /// into IPv6.
 pub fn frame(ethernet: &Ethernet, source: SocketAddr, destination: SocketAddr, datagram: &[u8]) -> Vec<u8> {
     let udp = Udp::new(source.port(), destination.port());
@@ -54,7 +54,7 @@ pub fn frame(ethernet: &Ethernet, source: SocketAddr, destination: SocketAddr, d
     packet(ethernet, source.ip(), destination.ip(), UDP, &octets)
 }
 
-/// The frame of an IP packet with any protocol. Of two families, the IPv4 address is mapped into IPv6.
+/// The frame of an IP packet with any protocol. If the address families differ, the IPv4 address is mapped into IPv6.
 pub fn packet(
     ethernet: &Ethernet,
     source: IpAddr,
@@ -111,11 +111,11 @@ fn as_v6(address: IpAddr) -> core::net::Ipv6Addr {
     }
 }
 
-/// The Internet checksum (RFC 1071) over several pieces, of which only the last may have an odd length.
+/// The Internet checksum (RFC 1071) over several pieces; only the last may have an odd length.
 fn checksum(pieces: &[&[u8]]) -> u16 {
     let mut sum = 0_u64;
     for piece in pieces {
-        // Two words at once: a carry out of the lower one is worth as much as at the end (RFC 1071 §2).
+        // Two words at once: a carry out of the lower one counts the same as one at the end (RFC 1071 §2).
         let (pairs, rest) = piece.as_chunks();
         sum += pairs
             .iter()

@@ -1,15 +1,15 @@
-//! Exchange types: what a number means depends on the version in the same header.
+//! Exchange types. The version in the same header decides what a number means.
 //!
-//! A new one is a variant of [`Exchange`], in the order of the wire. The compiler then asks for its entry in
-//! [`Exchange::NAMED`], for its numbers, and for what each rule does with it.
+//! To add one, add a variant to [`Exchange`], in the order of the wire. The compiler then requires its entry in
+//! [`Exchange::NAMED`], its numbers, and a decision by each rule.
 
 use strum::{EnumCount, IntoStaticStr};
 
-/// Numbers of exchange types have six bits in what is registered: 32 to 44 are the highest.
+/// Exchange type numbers: the highest registered ones are 32 to 44, so six bits are enough.
 const NUMBERS: usize = 64;
 const MAJOR_VERSIONS: usize = 2;
 
-/// Position in [`Exchange::NAMED`] by major version, less one, and number; its length where there is none.
+/// Position in [`Exchange::NAMED`] by major version minus one and number; the length of `NAMED` if there is none.
 #[expect(
     clippy::indexing_slicing,
     reason = "evaluated by the compiler: a number out of range does not build"
@@ -25,7 +25,7 @@ const POSITIONS: [[u8; NUMBERS]; MAJOR_VERSIONS] = {
     positions
 };
 
-/// What kind of exchange a message belongs to.
+/// The exchange that a message belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Exchange {
@@ -45,7 +45,7 @@ pub enum Exchange {
     GroupkeyPull,
     /// GROUPKEY-PUSH (RFC 6407 §4). The number is New Group Mode's on other ports.
     GroupkeyPush,
-    /// Type 34 of version 1: known to be used, not registered (RFC 8263 §8).
+    /// Type 34 of version 1: in use, but not registered (RFC 8263 §8).
     #[strum(serialize = "unregistered_34")]
     Unregistered34,
     /// GROUPKEY-PUSH-ACK (RFC 8263 §3).
@@ -78,7 +78,7 @@ pub enum Exchange {
 }
 
 impl Exchange {
-    /// Every exchange that has a name of its own, in the order of the enum.
+    /// Every exchange with a name, in the order of the enum.
     pub const NAMED: [Self; Self::COUNT - 1] = [
         Self::Base,
         Self::MainMode,
@@ -103,7 +103,7 @@ impl Exchange {
         Self::IkeFollowupKe,
     ];
 
-    /// What `exchange_type` means in a message of this major version.
+    /// The meaning of `exchange_type` in a message of this major version.
     pub fn from_wire(major: u8, exchange_type: u8) -> Self {
         Self::NAMED
             .get(position(major, exchange_type))
@@ -117,7 +117,7 @@ impl Exchange {
         position(major, number)
     }
 
-    /// Major version and number on the wire; version 0 for an unknown exchange, whose version is not kept.
+    /// Major version and number on the wire; version 0 for an unknown exchange, because its version is not kept.
     pub const fn to_wire(self) -> (u8, u8) {
         match self {
             Self::Base => (1, 1),
@@ -145,7 +145,7 @@ impl Exchange {
         }
     }
 
-    /// The word for it in `decode`, events and metrics.
+    /// Its name in `decode`, events and metrics.
     pub fn name(self) -> &'static str {
         self.into()
     }

@@ -20,18 +20,18 @@ pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// IPv6 (RFC 2464 §3).
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// What the link layer found.
+/// Result of the link layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum L2 {
     /// IPv4 or IPv6.
     Ip(L3Offset),
-    /// Tags that could not be read.
+    /// Unreadable tags.
     Error(ParseError),
     /// Neither IPv4 nor IPv6.
     Other,
 }
 
-/// Where the IP packet is that a frame carries.
+/// Position of the IP packet in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct L3Offset {
     vlan: Vlan,
@@ -48,18 +48,19 @@ impl L3Offset {
     }
 }
 
-/// Says what one Ethernet frame is.
+/// Dissects one Ethernet frame.
 ///
-/// A quoted header inside an ICMP error is not a message: ICMP is not ours.
+/// A header quoted by an ICMP error is not a message: ICMP is not dissected.
 #[inline(always)]
 pub fn dissect<O: Octets>(octets: &O, ports: &Ports) -> Dissected {
     dissect_from_l2(octets, ports, dissect_l2(octets, None))
 }
 
-/// The first part of [`dissect`]: down to the IP header. An outermost VLAN tag that was taken off is told beside the
-/// frame: its tag control information.
+/// The first part of [`dissect`]: down to the IP header. `tag` is the tag control information of an outermost VLAN tag
+/// that was stripped from the frame.
 ///
-/// The kernel's verifier follows every way through a program: in parts it is the sum of their ways, not the product.
+/// The kernel's verifier follows every path through a program: split into parts, the paths add up instead of
+/// multiplying.
 #[inline(always)]
 pub fn dissect_l2<O: Octets>(octets: &O, tag: Option<u16>) -> L2 {
     let Some([.., t0, t1]) = octets.array::<ETHERNET_OCTETS>(0) else {

@@ -1,4 +1,4 @@
-//! The ISAKMP header (RFC 2408 §3.1, RFC 7296 §3.1) and the payload chain behind it.
+//! The ISAKMP header (RFC 2408 §3.1, RFC 7296 §3.1) and the payload chain after it.
 //!
 //! ```text
 //!  0                   8                   16   17   18   19   20         24         28
@@ -11,7 +11,7 @@ use crate::exchange::Exchange;
 
 /// Octets of the header.
 pub const HEADER_OCTETS: usize = 28;
-/// Payloads that are followed at most: the longest clear-text chain seen in practice has 13.
+/// Maximum number of payloads to follow: the longest clear-text chain seen in practice has 13.
 pub const MAX_PAYLOADS: u8 = 32;
 /// Payload type: security association (RFC 2408 §3.4).
 pub const PAYLOAD_SA: u8 = 1;
@@ -44,7 +44,7 @@ impl Cookie {
     }
 }
 
-/// The 28 octets that every message begins with, as they are on the wire.
+/// The 28 octets at the beginning of every message, as on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header([u8; HEADER_OCTETS]);
 
@@ -56,7 +56,7 @@ impl From<[u8; HEADER_OCTETS]> for Header {
 }
 
 impl Header {
-    /// The octets as they were on the wire.
+    /// The octets as on the wire.
     #[inline(always)]
     pub const fn octets(&self) -> [u8; HEADER_OCTETS] {
         self.0
@@ -84,23 +84,23 @@ impl Header {
         (self.0[17] >> 4, self.0[17] & 0x0f)
     }
 
-    /// The exchange, read together with the version: 34 and 35 mean different things in 1.0 and 2.0.
+    /// The exchange, which depends on the version: 34 and 35 mean different things in 1.0 and 2.0.
     pub fn exchange(&self) -> Exchange {
         Exchange::from_wire(self.version().0, self.0[18])
     }
 
-    /// The exchange type as it is on the wire.
+    /// The exchange type as on the wire.
     pub const fn exchange_type(&self) -> u8 {
         self.0[18]
     }
 
-    /// The flags as they are on the wire.
+    /// The flags as on the wire.
     #[inline(always)]
     pub const fn flags(&self) -> u8 {
         self.0[19]
     }
 
-    /// Whether the payloads are encrypted: the E bit in version 1; in version 2 everything but `IKE_SA_INIT` and
+    /// Whether the payloads are encrypted: the E bit in version 1; in version 2 everything except `IKE_SA_INIT` and
     /// `IKE_SESSION_RESUME` (RFC 5723 §4.3).
     #[inline(always)]
     pub const fn is_encrypted(&self) -> bool {
@@ -121,7 +121,7 @@ impl Header {
         u32::from_be_bytes([self.0[20], self.0[21], self.0[22], self.0[23]])
     }
 
-    /// Octets of the whole message as it declares them.
+    /// Declared length of the whole message, in octets.
     pub const fn length(&self) -> u32 {
         u32::from_be_bytes([self.0[24], self.0[25], self.0[26], self.0[27]])
     }
@@ -139,19 +139,20 @@ impl Header {
     }
 }
 
-/// How the datagram compares with the length its message declares (RFC 2408 §5.1: unequal must be rejected).
+/// The datagram's length compared with the length that its message declares (RFC 2408 §5.1: unequal must be
+/// rejected).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LengthCheck {
     /// As declared.
     Equal,
-    /// The datagram is longer: octets trail behind the message.
+    /// The datagram is longer: octets follow the message.
     Long,
-    /// The datagram is shorter than the message claims to be.
+    /// The datagram is shorter than the message declares.
     Short,
 }
 
 impl LengthCheck {
-    /// The word for it in `decode`.
+    /// Its name in `decode`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Equal => "equal",
@@ -170,10 +171,9 @@ pub struct Payload<'a> {
     pub body: &'a [u8],
 }
 
-/// The payloads of a clear-text message, from the octets behind its header.
+/// The payloads of a clear-text message, from the octets after its header.
 ///
-/// Ends at the end of the chain, at the first length that lies, at the end of the octets, or after
-/// [`MAX_PAYLOADS`].
+/// Stops at the end of the chain, at the first false length, at the end of the octets, or after [`MAX_PAYLOADS`].
 #[derive(Clone, Debug)]
 pub struct Payloads<'a> {
     kind: u8,
@@ -182,7 +182,7 @@ pub struct Payloads<'a> {
 }
 
 impl<'a> Payloads<'a> {
-    /// Begins with a payload of type `first` at the start of `octets`.
+    /// Starts with a payload of type `first` at the beginning of `octets`.
     pub const fn new(first: u8, octets: &'a [u8]) -> Self {
         Self {
             kind: first,

@@ -1,6 +1,6 @@
-//! What carries IP: every header between the beginning of a frame and the packet that is ours.
+//! Encapsulations: every header between the beginning of a frame and the packet to dissect.
 //!
-//! [`LinkType::start`] says what a frame begins with, then one table is followed from header to header:
+//! [`LinkType::start`] returns the first header of a frame; from there one table leads from header to header:
 //!
 //! | layer | found as | length in octets | next |
 //! |---|---|---|---|
@@ -20,17 +20,17 @@
 //! | [`Layer::Nsh`] | Ethertype 0x894f (RFC 8300 §2) | 4 x length | IP, Ethernet, MPLS, NSH |
 //! | [`Layer::Pbb`] | Ethertype 0x88e7 (IEEE 802.1ah) | 4 | Ethernet |
 //! | [`Layer::Pppoe`] | Ethertype 0x8864 (RFC 2516 §4) | 6 | PPP |
-//! | [`Layer::Snap`] | a length in the place of an Ethertype (IEEE 802.2, RFC 1042) | 3 or 8 | an Ethertype, IP, Ethernet |
+//! | [`Layer::Snap`] | a length instead of an Ethertype (IEEE 802.2, RFC 1042) | 3 or 8 | an Ethertype, IP, Ethernet |
 //! | [`Layer::Teredo`] | UDP 3544 (RFC 4380 §5.1.1) | 0, 8, 13 and more | IPv6 |
 //! | [`Layer::Tzsp`] | UDP 37008 | 4 and its tags | Ethernet or IEEE 802.11 |
 //! | [`Layer::Vxlan`] | UDP 4789, 8472 (RFC 7348 §5) | 8 | Ethernet |
 //! | [`Layer::VxlanGpe`] | UDP 4790 (draft-ietf-nvo3-vxlan-gpe) | 8 | IP, Ethernet, NSH, MPLS |
 //!
-//! VLAN tags and AH in transport mode are on the way of every packet and no layers here. How deep at most:
-//! [`MAX_LAYERS`], [`MAX_AHS`], two tags in each Ethernet frame, and a bound in each header that repeats something.
+//! VLAN tags and AH in transport mode may be on any packet and are no layers here. Depth is bounded by [`MAX_LAYERS`],
+//! [`MAX_AHS`], two tags in each Ethernet frame, and a bound in each header with repeated elements.
 //!
-//! [`onward`] is one step of the walk. It takes and gives a few integers, so that the kernel's slow path can take the
-//! same steps in subprograms of its own; [`unwrap`] takes them all.
+//! [`onward`] is one step of the walk. It takes and returns a few integers, so that the kernel's slow path can take the
+//! same steps in subprograms of its own; [`unwrap`] takes all steps.
 
 mod header;
 mod link;
@@ -45,10 +45,10 @@ pub use not_read::{NotRead, Wireless};
 pub use walk::{AhHeader, Envelope, Found, Unwrapped, quick_class, unwrap};
 pub(crate) use walk::{is_harmless, is_harmless_ethertype, may_be_isakmp};
 
-/// Layers around one packet. A mirrored frame of a provider's customer has about six: ERSPAN in GRE around a frame
-/// with MPLS, a pseudowire and a PPP session.
+/// Maximum number of layers around one packet. A provider's mirrored customer frame has about six: ERSPAN in GRE
+/// around a frame with MPLS, a pseudowire and a PPP session.
 pub const MAX_LAYERS: usize = 8;
-/// AHs around one packet.
+/// Maximum number of AHs around one packet.
 pub const MAX_AHS: usize = 4;
 
 /// A header that carries a packet.
@@ -102,7 +102,7 @@ pub enum Layer {
     Udp,
     /// VXLAN.
     Vxlan,
-    /// VXLAN that names what it carries.
+    /// VXLAN with a next-protocol field.
     VxlanGpe,
 }
 
@@ -110,12 +110,12 @@ impl Layer {
     /// Every layer, in the order of the enum.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The word for it in `decode` and in metrics.
+    /// Its name in `decode` and in metrics.
     pub fn name(self) -> &'static str {
         self.into()
     }
 
-    /// The layer that an Ethertype announces.
+    /// The layer of an Ethertype.
     #[inline(always)]
     pub const fn of_ethertype(ethertype: u16) -> Option<Self> {
         Some(match ethertype {
@@ -131,7 +131,7 @@ impl Layer {
         })
     }
 
-    /// The layer that a protocol number of IP announces.
+    /// The layer of an IP protocol number.
     #[inline(always)]
     pub const fn of_protocol(protocol: u8) -> Option<Self> {
         Some(match protocol {
@@ -144,8 +144,8 @@ impl Layer {
         })
     }
 
-    /// The layer in a datagram between two UDP ports. Most tunnels have their number as the destination alone; with
-    /// L2TP, CAPWAP and Teredo the answers come from it.
+    /// The layer of a datagram between two UDP ports. Most tunnels use their number as the destination port only; for
+    /// L2TP, CAPWAP and Teredo, answers come from it.
     #[inline(always)]
     pub const fn of_ports(source: u16, destination: u16) -> Option<Self> {
         Some(match (source, destination) {
@@ -164,14 +164,14 @@ impl Layer {
     }
 }
 
-/// What stands at an offset of a frame.
+/// What begins at an offset of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begins {
     /// An Ethernet frame.
     Ethernet,
-    /// What an Ethertype names.
+    /// The payload of an Ethertype.
     Ethertype(u16),
-    /// IPv4 or IPv6, as its first four bits say.
+    /// IPv4 or IPv6, by its first four bits.
     Ip,
     /// A session of L2TP, version 3, directly in IP (RFC 3931 §4.1.1).
     L2tpSession,
@@ -179,13 +179,13 @@ pub enum Begins {
     Layer(Layer),
     /// An LLC header (IEEE 802.2).
     Llc,
-    /// An ERSPAN frame of type I: Ethernet without a header of its own.
+    /// An ERSPAN frame of type I: Ethernet without an ERSPAN header.
     Mirrored,
     /// The protocol that a network layer identifier names (RFC 2427 §4).
     Nlpid,
     /// A PPP frame, with or without its address and control octets (RFC 1662 §3).
     Ppp,
-    /// A SNAP header: organization and protocol (RFC 1042). Bridged Ethernet follows after so many octets of padding.
+    /// A SNAP header: organization and protocol (RFC 1042). Before a bridged Ethernet frame comes this much padding.
     Snap {
         /// Octets between the SNAP header and a bridged frame (RFC 2684 §5.2).
         padding: u8,
@@ -205,7 +205,7 @@ type Step = Result<Onward, Stop>;
 pub struct Onward {
     /// What begins there.
     pub begins: Begins,
-    /// Where.
+    /// Its offset.
     pub at: usize,
 }
 
@@ -216,14 +216,14 @@ impl Onward {
     }
 }
 
-/// Why a walk goes no further.
+/// Why a walk stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// What is there carries no packet: control traffic, or a protocol of its own.
+    /// It carries no packet: control traffic, or an unrelated protocol.
     Harmless,
     /// The frame ends inside its link header or a VLAN tag.
     Truncated,
-    /// Something is there that is not read.
+    /// It is not read.
     NotRead(NotRead),
 }
 
@@ -240,12 +240,12 @@ impl Layers {
         self.kinds.iter().flatten().copied()
     }
 
-    /// Whether the packet stands directly in its frame.
+    /// Whether the packet is directly in its frame.
     pub const fn is_empty(&self) -> bool {
         self.depth == 0
     }
 
-    /// One more on the inside; `false` when there is no room.
+    /// Adds a layer on the inside; `false` if there is no room.
     fn push(&mut self, layer: Layer) -> bool {
         let Some(slot) = self.kinds.get_mut(usize::from(self.depth)) else {
             return false;

@@ -1,10 +1,11 @@
-//! Octets on the wire to facts, for the kernel and for user space alike.
+//! Octets on the wire to facts, for the kernel and for user space.
 //!
-//! [`dissect`] reads one Ethernet frame and says what it is: an ISAKMP message (RFC 2408, RFC 6407, RFC 7296), ESP,
-//! AH, a NAT keepalive, a [`ParseError`] that names why a packet that was ours could not be read, or nothing of ours.
-//! The XDP program and the capture reader call the same code through [`Octets`] and hand on the same [`record::Record`].
+//! [`dissect`] reads one Ethernet frame. The result is an ISAKMP message (RFC 2408, RFC 6407, RFC 7296), ESP, AH, a
+//! NAT keepalive, a [`ParseError`] that says why a packet of these protocols could not be read, or another protocol.
+//! The XDP program and the capture reader call the same code through [`Octets`] and pass on the same
+//! [`record::Record`].
 //!
-//! Nothing here panics, allocates or loops without a constant bound, whatever the input.
+//! Nothing here panics, allocates or loops without a constant bound, for any input.
 #![no_std]
 #![forbid(unsafe_code)]
 #![expect(

@@ -18,24 +18,24 @@ const FRAGMENT: u8 = 44;
 pub(crate) const IPV4_OCTETS: usize = 20;
 pub(crate) const IPV6_OCTETS: usize = 40;
 const AH_OCTETS: usize = 12;
-/// Twelve octets of fixed fields are three words, and the field counts words minus two.
+/// The fixed fields have twelve octets, which are three words; the field counts words minus two.
 const AH_MIN_LENGTH: usize = 1;
-/// RFC 8200 §4.1 recommends an order with seven; one more for a second destination options header.
+/// RFC 8200 §4.1 recommends an order with seven headers; one more for a second destination options header.
 const MAX_EXTENSION_HEADERS: usize = 8;
-/// Headers beyond this are not followed: the kernel reads them in the first buffer of a frame, which every driver makes
-/// larger. A chain of real headers has a few hundred octets.
+/// Headers beyond this offset are not followed: the kernel reads them in the first buffer of a frame, which every
+/// driver makes larger. A real chain of headers has a few hundred octets.
 const MAX_HEADER_OCTETS: usize = 1024;
 
-/// An IP packet that may be ours, read up to its transport header.
+/// An IP packet up to its transport header; possibly of a monitored protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ip {
     pub(crate) vlan: Vlan,
     pub(crate) source: [u8; 16],
     pub(crate) destination: [u8; 16],
     pub(crate) version: u8,
-    /// Octets of the IP packet as its header declares them.
+    /// Declared length of the IP packet, in octets.
     pub(crate) octets: u32,
-    /// The transport protocol: UDP, ESP, or whatever an AH protects.
+    /// The transport protocol: UDP, ESP, or the protocol inside an AH.
     pub(crate) protocol: u8,
     /// Offset of the transport header.
     pub(crate) offset: usize,
@@ -46,7 +46,7 @@ pub struct Ip {
 }
 
 impl Ip {
-    /// A packet of a protocol that is none of ours and carries nothing.
+    /// A packet of another protocol that carries nothing.
     const fn uncarried(protocol: u8) -> Self {
         Self {
             vlan: Vlan {
@@ -66,21 +66,21 @@ impl Ip {
     }
 }
 
-/// What the network layer found.
+/// Result of the network layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum L3 {
-    /// Not ours.
+    /// Another protocol.
     Other,
-    /// A packet that may be ours.
+    /// Possibly a monitored protocol.
     Ip(Ip),
-    /// Ours, or possibly ours, and not readable.
+    /// An unreadable packet of a monitored protocol, or possibly one.
     Error(ParseError),
 }
 
 /// Reads IPv4 at `offset`.
 ///
-/// With `ANY` every protocol is handed on, of those that are none of ours and carry nothing no more than the number; and
-/// a total length of 0, which segmentation offload leaves, is that of the frame.
+/// With `ANY`, every protocol is passed on; for those that are neither monitored nor carriers, only the number. A
+/// total length of 0, which segmentation offload leaves, then means the length of the frame.
 #[inline(always)]
 pub(crate) fn ipv4<O: Octets, const ANY: bool>(octets: &O, offset: usize) -> L3 {
     let Some(h) = octets.array::<IPV4_OCTETS>(offset) else {
@@ -205,7 +205,7 @@ pub(crate) fn ipv6<O: Octets, const ANY: bool>(octets: &O, offset: usize) -> L3 
             match fragment(offset >> 3, offset & 1 != 0) {
                 Ok(Fragment::Whole) => {}
                 Ok(Fragment::First) => ip.fragment = Fragment::First,
-                // The header of a later fragment names the protocol of the whole packet (RFC 8200 §4.5).
+                // The fragment header of a later fragment names the protocol of the whole packet (RFC 8200 §4.5).
                 Err(error) if is_wanted::<ANY>(next) || is_followed(next) => {
                     return L3::Error(error);
                 }
@@ -237,7 +237,7 @@ pub(crate) fn ipv6<O: Octets, const ANY: bool>(octets: &O, offset: usize) -> L3 
     }
 }
 
-/// Steps over one AH to what it protects (RFC 4302 §2): its length field counts words beyond two.
+/// Steps over one AH to its payload (RFC 4302 §2): its length field counts words beyond two.
 #[inline(always)]
 pub(crate) fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> L3 {
     if ip.offset + AH_OCTETS > ip.end {
@@ -252,7 +252,7 @@ pub(crate) fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> L3 {
         sequence: u32::from_be_bytes([s0, s1, s2, s3]),
     });
     let beyond = ip.offset + (usize::from(length) + 2) * 4;
-    // A length that lies leaves an AH whose SPI is still true: the body is then the AH itself.
+    // With a false length, the SPI of the AH is still right: the body is then the AH itself.
     if usize::from(length) >= AH_MIN_LENGTH && beyond <= ip.end {
         ip.offset = beyond;
         ip.protocol = next;
@@ -260,7 +260,7 @@ pub(crate) fn through_ah<O: Octets>(octets: &O, mut ip: Ip) -> L3 {
     L3::Ip(ip)
 }
 
-/// Whether a protocol may be ours, or with `ANY` may carry ours.
+/// Whether a protocol may be monitored or, with `ANY`, may carry a monitored one.
 #[inline(always)]
 const fn is_wanted<const ANY: bool>(protocol: u8) -> bool {
     matches!(protocol, UDP | ESP | AH) || ANY && Layer::of_protocol(protocol).is_some()
@@ -275,7 +275,7 @@ const fn fragment(offset: u16, more: bool) -> Result<Fragment, ParseError> {
     }
 }
 
-/// Extension headers that are stepped over: hop-by-hop, routing, fragment, destination options, mobility, HIP, shim6.
+/// Extension headers to skip: hop-by-hop, routing, fragment, destination options, mobility, HIP, shim6.
 #[inline(always)]
 pub(crate) const fn is_followed(protocol: u8) -> bool {
     matches!(protocol, 0 | 43 | FRAGMENT | 60 | 135 | 139 | 140)

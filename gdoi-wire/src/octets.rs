@@ -4,14 +4,14 @@
 ///
 /// Implemented by [`Capture`] for user space and by the packet reader of the XDP program.
 pub trait Octets {
-    /// The `N` octets from offset `offset`, or `None` when they were not kept.
+    /// The `N` octets from offset `offset`, or `None` if they were not kept.
     fn array<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
     /// Octets the frame had on the wire, which may be more than were kept.
     fn wire_length(&self) -> usize;
 }
 
-/// A frame as a capture keeps it: perhaps fewer octets than were on the wire.
+/// A frame as a capture stores it: perhaps fewer octets than were on the wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Capture<'a> {
     kept: &'a [u8],
@@ -19,7 +19,7 @@ pub struct Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    /// A frame of which every octet was kept.
+    /// A complete frame.
     pub fn whole(frame: &'a [u8]) -> Self {
         Self {
             kept: frame,
@@ -27,7 +27,7 @@ impl<'a> Capture<'a> {
         }
     }
 
-    /// A frame of which `kept` remain of `wire_length` octets; a smaller `wire_length` is taken as the kept length.
+    /// A frame cut to `kept`, which had `wire_length` octets; a smaller `wire_length` is replaced by the kept length.
     pub fn cut(kept: &'a [u8], wire_length: usize) -> Self {
         Self {
             kept,

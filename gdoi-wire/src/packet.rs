@@ -1,4 +1,4 @@
-//! What the dissector says of a frame.
+//! Results of the dissector.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,17 +6,17 @@ use strum::{IntoStaticStr, VariantArray};
 
 use crate::isakmp::Header;
 
-/// UDP ports that carry ISAKMP, plain or behind the non-ESP marker. Zero marks an unused entry.
+/// UDP ports of ISAKMP, without or with the non-ESP marker. Zero marks an unused entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
-    /// GDOI: UDP 848 (RFC 6407 §2.2). No marker, unless the sender puts one.
+    /// GDOI: UDP 848 (RFC 6407 §2.2). No marker, unless the sender adds one.
     pub isakmp: [u16; Self::SLOTS],
     /// NAT traversal: UDP 4500 (RFC 3948).
     pub nat_t: [u16; Self::SLOTS],
 }
 
 impl Ports {
-    /// How many ports of each kind can be watched.
+    /// Maximum number of ports of each kind.
     pub const SLOTS: usize = 4;
     /// GDOI on 848, NAT traversal on 4500.
     pub const DEFAULT: Self = Self {
@@ -24,7 +24,7 @@ impl Ports {
         nat_t: [4500, 0, 0, 0],
     };
 
-    /// Whether a datagram between these ports has the framing of RFC 3948.
+    /// Whether a datagram between these ports uses the framing of RFC 3948.
     #[inline(always)]
     pub const fn is_nat_t(&self, source: u16, destination: u16) -> bool {
         Self::any(self.nat_t, source, destination)
@@ -36,7 +36,7 @@ impl Ports {
         Self::any(self.isakmp, source, destination)
     }
 
-    // Written out: a loop over rodata keeps the verifier from dropping the unused entries.
+    // Unrolled: a loop over rodata keeps the verifier from removing the unused entries.
     #[inline(always)]
     const fn any([a, b, c, d]: [u16; Self::SLOTS], source: u16, destination: u16) -> bool {
         (a != 0 && (source == a || destination == a))
@@ -46,12 +46,12 @@ impl Ports {
     }
 }
 
-/// Why a packet that was ours to read could not be read.
+/// Why a packet of a monitored protocol could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum ParseError {
-    /// The frame ends inside the Ethernet header (in a capture: whatever link header it has) or a VLAN tag.
+    /// The frame ends inside the Ethernet header (in a capture: any link header) or a VLAN tag.
     EthernetTruncated,
     /// More than two VLAN tags.
     VlanDepth,
@@ -67,11 +67,11 @@ pub enum ParseError {
     Ipv6Truncated,
     /// The IPv6 payload length is beyond the frame, or zero as in a jumbogram (RFC 2675).
     Ipv6PayloadLength,
-    /// More extension headers, or longer ones, than are followed.
+    /// Too many extension headers, or too long ones.
     Ipv6HeaderDepth,
     /// The frame or the IP payload ends inside the AH header.
     AhTruncated,
-    /// A later fragment: its ports or its SPI are in the first.
+    /// A later fragment: its ports or its SPI are in the first one.
     LaterFragment,
     /// The frame or the IP payload ends inside the UDP header.
     UdpTruncated,
@@ -90,16 +90,16 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// Every miss, in the order of the kernel's counters.
+    /// Every parse error, in the order of the kernel's counters.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The word for it in metrics and in `decode`.
+    /// Its name in metrics and in `decode`.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// What a packet is counted as.
+/// The class under which a packet is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
@@ -110,11 +110,11 @@ pub enum Class {
     Esp,
     /// ESP in UDP (RFC 3948).
     EspUdp,
-    /// AH around something else than the above.
+    /// AH around anything but the above.
     Ah,
     /// A one-octet NAT keepalive (RFC 3948 §2.3).
     NatKeepalive,
-    /// Not ours, or a [`ParseError`].
+    /// Another protocol, or a [`ParseError`].
     Other,
 }
 
@@ -122,7 +122,7 @@ impl Class {
     /// Every class, in the order of the kernel's counters.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The word for it in metrics.
+    /// Its name in metrics.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -147,17 +147,17 @@ impl Vlan {
     }
 }
 
-/// Whether a packet is a fragment that could still be read.
+/// Whether a readable packet is a fragment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fragment {
     /// Not a fragment.
     #[default]
     Whole,
-    /// The first of several: it has the headers, not all the octets.
+    /// The first of several: it has the headers but not all octets.
     First,
 }
 
-/// ESP as an observer sees it (RFC 4303 §2).
+/// The visible fields of ESP (RFC 4303 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Esp {
     /// Security parameters index. 0 is illegal on the wire and 1 to 255 are reserved (§2.1).
@@ -168,7 +168,7 @@ pub struct Esp {
     pub in_udp: bool,
 }
 
-/// AH as an observer sees it (RFC 4302 §2).
+/// The visible fields of AH (RFC 4302 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ah {
     /// Security parameters index.
@@ -177,20 +177,20 @@ pub struct Ah {
     pub sequence: u32,
 }
 
-/// What a packet of ours carries.
+/// The content of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// An ISAKMP message.
     Isakmp {
-        /// The 28 octets that every message begins with.
+        /// The 28 octets at the beginning of every message.
         header: Header,
         /// Offset of the header in the frame.
         offset: usize,
-        /// Octets of the datagram from the header on, as UDP declares them.
+        /// Octets of the datagram from the header on, as declared by UDP.
         octets: u16,
-        /// How many of them are in this packet: fewer in a first fragment. At least the header.
+        /// How many of them this packet has: fewer in a first fragment, at least the header.
         available: u16,
-        /// Behind a non-ESP marker (RFC 3948 §2.2).
+        /// After a non-ESP marker (RFC 3948 §2.2).
         marked: bool,
     },
     /// ESP, in IP or in UDP.
@@ -201,33 +201,33 @@ pub enum Body {
     NatKeepalive,
 }
 
-/// A packet of ours.
+/// A packet of a monitored protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// VLAN tags. A network card may have removed the outer one before we saw it.
+    /// VLAN tags. The network card may have removed the outer one.
     pub vlan: Vlan,
     /// IP source; an IPv4 address is held as IPv4-mapped IPv6.
     pub source: [u8; 16],
-    /// IP destination, held as the source is.
+    /// IP destination, in the same form.
     pub destination: [u8; 16],
     /// 4 or 6.
     pub ip_version: u8,
-    /// Octets of the IP packet as its header declares them.
+    /// Declared length of the IP packet, in octets.
     pub ip_octets: u32,
     /// UDP source port; 0 outside UDP.
     pub source_port: u16,
     /// UDP destination port; 0 outside UDP.
     pub destination_port: u16,
-    /// Whether more of it follows in other frames.
+    /// Whether other frames have more of it.
     pub fragment: Fragment,
-    /// The AH that was passed on the way to the body.
+    /// The AH around the body.
     pub ah: Option<Ah>,
-    /// What it carries.
+    /// The content.
     pub body: Body,
 }
 
 impl Packet {
-    /// What the packet is counted as.
+    /// The class under which the packet is counted.
     #[inline(always)]
     pub const fn class(&self) -> Class {
         match self.body {
@@ -240,10 +240,10 @@ impl Packet {
     }
 }
 
-/// An address in the 16 octets the records use, as the type users know.
+/// An address from the 16 octets of a record.
 #[inline]
 pub(crate) fn address(octets: [u8; 16]) -> IpAddr {
-    // As a number: octet by octet it takes half the time that decoding a record takes.
+    // As a number: reading single octets took half of the time to decode a record.
     let number = u128::from_be_bytes(octets);
     if number >> 32 == 0xffff {
         IpAddr::V4(Ipv4Addr::from_bits(number as u32))
@@ -255,11 +255,11 @@ pub(crate) fn address(octets: [u8; 16]) -> IpAddr {
 /// An IPv4 address as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2).
 #[inline(always)]
 pub(crate) const fn mapped(v4: [u8; 4]) -> [u8; 16] {
-    // As a number: octet by octet it becomes a call that writes ten zeros one by one.
+    // As a number: single octets become a call that writes ten zeros one by one.
     (0xffff << 32 | u32::from_be_bytes(v4) as u128).to_be_bytes()
 }
 
-/// An address in the 16 octets the records use.
+/// An address as the 16 octets of a record.
 pub(crate) const fn octets_of(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => mapped(Ipv4Addr::octets(&v4)),
@@ -267,13 +267,13 @@ pub(crate) const fn octets_of(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// What a frame is to us.
+/// Result of the dissector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dissected {
-    /// Not ours.
+    /// Another protocol.
     Other,
-    /// Ours, and read.
+    /// A packet of a monitored protocol.
     Packet(Packet),
-    /// Ours, or possibly ours, and not readable.
+    /// An unreadable packet of a monitored protocol, or possibly one.
     Error(ParseError),
 }

@@ -1,8 +1,8 @@
-//! A glance at a frame: what nearly all frames are, told without following their headers.
+//! A quick classification that covers nearly all frames without following their headers.
 //!
-//! It knows IPv4 without options and IPv6 without extension headers behind at most one VLAN tag, whole packets, and
-//! says of them what [`unwrap`](crate::layers::unwrap) says: not ours, or ESP. Whatever it is not sure of it leaves to the
-//! dissector. It makes no [`Packet`](crate::Packet), which is most of what a dissection costs.
+//! It knows whole packets of IPv4 without options and IPv6 without extension headers, with at most one VLAN tag. Its
+//! answers, another protocol or ESP, equal those of [`unwrap`](crate::layers::unwrap); anything uncertain is left to
+//! the dissector. It makes no [`Packet`](crate::Packet), which is most of the cost of a dissection.
 
 use crate::frame::{ETHERNET_OCTETS, ETHERTYPE_IPV4, ETHERTYPE_IPV6, TAG_OCTETS, is_tag};
 use crate::layers::{self, Layer};
@@ -11,30 +11,30 @@ use crate::octets::Octets;
 use crate::packet::{Esp, Ports, mapped};
 use crate::transport::{ESP_OCTETS, MARKER_OCTETS, UDP_OCTETS};
 
-/// Most packets are of it.
+/// The protocol of most packets.
 const TCP: u8 = 6;
 const VERSION_4_NO_OPTIONS: u8 = 0x45;
 const SHORTEST_ESP_IN_UDP: usize = UDP_OCTETS + ESP_OCTETS;
 
-/// What a frame is at a glance.
+/// Result of the quick classification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuickClass {
     /// ESP, in IP or in UDP, whole.
     Esp {
-        /// What an observer sees of it.
+        /// Its visible fields.
         esp: Esp,
         /// IP source; an IPv4 address is held as IPv4-mapped IPv6.
         source: [u8; 16],
-        /// Octets of the IP packet as its header declares them.
+        /// Declared length of the IP packet, in octets.
         ip_octets: u32,
     },
-    /// Not ours.
+    /// Another protocol.
     Other,
-    /// Anything: ask [`unwrap`](crate::layers::unwrap).
+    /// Undecided: call [`unwrap`](crate::layers::unwrap).
     Unsure,
 }
 
-/// Glances at one Ethernet frame.
+/// Classifies one Ethernet frame.
 #[inline(always)]
 pub fn quick_class<O: Octets>(octets: &O, ports: &Ports) -> QuickClass {
     match octets.array::<ETHERNET_OCTETS>(0) {
@@ -45,7 +45,7 @@ pub fn quick_class<O: Octets>(octets: &O, ports: &Ports) -> QuickClass {
     }
 }
 
-/// Glances at what stands at `offset` in a frame of any link layer, which called it `ethertype`.
+/// Classifies the payload at `offset` of a frame of any link layer, whose header names it `ethertype`.
 #[inline(always)]
 pub(crate) fn quick_class_payload<O: Octets>(
     octets: &O,
@@ -143,7 +143,7 @@ const fn uncounted(protocol: u8) -> QuickClass {
     }
 }
 
-/// What a whole IP packet carries.
+/// The content of a whole IP packet.
 enum QuickBody {
     Esp(Esp),
     Other,
@@ -165,7 +165,7 @@ impl QuickBody {
     }
 }
 
-/// Reads the transport header at `offset`, of a packet with `available` octets from there on.
+/// Reads the transport header at `offset` of a packet that has `available` octets from there.
 #[inline(always)]
 fn transport<O: Octets>(
     octets: &O,

@@ -1,7 +1,6 @@
 //! What crosses the kernel boundary: records through the ring buffer, counters and the SPI table through maps.
 //!
-//! A capture is turned into the same records by [`Record::message`], so that everything behind the decoder cannot
-//! tell where a message came from.
+//! [`Record::message`] turns a capture into the same records, so nothing after the decoder depends on the source.
 
 mod counted;
 
@@ -24,11 +23,11 @@ pub const RECORD_VERSION: u8 = 2;
 pub const PROGRAM_XDP: &str = "gdoi_xdp";
 /// Name of the program at traffic control.
 pub const PROGRAM_TC: &str = "gdoi_tc";
-/// Name of the program that pairs the kernel's clocks; it is only ever test-run.
+/// Name of the program that pairs the kernel's clocks; it is only test-run.
 pub const PROGRAM_CLOCK: &str = "gdoi_clock";
 /// Ring buffer of [`Record`]s, each optionally followed by [`SNAPSHOT_OCTETS`].
 pub const MAP_RING: &str = "RING";
-/// Array of [`CpuState`]s, the first of every possible CPU, then the second of every one; memory-mappable.
+/// Array of [`CpuState`]s: the first part of every possible CPU, then the second part of each; memory-mappable.
 pub const MAP_CPU_STATE: &str = "CPU_STATE";
 /// LPM trie from source prefix (IPv4 as IPv4-mapped IPv6) to site number.
 pub const MAP_SITES: &str = "SITES";
@@ -40,30 +39,30 @@ pub const GLOBAL_ISAKMP_PORTS: &str = "ISAKMP_PORTS";
 pub const GLOBAL_NAT_T_PORTS: &str = "NAT_T_PORTS";
 /// Read-only global: buckets of one CPU's table, minus one.
 pub const GLOBAL_SPI_MASK: &str = "SPI_MASK";
-/// Read-only global: how many CPUs there may be.
+/// Read-only global: number of possible CPUs.
 pub const GLOBAL_CPUS: &str = "CPUS";
-/// Read-only global: whether frames are seen on their way out.
+/// Read-only global: whether the program sees egress frames.
 pub const GLOBAL_EGRESS: &str = "EGRESS";
-/// Read-only global: whether [`MAP_SITES`] holds anything.
+/// Read-only global: whether [`MAP_SITES`] has entries.
 pub const GLOBAL_SITES_ON: &str = "SITES_ON";
-/// Octets behind the header that tell one message from another (RFC 6407 §4: with the IV that came with the KEK, the
-/// first cipher block of a PUSH is a function of its sequence number).
+/// Octets after the header that distinguish messages (RFC 6407 §4: with the IV that came with the KEK, the first
+/// cipher block of a PUSH is a function of its sequence number).
 pub const FINGERPRINT_OCTETS: usize = 16;
-/// Octets of a clear-text message that are kept behind its header. A power of two: the kernel masks with it.
+/// Octets kept after the header of a clear-text message. A power of two: the kernel masks with it.
 pub const SNAPSHOT_OCTETS: usize = 512;
 /// An ISAKMP message.
 pub const KIND_MESSAGE: u8 = 1;
-/// An SPI took a slot of the table: a hint that shortens the wait for the next reading of the table.
+/// An SPI took a slot of the table: a hint to read the table soon.
 pub const KIND_SPI_SEEN: u8 = 2;
-/// A sample of the SPIs that found no slot.
+/// A sample of the SPIs without a slot.
 pub const KIND_SPI_OVERFLOW: u8 = 3;
-/// [`Record::flags`]: the message stood behind a non-ESP marker.
+/// [`Record::flags`]: the message follows a non-ESP marker.
 pub const FLAG_MARKED: u8 = 0x01;
-/// [`Record::flags`]: the message stood in a first fragment.
+/// [`Record::flags`]: the message is in a first fragment.
 pub const FLAG_FIRST_FRAGMENT: u8 = 0x02;
 const MAPPED_PREFIX_BITS: u32 = 96;
 
-/// One observation on its way from the kernel, or from a capture, to the tracker. Integers are in host order.
+/// One observation from the kernel or from a capture to the tracker. Integers are in host order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Record {
@@ -73,7 +72,7 @@ pub struct Record {
     pub kind: u8,
     /// [`FLAG_MARKED`] and [`FLAG_FIRST_FRAGMENT`].
     pub flags: u8,
-    /// VLAN tags in `vlan_tci`.
+    /// Number of VLAN tags in `vlan_tci`.
     pub vlan_depth: u8,
     /// Index of the interface that received the frame; 0 in a capture.
     pub interface: u32,
@@ -91,15 +90,15 @@ pub struct Record {
     pub vlan_tci: [u16; 2],
     /// Octets of the frame on the wire.
     pub frame_octets: u32,
-    /// Octets of the datagram from the header on, as UDP declares them.
+    /// Octets of the datagram from the header on, as declared by UDP.
     pub datagram_octets: u16,
-    /// Octets that follow this record and are part of the message.
+    /// Octets of the message that follow this record.
     pub snapshot_octets: u16,
     /// The ISAKMP header.
     pub header: [u8; HEADER_OCTETS],
     /// SPI, for the two SPI kinds.
     pub spi: u32,
-    /// What follows the header, zero where nothing was kept.
+    /// What follows the header; zero if nothing was kept.
     pub fingerprint: [u8; FINGERPRINT_OCTETS],
     /// How many octets of the fingerprint were kept.
     pub fingerprint_octets: u8,
@@ -117,7 +116,7 @@ pub struct Record {
 const _: () = assert!(size_of::<Record>() == 128);
 
 impl Record {
-    /// Nothing but a version and a kind.
+    /// Only a version and a kind.
     #[inline(always)]
     pub const fn empty(kind: u8) -> Self {
         Self {
@@ -148,15 +147,15 @@ impl Record {
 
     /// The record of an ISAKMP message, and the offset in the frame of what follows its header.
     ///
-    /// `None` when the packet is not an ISAKMP message.
+    /// `None` if the packet is not an ISAKMP message.
     pub fn message<O: Octets>(packet: &Packet, octets: &O) -> Option<(Self, usize)> {
         let mut record = Self::empty(KIND_MESSAGE);
         let rest = record.write_message(packet, octets)?;
         Some((record, rest))
     }
 
-    /// Makes an empty record that of a message, but for `interface` and `at_ns`, and says at which offset of the frame
-    /// its payloads begin: `snapshot_octets` are to be copied from there.
+    /// Fills in an empty record for a message, except for `interface` and `at_ns`. Returns the offset in the frame
+    /// where its payloads begin: `snapshot_octets` are to be copied from there.
     ///
     /// In place, because the kernel's stack of 512 octets has no room for a second record.
     #[inline(always)]
@@ -190,7 +189,7 @@ impl Record {
         if kept >= FINGERPRINT_OCTETS
             && let (Some(first), Some(second)) = (octets.array::<8>(rest), octets.array::<8>(rest + 8))
         {
-            // In two words: sixteen octets at once become a call that copies them one by one.
+            // As two words: sixteen octets become a call that copies them one by one.
             self.fingerprint = zerocopy::transmute!([first, second]);
             self.fingerprint_octets = FINGERPRINT_OCTETS as u8;
         }
@@ -210,7 +209,7 @@ impl Record {
         record
     }
 
-    /// Reads a record and the snapshot behind it. `None` for another version or too few octets.
+    /// Reads a record and the snapshot that follows it. `None` for another version or too few octets.
     #[inline]
     pub fn parse(octets: &[u8]) -> Option<(&Self, &[u8])> {
         if octets.first() != Some(&RECORD_VERSION) {
@@ -269,13 +268,13 @@ pub fn site_key(prefix: IpAddr, length: u8) -> (u32, [u8; 16]) {
     (mapped_length, octets_of(prefix))
 }
 
-/// The key that a source address is looked up with.
+/// The lookup key of a source address.
 #[inline(always)]
 pub const fn site_address_v4(source: [u8; 4]) -> [u8; 16] {
     mapped(source)
 }
 
-/// Readings of the kernel's clocks at one moment, and of the ring.
+/// Readings of the kernel's clocks and of the ring at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Clocks {
@@ -283,6 +282,6 @@ pub struct Clocks {
     pub boot_ns: u64,
     /// Jiffies.
     pub jiffies: u64,
-    /// Octets of the ring that wait for the agent.
+    /// Octets in the ring that the agent has not read.
     pub ring_octets: u64,
 }

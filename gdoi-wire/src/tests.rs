@@ -18,7 +18,7 @@ use std::vec::Vec;
 use crate::craft::{self, Ethernet};
 use crate::{Capture, Dissected, Exchange, Packet, Ports, dissect};
 
-/// What the whole frame is at the default ports.
+/// The dissection of the whole frame at the default ports.
 fn seen(frame: &[u8]) -> Dissected {
     dissect(&Capture::whole(frame), &Ports::DEFAULT)
 }

@@ -1,4 +1,4 @@
-//! UDP, ESP and AH: what a packet of ours carries.
+//! UDP, ESP and AH.
 
 use crate::isakmp::{HEADER_OCTETS, Header};
 use crate::network::{ESP, Ip, UDP};
@@ -10,10 +10,10 @@ pub(crate) const ESP_OCTETS: usize = 8;
 pub(crate) const MARKER_OCTETS: usize = 4;
 /// Offset of the version in an ISAKMP header.
 const VERSION_AT: usize = 17;
-/// From there to where it stands behind a marker.
+/// Distance from there to its offset after a marker.
 const VERSION_SPAN: usize = MARKER_OCTETS + 1;
 
-/// The second half of [`dissect`](crate::dissect): reads the transport layer of `ip`, which stands in `octets`.
+/// The last part of [`dissect`](crate::dissect): reads the transport layer of `ip` in `octets`.
 #[inline(always)]
 pub fn dissect_l4<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Dissected {
     let (source_port, destination_port, body) = match ip.protocol {
@@ -38,7 +38,7 @@ pub fn dissect_l4<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Dissected {
                 if length < UDP_OCTETS || (ip.fragment == Fragment::Whole && length > available) {
                     return Dissected::Error(ParseError::UdpLength);
                 }
-                // What lies behind the IP packet in the frame is padding, not the rest of the datagram.
+                // Octets after the IP packet in the frame are padding, not the rest of the datagram.
                 let available = if available < length { available } else { length };
                 let (length, available) = (length - UDP_OCTETS, available - UDP_OCTETS);
                 match datagram(octets, ip.offset + UDP_OCTETS, length, available, nat_t) {
@@ -68,10 +68,10 @@ pub fn dissect_l4<O: Octets>(octets: &O, ports: &Ports, ip: &Ip) -> Dissected {
     })
 }
 
-/// A datagram on one of our ports: ISAKMP, ISAKMP behind the non-ESP marker, ESP or a keepalive (RFC 3948 §2).
+/// A datagram on a configured port: ISAKMP, ISAKMP after the non-ESP marker, ESP or a keepalive (RFC 3948 §2).
 ///
-/// Of `length` octets `available` are in this packet. The marker is accepted on the ISAKMP ports too: an implementation
-/// that uses one port for everything puts it there.
+/// `available` of its `length` octets are in this packet. The marker is accepted on the ISAKMP ports too: an
+/// implementation that uses one port for everything sends it there.
 #[inline(always)]
 fn datagram<O: Octets>(
     octets: &O,
@@ -84,8 +84,8 @@ fn datagram<O: Octets>(
         return Err(ParseError::IsakmpEmpty);
     }
     if length < MARKER_OCTETS {
-        // Read with the octet before it: LLVM makes `offset + 1 > end` into `offset >= end`, from which the verifier learns
-        // nothing ("R4 offset is outside of the packet").
+        // Read with the octet before it: LLVM turns `offset + 1 > end` into `offset >= end`, from which the verifier
+        // learns nothing ("R4 offset is outside of the packet").
         return match octets.array::<2>(offset - 1) {
             Some([_, 0xff]) if length == 1 && available == 1 => Ok(Body::NatKeepalive),
             _ => Err(ParseError::IsakmpShort),
@@ -114,7 +114,7 @@ fn datagram<O: Octets>(
 
 /// Whether four zero octets on an ISAKMP port are a marker, or the beginning of an initiator cookie.
 ///
-/// The version of the header tells: with a marker it stands four octets later.
+/// The version in the header decides: with a marker it is four octets later.
 #[inline(always)]
 fn is_marked<O: Octets>(octets: &O, offset: usize, available: usize) -> bool {
     if available < VERSION_AT + VERSION_SPAN {

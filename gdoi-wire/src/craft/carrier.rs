@@ -7,12 +7,12 @@ use strum::VariantArray;
 
 use super::{AhFields, Ethernet, Ipv4, Ipv6, Tag, UDP, Udp};
 
-/// What a header is put around.
+/// The content that a header is put around.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// An Ethernet frame.
     Ethernet(Vec<u8>),
-    /// What an Ethertype names.
+    /// The payload of an Ethertype.
     Ethertype(u16, Vec<u8>),
     /// An IEEE 802.11 frame.
     Wireless(Vec<u8>),
@@ -38,7 +38,7 @@ impl Content {
         }
     }
 
-    /// As an Ethertype and what it names: a frame is bridged.
+    /// As an Ethertype and its payload: a frame is bridged.
     fn typed(self) -> (u16, Vec<u8>) {
         match self {
             Self::Ethertype(ethertype, octets) => (ethertype, octets),
@@ -76,13 +76,13 @@ impl Content {
         [protocol.to_be_bytes().as_slice(), &octets].concat()
     }
 
-    /// As IP alone.
+    /// As an IP packet.
     fn packet(self) -> Vec<u8> {
         self.typed().1
     }
 }
 
-/// One header, or a few that always come together, around a packet.
+/// One header, or several that always come together, around a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 #[expect(
     missing_docs,
@@ -147,7 +147,7 @@ impl Carrier {
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
     #[expect(clippy::too_many_lines, reason = "a row for each")]
-    /// Puts the header around a packet or a frame; the result is what an Ethernet frame or an IP packet holds.
+    /// Puts the header around a packet or a frame; the result is the content of an Ethernet frame or an IP packet.
     pub fn around(self, content: Content) -> Content {
         match self {
             Self::AhTunnel => {
@@ -540,7 +540,7 @@ impl Framing {
             }
             Self::Radiotap => [&[0, 0, 8, 0, 0, 0, 0, 0], content.wireless().as_slice()].concat(),
             Self::RadiotapPadded => {
-                // A time and flags: the header of the frame is padded.
+                // A time and flags, after which the frame's header is padded.
                 let header = [0, 0, 17, 0, 3, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0x20];
                 let frame = wireless(0x88, 0x01, &[0, 0, 0, 0], &content.llc());
                 [&header, frame.as_slice()].concat()
@@ -563,7 +563,7 @@ impl Framing {
     }
 }
 
-/// Frame control and flags, three addresses, a sequence, more of the header, LLC.
+/// Frame control and flags, three addresses, a sequence number, the rest of the header, LLC.
 fn wireless(control: u8, flags: u8, more: &[u8], llc: &[u8]) -> Vec<u8> {
     let mut frame = Vec::from([control, flags, 0, 0]);
     for last in 1..=3 {
@@ -575,7 +575,7 @@ fn wireless(control: u8, flags: u8, more: &[u8], llc: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The protocol family of IP, as OpenBSD numbers them.
+/// The protocol family of IP, in OpenBSD's numbers.
 fn family(content: &Content) -> u32 {
     match content {
         Content::Ethertype(super::ETHERTYPE_IPV6, _) => 24,
@@ -589,12 +589,12 @@ fn typed(header: &[u8], content: Content) -> Vec<u8> {
     [header, &ethertype.to_be_bytes(), &octets].concat()
 }
 
-/// The same with an Ethertype of its own.
+/// A header before an Ethertype, with an Ethertype of its own.
 fn before_type(ethertype: u16, header: &[u8], content: Content) -> Content {
     Content::Ethertype(ethertype, typed(header, content))
 }
 
-/// In the clear, with a check value behind.
+/// In clear text, followed by a check value.
 fn secured(header: &[u8], content: Content) -> Content {
     let mut octets = typed(header, content);
     octets.extend([0xa5; 16]);
@@ -631,7 +631,7 @@ fn logged(content: Content) -> Vec<u8> {
     frame
 }
 
-/// A label stack before what it carries.
+/// A label stack before its content.
 fn labelled(labels: &[u32], octets: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
     for (index, label) in labels.iter().enumerate() {
@@ -650,7 +650,7 @@ fn in_gre(flags: [u8; 2], protocol: u16, options: &[u8], octets: &[u8]) -> Conte
 }
 
 fn in_udp(port: u16, header: &[u8], octets: &[u8]) -> Content {
-    // No checksum, as tunnels have none over IPv4.
+    // No checksum, as in tunnels over IPv4.
     let udp = Udp {
         checksum: Some(0),
         ..Udp::new(54_321, port)
@@ -669,12 +669,12 @@ fn in_ipv6(protocol: u8, octets: &[u8]) -> Content {
     Content::ip(Ipv6::new(source, destination).around(protocol, octets))
 }
 
-/// The length of what follows, and so many more octets.
+/// The length of `octets` plus `more`.
 fn length(octets: &[u8], more: usize) -> [u8; 2] {
     ((octets.len() + more) as u16).to_be_bytes()
 }
 
-/// Between addresses of a known vendor: where a header does not say what it carries, tshark guesses by them.
+/// Addresses of a known vendor: tshark guesses the content by them if a header does not name it.
 fn unpadded() -> Ethernet {
     Ethernet {
         source: [0x00, 0x1b, 0x54, 0, 0, 1],
@@ -684,6 +684,6 @@ fn unpadded() -> Ethernet {
     }
 }
 
-/// The ends of tunnels.
+/// The ends of a tunnel.
 const ENDS: [Ipv4Addr; 2] = [Ipv4Addr::new(172, 16, 0, 1), Ipv4Addr::new(172, 16, 0, 2)];
 const BRIDGED: u16 = 0x6558;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 /// One VLAN tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag {
-    /// Ethertype that announces the tag: 0x8100, 0x88a8, or what old switches use.
+    /// Ethertype that announces the tag: 0x8100, 0x88a8, or one that old switches use.
     pub tpid: u16,
     /// Priority, drop eligibility and the 12-bit identifier.
     pub tci: u16,
@@ -30,7 +30,7 @@ pub struct Ethernet {
     pub destination: [u8; 6],
     /// Tags, outermost first.
     pub tags: Vec<Tag>,
-    /// A shorter frame is padded with zeros to this: 60 as a network card does, 0 for no padding.
+    /// A shorter frame is padded with zeros to this length: 60 as a network card does, 0 for no padding.
     pub minimum: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Frames of every kind, good and bad, from a seed.
+//! Frames of every kind, valid and invalid, from a seed.
 
 mod payload;
 
@@ -7,20 +7,21 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Extension, Ipv4, Ipv6, Random, Tag};
 
-/// SPIs that come again and again.
+/// SPIs that recur.
 const POOL: usize = 48;
-/// SPIs below it are reserved; setting its bit keeps a pool entry out of them.
+/// SPIs below it are reserved; setting its bit keeps pool entries above it.
 const FIRST_SPI: u32 = 256;
-/// One length in so many is a lie.
+/// One length field in this many is false.
 const LIES: u64 = 24;
 const SHORTEST: usize = 14;
 const LONGEST: usize = 9_000;
 const ETHERTYPE_ARP: u16 = 0x0806;
 
-/// An endless stream of frames that reaches every [`crate::Class`] and every [`crate::ParseError`] at the default ports.
+/// An endless stream of frames that reaches every [`crate::Class`] and every [`crate::ParseError`] at the default
+/// ports.
 ///
-/// For comparing two readers of the same frames. Every frame has 14 to 9,000 octets, most at most 1,514; the same seed
-/// gives the same frames. A frame is built right, or with a lie in one of its lengths, and may then be cut, changed or
+/// It serves to compare two readers of the same frames. Every frame has 14 to 9,000 octets, most at most 1,514; the
+/// same seed gives the same frames. A frame is valid or has one false length, and may then be cut, changed or
 /// lengthened.
 #[derive(Clone, Debug)]
 pub struct Generator {
@@ -41,7 +42,7 @@ impl Generator {
         let mut frame = if self.random.below(100) < 92 {
             self.ip_frame(&ethernet)
         } else {
-            // ARP, a length in the place of a type, MPLS, PPPoE, LLDP, or an IP header of chance.
+            // ARP, a length instead of a type, MPLS, PPPoE, LLDP, or random octets as an IP header.
             let kinds = [
                 ETHERTYPE_ARP,
                 46,
@@ -127,7 +128,7 @@ impl Generator {
     fn ipv6(&mut self, source: Ipv6Addr, destination: Ipv6Addr, protocol: u8, octets: &[u8]) -> Vec<u8> {
         let mut ip = Ipv6::new(source, destination);
         if self.random.one_in(2) {
-            // One in many of these chains is longer than any dissector has to follow.
+            // One in many of these chains is longer than a dissector has to follow.
             let count = self.random.pick(&[1, 1, 1, 2, 2, 3, 4, 7, 8, 9, 10]);
             ip.extensions = (0..count).map(|_| self.extension()).collect();
         }
@@ -162,8 +163,8 @@ impl Generator {
         }
     }
 
-    /// Mostly not a fragment; a first one, a later one with and without more behind it, the last possible offset. What
-    /// remains of `octets` in it is sometimes too little for the headers.
+    /// Mostly not a fragment; sometimes a first one, a later one with or without more to follow, or the last possible
+    /// offset. Sometimes too few of `octets` remain for the headers.
     fn fragment<'a>(&mut self, octets: &'a [u8], offset: &mut u16, more: &mut bool) -> &'a [u8] {
         (*offset, *more) = match self.random.below(24) {
             0 | 1 => (0, true),
@@ -173,7 +174,7 @@ impl Generator {
         };
         let kept = match self.random.below(4) {
             0 if *more => self.random.below(48),
-            // Inside the eight octets behind the UDP header.
+            // Inside the eight octets after the UDP header.
             1 if *more => self.random.between(8, 16),
             _ => return octets,
         };
@@ -183,7 +184,7 @@ impl Generator {
     fn distort(&mut self, frame: &mut Vec<u8>) {
         match self.random.below(20) {
             0 | 1 => frame.truncate(self.random.below(frame.len() as u64 + 1) as usize),
-            // Around the ends of the headers a dissector reads as blocks.
+            // Near the ends of the headers that a dissector reads as blocks.
             2 => {
                 let end = self
                     .random
@@ -212,7 +213,7 @@ impl Generator {
         self.random.octets(count)
     }
 
-    /// A length that is not, or hardly, the real one.
+    /// A false length, sometimes off by one.
     fn lie(&mut self, real: usize) -> u16 {
         match self.random.below(4) {
             0 => self.random.below(40) as u16,
@@ -226,7 +227,7 @@ impl Generator {
 impl Iterator for Generator {
     type Item = Vec<u8>;
 
-    /// The next frame; there is always one.
+    /// The next frame; the stream never ends.
     fn next(&mut self) -> Option<Vec<u8>> {
         Some(self.frame())
     }

@@ -26,13 +26,13 @@ pub struct Ipv4 {
     pub offset: u16,
     /// Time to live.
     pub ttl: u8,
-    /// Options, padded with zeros to words; at most 40 octets are put on the wire.
+    /// Options, padded with zeros to words; at most 40 octets are written.
     pub options: Vec<u8>,
-    /// A lie about the header length, in words.
+    /// A false header length, in words.
     pub header_words: Option<u8>,
-    /// A lie about the total length.
+    /// A false total length.
     pub total_length: Option<u16>,
-    /// A lie about the header checksum.
+    /// A false header checksum.
     pub checksum: Option<u16>,
 }
 
@@ -72,18 +72,18 @@ impl Ipv4 {
         first.extend(self.identification.to_be_bytes());
         first.extend((flags | self.offset & 0x1fff).to_be_bytes());
         first.extend([self.ttl, protocol]);
-        let mut behind = Vec::with_capacity(8 + options.len());
-        behind.extend(self.source.octets());
-        behind.extend(self.destination.octets());
-        behind.extend(&options);
-        let sum = self.checksum.unwrap_or_else(|| checksum(&[&first, &behind]));
+        let mut rest = Vec::with_capacity(8 + options.len());
+        rest.extend(self.source.octets());
+        rest.extend(self.destination.octets());
+        rest.extend(&options);
+        let sum = self.checksum.unwrap_or_else(|| checksum(&[&first, &rest]));
         first.extend(sum.to_be_bytes());
-        first.extend(behind);
+        first.extend(rest);
         first.extend(payload);
         first
     }
 
-    /// The packets that a link of `mtu` octets needs for `payload`, none of them larger than it.
+    /// The packets that a link of `mtu` octets needs for `payload`, none of them larger than `mtu`.
     pub fn fragments(&self, protocol: u8, payload: &[u8], mtu: usize) -> Vec<Vec<u8>> {
         let header = 20 + self.options.len().min(40).next_multiple_of(4);
         if header + payload.len() <= mtu {
@@ -110,9 +110,9 @@ pub enum Extension {
     Options {
         /// The number that announces it.
         kind: u8,
-        /// What follows next header and length; padded with zeros to a multiple of eight octets in all.
+        /// What follows next header and length; padded with zeros to a multiple of eight octets in total.
         octets: Vec<u8>,
-        /// A lie about the length, in units of eight octets beyond the first eight.
+        /// A false length, in units of eight octets beyond the first eight.
         length: Option<u8>,
     },
     /// A fragment header (RFC 8200 §4.5).
@@ -177,7 +177,7 @@ pub struct Ipv6 {
     pub hop_limit: u8,
     /// Extension headers in order.
     pub extensions: Vec<Extension>,
-    /// A lie about the payload length.
+    /// A false payload length.
     pub payload_length: Option<u16>,
 }
 
@@ -197,24 +197,24 @@ impl Ipv6 {
     /// The packet around `payload`.
     pub fn around(&self, protocol: u8, payload: &[u8]) -> Vec<u8> {
         let nexts = self.extensions.iter().map(Extension::kind).chain([protocol]);
-        let mut behind = Vec::with_capacity(payload.len() + 64);
+        let mut rest = Vec::with_capacity(payload.len() + 64);
         for (extension, next) in self.extensions.iter().zip(nexts.clone().skip(1)) {
-            extension.write(next, &mut behind);
+            extension.write(next, &mut rest);
         }
-        behind.extend(payload);
-        let length = self.payload_length.unwrap_or(behind.len().min(0xffff) as u16);
-        let mut packet = Vec::with_capacity(40 + behind.len());
+        rest.extend(payload);
+        let length = self.payload_length.unwrap_or(rest.len().min(0xffff) as u16);
+        let mut packet = Vec::with_capacity(40 + rest.len());
         packet.extend([self.version << 4, 0, 0, 0]);
         packet.extend(length.to_be_bytes());
         packet.extend(nexts.take(1));
         packet.push(self.hop_limit);
         packet.extend(self.source.octets());
         packet.extend(self.destination.octets());
-        packet.extend(behind);
+        packet.extend(rest);
         packet
     }
 
-    /// The packets that a link of `mtu` octets needs for `payload`; this header's extensions come before the fragment
+    /// The packets that a link of `mtu` octets needs for `payload`. This header's extensions precede the fragment
     /// header of each.
     pub fn fragments(&self, protocol: u8, payload: &[u8], mtu: usize, identification: u32) -> Vec<Vec<u8>> {
         let whole = self.around(protocol, payload);

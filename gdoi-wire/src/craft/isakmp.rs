@@ -8,7 +8,7 @@ use crate::isakmp::{FLAG_ENCRYPTION, HEADER_OCTETS};
 /// Version 2 flag: sent by the original initiator (RFC 7296 §3.1).
 const FLAG_INITIATOR: u8 = 0x08;
 
-/// What an ISAKMP header says (RFC 2408 §3.1, RFC 7296 §3.1).
+/// The fields of an ISAKMP header (RFC 2408 §3.1, RFC 7296 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Initiator cookie, or the initiator's SPI.
@@ -23,13 +23,13 @@ pub struct Message {
     pub flags: u8,
     /// Message identifier.
     pub message_id: u32,
-    /// A lie about the length.
+    /// A false length.
     pub length: Option<u32>,
 }
 
 impl Message {
-    /// A message of `exchange` with the version and the flags that such a message usually has: encrypted, but for
-    /// main mode, aggressive mode and the acknowledgement of a PUSH; an initiator's request in version 2.
+    /// A message of `exchange` with the version and flags that it usually has. Version 1: encrypted, except for main
+    /// mode, aggressive mode and the acknowledgement of a PUSH. Version 2: an initiator's request.
     pub const fn new(exchange: Exchange, initiator: [u8; 8], responder: [u8; 8]) -> Self {
         let (major, number) = exchange.to_wire();
         let flags = match exchange {
@@ -84,7 +84,7 @@ pub fn chain(payloads: &[(u8, &[u8])]) -> (u8, Vec<u8>) {
     (first, octets)
 }
 
-/// A message behind the non-ESP marker (RFC 3948 §2.2).
+/// A message after the non-ESP marker (RFC 3948 §2.2).
 pub fn marked(message: &[u8]) -> Vec<u8> {
     let mut octets = Vec::from([0; 4]);
     octets.extend(message);

@@ -1,14 +1,14 @@
-//! Repeatable chance.
+//! Repeatable random numbers.
 
 use alloc::vec::Vec;
 
-/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014): the same seed gives the
+/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). The same seed gives the
 /// same numbers on every machine and in every release. Not for keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed; every seed is as good as another.
+    /// From a seed; any seed will do.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -27,7 +27,7 @@ impl Random {
         ((self.next() as u128 * bound as u128) >> 64) as u64
     }
 
-    /// A number from `low` to `high`, both possible.
+    /// A number from `low` to `high`, both included.
     pub const fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below((high - low).saturating_add(1))
     }
@@ -67,7 +67,7 @@ impl Random {
         octets
     }
 
-    /// One of `choices`, or the default where there is none.
+    /// One of `choices`, or the default if there is none.
     pub fn pick<T: Copy + Default>(&mut self, choices: &[T]) -> T {
         let index = self.below(choices.len() as u64) as usize;
         choices.get(index).copied().unwrap_or_default()

@@ -12,14 +12,14 @@ pub struct Udp {
     pub source: u16,
     /// Destination port.
     pub destination: u16,
-    /// A lie about the length.
+    /// A false length.
     pub length: Option<u16>,
-    /// A lie about the checksum; `Some(0)` is "none", as NAT traversal over IPv4 sends.
+    /// A false checksum; `Some(0)` means none, as NAT traversal over IPv4 sends.
     pub checksum: Option<u16>,
 }
 
 impl Udp {
-    /// Between two ports, with nothing wrong.
+    /// Between two ports, with all fields right.
     pub const fn new(source: u16, destination: u16) -> Self {
         Self {
             source,
@@ -80,7 +80,7 @@ pub struct AhFields {
     pub sequence: u32,
     /// Integrity check value; padded with zeros to words.
     pub icv: Vec<u8>,
-    /// A lie about the length, in words beyond two.
+    /// A false length, in words beyond two.
     pub length: Option<u8>,
 }
 
@@ -95,7 +95,7 @@ impl AhFields {
         }
     }
 
-    /// The header followed by what it protects.
+    /// The header followed by the payload that it protects.
     pub fn around(&self, next: u8, payload: &[u8]) -> Vec<u8> {
         let mut icv = self.icv.clone();
         icv.resize(icv.len().next_multiple_of(4), 0);

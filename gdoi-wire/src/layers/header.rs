@@ -1,4 +1,4 @@
-//! The header of each layer: how long it is, and what is next.
+//! The header of each layer: its length, and what follows it.
 
 use super::link::FIRST_ETHERTYPE;
 use super::{Begins, Layer, NotRead, Onward, Step, Stop, is_harmless_ethertype};
@@ -11,18 +11,18 @@ const ERSPAN: u16 = 0x88be;
 const TUNNELLED_PACKET: u8 = 255;
 /// Labels of one packet. Hardware pushes about ten.
 const MAX_LABELS: usize = 16;
-/// Source route entries of GRE, which nobody has used since RFC 2784.
+/// Source route entries of GRE; unused since RFC 2784.
 const MAX_ROUTES: usize = 8;
-/// Extension headers of GTP-U, of which a 5G packet has one or two.
+/// Extension headers of GTP-U; a 5G packet has one or two.
 const MAX_EXTENSIONS: usize = 8;
-/// Tagged fields of TZSP, of which about ten are known.
+/// Tagged fields of TZSP; about ten are known.
 const MAX_TAGGED_FIELDS: usize = 32;
 
-/// Reads the header of a layer at `at`: what it carries, and where.
+/// Reads the header of a layer at `at`: its content, and where that begins.
 #[inline(always)]
 pub fn onward<O: Octets>(layer: Layer, octets: &O, at: usize) -> Step {
     match layer {
-        // Both have been read with their IP or UDP header.
+        // Both were read with their IP or UDP header.
         Layer::Ah | Layer::IpInIp => Ok(Onward::new(Begins::Ip, at)),
         Layer::Udp => Err(Stop::NotRead(NotRead::Malformed(layer))),
         Layer::Capwap => capwap(octets, at),
@@ -219,13 +219,13 @@ fn gtp_u<O: Octets>(octets: &O, at: usize) -> Step {
     Ok(Onward::new(Begins::Ip, next))
 }
 
-/// Path and size, then a sequence number; the Ethertype of what is carried is behind them.
+/// Path and size, then a sequence number, then the Ethertype of the content.
 #[inline(always)]
 fn hsr<O: Octets>(octets: &O, at: usize) -> Step {
     ethertype(octets, at + 4, Layer::Hsr)
 }
 
-/// Version 2 carries PPP. Version 3 does not say what it carries, nor how long its cookie is.
+/// Version 2 carries PPP. Version 3 states neither its content nor the length of its cookie.
 #[inline(always)]
 fn l2tp<O: Octets>(octets: &O, at: usize) -> Step {
     let [f0, f1, _, _] = need(octets, at, Layer::L2tp)?;
@@ -249,7 +249,7 @@ fn l2tp<O: Octets>(octets: &O, at: usize) -> Step {
     }
 }
 
-/// Session, a cookie of 0, 4 or 8 octets, four octets of sublayer or none: an Ethernet frame shows where it is.
+/// Session, a cookie of 0, 4 or 8 octets, a sublayer of four octets or none. A plausible Ethernet frame shows which.
 #[inline(always)]
 pub(super) fn l2tp_session<O: Octets>(octets: &O, at: usize) -> Step {
     let session: [u8; 4] = need(octets, at, Layer::L2tp)?;
@@ -267,7 +267,7 @@ pub(super) fn l2tp_session<O: Octets>(octets: &O, at: usize) -> Step {
 #[inline(always)]
 fn lisp<O: Octets>(octets: &O, at: usize) -> Step {
     let [flags] = need(octets, at, Layer::Lisp)?;
-    // The KK bits: the key it is encrypted with (RFC 8061 §6).
+    // The KK bits: the encryption key (RFC 8061 §6).
     if flags & 3 != 0 {
         return encrypted(Layer::Lisp);
     }
@@ -290,7 +290,7 @@ fn macsec<O: Octets>(octets: &O, at: usize) -> Step {
     ethertype(octets, at + length, Layer::Macsec)
 }
 
-/// Labels to the bottom of the stack, then IP by its version, or a pseudowire of Ethernet with or without a control
+/// Labels to the bottom of the stack, then IP by its version, or an Ethernet pseudowire with or without a control
 /// word (RFC 4385 §3, RFC 4448 §4.6).
 #[inline(always)]
 fn mpls<O: Octets>(octets: &O, at: usize) -> Step {
@@ -309,7 +309,7 @@ fn mpls<O: Octets>(octets: &O, at: usize) -> Step {
                 Begins::Ethernet
             }
             _ if is_ethernet(octets, next) => Begins::Ethernet,
-            // An associated channel: what the ends of a path tell each other (RFC 5586).
+            // An associated channel: messages between the ends of a path (RFC 5586).
             1 => return Err(Stop::Harmless),
             _ => return malformed(Layer::Mpls),
         };
@@ -348,7 +348,7 @@ fn pppoe<O: Octets>(octets: &O, at: usize) -> Step {
     }
 }
 
-/// An authentication header and an origin, either or neither, then IPv6.
+/// Optional authentication header and origin, then IPv6.
 #[inline(always)]
 fn teredo<O: Octets>(octets: &O, at: usize) -> Step {
     let mut next = at;
@@ -372,7 +372,7 @@ fn tzsp<O: Octets>(octets: &O, at: usize) -> Step {
     if version != 1 {
         return malformed(Layer::Tzsp);
     }
-    // A received packet, or one to be sent; all others carry none.
+    // A received packet, or one to be sent; all other kinds carry none.
     if kind > 1 {
         return Err(Stop::Harmless);
     }
@@ -419,14 +419,14 @@ fn vxlan_gpe<O: Octets>(octets: &O, at: usize) -> Step {
     if flags & 1 != 0 {
         return Err(Stop::Harmless);
     }
-    // The P flag: the next protocol is named.
+    // The P flag: a next-protocol field is present.
     if flags & 0x04 == 0 {
         return Ok(Onward::new(Begins::Ethernet, at + 8));
     }
     next_protocol(protocol, at + 8, Layer::VxlanGpe)
 }
 
-/// The numbers that NSH and VXLAN-GPE share (RFC 8300 §2.2).
+/// The protocol numbers that NSH and VXLAN-GPE share (RFC 8300 §2.2).
 #[inline(always)]
 const fn next_protocol(protocol: u8, at: usize, layer: Layer) -> Step {
     let begins = match protocol {
@@ -440,8 +440,8 @@ const fn next_protocol(protocol: u8, at: usize, layer: Layer) -> Step {
     Ok(Onward::new(begins, at))
 }
 
-/// Whether an Ethernet frame stands here: at most two tags, then an Ethertype that is known and, of IP, the version it
-/// wants; or a length and SNAP.
+/// Whether this looks like an Ethernet frame: at most two tags, then a known Ethertype (with the matching version for
+/// IP), or a length and SNAP.
 #[inline(always)]
 pub(super) fn is_ethernet<O: Octets>(octets: &O, at: usize) -> bool {
     let mut at = at + 12;
@@ -460,14 +460,14 @@ pub(super) fn is_ethernet<O: Octets>(octets: &O, at: usize) -> bool {
     false
 }
 
-/// What the Ethertype at `at` names stands behind it.
+/// The payload of the Ethertype at `at`, which follows it.
 #[inline(always)]
 fn ethertype<O: Octets>(octets: &O, at: usize, layer: Layer) -> Step {
     let ethertype = u16::from_be_bytes(need(octets, at, layer)?);
     Ok(Onward::new(Begins::Ethertype(ethertype), at + 2))
 }
 
-/// The octets of a header, or word that the frame ends inside it.
+/// The octets of a header, or an error if the frame ends inside it.
 #[inline(always)]
 fn need<O: Octets, const N: usize>(octets: &O, at: usize, layer: Layer) -> Result<[u8; N], Stop> {
     match octets.array(at) {

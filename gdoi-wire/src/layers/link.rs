@@ -1,4 +1,4 @@
-//! Link layers a capture may have, by the registry of tcpdump.org/linktypes.html, down to what they carry.
+//! Link layers of captures, by the registry of tcpdump.org/linktypes.html, down to their content.
 
 use core::fmt;
 
@@ -7,14 +7,14 @@ use super::{Begins, NotRead, Onward, Step, Stop};
 use crate::frame::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::octets::Octets;
 
-/// A recorder's header before another's: PPI before radiotap, ERF before PPP.
+/// Recorder headers may be nested: PPI before radiotap, ERF before PPP.
 const MAX_HEADERS: usize = 4;
 const MAX_PRESENT_WORDS: usize = 16;
-/// Attributes of NFLOG, of which about twenty are known.
+/// Attributes of NFLOG; about twenty are known.
 const MAX_ATTRIBUTES: usize = 32;
 const MAX_RECORD_EXTENSIONS: usize = 8;
 const PRISM_OCTETS: usize = 144;
-/// An AVS header has 64 octets; what says more is cut anyway.
+/// An AVS header has 64 octets; a longer one would be cut anyway.
 const MAX_AVS_OCTETS: u32 = 4096;
 const JUNIPER_MARK: [u8; 3] = [0x4d, 0x47, 0x43];
 const NFULA_PAYLOAD: u8 = 9;
@@ -22,7 +22,7 @@ const NFULA_PAYLOAD: u8 = 9;
 const LINUX_802_2: u16 = 0x0004;
 /// Unnumbered information.
 const UNNUMBERED: u8 = 0x03;
-/// Below it a number is a length (IEEE 802.3 §3.2.6).
+/// A number below it is a length (IEEE 802.3 §3.2.6).
 pub(super) const FIRST_ETHERTYPE: u16 = 0x0600;
 const FIRST_ETHERTYPE_32: u32 = 0x0600;
 
@@ -34,7 +34,7 @@ impl LinkType {
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
 
-    /// What a frame begins with, behind its link header.
+    /// What follows the link header of a frame.
     #[inline]
     pub fn start<O: Octets>(self, octets: &O) -> Step {
         let (mut link, mut at) = (self, 0);
@@ -54,7 +54,7 @@ impl LinkType {
             0 | 108 => family(octets, at),
             1 => start(Begins::Ethernet, 0),
             9 => start(Begins::Ppp, 0),
-            // A direction, then what PPP begins with behind its address octet.
+            // A direction, then PPP from after its address octet.
             166 => start(Begins::Ppp, 2),
             204 => start(Begins::Ppp, 1),
             12 | 14 | 101 | 228 | 229 => start(Begins::Ip, 0),
@@ -145,22 +145,22 @@ impl fmt::Display for LinkType {
     }
 }
 
-/// What stands behind a link header.
+/// What follows a link header.
 enum Start {
-    /// A frame of another link layer: a header of the recorder was put before it.
+    /// A frame of another link layer: the recorder put a header before it.
     Link(LinkType, usize),
     Onward(Onward),
 }
 
-/// A protocol family in the byte order of the machine that recorded, or an Ethertype.
+/// A protocol family in the byte order of the recording machine, or an Ethertype.
 fn family<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     family_before(octets, at, 4)
 }
 
-/// The same at the beginning of a header of so many octets.
+/// The same at the beginning of a header of `length` octets.
 fn family_before<O: Octets>(octets: &O, at: usize, length: usize) -> Result<Start, Stop> {
     let family = u32::from_be_bytes(need(octets, at)?);
-    // It is small, so its byte order shows.
+    // The number is small, so its byte order is evident.
     let family = family.min(family.swap_bytes());
     let begins = match family {
         FIRST_ETHERTYPE_32..=0xffff => Begins::Ethertype(family as u16),
@@ -186,7 +186,7 @@ fn ethertype<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     Ok(Start::Onward(Onward::new(Begins::Ethertype(ethertype), at + 2)))
 }
 
-/// Linux cooked capture: an Ethertype, or a small number for what has none.
+/// Linux cooked capture: an Ethertype, or a small number for protocols without one.
 fn cooked<O: Octets>(octets: &O, protocol: usize, payload: usize) -> Result<Start, Stop> {
     let begins = match u16::from_be_bytes(need(octets, protocol)?) {
         LINUX_802_2 => Begins::Llc,
@@ -205,13 +205,13 @@ fn serial<O: Octets>(octets: &O, at: usize) -> Result<LinkType, Stop> {
     })
 }
 
-/// Q.922 address of two to four octets, then RFC 2427, or an Ethertype as Cisco has it.
+/// Q.922 address of two to four octets, then RFC 2427, or an Ethertype in Cisco's form.
 fn frame_relay<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     let mut next = at;
     for _ in 0..4 {
         let [address] = need(octets, next)?;
         next += 1;
-        // The last octet of the address says so.
+        // The low bit marks the last octet of the address.
         if address & 1 == 0 {
             continue;
         }
@@ -224,7 +224,7 @@ fn frame_relay<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     Err(Stop::Truncated)
 }
 
-/// Length and family, then the rest of a header that is padded to words.
+/// Length and family, then the rest of a header padded to words.
 fn packet_filter_log<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     let [length, family] = need(octets, at)?;
     match of_family(family.into()) {
@@ -249,7 +249,7 @@ fn radiotap<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
         present = u32::from_le_bytes(need(octets, next)?);
         next += 4;
     }
-    // A time of eight octets may stand before the flags.
+    // A time of eight octets may precede the flags.
     if first & 1 != 0 {
         next = at + (next - at).next_multiple_of(8) + 8;
     }
@@ -260,7 +260,7 @@ fn radiotap<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     )))
 }
 
-/// Family, version, resource, then attributes of which one is the packet (`linux/netfilter/nfnetlink_log.h`).
+/// Family, version, resource, then attributes, one of which is the packet (`linux/netfilter/nfnetlink_log.h`).
 fn netfilter_log<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     let [family] = need(octets, at)?;
     let Some(ethertype) = of_family(family.into()) else {
@@ -269,7 +269,7 @@ fn netfilter_log<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     let mut next = at + 4;
     for _ in 0..MAX_ATTRIBUTES {
         let [l0, l1, k0, k1] = need(octets, next)?;
-        // In the byte order of the machine that recorded: no attribute has 2^8 octets of type.
+        // In the byte order of the recording machine: attribute types are below 256.
         let (length, kind) = if k1 == 0 {
             (u16::from_le_bytes([l0, l1]), k0)
         } else {
@@ -286,7 +286,7 @@ fn netfilter_log<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     Err(Stop::Harmless)
 }
 
-/// A mark, flags, perhaps extensions; without a link header four octets stand before the packet.
+/// A mark, flags, perhaps extensions; if there is no link header, four octets precede the packet.
 fn juniper<O: Octets>(link: LinkType, octets: &O, at: usize) -> Result<Start, Stop> {
     let [m0, m1, m2, flags] = need(octets, at)?;
     if [m0, m1, m2] != JUNIPER_MARK {
@@ -308,7 +308,7 @@ fn juniper<O: Octets>(link: LinkType, octets: &O, at: usize) -> Result<Start, St
     Ok(Start::Link(LinkType(inner), next))
 }
 
-/// Sixteen octets, extension headers of eight each, then by type.
+/// Sixteen octets, extension headers of eight each, then content by type.
 fn extensible_record<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     let [kind] = need(octets, at + 8)?;
     let mut next = at + 16;
@@ -323,7 +323,7 @@ fn extensible_record<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     let onward = |begins, at| Ok(Start::Onward(Onward::new(begins, at)));
     match kind & 0x7f {
         1 => Ok(Start::Link(serial(octets, next)?, next)),
-        // Ethernet behind an offset and a padding octet; with a colour or a hash.
+        // Ethernet after an offset and a padding octet; with a colour or a hash.
         2 | 11 | 16 | 20 => onward(Begins::Ethernet, next + 2),
         22 => onward(Begins::Ethertype(ETHERTYPE_IPV4), next),
         23 => onward(Begins::Ethertype(ETHERTYPE_IPV6), next),
@@ -333,13 +333,13 @@ fn extensible_record<O: Octets>(octets: &O, at: usize) -> Result<Start, Stop> {
     }
 }
 
-/// The header of an IEEE 802.11 frame (§9.2): what is behind it is LLC.
+/// The header of an IEEE 802.11 frame (§9.2); LLC follows it.
 #[inline(always)]
 pub(super) fn wireless<O: Octets>(octets: &O, at: usize, padded: bool) -> Step {
     let cut = Stop::NotRead(NotRead::Wireless(Wireless::Cut));
     let not_read = |why| Err(Stop::NotRead(NotRead::Wireless(why)));
     let [mut control, mut flags] = octets.array(at).ok_or(cut)?;
-    // Cisco's access points send the two octets the other way round: the version, which is 0, shows it.
+    // Cisco's access points swap the two octets; the version, which is 0, shows it.
     if control.trailing_zeros() < 2 && flags.trailing_zeros() >= 2 {
         (control, flags) = (flags, control);
     }
@@ -374,7 +374,7 @@ pub(super) fn wireless<O: Octets>(octets: &O, at: usize, padded: bool) -> Step {
     Ok(Onward::new(Begins::Llc, at + length))
 }
 
-/// The octets of a link header, or word that the frame ends inside it.
+/// The octets of a link header, or an error if the frame ends inside it.
 #[inline(always)]
 fn need<O: Octets, const N: usize>(octets: &O, at: usize) -> Result<[u8; N], Stop> {
     octets.array(at).ok_or(Stop::Truncated)

@@ -1,10 +1,10 @@
-//! What stands in a frame and is not read, by name.
+//! Names for content that is not read.
 
 use core::fmt;
 
 use super::{Layer, LinkType};
 
-/// Protocols of IP that carry packets and are not read.
+/// IP protocols that carry packets and are not read.
 const PROTOCOLS: [(u16, &str); 4] = [
     (55, "minimal encapsulation"),
     (98, "ENCAP"),
@@ -12,12 +12,12 @@ const PROTOCOLS: [(u16, &str); 4] = [
     (142, "ROHC"),
 ];
 
-/// Something that may carry a packet of ours and is not read.
+/// Something that may carry a packet to dissect and is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotRead {
     /// The frame ends inside the header of a layer.
     Cut(Layer),
-    /// More layers than are followed; this is the first that was left.
+    /// Too many layers; this is the first that was not followed.
     Deep(Layer),
     /// A layer whose content is encrypted.
     Encrypted(Layer),
@@ -27,7 +27,7 @@ pub enum NotRead {
     Family(u32),
     /// A link layer.
     Link(LinkType),
-    /// A layer whose header contradicts itself, or is of a version or form that is not known.
+    /// A layer whose header contradicts itself, or has an unknown version or form.
     Malformed(Layer),
     /// A network layer protocol identifier (RFC 2427).
     Nlpid(u8),
@@ -62,7 +62,7 @@ pub enum Wireless {
 }
 
 impl NotRead {
-    /// The word for its kind in metrics: a closed list.
+    /// Its kind in metrics: a closed list.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Cut(_) | Self::Wireless(Wireless::Cut) => "cut",
@@ -120,7 +120,7 @@ impl fmt::Display for NotRead {
     }
 }
 
-/// How people call a layer.
+/// The usual name of a layer.
 const fn title(layer: Layer) -> &'static str {
     match layer {
         Layer::Ah => "AH",

@@ -1,4 +1,4 @@
-//! The walk through the layers of a frame, from the outside to the packet that is ours.
+//! The walk through the layers of a frame, from the outside in.
 
 use core::net::IpAddr;
 
@@ -19,53 +19,53 @@ const ETHERTYPE_BRIDGED: u16 = 0x6558;
 const GRE_IN_UDP: u16 = 4754;
 /// Unnumbered information.
 const UNNUMBERED: u8 = 0x03;
-/// A layer takes at most four: IP, its own header, a selector or two.
+/// A layer takes at most four steps: IP, its own header, a selector or two.
 const MAX_STEPS: usize = 4 * super::MAX_LAYERS + 4;
 
-/// What a frame is, and what it came in.
+/// The content of a frame, and the layers around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unwrapped {
-    /// What it is.
+    /// The content.
     pub found: Found,
     /// The layers around it, outermost first.
     pub layers: Layers,
     /// The AHs on the way to it, outermost first.
     pub ahs: [Option<AhHeader>; MAX_AHS],
-    /// What was learned of the packet, if it is a [`Found::ParseError`].
+    /// What is known of the packet, if it is a [`Found::ParseError`].
     pub envelope: Envelope,
 }
 
-/// What is in the layers of a frame.
+/// The content of a frame's layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// An ISAKMP message between ports that nobody asked for: the smaller of its two ports.
+    /// An ISAKMP message on ports that are not configured: the smaller of its two ports.
     Elsewhere(u16),
-    /// Ours, or possibly ours, and not readable.
+    /// An unreadable packet of a monitored protocol, or possibly one.
     ParseError(ParseError),
-    /// Something that may carry a packet of ours.
+    /// Something that may carry a packet to dissect.
     NotRead(NotRead),
-    /// Not ours.
+    /// Another protocol.
     Other,
-    /// Ours, and read.
+    /// A packet of a monitored protocol.
     Packet(Packet),
 }
 
 /// An AH on the way to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AhHeader {
-    /// What an observer sees of it.
+    /// Its visible fields.
     pub ah: Ah,
     /// The tags of its frame.
     pub vlan: Vlan,
     /// IP source; an IPv4 address is held as IPv4-mapped IPv6.
     pub source: [u8; 16],
-    /// IP destination, held as the source is.
+    /// IP destination, in the same form.
     pub destination: [u8; 16],
     /// How many layers are around it.
     pub depth: u8,
 }
 
-/// From whom to whom a packet goes that could not be read, as far as its headers were kept.
+/// Addresses and ports of an unreadable packet, as far as its headers were kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The first two VLAN tags.
@@ -76,7 +76,7 @@ pub struct Envelope {
     pub ports: Option<(u16, u16)>,
 }
 
-/// Says what a frame of a link layer is, whatever carries it.
+/// Dissects a frame of a link layer, through any encapsulation.
 pub fn unwrap<O: Octets>(octets: &O, ports: &Ports, link: LinkType) -> Unwrapped {
     let length = octets.wire_length();
     let mut walk = Walk {
@@ -105,7 +105,7 @@ pub fn unwrap<O: Octets>(octets: &O, ports: &Ports, link: LinkType) -> Unwrapped
     }
 }
 
-/// Says what a frame of a link layer is, if a glance tells: see [`quick_class_payload`].
+/// Classifies a frame of a link layer without a dissection, if possible: see [`quick_class_payload`].
 #[inline]
 pub fn quick_class<O: Octets>(octets: &O, ports: &Ports, link: LinkType) -> QuickClass {
     let Ok(Onward { begins, at }) = link.start(octets) else {
@@ -123,7 +123,7 @@ pub fn quick_class<O: Octets>(octets: &O, ports: &Ports, link: LinkType) -> Quic
     }
 }
 
-/// A walk, and what it has learned so far.
+/// A walk and its state.
 struct Walk<'a, O> {
     octets: Inside<'a, O>,
     ports: &'a Ports,
@@ -137,12 +137,12 @@ struct Walk<'a, O> {
     ip: Option<(u16, usize)>,
 }
 
-/// The part of a frame that the header around it says is its content.
+/// The part of a frame that the enclosing header declares as its content.
 struct Inside<'a, O> {
     octets: &'a O,
-    /// Nothing is read from here on.
+    /// Nothing is read beyond this offset.
     end: usize,
-    /// How far the content goes: beyond the frame where the rest is in other fragments.
+    /// Declared length of the content: beyond the frame if the rest is in other fragments.
     length: usize,
 }
 
@@ -190,7 +190,7 @@ impl<O: Octets> Walk<'_, O> {
             Begins::Ethertype(ethertype) => self.ethertype(ethertype, at),
             Begins::Ip => match self.octets.array(at) {
                 Some([first]) if first >> 4 == 6 => self.ip(ETHERTYPE_IPV6, at),
-                // What is neither is read as IPv4, which names the miss.
+                // Anything else is read as IPv4, which names the parse error.
                 Some(_) => self.ip(ETHERTYPE_IPV4, at),
                 None => Err(self.stopped(Stop::Truncated)),
             },
@@ -245,7 +245,7 @@ impl<O: Octets> Walk<'_, O> {
             L3::Error(miss) => return Err(Found::ParseError(miss)),
             L3::Other => return Err(Found::Other),
         };
-        // The first AH has been passed; RFC 4301 allows any number.
+        // The first AH was already stepped over; RFC 4301 allows any number.
         while let Some(ah) = ip.ah {
             if !self.passed(AhHeader {
                 ah,
@@ -266,7 +266,7 @@ impl<O: Octets> Walk<'_, O> {
                 L3::Other => return Err(Found::Other),
             };
             if ip.offset == at {
-                // Its length lies: what it protects cannot be found.
+                // Its length is false: the protected packet cannot be found.
                 return Err(self.packet(&ip));
             }
         }
@@ -277,7 +277,7 @@ impl<O: Octets> Walk<'_, O> {
         }
     }
 
-    /// Remembers an AH; `false` when there is no room.
+    /// Remembers an AH; `false` if there is no room.
     fn passed(&mut self, header: AhHeader) -> bool {
         let free = self.ahs.iter_mut().find(|slot| slot.is_none());
         free.map(|slot| *slot = Some(header)).is_some()
@@ -337,7 +337,7 @@ impl<O: Octets> Walk<'_, O> {
         }
         let entered = self.enter(layer, onward(layer, &self.octets, payload));
         match entered {
-            // The number is only where an answer would come from: any client may have it.
+            // Only a source port has this number, which any client may use.
             Err(Found::NotRead(NotRead::Malformed(_))) if Layer::of_ports(0, destination).is_none() => {
                 Err(Found::Other)
             }
@@ -345,9 +345,9 @@ impl<O: Octets> Walk<'_, O> {
         }
     }
 
-    /// What follows is the content of this packet, up to `end`.
+    /// The content of this packet follows, up to `end`.
     const fn narrow(&mut self, ip: &Ip, end: usize) {
-        // The tags of a frame that carries packets of others say nothing of those.
+        // The tags of the outer frame say nothing about the packets that it carries.
         self.octets.end = end;
         if matches!(ip.fragment, Fragment::First) {
             self.fragment = Fragment::First;
@@ -372,7 +372,7 @@ impl<O: Octets> Walk<'_, O> {
         }
     }
 
-    /// Goes on inside a layer.
+    /// Continues inside a layer.
     fn enter(&mut self, layer: Layer, step: Result<Onward, Stop>) -> Result<Onward, Found> {
         let step = step.map_err(|stop| self.stopped(stop))?;
         if self.layers.push(layer) {
@@ -397,13 +397,13 @@ impl<O: Octets> Walk<'_, O> {
         }
     }
 
-    /// More layers than are followed; without a name the innermost that was.
+    /// Too many layers; without a name, the innermost that was followed.
     fn deep(&self, layer: Option<Layer>) -> Found {
         let layer = layer.or_else(|| self.layers.iter().last());
         Found::NotRead(NotRead::Deep(layer.unwrap_or(Layer::Snap)))
     }
 
-    /// What can be told of a packet that could not be read.
+    /// What is known of an unreadable packet.
     fn envelope(&self) -> Envelope {
         let mut envelope = Envelope {
             vlan: self.vlan,
@@ -440,7 +440,7 @@ impl<O: Octets> Walk<'_, O> {
     }
 }
 
-/// What stands behind an Ethertype, or behind the length that old frames have in its place.
+/// The payload of an Ethertype, or of the length that old frames have instead.
 const fn typed(ethertype: u16, at: usize) -> Onward {
     if ethertype < FIRST_ETHERTYPE {
         Onward::new(Begins::Layer(Layer::Snap), at)
@@ -449,13 +449,14 @@ const fn typed(ethertype: u16, at: usize) -> Onward {
     }
 }
 
-/// Destination, source and control of IEEE 802.2, then what the destination names.
+/// Destination, source and control of IEEE 802.2, then the protocol of the destination.
 fn llc<O: Octets>(octets: &O, at: usize) -> Result<Onward, Stop> {
     let [destination, _, control] = octets.array(at).ok_or(Stop::Truncated)?;
     match (destination, control) {
         (0xaa, UNNUMBERED) => Ok(Onward::new(Begins::Snap { padding: 2 }, at + 3)),
         (0x06, UNNUMBERED) => Ok(Onward::new(Begins::Ip, at + 3)),
-        // NULL, management, spanning tree, ISO network layer, IPX, NetBIOS, and whatever is no unnumbered information.
+        // NULL, management, spanning tree, ISO network layer, IPX, NetBIOS, and everything but unnumbered
+        // information.
         (0x00 | 0x02 | 0x03 | 0x42 | 0xe0 | 0xf0 | 0xf4 | 0xfe | 0xff, _) => Err(Stop::Harmless),
         (other, UNNUMBERED) => Err(Stop::NotRead(NotRead::Sap(other))),
         _ => Err(Stop::Harmless),
@@ -466,7 +467,7 @@ fn snap<O: Octets>(octets: &O, at: usize, padding: u8) -> Result<Onward, Stop> {
     let [a, b, c, p0, p1] = octets.array(at).ok_or(Stop::Truncated)?;
     let protocol = u16::from_be_bytes([p0, p1]);
     match ([a, b, c], protocol) {
-        // RFC 1042, and the form of tunnelled bridges (IEEE 802.1H).
+        // RFC 1042, and the form for tunnelled bridges (IEEE 802.1H).
         ([0, 0, 0 | 0xf8], _) => Ok(Onward::new(Begins::Ethertype(protocol), at + 5)),
         // Bridged Ethernet, with and without its check sequence.
         ([0, 0x80, 0xc2], 1 | 7) => {
@@ -522,7 +523,7 @@ fn ppp<O: Octets>(octets: &O, at: usize) -> Result<Onward, Stop> {
         0x0021 => Begins::Ethertype(ETHERTYPE_IPV4),
         0x0057 => Begins::Ethertype(ETHERTYPE_IPV6),
         0x0281 | 0x0283 => Begins::Layer(Layer::Mpls),
-        // Compressed TCP; protocols of low volume, of control and of the link.
+        // Compressed TCP; low-volume, control and link protocols.
         0x002d | 0x002f | 0x4000.. => return Err(Stop::Harmless),
         // Bridged Ethernet, four octets before it (RFC 3518 §4.2).
         0x0031 => return Ok(Onward::new(Begins::Ethernet, next + 2)),
@@ -531,8 +532,8 @@ fn ppp<O: Octets>(octets: &O, at: usize) -> Result<Onward, Stop> {
     Ok(Onward::new(begins, next))
 }
 
-/// Whether a datagram of `length` octets that begins at `at` is an ISAKMP message: its header agrees with all that is
-/// known of headers, its length with the datagram's.
+/// Whether a datagram of `length` octets at `at` is an ISAKMP message: every header field must be plausible, and its
+/// length that of the datagram.
 fn is_isakmp<O: Octets>(octets: &O, at: usize, length: usize) -> bool {
     let Some(header) = octets.array::<HEADER_OCTETS>(at).map(Header::from) else {
         return false;
@@ -548,15 +549,14 @@ fn is_isakmp<O: Octets>(octets: &O, at: usize, length: usize) -> bool {
         && !matches!(header.exchange(), Exchange::Unknown(_))
 }
 
-/// Whether the length of an ISAKMP header would be that of the datagram: what can be told at a glance of
-/// [`Found::Elsewhere`].
+/// Whether the length in an ISAKMP header equals the datagram's: a quick check for [`Found::Elsewhere`].
 #[inline(always)]
 pub(crate) fn may_be_isakmp<O: Octets>(octets: &O, at: usize, length: usize) -> bool {
     let declared = octets.array(at + HEADER_OCTETS - 4).map(u32::from_be_bytes);
     declared.is_some_and(|declared| declared as usize + UDP_OCTETS == length)
 }
 
-/// Ethertypes that are known and carry no packet of ours.
+/// Known Ethertypes that carry no packet to dissect.
 #[inline(always)]
 pub(crate) const fn is_harmless_ethertype(ethertype: u16) -> bool {
     matches!(
@@ -570,14 +570,14 @@ pub(crate) const fn is_harmless_ethertype(ethertype: u16) -> bool {
     )
 }
 
-/// Protocols of IP that are known and carry no packet of ours.
+/// Known IP protocols that carry no packet to dissect.
 #[inline(always)]
 pub(crate) const fn is_harmless(protocol: u8) -> bool {
     matches!(
         protocol,
         // ICMP, IGMP, TCP, EGP, IGP, DCCP, RSVP, ICMPv6, nothing, EIGRP, OSPF, PIM, VRRP, PGM, IS-IS, SCTP, UDP-Lite
         1 | 2 | 6 | 8 | 9 | 33 | 46 | 58 | 59 | 88 | 89 | 103 | 112 | 113 | 124 | 132 | 136
-        // What the headers of IPv6 are called where nobody expects them.
+        // Headers of IPv6 in unexpected places.
         | 0 | 43 | 44 | 60 | 135 | 139 | 140
     )
 }

@@ -1,27 +1,27 @@
-//! What the programs count, as user space maps it into its memory: numbers that only grow.
+//! Counters of the programs, which user space maps into its memory. They only grow.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::packet::{Class, ParseError};
 
-/// Buckets of one CPU's table by default: 128 KiB, which stays in the second-level cache.
+/// Default number of buckets in one CPU's table: 128 KiB, which stays in the second-level cache.
 pub const DEFAULT_BUCKETS: u32 = 2048;
 /// Buckets in a [`CpuState`]: a table of the default size has one part. A power of two.
 pub const CPU_STATE_BUCKETS: u32 = DEFAULT_BUCKETS;
 /// SPIs below this get no slot: 0 is illegal on the wire, 1 to 255 are reserved (RFC 4303 §2.1).
 pub const FIRST_SPI: u32 = 256;
 
-/// What one CPU counted on one interface.
+/// Counters of one CPU on one interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Counters {
     /// Packets by [`Class`].
     pub packets: [u64; Class::ALL.len()],
-    /// Octets of those frames by [`Class`], as long as they were on the wire.
+    /// Octets of those frames by [`Class`], in their length on the wire.
     pub octets: [u64; Class::ALL.len()],
     /// By [`ParseError`].
     pub parse_errors: [u64; ParseError::ALL.len()],
-    /// First fragments of packets of ours.
+    /// First fragments of packets of monitored protocols.
     pub first_fragments: u64,
     /// ISAKMP messages that found no room in the ring.
     pub lost_messages: u64,
@@ -38,10 +38,10 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// How many numbers there are, for readers that know numbers only.
+    /// Number of counters, for readers that treat them as plain numbers.
     pub const WORDS: usize = size_of::<Self>() / size_of::<u64>();
 
-    /// What was counted after `earlier`.
+    /// The increase since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut news = *self;
@@ -53,7 +53,7 @@ impl Counters {
         news
     }
 
-    /// Adds what another CPU counted.
+    /// Adds the counters of another CPU.
     pub fn add(&mut self, other: &Self) {
         let sum: &mut [u64; Self::WORDS] = zerocopy::transmute_mut!(self);
         let more: &[u64; Self::WORDS] = zerocopy::transmute_ref!(other);
@@ -63,13 +63,13 @@ impl Counters {
     }
 }
 
-/// One SPI of one site, as one CPU counted it.
+/// One SPI of one site, counted by one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Slot {
     /// SPI in the low half, site in the high half; zero is free. Kept when packets stop: the agent frees slots.
     pub key: u64,
-    /// Packets since the program was loaded. Never reset, also not when the slot changes hands.
+    /// Packets since the program was loaded. Never reset, not even when the slot gets another key.
     pub packets: u64,
     /// IP octets of those packets.
     pub octets: u64,
@@ -86,13 +86,13 @@ pub struct Bucket(pub [Slot; 2]);
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
-/// What one CPU counts: found with one look for every frame. Only the first part of a CPU has counters.
+/// The counters and SPI table of one CPU, found with one lookup per frame. Only the first part of a CPU has counters.
 ///
-/// Who reads it maps it into memory, where the programs go on counting: numbers only grow.
+/// Readers map it into memory while the programs continue counting: numbers only grow.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
 pub struct CpuState {
-    /// What is counted of all frames.
+    /// Counters over all frames.
     pub counters: Counters,
     /// The latest reading of the clock.
     pub stamp: Stamp,
@@ -102,14 +102,13 @@ pub struct CpuState {
     pub buckets: [Bucket; CPU_STATE_BUCKETS as usize],
 }
 
-/// When the clock was last read for a message, which has its price: in a storm, one
-/// reading serves several.
+/// The last clock reading for a message. Readings are expensive: in a storm, one serves several messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Stamp {
-    /// What it showed, in nanoseconds since boot.
+    /// The clock, in nanoseconds since boot.
     pub at_ns: u64,
-    /// Low 32 bits of jiffies then.
+    /// Low 32 bits of jiffies at that time.
     pub jiffies: u32,
     /// Messages in this jiffy before the next.
     pub messages: u32,
@@ -121,8 +120,8 @@ pub const fn slot_key(spi: u32, site: u32) -> u64 {
     (site as u64) << 32 | spi as u64
 }
 
-/// The bucket of a key in a table of `mask + 1` buckets. Key servers choose SPIs at random; the multiplication spreads
-/// those that are not, and the site.
+/// The bucket of a key in a table of `mask + 1` buckets. Key servers choose SPIs at random; the multiplication
+/// spreads the others, and the site.
 #[inline(always)]
 pub const fn bucket_of(key: u64, mask: u32) -> u32 {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32 & mask

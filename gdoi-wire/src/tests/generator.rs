@@ -1,4 +1,4 @@
-//! The generator reaches everything, in frames that a network card could hand over, and repeats itself.
+//! The generator reaches everything, in frames that a network card could deliver, and is repeatable.
 
 use std::collections::BTreeMap;
 use std::vec::Vec;

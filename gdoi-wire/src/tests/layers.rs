@@ -1,4 +1,4 @@
-//! What a frame carries is found through every layer, and how far is said where it ends.
+//! The content of a frame is found through every layer, and where the walk stops is reported.
 
 use std::collections::BTreeSet;
 use std::format;
@@ -35,7 +35,7 @@ fn packets() -> [Vec<u8>; 2] {
     ]
 }
 
-/// Whether the message is found, whole.
+/// Whether the message is found and complete.
 fn is_push(unwrapped: &Unwrapped) -> bool {
     matches!(unwrapped.found, Found::Packet(packet)
         if packet.fragment == Fragment::Whole && matches!(packet.body, Body::Isakmp { octets: 108, available: 108, .. }))
@@ -62,7 +62,7 @@ fn every_carrier_and_every_framing_shows_its_packet() {
                 "{outer:?}: {unwrapped:?}"
             );
             layers.extend(unwrapped.layers.iter());
-            // And each in each other.
+            // And each inside each other.
             for &inner in Carrier::ALL {
                 let content = inner.around(Content::ip(packet.clone()));
                 let takes_packets = matches!(content, Content::Ethertype(0x0800 | 0x86dd, _));
@@ -83,7 +83,7 @@ fn every_carrier_and_every_framing_shows_its_packet() {
     std::eprintln!("{read_through} pairs");
 }
 
-/// Whether a carrier takes any frame, not IP packets alone.
+/// Whether a carrier takes any frame, not only IP packets.
 fn takes_frames(carrier: Carrier) -> bool {
     let Content::Ethertype(_, packet) = carrier.around(Content::Ethernet([0xee; 80].to_vec())) else {
         return false;
@@ -137,7 +137,7 @@ fn layers_are_told_outermost_first() {
     check(&[Carrier::MplsStack, Carrier::Gre], &["mpls", "gre"], &[]);
     check(&[Carrier::GreInUdp, Carrier::Ipv6], &["udp", "gre", "ipip"], &[]);
     check(&[Carrier::AhTunnel], &["ah"], &[]);
-    // The tags of the frame that the packet stands in, not of the one that carries it.
+    // The tags of the frame that holds the packet, not of the frame that carries that frame.
     check(
         &[Carrier::Vlan, Carrier::Erspan2, Carrier::QinQ],
         &["gre", "erspan"],
@@ -169,7 +169,7 @@ fn each_depth_is_a_limit_that_is_told() {
         nested(Carrier::AhTunnel, MAX_AHS + 1).found,
         Found::NotRead(NotRead::Deep(Layer::Ah))
     );
-    // A stack of labels that does not end, routes, extensions and tags without an end.
+    // A label stack without a bottom; endless routes, extensions and tags.
     let endless = |header: &[u8], cycle: &[u8]| [header, &cycle.repeat(64)].concat();
     let unending = |layer| Found::NotRead(NotRead::Malformed(layer));
     let typed =
@@ -206,11 +206,11 @@ fn each_depth_is_a_limit_that_is_told() {
         in_udp(37008, &endless(&[1, 0, 0, 1], &[10, 1, 0])),
         unending(Layer::Tzsp)
     );
-    // Headers of the recorder around headers of the recorder.
+    // Recorder headers inside recorder headers.
     let ppi = [0, 0, 8, 0, 192, 0, 0, 0];
     let found = read(192, &ppi.repeat(9)).found;
     assert_eq!(found, Found::NotRead(NotRead::Link(LinkType(192))));
-    // Tags, in every frame anew.
+    // The limit of tags applies to every frame.
     let three = [0x81, 0, 0, 1, 0x81, 0, 0, 2, 0x81, 0, 0, 3, 8, 0];
     let frame = [&[0; 12], three.as_slice(), &packet].concat();
     assert_eq!(read(1, &frame).found, Found::ParseError(ParseError::VlanDepth));
@@ -252,7 +252,7 @@ fn what_is_not_read_is_named() {
         ),
         (40, &[0x98, 0x98, 3, 0, 0], "LLC service access point 0x98"),
         (0x8847, &[0, 1, 1, 64, 0x20], "MPLS in an unknown form"),
-        // What cannot carry a packet is not worth a word.
+        // Content that cannot carry a packet is not reported.
         (0x0806, &[0; 28], ""),
         (38, &[0x42, 0x42, 3, 0, 0], ""),
         (0x8864, &[0x11, 0, 0, 1, 0, 4, 0xc0, 0x21, 0, 0], ""),
@@ -308,7 +308,7 @@ fn messages_on_ports_nobody_asked_for_are_noticed() {
     let message = push(108);
     check(500, 500, &message, Found::Elsewhere(500));
     check(18_848, 51_000, &message, Found::Elsewhere(18_848));
-    // One octet more than it says; another version; flags that do not exist; a cookie of zeros.
+    // One octet more than declared; another version; flags that do not exist; a cookie of zeros.
     check(500, 500, &[&message, [0].as_slice()].concat(), Found::Other);
     for (at, octet) in [(17, 0x30), (19, 0x80), (18, 200)] {
         let mut changed = message.clone();
@@ -412,7 +412,7 @@ fn without_layers_it_says_what_the_dissector_says() {
             continue;
         }
         more += 1;
-        // It reads on where the dissector ends: behind a carrier, a second AH, or a length of 0.
+        // It reads beyond the dissector: inside a carrier, after a second AH, or past a length of 0.
         let may_differ = matches!(
             dissected,
             Dissected::Other | Dissected::Error(ParseError::Ipv4HeaderLength | ParseError::Ipv6PayloadLength)

@@ -1,4 +1,4 @@
-//! What crosses the kernel boundary has one layout for each [`RECORD_VERSION`].
+//! Each [`RECORD_VERSION`] has one layout of what crosses the kernel boundary.
 
 use std::collections::BTreeSet;
 use std::format;
@@ -12,10 +12,10 @@ use crate::record::{
     Stamp,
 };
 
-/// Every version there was, with the fingerprint of its layout. A line that was committed never changes.
+/// Every version so far, with the fingerprint of its layout. A committed line never changes.
 const LAYOUTS: &str = include_str!("layouts.txt");
 
-/// Names, offsets and widths of all fields: each octet of the value is another.
+/// Names, offsets and widths of all fields: each octet of the value is different.
 fn describe<T: FromBytes + core::fmt::Debug>() -> String {
     let octets: Vec<u8> = (0..size_of::<T>()).map(|index| (index % 251) as u8).collect();
     format!("{:?}", T::read_from_bytes(&octets).unwrap())

@@ -1,4 +1,4 @@
-//! Every miss, each by the shortest way to it.
+//! Every parse error, each by its shortest frame.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeSet;
@@ -95,17 +95,17 @@ fn ethernet_and_ipv4() -> Vec<(ParseError, &'static str, Vec<u8>)> {
         ),
         (
             ParseError::IpVersion,
-            "5 behind 0x0800",
+            "5 after 0x0800",
             in_v4(&Ipv4 { version: 5, ..v4() }, UDP, &good),
         ),
         (
             ParseError::IpVersion,
-            "6 behind 0x0800",
+            "6 after 0x0800",
             BARE.around(ETHERTYPE_IPV4, &v6().around(UDP, &good)),
         ),
         (
             ParseError::IpVersion,
-            "4 behind 0x86dd",
+            "4 after 0x86dd",
             BARE.around(ETHERTYPE_IPV6, &v4().around(UDP, &good)),
         ),
         (
@@ -301,7 +301,7 @@ fn messages() -> Vec<(ParseError, &'static str, Vec<u8>)> {
         ),
         (
             ParseError::IsakmpShort,
-            "27 octets behind a marker",
+            "27 octets after a marker",
             in_v4(&v4(), UDP, &udp(4500, None, &[0; 31])),
         ),
         (

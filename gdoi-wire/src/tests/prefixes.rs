@@ -7,12 +7,12 @@ use crate::craft::{self, ESP, Ethernet, Generator, Tag};
 use crate::record::Record;
 use crate::{Capture, Dissected, ParseError, Ports, dissect};
 
-/// The first `kept` octets of a frame of which a capture kept no more.
+/// The first `kept` octets of a frame, as a capture stores it.
 fn cut(frame: &[u8], kept: usize) -> Dissected {
     dissect(&Capture::cut(&frame[..kept], frame.len()), &Ports::DEFAULT)
 }
 
-/// Below each of these lengths the frame is that miss; from the last on it is what the whole frame is.
+/// Below each of these lengths the frame gives that parse error; from the last on, the result of the whole frame.
 #[track_caller]
 fn check(frame: &[u8], ends: &[(usize, ParseError)]) {
     for kept in 0..=frame.len() {
@@ -86,9 +86,9 @@ fn no_prefix_of_any_frame_panics_or_reads_more_than_the_whole() {
             if let Dissected::Packet(packet) = seen {
                 assert_eq!(seen, whole, "{kept} octets of {frame:02x?}");
                 let kept = Capture::cut(&frame[..kept], frame.len());
-                assert!(Record::message(&packet, &kept).is_none_or(|(_, behind)| behind <= frame.len()));
+                assert!(Record::message(&packet, &kept).is_none_or(|(_, offset)| offset <= frame.len()));
             }
-            // Once read, more octets do not unread it.
+            // More octets never make a readable frame unreadable.
             if matches!(before, Dissected::Packet(_) | Dissected::Other) {
                 assert_eq!(seen, before, "{kept} octets of {frame:02x?}");
             }
@@ -103,7 +103,7 @@ fn no_frame_that_really_ends_early_panics() {
         for kept in 0..frame.len().min(160) {
             let capture = Capture::whole(&frame[..kept]);
             if let Dissected::Packet(packet) = dissect(&capture, &Ports::DEFAULT) {
-                assert!(Record::message(&packet, &capture).is_none_or(|(_, behind)| behind <= kept));
+                assert!(Record::message(&packet, &capture).is_none_or(|(_, offset)| offset <= kept));
             }
         }
     }

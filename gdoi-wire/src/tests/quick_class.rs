@@ -1,4 +1,4 @@
-//! A glance says what the dissector says, or nothing; and of ordinary frames it says something.
+//! The quick class equals the dissector's or is unsure; for ordinary frames it is sure.
 
 use std::net::IpAddr;
 use std::vec::Vec;
@@ -7,7 +7,7 @@ use crate::craft::{self, Ethernet, Generator, Random, Tag};
 use crate::layers::{Found, LinkType, unwrap};
 use crate::{Body, Capture, Fragment, Ports, QuickClass, quick_class};
 
-/// Frames of each answer.
+/// Number of frames per answer.
 #[derive(Debug, Default)]
 struct Answers {
     esp: u32,
@@ -16,7 +16,7 @@ struct Answers {
 }
 
 impl Answers {
-    /// Glances at a frame of which `wire` octets were sent, and compares.
+    /// Classifies a frame that had `wire` octets, and compares.
     fn check(&mut self, kept: &[u8], wire: usize) {
         let capture = Capture::cut(kept, wire);
         let full = unwrap(&capture, &Ports::DEFAULT, LinkType::ETHERNET).found;
@@ -51,7 +51,7 @@ fn it_agrees_with_the_dissector_on_every_generated_frame() {
     let (mut whole, mut cut) = (Answers::default(), Answers::default());
     for frame in Generator::new(seed).take(200_000) {
         whole.check(&frame, frame.len());
-        // As a capture keeps it: too little of it, or more than the frame says of itself.
+        // As a capture stores it: truncated, or longer than the frame declares.
         let kept = usize::try_from(random.below(frame.len().min(120) as u64)).unwrap();
         cut.check(&frame[..kept], frame.len());
         cut.check(&frame, frame.len() - kept);
@@ -77,14 +77,14 @@ fn it_is_sure_of_ordinary_frames_as_soon_as_their_headers_are_there() {
     for link in [Ethernet::default(), Ethernet::tagged(&[Tag::vlan(100)])] {
         for (source, destination) in hosts {
             let ip = if source.is_ipv4() { 20 } else { 40 };
-            // Protocol, what is behind the IP header, and how much of that must be kept to know.
-            for (protocol, behind, known, is_esp) in [
+            // Protocol, the octets after the IP header, and how many of them must be kept for an answer.
+            for (protocol, payload, known, is_esp) in [
                 (6, [0; 64].to_vec(), 0, false),
                 (17, in_udp(53, &[1; 40]), 8, false),
                 (17, in_udp(4500, &esp), 16, true),
                 (50, esp.clone(), 8, true),
             ] {
-                let frame = craft::packet(&link, source, destination, protocol, &behind);
+                let frame = craft::packet(&link, source, destination, protocol, &payload);
                 let known = 14 + link.tags.len() * 4 + ip + known;
                 for kept in known..=frame.len() {
                     let seen = quick_class(&Capture::cut(&frame[..kept], frame.len()), &Ports::DEFAULT);

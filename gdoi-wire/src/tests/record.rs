@@ -1,4 +1,4 @@
-//! Records say what the packet said, and come back from their octets.
+//! Records hold what the packet holds, and survive a round trip through their octets.
 
 use std::vec::Vec;
 
@@ -17,8 +17,8 @@ use crate::{Capture, Dissected, Esp, Exchange, Ports, dissect};
 #[track_caller]
 fn record(frame: &[u8]) -> (Record, Vec<u8>) {
     let capture = Capture::whole(frame);
-    let (record, behind) = Record::message(&packet(frame), &capture).unwrap();
-    let snapshot = capture.up_to(behind, usize::from(record.snapshot_octets));
+    let (record, offset) = Record::message(&packet(frame), &capture).unwrap();
+    let snapshot = capture.up_to(offset, usize::from(record.snapshot_octets));
     (record, snapshot.to_vec())
 }
 
@@ -128,7 +128,7 @@ fn flags_say_marker_and_first_fragment() {
 
 #[test]
 fn a_first_fragment_keeps_only_what_is_in_it() {
-    // 24 octets of ISAKMP body are in the first fragment; the frame is padded behind them.
+    // 24 octets of ISAKMP body are in the first fragment; padding follows them in the frame.
     let (source, destination) = (socket("10.0.0.1:848"), socket("10.0.0.2:848"));
     let ethernet = Ethernet {
         minimum: 200,
@@ -155,10 +155,10 @@ fn records_come_back_from_their_octets() {
         let Dissected::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
             continue;
         };
-        let Some((record, behind)) = Record::message(&packet, &capture) else {
+        let Some((record, offset)) = Record::message(&packet, &capture) else {
             continue;
         };
-        let snapshot = capture.up_to(behind, usize::from(record.snapshot_octets));
+        let snapshot = capture.up_to(offset, usize::from(record.snapshot_octets));
         assert_eq!(snapshot.len(), usize::from(record.snapshot_octets), "{packet:?}");
         let mut ring = Aligned([0; 640]);
         ring.0[..128].copy_from_slice(record.as_bytes());
@@ -173,7 +173,7 @@ fn records_come_back_from_their_octets() {
     assert!(count > 300, "{count} records");
 }
 
-/// As the ring buffer aligns its records.
+/// Aligned as the ring buffer aligns its records.
 #[repr(align(8))]
 struct Aligned([u8; 640]);
 

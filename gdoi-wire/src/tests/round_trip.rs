@@ -1,4 +1,4 @@
-//! What craft puts on the wire, dissect reads back.
+//! Dissect reads what craft writes.
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::vec::Vec;
@@ -10,7 +10,7 @@ use crate::{Body, Capture, Class, Dissected, Esp, Exchange, Fragment, Ports, Vla
 const V4: (&str, &str) = ("10.1.11.2:848", "10.1.13.2:848");
 const V6: (&str, &str) = ("[2001:db8::2]:848", "[2001:db8::13]:848");
 
-/// `frame` is the PUSH of 400 octets between the two sockets, behind these tags.
+/// `frame` is the PUSH of 400 octets between the two sockets, inside these tags.
 #[track_caller]
 fn check_push(frame: &[u8], (source, destination): (&str, &str), tags: &[Tag]) {
     let read = packet(frame);
@@ -165,7 +165,7 @@ fn the_fragments_of_a_datagram_are_the_datagram() {
     }
 }
 
-/// Behind the IPv4 header, without the padding.
+/// What follows the IPv4 header, without the padding.
 fn ip_payload(frame: &[u8]) -> &[u8] {
     &frame[34..14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]))]
 }
@@ -206,7 +206,7 @@ fn esp_and_ah_in_ip_and_in_udp() {
         assert_eq!((inside.body, inside.class()), (Body::Esp(native), Class::Esp));
         assert_eq!(inside.ah.map(|ah| (ah.spi, ah.sequence)), Some((0xee02_1924, 3)));
         assert_eq!(around(AH, &ah.around(UDP, &datagram)).body, Body::Esp(in_udp));
-        // Nothing behind it, not even a check value.
+        // Nothing follows it, not even a check value.
         let alone = AhFields {
             icv: Vec::new(),
             ..AhFields::new(0xee02_1924, 3)
@@ -350,7 +350,7 @@ fn checksums_are_right() {
     assert_eq!(sum(&pseudo), 0xffff);
 }
 
-/// The ones' complement sum, written another way than craft does it.
+/// The ones' complement sum, written differently from craft's.
 fn sum(octets: &[u8]) -> u16 {
     octets.chunks(2).fold(0_u16, |sum, pair| {
         let (sum, carry) = sum.overflowing_add(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]));

@@ -19,7 +19,7 @@ impl Generator {
             75..=86 => (AH, self.ah(source, destination)),
             87..=91 => (TCP, self.some_octets(20, 400)),
             92..=95 => {
-                // An error that quotes a message of ours is not a message.
+                // An ICMP error that quotes an ISAKMP message is not a message.
                 let mut icmp = Vec::from([3, 4, 0, 0, 0, 0, 5, 0]);
                 let quoted = self.udp(source, destination);
                 icmp.extend(packet_of(source, destination, &quoted));
