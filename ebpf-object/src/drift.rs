@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::object_file::{Object, Section, Symbol};
 
-/// Two objects held against each other.
+/// Comparison of two objects.
 pub(crate) struct Comparison {
     rows: Vec<SectionRow>,
 }
@@ -20,16 +20,16 @@ struct SectionRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
     Same,
-    /// Names or debug information: no kernel acts on it.
+    /// Names or debug information: kernels ignore it.
     Tolerated(&'static str),
     Drift(String),
 }
 
 impl Comparison {
-    /// Holds the committed object against the one just built.
+    /// Compares the committed object with the one just built.
     pub(crate) fn of(committed: &Object, built: &Object) -> Self {
         let names: BTreeSet<&String> = committed.sections.keys().chain(built.sections.keys()).collect();
-        // Maps defined by BTF have their sizes there and nowhere else.
+        // The sizes of maps defined by BTF are only there.
         let btf_is_loaded = names.iter().any(|name| *name == ".maps");
         let rows = names
             .into_iter()
@@ -46,7 +46,7 @@ impl Comparison {
         Self { rows }
     }
 
-    /// Whether a kernel would be given something else.
+    /// Whether a kernel would get different code or data.
     pub(crate) fn has_drift(&self) -> bool {
         self.rows
             .iter()
@@ -98,7 +98,7 @@ fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
     differs.or((one.len() != other.len()).then_some(shorter))
 }
 
-/// What a loader makes of symbols: where, how long, and the name if it is not private.
+/// The part of symbols that a loader uses: offset, length, and the name if it is not private.
 fn meaning(symbols: &[Symbol]) -> Vec<(u64, u64, &str)> {
     symbols
         .iter()

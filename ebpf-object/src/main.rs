@@ -43,7 +43,7 @@ fn strip(object: &Path, out: &Path) -> Result<()> {
     fs::write(out, stripped).with_context(|| format!("write {}", out.display()))
 }
 
-/// Fails when the committed object differs from the built one in anything that a kernel is given.
+/// Fails if the committed object differs from the built one in anything that a kernel gets.
 fn compare(committed: &Path, built: &Path) -> Result<()> {
     let [committed, built] = [committed, built].map(|path| {
         let object = Object::read(&read(path)?);

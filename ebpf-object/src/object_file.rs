@@ -1,4 +1,4 @@
-//! BPF objects: without what only a debugger reads, and as what a loader makes of them.
+//! BPF objects: stripped of what only a debugger reads, and as a loader reads them.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use object::{
     SymbolKind, SymbolSection,
 };
 
-/// The object without DWARF; what the kernel's type information needs stays.
+/// The object without DWARF; the kernel's type information stays.
 pub(crate) fn without_debug(octets: &[u8]) -> Result<Vec<u8>> {
     let mut builder = Builder::read(octets)?;
     for section in &mut builder.sections {
         section.delete = is_for_debuggers(&section.name);
     }
-    // LLVM keeps the names of sections among those of symbols; the builder wants a table for each.
+    // LLVM keeps section names and symbol names in one table; the builder wants one for each.
     let has_names = |section: &elf::Section<'_>| matches!(section.data, SectionData::SectionString);
     if !builder.sections.iter().any(has_names) {
         let names = builder.sections.add();
@@ -30,18 +30,18 @@ pub(crate) fn without_debug(octets: &[u8]) -> Result<Vec<u8>> {
     Ok(stripped)
 }
 
-/// The relocations of BTF only serve linkers: every loader finds its places by name.
+/// Relocations of BTF serve linkers only: loaders find everything by name.
 fn is_for_debuggers(section: &[u8]) -> bool {
     let plain = section.strip_prefix(b".rel").unwrap_or(section);
     plain.starts_with(b".debug") || (plain != section && plain.starts_with(b".BTF"))
 }
 
-/// What a loader reads of an object: sections by name.
+/// What a loader reads from an object: sections by name.
 pub(crate) struct Object {
     pub(crate) sections: BTreeMap<String, Section>,
 }
 
-/// One section, with all that refers into it or out of it.
+/// One section, with all references into it and out of it.
 #[derive(Default)]
 pub(crate) struct Section {
     pub(crate) octets: Vec<u8>,
@@ -49,14 +49,14 @@ pub(crate) struct Section {
     pub(crate) relocations: Vec<Relocation>,
 }
 
-/// A place in a section that may have a name.
+/// An offset in a section, which may have a name.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Symbol {
     pub(crate) at: u64,
     pub(crate) size: u64,
     pub(crate) name: String,
-    /// The compiler's own business, with a hash or a serial number in it; loaders go by the names of programs, maps
-    /// and constants.
+    /// Internal to the compiler, with a hash or a serial number in it; loaders use the names of programs, maps and
+    /// constants.
     pub(crate) is_private: bool,
 }
 
@@ -125,7 +125,7 @@ fn relocations_of(file: &object::File<'_>, section: &object::Section<'_, '_>) ->
         let symbol = file.symbol_by_index(index)?;
         let (section, target) = match symbol.section_index() {
             Some(index) => (file.section_by_index(index)?.name()?, symbol.address()),
-            // Not defined here: its name is all there is.
+            // Not defined here: only its name is known.
             None => (symbol.name().context("name an undefined symbol")?, 0),
         };
         relocations.push(Relocation {

@@ -1,7 +1,7 @@
-//! What the laboratory measures the program against: nothing, a frame that changes, a map that others would use.
+//! Baselines for measurements of the program: an empty program, a changing frame, and maps that others would use.
 //!
-//! The kernel test-runs one frame again and again. To have many SPIs in turn, the frame changes in place between two
-//! runs; what that costs is measured by `bench_turn`, which does nothing else.
+//! The kernel test-runs one frame repeatedly. To have many SPIs in turn, the frame changes in place between two runs;
+//! `bench_turn` does only that and measures its cost.
 #![no_std]
 #![no_main]
 
@@ -24,24 +24,24 @@ use crate::emit::zeroed_record;
 use crate::fast_path::Next;
 use crate::maps::RING;
 
-/// Behind 14 octets of Ethernet and 20 of IPv4.
+/// After 14 octets of Ethernet and 20 of IPv4.
 const SPI: usize = 34;
-/// Keeps an SPI above the reserved ones, whatever its turn.
+/// Keeps an SPI above the reserved ones.
 const FIRST: u32 = 0x5a00_0000;
 
-/// SPIs in turn, minus one: a power of two, minus one.
+/// Number of SPIs in turn, minus one; a power of two, minus one.
 #[unsafe(no_mangle)]
 static TURN_MASK: Global<u32> = Global::new(0);
 
-/// Packets and octets by SPI: the map one would take first.
+/// Packets and octets by SPI, in the map that is the obvious choice.
 #[map]
 static LRU: LruPerCpuHashMap<u32, [u64; 2]> = LruPerCpuHashMap::with_max_entries(1 << 17, 0);
 
-/// Records to one reader for each CPU: what one would take before there were rings.
+/// Records to one reader for each CPU: the usual way before ring buffers.
 #[map]
 static EVENTS: PerfEventByteArray = PerfEventByteArray::new(0);
 
-/// Passes.
+/// Passes the frame.
 #[xdp]
 pub(crate) fn bench_pass(_ctx: XdpContext) -> u32 {
     XDP_PASS
@@ -53,7 +53,7 @@ pub(crate) fn bench_xdp(ctx: XdpContext) -> u32 {
     watch(&ctx)
 }
 
-/// The fast path alone: what it leaves passes.
+/// The fast path only: frames that it leaves are passed.
 #[xdp]
 pub(crate) fn bench_fast(ctx: XdpContext) -> u32 {
     let _next = fast_path::decide(&ctx);
@@ -67,14 +67,13 @@ pub(crate) fn bench_perf(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-/// A record of zeros through the ring, which wakes the reader for each.
+/// A record of zeros through the ring, waking the reader for each.
 #[xdp]
 pub(crate) fn bench_wake(_ctx: XdpContext) -> u32 {
     record_of_zeros(BPF_RB_FORCE_WAKEUP)
 }
 
-/// A record of zeros through the ring, which wakes a reader that had taken out all before it: what the kernel does
-/// unless it is told otherwise.
+/// A record of zeros through the ring, waking a reader that has already read everything: the kernel's default.
 #[xdp]
 pub(crate) fn bench_wake_idle(_ctx: XdpContext) -> u32 {
     record_of_zeros(0)
@@ -87,7 +86,7 @@ pub(crate) fn bench_turn(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-/// Changes the SPI of an ESP packet, then is the program itself.
+/// Changes the SPI of an ESP packet, then runs the program.
 #[xdp(frags)]
 pub(crate) fn bench_turn_xdp(ctx: XdpContext) -> u32 {
     turn(&ctx);

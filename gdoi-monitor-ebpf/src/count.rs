@@ -1,4 +1,4 @@
-//! Counting: classes and misses per CPU, ESP per SPI and site in a table per CPU.
+//! Counters: classes and parse errors per CPU, ESP per SPI and site in a table per CPU.
 
 use core::hint::black_box;
 use core::mem::offset_of;
@@ -14,14 +14,14 @@ use gdoi_wire::{Class, Esp, ParseError};
 use crate::emit;
 use crate::maps::{CPU_STATE, CPUS, SITES, SITES_ON, SPI_MASK};
 
-/// One hint in 1,024 packets that overflow: enough to name who sprays, too few to fill the ring.
+/// One hint in 1,024 overflowing packets: enough to name the sender, too few to fill the ring.
 const OVERFLOW_SAMPLE_MASK: u64 = 1024 - 1;
 
 /// Where an ESP packet is counted.
 pub(crate) enum SlotLookup {
-    /// In a slot that nobody has.
+    /// In a free slot.
     Free(*mut Slot),
-    /// In total.
+    /// In total, because there is no free slot.
     None,
     /// In total, because its SPI gets no slot.
     Reserved,
@@ -29,11 +29,11 @@ pub(crate) enum SlotLookup {
     Slot(*mut Slot),
 }
 
-/// What this CPU counts.
+/// The counters of this CPU.
 pub(crate) struct CpuCounters(*mut CpuState);
 
 impl CpuCounters {
-    /// `None` cannot happen: the map has an entry for every CPU. The verifier wants to see the question.
+    /// `None` cannot happen: the map has an entry for every CPU. The verifier requires the check.
     #[inline(always)]
     pub(crate) fn new() -> Option<Self> {
         CPU_STATE.get_ptr_mut(this_cpu()).map(Self)
@@ -45,7 +45,7 @@ impl CpuCounters {
         unsafe { &mut (*self.0).counters }
     }
 
-    /// The latest reading of the clock on this CPU.
+    /// The latest clock reading on this CPU.
     #[inline(always)]
     pub(crate) fn stamp(&mut self) -> &mut Stamp {
         // SAFETY: as above.
@@ -64,18 +64,18 @@ impl CpuCounters {
         }
     }
 
-    /// One packet that could not be read.
+    /// One unreadable packet.
     #[inline(always)]
     pub(crate) fn parse_error(&mut self, error: ParseError) {
-        // The compiler knows that a miss is in range and drops the comparison; the verifier does not know and refuses
-        // ("R9 max value is outside of the allowed memory range").
+        // The compiler knows that the error is in range and removes the comparison; the verifier does not know and
+        // refuses ("R9 max value is outside of the allowed memory range").
         let index = black_box(error as usize);
         if let Some(count) = self.counters().parse_errors.get_mut(index) {
             *count += 1;
         }
     }
 
-    /// One first fragment of a packet of ours.
+    /// One first fragment of a packet of a monitored protocol.
     #[inline(always)]
     pub(crate) fn first_fragment(&mut self) {
         self.counters().first_fragments += 1;
@@ -93,7 +93,7 @@ impl CpuCounters {
         self.counters().lost_hints += 1;
     }
 
-    /// Where one ESP packet is counted.
+    /// Finds the slot of an ESP packet.
     #[inline(always)]
     pub(crate) fn find_slot(&mut self, spi: u32, site: u32) -> SlotLookup {
         if spi < FIRST_SPI {
@@ -103,8 +103,8 @@ impl CpuCounters {
         let Some(bucket) = self.bucket(key) else {
             return SlotLookup::Reserved;
         };
-        // SAFETY: the pointer is inside this CPU's part of the table. The agent frees a slot by writing its key; it
-        // lives with a packet that is counted in that moment.
+        // SAFETY: the pointer is inside this CPU's part of the table. The agent frees a slot by writing its key; a
+        // packet counted at the same moment does no harm.
         let [first, second] = unsafe { &mut (*bucket).0 };
         let (one, other) = (first.key, second.key);
         if one == key {
@@ -122,12 +122,12 @@ impl CpuCounters {
         SlotLookup::None
     }
 
-    /// One ESP packet from a sender at `site`, `octets` long as IP says.
+    /// One ESP packet from a sender at `site`; `octets` is the length in its IP header.
     #[inline(always)]
     pub(crate) fn esp(&mut self, esp: Esp, site: u32, octets: u64) {
         match self.find_slot(esp.spi, site) {
             SlotLookup::Free(slot) => {
-                // SAFETY: the pointer is that of a slot of this CPU, as `place` gives it.
+                // SAFETY: the pointer is that of a slot of this CPU, as `find_slot` returns it.
                 let slot = unsafe { &mut *slot };
                 add_packet(slot, octets);
                 slot.first = slot.last;
@@ -151,7 +151,7 @@ impl CpuCounters {
         }
     }
 
-    /// Whether the next packet without a slot is told to the agent.
+    /// Whether to report the next packet without a slot to the agent.
     #[inline(always)]
     pub(crate) fn is_overflow_sampled(&mut self) -> bool {
         self.counters().overflow_packets & OVERFLOW_SAMPLE_MASK == 0
@@ -170,7 +170,7 @@ impl CpuCounters {
     fn bucket(&self, key: u64) -> Option<*mut Bucket> {
         let mask = SPI_MASK.load();
         let index = bucket_of(key, mask);
-        // The loader freezes the mask: the verifier deletes this for a table of one part.
+        // The loader freezes the mask: for a table of one part, the verifier deletes this.
         let part = if mask < CPU_STATE_BUCKETS {
             self.0
         } else {
@@ -184,7 +184,7 @@ impl CpuCounters {
     }
 }
 
-/// The number of the CPU that we run on.
+/// The number of the current CPU.
 #[inline(always)]
 fn this_cpu() -> u32 {
     // SAFETY: the helper only reads a number.
@@ -206,8 +206,8 @@ pub(crate) fn add_packet(slot: &mut Slot, octets: u64) {
     slot.last = jiffies();
 }
 
-/// The key of a lookup, where the stack is aligned: the compiler writes an address eight octets at a time, which the
-/// verifier refuses at the odd place that a key has by itself ("misaligned stack access off 0+0+-20 size 8").
+/// The key of a lookup, aligned on the stack: the compiler writes an address eight octets at a time, and the verifier
+/// refuses that at the odd offset that a bare key has ("misaligned stack access off 0+0+-20 size 8").
 #[repr(C, align(8))]
 struct Lookup {
     _unused: u32,
@@ -215,7 +215,7 @@ struct Lookup {
     address: [u8; 16],
 }
 
-/// The configured site of a source address, 0 when it has none. Costs nothing while no site is configured.
+/// The configured site of a source address, 0 if there is none. Free while no site is configured.
 #[inline(always)]
 pub(crate) fn site_of(source: impl FnOnce() -> [u8; 16]) -> u32 {
     if SITES_ON.load() == 0 {
@@ -228,7 +228,7 @@ pub(crate) fn site_of(source: impl FnOnce() -> [u8; 16]) -> u32 {
     };
     // SAFETY: the offset is inside `lookup`.
     let key = unsafe { (&raw const lookup).byte_add(offset_of!(Lookup, bits)) };
-    // SAFETY: a key is its length and its octets, packed, and so they stand behind each other in `lookup`.
+    // SAFETY: a key is its length followed by its octets, packed, which is how `lookup` holds them.
     let key = unsafe { &*key.cast::<Key<[u8; 16]>>() };
     SITES.get(key).copied().unwrap_or_default()
 }

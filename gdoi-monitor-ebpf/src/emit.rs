@@ -1,4 +1,4 @@
-//! Records into the ring. Nothing here wakes the agent: it empties the ring by a timer, which costs far less.
+//! Records into the ring. Nothing here wakes the agent: it polls the ring, which costs far less.
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
@@ -9,19 +9,19 @@ use crate::count::{CpuCounters, jiffies};
 use crate::maps::RING;
 use crate::reader::Frame;
 
-/// At 250 jiffies a second, up to 4,000 messages a second have their own time.
+/// At 250 jiffies a second, up to 4,000 messages a second have exact times.
 const EXACT_STAMPS_PER_JIFFY: u32 = 16;
 const STAMP_REUSE: u32 = 8;
 const RECORD_WORDS: usize = size_of::<Record>() / size_of::<u64>();
 
-/// An ISAKMP message, with a snapshot of its payloads when they are in clear text.
+/// An ISAKMP message, with a snapshot of its payloads if they are in clear text.
 #[inline(always)]
 pub(crate) fn message(counts: &mut CpuCounters, packet: &Packet, frame: &impl Frame, interface: u32) {
     let encrypted = match packet.body {
         Body::Isakmp { header, .. } => header.is_encrypted(),
         Body::Esp(_) | Body::Ah | Body::NatKeepalive => return,
     };
-    // The verifier wants each size as a constant.
+    // The verifier requires constant sizes.
     let entry = if encrypted {
         RING.reserve_bytes(size_of::<Record>(), 0)
     } else {
@@ -40,10 +40,10 @@ pub(crate) fn message(counts: &mut CpuCounters, packet: &Packet, frame: &impl Fr
     record.interface = interface;
     record.at_ns = now(counts);
     if !encrypted && record.snapshot_octets != 0 {
-        // One 64-bit length from here to the helper, never zero and never beyond the room: the verifier follows a
+        // One 64-bit length from here to the helper, never zero and never more than the room: the verifier follows a
         // mask, not the branch before it ("R4 invalid zero-sized read: u64=[0,512]").
         let length = ((u64::from(record.snapshot_octets) - 1) & (SNAPSHOT_OCTETS as u64 - 1)) + 1;
-        // SAFETY: the entry of a message in clear text has SNAPSHOT_OCTETS behind the record.
+        // SAFETY: the entry of a clear-text message has SNAPSHOT_OCTETS after the record.
         let room = unsafe { at.add(size_of::<Record>()) };
         // SAFETY: as above, and `length` is 1 to SNAPSHOT_OCTETS.
         if !unsafe { frame.copy(payloads, room, length) } {
@@ -61,7 +61,7 @@ pub(crate) fn hint(counts: &mut CpuCounters, kind: u8, esp: Esp, site: u32) {
     }
 }
 
-/// Out of line, or every place that counts ESP carries the code for what happens once per SPI.
+/// Out of line: otherwise every place that counts ESP carries code that runs once per SPI.
 #[inline(never)]
 fn write_hint(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
     let Some(mut entry) = RING.reserve_bytes(size_of::<Record>(), 0) else {
@@ -86,9 +86,9 @@ fn write_hint(kind: u64, spi: u32, sequence: u32, site: u32) -> u32 {
 pub(crate) unsafe fn zeroed_record<'a>(at: *mut u8, kind: u8) -> &'a mut Record {
     let words = at.cast::<u64>();
     for index in 0..RECORD_WORDS {
-        // SAFETY: the caller gives the room.
+        // SAFETY: the caller guarantees the room.
         let word = unsafe { words.add(index) };
-        // Volatile, or the compiler makes a call of it that writes zeros octet by octet.
+        // Volatile: otherwise the compiler makes it a call that writes zeros octet by octet.
         // SAFETY: as above, and the ring aligns entries to eight octets.
         unsafe { word.write_volatile(0) };
     }
@@ -101,8 +101,8 @@ pub(crate) unsafe fn zeroed_record<'a>(at: *mut u8, kind: u8) -> &'a mut Record 
 
 /// The time of a message.
 ///
-/// To read the clock has its price, so that in a storm one reading serves [`STAMP_REUSE`] messages of a CPU:
-/// from the [`EXACT_STAMPS_PER_JIFFY`]th on in one jiffy, when they follow each other in microseconds. In the ring they stand in order.
+/// Clock readings are expensive. From the [`EXACT_STAMPS_PER_JIFFY`]th message of a CPU in one jiffy on, when
+/// messages are microseconds apart, one reading serves [`STAMP_REUSE`] messages. The ring keeps their order.
 #[inline(always)]
 pub(crate) fn now(counts: &mut CpuCounters) -> u64 {
     let jiffies = jiffies();

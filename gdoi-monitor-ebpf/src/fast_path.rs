@@ -1,9 +1,9 @@
-//! The fast path: what nearly all frames are, decided in a few instructions.
+//! The fast path: decides nearly all frames in a few instructions.
 //!
-//! It knows IPv4 without options and IPv6 without extension headers, untagged or with one VLAN tag, whole in the
-//! first buffer, and takes four decisions: not ours (neither UDP, ESP nor AH), UDP between other ports, whole ESP
-//! packets, and ([`message`]) the most common ISAKMP messages. Whatever it is not sure of it leaves, untouched and
-//! uncounted, to the dissector.
+//! It knows IPv4 without options and IPv6 without extension headers, untagged or with one VLAN tag, entirely in the
+//! first buffer. It decides four cases: other protocols (neither UDP, ESP nor AH), UDP on other ports, whole ESP
+//! packets, and ([`message`]) the most common ISAKMP messages. Everything else it leaves, untouched and uncounted, to
+//! the dissector.
 
 mod message;
 mod site;
@@ -14,17 +14,17 @@ use crate::count::{CpuCounters, SlotLookup, add_packet};
 use crate::maps::{SITES_ON, is_gdoi_port};
 use crate::reader::Hook;
 
-/// What [`FirstBuffer::ipv4`] looks at in the second word of an IPv4 header: anything but "don't fragment" in the first 16
-/// bits is a fragment; the last eight are the protocol.
+/// The bits that [`FirstBuffer::ipv4`] checks in the second word of an IPv4 header. In the first 16 bits anything but
+/// "don't fragment" is a fragment; the last eight are the protocol.
 const FRAGMENT_AND_PROTOCOL: u32 = u32::from_le_bytes([0x3f, 0xff, 0, 0xff]);
-/// Offset of the IP header behind no tag, and behind one.
+/// Offset of the IP header without a tag; the next constant is that with one.
 const UNTAGGED: usize = 14;
 const TAGGED: usize = 18;
 /// 20 octets of IPv4 header and 8 of UDP or ESP.
 const IPV4_READ: usize = 28;
 /// 40 octets of IPv6 header and 8 of UDP or ESP.
 const IPV6_READ: usize = 48;
-/// The shortest frame with a tag and a checksum at its end (IEEE 802.3 §4.4.2): shorter packets are padded to it.
+/// The shortest frame with a tag and a checksum (IEEE 802.3 §4.4.2): shorter packets are padded to it.
 const SHORTEST_FRAME: usize = 68;
 /// The Ethertype of IPv4, and version 4 with 5 words of header.
 const IPV4_NO_OPTIONS: u32 = u32::from_le_bytes([0x08, 0x00, 0x45, 0]);
@@ -36,10 +36,10 @@ const ESP: u8 = 50;
 const AH: u8 = 51;
 const ICMPV6: u8 = 58;
 
-/// What is left to do with a frame after the fast path.
+/// What remains to be done with a frame after the fast path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing: it is counted, or recorded.
+    /// Nothing: it is counted or recorded.
     Done,
     /// Dissect it. Nothing was counted yet.
     SlowPath,
@@ -80,7 +80,7 @@ pub(crate) fn decide(ctx: &impl Hook) -> Next {
     }
 }
 
-/// The Ethertype and the first six octets behind it, read at once.
+/// The Ethertype and the six octets after it, in one read.
 #[derive(Clone, Copy)]
 struct Head(u64);
 
@@ -108,7 +108,7 @@ impl Head {
         usize::from(u16::from_be((self.0 >> 32) as u16))
     }
 
-    /// The length of what is behind an IPv6 header.
+    /// The length of what follows an IPv6 header.
     #[inline(always)]
     fn payload(self) -> usize {
         usize::from(u16::from_be((self.0 >> 48) as u16))
@@ -119,9 +119,9 @@ impl Head {
 struct FirstBuffer {
     start: usize,
     end: usize,
-    /// Octets of the whole frame, if that is known.
+    /// Octets of the whole frame, if known.
     octets: usize,
-    /// Octets of a tag that the kernel took off the frame.
+    /// Octets of a tag that the kernel stripped from the frame.
     stripped_vlan_len: usize,
 }
 
@@ -137,7 +137,7 @@ impl FirstBuffer {
         }
     }
 
-    /// What is at a constant offset. Callers have compared the end of it with the end of the frame.
+    /// The value at a constant offset. Callers have checked that it ends inside the frame.
     #[inline(always)]
     fn word<T: Copy>(self, at: usize) -> T {
         // SAFETY: `decide` and `ipv6` leave a frame that does not reach 28 (62 - 14 for IPv6) octets into the IP
@@ -155,7 +155,7 @@ impl FirstBuffer {
         u32::from_be(self.word(at))
     }
 
-    /// Octets of the frame as it was on the wire.
+    /// Length of the frame on the wire, in octets.
     #[inline(always)]
     fn wire_octets(self) -> u64 {
         (self.octets + self.stripped_vlan_len) as u64
@@ -215,7 +215,7 @@ impl FirstBuffer {
 
     /// Whether the IP packet ends with the frame, or before the padding of the shortest frames.
     ///
-    /// Otherwise a length lies, or the frame has several buffers, whose length is not known here.
+    /// Otherwise a length is false, or the frame has several buffers, whose length is not known here.
     #[inline(always)]
     fn is_whole(self, end: usize) -> bool {
         end == self.octets || (end < self.octets && self.octets <= SHORTEST_FRAME)
@@ -232,13 +232,13 @@ impl FirstBuffer {
         Next::Done
     }
 
-    /// ESP from a sender at `site`. What happens once per SPI is left.
+    /// ESP from a sender at `site`. Work that is needed once per SPI is left to the slow path.
     #[inline(always)]
     fn count_esp(self, mut counts: CpuCounters, spi: u32, site: u32, ip_octets: usize) -> Next {
         match counts.find_slot(spi, site) {
             SlotLookup::Slot(slot) => {
                 counts.packet(Class::Esp, self.wire_octets());
-                // SAFETY: the pointer is that of a slot of this CPU, as `place` gives it.
+                // SAFETY: the pointer is that of a slot of this CPU, as `find_slot` returns it.
                 add_packet(unsafe { &mut *slot }, ip_octets as u64);
                 Next::Done
             }

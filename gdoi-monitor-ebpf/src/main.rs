@@ -1,9 +1,9 @@
-//! The programs at XDP and at traffic control: they pick ISAKMP, ESP and AH out of traffic, count all, and pass every
-//! frame on.
+//! The programs at XDP and at traffic control: they find ISAKMP, ESP and AH in traffic, count all frames, and pass
+//! every one on.
 //!
-//! A frame takes one of two paths to the same answer. The fast path ([`fast_path`]) knows what nearly all frames look like
-//! and decides them in a few instructions; everything else goes to the slow path ([`slow_path`]), which runs the dissector
-//! that user space runs. A test holds the two and user space against each other.
+//! A frame takes one of two paths to the same answer. The fast path ([`fast_path`]) decides nearly all frames in a
+//! few instructions; all others go to the slow path ([`slow_path`]), which runs the same dissector as user space. A
+//! test compares the two paths and user space.
 //!
 //! `gdoi_clock` never sees a frame: the agent test-runs it to read the kernel's clocks at one moment.
 #![no_std]
@@ -31,7 +31,7 @@ use gdoi_wire::record::Clocks;
 use crate::fast_path::Next;
 use crate::maps::EGRESS;
 
-/// Looks at a frame and passes it on, whatever it is.
+/// Inspects a frame and passes it on unconditionally.
 #[xdp(frags)]
 pub fn gdoi_xdp(ctx: XdpContext) -> u32 {
     if fast_path::decide(&ctx) == Next::SlowPath {
@@ -40,10 +40,10 @@ pub fn gdoi_xdp(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-/// Looks at a frame and leaves it to whoever comes next, whatever it is: `TCX_NEXT` is the same number.
+/// Inspects a frame and leaves it to the next program unconditionally: `TCX_NEXT` is the same number.
 #[classifier]
 pub fn gdoi_tc(ctx: TcContext) -> i32 {
-    // A frame that is forwarded was seen where it came in; one of this host came in nowhere.
+    // A forwarded frame was counted at ingress; a frame of this host has no ingress interface.
     // SAFETY: the context is the one the kernel called us with.
     let is_forwarded = EGRESS.load() != 0 && unsafe { (*ctx.skb.skb).ingress_ifindex } != 0;
     if !is_forwarded && fast_path::decide(&ctx) == Next::SlowPath {
@@ -52,7 +52,7 @@ pub fn gdoi_tc(ctx: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
-/// Writes the kernel's clocks, and how full the ring is, to the map of clocks.
+/// Writes the kernel's clocks, and the fill level of the ring, to the map of clocks.
 #[xdp]
 pub fn gdoi_clock(_ctx: XdpContext) -> u32 {
     if let Some(clocks) = maps::CLOCKS.get_ptr_mut(0) {
@@ -65,7 +65,7 @@ pub fn gdoi_clock(_ctx: XdpContext) -> u32 {
             jiffies,
             ring_octets: maps::RING.query(u64::from(BPF_RB_AVAIL_DATA)),
         };
-        // SAFETY: the lookup succeeded, and nobody else writes while the agent test-runs this program.
+        // SAFETY: the lookup succeeded, and the agent test-runs this program without concurrent writers.
         unsafe { clocks.write(reading) };
     }
     XDP_PASS
@@ -77,7 +77,7 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The kernel allows some helpers to programs under the GPL only; the source is MIT or Apache-2.0 as well.
+/// The kernel allows some helpers to GPL programs only; the source is MIT or Apache-2.0 as well.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,4 +1,4 @@
-//! What the program shares with the agent. Names are those of [`gdoi_wire::record`].
+//! Maps and globals shared with the agent. Names are those of [`gdoi_wire::record`].
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
@@ -12,13 +12,13 @@ use crate::reader::COPY_LEN;
 /// An LPM trie cannot be allocated in advance (`kernel/bpf/lpm_trie.c`).
 const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 
-/// Records on their way to the agent.
+/// Records to the agent.
 #[map]
 pub(crate) static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
-/// What each CPU counts. The agent sets how many parts there are, and maps them into its memory.
+/// The counters of each CPU. The agent sets the number of parts, and maps them into its memory.
 ///
-/// No map per CPU: of this one the kernel gives the address without a call, and the agent reads it without one.
+/// Not a per-CPU map: the kernel gives the address of this one without a call, and the agent reads it without one.
 #[map]
 pub(crate) static CPU_STATE: Array<CpuState> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
@@ -26,15 +26,15 @@ pub(crate) static CPU_STATE: Array<CpuState> = Array::with_max_entries(1, BPF_F_
 #[map]
 pub(crate) static SITES: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(65_536, NO_PREALLOC);
 
-/// Where the first part of the dissector leaves its result for the second.
+/// Result of the dissector's first part for the second.
 #[map]
 pub(crate) static LINK: PerCpuArray<L3Offset> = PerCpuArray::with_max_entries(1, 0);
 
-/// Where the second part of the dissector leaves its result for the third.
+/// Result of the dissector's second part for the third.
 #[map]
 pub(crate) static NETWORK: PerCpuArray<Ip> = PerCpuArray::with_max_entries(1, 0);
 
-/// A frame at traffic control, as far as the dissector may look.
+/// A copy of a frame at traffic control, as far as the dissector may read.
 #[map]
 pub(crate) static FRAME: PerCpuArray<[u8; COPY_LEN]> = PerCpuArray::with_max_entries(1, 0);
 
@@ -54,15 +54,15 @@ pub(crate) static NAT_T_PORTS: Global<[u16; Ports::SLOTS]> = Global::new(Ports::
 #[unsafe(no_mangle)]
 pub(crate) static SPI_MASK: Global<u32> = Global::new(DEFAULT_BUCKETS - 1);
 
-/// CPUs that there may be: so many first parts stand before the second ones.
+/// Number of possible CPUs: that many first parts precede the second ones.
 #[unsafe(no_mangle)]
 pub(crate) static CPUS: Global<u32> = Global::new(1);
 
-/// Whether [`SITES`] holds anything.
+/// Whether [`SITES`] has entries.
 #[unsafe(no_mangle)]
 pub(crate) static SITES_ON: Global<u8> = Global::new(0);
 
-/// Whether frames are seen on their way out: those that came in are then counted where they came in.
+/// Whether the program sees egress frames: frames that came in by an interface were counted there.
 #[unsafe(no_mangle)]
 pub(crate) static EGRESS: Global<u8> = Global::new(0);
 
@@ -75,7 +75,7 @@ pub(crate) fn ports() -> Ports {
     }
 }
 
-/// Whether one of the ports is of either kind. One entry after the other: all at once, and each is read for every
+/// Whether one of the ports is of either kind. Checked one entry at a time: all at once, each would be read for every
 /// datagram.
 #[inline(always)]
 pub(crate) fn is_gdoi_port(source: u16, destination: u16) -> bool {
@@ -92,9 +92,9 @@ pub(crate) fn is_nat_t_port(source: u16, destination: u16) -> bool {
 fn is_listed(ports: &Global<[u16; Ports::SLOTS]>, source: u16, destination: u16) -> bool {
     for slot in 0..Ports::SLOTS {
         let at = (&raw const *ports).cast::<u16>().wrapping_add(slot);
-        // SAFETY: a global is its value, and the slot is one of it.
+        // SAFETY: a global is initialised memory, and the slot is part of it.
         let port = unsafe { at.read_volatile() };
-        // Those behind an entry that is not used are not used either.
+        // Entries after an unused one are unused too.
         if port == 0 {
             break;
         }

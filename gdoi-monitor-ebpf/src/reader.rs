@@ -1,4 +1,4 @@
-//! How the dissector reads a frame that the kernel holds: in its first buffer for XDP, from a copy for traffic control.
+//! Reads frames for the dissector: from the first buffer at XDP, from a copy at traffic control.
 
 use core::ffi::c_void;
 use core::hint::black_box;
@@ -11,30 +11,30 @@ use gdoi_wire::Octets;
 
 use crate::maps::FRAME;
 
-/// Octets of a frame that the dissector may look at, and a power of two: no header begins behind [`MAX_OFFSET`] or is as
-/// long as what is left then.
+/// Maximum number of octets that the dissector may read, and a power of two: no header begins after [`MAX_OFFSET`] or
+/// reaches past the end of the copy.
 pub(crate) const COPY_LEN: usize = 4096;
-/// The verifier wants a bound for an offset that it has not seen computed. No header begins later: at most 22 octets of
-/// Ethernet and tags, then 1,024 of IP headers and 1,028 of AH.
+/// The verifier requires a bound for an offset that it has not seen computed. No header begins later: at most 22
+/// octets of Ethernet and tags, then 1,024 of IP headers and 1,028 of AH.
 const MAX_OFFSET: usize = 0xfff;
 /// A VLAN tag (IEEE 802.1Q §9.3).
 const TAG_OCTETS: usize = 4;
 
-/// What a program was called with: one frame, in the way of its hook.
+/// The context of a program: one frame, in the form of its hook.
 pub(crate) trait Hook: EbpfContext {
     /// The frame as the dissector reads it.
     type Frame<'a>: Frame
     where
         Self: 'a;
 
-    /// From what the kernel called the program with, in a subprogram.
+    /// From the kernel's context pointer, in a subprogram.
     fn from_raw(raw: *mut c_void) -> Self;
 
-    /// Where the first buffer begins, and where it ends.
+    /// Start and end of the first buffer.
     fn first_buffer(&self) -> (usize, usize);
 
-    /// Octets of the frame as far as the fast way knows: of another length than the IP packet has, the dissector
-    /// looks.
+    /// Length of the frame in octets, as far as the fast path knows: if the IP packet has another length, the
+    /// dissector decides.
     fn octets(&self) -> usize;
 
     /// Octets that were on the wire and are no longer in the frame.
@@ -43,22 +43,22 @@ pub(crate) trait Hook: EbpfContext {
     /// Index of the interface.
     fn interface(&self) -> u32;
 
-    /// Makes the frame readable: whether it is.
+    /// Makes the frame readable; `false` if that fails.
     fn prepare(&self) -> bool;
 
-    /// The frame, once it was prepared.
+    /// The frame, after `prepare`.
     fn frame(&self) -> Option<Self::Frame<'_>>;
 }
 
 /// A frame in the kernel.
 pub(crate) trait Frame: Octets {
-    /// The tag control information of a VLAN tag that the kernel took off the frame.
+    /// The tag control information of a VLAN tag that the kernel stripped from the frame.
     fn stripped_vlan_tci(&self) -> Option<u16>;
 
     /// Octets that were on the wire and are no longer in the frame.
     fn stripped_vlan_len(&self) -> usize;
 
-    /// Copies `length` octets from offset `at` to `to`: whether they were there.
+    /// Copies `length` octets from offset `at` to `to`; `false` if they are not there.
     ///
     /// # Safety
     ///
@@ -71,8 +71,8 @@ impl Hook for XdpContext {
 
     #[inline(always)]
     fn from_raw(raw: *mut c_void) -> Self {
-        // Hidden from the compiler, which would hand over what the subprogram reads from it, cut to 32 bits ("R9 invalid
-        // mem access 'scalar'").
+        // Hidden from the compiler, which would pass on what the subprogram reads from it, cut to 32 bits ("R9
+        // invalid mem access 'scalar'").
         Self::new(black_box(raw).cast())
     }
 
@@ -107,8 +107,8 @@ impl Hook for XdpContext {
     }
 }
 
-/// A frame at XDP. Headers are read directly from its first buffer, which drivers make larger than the headers that the
-/// dissector follows; only payloads are copied by a helper.
+/// A frame at XDP. Headers are read directly from its first buffer, which drivers make larger than the headers that
+/// the dissector follows; a helper copies payloads only.
 #[derive(Clone, Copy)]
 pub(crate) struct XdpFrame<'a> {
     ctx: &'a XdpContext,
@@ -118,7 +118,7 @@ pub(crate) struct XdpFrame<'a> {
 }
 
 impl<'a> XdpFrame<'a> {
-    /// The whole frame, all its buffers counted (since v5.18).
+    /// Length of the frame over all its buffers (since v5.18).
     #[inline(always)]
     fn new(ctx: &'a XdpContext) -> Self {
         // SAFETY: the context is the one the kernel called us with.
@@ -133,7 +133,7 @@ impl<'a> XdpFrame<'a> {
 }
 
 impl Frame for XdpFrame<'_> {
-    /// A network card may take the tag off too. XDP is not told of it.
+    /// A network card may strip the tag too, and XDP cannot see that.
     #[inline(always)]
     fn stripped_vlan_tci(&self) -> Option<u16> {
         None
@@ -146,7 +146,7 @@ impl Frame for XdpFrame<'_> {
 
     #[inline(always)]
     unsafe fn copy(&self, at: usize, to: *mut u8, length: u64) -> bool {
-        // SAFETY: the caller gives the room; the helper checks the range in the frame itself.
+        // SAFETY: the caller guarantees the room; the helper checks the range in the frame itself.
         let status =
             unsafe { bpf_xdp_load_bytes(self.ctx.ctx, at as u32, to.cast::<c_void>(), length as u32) };
         status == 0
@@ -178,8 +178,8 @@ impl Hook for TcContext {
 
     #[inline(always)]
     fn from_raw(raw: *mut c_void) -> Self {
-        // Hidden from the compiler, which would hand over what the subprogram reads from it, cut to 32 bits ("R9 invalid
-        // mem access 'scalar'").
+        // Hidden from the compiler, which would pass on what the subprogram reads from it, cut to 32 bits ("R9
+        // invalid mem access 'scalar'").
         Self::new(black_box(raw).cast())
     }
 
@@ -203,17 +203,17 @@ impl Hook for TcContext {
         buffer(self).ifindex
     }
 
-    /// Copies what the dissector may look at.
+    /// Copies what the dissector may read.
     ///
-    /// The frame itself is left as it is: to have all of it in the first buffer (`bpf_skb_pull_data`) would move it,
-    /// and part it from whoever else holds it.
+    /// The frame itself stays as it is: pulling all of it into the first buffer (`bpf_skb_pull_data`) would move it,
+    /// and separate it from other holders of the same buffer.
     #[inline(always)]
     fn prepare(&self) -> bool {
         let Some(room) = FRAME.get_ptr_mut(0) else {
             return false;
         };
         let octets = u64::from(self.len()).min(COPY_LEN as u64);
-        // A mask that the verifier follows: from one octet to as many as there is room for.
+        // A mask that the verifier follows: from one octet to the size of the copy.
         let length = ((octets - 1) & (COPY_LEN as u64 - 1)) + 1;
         // SAFETY: the map's entry has room for COPY_LEN octets; the helper checks the range in the frame.
         let status =
@@ -254,7 +254,7 @@ impl Frame for TcFrame<'_> {
 
     #[inline(always)]
     unsafe fn copy(&self, at: usize, to: *mut u8, length: u64) -> bool {
-        // SAFETY: the caller gives the room; the helper checks the range in the frame itself.
+        // SAFETY: the caller guarantees the room; the helper checks the range in the frame itself.
         let status =
             unsafe { bpf_skb_load_bytes(self.ctx.as_ptr(), at as u32, to.cast::<c_void>(), length as u32) };
         status == 0
@@ -267,7 +267,7 @@ impl Octets for TcFrame<'_> {
         if at + N > self.wire_length {
             return None;
         }
-        // Hidden from the compiler, which would conclude from the line above that this cannot be.
+        // Hidden from the compiler, which would conclude from the line above that this cannot happen.
         let at = black_box(at);
         if at > COPY_LEN - N {
             return None;

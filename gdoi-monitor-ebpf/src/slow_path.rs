@@ -1,4 +1,4 @@
-//! The slow path: the dissector of [`gdoi_wire`], for everything the fast path leaves.
+//! The slow path: the dissector of [`gdoi_wire`], for everything that the fast path leaves.
 
 use core::ffi::c_void;
 
@@ -10,13 +10,13 @@ use crate::emit;
 use crate::maps::{LINK, NETWORK, ports};
 use crate::reader::{Frame, Hook};
 
-/// What [`link`] and [`network`] return when they left something for the next.
+/// Return value of [`link`] and [`network`] when they left a result for the next part.
 const FOUND: u64 = 1;
 
-/// Dissects a frame and counts or records what it finds.
+/// Dissects a frame and counts or records the result.
 ///
-/// In subprograms that share nothing but maps: the verifier then adds their ways up. In one it had followed 621,000
-/// instructions when it found that its stack was too large.
+/// Its subprograms share only maps, so the verifier adds up their paths. In one program it had followed 621,000
+/// instructions when it found that the stack was too large.
 #[inline(always)]
 pub(crate) fn dissect<H: Hook>(ctx: &H) {
     let raw = ctx.as_ptr();
@@ -48,7 +48,7 @@ fn link<H: Hook>(raw: *mut c_void) -> u64 {
     0
 }
 
-/// Reads the frame from the IP header that [`link`] found down to its transport header.
+/// Reads the frame from the IP header found by [`link`] down to its transport header.
 #[inline(never)]
 fn network<H: Hook>(raw: *mut c_void) -> u64 {
     let ctx = &H::from_raw(raw);
@@ -70,7 +70,7 @@ fn network<H: Hook>(raw: *mut c_void) -> u64 {
     0
 }
 
-/// Reads the packet that [`network`] found.
+/// Reads the packet found by [`network`].
 #[inline(never)]
 fn transport<H: Hook>(raw: *mut c_void) -> u64 {
     let ctx = &H::from_raw(raw);
@@ -123,10 +123,10 @@ fn handle_packet<H: Hook>(counts: &mut CpuCounters, packet: &Packet, frame: &imp
     }
 }
 
-/// Counts an ESP packet, also the first one of its SPI.
+/// Counts an ESP packet, including the first one of its SPI.
 ///
-/// A subprogram of numbers: inside [`transport`] the compiler spills a register that holds, on one way, nothing
-/// ("invalid size of register spill").
+/// A subprogram with scalar arguments: inside [`transport`] the compiler spills a register that is undefined on one
+/// path ("invalid size of register spill").
 #[inline(never)]
 fn count_esp(spi: u32, sequence: u32, site: u32, octets: u64) -> u64 {
     if let Some(mut counts) = CpuCounters::new() {
@@ -140,7 +140,7 @@ fn count_esp(spi: u32, sequence: u32, site: u32, octets: u64) -> u64 {
     0
 }
 
-/// Octets of the frame as it was on the wire.
+/// Length of the frame on the wire, in octets.
 #[inline(always)]
 fn wire_len(frame: &impl Frame) -> u64 {
     (frame.wire_length() + frame.stripped_vlan_len()) as u64

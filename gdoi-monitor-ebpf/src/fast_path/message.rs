@@ -1,5 +1,5 @@
-//! Encrypted messages of version 1.0 in IPv4, on an ISAKMP port and whole: nearly all that a key server sends in a
-//! storm. Every offset is a constant, and nothing but the record is written.
+//! Encrypted version 1.0 messages in IPv4, on an ISAKMP port and not fragmented: nearly everything that a key server
+//! sends in a storm. Every offset is a constant, and only the record is written.
 
 use core::ffi::c_void;
 use core::mem::offset_of;
@@ -15,7 +15,7 @@ use crate::emit::now;
 use crate::maps::{RING, is_nat_t_port};
 use crate::reader::Hook;
 
-/// Where octets of the fingerprint, site, sequence number and the spare word stand.
+/// Offset in a record of fingerprint length, site, sequence number and the spare word.
 const END: usize = offset_of!(Record, fingerprint_octets);
 /// From the IP header to the end of the fingerprint.
 const SHORTEST: usize = 20 + 8 + HEADER_OCTETS + FINGERPRINT_OCTETS;
@@ -24,22 +24,22 @@ const VERSION: usize = 17;
 const FLAGS: usize = 19;
 const VERSION_1: u8 = 0x10;
 
-/// Decides a message that stands behind 20 octets of IPv4 at `AT`, or leaves it. The caller knows that the packet is
-/// whole, no fragment, and that one of the ports is ours.
+/// Decides a message that follows 20 octets of IPv4 at `AT`, or leaves it. The caller has checked that the packet is
+/// whole, no fragment, and that one of the ports is configured.
 ///
-/// Out of line, or the registers it needs are saved for every frame.
+/// Out of line: otherwise the registers it needs are saved for every frame.
 #[inline(never)]
 pub(super) fn decide<H: Hook, const AT: usize>(raw: *mut c_void) -> Next {
     let ctx = &H::from_raw(raw);
     let frame = FirstBuffer::of(ctx);
-    // A tag that the kernel took off is a tag of the message.
+    // A tag that the kernel stripped belongs to the message.
     if frame.start + AT + SHORTEST > frame.end || frame.stripped_vlan_len != 0 {
         return Next::SlowPath;
     }
     let udp = AT + 20;
     let (source, destination) = (frame.be16(udp), frame.be16(udp + 2));
     let length = frame.be16(udp + 4);
-    // A marker is four zero octets; the dissector tells it from a cookie.
+    // A marker is four zero octets; the dissector distinguishes it from a cookie.
     let plain = frame.word::<u32>(udp + 8) != 0 && !is_nat_t_port(source, destination);
     let encrypted = frame.word::<u8>(udp + 8 + VERSION) == VERSION_1
         && frame.word::<u8>(udp + 8 + FLAGS) & FLAG_ENCRYPTION != 0;
@@ -59,7 +59,7 @@ pub(super) fn decide<H: Hook, const AT: usize>(raw: *mut c_void) -> Next {
     // SAFETY: the entry has room for a record, and is aligned for it.
     let record = unsafe { &mut *entry.as_mut_ptr().cast::<Record>() };
     let vlan = if AT == TAGGED { frame.be16(AT - 4) } else { 0 };
-    // Every field, once: to zero the record first would write it twice.
+    // Every field once: zeroing the record first would write it twice.
     record.version = RECORD_VERSION;
     record.kind = KIND_MESSAGE;
     record.flags = 0;
@@ -74,7 +74,7 @@ pub(super) fn decide<H: Hook, const AT: usize>(raw: *mut c_void) -> Next {
     record.frame_octets = frame.octets as u32;
     record.datagram_octets = length - 8;
     record.snapshot_octets = 0;
-    // Of words: 28 octets become a call that copies them one by one.
+    // In words: 28 octets become a call that copies them one by one.
     let header = udp + 8;
     let words: *mut u64 = (&raw mut record.header).cast();
     for word in 0..HEADER_OCTETS / 8 {

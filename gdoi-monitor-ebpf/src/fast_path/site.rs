@@ -1,4 +1,4 @@
-//! ESP where sites are configured: the sender is looked up first.
+//! ESP with configured sites: the sender is looked up first.
 
 use core::ffi::c_void;
 
@@ -8,9 +8,9 @@ use super::{FirstBuffer, IPV4_READ, IPV6_READ, Next};
 use crate::count::{CpuCounters, site_of};
 use crate::reader::Hook;
 
-/// Counts the whole ESP packet behind a header of IP version `V` at `AT`, or leaves it.
+/// Counts the whole ESP packet after a header of IP version `V` at `AT`, or leaves it.
 ///
-/// Out of line, or the registers that are kept over the lookup are saved for every frame.
+/// Out of line: otherwise the registers kept across the lookup are saved for every frame.
 #[inline(never)]
 pub(super) fn decide<H: Hook, const AT: usize, const V: u8>(raw: *mut c_void) -> Next {
     let ctx = &H::from_raw(raw);
