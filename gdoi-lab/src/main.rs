@@ -48,7 +48,7 @@ enum Task {
     Bench(bench_command::BenchArgs),
     /// Install the package in a Debian of its own, boot that, and check the service under traffic
     Boot(boot::BootArgs),
-    /// Write the documents that are made from the code
+    /// Write the documents that are generated from the code
     #[command(hide = true)]
     Docs {
         /// Folder of the documents

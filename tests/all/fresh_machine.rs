@@ -145,8 +145,8 @@ fn without_space_it_says_so() {
     check(
         &command.output().unwrap(),
         &[
-            "space is missing",
-            "are needed",
+            "not enough space",
+            "needed: CARGO_TARGET_DIR",
             "CARGO_TARGET_DIR=ELSEWHERE cargo xtask test",
         ],
     );

@@ -1,4 +1,4 @@
-//! What is typed behind `cargo xtask`.
+//! The command line of `cargo xtask`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result, fail};
 use crate::workspace::Workspace;
 use crate::{check, demo, dist, docs, doctor, ebpf, help, pass_on, setup, test};
 
-/// Does what is asked: 0 when that went well, 1 when it failed, 2 when it was not understood.
+/// Runs a command: exit code 0 on success, 1 on failure, 2 for an invalid command line.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     if let Some(page) = help::wanted(&arguments) {
         print!("{page}");
@@ -30,7 +30,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// A command line that is understood.
+/// A valid command line.
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
     Check,
@@ -83,7 +83,7 @@ impl Command {
                 program: Some(_),
                 reproduce: true,
                 ..
-            }) => fail("--reproduce builds the program, and --program brings one"),
+            }) => fail("--reproduce builds the program, --program supplies one"),
             command => Ok(command),
         }
     }
@@ -103,7 +103,7 @@ impl Command {
     }
 }
 
-/// What is typed behind a command of our own, of which each part is taken once.
+/// Arguments of a command of xtask itself; each is taken once.
 struct Options(Vec<OsString>);
 
 impl Options {
@@ -131,7 +131,7 @@ impl Options {
         Ok(Some(self.0.remove(place)))
     }
 
-    /// Nothing may be left.
+    /// Fails if an argument is left.
     fn end(&self) -> Result<()> {
         match self.0.first() {
             Some(word) => fail(format!("unexpected argument {}", word.to_string_lossy())),
@@ -185,7 +185,7 @@ mod tests {
             ("dist --out", "--out takes a value"),
             (
                 "dist --reproduce --program a",
-                "--reproduce builds the program, and --program brings one",
+                "--reproduce builds the program, --program supplies one",
             ),
             ("lab", "lab takes a command"),
         ] {
@@ -203,7 +203,7 @@ mod tests {
         );
         is_passed_on("lab bench offline", "bench", &["offline"]);
         is_passed_on("sim score", "score", &[]);
-        // The metrics are the agent's own: the laboratory has an agent.
+        // Metrics come from the agent, and only the laboratory has an agent.
         is_passed_on(
             "simulate demo --metrics day.om",
             "scrape",

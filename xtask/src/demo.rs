@@ -9,7 +9,7 @@ use crate::preflight::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{process, setup};
 
-/// What a demonstration takes.
+/// Requirements of the demonstration.
 const NEEDS: Needs = Needs {
     command: "demo",
     root: true,
@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     println!("\n== the capture over a veth pair: XDP program -> ring -> agent -> /metrics");
     let mut lab = Command::new(programs.join("gdoi-lab"));
     process::run(lab.arg("replay").arg(&capture).arg("--out").arg(&out))?;
-    println!("\n== the same capture in its own time: what the groups in it did");
+    println!("\n== the same capture analyzed: what its groups did");
     let mut monitor = Command::new(programs.join("gdoi-monitor"));
     process::run(monitor.arg("analyze").arg(&capture))?;
     look_at(&out);
@@ -37,11 +37,11 @@ fn look_at(out: &Path) {
     println!("\n== what to look at");
     for (file, what) in [
         ("metrics.prom", "what Prometheus scrapes"),
-        ("events.jsonl", "what happened, one JSON object a line"),
+        ("events.jsonl", "the events, one JSON object per line"),
     ] {
         println!("  {}  {what}", out.join(file).display());
     }
-    println!("  cargo run -p gdoi-monitor -- analyze FILE             a capture of your own");
+    println!("  cargo run -p gdoi-monitor -- analyze FILE             your own capture");
     println!(
         "  cargo run -p gdoi-monitor -- run --interface IF       this machine; then http://127.0.0.1:11848/metrics"
     );

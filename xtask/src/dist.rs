@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: the program as people install it, a Debian package around a static binary.
+//! `cargo xtask dist`: a Debian package around a static binary.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +16,7 @@ const MANUAL: &str = "usr/share/man/man1/gdoi-monitor.1";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const ARCHITECTURE: &str = "amd64";
 
-/// What `dist` can be told; its page of help says what each means.
+/// Options of `dist`; its help explains each.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dist {
     pub(crate) out: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Dist) -> Result<()> {
         if !is_same {
             return fail(format!("{} and {} differ", program.display(), again.display()));
         }
-        println!("built twice: the same, octet for octet");
+        println!("built twice: identical");
     }
     let out = arguments
         .out
@@ -48,10 +48,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Dist) -> Result<()> {
     Ok(())
 }
 
-/// A static program: it runs whatever C library a gateway has.
+/// A static program: it runs with any C library.
 pub fn build(workspace: &Workspace, target: &Path) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
-    // The folders it was built in are not to be found in it.
+    // The binary must not contain the paths of the build folders.
     let root = workspace.root.display();
     let home = crate::workspace::cargo_home().context("find cargo's home")?;
     let flags = format!(
@@ -69,7 +69,7 @@ pub fn build(workspace: &Workspace, target: &Path) -> Result<PathBuf> {
     Ok(target.join(TARGET).join("release/gdoi-monitor"))
 }
 
-/// Puts everything where Debian wants it, and packs it.
+/// Lays out the package's files as Debian does, and packs them.
 pub fn package(workspace: &Workspace, program: &Path, out: &Path, version: &str) -> Result<PathBuf> {
     let tree = out.join("tree");
     if tree.exists() {
@@ -127,13 +127,13 @@ pub fn package(workspace: &Workspace, program: &Path, out: &Path, version: &str)
         octets += content.len();
         write(&tree.join(path), *mode, content)?;
     }
-    // As Debian wants it; without name and time, so that the same page gives the same file.
+    // As Debian requires; without name and time, so that the same page gives the same file.
     process::run_quietly(Command::new("gzip").arg("-9n").arg(tree.join(MANUAL)))?;
     let control = control(octets, version);
     write(&tree.join("DEBIAN/control"), 0o644, control.as_bytes())?;
     let package = out.join(format!("gdoi-monitor_{version}_{ARCHITECTURE}.deb"));
     let mut dpkg = Command::new("dpkg-deb");
-    // The same content makes the same package, whenever it is made.
+    // The same content gives the same package, at any time.
     dpkg.args(["--root-owner-group", "--build"])
         .arg(&tree)
         .arg(&package)
@@ -160,8 +160,8 @@ fn control(octets: usize, version: &str) -> String {
          Recommends: systemd\n\
          Section: net\n\
          Priority: optional\n\
-         Description: watches the key management of GDOI groups, from headers alone\n \
-         An eBPF program picks ISAKMP, ESP and AH out of traffic and passes every packet on; an agent\n \
+         Description: monitors the key management of GDOI groups, from packet headers\n \
+         An eBPF program finds ISAKMP, ESP and AH in traffic and passes every packet on; an agent\n \
          serves Prometheus metrics and writes events about registrations, rekeys and keys.\n",
         octets.div_ceil(1024)
     )

@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: writes the documents that are made from the code.
+//! `cargo xtask docs`: writes the documents that are generated from the code.
 
 use std::process::Command;
 

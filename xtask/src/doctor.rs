@@ -1,4 +1,4 @@
-//! What is on this machine, and what is missing.
+//! `cargo xtask doctor`: what this machine has, and what is missing.
 
 use std::path::Path;
 
@@ -18,14 +18,18 @@ const CAPABILITIES: [(&str, u32); 4] = [
     ("CAP_BPF", 39),
 ];
 const WANTED: [(&str, &str, &str); 5] = [
-    ("bpftool", "version", "only people use it"),
-    ("tshark", "--version", "its answers are stored with the captures"),
-    ("promtool", "--version", "checks rules and metrics"),
-    ("chromium", "--version", "opens reports in a test"),
-    ("git", "--version", "only people use it"),
+    ("bpftool", "version", "optional: for manual use"),
+    (
+        "tshark",
+        "--version",
+        "optional: its output is stored with the captures",
+    ),
+    ("promtool", "--version", "optional: checks rules and metrics"),
+    ("chromium", "--version", "optional: opens reports in a test"),
+    ("git", "--version", "optional: for manual use"),
 ];
 
-/// `cargo xtask doctor`: fails when something is missing that `cargo xtask test` needs.
+/// `cargo xtask doctor`: fails if something is missing that `cargo xtask test` needs.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut report = Report::default();
     rust(&mut report);
@@ -34,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     programs(&mut report);
     if report.missing > 0 {
         return fail(format!(
-            "{} things are missing that cargo xtask test needs",
+            "cargo xtask test needs {} things that are missing",
             report.missing
         ));
     }
@@ -63,7 +67,7 @@ fn say(what: &str, version: &str) {
     println!("{what:<20} {version}");
 }
 
-/// Something that is good to have.
+/// Something optional.
 fn want(what: &str, version: Option<&str>, without: &str) {
     match version {
         Some(version) => say(what, version),
@@ -99,21 +103,21 @@ fn bpf(workspace: &Workspace, report: &mut Report) {
 
 fn kernel(report: &mut Report) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-    let fix = "the kernel does not say its release in /proc";
+    let fix = "/proc does not show the kernel's release";
     report.need("kernel", release.as_deref().map(str::trim), fix);
     let btf = Path::new("/sys/kernel/btf/vmlinux").is_file();
-    let without = "the kernel is built without CONFIG_DEBUG_INFO_BTF; nothing of ours needs it";
+    let without = "the kernel is built without CONFIG_DEBUG_INFO_BTF; optional";
     want("kernel BTF", btf.then_some("/sys/kernel/btf/vmlinux"), without);
     if process::is_root() {
         say("user", "root");
     } else {
-        say("user", "not root: tests that load BPF say SKIP");
+        say("user", "not root: tests that load BPF print SKIP");
     }
     let capabilities = capabilities();
     say("capabilities", capabilities.as_deref().unwrap_or("unknown"));
 }
 
-/// The effective ones that the agent needs.
+/// The effective capabilities that the agent needs.
 fn capabilities() -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;

@@ -1,4 +1,4 @@
-//! The committed object: made from the source, and proved to come from it.
+//! The committed object: built from the source, and verified against it.
 
 pub(crate) mod compiler;
 pub(crate) mod linker;
@@ -35,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     Ok(())
 }
 
-/// Builds the programs that the laboratory measures, and says where their object is.
+/// Builds the programs for measurements, and returns the path of their object.
 pub fn build_for_bench(workspace: &Workspace) -> Result<PathBuf> {
     let compiler = setup::compiler(workspace)?;
     let object = compile(workspace, &compiler)?;
@@ -59,7 +59,7 @@ fn compile(workspace: &Workspace, compiler: &Compiler) -> Result<PathBuf> {
     )
 }
 
-/// Has the tool for objects do something with two paths.
+/// Runs the object tool on two paths.
 fn tool(workspace: &Workspace, command: &str, one: &Path, other: &Path) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["run", "--quiet", "--package", "ebpf-object", "--", command]);

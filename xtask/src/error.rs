@@ -1,22 +1,22 @@
-//! What went wrong, with what was being done: as much of it as xtask needs, so that nothing has to be downloaded first.
+//! Errors with context: only what xtask needs, so that nothing has to be downloaded first.
 
 use std::fmt::{self, Debug, Display, Formatter};
 
-/// What went wrong, the outermost first.
+/// A message and its contexts, the outermost first.
 #[derive(PartialEq, Eq)]
 pub struct Error(String);
 
-/// What can go wrong.
+/// A result with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error that says this.
+    /// An error with this message.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
 
-/// An error that says this, as a result.
+/// An error with this message, as a result.
 pub fn fail<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(text))
 }
@@ -47,11 +47,11 @@ impl From<fmt::Error> for Error {
     }
 }
 
-/// Says what was being done when something went wrong, or was not there.
+/// Adds context to an error, or to a missing value.
 pub trait Context<T> {
     /// Adds what was being done.
     fn context(self, what: impl Display) -> Result<T>;
-    /// Adds what was being done; put into words only when it is needed.
+    /// Adds what was being done; formatted only on failure.
     fn with_context<W: Display>(self, what: impl FnOnce() -> W) -> Result<T>;
 }
 

@@ -1,5 +1,5 @@
-//! What each command says about itself, without building anything: the page of commands, which a test compares with what
-//! the programs say.
+//! Help texts of all commands, without building anything. They come from the page of commands, which a test compares
+//! with the programs' own help.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -17,46 +17,46 @@ const HEADING: &str = "## cargo xtask ";
 const OWN: [(&str, &str); 8] = [
     (
         "check",
-        "Check what must hold for a commit beside its tests: the committed object is the source, format, lints\n\n\
+        "Check a commit apart from its tests: the committed object matches the source, format, lints\n\n\
          Usage: cargo xtask check\n",
     ),
     (
         "demo",
-        "Show the main job: a capture of six branches, over a veth pair, through the XDP program, to metrics\n\nUsage: cargo xtask demo\n",
+        "Demonstrate the whole path: a capture of six branches over a veth pair, through the XDP program, to metrics\n\nUsage: cargo xtask demo\n",
     ),
     (
         "dist",
         "Build a static program and the Debian package around it\n\n\
          Usage: cargo xtask dist [OPTIONS]\n\nOptions:\n      \
-         --out <DIR>       Where the package goes; target/dist when left out\n      \
+         --out <DIR>       Folder for the package; default target/dist\n      \
          --program <FILE>  Package this program instead of building one\n      \
-         --reproduce       Build twice in two folders, and fail unless both programs are the same, byte for byte\n",
+         --reproduce       Build twice in two folders, and fail unless both programs are identical\n",
     ),
     (
         "docs",
-        "Write the documents that are made from the code\n\nUsage: cargo xtask docs\n",
+        "Write the documents that are generated from the code\n\nUsage: cargo xtask docs\n",
     ),
     (
         "doctor",
-        "Print the version of everything that is needed, and how to get what is missing\n\nUsage: cargo xtask doctor\n",
+        "Print the version of every requirement, and how to install what is missing\n\nUsage: cargo xtask doctor\n",
     ),
     (
         "ebpf",
         "Build the XDP program and replace the committed object\n\n\
          Usage: cargo xtask ebpf [--check]\n\nOptions:\n      \
-         --check  Replace nothing; fail when the committed object does not come from the source\n",
+         --check  Replace nothing; fail if the committed object does not match the source\n",
     ),
     (
         "setup",
-        "Install what building and testing everything needs\n\nUsage: cargo xtask setup\n",
+        "Install everything needed to build and test\n\nUsage: cargo xtask setup\n",
     ),
     (
         "test",
-        "Set up what is missing, then build and test everything\n\nUsage: cargo xtask test\n",
+        "Install what is missing, then build and test everything\n\nUsage: cargo xtask test\n",
     ),
 ];
 
-/// Commands of commands.
+/// Commands with sub-commands.
 const MORE: [Page; 3] = [
     Page {
         words: "bench fleet",
@@ -72,7 +72,7 @@ const MORE: [Page; 3] = [
     },
 ];
 
-/// A command of another program, as it is typed behind `cargo xtask`.
+/// A command of another program, as typed after `cargo xtask`.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
     /// Its words, such as `bench offline`.
@@ -99,7 +99,7 @@ impl Page {
     }
 }
 
-/// The help that is asked for, if it is.
+/// The requested help page, if help is requested.
 pub(crate) fn wanted(arguments: &[OsString]) -> Option<String> {
     let words: Vec<&str> = arguments.iter().map_while(|word| word.to_str()).collect();
     let before = words.split(|word| *word == "--").next().unwrap_or_default();
@@ -120,7 +120,7 @@ pub(crate) fn wanted(arguments: &[OsString]) -> Option<String> {
     }
 }
 
-/// The page of the command that words begin with: the longest, for a command may have commands.
+/// The page of a command. The longest match wins, because commands have sub-commands.
 fn page(words: &[&str]) -> Option<String> {
     (1..=words.len().min(2)).rev().find_map(|count| {
         let name = words.get(..count)?.join(" ");
@@ -134,27 +134,25 @@ fn overview() -> String {
     let mut text = String::from(
         "Sets up, builds, tests and packages; simulates, replays, measures\n\nUsage: cargo xtask COMMAND [...]\n\n",
     );
-    let mut rest = PAGES;
-    while let Some((_, behind)) = rest.split_once(HEADING) {
-        let (name, behind) = behind.split_once('\n').unwrap_or((behind, ""));
+    for page in PAGES.split(HEADING).skip(1) {
+        let name = page.lines().next().unwrap_or_default();
         let about = section(PAGES, name).and_then(|page| page.lines().next());
         if !name.contains(' ') {
             // Writing to a string cannot fail.
             writeln!(text, "  {name:<12} {}", about.unwrap_or_default()).unwrap_or_default();
         }
-        rest = behind;
     }
-    text + "\ncargo xtask COMMAND --help says what a command takes.\n"
+    text + "\ncargo xtask COMMAND --help shows the options of a command.\n"
 }
 
 /// The text below a heading.
 fn section<'a>(document: &'a str, name: &str) -> Option<&'a str> {
-    let (_, behind) = document.split_once(&format!("{HEADING}{name}\n"))?;
-    let (_, text) = behind.split_once("```text\n")?;
+    let (_, rest) = document.split_once(&format!("{HEADING}{name}\n"))?;
+    let (_, text) = rest.split_once("```text\n")?;
     text.split_once("```\n").map(|(text, _)| text)
 }
 
-/// The page of commands: our own, and what other programs answer to `--help`.
+/// The page of commands: xtask's own, and the `--help` of the other programs.
 pub fn document(answer: impl Fn(&Page) -> Result<String>) -> Result<String> {
     let mut pages: Vec<(&str, String)> = OWN.map(|(name, text)| (name, text.to_owned())).into();
     for page in Page::all() {
@@ -162,7 +160,7 @@ pub fn document(answer: impl Fn(&Page) -> Result<String>) -> Result<String> {
     }
     pages.sort();
     let mut text = String::from(
-        "# Commands of the repository\n\nMade by `cargo xtask docs` from the programs themselves; a test compares the two, and \
+        "# Commands of the repository\n\nGenerated by `cargo xtask docs` from the programs themselves; a test compares the two, and \
          `cargo xtask COMMAND --help` reads it.\n",
     );
     for (name, page) in pages {

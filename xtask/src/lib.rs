@@ -1,12 +1,13 @@
-//! What sets up, builds, tests and packages this repository.
+//! Sets up, builds, tests and packages this repository.
 //!
-//! It depends on nothing of ours and on little else, so that it answers within seconds of a clone. Scenarios are the
-//! simulator's business and everything that touches a kernel the laboratory's: both are built when they are first asked.
+//! It has almost no dependencies and none in this workspace, so that it answers within seconds of a clone. The
+//! simulator handles scenarios, and the laboratory everything that touches a kernel: both are built when first
+//! needed.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "it talks to the person who started it"
+    reason = "it is a command-line program"
 )]
 
 mod check;

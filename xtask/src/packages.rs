@@ -1,4 +1,4 @@
-//! The distribution's packages, where it is one with apt.
+//! The distribution's packages, if it has apt.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,9 +6,9 @@ use std::process::Command;
 use crate::error::{Context as _, Result, fail};
 use crate::process;
 
-/// The manager that we drive ourselves.
+/// The manager that xtask runs itself.
 pub const APT: &str = "apt-get";
-/// Managers that a person may have, and how each is told to install.
+/// Other managers, and their install commands.
 const MANAGERS: [(&str, &str); 5] = [
     (APT, "install"),
     ("apk", "add"),
@@ -20,30 +20,30 @@ const MANAGERS: [(&str, &str); 5] = [
 /// A program, and the package that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// As it is started.
+    /// Name of the executable.
     pub name: &'static str,
-    /// As the distribution calls it.
+    /// Name in the distribution.
     pub package: &'static str,
 }
 
-/// Installs packages, and never at the price of another.
+/// Installs packages, and never removes others for them.
 pub fn install(packages: &[&str]) -> Result<()> {
     if !has_apt() {
         return fail("this distribution has no apt");
     }
     if !process::is_root() {
-        return fail(format!("only root can: {}", command(Some(APT), packages)));
+        return fail(format!("root is required: {}", command(Some(APT), packages)));
     }
     println!("  apt-get install {} ...", packages.join(" "));
     if install_known(packages).is_ok() {
         return Ok(());
     }
-    // The lists may be absent, or older than the archive.
+    // The lists may be missing, or older than the archive.
     process::output(apt().arg("update"))?;
     install_known(packages)
 }
 
-/// Unpacks a package below `folder`, and installs nothing: no service starts, no user is made.
+/// Unpacks a package below `folder`, and installs nothing: no service starts, no user is created.
 pub fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !has_apt() {
         return fail("this distribution has no apt");
@@ -76,7 +76,7 @@ pub fn command(manager: Option<&str>, packages: &[&str]) -> String {
     }
 }
 
-/// The package manager of this distribution, if it is one that we know.
+/// The package manager of this distribution, if known.
 pub fn manager() -> Option<&'static str> {
     let mut names = MANAGERS.iter().map(|(name, _)| *name);
     names.find(|name| process::on_path(name).is_some())

@@ -1,4 +1,4 @@
-//! Commands that another program of the workspace carries out, which is built when it is first asked.
+//! Commands that other programs of the workspace run; these are built when first needed.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -24,7 +24,7 @@ pub(crate) const VERBS: [Verb; 13] = [
     sim("simulate"),
 ];
 
-/// What the workspace optimises in development, for its tests: that takes longer than a demonstration.
+/// The workspace optimises these in development for its tests; for a demonstration that takes too long.
 const OPTIMISED: [&str; 4] = ["gdoi-core", "gdoi-monitor", "gdoi-sim", "gdoi-wire"];
 
 /// A command of another program.
@@ -32,11 +32,11 @@ const OPTIMISED: [&str; 4] = ["gdoi-core", "gdoi-monitor", "gdoi-sim", "gdoi-wir
 pub(crate) struct Verb {
     pub(crate) name: &'static str,
     pub(crate) program: PassedOn,
-    /// What is measured is built as it is shipped.
+    /// Measured programs are built as they are shipped.
     profile: Profile,
 }
 
-/// Who carries commands out.
+/// The programs that run commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PassedOn {
     Lab,
@@ -46,7 +46,7 @@ pub(crate) enum PassedOn {
 /// How a program is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// In the shortest time.
+    /// As fast to build as possible.
     Quick,
     Development,
     Release,
@@ -68,7 +68,8 @@ const fn sim(name: &'static str) -> Verb {
     }
 }
 
-/// The verb of this name, and what it is told; `lab` and `sim` may stand before it. `None`: the command is not another's.
+/// The verb of this name with its arguments; `lab` or `sim` may precede it. `None` if no other program has the
+/// command.
 pub(crate) fn find(name: &str, rest: &[OsString]) -> Result<Option<(&'static Verb, Vec<OsString>)>> {
     if ["lab", "sim"].contains(&name) {
         let [verb, rest @ ..] = rest else {
@@ -83,7 +84,7 @@ pub(crate) fn find(name: &str, rest: &[OsString]) -> Result<Option<(&'static Ver
 }
 
 fn named(name: &str, rest: &[OsString]) -> Option<(&'static Verb, Vec<OsString>)> {
-    // What Prometheus would have scraped is on the agent's own page.
+    // Metrics for Prometheus come from the agent's own page.
     let name = match name {
         "simulate" if rest.iter().any(asks_for_metrics) => "scrape",
         name => name,
@@ -98,7 +99,7 @@ fn asks_for_metrics(argument: &OsString) -> bool {
 }
 
 impl Verb {
-    /// Builds the program and has it carry the command out.
+    /// Builds the program and runs the command with it.
     pub(crate) fn run(&self, workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
         let mut program = self.program.build(workspace, self.profile)?;
         process::run(program.arg(self.name).args(arguments))
@@ -106,7 +107,7 @@ impl Verb {
 }
 
 impl PassedOn {
-    /// The program, freshly built; the laboratory together with the agent, which it looks for next to itself.
+    /// Builds the program and returns its path; the laboratory comes with the agent, which it expects next to itself.
     pub(crate) fn build(self, workspace: &Workspace, profile: Profile) -> Result<Command> {
         let (packages, name): (&[&str], _) = match self {
             Self::Lab => (&["gdoi-monitor", "gdoi-lab"], "gdoi-lab"),
@@ -116,7 +117,7 @@ impl PassedOn {
     }
 }
 
-/// Builds packages, and says in which folder their programs are.
+/// Builds packages, and returns the folder of their programs.
 pub(crate) fn build(
     workspace: &Workspace,
     packages: &[&str],

@@ -1,4 +1,4 @@
-//! What must be there before anything is built for minutes. What is missing is one line each, with the command that gets it.
+//! Checks requirements before a build of minutes. Each missing one is a line with the command that installs it.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,24 +8,24 @@ use crate::packages::{self, Program};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The oldest kernel that can load the program: it has all the helpers that it calls.
+/// The oldest kernel that has all helpers of the program.
 const OLDEST_KERNEL: (u32, u32) = (5, 18);
 
-/// What the crates are downloaded for.
+/// The target for which crates are downloaded.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// What a command needs.
+/// Requirements of a command.
 pub(crate) struct Needs {
     pub(crate) command: &'static str,
-    /// Whether it is of no use without the rights of root.
+    /// Whether it needs root.
     pub(crate) root: bool,
     /// Programs that it starts.
     pub(crate) programs: &'static [Program],
-    /// What it writes below the target folder.
+    /// Disk space that it needs below the target folder.
     pub(crate) space_mib: u64,
 }
 
-/// What this machine has of it.
+/// What this machine has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Machine {
     is_root: bool,
@@ -37,7 +37,7 @@ struct Machine {
     manager: Option<&'static str>,
 }
 
-/// Says at once all that is missing, and then gets the crates that everything is built of.
+/// Reports everything that is missing at once, then downloads the crates.
 pub(crate) fn check(workspace: &Workspace, needs: &Needs) -> Result<()> {
     let machine = Machine::look(workspace, needs);
     let faults = machine.faults(needs, &oldest_rustc(workspace)?, &workspace.target);
@@ -47,7 +47,7 @@ pub(crate) fn check(workspace: &Workspace, needs: &Needs) -> Result<()> {
     crates(workspace)
 }
 
-/// Downloads what is missing of the crates, before the first of them is compiled.
+/// Downloads missing crates, before the first of them is compiled.
 fn crates(workspace: &Workspace) -> Result<()> {
     let fetch = |more: &[&str]| {
         let mut cargo = workspace.cargo();
@@ -64,7 +64,7 @@ fn crates(workspace: &Workspace) -> Result<()> {
     let error = error.to_string();
     let cause = error.lines().rev().map(str::trim).find(|line| !line.is_empty());
     fail(format!(
-        "crates are missing, and cargo cannot download them ({}): connect this machine, and try `cargo fetch --locked`",
+        "crates are missing, and cargo cannot download them ({}): connect this machine and run `cargo fetch --locked`",
         cause.unwrap_or_default()
     ))
 }
@@ -83,7 +83,7 @@ impl Machine {
         }
     }
 
-    /// A line for each thing that is missing.
+    /// One line for each missing thing.
     fn faults(&self, needs: &Needs, oldest_rustc: &str, target: &Path) -> Vec<String> {
         let Self {
             is_root,
@@ -98,7 +98,7 @@ impl Machine {
         let command = format!("cargo xtask {}", needs.command);
         if needs.root && !is_root {
             faults.push(format!(
-                "root is missing, who alone can load an XDP program: sudo env \"PATH=$PATH\" {command}"
+                "root is required to load an XDP program: sudo env \"PATH=$PATH\" {command}"
             ));
         }
         let (rustc, has) = rustc
@@ -121,12 +121,12 @@ impl Machine {
         }
         if let Some(free) = free_mib.filter(|free| *free < needs.space_mib) {
             faults.push(format!(
-                "space is missing: {free} MiB are free for {}, {} are needed: CARGO_TARGET_DIR=ELSEWHERE {command}",
+                "not enough space: {free} MiB free for {}, {} needed: CARGO_TARGET_DIR=ELSEWHERE {command}",
                 target.display(),
                 needs.space_mib
             ));
         }
-        // With apt and root they are installed.
+        // With apt and root, setup installs them.
         if !missing.is_empty() && (*manager != Some(packages::APT) || !is_root) {
             let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
             let packages: Vec<&str> = missing.iter().map(|program| program.package).collect();
@@ -141,7 +141,7 @@ impl Machine {
     }
 }
 
-/// What a disk has left for a folder that may not be there yet.
+/// Free space of the disk of a folder, which may not exist yet.
 fn free_mib(folder: &Path) -> Option<u64> {
     let there = folder.ancestors().find(|folder| folder.exists())?;
     let said = process::output(Command::new("df").arg("-Pk").arg(there)).ok()?;
@@ -149,7 +149,7 @@ fn free_mib(folder: &Path) -> Option<u64> {
     Some(free.parse::<u64>().ok()? / 1024)
 }
 
-/// The compiler that the workspace asks for.
+/// The compiler version that the workspace requires.
 fn oldest_rustc(workspace: &Workspace) -> Result<String> {
     let path = workspace.root.join("Cargo.toml");
     let manifest = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
@@ -160,7 +160,7 @@ fn oldest_rustc(workspace: &Workspace) -> Result<String> {
     Ok(version.trim_matches('"').to_owned())
 }
 
-/// The first two numbers of a text: of `rustc 1.95.0 (59807616e 2026-04-14)` 1 and 95.
+/// The first two numbers of a text: for `rustc 1.95.0 (59807616e 2026-04-14)`, 1 and 95.
 fn version(text: &str) -> Option<(u32, u32)> {
     let start = text.find(|c: char| c.is_ascii_digit())?;
     let mut numbers = text.get(start..)?.split(|c: char| !c.is_ascii_digit());
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn nothing_is_said_where_nothing_is_missing() {
         check(|_| {}, &[]);
-        // It is installed.
+        // Setup installs it.
         check(|machine| machine.missing = vec![STRACE], &[]);
         check(|machine| machine.free_mib = None, &[]);
     }
@@ -217,7 +217,7 @@ mod tests {
     fn what_is_missing_is_one_line_with_the_command_that_gets_it() {
         check(
             |machine| machine.is_root = false,
-            &["root is missing, who alone can load an XDP program: sudo env \"PATH=$PATH\" cargo xtask demo"],
+            &["root is required to load an XDP program: sudo env \"PATH=$PATH\" cargo xtask demo"],
         );
         let old = "rustc 1.90.0 (1159e78c4 2025-09-14)";
         check(
@@ -233,7 +233,7 @@ mod tests {
         check(
             |machine| machine.free_mib = Some(999),
             &[
-                "space is missing: 999 MiB are free for /t, 1000 are needed: CARGO_TARGET_DIR=ELSEWHERE cargo xtask demo",
+                "not enough space: 999 MiB free for /t, 1000 needed: CARGO_TARGET_DIR=ELSEWHERE cargo xtask demo",
             ],
         );
         check(
@@ -263,7 +263,7 @@ mod tests {
         check(
             change,
             &[
-                "root is missing, who alone can load an XDP program: sudo env \"PATH=$PATH\" cargo xtask demo",
+                "root is required to load an XDP program: sudo env \"PATH=$PATH\" cargo xtask demo",
                 "rustc is missing, 1.95 or newer is needed: see https://rustup.rs",
                 "strace is missing: apt-get install strace",
             ],

@@ -1,4 +1,4 @@
-//! Programs that are started, and what they say.
+//! Runs programs and reads their output.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::error::{Context as _, Result, fail};
 
-/// Runs it, shows what it says, and fails when it fails.
+/// Runs it, shows its output, and fails if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command
         .stdin(Stdio::null())
@@ -18,7 +18,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs it, and shows what it says only when it fails.
+/// Runs it, and shows its output only if it fails.
 pub fn run_quietly(command: &mut Command) -> Result<()> {
     let said = command
         .stdin(Stdio::null())
@@ -31,7 +31,7 @@ pub fn run_quietly(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs it and returns its standard output; when it fails, the error holds the end of what it said.
+/// Runs it and returns its standard output; on failure, the error holds the end of its output.
 pub fn output(command: &mut Command) -> Result<String> {
     let Output {
         status,
@@ -50,13 +50,13 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&stdout).into_owned())
 }
 
-/// The first line that a program says about itself, or `None` where it does not start.
+/// The first line of a program's output, or `None` if it does not start.
 pub fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let said = output(Command::new(program).args(arguments)).ok()?;
     said.lines().next().map(str::to_owned)
 }
 
-/// Where a program is on the search path.
+/// The path of a program on the search path.
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders)
@@ -64,7 +64,7 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Whether this process has the rights of root.
+/// Whether this process runs as root.
 pub fn is_root() -> bool {
     // /proc/self belongs to the effective user.
     std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)

@@ -11,7 +11,7 @@ use crate::packages::{self, Program};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Programs that tests start, and cannot do without.
+/// Programs that the tests require.
 pub(crate) const NEEDED: [Program; 5] = [
     program("curl", "curl"),
     program("ip", "iproute2"),
@@ -19,14 +19,14 @@ pub(crate) const NEEDED: [Program; 5] = [
     program("tmux", "tmux"),
     program("zstd", "zstd"),
 ];
-/// Programs that only compare or judge: a test that wants one says SKIP without it.
+/// Programs that only compare or judge: without one, its tests print SKIP.
 const WANTED: [Program; 2] = [program("chromium", "chromium"), program("tshark", "tshark")];
-/// Ways to a toolchain, tried in this order.
+/// Methods to install a toolchain, tried in this order.
 const INSTALLS: [(&str, Install); 2] = [
     ("the distribution's BPF toolchain", distribution_toolchain),
     ("a toolchain of rustup", rustup_toolchain),
 ];
-/// A recent rustc, and `core` compiled for BPF; the cargo at hand drives them.
+/// A recent rustc, and `core` compiled for BPF; the current cargo runs them.
 const DISTRIBUTION: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
 const ADVICE: &str = "no toolchain on this machine compiles for BPF: apt-get install rustc-web libstd-rust-web-dev-bpf (Debian 12 \
     and later), or rustup toolchain install 1.96.0 --component rust-src, or name one in GDOI_EBPF_TOOLCHAIN";
@@ -52,7 +52,7 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Installs programs that are not there.
+/// Installs missing programs.
 pub(crate) fn programs(programs: &[Program]) -> Result<()> {
     for Program { name, package } in programs {
         if process::on_path(name).is_some() {
@@ -65,7 +65,7 @@ pub(crate) fn programs(programs: &[Program]) -> Result<()> {
     Ok(())
 }
 
-/// Brings Prometheus, which tests of rules and dashboards ask; unpacked for this checkout alone, so that no service runs.
+/// Unpacks Prometheus for tests of rules and dashboards; only for this checkout, so that no service runs.
 fn prometheus(workspace: &Workspace) {
     let folder = workspace.tools().join("prometheus");
     if process::on_path("prometheus").is_some() && process::on_path("promtool").is_some() {
@@ -80,7 +80,7 @@ fn prometheus(workspace: &Workspace) {
     }
 }
 
-/// A compiler for BPF that has been proved to work; what is missing for one is installed.
+/// A working compiler for BPF; installs what is missing for one.
 pub(crate) fn compiler(workspace: &Workspace) -> Result<Compiler> {
     if let Some(compiler) = probe::remembered(workspace) {
         return Ok(compiler);
@@ -112,7 +112,7 @@ pub(crate) fn compiler(workspace: &Workspace) -> Result<Compiler> {
     fail(ADVICE)
 }
 
-/// Tries each candidate that has not been refused before.
+/// Tries each candidate that has not failed before.
 fn first_that_works(workspace: &Workspace, refused: &mut Vec<String>) -> Option<Compiler> {
     for (name, rustc) in candidates() {
         let line = match Toolchain::at(&name, &rustc) {

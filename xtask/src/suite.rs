@@ -1,4 +1,4 @@
-//! The tests of the workspace, and what they say about themselves.
+//! The tests of the workspace, and their results.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead as _, BufReader};
@@ -8,15 +8,15 @@ use crate::error::{Context as _, Result};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// What a run of `cargo test` came to.
+/// The result of `cargo test`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Suite {
     passed: usize,
     failed: usize,
     ignored: usize,
-    /// What follows `SKIP ` in lines of tests that could not run.
+    /// The texts after `SKIP ` in lines of tests that could not run.
     skips: Vec<String>,
-    /// Whether cargo itself was content.
+    /// Whether cargo itself succeeded.
     is_success: bool,
 }
 
@@ -38,7 +38,7 @@ impl Suite {
             "gdoi-monitor-ebpf",
             "--no-fail-fast",
         ]);
-        // Also tests that pass: that is where skips are said.
+        // Also of tests that pass: they print skips.
         cargo.args(["--", "--show-output"]);
         let mut tests = cargo
             .stdin(Stdio::null())
@@ -57,7 +57,7 @@ impl Suite {
         Ok(reader.suite)
     }
 
-    /// What tests said that ran elsewhere, and what a person should see of it.
+    /// The results of tests that ran elsewhere, and the part of their output for people.
     pub fn of_output(output: &str, is_success: bool) -> (Self, String) {
         let mut reader = Reader::default();
         let shown: Vec<&str> = output.lines().filter_map(|line| reader.read(line)).collect();
@@ -65,13 +65,13 @@ impl Suite {
         (reader.suite, shown.join("\n"))
     }
 
-    /// Whether a test failed, none passed, or one was skipped for another reason than one of `excuses`.
+    /// Whether a test failed, none passed, or one was skipped for a reason that is not in `excuses`.
     pub fn is_faulty(&self, excuses: &[&str]) -> bool {
         let is_excused = |skip: &String| excuses.iter().any(|excuse| skip.contains(excuse));
         !self.is_success || self.failed > 0 || self.passed == 0 || !self.skips.iter().all(is_excused)
     }
 
-    /// How many passed, of how many, in a few words.
+    /// How many passed, of how many.
     pub fn short(&self) -> String {
         let skipped = match self.skips.len() {
             0 => String::new(),
@@ -80,7 +80,7 @@ impl Suite {
         format!("{} of {}{skipped}", self.passed, self.passed + self.failed)
     }
 
-    /// How many tests there were of each outcome.
+    /// Number of tests by outcome.
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             passed: self.passed,
@@ -89,21 +89,21 @@ impl Suite {
         }
     }
 
-    /// Why the whole has failed, if it has.
+    /// Why the whole run has failed, if it has.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.failed > 0 {
             faults.push(format!("{} failed", self.failed));
         } else if !self.is_success {
-            faults.push("not all were run".to_owned());
+            faults.push("not all tests ran".to_owned());
         }
         if self.passed == 0 {
             faults.push("none passed".to_owned());
         }
-        // Root can do all that tests need, and `setup` has brought it.
+        // Root can do all that tests need, and `setup` has installed it.
         if process::is_root() {
             let unexcused = self.skips.iter().filter(|skip| !is_excused(skip));
-            faults.extend(unexcused.map(|skip| format!("skipped though this is root: {skip}")));
+            faults.extend(unexcused.map(|skip| format!("skipped although this is root: {skip}")));
         }
         faults
     }
@@ -113,8 +113,8 @@ fn is_excused(skip: &str) -> bool {
     EXCUSES.iter().any(|excuse| skip.contains(excuse))
 }
 
-/// Where root need not have it: what is not in the checkout, what only compares or judges, a browser, which some
-/// distributions do not have as a package, and what a kernel was built without.
+/// Acceptable skips as root: files that are not in the checkout, programs that only compare or judge, a browser,
+/// which some distributions do not package, and features that a kernel was built without.
 const EXCUSES: [&str; 6] = [
     "there is no systemd-analyze",
     "there are no captures at",
@@ -143,7 +143,7 @@ impl Display for Suite {
     }
 }
 
-/// Reads what libtest prints.
+/// Reads the output of libtest.
 #[derive(Default)]
 struct Reader {
     suite: Suite,
@@ -151,7 +151,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Takes one line in, and returns it if a person should see it.
+    /// Takes one line in, and returns it if people should see it.
     fn read<'a>(&mut self, line: &'a str) -> Option<&'a str> {
         if let Some(skip) = line.strip_prefix("SKIP ") {
             self.suite.skips.push(skip.to_owned());
@@ -166,7 +166,7 @@ impl Reader {
         self.is_in_failures.then_some(line)
     }
 
-    /// Adds up `ok. 12 passed; 0 failed; 1 ignored; …`, and says whether any test ran.
+    /// Adds up `ok. 12 passed; 0 failed; 1 ignored; …`; returns whether any test ran.
     fn add(&mut self, result: &str) -> bool {
         let mut ran = false;
         let counts = result.split_once(". ").map_or("", |(_, counts)| counts);

@@ -11,7 +11,7 @@ use crate::steps::{Step, StepOutcome, summary};
 use crate::suite::Suite;
 use crate::workspace::Workspace;
 
-/// What everything takes.
+/// Requirements of all checks.
 const NEEDS: Needs = Needs {
     command: "test",
     root: false,
@@ -27,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     preflight::check(workspace, &NEEDS)?;
     if !process::is_root() {
         println!(
-            "not root: tests that load BPF programs say SKIP; all run with: sudo env \"PATH=$PATH\" cargo xtask test"
+            "not root: tests that load BPF programs print SKIP; to run all: sudo env \"PATH=$PATH\" cargo xtask test"
         );
     }
     let set_up = Step::run("set up", || StepOutcome::passed(setup::for_tests(workspace)));

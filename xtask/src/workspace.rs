@@ -1,4 +1,4 @@
-//! Where things are.
+//! Paths of the workspace.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,12 +9,12 @@ use crate::error::{Context as _, Result};
 pub struct Workspace {
     /// The workspace.
     pub root: PathBuf,
-    /// Cargo's target folder, wherever the person has put it.
+    /// Cargo's target folder, which may be configured.
     pub target: PathBuf,
 }
 
 impl Workspace {
-    /// Finds the folders of this very checkout.
+    /// Finds the folders of this checkout.
     pub fn find() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
@@ -30,7 +30,7 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
-    /// What `setup` installs for this checkout alone.
+    /// Tools that `setup` installs for this checkout only.
     pub fn tools(&self) -> PathBuf {
         self.target.join("tools")
     }
@@ -45,7 +45,7 @@ impl Workspace {
         let mut cargo = Command::new(cargo_program());
         cargo.current_dir(&self.root);
         if std::env::var_os("CARGO_TARGET_DIR").is_some() {
-            // It may be relative to where the person stands.
+            // It may be relative to the current folder.
             cargo.env("CARGO_TARGET_DIR", &self.target);
         }
         cargo
@@ -57,7 +57,7 @@ pub fn cargo_program() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
-/// Cargo's home: where it keeps the sources of dependencies.
+/// Cargo's home, where it keeps the sources of dependencies.
 pub fn cargo_home() -> Option<PathBuf> {
     if let Some(home) = std::env::var_os("CARGO_HOME") {
         return Some(PathBuf::from(home));

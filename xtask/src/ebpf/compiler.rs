@@ -9,14 +9,14 @@ use crate::error::{Context as _, Result};
 use crate::process;
 use crate::workspace::cargo_home;
 
-/// Between two flags in `CARGO_ENCODED_RUSTFLAGS`.
+/// Separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\u{1f}";
 const FLAGS: [&str; 4] = [
-    // aya-ebpf asks whose registers kprobes would see; we have no kprobes, but it must be told.
+    // aya-ebpf needs the architecture of kprobes' registers; we have no kprobes, but it must be set.
     "--cfg=bpf_target_arch=\"x86_64\"",
     "-Clink-arg=--btf",
     "-Ctarget-cpu=v3",
-    // Headers are not aligned in a frame, and the kernel's BPF reads them so without help.
+    // Headers in a frame are not aligned, and BPF in the kernel reads them anyway.
     "-Ctarget-feature=+allows-misaligned-mem-access",
 ];
 /// The libraries whose code is in the program. The workspace builds libraries to be small; these are built to be fast.
@@ -44,13 +44,12 @@ impl Compiler {
         let mut cargo = self.cargo(workspace)?;
         cargo.args(["build", "--quiet", "--release", "--package", package]);
         cargo.args(["--target", TARGET, "--target-dir"]).arg(target);
-        // Its warnings are clippy's business; one is about the target feature, and always there.
+        // Warnings are left to clippy; one, about the target feature, always appears.
         process::run_quietly(&mut cargo)?;
         Ok(target.join(TARGET).join("release").join(package))
     }
 
-    /// The cargo command without its sub-command: whatever the person's environment says, the same source gives the
-    /// same object.
+    /// The cargo command without its sub-command. The environment is ignored: the same source gives the same object.
     fn cargo(&self, workspace: &Path) -> Result<Command> {
         let mut cargo = Command::new(self.toolchain.cargo());
         without_outer_toolchain(&mut cargo);
@@ -66,9 +65,9 @@ impl Compiler {
         let flags = self.flags(workspace)?.join(SEPARATOR.as_ref());
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
         match self.toolchain.core {
-            // aya-ebpf needs one unstable feature on this target; its name unlocks it for that crate alone.
+            // aya-ebpf needs one unstable feature on this target; naming the crate unlocks it for that crate only.
             Core::Prebuilt => cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf"),
-            // cargo's own -Z options want it for all.
+            // cargo's own -Z options need it for all crates.
             Core::Source => cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core"),
         };
         Ok(cargo)
@@ -86,7 +85,7 @@ impl Compiler {
         Ok(flags)
     }
 
-    /// Folders of this machine, and what the object says in their place.
+    /// Paths of this machine, and their replacements in the object.
     fn machine_paths(&self, workspace: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
         let workspace = workspace.canonicalize().context("find the workspace")?;
         let source = self.toolchain.sysroot.join("lib/rustlib/src/rust");
@@ -94,7 +93,7 @@ impl Compiler {
         let Some(sources) = cargo_home().map(|home| home.join("registry/src")) else {
             return Ok(paths);
         };
-        // The folder is there only once something has been fetched.
+        // The folder exists only after a first download.
         for registry in std::fs::read_dir(sources).into_iter().flatten().flatten() {
             paths.push((registry.path(), "/registry"));
         }
@@ -108,7 +107,7 @@ fn with_path(flag: &str, path: &Path) -> OsString {
     flag
 }
 
-/// The profile is said here and not in the workspace, so that tuning the agent does not change the object.
+/// The profile is set here and not in the workspace, so that tuning the agent does not change the object.
 const PROFILE: [(&str, &str); 6] = [
     ("CODEGEN_UNITS", "1"),
     ("DEBUG", "2"),

@@ -10,16 +10,16 @@ use crate::error::{Context as _, Result};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The version that the object is made with.
+/// The version that builds the object.
 pub(crate) const VERSION: &str = "0.13.0";
 
 /// A bpf-linker that starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Linker {
     pub(crate) path: PathBuf,
-    /// What it says about itself: `bpf-linker 0.13.0`.
+    /// Its version line: `bpf-linker 0.13.0`.
     pub(crate) version: String,
-    /// The library it was linked with, where we know.
+    /// The library it was linked with, if known.
     pub(crate) llvm: Option<Library>,
 }
 
@@ -36,7 +36,7 @@ impl Linker {
         })
     }
 
-    /// Another linker of the right version that the person has.
+    /// Another installed linker of the right version.
     pub(crate) fn of_person() -> Option<Self> {
         let path = process::on_path("bpf-linker")?;
         let version = starts(&path)?;
@@ -48,14 +48,14 @@ impl Linker {
         })
     }
 
-    /// Whether it can read what the compiler writes; for one of unknown LLVM only a try can tell.
+    /// Whether it can read the compiler's output; if its LLVM is unknown, only a try shows.
     pub(crate) fn suits(&self, toolchain: &Toolchain) -> bool {
         self.llvm
             .as_ref()
             .is_none_or(|library| library.major >= toolchain.version.llvm_major)
     }
 
-    /// One line for a person.
+    /// One line for the log.
     pub(crate) fn describe(&self) -> String {
         let llvm = self.llvm.as_ref().map_or_else(
             || "its own LLVM".to_owned(),
@@ -78,13 +78,13 @@ pub(crate) fn install(workspace: &Workspace, toolchain: &Toolchain) -> Result<Li
     let tools = workspace.tools();
     let mut cargo = workspace.cargo();
     without_outer_toolchain(&mut cargo);
-    // By its path: rustup's proxy would heed the rust-toolchain.toml that some dependencies are published with, and
-    // install what they ask for.
+    // By its path: rustup's proxy would obey the rust-toolchain.toml that some dependencies are published with, and
+    // install what it names.
     if let Some(rustc) = host_compiler() {
         cargo.env("RUSTC", rustc);
     }
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
-    // Out of the workspace, so that its configuration does not reach this build.
+    // Outside the workspace, so that its configuration does not apply.
     cargo.current_dir(&tools);
     cargo.args([
         "install",
@@ -116,7 +116,7 @@ pub(crate) fn install(workspace: &Workspace, toolchain: &Toolchain) -> Result<Li
     Linker::of_checkout(workspace).context("the bpf-linker just built does not start")
 }
 
-/// All that bpf-linker's build wants of an LLVM installation: a folder with `lib/libLLVM.so`.
+/// All that bpf-linker's build needs of an LLVM installation: a folder with `lib/libLLVM.so`.
 fn link_library(workspace: &Workspace, library: &Library) -> Result<()> {
     let folder = prefix(workspace).join("lib");
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;

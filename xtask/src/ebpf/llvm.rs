@@ -1,4 +1,4 @@
-//! The LLVM library that rustc brings: bpf-linker needs one that is not older than the compiler's.
+//! LLVM libraries: bpf-linker needs one that is not older than the compiler's.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// The library at a path, when its name says its version: `libLLVM.so.22.1`, `libLLVM.so.22.1-rust-1.95.0-stable`.
+    /// The library at a path, if its name has a version: `libLLVM.so.22.1`, `libLLVM.so.22.1-rust-1.95.0-stable`.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         let version = path.file_name()?.to_str()?.strip_prefix("libLLVM.so.")?;
         let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -21,7 +21,7 @@ impl Library {
         })
     }
 
-    /// The library nearest to a wanted major version, and not older: the compiler's own, the system's, the host's.
+    /// The library nearest to the wanted major version, and not older: the compiler's own, the system's, the host's.
     pub(crate) fn find(major: u32, compiler: &Path, host: Option<&Path>) -> Option<Self> {
         let mut folders = vec![compiler.join("lib")];
         folders.extend(system_folders());

@@ -1,4 +1,4 @@
-//! Proves that a toolchain and a linker work, by using them; and remembers the pair that did.
+//! Tries a toolchain and a linker, and remembers a working pair.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::toolchain::{CHOICE, Toolchain};
 use crate::error::{Context as _, Result, fail};
 use crate::workspace::Workspace;
 
-/// Compiles a small XDP program with the pair, and remembers the pair when that works.
+/// Compiles a small XDP program with the pair, and remembers the pair if that works.
 pub(crate) fn compiles(workspace: &Workspace, toolchain: &Toolchain, linker: PathBuf) -> Result<Compiler> {
     let compiler = Compiler {
         toolchain: toolchain.clone(),
@@ -28,7 +28,7 @@ pub(crate) fn compiles(workspace: &Workspace, toolchain: &Toolchain, linker: Pat
     Ok(compiler)
 }
 
-/// The pair that worked before, if both are still what they were.
+/// The remembered pair, if neither has changed.
 pub(crate) fn remembered(workspace: &Workspace) -> Option<Compiler> {
     let memory = std::fs::read_to_string(memory(workspace)).ok()?;
     let mut lines = memory.lines();
@@ -77,7 +77,7 @@ rust-version = "1.95"
 [workspace]
 "#;
 
-/// Uses `core`, so that a missing one is seen.
+/// Uses `core`, so that a missing `core` is noticed.
 const SOURCE: &str = r#"#![no_std]
 #![no_main]
 

@@ -1,8 +1,8 @@
-//! The Rust toolchain that can compile for BPF.
+//! The Rust toolchain that compiles for BPF.
 //!
-//! It needs `core` for `bpfel-unknown-none`: a distribution has it compiled (Debian: `libstd-rust-web-dev-bpf`), rustup
-//! has its source (`rust-src`). Compilers are called by their path, never through rustup's proxies: inside `cargo
-//! xtask` those are bound to the outer toolchain.
+//! It needs `core` for `bpfel-unknown-none`: a distribution has it compiled (Debian: `libstd-rust-web-dev-bpf`),
+//! rustup has its source (`rust-src`). Compilers are called by path, never through rustup's proxies: inside `cargo
+//! xtask` the proxies are bound to the outer toolchain.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,19 +11,19 @@ use crate::error::{Context as _, Result, fail};
 use crate::process;
 use crate::workspace::cargo_program;
 
-/// What the XDP program is compiled for.
+/// The target of the XDP program.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
 
-/// The release that the committed object is made with.
+/// The release that builds the committed object.
 pub(crate) const PINNED: &str = "1.96.0";
 
-/// Names a rustup toolchain, or a folder with `bin/rustc`, to use and no other.
+/// Environment variable with the only toolchain to use: a rustup name, or a folder with `bin/rustc`.
 pub(crate) const CHOICE: &str = "GDOI_EBPF_TOOLCHAIN";
 
 /// A compiler that may be able to compile for BPF.
 #[derive(Clone, Debug)]
 pub(crate) struct Toolchain {
-    /// What a person calls it.
+    /// Its name for people.
     pub(crate) name: String,
     pub(crate) rustc: PathBuf,
     pub(crate) sysroot: PathBuf,
@@ -39,7 +39,7 @@ pub(crate) enum Core {
     Source,
 }
 
-/// What `rustc -vV` says.
+/// The output of `rustc -vV`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
     /// `rustc 1.96.0 (ac68faa20 2026-05-25)`.
@@ -49,7 +49,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// Asks a compiler.
+    /// Runs `rustc -vV`.
     pub(crate) fn of(rustc: &Path) -> Result<Self> {
         let mut command = Command::new(rustc);
         command.arg("-vV");
@@ -57,11 +57,11 @@ impl Version {
     }
 
     fn parse(said: &str) -> Result<Self> {
-        let line = said.lines().next().context("rustc -vV said nothing")?;
+        let line = said.lines().next().context("rustc -vV printed nothing")?;
         let llvm = said
             .lines()
             .find_map(|line| line.strip_prefix("LLVM version: "))
-            .context("rustc -vV says no LLVM version")?;
+            .context("rustc -vV prints no LLVM version")?;
         let llvm_major = llvm
             .split('.')
             .next()
@@ -77,7 +77,7 @@ impl Version {
 }
 
 impl Toolchain {
-    /// Looks at one compiler; the error says why it is of no use.
+    /// Inspects one compiler; the error says why it cannot be used.
     pub(crate) fn at(name: &str, rustc: &Path) -> Result<Self> {
         if !rustc.is_file() {
             return fail("no such rustup toolchain, and no such compiler");
@@ -111,7 +111,7 @@ impl Toolchain {
         })
     }
 
-    /// The cargo to call: only a toolchain's own cargo surely knows how to build its `core`.
+    /// The cargo to call: only a toolchain's own cargo is certain to know how to build its `core`.
     pub(crate) fn cargo(&self) -> PathBuf {
         let own = self.sysroot.join("bin/cargo");
         if self.core == Core::Source && own.is_file() {
@@ -121,7 +121,7 @@ impl Toolchain {
         }
     }
 
-    /// One line for a person.
+    /// One line for the log.
     pub(crate) fn describe(&self) -> String {
         let core = match self.core {
             Core::Prebuilt => "core prebuilt",
@@ -134,8 +134,8 @@ impl Toolchain {
     }
 }
 
-/// Compilers to look at, each with what a person calls it: those that make the committed object's very octets first, for
-/// a nightly with another LLVM may make others.
+/// Candidate compilers, each with a name for people. Those that reproduce the committed object exactly come first: a
+/// nightly with another LLVM may not.
 pub(crate) fn candidates() -> Vec<(String, PathBuf)> {
     if let Some(choice) = std::env::var_os(CHOICE) {
         let name = choice.to_string_lossy().into_owned();
@@ -166,7 +166,7 @@ pub(crate) fn host_compiler() -> Option<PathBuf> {
     rustc.is_file().then_some(rustc)
 }
 
-/// Asks for a toolchain that is there: rustup would install one that is not.
+/// Asks only for an installed toolchain: rustup would install a missing one.
 fn rustup_compiler(toolchain: &str) -> Option<PathBuf> {
     let mut rustup = Command::new("rustup");
     rustup.args(["which", "--toolchain", toolchain, "rustc"]);
@@ -174,7 +174,7 @@ fn rustup_compiler(toolchain: &str) -> Option<PathBuf> {
     Some(PathBuf::from(said.trim()))
 }
 
-/// Takes away what the outer cargo and rustup set for their own compiler.
+/// Removes what the outer cargo and rustup set for their own compiler.
 pub(crate) fn without_outer_toolchain(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let is_profile = name
@@ -187,11 +187,11 @@ pub(crate) fn without_outer_toolchain(command: &mut Command) -> &mut Command {
     for name in OUTER {
         command.env_remove(name);
     }
-    // Nothing is installed without being said.
+    // Nothing is installed silently.
     command.env("RUSTUP_AUTO_INSTALL", "0")
 }
 
-/// Also what would change the octets of the object.
+/// Also variables that would change the object.
 const OUTER: [&str; 13] = [
     "CARGO",
     "CARGO_BUILD_TARGET",
