@@ -1,4 +1,4 @@
-//! What must hold for a commit beside its tests: the committed object, the format, the lints.
+//! `cargo xtask check`: what a commit must fulfil apart from its tests: the committed object, the format, the lints.
 
 use crate::ebpf;
 use crate::error::{Result, fail};
@@ -14,7 +14,7 @@ const NEEDS: Needs = Needs {
     space_mib: 4_000,
 };
 
-/// `cargo xtask check`: continues after a failure, and reports all of them at the end.
+/// `cargo xtask check`: continues after a failure, and reports all failures at the end.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     preflight::check(workspace, &NEEDS)?;
     let steps = [
@@ -51,12 +51,12 @@ fn lints(workspace: &Workspace) -> Result<StepOutcome> {
     clippy(workspace, &host, &[])
 }
 
-/// For the host, where clippy surely is: the parts of aya that only a BPF target has are not looked at.
+/// For the host, where clippy is certain to exist: code of aya that only a BPF target has is not linted.
 fn lints_of_program(workspace: &Workspace) -> Result<StepOutcome> {
     // A program without std cannot unwind.
     let abort = "profile.dev.panic='abort'";
     let of = ["--package", "gdoi-monitor-ebpf", "--config", abort];
-    // What the verifier wants, inlining and the casts of its word sizes, is what pedantic advises against.
+    // The verifier requires inlining and casts between its word sizes, which pedantic advises against.
     clippy(workspace, &of, &["-A", "clippy::pedantic"])
 }
 

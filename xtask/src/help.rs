@@ -13,7 +13,7 @@ pub const DOCUMENT: &str = "docs/commands.md";
 const PAGES: &str = include_str!("../../docs/commands.md");
 const HEADING: &str = "## cargo xtask ";
 
-/// Commands of our own.
+/// Commands of xtask itself.
 const OWN: [(&str, &str); 8] = [
     (
         "check",

@@ -18,11 +18,11 @@ const NEEDS: Needs = Needs {
     programs: &setup::NEEDED,
     space_mib: 8_000,
 };
-/// What the committed object is made from.
+/// Sources of the committed object.
 const SOURCES_OF_OBJECT: [&str; 3] = ["gdoi-monitor-ebpf", "gdoi-wire/src", "Cargo.lock"];
 
-/// `cargo xtask test`: continues after a failure, and reports all of them at the end. Starts nothing where something is
-/// missing.
+/// `cargo xtask test`: continues after a failure, and reports all failures at the end. Starts nothing if a
+/// requirement is missing.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     preflight::check(workspace, &NEEDS)?;
     if !process::is_root() {
@@ -35,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         return set_up.into_outcome().map(drop);
     }
     let mut steps = vec![set_up];
-    // The tests load the committed object: it must be that of the code under test.
+    // The tests load the committed object: it must match the code under test.
     if is_program_changed(workspace) {
         steps.push(check::object(workspace));
     }
@@ -52,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }));
     let not_passed = summary(&steps);
     print!("{suite}");
-    // The last line counts tests; a step that fails though no test does, counts as one.
+    // The last line counts tests; a step that fails without a failing test counts as one.
     let counts = suite.counts();
     println!(
         "{} passed, {} failed, {} skipped",
@@ -66,12 +66,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Whether the source of the XDP program has changes that are not committed. `cargo xtask check` compares each commit.
+/// Whether the source of the XDP program has uncommitted changes. `cargo xtask check` compares each commit.
 fn is_program_changed(workspace: &Workspace) -> bool {
     let mut git = Command::new("git");
     git.arg("-C").arg(&workspace.root);
     git.args(["status", "--porcelain", "--"]).args(SOURCES_OF_OBJECT);
-    // Without git, nothing says what the object was made from.
+    // Without git, nothing shows which source the object was built from.
     process::output(&mut git).map_or(true, |changes| !changes.is_empty())
 }
 

@@ -19,7 +19,7 @@ const FLAGS: [&str; 4] = [
     // Headers in a frame are not aligned, and BPF in the kernel reads them anyway.
     "-Ctarget-feature=+allows-misaligned-mem-access",
 ];
-/// The libraries whose code is in the program. The workspace builds libraries to be small; these are built to be fast.
+/// Libraries whose code is in the program. The workspace optimises libraries for size, these for speed.
 const IN_THE_PROGRAM: [&str; 6] = [
     "aya-ebpf",
     "aya-ebpf-bindings",
@@ -28,7 +28,7 @@ const IN_THE_PROGRAM: [&str; 6] = [
     "aya-log-ebpf",
     "zerocopy",
 ];
-/// All others run once, while it is compiled: optimising them takes minutes and changes nothing.
+/// All others run only during the build: optimising them takes minutes and changes nothing.
 const BUILD_TOOLS: &str = "profile.release.package.\"*\".opt-level=0";
 
 /// A toolchain and a linker that together make BPF objects.
