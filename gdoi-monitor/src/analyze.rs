@@ -1,4 +1,4 @@
-//! `analyze`: captures through the same pipeline as live traffic, and a report of what they show.
+//! `analyze`: runs captures through the same pipeline as live traffic, and reports what they show.
 
 mod analysis;
 mod captures;
@@ -23,7 +23,7 @@ use pipeline::Pipeline;
 
 const BUFFER_OCTETS: usize = 64 * 1024;
 
-/// Runs the command: the report to standard output or a file, what is wrong with a capture to standard error.
+/// Runs the command: the report to standard output or a file, errors in captures to standard error.
 pub fn command(arguments: &cli::Analyze) -> anyhow::Result<Exit> {
     let Some(path) = &arguments.output else {
         return analyze(arguments, io::stdout().lock());
@@ -63,7 +63,7 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
     })
 }
 
-/// Whether the report leaves the terminal alone while captures are being read.
+/// Whether the report is written only after all captures are read, so that progress may use the terminal.
 const fn is_written_at_the_end(format: ReportFormat) -> bool {
     matches!(format, ReportFormat::Text | ReportFormat::Html)
 }

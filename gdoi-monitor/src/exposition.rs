@@ -1,7 +1,7 @@
-//! The metrics page: a view of what the engine knows, made anew for each scrape.
+//! The metrics page, made from the current state at each scrape.
 //!
-//! No value is kept between scrapes, so none can be stale. A metric is one row: it declares name, labels and help, and
-//! fills them (`agent`, `capture`, `groups`, `keys`).
+//! No value is kept between scrapes, so none can be stale. A metric is one row: it declares name, labels and help,
+//! and fills them (`agent`, `capture`, `groups`, `keys`).
 
 mod agent;
 mod capture;
@@ -30,7 +30,7 @@ use shown_groups::{Choice, ShownGroups};
 
 pub use family::{Family, FamilyKind};
 
-/// Enough for a thousand groups with as many series each as a family has for one; Prometheus takes it in seconds.
+/// Enough for a thousand groups with as many series each as a family has for one; Prometheus ingests it in seconds.
 pub const MOST: usize = 50_000;
 
 /// How the page is written.
@@ -38,7 +38,7 @@ pub const MOST: usize = 50_000;
 pub enum Format {
     /// `OpenMetrics` 1.0.
     OpenMetrics,
-    /// The text format of Prometheus, which every version of it accepts.
+    /// The text format of Prometheus, which every version accepts.
     #[default]
     Text,
 }
@@ -53,8 +53,8 @@ impl Format {
     }
 }
 
-/// Every family, in the order of the page; those of the process itself come after them. Names are a promise: add to them,
-/// do not rename.
+/// Every family, in the order of the page; those of the process itself follow them. Names are a contract: add, do not
+/// rename.
 pub fn families() -> impl Iterator<Item = &'static Family> {
     let rows = [
         agent::FAMILIES,
@@ -69,7 +69,7 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 #[derive(Debug)]
 pub struct Exposition {
     process: ProcessCollector,
-    /// Samples that one family may have.
+    /// Maximum number of samples of one family.
     most: usize,
     kept: Mutex<ScrapeMemory>,
 }
@@ -82,20 +82,20 @@ struct ScrapeMemory {
     left_out: u64,
 }
 
-/// What the page is made from.
+/// The input of the page.
 struct Facts<'a> {
     state: &'a State,
     server: &'a Status,
     groups: ShownGroups<'a>,
     interfaces: InterfaceSamples<'a>,
-    /// Learned groups that have no series since there were too many.
+    /// Learned groups without series because there were too many.
     hidden_groups: u64,
-    /// Samples that were left out, of this page and of those before.
+    /// Samples that were left out, of this page and earlier ones.
     left_out: Cell<u64>,
 }
 
 impl Exposition {
-    /// Pages whose families have `most` samples each, and no more.
+    /// Pages whose families have at most `most` samples each.
     pub fn new(most: usize) -> Self {
         Self {
             process: ProcessCollector::for_self(),
@@ -104,7 +104,7 @@ impl Exposition {
         }
     }
 
-    /// The page for `state` and for the `server` that shows it.
+    /// The page for `state` and for the `server` that serves it.
     pub fn page(&self, state: &State, server: &Status, format: Format) -> Result<Vec<u8>, prometheus::Error> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let groups = kept.choice.of(state);
@@ -137,7 +137,7 @@ impl Default for Exposition {
     }
 }
 
-/// The library counts CPU time in whole seconds, of which an idle agent uses one in minutes.
+/// The library counts CPU time in whole seconds; an idle agent uses one in minutes.
 fn with_cpu_time(mut family: MetricFamily) -> MetricFamily {
     if family.name() == "process_cpu_seconds_total"
         && let Ok(used) = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)

@@ -1,4 +1,4 @@
-//! Captures, frame by frame, into the report; what is wrong with one does not keep the others from being read.
+//! Feeds captures frame by frame into the report; an error in one does not stop the others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,26 +18,26 @@ use crate::report::{Ending, Findings, FrameId, Report, clock_words};
 use crate::source::pcap::{self, ClockNote};
 use crate::text::{complain, counted, grouped};
 
-/// A capture that is written in turns goes on at once in the next file; with a longer pause something may be missing.
+/// A recorder that rotates files continues at once in the next one; after a longer pause something may be missing.
 const HOLE: Duration = Duration::from_secs(1);
 const MOST_KEPT: usize = 100;
-/// Messages of one kind that are printed; of the rest, how many.
+/// Messages of one kind that are printed; the rest are counted.
 const MOST_PRINTED: u64 = 10;
 
 /// Why a capture was not read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 enum AnalyzeError {
-    /// It is damaged, truncated or none.
+    /// It is damaged, truncated or not a capture.
     #[error(transparent)]
     Capture(#[from] pcap::CaptureError),
-    /// Too many of its kind are of one time.
+    /// Too many captures that cannot be reopened overlap in time.
     #[error(
         "{}: more captures of one time than can be open at once, and this one cannot be closed in between: unpack it, \
          or merge them: mergecap -w all.pcapng FILES",
         path.display()
     )]
     TooMany { path: PathBuf },
-    /// It has frames that are not read.
+    /// Some of its frames are not read.
     #[error("{}: {what} not read", path.display())]
     NotRead { path: PathBuf, what: String },
     /// The report cannot be written.
@@ -46,7 +46,7 @@ enum AnalyzeError {
 }
 
 impl AnalyzeError {
-    /// What is wrong, whatever the capture.
+    /// The kind of error, independent of the capture.
     const fn kind(&self) -> &'static str {
         match self {
             Self::Capture(error) => error.what.kind(),
@@ -57,19 +57,19 @@ impl AnalyzeError {
     }
 }
 
-/// Captures on their way into a report.
+/// Captures being read into a report.
 pub(super) struct Analysis<W> {
     pipeline: Pipeline,
     report: Report<W>,
     evidence: EvidenceIndex,
-    /// What was not read.
+    /// Errors: something was not read.
     errors: Vec<String>,
-    /// What is worth a word although all was read.
+    /// Notes: everything was read.
     notes: Vec<String>,
-    /// Messages by their kind.
+    /// Number of messages by kind.
     kinds: BTreeMap<&'static str, u64>,
     progress: Progress,
-    /// Nobody knows what is missing before the next capture.
+    /// What comes before the next capture is unknown.
     has_hole: bool,
 }
 
@@ -92,7 +92,7 @@ impl<W: Write> Analysis<W> {
         !self.errors.is_empty()
     }
 
-    /// Reads all captures. What is wrong with one is said, and does not keep the others from being read.
+    /// Reads all captures. An error in one is reported and does not stop the others.
     pub(super) fn read(&mut self, paths: &[PathBuf]) -> anyhow::Result<()> {
         let mut captures = Captures::default();
         for (file, path) in (0..).zip(paths) {
@@ -136,7 +136,7 @@ impl<W: Write> Analysis<W> {
         Ok(())
     }
 
-    /// Says what is wrong with a capture.
+    /// Reports an error in a capture.
     fn wrong(&mut self, error: &AnalyzeError) -> io::Result<()> {
         self.print(error.kind(), error)?;
         keep(&mut self.errors, error.to_string());
@@ -155,14 +155,14 @@ impl<W: Write> Analysis<W> {
         complain(message)
     }
 
-    /// Says what is worth a word.
+    /// Reports a note.
     fn note(&mut self, kind: &'static str, note: String) -> io::Result<()> {
         self.print(kind, &note)?;
         keep(&mut self.notes, note);
         Ok(())
     }
 
-    /// Says which frames were not read: an error where it is a whole link layer.
+    /// Reports frames that were not read; a whole unread link layer is an error.
     fn report_not_read(&mut self, paths: &[PathBuf]) -> anyhow::Result<()> {
         let by_capture: Vec<_> = self.pipeline.not_read().into_iter().collect();
         for of_file in by_capture.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
@@ -193,7 +193,7 @@ impl<W: Write> Analysis<W> {
         Ok(())
     }
 
-    /// Reads a capture while it is its turn. The capture, when it has ended.
+    /// Reads a capture while it has the earliest frame. Returns the capture once it has ended.
     fn turn(&mut self, turn: Turn<'_>, paths: &[PathBuf]) -> Result<Option<u32>, (u32, AnalyzeError)> {
         let Turn {
             capture,
@@ -211,7 +211,7 @@ impl<W: Write> Analysis<W> {
             .map_err(|error| (file, error))
     }
 
-    /// What is known of a capture when it has been read.
+    /// Reports what is known of a capture at its end.
     fn ended(&mut self, capture: &OpenCapture, path: &Path) -> io::Result<()> {
         let OpenCapture { file, recording, .. } = capture;
         let contents = self.pipeline.contents_mut();
@@ -263,7 +263,7 @@ impl<W: Write> Analysis<W> {
         Ok(true)
     }
 
-    /// Tells of the steps of a capture's clock that were found on the way to the next frame.
+    /// Reports clock steps found before the next frame of a capture.
     fn clock_steps(&mut self, capture: &mut OpenCapture, at: Timestamp) {
         let clock = capture.recording.clock();
         if clock.steps == capture.steps_told {
@@ -279,7 +279,7 @@ impl<W: Write> Analysis<W> {
         }
     }
 
-    /// Goes on from one capture to the next. Nobody knows what happened between them.
+    /// Continues with the next capture. What happened between the two is unknown.
     fn follow(&mut self, first: Timestamp) {
         let Some((_, last)) = self.pipeline.contents().span else {
             return;
@@ -290,7 +290,7 @@ impl<W: Write> Analysis<W> {
         self.has_hole = false;
     }
 
-    /// Reports what has happened at this frame, or because of the time that passed before it.
+    /// Reports what happened at this frame, or because of the time that passed before it.
     fn tell(&mut self, frame: Option<FrameId>) -> io::Result<()> {
         let (transitions, mut seen_message) = self.pipeline.drain();
         for transition in transitions {
@@ -309,7 +309,7 @@ impl<W: Write> Analysis<W> {
         Ok(())
     }
 
-    /// Writes what is left of the report.
+    /// Writes the rest of the report.
     pub(super) fn end(mut self, files: &[String]) -> io::Result<Findings> {
         self.pipeline.finish();
         self.tell(None)?;
@@ -331,7 +331,7 @@ fn path_of(file: u32, paths: &[PathBuf]) -> &Path {
         .map_or(Path::new(""), PathBuf::as_path)
 }
 
-/// Keeps a message, unless there are many: what is wrong with the hundredth capture nobody reads.
+/// Keeps a message, up to a limit: nobody reads the errors of the hundredth capture.
 fn keep(messages: &mut Vec<String>, message: String) {
     match messages.len() {
         0..MOST_KEPT => messages.push(message),

@@ -1,4 +1,4 @@
-//! Several captures as one: frames in the order of time, each file open only while its time is.
+//! Several captures as one: frames in time order, each file open only while it is needed.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -8,55 +8,55 @@ use gdoi_core::Timestamp;
 
 use crate::source::pcap::{CaptureError, MonotonicReader};
 
-/// Files that are open at once: windows of 32 MiB in all, and fewer than any system allows.
+/// Maximum number of open files: 32 MiB of windows in total, and fewer than any system allows.
 const MOST_OPEN: usize = 64;
 
 /// Captures that are read together.
 #[derive(Default)]
 pub(super) struct Captures {
-    /// Those that begin later, in the order of their first frames.
+    /// Captures that begin later, in the order of their first frames.
     waiting: VecDeque<Waiting>,
-    /// Those that are being read, the one with the earliest next frame first.
+    /// Captures being read, the one with the earliest next frame first.
     running: Vec<OpenCapture>,
 }
 
-/// One that begins later.
+/// A capture that begins later.
 struct Waiting {
     file: u32,
     first: Timestamp,
-    /// What cannot be opened twice stays open: standard input, a pipe.
+    /// An input that cannot be opened twice stays open: standard input, a pipe.
     recording: Option<MonotonicReader>,
 }
 
-/// One that is being read.
+/// A capture being read.
 pub(super) struct OpenCapture {
     pub(super) file: u32,
     pub(super) recording: MonotonicReader,
     /// When its next frame was captured.
     next: Timestamp,
-    /// How often its clock was set, as far as that was told.
+    /// Number of clock steps already reported.
     pub(super) steps_told: u64,
 }
 
-/// The capture whose turn it is.
+/// The capture with the earliest next frame.
 pub(super) struct Turn<'a> {
     pub(super) capture: &'a mut OpenCapture,
-    /// It is its turn up to here, then it must be asked whose it is.
+    /// It is read up to this time; then the order is decided again.
     pub(super) until: Timestamp,
-    /// Nothing else was being read when it began, and it begins here.
+    /// No other capture was being read when it began, and it begins here.
     pub(super) begins: bool,
 }
 
-/// Why it is nobody's turn.
+/// Why no capture can be read.
 pub(super) enum TurnError {
     /// A capture cannot be opened when its time has come.
     Open(CaptureError),
-    /// Too many captures that cannot be closed and opened again are of one time.
+    /// Too many captures that cannot be reopened overlap in time.
     TooMany(u32),
 }
 
 impl Captures {
-    /// Opens a capture as far as its first frame. One without frames has nothing to tell.
+    /// Opens a capture up to its first frame. One without frames is ignored.
     pub(super) fn add(&mut self, file: u32, path: &Path) -> Result<(), CaptureError> {
         let mut recording = MonotonicReader::open(path)?;
         if let Some(first) = recording.peek()? {
@@ -70,14 +70,14 @@ impl Captures {
         Ok(())
     }
 
-    /// Puts those that wait in order. Of two that begin at once, the one that was named first comes first.
+    /// Sorts the waiting captures. If two begin at the same time, the one named first comes first.
     pub(super) fn sort(&mut self) {
         self.waiting
             .make_contiguous()
             .sort_by_key(|waiting| waiting.first);
     }
 
-    /// Whose turn it is. `None` when all have been read.
+    /// The capture to read next; `None` when all have been read.
     pub(super) fn turn<P: AsRef<Path>>(&mut self, paths: &[P]) -> Result<Option<Turn<'_>>, TurnError> {
         let earliest = self.running.iter().map(|capture| capture.next).min();
         let due = self.waiting.front().map(|waiting| waiting.first);
@@ -125,14 +125,14 @@ impl Captures {
         Ok(())
     }
 
-    /// Captures whose files are open.
+    /// Captures with open files.
     fn open(&self) -> impl Iterator<Item = &OpenCapture> {
         self.running
             .iter()
             .filter(|capture| !capture.recording.is_closed())
     }
 
-    /// Closes files, those first that are read on last, until as many are open as may be. `false`: they cannot be closed.
+    /// Closes files, starting with those needed last, until the limit is met. `false` if they cannot be closed.
     fn close_some(&mut self) -> bool {
         let mut beyond = (self.open().count() + 1).saturating_sub(MOST_OPEN);
         for capture in self.running.iter_mut().skip(1).rev() {
@@ -146,7 +146,7 @@ impl Captures {
         beyond == 0
     }
 
-    /// A capture has ended, or cannot be read on.
+    /// A capture has ended, or cannot be read further.
     pub(super) fn end(&mut self, file: u32) {
         self.running.retain(|capture| capture.file != file);
     }

@@ -1,4 +1,4 @@
-//! ESP of a capture, counted by SPI and site as the kernel counts it, and said once a tick.
+//! ESP of a capture, counted by SPI and site as the kernel counts it, and reported once per tick.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -7,19 +7,19 @@ use gdoi_core::Timestamp;
 use gdoi_core::observation::{Esp, Site};
 use gdoi_wire::record::slot_key;
 
-/// More than a gateway uses at a time, few enough to stay in the nearest cache.
+/// More than a gateway uses at a time, few enough to stay in the first-level cache.
 const RECENT: usize = 256;
 /// 2^64 divided by the golden ratio.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// What was counted since the last tick, and which SPIs were ever seen.
+/// Counts since the last tick, and all SPIs seen.
 pub(super) struct EspCounts {
     places: HashMap<u64, usize, Mixing>,
     slots: Vec<Slot>,
-    /// Places of the slots that were counted in since the last tick.
+    /// Indices of slots with packets since the last tick.
     touched: Vec<usize>,
-    /// Where the slots of recent packets may be, by [`recent_of`] their keys: a slot holds its key, so that a place that
-    /// is no longer right is only a detour.
+    /// Probable slots of recent packets, by [`recent_of`] their keys. A slot holds its key, so a stale index only
+    /// costs a lookup.
     recent: [usize; RECENT],
     capacity: usize,
 }
@@ -33,14 +33,14 @@ struct Slot {
     last: Timestamp,
 }
 
-/// What a packet was.
+/// What a counted packet was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SlotOutcome {
-    /// One of an SPI and site that were known.
+    /// Of a known SPI and site.
     Known,
-    /// The first of an SPI at a site.
+    /// The first one of an SPI at a site.
     First,
-    /// The first of an SPI that there is no room for before the next tick.
+    /// The first one of an SPI, but there is no room for it before the next tick.
     Full,
 }
 
@@ -71,7 +71,7 @@ impl EspCounts {
         SlotOutcome::First
     }
 
-    /// Counts a packet of an SPI and site that are known; `false` when they are not.
+    /// Counts a packet of a known SPI and site; `false` if they are not known.
     #[inline]
     pub(super) fn count_known(&mut self, spi: u32, site: Option<Site>, octets: u64, at: Timestamp) -> bool {
         let key = key(spi, site);
@@ -104,9 +104,9 @@ impl EspCounts {
         true
     }
 
-    /// Says what was counted since the last tick, in the order of the first packets.
+    /// Reports the counts since the last tick, in the order of the first packets.
     ///
-    /// A table that is full is forgotten: nothing counted is lost, and the SPIs still in use come back.
+    /// A full table is cleared: no count is lost, and SPIs still in use come back.
     pub(super) fn tick(&mut self, mut say: impl FnMut(Esp)) {
         for place in self.touched.drain(..) {
             let Some(slot) = self.slots.get_mut(place) else {
@@ -159,14 +159,14 @@ fn key(spi: u32, site: Option<Site>) -> u64 {
     slot_key(spi, site.map_or(0, |Site(number)| number))
 }
 
-/// A place below [`RECENT`], from the bits of the product that depend on all of the key.
+/// An index below [`RECENT`], from the bits of the product that depend on the whole key.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "far below 2^32")]
 const fn recent_of(key: u64) -> usize {
     (key.wrapping_mul(MIX) >> (u64::BITS - RECENT.trailing_zeros())) as usize
 }
 
-/// Hashes a key in a few instructions, secretly enough that no capture can be made to collide for everybody.
+/// Hashes a key in a few instructions, with a secret so that no capture can cause collisions everywhere.
 #[derive(Clone, Copy)]
 struct Mixing {
     seed: u64,
@@ -198,7 +198,7 @@ impl Hasher for Mixed {
     }
 
     fn write_u64(&mut self, key: u64) {
-        // The table takes its place from the low bits and its tag from the high ones: both must depend on all of the key.
+        // The table uses the low bits as index and the high ones as tag: both must depend on the whole key.
         let product = (self.0 ^ key).wrapping_mul(MIX);
         self.0 = (product ^ (product >> 32)).wrapping_mul(MIX);
     }

@@ -1,4 +1,4 @@
-//! The frames that prove what is said: the latest of each sender, receiver and KEK, in bounded memory.
+//! The frames that prove a report: the latest of each sender, receiver and KEK, in bounded memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -11,16 +11,16 @@ use crate::report::{FrameId, SeenMessage};
 
 /// A registration with main mode has ten messages.
 const MOST_FRAMES: usize = 10;
-/// Peers whose frames are remembered, and KEKs: some hundred octets each.
+/// Peers whose frames are kept, and KEKs: some hundred octets each.
 const PEERS: usize = 50_000;
 const KEKS: usize = 8_192;
 
-/// The latest frames of everybody.
+/// The latest frames of all peers.
 pub(super) struct EvidenceIndex {
     members: Latest<SocketAddr, MemberFrames>,
     senders: Latest<IpAddr, Few>,
     keks: Latest<Cookies, KekFrames>,
-    /// The KEK of each group, as events name it, and the one before.
+    /// The KEK of each group, as events name it, and its predecessor.
     groups: HashMap<String, (Cookies, Option<Cookies>)>,
 }
 
@@ -29,10 +29,10 @@ type Few = VecDeque<FrameId>;
 
 #[derive(Default)]
 struct MemberFrames {
-    /// Of phase 1 and of the registration behind it.
+    /// Of phase 1 and of the registration that follows it.
     registration: Few,
     rekeys: Rekeys,
-    /// Its registrations before: the last message of each.
+    /// The last message of each earlier registration.
     completed: Few,
 }
 
@@ -47,7 +47,7 @@ struct KekFrames {
 struct Rekeys {
     /// The first message of each.
     each: Few,
-    /// The messages of the latest, and what they are recognised by.
+    /// The messages of the latest rekey, and what identifies it.
     latest: Few,
     fingerprint: Option<[u8; 16]>,
 }
@@ -74,7 +74,7 @@ impl EvidenceIndex {
         }
     }
 
-    /// A message was seen.
+    /// Handles a message.
     pub(super) fn see(&mut self, seen_message: &SeenMessage) {
         let frame = seen_message.frame;
         keep(self.senders.entry(seen_message.source.ip()), frame);
@@ -87,15 +87,15 @@ impl EvidenceIndex {
                 .rekeys
                 .see(seen_message);
         } else if !seen_message.may_acknowledge() {
-            // Which of the two is the member shows later; a key server's own list is asked for by nobody.
+            // Which of the two is the member is known later; a list for the key server itself is never used.
             for end in [seen_message.source, seen_message.destination] {
                 keep(&mut self.members.entry(end).registration, frame);
             }
         }
     }
 
-    /// Something was said: the frames that prove it, in order. `now` is the frame it was said at, when it is the
-    /// frame and not the time that passed which made it so.
+    /// The frames that prove a transition, in order. `now` is the frame that caused it; `None` if elapsed time caused
+    /// it.
     pub(super) fn prove(&mut self, transition: &Transition, now: Option<FrameId>) -> Vec<FrameId> {
         let mut proof: Vec<FrameId> = self.recall(transition);
         proof.extend(now);
@@ -155,7 +155,7 @@ impl EvidenceIndex {
         }
     }
 
-    /// The rekeys that were sent under a KEK.
+    /// The rekeys sent under a KEK.
     fn kek(&self, cookies: &Cookies) -> Vec<FrameId> {
         let Some(kek) = self.keks.get(cookies) else {
             return Vec::new();
@@ -193,7 +193,7 @@ fn keep(few: &mut Few, frame: FrameId) {
     few.push_back(frame);
 }
 
-/// A table of the latest: when half of its room is taken, what was not used since the last such time is forgotten.
+/// A table of recent entries: when it is half full, entries not used since the last time are dropped.
 struct Latest<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,

@@ -1,4 +1,4 @@
-//! The way of a frame to the tracker, the same as the way of a record from the kernel.
+//! From frames to the tracker: the same way as for the kernel's records.
 
 mod skim;
 
@@ -17,16 +17,16 @@ use crate::report::{Contents, FrameId, SeenMessage};
 use crate::sites::Sites;
 use crate::source::pcap::Frame;
 
-/// Kinds of what is not read, of all captures.
+/// Maximum number of kinds of unread frames, over all captures.
 const MOST_NOT_READ: usize = 4096;
 /// How often the agent reads the kernel's counters by default.
 const TICK: Duration = Duration::from_secs(1);
 /// A silence of all traffic is judged from this length on.
 const LONG_SILENCE: Duration = Duration::from_mins(5);
-/// A silence this many times longer than any before may be a recorder that was off.
+/// A silence this many times longer than any before may mean that the recorder was off.
 const UNHEARD_OF: u32 = 20;
 
-/// Takes frames, and says what happens.
+/// Takes frames, and gives transitions.
 pub(super) struct Pipeline {
     tracker: Tracker,
     ports: Ports,
@@ -34,9 +34,9 @@ pub(super) struct Pipeline {
     esp: EspCounts,
     /// The longest time between two frames.
     longest_silence: Duration,
-    /// Silences up to here are known to be holes.
+    /// Silences up to here are already known to be holes.
     blind_until: Timestamp,
-    /// When what is counted is said to the tracker; `None` before the first frame.
+    /// When the counts go to the tracker; `None` before the first frame.
     tick: Option<Timestamp>,
     cut: Cut,
     contents: Contents,
@@ -45,7 +45,7 @@ pub(super) struct Pipeline {
     transitions: Vec<Transition>,
     /// The message in the latest frame, if there was one.
     seen_message: Option<SeenMessage>,
-    /// The capture that frames come from.
+    /// The capture of the current frames.
     file: u32,
 }
 
@@ -55,13 +55,13 @@ struct Cut {
     /// Since the last tick.
     messages: Option<Loss>,
     spis: Option<Loss>,
-    /// In all: how long the capture lasts, it has one snap length.
+    /// In total: for the whole capture, because it has one snap length.
     all_messages: Option<Loss>,
     all_spis: Option<Loss>,
 }
 
 impl Cut {
-    /// One more packet of which too little was kept.
+    /// Counts one more packet of which too little was kept.
     fn add(&mut self, kind: LossKind, at: Timestamp) {
         let (since, all) = match kind {
             LossKind::Messages => (&mut self.messages, &mut self.all_messages),
@@ -99,7 +99,7 @@ impl Pipeline {
         }
     }
 
-    /// Frames come from this capture from here on.
+    /// The following frames are of this capture.
     pub(super) const fn turn_to(&mut self, file: u32) {
         self.file = file;
     }
@@ -149,8 +149,8 @@ impl Pipeline {
         }
     }
 
-    /// Judges the time without any frame before one at `until`. A recorder that was off leaves the same as a network
-    /// without a packet: where something was due in a silence longer than any before, nobody knows whether it came.
+    /// Judges a silence that ends at `until`. A recorder that was off looks like a network without packets. If
+    /// something was due in a silence longer than any before, nobody knows whether it came.
     fn judge_silence(&mut self, until: Timestamp) {
         let silence = until.since(self.contents.span.map_or(until, |(_, last)| last));
         if silence > LONG_SILENCE
@@ -163,7 +163,7 @@ impl Pipeline {
         self.longest_silence = self.longest_silence.max(silence);
     }
 
-    /// Whether a silence up to `until` would be more than a notice.
+    /// Whether a silence up to `until` would cause more than a notice.
     fn misses_something(&self, until: Timestamp) -> bool {
         let mut transitions = Vec::new();
         self.tracker.clone().advance(until, &mut transitions);
@@ -206,8 +206,8 @@ impl Pipeline {
         }
     }
 
-    /// The recorder's clock was set by so much, and the times from here on are corrected. How much time passed at the
-    /// step is unknown.
+    /// The recorder's clock was set by `step`, and times from here on are corrected. How much time passed at the step
+    /// is unknown.
     pub(super) fn clock_step(&mut self, at: Timestamp, step: Duration) {
         self.doubt(at);
         self.push(at, What::ClockStep(ClockStep { step }));
@@ -223,12 +223,12 @@ impl Pipeline {
         });
     }
 
-    /// Whether there is anything to tell since this was last asked.
+    /// Whether there is anything to report since the last `drain`.
     pub(super) const fn has_news(&self) -> bool {
         self.seen_message.is_some() || !self.transitions.is_empty()
     }
 
-    /// What happened since this was last asked, and the message that was seen.
+    /// The transitions since the last call, and the message that was seen.
     pub(super) fn drain(&mut self) -> (std::vec::Drain<'_, Transition>, Option<SeenMessage>) {
         (self.transitions.drain(..), self.seen_message.take())
     }
@@ -240,17 +240,17 @@ impl Pipeline {
         }
     }
 
-    /// What is known now.
+    /// The current state.
     pub(super) fn snapshot(&self) -> Snapshot {
         self.tracker.snapshot()
     }
 
-    /// What there was.
+    /// The contents of the captures.
     pub(super) const fn contents(&self) -> &Contents {
         &self.contents
     }
 
-    /// What is known of the captures themselves.
+    /// The contents of the captures, to be changed.
     pub(super) const fn contents_mut(&mut self) -> &mut Contents {
         &mut self.contents
     }
@@ -260,12 +260,12 @@ impl Pipeline {
         std::mem::take(&mut self.not_read)
     }
 
-    /// The moment of the latest frame.
+    /// The time of the latest frame.
     fn now(&self) -> Timestamp {
         self.contents.span.map_or(Timestamp::ZERO, |(_, last)| last)
     }
 
-    /// Ends the ticks that have passed at `now`, and begins the one that `now` is in.
+    /// Ends the ticks that have passed at `now`, and begins the current one.
     fn tick(&mut self, now: Timestamp) {
         let Some(tick) = self.tick else {
             self.tick = Some(now.after(TICK));
@@ -277,12 +277,12 @@ impl Pipeline {
         self.tick = Some(tick.after(TICK.saturating_mul(ticks)));
     }
 
-    /// Says what was counted although its tick has not ended.
+    /// Reports the counts although the tick has not ended.
     fn flush(&mut self) {
         self.say(self.now());
     }
 
-    /// Says what was counted up to `now`.
+    /// Reports the counts up to `now`.
     fn say(&mut self, now: Timestamp) {
         let Self {
             tracker,
@@ -293,7 +293,7 @@ impl Pipeline {
         } = self;
         esp.tick(|counted| tracker.observe(now, &Observation::Esp(counted), transitions));
         for loss in [cut.messages.take(), cut.spis.take()].into_iter().flatten() {
-            // The tracker must know at once. It is told once, at the end: a capture has one snap length.
+            // The tracker must know at once. The user is told once, at the end: a capture has one snap length.
             let told = transitions.len();
             tracker.observe(now, &Observation::Loss(loss), transitions);
             let mut index = 0;
@@ -317,7 +317,7 @@ impl Pipeline {
         if let Some(misses) = self.contents.counters.parse_errors.get_mut(miss as usize) {
             *misses += 1;
         }
-        // A capture that keeps too little of each frame is blind. One that keeps all of a frame that lies is not.
+        // A frame that was cut off hides something. One that was kept whole but has a false length does not.
         if frame.is_cut() {
             match miss {
                 ParseError::IsakmpTruncated => {
@@ -383,7 +383,7 @@ impl Pipeline {
     }
 }
 
-/// What a frame is counted as that shows nothing of ours but, perhaps, an AH.
+/// The class of a frame that shows nothing monitored except, perhaps, an AH.
 const fn other_class(unwrapped: &Unwrapped) -> Class {
     match unwrapped.ahs.first() {
         Some(Some(_)) => Class::Ah,

@@ -1,4 +1,4 @@
-//! Nothing that a capture holds is lost on its way to the tracker, however small the tables.
+//! Nothing in a capture is lost on its way to the tracker, however small the tables.
 
 mod skim;
 
@@ -41,7 +41,7 @@ fn pipeline(limits: Limits) -> Pipeline {
     Pipeline::new(Config::default(), limits, Ports::DEFAULT)
 }
 
-/// What is said in a tick: SPI, site, packets, octets, first and last.
+/// The reports of a tick: SPI, site, packets, octets, first and last.
 fn said(counts: &mut EspCounts) -> Vec<Esp> {
     let mut said = Vec::new();
     counts.tick(|esp| said.push(esp));
@@ -111,7 +111,7 @@ fn a_message_cut_by_the_capture_is_a_loss_and_one_that_lies_is_not() {
     let mut pipeline = pipeline(Limits::default());
     pipeline.frame(frame_at(1, SECOND, &whole[..60], whole.len()));
     pipeline.frame(frame_at(2, SECOND + 5, &whole[..60], whole.len()));
-    // The next does not say that it was longer: its lengths lie.
+    // The next one does not prove that it was longer: its lengths are false.
     pipeline.frame(frame_at(3, SECOND + 6, &whole[..60], 60));
     pipeline.finish();
     let losses: Vec<_> = pipeline
@@ -203,7 +203,8 @@ fn address_octets(text: &str) -> [u8; 16] {
     text.parse::<std::net::Ipv6Addr>().unwrap().octets()
 }
 
-/// Rekeys every ten minutes, with a message of nobody's every `chatter` seconds: what is told when both stop for `silence`.
+/// Rekeys every ten minutes, with an unrelated message every `chatter` seconds: the reports when both stop for
+/// `silence`.
 fn told_of_a_silence(chatter: Option<u64>, silence: u64) -> (Vec<What>, u64) {
     let to_multicast = |octets: &[u8], port: u16| {
         let ends = [([10, 0, 0, 1], port).into(), ([239, 0, 1, 2], port).into()];
@@ -237,7 +238,7 @@ fn told_of_a_silence(chatter: Option<u64>, silence: u64) -> (Vec<What>, u64) {
 
 #[test]
 fn a_silence_of_all_that_is_unheard_of_proves_nothing() {
-    // Frames every few seconds, then none for two hours: a recorder that was off.
+    // Frames every few seconds, then none for two hours: the recorder was off.
     let (told, holes) = told_of_a_silence(Some(10), 7200);
     assert_eq!(holes, 1);
     let [What::RekeyOverdue(overdue), What::CaptureLoss(loss)] = told.as_slice() else {
@@ -247,13 +248,13 @@ fn a_silence_of_all_that_is_unheard_of_proves_nothing() {
         (overdue.grounds.certainty, loss.kind),
         (Certainty::Uncertain, LossKind::Blind)
     );
-    // Where rekeys are all that there is, two hours without one are what they seem.
+    // If rekeys are the only traffic, two hours without one are a real silence.
     let (told, holes) = told_of_a_silence(None, 7200);
     assert_eq!(holes, 0);
     let [What::RekeyOverdue(overdue)] = told.as_slice() else {
         panic!("{told:?}");
     };
     assert_eq!(overdue.grounds.certainty, Certainty::Likely);
-    // A silence in which nothing was due is no more than that.
+    // A silence in which nothing was due is not reported.
     assert_eq!(told_of_a_silence(Some(10), 500), (Vec::new(), 0));
 }

@@ -1,4 +1,4 @@
-//! What the agent says of itself, and the server of its pages.
+//! Metrics of the agent itself and of its HTTP server.
 
 use gdoi_core::observation::LossKind;
 use gdoi_core::snapshot::TableState;
@@ -77,7 +77,7 @@ pub(super) static FAMILIES: &[Family] = &[
         &["kind"],
         "Unix time of the last capture loss or gap, by kind; 0 if none.",
         |facts, samples| {
-            // A silence may be a quiet night.
+            // A silence may be an ordinary quiet night.
             let told = |kind: &LossKind| *kind != LossKind::Silence;
             for kind in LossKind::ALL.into_iter().filter(told) {
                 let last = facts.state.tally.losses.get(&kind);
@@ -137,7 +137,7 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
 ];
 
-/// The last of all: how many samples had no room is known then.
+/// The last of all: only then is the number of omitted samples known.
 pub(super) static OVERFLOW: Family = counter(
     "gdoi_label_overflow_total",
     &["kind"],

@@ -1,4 +1,4 @@
-//! What each interface saw.
+//! Metrics of each interface.
 
 use std::collections::{BTreeMap, BTreeSet};
 

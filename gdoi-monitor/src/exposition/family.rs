@@ -1,4 +1,4 @@
-//! A metric family: what it is called, and what fills it.
+//! A metric family: its declaration, and the function that fills it.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use super::Facts;
 pub struct Family {
     /// Its name.
     pub name: &'static str,
-    /// What its samples are.
+    /// The type of its samples.
     pub kind: FamilyKind,
     /// Its labels, in the order of the values.
     pub labels: &'static [&'static str],
-    /// What it says, in one line.
+    /// Its help text, in one line.
     pub help: &'static str,
-    /// Whether a configured group has it from the beginning, at 0. All others of a group come with the first that they
-    /// count or tell: most groups never have any trouble, and a series for each kind of it would be half of the page.
+    /// Whether a configured group has a series from the beginning, at 0. All other series of a group appear with the
+    /// first count: most groups never have any trouble, and a series for each kind of it would be half of the page.
     pub is_from_zero: bool,
     fill: Fill,
 }
@@ -28,19 +28,19 @@ pub struct Family {
 /// Writes the samples of a family.
 pub(super) type Fill = fn(&Facts<'_>, &mut Samples);
 
-/// What the samples of a family are.
+/// The type of a family's samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKind {
-    /// It only grows.
+    /// It only increases.
     Counter,
-    /// It goes up and down.
+    /// It increases and decreases.
     Gauge,
     /// Observations in buckets.
     Histogram,
 }
 
 impl FamilyKind {
-    /// The word for it in documents.
+    /// Its name in documents.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -107,7 +107,7 @@ impl Family {
         }
     }
 
-    /// The family with its samples, `most` of them and no more; `None` without any.
+    /// The family with its samples, at most `most`; `None` without any.
     pub(super) fn filled(&'static self, facts: &Facts<'_>, most: usize) -> Option<MetricFamily> {
         let mut samples = Samples {
             family: self,
@@ -143,7 +143,7 @@ impl Samples {
         self.value(labels, value as f64);
     }
 
-    /// As [`Self::count`], for what is not a count.
+    /// Like [`Self::count`], for fractional values.
     pub(super) fn value(&mut self, labels: &[&str], value: f64) {
         if !self.has_room() {
             return;
@@ -164,7 +164,7 @@ impl Samples {
         self.metrics.push(metric);
     }
 
-    /// A histogram for each group, with some of the bounds that it was counted by.
+    /// A histogram for each group, with some of its bounds.
     pub(super) fn each_histogram(
         &mut self,
         facts: &Facts<'_>,
@@ -203,7 +203,7 @@ impl Samples {
         self.metrics.push(metric);
     }
 
-    /// A count for each group; for what belongs to none, once there is one.
+    /// A count for each group; for unattributed traffic only if there is some.
     pub(super) fn each_group(&mut self, facts: &Facts<'_>, count: impl Fn(&GroupState) -> u64) {
         for (name, group) in facts.groups.iter() {
             let count = count(group);
@@ -213,7 +213,7 @@ impl Samples {
         }
     }
 
-    /// A count for each group, once there is one: for trouble that most groups never have.
+    /// A count for each group that has one: for trouble that most groups never have.
     pub(super) fn each_trouble(&mut self, facts: &Facts<'_>, count: impl Fn(&GroupState) -> u64) {
         for (name, group) in facts.groups.iter() {
             let count = count(group);
@@ -237,7 +237,7 @@ impl Samples {
         }
     }
 
-    /// A moment for each group that has one, as seconds since the epoch.
+    /// A time for each group that has one, as seconds since the epoch.
     pub(super) fn each_moment(
         &mut self,
         facts: &Facts<'_>,
@@ -246,7 +246,7 @@ impl Samples {
         self.each_value(facts, |group| moment(group).map(|at| facts.seconds(at)));
     }
 
-    /// Whether the family may have one more; counts the one that is not let in.
+    /// Whether the family may have one more sample; counts the sample otherwise.
     fn has_room(&mut self) -> bool {
         let has = self.metrics.len() < self.most;
         self.left_out += u64::from(!has);
@@ -266,7 +266,7 @@ impl Samples {
 }
 
 impl Facts<'_> {
-    /// A moment as seconds since the epoch.
+    /// A time as seconds since the epoch.
     pub(super) fn seconds(&self, at: Timestamp) -> f64 {
         self.state.calendar.seconds(at)
     }

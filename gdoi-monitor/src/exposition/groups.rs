@@ -1,4 +1,4 @@
-//! What each group does: its messages, events, key servers, members and registrations.
+//! Metrics of each group: messages, events, key servers, members and registrations.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::family::{Family, Samples, counter, gauge, histogram};
 
 pub(super) const GROUP: &[&str] = &["group"];
 pub(super) const SERVER: &[&str] = &["group", "key_server"];
-/// Events that a family of their own counts.
+/// Events that have a family of their own.
 const COUNTED_ELSEWHERE: [&str; 13] = [
     "double_reregistration",
     "kek_changed",
@@ -217,7 +217,7 @@ fn esp(facts: &Facts<'_>, samples: &mut Samples, count: impl Fn(EspTotal) -> u64
         let snapshot = &facts.state.snapshot;
         let mut total = snapshot.esp.get(name).copied().unwrap_or_default();
         if name == UNATTRIBUTED {
-            // What was unattributed when it was counted stays there as well: counters only grow.
+            // ESP counted as unattributed stays there as well: counters only increase.
             total = total.plus(snapshot.esp_attributed_later);
         }
         samples.count(&[name], count(total));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::family::{Family, counter, gauge, histogram};
 use super::groups::{GROUP, SERVER};
 
-/// From one message to a rekey that is too slow: an alert asks how many took longer than the last bound.
+/// From a single message to a rekey that is too slow: an alert uses the share above the last bound.
 const BOUNDS: [Duration; 3] = [
     Duration::from_secs(10),
     Duration::from_mins(1),

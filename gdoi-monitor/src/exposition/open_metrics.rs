@@ -10,7 +10,7 @@ pub(super) fn encode(families: &[MetricFamily], out: &mut impl Write) -> io::Res
     for family in families {
         let name = family.name();
         let kind = family.get_field_type();
-        // The suffix belongs to the sample of a counter, and not to its family.
+        // The suffix belongs to the sample of a counter, not to its family.
         let (of_family, word) = match kind {
             MetricType::COUNTER => (name.strip_suffix("_total").unwrap_or(name), "counter"),
             MetricType::GAUGE => (name, "gauge"),
@@ -96,7 +96,7 @@ impl Display for Number {
     }
 }
 
-/// Text in a line: of a label's value or of a help.
+/// Text in a line: a label's value or a help text.
 struct EscapedText<'a>(&'a str);
 
 impl Display for EscapedText<'_> {

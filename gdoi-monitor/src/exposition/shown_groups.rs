@@ -1,4 +1,4 @@
-//! Which groups have series: those that are configured, and those learned ones that are active and not too many.
+//! Which groups have series: the configured ones, and a limited number of active learned ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ pub(super) struct Choice {
 struct Life {
     /// Messages and ESP packets.
     counted: u64,
-    /// When that had changed.
+    /// When that last changed.
     at: Timestamp,
     place: Place,
 }
@@ -33,17 +33,17 @@ struct Life {
 /// Whether a group has series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// It has.
+    /// It has series.
     Shown,
     /// There were too many.
     NoRoom,
-    /// It has done nothing for long. When it does something again it is shown again, and counts on.
+    /// It has been inactive for long. When it becomes active again it is shown again, and its counters continue.
     Over,
 }
 
 /// The groups that have series.
 pub(super) struct ShownGroups<'a> {
-    /// What was configured comes first: it has room whatever was learned.
+    /// Configured groups come first: they always have room.
     shown: Vec<(&'a str, &'a GroupState)>,
     names: BTreeSet<&'a str>,
 }
@@ -77,7 +77,7 @@ impl Choice {
         ShownGroups::new(groups.filter(|(name, group)| is_fixed(name, group) || self.shows(name)))
     }
 
-    /// How often a group found no room.
+    /// How often a group had no room.
     pub(super) const fn hidden(&self) -> u64 {
         self.hidden
     }
@@ -88,7 +88,7 @@ impl Choice {
             .is_some_and(|life| life.place == Place::Shown)
     }
 
-    /// Those that came first are the first to have room.
+    /// Groups that were waiting first get room first.
     fn give_room(&mut self) {
         let shown = self.lives.values().filter(|life| life.place == Place::Shown);
         let room = MOST_LEARNED.saturating_sub(shown.count());
@@ -121,7 +121,7 @@ impl<'a> ShownGroups<'a> {
         self.shown.iter().copied()
     }
 
-    /// Each key server, with its group and its address in words.
+    /// Each key server, with its group and its address as text.
     pub(super) fn each_server(&self, mut one: impl FnMut(&str, &str, &KeyServerState)) {
         for (name, group) in self.iter() {
             for (address, server) in &group.key_servers {
@@ -130,7 +130,7 @@ impl<'a> ShownGroups<'a> {
         }
     }
 
-    /// As [`Self::each_server`]; a key server that serves a group is not told again of no group.
+    /// Like [`Self::each_server`], but a key server that serves a group is not repeated as unattributed.
     pub(super) fn each_server_of_its_group(&self, mut one: impl FnMut(&str, &str, &KeyServerState)) {
         let named = self.iter().filter(|(name, _)| *name != UNATTRIBUTED);
         let serving: BTreeSet<&IpAddr> = named.flat_map(|(_, group)| group.key_servers.keys()).collect();
@@ -144,12 +144,12 @@ impl<'a> ShownGroups<'a> {
     }
 }
 
-/// Whether a group has series whatever it does.
+/// Whether a group has series unconditionally.
 fn is_fixed(name: &str, group: &GroupState) -> bool {
     group.configured || name == UNATTRIBUTED
 }
 
-/// What was counted of each learned group that may have series.
+/// The counts of each learned group that may have series.
 fn counted(state: &State) -> BTreeMap<&str, (&GroupState, u64)> {
     let snapshot = &state.snapshot;
     let mut counted: BTreeMap<&str, (&GroupState, u64)> = snapshot
@@ -169,7 +169,7 @@ fn counted(state: &State) -> BTreeMap<&str, (&GroupState, u64)> {
     counted
 }
 
-/// How long a group may do nothing and be shown: the longer of a day and three times from one rekey to the next.
+/// How long a shown group may be inactive: the longer of a day and three rekey intervals.
 fn longest_silence(group: &GroupState) -> Duration {
     let rekey = &group.rekey;
     let interval = match (rekey.last, rekey.next_expected) {

@@ -1,4 +1,4 @@
-//! What is configured is shown from the beginning, what is over is not, and there is never too much.
+//! Configured groups are shown from the beginning, inactive ones disappear, and the page stays bounded.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn a_group_without_trouble_has_few_series() {
         .collect();
     assert_eq!(at_zero, listed);
     assert!((30..=40).contains(&of("G1")), "{}", of("G1"));
-    // ESP of no group is always told: its share says whether groups are missing. Nothing else of no group is.
+    // Unattributed ESP is always shown: its share says whether groups are missing. Nothing else unattributed is.
     assert_eq!(of("unattributed"), 2);
 }
 
@@ -117,7 +117,7 @@ fn a_learned_group_that_is_over_is_not_shown_and_comes_back() {
     check(hours(1), 7, hours(1), [true, true]);
     check(hours(25), 7, hours(1), [true, true]);
     check(hours(26), 7, hours(1), [true, false]);
-    // It is rekeyed each day: for three of them its silence says nothing.
+    // It is rekeyed each day: for three of them its silence means nothing.
     check(hours(26), 7, hours(24), [true, true]);
     check(hours(74), 7, hours(24), [true, false]);
     check(hours(75), 8, hours(1), [true, true]);
@@ -152,7 +152,7 @@ fn more_than_the_most_is_left_out_and_counted() {
     assert_eq!(left_out(&page(&exposition, &state)), 2 * left_out(&first));
 }
 
-/// Who makes groups out of nothing makes no series without end, and takes none from those that were there.
+/// An attacker who makes up groups does not create unlimited series, and displaces no existing ones.
 #[test]
 fn learned_groups_have_series_in_the_order_they_came_and_not_too_many() {
     let exposition = Exposition::default();

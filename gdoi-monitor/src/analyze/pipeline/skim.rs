@@ -1,4 +1,4 @@
-//! The way of the frames that have nothing to tell: counted at a glance, many at a time.
+//! The fast path of a capture: frames without events are counted by the quick class, many at a time.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use gdoi_wire::{Class, Esp, QuickClass};
 use super::{Pipeline, TICK};
 use crate::source::pcap::MonotonicReader;
 
-/// What was counted and is not yet in the totals.
+/// Counts that are not yet in the totals.
 #[derive(Clone, Copy, Default)]
 struct Sum {
     packets: u64,
@@ -19,16 +19,16 @@ impl Sum {
     #[inline]
     const fn add(&mut self, octets: u32) {
         self.packets += 1;
-        // Of what is held at once, which is far below 2^32 frames.
+        // For one window, which has far fewer than 2^32 frames.
         self.octets += octets as u64;
     }
 }
 
 impl Pipeline {
-    /// Takes the next frames of a capture up to `until`, while they are in the tick that has begun and a glance tells that
-    /// they are of others, or ESP of SPIs that are known. What [`Pipeline::frame`] would have done with them is done.
+    /// Takes the next frames of a capture up to `until`, as long as they are in the current tick and the quick class
+    /// says that they are other protocols, or ESP of known SPIs. The result is that of [`Pipeline::frame`].
     ///
-    /// How many they were.
+    /// Returns their number.
     pub(in crate::analyze) fn skim(&mut self, recording: &mut MonotonicReader, until: Timestamp) -> u64 {
         let (Some(tick), Some((first, mut now))) = (self.tick, self.contents.span) else {
             return 0;
@@ -41,7 +41,7 @@ impl Pipeline {
         let (mut link, mut cut) = (None, 0);
         recording.skim(|frame| {
             let at = frame.at.max(now);
-            // A clock that may have been set is looked at elsewhere. One link layer at a time: few captures have more.
+            // A clock that may have been set is handled elsewhere. One link layer at a time: few captures have more.
             if at >= end || at.since(frame.at) >= TICK || link.is_some_and(|link| link != frame.link) {
                 return false;
             }

@@ -1,4 +1,4 @@
-//! Frames that are counted many at a time count as they do one at a time.
+//! Skimming counts frames like reading them one by one.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::*;
 use crate::report::Contents;
 use crate::source::pcap::{CaptureReader, MonotonicReader};
 
-/// What comes of a capture.
+/// The result of reading a capture.
 #[derive(Debug)]
 struct SkimOutcome {
     transitions: Vec<Transition>,
@@ -20,7 +20,7 @@ struct SkimOutcome {
     skimmed: u64,
 }
 
-/// Reads a capture as [`Analysis`] does, or each frame for itself.
+/// Reads a capture as [`Analysis`] does, or frame by frame.
 fn read(capture: &[u8], spis: usize, config: &Config, skims: bool) -> SkimOutcome {
     let limits = Limits {
         spis,
@@ -54,7 +54,8 @@ fn read(capture: &[u8], spis: usize, config: &Config, skims: bool) -> SkimOutcom
     }
 }
 
-/// A capture of generated frames, some of them cut, at times that mostly go on: now and then back, and far ahead.
+/// A capture of generated frames, some of them cut, at times that mostly increase, and sometimes step back or far
+/// ahead.
 fn generated(seed: u64, frames: usize) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut capture = Vec::new();
@@ -86,7 +87,7 @@ fn generated(seed: u64, frames: usize) -> Vec<u8> {
     capture
 }
 
-/// Places whose ESP is counted apart.
+/// Sites whose ESP is counted separately.
 fn places() -> Config {
     let prefix = |text: &str, length| IpNet::new(address(text), length).unwrap();
     Config {
@@ -108,7 +109,7 @@ fn one_at_a_time_or_many_the_outcome_is_the_same() {
     for (seed, spis, config) in [
         (1, 65_536, Config::default()),
         (2, 65_536, places()),
-        // A table that is full again and again.
+        // A table that becomes full repeatedly.
         (3, 7, Config::default()),
     ] {
         println!("seed {seed}");
