@@ -1,4 +1,4 @@
-//! The agent's pages: metrics, health, readiness and what is known, over HTTP and HTTPS.
+//! The agent's pages over HTTP and HTTPS: metrics, health, readiness, API and status.
 
 mod answer;
 mod api;
@@ -35,18 +35,18 @@ use web::{RateLimiter, Web};
 pub use crate::status::{Refusal, Status};
 pub use origin::HostNames;
 
-/// A reload reads files and goes through all that is known; people need a few in a row, and machines none.
+/// A reload reads files and updates the whole state. People may need several in a row, machines none.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 const RELOAD_BURST: u32 = 3;
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// What the pages are made from, and for whom.
+/// The data and settings of the pages.
 #[derive(Debug)]
 pub struct Server {
     engine: mpsc::Sender<Request>,
     exposition: Exposition,
-    /// All that was known when it was last asked for, and when that was.
+    /// The last full state, and when it was requested.
     everything: Mutex<Option<(Instant, Arc<State>)>>,
     web: Arc<Web>,
     names: HostNames,
@@ -66,10 +66,10 @@ struct Lifecycle {
     rate: RateLimiter,
 }
 
-/// What a client may cost.
+/// Limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time, besides those that are kept for scrapers. Prometheus needs one or two; the rest is for
+    /// Connections at a time, apart from those reserved for scrapers. Prometheus needs one or two; the rest is for
     /// people and mistakes.
     pub connections: usize,
     /// Connections at a time from one address, or from one /64 of IPv6.
@@ -78,7 +78,7 @@ pub struct Limits {
     pub request_wait: Duration,
     /// How long a client may read nothing of what is sent to it.
     pub read_wait: Duration,
-    /// How long a connection may last: one that reads an octet a minute does not keep its place for ever.
+    /// How long a connection may last: a client that reads one octet a minute does not keep its slot for ever.
     pub age: Duration,
 }
 
@@ -95,7 +95,7 @@ impl Default for Limits {
 }
 
 impl Server {
-    /// Pages that ask the engine at the other end of `engine`, for whom `web` lets in.
+    /// Pages that query the engine at the other end of `engine`, for clients that `web` admits.
     pub fn new(engine: mpsc::Sender<Request>, web: Arc<Web>, limits: Limits) -> Self {
         Self {
             engine,
@@ -116,20 +116,20 @@ impl Server {
         }
     }
 
-    /// Also answers browsers that ask by these names.
+    /// Also answers browsers that use these names.
     #[must_use]
     pub fn with_names(self, names: HostNames) -> Self {
         Self { names, ..self }
     }
 
-    /// Also lets requests change what the agent does, where `is_enabled`.
+    /// Also lets requests change what the agent does, if `is_enabled`.
     #[must_use]
     pub fn with_lifecycle(mut self, is_enabled: bool) -> Self {
         self.lifecycle.is_enabled = is_enabled;
         self
     }
 
-    /// Also lets the configuration be read again.
+    /// Also lets requests reload the configuration.
     #[must_use]
     pub(crate) fn with_reloads(self, reloads: Arc<Reloads>) -> Self {
         Self {
@@ -138,13 +138,13 @@ impl Server {
         }
     }
 
-    /// Also says what the agent has given up.
+    /// Also shows which privileges the agent has dropped.
     #[must_use]
     pub fn with_measures(self, measures: Vec<Measure>) -> Self {
         Self { measures, ..self }
     }
 
-    /// What it says of itself now.
+    /// The server's own status.
     pub fn status(&self) -> Status {
         Status {
             reload: self.web.reload(),
@@ -156,7 +156,7 @@ impl Server {
     }
 }
 
-/// Begins to listen. The error says which address it was.
+/// Begins to listen. The error names the address.
 pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ServeError> {
     let bound = std::net::TcpListener::bind(address);
     bound
@@ -164,7 +164,7 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ServeError> {
         .map_err(|source| ServeError { address, source })
 }
 
-/// Why an address cannot be listened on.
+/// Why the server cannot listen on an address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}; choose another address with --web.listen-address")]
 pub struct ServeError {
@@ -172,7 +172,7 @@ pub struct ServeError {
     source: io::Error,
 }
 
-/// Answers requests until `stop` changes, then finishes those that are being answered.
+/// Answers requests until `stop` changes, then finishes the current ones.
 pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
@@ -183,16 +183,16 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stop: watch::
         };
         if let Some((stream, slot)) = accepted {
             connections.spawn(connection::serve(Arc::clone(&server), stream, slot, stop.clone()));
-            // It may have asked already: then it does not give way to those that come behind it.
+            // Its request may have arrived: then it is not closed in favour of later connections.
             tokio::task::yield_now().await;
         }
     }
     let ended = async { while connections.join_next().await.is_some() {} };
-    // Whoever has not read its answer by then does without the rest.
+    // A client that has not read its answer by then loses the rest.
     drop(timeout(LAST_ANSWERS, ended).await);
 }
 
-/// The next connection, if there is a place for it: nobody waits in the backlog for others to end.
+/// The next connection, if there is a free slot: connections do not wait in the backlog for others to end.
 async fn accept(listener: &TcpListener, server: &Server) -> Option<(TcpStream, ConnectionSlot)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
@@ -203,7 +203,7 @@ async fn accept(listener: &TcpListener, server: &Server) -> Option<(TcpStream, C
             Some((stream, slot?))
         }
         Err(error) => {
-            // Out of descriptors, or the peer was gone already: the next may succeed.
+            // Out of descriptors, or the peer has already gone: the next may succeed.
             tracing::warn!(%error, "cannot accept a connection");
             tokio::time::sleep(ACCEPT_AGAIN).await;
             None

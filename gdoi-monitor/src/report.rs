@@ -1,4 +1,4 @@
-//! What `analyze` says, in the form that was asked for.
+//! The report of `analyze`, in each format.
 
 pub(crate) mod assets;
 mod contents;
@@ -26,10 +26,10 @@ use crate::time::Calendar;
 use timeline::Timeline;
 use verdict::Behaviors;
 
-/// More events than this nobody reads; they are in the forms for programs.
+/// More events than people read; formats for programs have all of them.
 const MOST_EVENTS: usize = 10_000;
 
-/// In what form.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ReportFormat {
     /// For people.
@@ -37,13 +37,13 @@ pub enum ReportFormat {
     Text,
     /// One document.
     Json,
-    /// The events alone, one a line.
+    /// Only the events, one per line.
     Jsonl,
     /// For people, in a browser.
     Html,
 }
 
-/// A report that is being written. Forms for programs are written as it goes, forms for people at the end.
+/// A report in the making. Formats for programs are written continuously, formats for people at the end.
 pub(crate) struct Report<W> {
     out: W,
     format: ReportFormat,
@@ -51,7 +51,7 @@ pub(crate) struct Report<W> {
     gathered: Gathered,
 }
 
-/// What is gathered for the end of a report, all of it bounded.
+/// Data for the end of a report, all bounded.
 #[derive(Default)]
 struct Gathered {
     kept: KeptEvents,
@@ -63,21 +63,21 @@ struct Gathered {
 #[derive(Default)]
 struct KeptEvents {
     events: Vec<Transition>,
-    /// Events that came after there were enough.
+    /// Events beyond the limit.
     beyond: u64,
 }
 
-/// What is known at the end.
+/// Input for the end of a report.
 pub(crate) struct Ending<'a> {
-    /// The captures, as they were named.
+    /// The captures, by name.
     pub(crate) files: &'a [String],
-    /// What of them was not read.
+    /// Errors: what was not read.
     pub(crate) errors: &'a [String],
-    /// What is worth a word although all was read.
+    /// Notes: everything was read.
     pub(crate) notes: &'a [String],
-    /// What they consist of.
+    /// The contents of the captures.
     pub(crate) contents: &'a Contents,
-    /// What is known of the groups.
+    /// The final state of the groups.
     pub(crate) snapshot: &'a Snapshot,
 }
 
@@ -94,14 +94,14 @@ impl<W: Write> Report<W> {
         })
     }
 
-    /// A message was seen.
+    /// Handles a message.
     pub(crate) fn see(&mut self, seen_message: &SeenMessage) {
         if self.is_for_people() {
             self.gathered.timeline.see(seen_message);
         }
     }
 
-    /// Something happened, which these frames prove; `now` is the frame at which it was said.
+    /// Handles an event and the frames that prove it; `now` is the frame that caused it.
     pub(crate) fn event(
         &mut self,
         transition: Transition,
@@ -126,7 +126,7 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    /// Writes what is left, and hands back what deserves attention.
+    /// Writes the rest, and returns the findings.
     pub(crate) fn end(mut self, ending: &Ending<'_>) -> io::Result<Findings> {
         let (out, gathered) = (&mut self.out, &self.gathered);
         match self.format {

@@ -1,4 +1,4 @@
-//! `gdoi-monitor show`: asks a running agent, and says it in the words of `show crypto gdoi`.
+//! `gdoi-monitor show`: queries a running agent, and prints the answer in the words of `show crypto gdoi`.
 
 mod events;
 mod group;
@@ -105,10 +105,10 @@ pub struct OneMember {
 /// The arguments of `show events`.
 #[derive(Debug, Args)]
 pub struct EventsArgs {
-    /// Go on with events as they happen, also over a restart of the agent
+    /// Follow events as they happen, also across restarts of the agent
     #[arg(short, long)]
     follow: bool,
-    /// Only the latest so many of those that happened already
+    /// Print only the latest N past events
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<usize>,
     /// Only those of this group
@@ -122,7 +122,7 @@ pub struct EventsArgs {
     agent: AgentArgs,
 }
 
-/// Shows what was asked for.
+/// Runs the subcommand.
 pub fn command(arguments: &Show) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -143,7 +143,7 @@ pub fn command(arguments: &Show) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Prints JSON as it came, but for what could act on a terminal.
+/// Prints JSON as received, except for characters that act on a terminal.
 fn print_json(json: &str) -> io::Result<()> {
     print(&format!("{}\n", escape_json(json)))
 }
@@ -160,7 +160,7 @@ struct Belonging {
     group: Option<Text>,
 }
 
-/// Whether an object belongs to the group that was asked for, if one was.
+/// Whether an object belongs to the requested group, if there is one.
 fn belongs(object: &str, wanted: Option<&Text>) -> bool {
     wanted.is_none_or(|wanted| {
         serde_json::from_str::<Belonging>(object)
@@ -168,7 +168,7 @@ fn belongs(object: &str, wanted: Option<&Text>) -> bool {
     })
 }
 
-/// A JSON array of objects as they came.
+/// A JSON array of objects as received.
 fn array(objects: &[&RawValue]) -> String {
     let texts: Vec<_> = objects.iter().map(|object| object.get()).collect();
     format!("[{}]", texts.join(","))

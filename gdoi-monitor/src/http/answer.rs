@@ -1,4 +1,4 @@
-//! Answers, and how much of them may be in memory.
+//! Answers, and how many of them may be in memory.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Of each kind. A list of 100,000 members is some 30 MB.
+/// For each kind. A list of 100,000 members has some 30 MB.
 const MAX_BODIES: usize = 4;
-/// Less fits one packet.
+/// A smaller body fits one packet.
 const WORTH_GZIP: usize = 1_400;
 const BODY_WAIT: Duration = Duration::from_secs(3);
 const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'";
@@ -29,25 +29,25 @@ pub(super) const HTML: &str = "text/html; charset=utf-8";
 /// The content type of JSON.
 pub(super) const JSON: &str = "application/json";
 
-/// An answer.
+/// An HTTP response with its whole body.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Room for answers that may be long. Each kind has its own, so that lists cannot keep metrics away.
+/// Permits for answers that may be long. Each kind has its own, so that lists cannot block metrics.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
     /// For metrics.
     pub(super) metrics: Bound,
-    /// For metrics that a scraper asks for.
+    /// For metrics requested by a scraper.
     pub(super) scrapes: Bound,
     /// For lists of the API.
     pub(super) lists: Bound,
 }
 
-/// How many answers of one kind may be made, or wait to be read.
+/// How many answers of one kind may be in the making, or waiting to be read.
 #[derive(Debug)]
 pub(super) struct Bound(Arc<Semaphore>);
 
-/// A body that makes room when it was sent.
+/// A body that returns its permit once it is sent.
 struct Held {
     octets: Vec<u8>,
     _permit: OwnedSemaphorePermit,
@@ -60,7 +60,7 @@ impl Default for Bound {
 }
 
 impl Bound {
-    /// Waits a while for room; `None` when there is none.
+    /// Waits a while for a permit; `None` if there is none.
     pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         timeout(BODY_WAIT, Arc::clone(&self.0).acquire_owned())
             .await
@@ -75,7 +75,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// A body that keeps its `permit` until it was sent.
+/// A body that keeps its `permit` until it is sent.
 fn held(octets: Vec<u8>, permit: OwnedSemaphorePermit) -> Bytes {
     Bytes::from_owner(Held {
         octets,
@@ -83,13 +83,13 @@ fn held(octets: Vec<u8>, permit: OwnedSemaphorePermit) -> Bytes {
     })
 }
 
-/// A long body of a kind, in gzip where the client takes it and it is worth it.
+/// A long body of a content type, in gzip if the client accepts it and it pays.
 pub(super) fn long(kind: &'static str, octets: Vec<u8>, gzip: bool, permit: OwnedSemaphorePermit) -> Answer {
     if !gzip || octets.len() < WORTH_GZIP {
         return page(kind, StatusCode::OK, held(octets, permit));
     }
     let mut packed = GzEncoder::new(Vec::with_capacity(octets.len() / 8), Compression::fast());
-    // Writing to memory does not fail; if it does, the client takes it as it is.
+    // Writing to memory does not fail; if it does, the client gets the plain body.
     let Ok(packed) = packed.write_all(&octets).and_then(|()| packed.finish()) else {
         return page(kind, StatusCode::OK, held(octets, permit));
     };

@@ -1,4 +1,4 @@
-//! What is known, as JSON for programs. Its schema is documented in `docs/api.md`; names in it stay.
+//! The API: the state as JSON. `docs/api.md` documents its schema; names in it never change.
 
 mod query;
 
@@ -14,7 +14,7 @@ use crate::engine::{Detail, State};
 use crate::state;
 use query::Query;
 
-/// A list that can be asked for.
+/// A list of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum List {
     Events,
@@ -35,7 +35,7 @@ impl List {
         })
     }
 
-    /// What it can be asked by.
+    /// The query parameters that it accepts.
     const fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Events => &["group", "type", "severity", "limit", "offset"],
@@ -45,7 +45,7 @@ impl List {
         }
     }
 
-    /// How much the engine has to tell for it.
+    /// How much of the state it needs.
     const fn detail(self) -> Detail {
         match self {
             Self::Events | Self::Groups => Detail::Summary,
@@ -53,12 +53,12 @@ impl List {
         }
     }
 
-    /// The wanted part of the list, and how long it would be without limit and offset.
+    /// The requested part of the list, and its length without limit and offset.
     fn part(self, state: &State, query: &Query) -> Result<(Vec<u8>, usize)> {
         let snapshot = &state.snapshot;
         match self {
             Self::Events => {
-                // Limits are for the latest.
+                // The limit counts from the latest.
                 let events = state.recent.iter().filter(|event| query.wants_event(event));
                 let all: Vec<&str> = events.map(|event| &**event).collect();
                 let end = all.len().saturating_sub(query.offset);
@@ -116,7 +116,7 @@ pub(super) async fn answer(server: &Server, list: List, query: &str, gzip: bool)
     answer
 }
 
-/// Why a request has no answer.
+/// The body of an error response.
 #[derive(Serialize)]
 struct RefusedQuery {
     error: String,

@@ -1,4 +1,4 @@
-//! One connection: from its first octet to its end.
+//! One connection, from its first octet to its end.
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -29,23 +29,23 @@ use super::{Refusal, Server, origin, route};
 
 /// The content type of a TLS record that begins a handshake (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
-/// Where scrapers ask.
+/// The path that scrapers request.
 const METRICS: &str = "/metrics";
 const MAX_HEADER_OCTETS: usize = 16 << 10;
 const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
     this is an HTTPS port: use https://\n";
 
-/// A stream whose peer has to read what is sent to it.
+/// A stream that fails if the peer does not read.
 type Patient = Pin<Box<TimeoutStream<TcpStream>>>;
 
-/// Serves one connection until its end, its age or `stop`, or until its place is given to another.
+/// Serves one connection until its end, its age limit or `stop`, or until another needs its slot.
 pub(super) async fn serve(
     server: Arc<Server>,
     stream: TcpStream,
     slot: ConnectionSlot,
     stop: watch::Receiver<bool>,
 ) {
-    // Asked to end at its age, it has this long to read what is on the way.
+    // After the age limit it has this long to read the current answer.
     let last = server.limits.age.saturating_add(server.limits.read_wait);
     tokio::select! {
         ended = timeout(last, connected(&server, &slot, stream, stop)) => {
@@ -53,7 +53,7 @@ pub(super) async fn serve(
                 server.refusals.add(Refusal::Unread);
             }
         }
-        // Counted where the place was given away.
+        // Counted where the slot was taken away.
         () = slot.closed() => {}
     }
 }
@@ -78,7 +78,7 @@ fn patient(server: &Server, stream: TcpStream) -> Patient {
     Box::pin(stream)
 }
 
-/// Agrees on TLS; `None` when that failed, or the client is none of those that are wanted.
+/// Negotiates TLS; `None` if that failed, or the client's certificate is not accepted.
 async fn handshake(server: &Server, stream: TcpStream, tls: &ServerTls) -> Option<TlsStream<Patient>> {
     let wait = server.limits.request_wait;
     let mut first = [0];
@@ -101,16 +101,16 @@ async fn handshake(server: &Server, stream: TcpStream, tls: &ServerTls) -> Optio
     }
 }
 
-/// Tells somebody who does not speak TLS why it is not answered.
+/// Tells a client that does not use TLS why it gets no answer.
 async fn say_not_tls(mut stream: TcpStream) -> io::Result<()> {
-    // What is left unread would reset the connection, and the answer be lost.
+    // Unread octets would reset the connection, and the answer would be lost.
     let mut request = vec![0; MAX_HEADER_OCTETS];
     let _octets = stream.read(&mut request).await?;
     stream.write_all(NOT_TLS).await?;
     stream.shutdown().await
 }
 
-/// Answers requests. With a new web configuration, clients have to connect again.
+/// Answers requests. After a change of the web configuration, clients have to connect again.
 async fn http<S: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
     slot: &ConnectionSlot,
@@ -151,7 +151,7 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin>(
         } else if error.is_parse() || (error.is_timeout() && unasked.is_any()) {
             server.refusals.add(Refusal::Request);
         }
-        // Else it was kept open and not used again, or the peer broke off: nobody was refused.
+        // Otherwise it was idle, or the peer closed it: that is no refusal.
     }
 }
 
@@ -162,7 +162,7 @@ fn is_unread(error: &hyper::Error) -> bool {
         .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
-/// Answers those who may ask.
+/// Answers admitted requests.
 async fn guard(
     server: &Server,
     slot: &ConnectionSlot,
@@ -191,7 +191,7 @@ async fn guard(
     Ok(answer)
 }
 
-/// Whether a request may be answered.
+/// Whether a request is admitted.
 async fn admit(
     server: &Server,
     slot: &ConnectionSlot,
@@ -205,7 +205,7 @@ async fn admit(
         Access::Refused => return Err(Refusal::Credentials),
         Access::Busy => return Err(Refusal::Busy),
     }
-    // Whose password was wrong did not get here: guesses use up nobody's requests.
+    // A wrong password was refused before: guesses do not use up the rate of others.
     if settings.has_room(slot.is_scraper(Instant::now())) {
         Ok(())
     } else {
@@ -213,13 +213,13 @@ async fn admit(
     }
 }
 
-/// A stream that notes whether anything came since the last request.
+/// A stream that notes whether anything arrived since the last request.
 struct Watched<'a, S> {
     stream: S,
     unasked: &'a Unasked,
 }
 
-/// Whether octets came that are no whole request yet.
+/// Whether an incomplete request has arrived.
 #[derive(Default)]
 struct Unasked(AtomicBool);
 

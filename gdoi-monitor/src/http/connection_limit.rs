@@ -1,9 +1,9 @@
-//! How many may be connected, and who gives way when there is no room.
+//! How many clients may be connected, and which connection is closed if there is no free slot.
 //!
-//! A connection costs its peer nothing until it has asked for something, so those that have not give way first: the
-//! oldest of the same address when that address has its share, the oldest of all when everything is taken. Then those
-//! give way that were answered and do nothing, or read slowly. Addresses that scrape come last, and have places of their
-//! own: no crowd keeps a scraper out.
+//! A connection costs its peer nothing until it sends a request, so connections without one are closed first: the
+//! oldest of the same address if that address has used its share, otherwise the oldest of all. Next come those that
+//! have an answer and are idle, or read slowly. Scrapers come last, and have reserved slots: no crowd keeps a scraper
+//! out.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,16 +15,16 @@ use tokio::time::Instant;
 
 use super::Refusal;
 
-/// Addresses that scrape: Prometheus, a second one, and two to try things.
+/// Number of scraper addresses: Prometheus, a second one, and two for trials.
 const SCRAPERS: usize = 4;
-/// Places that only they have.
+/// Slots reserved for scrapers.
 const FOR_SCRAPERS: usize = 4;
-/// Longer than every scrape interval that is in use.
+/// Longer than any scrape interval in use.
 const SCRAPER_STAYS: Duration = Duration::from_mins(10);
-/// Time to read an answer before another may have the place.
+/// Time to read an answer before another connection may get the slot.
 const ANSWERED_STAYS: Duration = Duration::from_secs(2);
 
-/// All that are connected.
+/// All open connections.
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
     size: usize,
@@ -34,10 +34,10 @@ pub(super) struct ConnectionLimit {
 
 #[derive(Debug, Default)]
 struct OpenConnections {
-    /// By number: in the order in which they came.
+    /// By number, in the order of arrival.
     connections: BTreeMap<u64, OpenConnection>,
     next: u64,
-    /// Addresses that were given metrics, and when they last were.
+    /// Addresses that received metrics, with the time of the last scrape.
     scrapers: Vec<(IpAddr, Instant)>,
 }
 
@@ -48,18 +48,18 @@ struct OpenConnection {
     closed: Arc<Notify>,
 }
 
-/// How far a connection has got with what it asks for. The first give way before the others.
+/// Progress of a connection's request. The first variants are closed before the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// It has asked for nothing yet: no TLS, or no whole header; or what it asked for was refused.
+    /// No request yet: no TLS, or no complete header; or its request was refused.
     Opening,
-    /// It has an answer, reads it or has read it, since then.
+    /// It received an answer at this time, and reads it or has read it.
     Answered(Instant),
-    /// It waits for an answer, or until its password is checked: as many as wait for that are bounded.
+    /// It waits for an answer, or for its password check: the number of these is bounded elsewhere.
     Serving,
 }
 
-/// The place of one connection, until it is dropped.
+/// The slot of one connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     limit: Arc<ConnectionLimit>,
@@ -77,7 +77,7 @@ impl ConnectionLimit {
         }
     }
 
-    /// A place for a new connection, and why another was closed for it, if one was; no place when nobody gives way.
+    /// A slot for a new connection, and the reason if another was closed for it; no slot if none can be closed.
     pub(super) fn admit(
         self: &Arc<Self>,
         peer: IpAddr,
@@ -124,7 +124,7 @@ impl ConnectionLimit {
         (Some(slot), refusal)
     }
 
-    /// Connections that are open.
+    /// Number of open connections.
     pub(super) fn taken(&self) -> u64 {
         self.open().connections.len() as u64
     }
@@ -135,7 +135,7 @@ impl ConnectionLimit {
 }
 
 impl OpenConnections {
-    /// Closes the connection that is the first to give way; `false` when none does.
+    /// Closes the connection that comes first in this order; `false` if none may be closed.
     fn close_one(&mut self, now: Instant, candidate: impl Fn(&OpenConnection) -> bool) -> bool {
         let gives_way = |connection: &OpenConnection| match connection.phase {
             Phase::Opening => true,
@@ -163,7 +163,8 @@ impl OpenConnections {
             .any(|(address, at)| *address == peer && now.duration_since(*at) < SCRAPER_STAYS)
     }
 
-    /// Who scrapes stays a scraper as long as it goes on: nobody takes its place by scraping once.
+    /// Remembers a scraper. An address stays one as long as it scrapes: a single scrape by another does not displace
+    /// it.
     fn note_scrape(&mut self, peer: IpAddr, now: Instant) {
         self.scrapers
             .retain(|(address, at)| *address != peer && now.duration_since(*at) < SCRAPER_STAYS);
@@ -174,32 +175,32 @@ impl OpenConnections {
 }
 
 impl ConnectionSlot {
-    /// Ends when somebody else needs the place.
+    /// Ends when another connection needs the slot.
     pub(super) async fn closed(&self) {
         self.closed.notified().await;
     }
 
-    /// A whole header came.
+    /// A complete header has arrived.
     pub(super) fn serving(&self) {
         self.enter(Phase::Serving);
     }
 
-    /// What it asked for is refused.
+    /// Its request is refused.
     pub(super) fn refused(&self) {
         self.enter(Phase::Opening);
     }
 
-    /// It was given an answer.
+    /// It received an answer.
     pub(super) fn answered(&self, now: Instant) {
         self.enter(Phase::Answered(now));
     }
 
-    /// It was given metrics.
+    /// It received metrics.
     pub(super) fn scraped(&self, now: Instant) {
         self.limit.open().note_scrape(self.peer, now);
     }
 
-    /// Whether its address was given metrics lately.
+    /// Whether its address received metrics recently.
     pub(super) fn is_scraper(&self, now: Instant) -> bool {
         self.limit.open().is_scraper(self.peer, now)
     }
@@ -217,7 +218,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// What one machine surely has for itself: an IPv4 address, a /64 of IPv6.
+/// The network of a single machine: an IPv4 address, or a /64 of IPv6.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -239,7 +240,7 @@ mod tests {
         slot.unwrap()
     }
 
-    /// Whether somebody else was given the place.
+    /// Whether another connection has got the slot.
     async fn is_closed(slot: &ConnectionSlot) -> bool {
         tokio::time::timeout(Duration::ZERO, slot.closed()).await.is_ok()
     }

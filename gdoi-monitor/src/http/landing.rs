@@ -1,7 +1,7 @@
-//! The page for people: what is watched, how the groups are, and where to read more.
+//! The status page: what is monitored, the state of the groups, and links.
 //!
-//! It says what is known at that moment without a script; with one, it lives (`page/`). It asks for nothing from
-//! elsewhere, and what may have come from the wire is escaped.
+//! Without JavaScript it shows the state at the time of the request; with it, it updates (`page/`). It loads nothing
+//! from elsewhere, and escapes everything that may come from the wire.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -23,7 +23,7 @@ const LINKS: &str = "<nav aria-label=\"More\"><ul><li><a href=\"metrics\">Metric
     <a href=\"api/v1/members\">members</a>, <a href=\"api/v1/spis\">SPIs</a>, \
     <a href=\"api/v1/events\">events</a></ul></nav>";
 
-/// The page.
+/// The status page as HTML.
 pub(super) fn page(state: &State, server: &Status) -> Vec<u8> {
     let mut page = String::new();
     // Writing to a string does not fail.
@@ -137,7 +137,7 @@ const fn is_up(server: &KeyServerState) -> (&'static str, &'static str) {
     }
 }
 
-/// The worst that can be said of a group.
+/// The most severe state of a group.
 fn trouble(group: &GroupState) -> (&'static str, &'static str) {
     let is_down = |server: &KeyServerState| server.up == Some(false);
     let troubles = [
@@ -160,7 +160,7 @@ fn trouble(group: &GroupState) -> (&'static str, &'static str) {
     worst.map_or(("good", "nothing wrong seen"), |(_, class, said)| (class, said))
 }
 
-/// What the page shows of an event.
+/// The fields of an event that the page shows.
 #[derive(Deserialize)]
 struct Shown {
     time: String,
@@ -197,7 +197,7 @@ fn events(out: &mut String, state: &State) -> fmt::Result {
     write!(out, "</tbody></table></section>")
 }
 
-/// A moment as seen from another: `3 min ago`, `in 2 h`.
+/// A time relative to another: `3 min ago`, `in 2 h`.
 struct When {
     at: Option<Timestamp>,
     now: Timestamp,

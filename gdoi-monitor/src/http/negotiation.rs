@@ -1,4 +1,4 @@
-//! In which form a client wants an answer (RFC 9110 §12.5).
+//! Content negotiation (RFC 9110 §12.5).
 
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
@@ -8,7 +8,7 @@ use crate::exposition::Format;
 const OPEN_METRICS: &str = "application/openmetrics-text";
 const VERSIONS: [&str; 2] = ["1.0.0", "0.0.4"];
 
-/// In which form a client wants an answer.
+/// The format that a client accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) gzip: bool,
@@ -24,7 +24,7 @@ impl Wanted {
     }
 }
 
-/// `OpenMetrics` for who asks for it by name, and does not like text better.
+/// `OpenMetrics` if the client names it and does not prefer text.
 fn format(headers: &HeaderMap) -> Format {
     let Some(open_metrics) = quality(headers, &ACCEPT, OPEN_METRICS) else {
         return Format::Text;
@@ -37,7 +37,7 @@ fn format(headers: &HeaderMap) -> Format {
     }
 }
 
-/// How much `name` is liked, where it is named: from 0, not at all, to 1.
+/// The quality value of `name`, if it is listed: from 0, not acceptable, to 1.
 fn quality(headers: &HeaderMap, header: &HeaderName, name: &str) -> Option<f32> {
     let values = headers
         .get_all(header)
@@ -55,7 +55,7 @@ fn quality(headers: &HeaderMap, header: &HeaderName, name: &str) -> Option<f32> 
                 let (key, value) = word.split_once('=')?;
                 match key.trim() {
                     "q" => quality = value.trim().parse::<f32>().ok()?,
-                    // The versions of OpenMetrics and of Prometheus' text that are written here.
+                    // The supported versions of OpenMetrics and of Prometheus' text format.
                     "version" if !VERSIONS.contains(&value.trim()) => return None,
                     _ => {}
                 }

@@ -1,9 +1,9 @@
-//! On whose behalf a browser asks: pages of other sites change nothing here and read nothing.
+//! Protects browsers' users: pages of other sites can change nothing here and read nothing.
 //!
-//! Two ways lead there. A page can send requests across sites, which browsers mark (`Sec-Fetch-Site`, `Origin`). Or its
-//! name is made to lead to this agent (DNS rebinding): then browser and server agree that it is the same site, and only
-//! the name in the request gives it away. Programs that are no browsers name what they like: a scraper may use any name
-//! of this machine.
+//! There are two ways to try. A page can send requests across sites, which browsers mark (`Sec-Fetch-Site`,
+//! `Origin`). Or its name is made to resolve to this agent (DNS rebinding): browser and server then agree that it is
+//! the same site, and only the name in the request reveals it. Programs that are no browsers may use any name: a
+//! scraper may know this machine by another one.
 
 use std::fs;
 use std::net::IpAddr;
@@ -16,15 +16,15 @@ use super::Refusal;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// What every browser sends, some of it only over TLS; no page can keep it from doing so.
+/// Headers that every browser sends, some of them only over TLS; no page can suppress them.
 const OF_BROWSERS: [HeaderName; 4] = [ACCEPT_LANGUAGE, ORIGIN, REFERER, SEC_FETCH_SITE];
 
-/// The names by which this agent is asked, besides addresses and `localhost`.
+/// The names of this agent, apart from addresses and `localhost`.
 #[derive(Clone, Debug, Default)]
 pub struct HostNames(Vec<String>);
 
 impl HostNames {
-    /// The name of this machine, and those of the URLs under which others reach it.
+    /// The name of this machine, and those of its external URLs.
     pub fn new(external_urls: &[Uri]) -> Self {
         let machine = fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let external = external_urls.iter().filter_map(Uri::host).map(str::to_owned);
@@ -40,8 +40,8 @@ impl HostNames {
     }
 }
 
-/// Refuses what a browser asks on behalf of another site. `is_bound_to_name`: no browser has rights here under the name
-/// of another site.
+/// Refuses a browser's request on behalf of another site. `is_bound_to_name`: a browser has no credentials here under
+/// another site's name.
 pub(super) fn check<B>(
     request: &Request<B>,
     names: &HostNames,
@@ -63,15 +63,15 @@ pub(super) fn check<B>(
     }
 }
 
-/// Whom a request is for.
+/// The host that a request names.
 enum Host {
     Is(Authority),
-    /// Before HTTP/1.1; no browser leaves it out.
+    /// Before HTTP/1.1; browsers always send it.
     Missing,
     Unreadable,
 }
 
-/// The target of a request in the absolute form counts before the header (RFC 9112 §3.2.2).
+/// A request target in absolute form takes precedence over the header (RFC 9112 §3.2.2).
 fn host<B>(request: &Request<B>) -> Host {
     if let Some(authority) = request.uri().authority() {
         return Host::Is(authority.clone());
@@ -87,7 +87,7 @@ fn host<B>(request: &Request<B>) -> Host {
     }
 }
 
-/// Whether the name has to be one of this agent. Scrapers and probes, which are no browsers, may use any.
+/// Whether the name must be one of this agent. Scrapers and probes, which are no browsers, may use any.
 fn needs_name<B>(request: &Request<B>) -> bool {
     let is_of_machines = matches!(request.uri().path(), "/metrics" | "/-/healthy" | "/-/ready");
     let is_browser = OF_BROWSERS
@@ -102,7 +102,8 @@ fn is_from_here(method: &Method, headers: &HeaderMap, host: &Host, names: &HostN
     let word = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     let site = match word(&SEC_FETCH_SITE) {
         None | Some(b"same-origin" | b"none") => true,
-        // Another name of the same domain, or a link that somebody followed: to be read, and by nobody but that person.
+        // Another name of the same domain, or a link that a person followed: reading is safe, because only that
+        // person sees the answer.
         Some(b"same-site") => is_read,
         Some(_) => is_read && word(&SEC_FETCH_MODE) == Some(b"navigate"),
     };
@@ -173,7 +174,7 @@ mod tests {
             Err(Refusal::Host),
         );
         check_one("GET", "/", PLAIN, Ok(()));
-        // A scraper asks by the name that it was given; a browser that does so shows that it is one.
+        // A scraper uses the name that it was given; a browser that does so is recognised by its headers.
         check_one("GET", "/metrics", &host("gw1.corp.example"), Ok(()));
         for (name, value) in [
             ("accept-language", ""),

@@ -1,4 +1,4 @@
-//! Whether the agent does its work, and what it is checked by.
+//! Readiness: whether the agent does its work, and the checks of it.
 
 use hyper::StatusCode;
 
@@ -8,7 +8,7 @@ use crate::engine::{CaptureState, State};
 use crate::state::{InterfaceStatus, Readiness, ReadinessCheck};
 use crate::text::Text;
 
-/// Ready once every wanted interface is watched.
+/// Ready once every configured interface is monitored.
 pub(super) fn answer(state: &State, server: &Status) -> Answer {
     let interfaces: Vec<_> = state.captures.iter().map(interface).collect();
     let ready = !interfaces.is_empty() && interfaces.iter().all(|interface| interface.watched);
@@ -41,7 +41,7 @@ fn interface(capture: &CaptureState) -> InterfaceStatus {
     }
 }
 
-/// Why an interface is not watched, or not as well as could be.
+/// Why an interface is not monitored, or not in the best way.
 pub(super) fn reason(capture: &CaptureState) -> Option<String> {
     match &capture.attached {
         Some(attached) => attached.passed_over.as_ref().map(ToString::to_string),

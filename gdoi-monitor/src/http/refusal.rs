@@ -1,4 +1,4 @@
-//! Who was not served: how many, and what they are told.
+//! Refused requests: counters, and the answers to the clients.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,7 +24,7 @@ impl RefusalCounters {
         }
     }
 
-    /// Counts a request that is not served, and tells its client why.
+    /// Counts a refused request, and returns the answer that says why.
     pub(super) fn refuse(&self, why: Refusal) -> Answer {
         self.add(why);
         match why {

@@ -1,4 +1,4 @@
-//! Which page a request is for.
+//! Routes requests to pages.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use super::negotiation::Wanted;
 use super::{Refusal, Server, api, landing, ready};
 use crate::engine::{self, Detail, State};
 
-/// The engine answers in milliseconds; it is at its end when it does not.
+/// The engine answers in milliseconds; if it takes this long, it has failed.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const YOUNG: Duration = Duration::from_millis(200);
 
-/// Answers one request. `is_scraper`: its client was given metrics lately.
+/// Answers one request. `is_scraper`: its client received metrics recently.
 pub(super) async fn answer(server: &Server, request: Request<Incoming>, is_scraper: bool) -> Answer {
     if request.uri().path() == "/-/reload" {
         return match changing(server, request.method()) {
@@ -63,7 +63,7 @@ async fn landing(server: &Server, gzip: bool) -> Answer {
     super::page::guarded(long(server, &server.bodies.lists, wanted, make).await)
 }
 
-/// What a request is told that may not change anything, not now or not by this method.
+/// The refusal of a request that may not change anything, not now or not by this method.
 fn changing(server: &Server, method: &Method) -> Option<Answer> {
     if method != Method::POST && method != Method::PUT {
         let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only POST and PUT\n");
@@ -81,7 +81,7 @@ fn changing(server: &Server, method: &Method) -> Option<Answer> {
     None
 }
 
-/// Reads the configuration again; the answer says how that went.
+/// Reloads the configuration and reports the result.
 async fn reload(server: &Server) -> Answer {
     let Some(reloads) = &server.reloads else {
         return text(StatusCode::CONFLICT, "the agent was started without --config\n");
@@ -119,17 +119,17 @@ async fn ready(server: &Server) -> Answer {
     }
 }
 
-/// What an answer that may be long is made of.
+/// The parameters of an answer that may be long.
 pub(super) struct Long {
-    /// How much the engine has to tell for it.
+    /// How much of the state it needs.
     pub(super) detail: Detail,
     /// Its content type.
     pub(super) kind: &'static str,
-    /// Whether the client takes it in gzip.
+    /// Whether the client accepts gzip.
     pub(super) gzip: bool,
 }
 
-/// An answer that may be long, made from what the engine knows.
+/// An answer that may be long, made from the engine's state.
 pub(super) async fn long<E: Display>(
     server: &Server,
     bound: &Bound,
@@ -147,7 +147,7 @@ pub(super) async fn long<E: Display>(
     let Some(state) = state else {
         return stopping();
     };
-    // Tens of milliseconds, in which this thread serves nobody else.
+    // Takes tens of milliseconds, in which this thread serves no one else.
     match block_in_place(|| make(&state).map(|body| answer::long(kind, body, gzip, permit))) {
         Ok(answer) => answer,
         Err(error) => {
@@ -160,7 +160,7 @@ pub(super) async fn long<E: Display>(
     }
 }
 
-/// All that the engine knows, at most [`YOUNG`] old: to list it takes the engine's time, whoever asks and however often.
+/// The engine's full state, at most [`YOUNG`] old: listing it costs the engine time, however many clients ask.
 async fn everything(server: &Server) -> Option<Arc<State>> {
     let mut latest = server.everything.lock().await;
     if let Some((at, state)) = latest.as_ref()
@@ -168,7 +168,7 @@ async fn everything(server: &Server) -> Option<Arc<State>> {
     {
         return Some(Arc::clone(state));
     }
-    // The old one is not kept while the new one is made.
+    // The old state is dropped before the new one is made.
     *latest = None;
     let state = now(server, Detail::Full).await?;
     *latest = Some((Instant::now(), Arc::clone(&state)));
@@ -179,7 +179,7 @@ fn stopping() -> Answer {
     text(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down\n")
 }
 
-/// What the engine knows now; `None` when it has stopped.
+/// The engine's current state; `None` if it has stopped.
 async fn now(server: &Server, detail: Detail) -> Option<Arc<State>> {
     let (reply, answer) = oneshot::channel();
     let ask = async {

@@ -1,5 +1,5 @@
 //! The web configuration: TLS, client certificates, passwords and headers, in the format of Prometheus'
-//! exporter-toolkit, taken up again when it or a file it names changes.
+//! exporter-toolkit. It is reloaded when it or a file that it names changes.
 
 mod error;
 mod file;
@@ -31,35 +31,35 @@ pub(super) use users::Access;
 /// A new certificate is in use a second later.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The web configuration, as it is now.
+/// The web configuration in force.
 #[derive(Debug)]
 pub struct Web {
     now: watch::Sender<Arc<WebSettings>>,
-    /// How the last attempt to take it up went; `None` where there is no file.
+    /// Result of the last reload; `None` if there is no file.
     report: watch::Sender<Option<Reload>>,
     file: Option<Mutex<Source>>,
 }
 
-/// Where the configuration comes from.
+/// The source of the configuration.
 #[derive(Debug)]
 struct Source {
     path: PathBuf,
     read: WebConfigReader,
 }
 
-/// What holds for requests.
+/// Settings for requests.
 #[derive(Debug)]
 pub(super) struct WebSettings {
     pub(super) tls: Option<ServerTls>,
     users: Users,
-    /// For scrapers, and for all others: a crowd does not use up their requests.
+    /// One for scrapers, one for all others: a crowd does not use up the scrapers' rate.
     rate: Option<[RateLimiter; 2]>,
-    /// What each answer carries.
+    /// Headers of every answer.
     pub(super) headers: HeaderMap,
 }
 
 impl Web {
-    /// Plain HTTP for everybody.
+    /// Plain HTTP, open to all.
     pub fn plain() -> Self {
         let settings = WebSettings {
             tls: None,
@@ -74,7 +74,7 @@ impl Web {
         }
     }
 
-    /// As the file at `path` says.
+    /// From the file at `path`.
     pub fn load(path: &Path) -> Result<Self, WebConfigError> {
         let mut read = WebConfigReader::default();
         let settings = WebSettings::load(path, &mut read, None)?;
@@ -88,7 +88,7 @@ impl Web {
         })
     }
 
-    /// Takes the file up again if something changed; what is broken is said once, and the old one stays in force.
+    /// Reloads the file if something changed. An error is logged once, and the old configuration stays in force.
     pub fn follow(&self) {
         let Some(file) = &self.file else { return };
         let mut source = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ impl Web {
         source.read = read;
     }
 
-    /// Looks after changes until `stop` changes.
+    /// Checks for changes until `stop` changes.
     pub async fn keep_up(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         if self.file.is_none() {
             return;
@@ -127,7 +127,7 @@ impl Web {
                 _ = stop.changed() => return,
             }
             let web = Arc::clone(&self);
-            // Files may be far away.
+            // Files may be on a slow file system.
             if tokio::task::spawn_blocking(move || web.follow()).await.is_err() {
                 tracing::error!("the web configuration is no longer reloaded automatically");
                 return;
@@ -135,7 +135,7 @@ impl Web {
         }
     }
 
-    /// The files that it was read from, as they are named: the configuration and those that it names.
+    /// The files of the configuration, by the names they have in it, with the configuration itself.
     pub fn files(&self) -> Vec<PathBuf> {
         let source = self
             .file
@@ -144,17 +144,17 @@ impl Web {
         source.map_or_else(Vec::new, |source| source.read.files())
     }
 
-    /// How the last attempt went; `None` where there is no file.
+    /// Result of the last reload; `None` if there is no file.
     pub fn reload(&self) -> Option<Reload> {
         *self.report.borrow()
     }
 
-    /// Tells of each new configuration.
+    /// Notifies of each new configuration.
     pub(super) fn changes(&self) -> watch::Receiver<Arc<WebSettings>> {
         self.now.subscribe()
     }
 
-    /// What holds for a request that begins now.
+    /// The settings for a request that begins now.
     pub(super) fn settings(&self) -> Arc<WebSettings> {
         Arc::clone(&self.now.borrow())
     }
@@ -199,7 +199,7 @@ impl WebSettings {
         })
     }
 
-    /// Whether the rate allows one more request of a scraper, or of all others.
+    /// Whether the rate allows one more request of a scraper, or of another client.
     pub(super) fn has_room(&self, is_scraper: bool) -> bool {
         self.rate.as_ref().is_none_or(|[scrapers, others]| {
             let rate = if is_scraper { scrapers } else { others };
@@ -207,13 +207,13 @@ impl WebSettings {
         })
     }
 
-    /// Whether a browser cannot be made to ask under the name of somebody else: it has no password for that name, or no
-    /// certificate for it would be shown.
+    /// Whether credentials are bound to the name in the URL, so that a page under another name cannot use them: the
+    /// browser has no password for that name, or would show no certificate.
     pub(super) fn is_bound_to_name(&self) -> bool {
         self.users.is_asked() || self.tls.is_some()
     }
 
-    /// Whether a request with this `Authorization` header may be answered.
+    /// Whether a request with this `Authorization` header is admitted.
     pub(super) async fn access(&self, authorization: Option<&[u8]>) -> Access {
         self.users.check(authorization).await
     }

@@ -1,4 +1,4 @@
-//! The timeline's script and the style of pages, embedded: for every page that shows what groups do.
+//! The timeline's script and the style, embedded, for every page that shows groups.
 
 /// The style, for a `<style>` element.
 pub(crate) const STYLE: &str = include_str!("assets/style.css");

@@ -1,4 +1,4 @@
-//! What captures consist of: said before anything is claimed of what they show.
+//! The contents of captures, reported before any finding.
 
 mod object;
 
@@ -17,14 +17,14 @@ use crate::text::{counted, grouped};
 use crate::time::Calendar;
 pub(super) use object::CaptureObject;
 
-/// Kinds of anything that are counted one by one, and of those that are told.
+/// Maximum number of kinds counted separately, and of kinds printed.
 const MOST_KINDS: usize = 256;
 const MOST_TOLD: usize = 8;
 /// Pairs of addresses: some 5 MB.
 const MOST_PAIRS: usize = 50_000;
 const MOST_EXAMPLES: usize = 5;
 
-/// What there was in the captures. Bounded, whatever there was.
+/// The contents of the captures, bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
     /// Frames.
@@ -35,29 +35,29 @@ pub(crate) struct Contents {
     pub(crate) counters: Counters,
     /// Frames of each link layer.
     pub(crate) links: BTreeMap<LinkType, u64>,
-    /// Packets of ours that were carried in something.
+    /// Packets of monitored protocols in encapsulations.
     pub(crate) carried: KindCounts<Layers>,
     /// Frames that were not read.
     pub(crate) not_read: KindCounts<NotRead>,
-    /// ISAKMP messages between ports that nobody asked for.
+    /// ISAKMP messages on ports that are not configured.
     pub(crate) elsewhere: KindCounts<u16>,
-    /// Frames of which less was kept than was on the wire.
+    /// Frames that were cut.
     pub(crate) cut: u64,
     /// ISAKMP messages and ESP packets of which too little was kept.
     pub(crate) cut_messages: u64,
     pub(crate) cut_esp: u64,
-    /// The most octets that were kept of a frame, where captures say so.
+    /// Snap lengths, where captures have one.
     pub(crate) snap_lengths: BTreeSet<u32>,
-    /// Frames that the recorders say they lost.
+    /// Frames that the recorders report as lost.
     pub(crate) dropped: u64,
-    /// When nothing was recorded.
+    /// Times without a recording.
     pub(crate) holes: Holes,
-    /// What was done to times, by capture.
+    /// Corrections of times, by capture.
     pub(crate) clocks: Vec<(u32, ClockNotes)>,
     pub(crate) directions: Directions,
 }
 
-/// When nothing was recorded: the first times, and how often.
+/// Times without a recording: the first ones, and their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holes {
     windows: Vec<(Timestamp, Timestamp)>,
@@ -95,7 +95,7 @@ impl Holes {
     }
 }
 
-/// How often there was what, of a few; of the rest how often at all.
+/// Counts by kind for a limited number of kinds; the rest is counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KindCounts<K> {
     counts: BTreeMap<K, u64>,
@@ -133,7 +133,7 @@ impl<K: Ord + Copy> KindCounts<K> {
         counts.into_iter()
     }
 
-    /// In words: each with its count, then the rest.
+    /// As text: each kind with its count, then the rest.
     fn words(&self, each: impl Fn(K, u64) -> String) -> String {
         let mut words: Vec<String> = self
             .iter()
@@ -148,16 +148,16 @@ impl<K: Ord + Copy> KindCounts<K> {
     }
 }
 
-/// Which directions were seen between two addresses.
+/// Which directions were seen between pairs of addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Directions {
     /// By the smaller address and the greater: messages from the first, and to it.
     pairs: HashMap<(IpAddr, IpAddr), [u64; 2]>,
-    /// Messages of pairs that found no room.
+    /// Messages of pairs beyond the limit.
     beyond: u64,
 }
 
-/// With how many members of a key server which directions were seen.
+/// For one key server: with how many members which directions were seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SeenDirections {
     pub(crate) key_server: IpAddr,
@@ -167,12 +167,12 @@ pub(crate) struct SeenDirections {
     pub(crate) only_to_member: u64,
     /// Members that messages were only seen from.
     pub(crate) only_from_member: u64,
-    /// The first of those with one direction.
+    /// The first members with only one direction.
     pub(crate) examples: Vec<IpAddr>,
 }
 
 impl Directions {
-    /// A message was seen.
+    /// Counts a message.
     pub(crate) fn see(&mut self, source: IpAddr, destination: IpAddr) {
         if destination.is_multicast() {
             return;
@@ -196,7 +196,7 @@ impl Directions {
         }
     }
 
-    /// What was seen of each key server.
+    /// The directions seen of each key server.
     pub(crate) fn by_key_server(&self, snapshot: &Snapshot) -> Vec<SeenDirections> {
         let groups = snapshot.groups.values();
         let servers: BTreeSet<IpAddr> = groups
@@ -211,7 +211,7 @@ impl Directions {
                 match (servers.contains(smaller), servers.contains(greater)) {
                     (true, false) => (smaller, greater, from_smaller, from_greater),
                     (false, true) => (greater, smaller, from_greater, from_smaller),
-                    // Key servers among themselves, or strangers.
+                    // Between key servers, or unknown peers.
                     _ => continue,
                 };
             let visibility = seen.entry(*key_server).or_insert_with(|| SeenDirections {
@@ -238,7 +238,7 @@ impl Directions {
 }
 
 impl SeenDirections {
-    /// Whether only one direction was seen, with any member: silences of the other prove nothing.
+    /// Whether only one direction was seen with some member: silence in the other proves nothing.
     pub(crate) const fn is_one_way(&self) -> bool {
         self.both == 0
     }
@@ -287,7 +287,7 @@ impl Contents {
         }
     }
 
-    /// Whether there was anything to make claims of.
+    /// Whether there was any GDOI message.
     pub(crate) fn has_gdoi(&self) -> bool {
         self.counters
             .packets
@@ -295,7 +295,7 @@ impl Contents {
             .is_some_and(|messages| *messages > 0)
     }
 
-    /// What they consist of, in words: a line for each subject that there is something to say of.
+    /// The contents as text: a line for each subject that applies.
     pub(crate) fn words(&self, snapshot: &Snapshot, files: &[String]) -> Vec<(&'static str, String)> {
         let mut told = Vec::new();
         let mut say = |subject, words: String| told.push((subject, words));
@@ -391,7 +391,7 @@ impl Contents {
     }
 }
 
-/// What was done to the times of a capture, in words.
+/// The corrections of a capture's times, as text.
 pub(crate) fn clock_words(notes: &ClockNotes) -> Vec<String> {
     let mut words = Vec::new();
     for (frame, note) in &notes.notes {

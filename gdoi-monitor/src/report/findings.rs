@@ -1,4 +1,4 @@
-//! What deserves attention, gathered: one finding for each type of event, group and severity, with its evidence.
+//! Findings: one for each type of event, group and severity, with its evidence.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,14 +13,14 @@ use super::seen_message::FrameId;
 use crate::event::DatedTransition;
 use crate::time::{Calendar, Moment};
 
-/// Events that a finding is proved with.
+/// Events in the evidence of a finding.
 const MOST_EVIDENCE: usize = 12;
-/// Events that are kept beyond the first of each subject.
+/// Events kept beyond the first of each subject.
 const MOST_KEPT: usize = 256;
-/// Subjects of one finding that are told apart: some 2 MB.
+/// Subjects of one finding that are kept separately: some 2 MB.
 const MOST_SUBJECTS: usize = 10_000;
 
-/// What deserves attention so far. Bounded by the types of events times the groups.
+/// The findings so far. Bounded by the types of events times the groups.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     by_kind: BTreeMap<FindingKind, Finding>,
@@ -45,23 +45,23 @@ pub(crate) struct Finding {
     pub(crate) first: Moment,
     pub(crate) last: Moment,
     pub(crate) meaning: &'static str,
-    /// Of whom it is said, how often, and the first times.
+    /// Its subjects, with their number of events and the first ones.
     subjects: BTreeMap<Subject, SubjectEvents>,
-    /// Events that are kept, of all subjects.
+    /// Number of kept events, over all subjects.
     kept: usize,
 }
 
-/// Of whom something is said.
+/// Key server and member that an event is about.
 type Subject = (Option<IpAddr>, Option<SocketAddr>);
 
-/// What is said of one subject.
+/// The events of one subject.
 #[derive(Clone, Debug, Default)]
 struct SubjectEvents {
     count: u64,
     kept: Vec<(Transition, Vec<FrameId>)>,
 }
 
-/// One event, the frames that prove it, and how many there are of its subject.
+/// One event, the frames that prove it, and the number of events of its subject.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence<'a> {
     pub(crate) event: &'a Transition,
@@ -69,7 +69,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) count: u64,
 }
 
-/// How a finding looks to programs.
+/// A finding as JSON.
 #[derive(Serialize)]
 struct FindingObject<'a> {
     severity: Severity,
@@ -77,12 +77,12 @@ struct FindingObject<'a> {
     name: &'static str,
     group: Option<&'a str>,
     count: u64,
-    /// How many members it is said of, where it is said of members.
+    /// Number of members, if it is about members.
     members: u64,
     first: Moment,
     last: Moment,
     meaning: &'static str,
-    /// Why it may be otherwise.
+    /// Why it may be wrong.
     doubt: Option<&'static str>,
     evidence: Vec<EvidenceObject<'a>>,
 }
@@ -102,7 +102,7 @@ struct FrameObject<'a> {
 }
 
 impl Findings {
-    /// Takes an event, and the frames that prove it.
+    /// Adds an event and the frames that prove it.
     pub(crate) fn take(&mut self, transition: &Transition, calendar: Calendar, frames: Vec<FrameId>) {
         let severity = transition.what.severity();
         self.worst = self.worst.max(Some(severity));
@@ -137,13 +137,13 @@ impl Findings {
         self.by_kind.values()
     }
 
-    /// How many events of this severity there were.
+    /// Number of events of this severity.
     pub(crate) fn count(&self, severity: Severity) -> u64 {
         let of_severity = self.iter().filter(|finding| finding.severity == severity);
         of_severity.map(|finding| finding.count).sum()
     }
 
-    /// The findings as programs read them; `files` are the captures that frames are numbered in.
+    /// The findings as JSON; frames refer to `files` by number.
     pub(crate) fn objects<'a>(
         &'a self,
         files: &'a [String],
@@ -153,7 +153,7 @@ impl Findings {
         findings.collect::<Vec<_>>()
     }
 
-    /// The severity of the worst event; `None` when there was none at all.
+    /// The worst severity; `None` if there were no events.
     pub(crate) const fn worst(&self) -> Option<Severity> {
         self.worst
     }
@@ -167,15 +167,15 @@ impl Finding {
         }
         let events = self.subjects.entry(subject).or_default();
         events.count += 1;
-        // The first of everybody; more while there are few.
+        // The first of every subject; more while there are few.
         if events.kept.is_empty() || events.kept.len() < MOST_EVIDENCE && self.kept < MOST_KEPT {
             events.kept.push((transition.clone(), frames));
             self.kept += 1;
         }
     }
 
-    /// The events that it is proved with: of those with the most first, in the order of time. The others are alike, and
-    /// among the events.
+    /// The evidence: subjects with the most events first, in time order. Further events are similar, and are in the
+    /// list of events.
     pub(crate) fn evidence(&self) -> Vec<Evidence<'_>> {
         let mut subjects: Vec<&SubjectEvents> = self.subjects.values().collect();
         let first = |events: &SubjectEvents| events.kept.first().map(|(event, _)| event.at);
@@ -192,7 +192,7 @@ impl Finding {
         evidence.take(MOST_EVIDENCE).collect()
     }
 
-    /// How many members it is said of.
+    /// Number of members it is about.
     pub(crate) fn members(&self) -> u64 {
         self.subjects
             .keys()
@@ -200,7 +200,7 @@ impl Finding {
             .count() as u64
     }
 
-    /// Why it may be otherwise: what it is concluded from is an absence, and not everything was seen.
+    /// Why it may be wrong: it rests on an absence, and not everything was seen.
     pub(crate) fn doubt(&self, visibility: &[SeenDirections]) -> Option<&'static str> {
         self.hidden_direction(visibility).or_else(|| {
             self.is_of_a_gap()
@@ -208,12 +208,12 @@ impl Finding {
         })
     }
 
-    /// Whether what is said to be missing may have come in a gap of the capture: then it is no more than a warning.
+    /// Whether the missing message may have come in a gap of the capture: then it is only a warning.
     fn is_of_a_gap(&self) -> bool {
         self.name == "rekey_overdue" && self.severity == Severity::Warning
     }
 
-    /// The direction that the absence is in, when that direction is not seen at all.
+    /// The direction of the missing message, if that direction was not seen at all.
     fn hidden_direction(&self, visibility: &[SeenDirections]) -> Option<&'static str> {
         let needs_from_member = matches!(self.name, "rekey_unacknowledged" | "registration_failed");
         let needs_to_member = matches!(self.name, "member_lost" | "rekey_overdue" | "registration_failed");

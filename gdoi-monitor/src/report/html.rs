@@ -1,4 +1,4 @@
-//! For people, in a browser: one page that needs nothing else, and may ask for nothing else.
+//! HTML for browsers: one self-contained page that may load nothing.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -45,10 +45,10 @@ fn put(out: &mut impl Write, markup: &Markup) -> io::Result<()> {
 fn head(title: &str) -> Markup {
     html! {
         (DOCTYPE)
-        // Without end tags of its own, so that the page can be written piece by piece.
+        // Without end tags, so that the page can be written piece by piece.
         (PreEscaped("<html lang=en>"))
         meta charset="utf-8";
-        // Whatever got into the page: it may not load anything, nor send anything anywhere.
+        // Whatever gets into the page may not load anything, nor send anything anywhere.
         meta http-equiv="Content-Security-Policy" content=(POLICY);
         meta name="viewport" content="width=device-width,initial-scale=1";
         title { "GDOI: " (Plain(title)) }
@@ -57,7 +57,7 @@ fn head(title: &str) -> Markup {
     }
 }
 
-/// What there is, before anything is claimed of it.
+/// The contents of the captures, before any finding.
 fn capture(ending: &Ending<'_>, capture: &CaptureObject<'_>) -> Markup {
     html! {
         p {
@@ -85,7 +85,7 @@ fn capture(ending: &Ending<'_>, capture: &CaptureObject<'_>) -> Markup {
     }
 }
 
-/// The whole in a few numbers.
+/// The whole report in a few numbers.
 fn tiles(ending: &Ending<'_>, findings: &Findings) -> Markup {
     let groups: Vec<_> = state::groups(ending.snapshot, Calendar::EPOCH).collect();
     let servers = || groups.iter().flat_map(|group| &group.key_servers);
@@ -110,7 +110,7 @@ fn tiles(ending: &Ending<'_>, findings: &Findings) -> Markup {
     }
 }
 
-/// What deserves attention: the worst first, each with its events and the frames that prove them.
+/// The findings: the worst first, each with its events and the frames that prove them.
 fn findings(ending: &Ending<'_>, findings: &Findings) -> Markup {
     let visibility = ending.contents.directions.by_key_server(ending.snapshot);
     html! {
@@ -190,7 +190,7 @@ fn fields(fields: Vec<(String, String)>, is_wanted: impl Fn(&str) -> bool) -> Ma
     }
 }
 
-/// A display filter for each capture, that shows the frames and nothing else.
+/// A display filter for each capture that shows exactly these frames.
 fn filters(evidence: &[Evidence<'_>], files: &[String]) -> Markup {
     let mut frames: Vec<FrameId> = evidence.iter().flat_map(|one| one.frames).copied().collect();
     frames.sort_unstable();
@@ -234,7 +234,7 @@ fn timeline(out: &mut impl Write, ending: &Ending<'_>, gathered: &Gathered) -> i
     out.write_all(MOUNT.as_bytes())
 }
 
-/// What each group did, and how its key servers renew the KEK.
+/// The groups, and how their key servers renew the KEK.
 fn groups(ending: &Ending<'_>, gathered: &Gathered) -> Markup {
     let opinions = gathered.behaviors.opinions(ending.snapshot);
     html! {

@@ -1,4 +1,4 @@
-//! One document. The events are written as they come, so that memory does not grow with them.
+//! JSON: one document. Events are written as they come, so that memory does not grow with them.
 
 use std::io::{self, Write};
 

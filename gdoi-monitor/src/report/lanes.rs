@@ -1,4 +1,4 @@
-//! The timeline on a terminal: a line for each lane, a column for each stretch of time.
+//! The timeline on a terminal: a line for each lane, a column for each interval.
 
 use std::io::{self, Write};
 
@@ -8,9 +8,9 @@ use crate::text::{Lines, counted};
 /// By kind, in the order of the timeline's kinds.
 const SIGNS: [u8; 10] = *b"Rx^~a...!!";
 const RANKS: [u8; 10] = [5, 7, 4, 3, 2, 1, 1, 1, 6, 8];
-/// From this rank on it is a problem.
+/// Marks of this rank and above are problems.
 const TROUBLE: u8 = 6;
-/// With the names, what fits on a terminal of a hundred columns.
+/// With the names, this fits a terminal of a hundred columns.
 const COLUMNS: usize = 66;
 const MOST_MEMBERS: usize = 24;
 
@@ -34,7 +34,7 @@ fn group<W: Write>(out: &mut Lines<W>, group: &GroupModel<'_>, length: f64) -> i
     for lane in others {
         line(out, &format!("key server {}", lane.address), &lane.marks, length)?;
     }
-    // Those with problems first, where there is no room for all.
+    // Members with problems first, if there is no room for all.
     let beyond = members.len().saturating_sub(MOST_MEMBERS);
     if beyond > 0 {
         members.sort_by_key(|lane| std::cmp::Reverse(troubles(lane)));
@@ -81,7 +81,7 @@ fn line<W: Write>(out: &mut Lines<W>, name: &str, marks: &[MarkModel<'_>], lengt
     ))
 }
 
-/// What is shown of several marks in one column: the one with the highest rank.
+/// The rank of a mark: of several in one column, the highest is shown.
 fn rank(mark: &MarkModel<'_>) -> u8 {
     RANKS.get(usize::from(mark.kind())).copied().unwrap_or(1)
 }

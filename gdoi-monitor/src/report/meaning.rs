@@ -1,8 +1,8 @@
-//! What each type of event means to whoever runs the network, in one sentence.
+//! The meaning of each type of event for a network operator, in one sentence.
 
 use gdoi_core::transition::What;
 
-/// What an event means.
+/// The meaning of an event.
 pub(crate) const fn meaning(what: &What) -> &'static str {
     match what {
         What::CaptureLoss(_) => "Some traffic was not seen: absences in that time are uncertain.",
@@ -61,7 +61,7 @@ pub(crate) const fn meaning(what: &What) -> &'static str {
         What::SpiChanged(_) => "Traffic uses new keys.",
         What::SpiFirstSeen(_) => "Traffic with a new SPI started.",
         What::SpiStale(_) => "Traffic still uses replaced keys.",
-        // The set grows in the core first.
+        // New events appear in the core first.
         _ => "",
     }
 }

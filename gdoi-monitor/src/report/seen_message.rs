@@ -1,4 +1,4 @@
-//! What a report remembers of a message: who sent what to whom, and in which frame it stands.
+//! What a report keeps of a message: sender, receiver, content, and its frame.
 
 use std::net::SocketAddr;
 
@@ -7,10 +7,10 @@ use gdoi_core::observation::Message;
 use gdoi_core::transition::Cookies;
 use gdoi_wire::Exchange;
 
-/// Ports that say nothing about who is meant: GDOI, and IKE with and without the non-ESP marker.
+/// Ports that do not identify a peer: GDOI, and IKE with and without the non-ESP marker.
 const WELL_KNOWN: [u16; 3] = [848, 500, 4500];
 
-/// Where a frame stands: in which capture of those that were named, and its number there, from 1.
+/// A frame: the index of its capture, and its number there, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FrameId {
     pub(crate) file: u32,
@@ -55,7 +55,7 @@ impl SeenMessage {
         }
     }
 
-    /// Whether it may be the answer to a rekey: by its exchange, or because it is of none that registers.
+    /// Whether it may be the answer to a rekey: by its exchange, or because it belongs to no registration.
     pub(crate) const fn may_acknowledge(&self) -> bool {
         match self.exchange {
             Exchange::GroupkeyPushAck | Exchange::Unregistered34 | Exchange::Unknown(_) => true,
@@ -65,7 +65,7 @@ impl SeenMessage {
     }
 }
 
-/// A member's address as the tracker has it: the port is kept only where address translation chose it.
+/// A member's address in the tracker's form: the port is kept only if address translation chose it.
 fn without_well_known(mut socket: SocketAddr) -> SocketAddr {
     if WELL_KNOWN.contains(&socket.port()) {
         socket.set_port(0);

@@ -1,4 +1,4 @@
-//! For people, on a terminal.
+//! Text for terminals.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::state::{self, DataPlane, Group, Kek, KeyServer, Rekey, Spread};
 use crate::text::{Lines, counted, grouped};
 use crate::time::Calendar;
 
-/// Events of a finding that are named; the pages and the forms for programs have more.
+/// Events printed per finding; other formats have more.
 const MOST_EVIDENCE: usize = 4;
-/// Captures that are named; the forms for programs have all.
+/// Captures that are named; formats for programs name all.
 const MOST_NAMED: usize = 4;
 const WHO: [&str; 3] = ["group", "key_server", "member"];
 
@@ -53,7 +53,7 @@ pub(super) fn write(
     events(out, &gathered.kept)
 }
 
-/// What no finding means: nothing, where there was nothing to find anything in.
+/// The text if there are no findings; it says so if there was no GDOI at all.
 pub(super) fn nothing_found(ending: &Ending<'_>) -> &'static str {
     if ending.contents.has_gdoi() {
         "none"
@@ -129,7 +129,7 @@ fn finding<W: Write>(
     Ok(())
 }
 
-/// Of how many members a finding is, where it is of several.
+/// The number of members of a finding, if there are several.
 pub(super) fn of_members(finding: &Finding) -> String {
     match finding.members() {
         0 | 1 => String::new(),
@@ -153,18 +153,18 @@ fn frames(frames: &[FrameId], files: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The numbers of frames, with something between them.
+/// The numbers of frames, with a separator.
 pub(super) fn numbers(frames: &[FrameId], between: &str) -> String {
     let numbers: Vec<_> = frames.iter().map(|frame| frame.number.to_string()).collect();
     numbers.join(between)
 }
 
-/// A word of events as people write it.
+/// An identifier of events as people write it.
 pub(super) fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
-/// The names of captures, the first of many.
+/// The names of captures, up to a limit.
 pub(super) fn named(files: &[String]) -> String {
     let beyond = files.len().saturating_sub(MOST_NAMED);
     let named = files.iter().take(MOST_NAMED).map(String::as_str);
@@ -211,7 +211,7 @@ fn group<W: Write>(out: &mut Lines<W>, group: &Group) -> io::Result<()> {
     Ok(())
 }
 
-/// What there is to say of a group as a whole, a line for each subject.
+/// The summary of a group, a line for each subject.
 pub(super) fn group_lines(group: &Group) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     if !group.messages.is_empty() {
@@ -307,7 +307,7 @@ fn spread(spread: &Spread) -> String {
     format!("{} completed, {mean:.3} s on average", spread.count)
 }
 
-/// An event in one line: its time, what it is, and its fields as they are named for programs.
+/// An event in one line: its time, type, and fields as programs name them.
 fn event<W: Write>(out: &mut Lines<W>, transition: &Transition) -> io::Result<()> {
     let date = Calendar::EPOCH.date(transition.at);
     let severity = transition.what.severity().name();
@@ -323,7 +323,7 @@ fn event<W: Write>(out: &mut Lines<W>, transition: &Transition) -> io::Result<()
     ))
 }
 
-/// The fields of an event but for those that every event has, as people read them: who is meant, then what.
+/// The fields of an event except the common ones, for people: the subject first.
 pub(super) fn fields(transition: &Transition) -> Vec<(String, String)> {
     let event = DatedTransition::new(transition, Calendar::EPOCH);
     let Ok(serde_json::Value::Object(object)) = serde_json::to_value(event) else {

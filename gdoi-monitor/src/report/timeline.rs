@@ -1,9 +1,8 @@
-//! What happened, laid out in time: a lane for each key server and member, epochs of keys and bursts above them.
+//! Events laid out in time: a lane for each key server and member, with key epochs and bursts above them.
 //!
-//! [`Timeline`] takes events, and messages where they are at hand, in bounded memory. When there are too many marks, those
-//! of one member that are of one kind and near each other become one that counts them: acknowledgements first. What
-//! findings count, and what key servers and groups did, is never merged. [`Timeline::model`] is what
-//! `assets/timeline.js` draws.
+//! [`Timeline`] takes events, and messages if available, in bounded memory. If there are too many marks, similar
+//! marks of one member that are close together are merged into one with a count: acknowledgements first. Findings,
+//! and what key servers and groups did, are never merged. `assets/timeline.js` draws [`Timeline::model`].
 
 mod epochs;
 mod marks;
@@ -21,36 +20,36 @@ use epochs::Epochs;
 use marks::{MarkKind, TimelineMark};
 pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
 
-/// Lanes of members, and marks in all lanes: a page that a browser opens at once, some 10 MB.
+/// Maximum number of member lanes, and of marks in all lanes: a page that browsers open at once, some 10 MB.
 const MOST_LANES: usize = 10_000;
 const MOST_MARKS: usize = 120_000;
-/// So many are left when some were merged, so that it is not done for each that comes.
+/// Marks that remain after a merge, so that not every new mark causes one.
 const MARKS_AFTER_MERGE: usize = MOST_MARKS / 4 * 3;
-/// Marks that are never merged: some 20 MB.
+/// Maximum number of marks that are never merged: some 20 MB.
 const MOST_LASTING: usize = 200_000;
-/// Bursts of a group, or losses.
+/// Maximum number of bursts of a group, or of losses.
 const MOST_SPANS: usize = 1_000;
-/// Marks that are nearer than this are told apart by nobody.
+/// Marks closer than this look like one.
 const FIRST_BUCKET: u64 = 1_000_000;
 
-/// What happened so far.
+/// The timeline so far.
 #[derive(Default)]
 pub(crate) struct Timeline {
     members: BTreeMap<SocketAddr, MemberTrack>,
     key_servers: BTreeMap<(String, IpAddr), Vec<TimelineMark>>,
     groups: BTreeMap<String, GroupTimeline>,
     losses: Vec<TimelineMark>,
-    /// Marks of members that found no lane.
+    /// Marks of members without a lane.
     beyond: Vec<TimelineMark>,
-    /// Marks of members that may be merged, and how many there may be before some are.
+    /// Number of marks that may be merged, and the limit above which some are.
     count: usize,
     ceiling: usize,
-    /// How near marks of each kind are that became one, in nanoseconds.
+    /// Distance in nanoseconds below which marks of each kind were merged.
     merged: BTreeMap<MarkKind, u64>,
-    /// Marks that are never merged, and how many of them found no room.
+    /// Number of marks that are never merged, and how many of them had no room.
     lasting: usize,
     undrawn: u64,
-    /// The first and the last moment that anything is of.
+    /// The first and the last time of anything in it.
     span: TimeSpan,
 }
 
@@ -59,11 +58,11 @@ pub(crate) struct Timeline {
 struct MemberTrack {
     group: Option<String>,
     marks: Vec<TimelineMark>,
-    /// The latest rekey it was sent, and by whom.
+    /// The latest rekey it was sent, and by which key server.
     rekey: Option<(IpAddr, Cookies, Option<[u8; 16]>)>,
 }
 
-/// What concerns a group as a whole.
+/// Events of a group as a whole.
 #[derive(Default)]
 struct GroupTimeline {
     epochs: Epochs,
@@ -72,7 +71,7 @@ struct GroupTimeline {
 }
 
 impl Timeline {
-    /// A message was seen: what only messages tell is which member was sent a rekey when, and answered it.
+    /// Handles a message: only messages show which member was sent a rekey when, and answered it.
     pub(crate) fn see(&mut self, seen_message: &SeenMessage) {
         self.pass(seen_message.at);
         let (source, destination) = (seen_message.source, seen_message.destination);
@@ -102,7 +101,7 @@ impl Timeline {
         self.grown();
     }
 
-    /// An event happened, said at this frame.
+    /// Handles an event, reported at this frame.
     pub(crate) fn take(&mut self, transition: &Transition, frame: Option<FrameId>) {
         self.pass(transition.at);
         match &transition.what {
@@ -134,7 +133,7 @@ impl Timeline {
         }
     }
 
-    /// An earlier rekey is shown as what it turned out to be.
+    /// Corrects an earlier rekey to its final kind.
     fn classify(&mut self, transition: &Transition, classified: &RekeyClassified) {
         let begun = transition.at.before(classified.began);
         let Some(key) = transition.group.clone().zip(transition.key_server) else {
@@ -179,9 +178,9 @@ impl Timeline {
         }
     }
 
-    /// An event without a mark still tells who belongs where.
+    /// An event without a mark still shows which member belongs to which group.
     fn follow(&mut self, transition: &Transition) {
-        // No lane for who only begins: address translation may move it to another port before it ends.
+        // No lane for a member that only begins: address translation may move it to another port before it ends.
         let known = transition
             .member
             .and_then(|address| self.members.get_mut(&address));
@@ -192,7 +191,7 @@ impl Timeline {
         }
     }
 
-    /// What an event says of a group as a whole; a burst may be of members whose group nothing tells yet.
+    /// Adds an event of a whole group; the group of a burst's members may be unknown.
     fn group(&mut self, transition: &Transition) -> Option<&mut GroupTimeline> {
         let concerns_one = transition.group.is_some()
             || matches!(
@@ -203,7 +202,7 @@ impl Timeline {
         concerns_one.then(|| self.groups.entry(name.to_owned()).or_default())
     }
 
-    /// The lane of a member, unless there is no room for one more.
+    /// The lane of a member, if there is room for it.
     fn member(&mut self, address: SocketAddr) -> Option<&mut MemberTrack> {
         if self.members.len() >= MOST_LANES && !self.members.contains_key(&address) {
             return None;
@@ -216,7 +215,7 @@ impl Timeline {
         self.grown();
     }
 
-    /// There is one mark more.
+    /// Counts a new mark.
     fn grown(&mut self) {
         self.count += 1;
         if self.count <= self.ceiling.max(MOST_MARKS) {
@@ -231,7 +230,7 @@ impl Timeline {
                 self.merge(kinds, bucket);
             }
         }
-        // Where every lane has few marks of each kind already, to merge again at once would change nothing.
+        // If every lane already has few marks of each kind, merging again would change nothing.
         let is_enough = self.count <= MARKS_AFTER_MERGE;
         self.ceiling = if is_enough {
             MOST_MARKS
@@ -268,7 +267,7 @@ impl Timeline {
         true
     }
 
-    /// What is to be drawn.
+    /// The data to draw.
     pub(crate) fn model<'a>(
         &'a self,
         snapshot: &'a Snapshot,
@@ -294,7 +293,7 @@ impl MemberTrack {
 /// The first and the last moment.
 pub(crate) type TimeSpan = Option<(Timestamp, Timestamp)>;
 
-/// Whether an event is shown as something that deserves attention, or only as something that happened.
+/// Whether an event is shown as something that deserves attention, or as an ordinary one.
 const fn notice(severity: Severity) -> MarkKind {
     match severity {
         Severity::Info => MarkKind::Notice,
@@ -303,7 +302,7 @@ const fn notice(severity: Severity) -> MarkKind {
     }
 }
 
-/// Adds to a short list; of what is too much the oldest goes.
+/// Adds to a bounded list; the oldest mark is dropped.
 fn push(marks: &mut Vec<TimelineMark>, mark: TimelineMark) {
     if marks.len() >= MOST_SPANS {
         marks.remove(0);
@@ -311,7 +310,7 @@ fn push(marks: &mut Vec<TimelineMark>, mark: TimelineMark) {
     marks.push(mark);
 }
 
-/// What is merged in which order, what tells least first, and over which part of the whole at most.
+/// The order of merging, least informative first, each with its maximum share of the whole length.
 const MERGE_ORDER: [(&[MarkKind], u64); 3] = [
     (&[MarkKind::Acknowledgement], 8),
     (&[MarkKind::Acknowledgement, MarkKind::Repeat], 8),

@@ -1,4 +1,4 @@
-//! How each key server renews its KEK, with the evidence for it, in words.
+//! How each key server renews its KEK, with the evidence, as text.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::time::{Calendar, Moment};
 
-/// More cycles than this judge nobody.
+/// Nobody checks more cycles than this.
 const MOST_CHANGES: usize = 64;
 
-/// What was said of KEKs so far. Bounded by the groups, and the cycles of each.
+/// Verdicts so far. Bounded by the groups, and the cycles of each.
 #[derive(Default)]
 pub(crate) struct Behaviors {
     groups: BTreeMap<String, GroupBehaviors>,
@@ -20,7 +20,7 @@ pub(crate) struct Behaviors {
 
 #[derive(Default)]
 struct GroupBehaviors {
-    /// The latest word on each key server.
+    /// The latest verdict on each key server.
     said: BTreeMap<IpAddr, KekBehavior>,
     changes: Vec<(Timestamp, KekChanged)>,
     double: u64,
@@ -28,11 +28,11 @@ struct GroupBehaviors {
     rekeyed: bool,
 }
 
-/// What is believed of a key server of a group, and why.
+/// The verdict on a key server of a group, and its evidence.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Opinion<'a> {
     pub(crate) group: &'a str,
-    /// `None` when nothing can be said of any.
+    /// `None` if there is no verdict on any.
     pub(crate) key_server: Option<IpAddr>,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) provisional: bool,
@@ -53,11 +53,11 @@ pub(crate) struct Opinion<'a> {
 pub(crate) struct BehaviorChange {
     /// When the new KEK was first used.
     pub(crate) seen: Moment,
-    /// When it was delivered, where that is known.
+    /// When it was delivered, if known.
     pub(crate) delivered: Option<Moment>,
     pub(crate) from: Cookies,
     pub(crate) to: Cookies,
-    /// How long before the expiry of the old one; negative when after.
+    /// How long before the expiry of the old KEK; negative after it.
     pub(crate) lead_seconds: Option<f64>,
 }
 
@@ -88,7 +88,7 @@ impl Behaviors {
         }
     }
 
-    /// What is believed, group by group.
+    /// The verdicts, group by group.
     pub(crate) fn opinions<'a>(&'a self, snapshot: &'a Snapshot) -> Vec<Opinion<'a>> {
         let groups = self.groups.iter().filter(|(_, group)| group.rekeyed);
         groups
@@ -97,7 +97,7 @@ impl Behaviors {
     }
 }
 
-/// Whether an event says something of how KEKs are renewed.
+/// Whether an event is relevant for the renewal of KEKs.
 const fn matters(what: &What) -> bool {
     matches!(
         what,

@@ -1,4 +1,4 @@
-//! `show events`: the latest events, and those to come.
+//! `show events`: the latest events, and new ones.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{EventsArgs, belongs, print, print_json};
 use crate::client::{Client, ClientError, Event, EventWindow, Text, path, texts};
 use crate::text::complain;
 
-/// How often a person wants to know.
+/// How often the agent is polled.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn show(arguments: &EventsArgs) -> anyhow::Result<()> {
@@ -54,14 +54,14 @@ pub(super) async fn show(arguments: &EventsArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The events that the agent keeps, each an object of JSON, oldest first.
+/// The agent's recent events, each a JSON object, oldest first.
 async fn latest(client: &mut Client) -> Result<Vec<Box<str>>, ClientError> {
     let answer = client.page(path::EVENTS).await?;
     let events: Vec<&RawValue> = client.parse(path::EVENTS, &answer.body)?;
     Ok(texts(&events))
 }
 
-/// Prints one event in a line; what is no event of ours as it came.
+/// Prints one event in a line; anything that is not an event, as received.
 fn tell(event: &str, json: bool) -> io::Result<()> {
     match serde_json::from_str::<Event>(event) {
         Ok(event) if !json => print(&line(&event)),
@@ -80,9 +80,9 @@ pub(super) fn line(event: &Event) -> String {
     line
 }
 
-/// For a person who watches, not for what reads the events.
+/// For a person who watches, not for the program that reads the events.
 fn say(note: &str) {
-    // Where standard error is gone there is nobody to tell.
+    // If standard error is gone, nobody can be told.
     drop(complain(note));
 }
 

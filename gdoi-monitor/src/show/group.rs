@@ -1,4 +1,4 @@
-//! `show group`: all that is known of one group, laid out like `show crypto gdoi`.
+//! `show group`: everything about one group, laid out like `show crypto gdoi`.
 
 mod keys;
 mod servers;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{OneGroup, array, belongs, lists, print, print_json};
 use crate::client::{Client, Group, Member, Moment, SpiUse, Text, path, seconds};
 
-/// More names than these do not help to find the one that was meant.
+/// More names than these do not help to find the right one.
 const NAMED: usize = 10;
 
 pub(super) async fn show(arguments: &OneGroup) -> anyhow::Result<()> {
@@ -55,7 +55,7 @@ struct Named {
     name: Text,
 }
 
-/// The group that is meant when none is named.
+/// The group to show if none is named.
 fn only_group(names: &[Named], client: &Client) -> Result<Text, WhichGroup> {
     let mut groups = names.iter().filter(|Named { name }| **name != *UNATTRIBUTED);
     match (groups.next(), groups.next()) {
@@ -65,7 +65,7 @@ fn only_group(names: &[Named], client: &Client) -> Result<Text, WhichGroup> {
     }
 }
 
-/// No group was named, and there is not just one.
+/// No group was named, and the agent does not have exactly one.
 #[derive(Debug, thiserror::Error)]
 enum WhichGroup {
     #[error("the agent at {0} knows no group yet")]
@@ -100,7 +100,7 @@ impl UnknownGroup {
     }
 }
 
-/// The names of the groups, the first few of them.
+/// The names of the groups, up to a limit.
 fn known(names: &[Named]) -> String {
     let mut known: Vec<_> = names
         .iter()
@@ -114,7 +114,7 @@ fn known(names: &[Named]) -> String {
     known.join(", ")
 }
 
-/// All that is known of a group at a moment.
+/// Everything about a group at one time.
 struct Whole {
     group: Group,
     members: Vec<Member>,
@@ -123,7 +123,7 @@ struct Whole {
 }
 
 impl Whole {
-    /// For people.
+    /// As text for people.
     fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         self.information(&mut text)?;
@@ -173,7 +173,7 @@ impl Whole {
         Ok(())
     }
 
-    /// From a moment until now, or from now until a moment.
+    /// The time from `date` until now, or from now until `date`.
     fn ago(&self, date: Moment) -> String {
         format!("{} ago", seconds(self.now.since(date)))
     }
@@ -188,7 +188,7 @@ impl Whole {
     }
 }
 
-/// A line with its label, the colons below each other.
+/// A line with its label; the colons are aligned.
 pub(super) fn line(to: &mut String, label: &str, value: &str) -> fmt::Result {
     let colon = if label.is_empty() { ' ' } else { ':' };
     writeln!(to, "    {label:<25}{colon} {value}")

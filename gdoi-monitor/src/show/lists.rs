@@ -58,7 +58,7 @@ pub(super) async fn show_interfaces(agent: &AgentArgs, json: bool) -> anyhow::Re
     Ok(print(&interfaces(&readiness.interfaces))?)
 }
 
-/// The objects at `path` that belong to the group that was asked for.
+/// The objects at `path` that belong to the requested group.
 async fn show_list<T: DeserializeOwned>(
     arguments: &ListArgs,
     path: &str,
@@ -107,7 +107,7 @@ fn groups(groups: &[Group], now: Moment) -> String {
     table.text()
 }
 
-/// The members at a moment, for people.
+/// The members at one time, as text for people.
 pub(super) fn members(members: &[Member], now: Moment) -> String {
     let ago = |date: Option<Moment>| cell(date.map(|date| compact(now.since(date))));
     let mut table = TextTable::new([

@@ -1,4 +1,4 @@
-//! `show member`: all that is known of one member, and its latest events.
+//! `show member`: everything about one member, and its latest events.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::table::NOTHING;
 use super::{OneMember, array, events, print, print_json};
 use crate::client::{Event, Member, Moment, Text, path, seconds};
 
-/// Events that a screen has room for.
+/// Events that fit on a screen.
 const EVENTS: usize = 20;
 
 pub(super) async fn show(arguments: &OneMember) -> anyhow::Result<()> {
@@ -78,7 +78,7 @@ fn concerns(object: &RawValue, address: IpAddr) -> bool {
     })
 }
 
-/// A member that is in several groups, or behind several ports, has a part for each.
+/// A member in several groups, or with several NAT ports, has a section for each.
 fn text(members: &[Member], events: &[Event], now: Moment) -> Result<String, fmt::Error> {
     let mut text = String::new();
     let ago = |date: Option<Moment>| {

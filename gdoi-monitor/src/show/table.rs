@@ -1,11 +1,11 @@
-//! Columns that are as wide as what is in them.
+//! Columns as wide as their content.
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// What is not known, or does not apply.
+/// An unknown or inapplicable value.
 pub(super) const NOTHING: &str = "-";
 
-/// Lines of columns, the first line its headings.
+/// Rows of columns; the first row has the headings.
 pub(super) struct TextTable<const N: usize> {
     rows: Vec<[String; N]>,
 }
@@ -21,7 +21,7 @@ impl<const N: usize> TextTable<N> {
         self.rows.push(row);
     }
 
-    /// The lines, two spaces between columns and none at their ends.
+    /// The rows, two spaces between columns and none at the end.
     pub(super) fn text(&self) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
@@ -43,7 +43,7 @@ impl<const N: usize> TextTable<N> {
     }
 }
 
-/// A cell of what may not be known.
+/// A cell for an optional value.
 pub(super) fn cell(known: Option<impl ToString>) -> String {
     known.map_or_else(|| NOTHING.to_owned(), |known| known.to_string())
 }

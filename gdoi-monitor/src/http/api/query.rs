@@ -1,4 +1,4 @@
-//! Which part of a list is wanted.
+//! Query parameters: which part of a list is requested.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use gdoi_core::transition::Spi;
 use serde::{Deserialize, Serialize};
 
-/// Without a limit: some 3 MB of members.
+/// The default limit: some 3 MB of members.
 const LIMIT: usize = 10_000;
 
-/// Which part of a list is wanted.
+/// The requested part of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query {
     group: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Query {
     pub(super) offset: usize,
 }
 
-/// What was asked that cannot be.
+/// An invalid query.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum QueryError {
     #[error("unknown parameter {name:?}; known here: {known}")]
@@ -32,7 +32,7 @@ pub(super) enum QueryError {
     Value(&'static str, &'static str),
 }
 
-/// What events are chosen by.
+/// The fields by which events are filtered.
 #[derive(Deserialize)]
 struct Labels<'a> {
     #[serde(borrow, default)]
@@ -44,7 +44,7 @@ struct Labels<'a> {
 }
 
 impl Query {
-    /// Reads the part of an address behind the question mark.
+    /// Reads the query string of a URL.
     pub(super) fn read(text: &str, known: &[&str]) -> Result<Self, QueryError> {
         let mut query = Self {
             group: None,
@@ -94,7 +94,7 @@ impl Query {
         Ok(())
     }
 
-    /// The wanted part of what was chosen, and how much was.
+    /// The requested part of the filtered list, and the filtered list's length.
     pub(super) fn part(
         &self,
         chosen: impl Iterator<Item = impl Serialize>,

@@ -1,6 +1,6 @@
-//! What can be wrong with a web configuration file.
+//! Errors in a web configuration file.
 //!
-//! No message repeats a value of the file: it holds keys and hashes of passwords.
+//! No message repeats a value of the file: it holds keys and password hashes.
 
 use std::fmt;
 use std::io;
@@ -8,37 +8,37 @@ use std::path::{Path, PathBuf};
 
 use tokio_rustls::rustls;
 
-/// Longer than every key and every user name that fits one line; shorter than a hash.
+/// Longer than every key and every usual user name; shorter than a hash.
 const LONGEST_KEY: usize = 40;
-/// Certificates of a whole company are smaller.
+/// The certificates of a whole company are smaller.
 pub(super) const MAX_FILE: u64 = 1 << 20;
 /// About two seconds of one CPU.
 pub(super) const MAX_COST: u32 = 15;
 
-/// What is wrong with a web configuration file, and in which line.
+/// An error in a web configuration file, with its line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", WebConfigLocation(self))]
 pub struct WebConfigError {
     /// The file.
     pub path: PathBuf,
-    /// The line, from 1, where one is meant.
+    /// The line, from 1, if known.
     pub line: Option<u64>,
-    /// What is wrong there.
+    /// The error.
     pub what: WebConfigProblem,
 }
 
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum WebConfigProblem {
-    /// A value that has no meaning there.
+    /// An unknown value.
     #[error("unknown {what}; known here: {known}")]
     Unknown {
-        /// Of what, and which, where that is no secret.
+        /// What kind of value, and its name if that is no secret.
         what: String,
-        /// What could have been meant.
+        /// The known values.
         known: String,
     },
-    /// It is not YAML, or a value is not what its key asks for.
+    /// Invalid YAML, or a value of the wrong type.
     #[error("{0}")]
     Yaml(&'static str),
     /// A file that it names cannot be read.
@@ -49,28 +49,28 @@ pub enum WebConfigProblem {
         /// Why not.
         error: io::Error,
     },
-    /// It, or a file it names, is no file, or not one of this kind.
+    /// It, or a file that it names, is not a regular file, or too large.
     #[error("{} is not a regular file of up to {MAX_FILE} bytes", .0.display())]
     NotAFile(PathBuf),
-    /// Two keys, of which exactly one is wanted.
+    /// Two keys of which exactly one is required.
     #[error("give {0} or {1}, and not both")]
     OneOf(&'static str, &'static str),
-    /// A key is missing that another asks for.
+    /// A key without another one that it requires.
     #[error("{0} needs {1}")]
     Needs(&'static str, &'static str),
-    /// What should be PEM is not.
+    /// Missing PEM content.
     #[error("{0} contains no {1} in PEM")]
     Pem(&'static str, &'static str),
-    /// Certificate, key or choice of algorithms do not go together.
+    /// Certificate, key or choice of algorithms do not match.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// The certificates that clients are checked against are of no use.
+    /// The authorities for client certificates cannot be used.
     #[error("client_ca: {0}")]
     ClientCa(#[from] rustls::server::VerifierBuilderError),
-    /// A way to ask for client certificates that checks nothing.
+    /// A client authentication type that checks nothing.
     #[error("client_auth_type {0} admits any client; use RequireAndVerifyClientCert or NoClientCert")]
     Unchecked(&'static str),
-    /// A hash that is none.
+    /// An invalid password hash.
     #[error(
         "basic_auth_users: the value of {0:?} is not a bcrypt hash; make one with `htpasswd -nBC 10 {0}`"
     )]
@@ -80,15 +80,15 @@ pub enum WebConfigProblem {
         "basic_auth_users: the bcrypt cost of {user:?} is {cost}; at most {MAX_COST} can be checked in time"
     )]
     Cost {
-        /// Whose.
+        /// The user.
         user: String,
-        /// As it is.
+        /// The cost.
         cost: u32,
     },
     /// A header that cannot be sent.
     #[error("headers: the value of {0} is not valid in HTTP")]
     Header(&'static str),
-    /// A rate that lets nobody in.
+    /// A rate that admits no request.
     #[error("rate_limit: burst must be at least 1")]
     Burst,
 }
@@ -113,7 +113,7 @@ impl fmt::Display for WebConfigLocation<'_> {
     }
 }
 
-/// What the YAML parser says, without what the file says.
+/// The YAML parser's message, without the content of the file.
 pub(super) fn from_yaml(error: &serde_saphyr::Error) -> (Option<u64>, WebConfigProblem) {
     use serde_saphyr::Error as Yaml;
     let line = error.location().map(|location| location.line());
@@ -133,7 +133,7 @@ pub(super) fn from_yaml(error: &serde_saphyr::Error) -> (Option<u64>, WebConfigP
 }
 
 fn unknown(what: &str, name: &str, known: &[&str]) -> WebConfigProblem {
-    // A long word may be a value that slipped out of its place.
+    // A long word may be a misplaced value.
     let name = if name.len() <= LONGEST_KEY {
         format!("{what} {name:?}")
     } else {

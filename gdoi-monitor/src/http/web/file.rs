@@ -1,4 +1,4 @@
-//! The file as it is written: the format of Prometheus' exporter-toolkit.
+//! The file format of Prometheus' exporter-toolkit.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,10 +35,10 @@ pub(super) struct TlsConfig {
     pub(super) prefer_server_cipher_suites: Option<bool>,
 }
 
-/// The words of Go's `crypto/tls`.
+/// The names of Go's `crypto/tls`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub(super) enum ClientAuth {
-    /// The toolkit takes an empty value for it.
+    /// The toolkit treats an empty value as this.
     #[default]
     #[serde(alias = "")]
     NoClientCert,
@@ -67,7 +67,7 @@ pub(super) enum Curve {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Http {
-    /// There is no HTTP/2 here; a client that can speak it can speak HTTP/1.1.
+    /// HTTP/2 is not supported; a client that speaks it also speaks HTTP/1.1.
     #[serde(rename = "http2")]
     _http2: Option<bool>,
     pub(super) headers: Headers,
@@ -115,7 +115,7 @@ const fn one() -> u32 {
     1
 }
 
-/// A duration as Go writes it: `1s`, `500ms`, `1m30s`, `0`.
+/// A duration in Go's format: `1s`, `500ms`, `1m30s`, `0`.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Interval(pub(super) Duration);
 

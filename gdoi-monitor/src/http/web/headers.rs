@@ -1,4 +1,4 @@
-//! Headers that each answer carries.
+//! Configured headers of every answer.
 
 use hyper::HeaderMap;
 use hyper::header::{

@@ -1,15 +1,15 @@
-//! How often requests may come, all together.
+//! The rate limit over all requests.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A bucket of `burst` tokens, of which one comes back each interval.
+/// A bucket of `burst` tokens; one comes back each interval.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     interval: Duration,
-    /// How far ahead of its time a request may come.
+    /// How far ahead of the interval a request may come.
     ahead: Duration,
     /// When the bucket is full again.
     full: Mutex<Instant>,

@@ -1,4 +1,4 @@
-//! Files, with what tells whether they have changed since they were read.
+//! Reads files, and notices later whether they have changed.
 
 use std::fs::{File, Metadata};
 use std::io::Read as _;
@@ -13,13 +13,13 @@ pub(super) struct WebConfigReader {
     seen: Vec<(PathBuf, Stamp)>,
 }
 
-/// What changes with a file: device, inode, length, and both times of change. `None`: it was not there.
+/// Changes with a file: device, inode, length, and both times of change. `None`: it did not exist.
 type Stamp = Option<(u64, u64, u64, [i64; 4])>;
 
 impl WebConfigReader {
-    /// Reads a file whole.
+    /// Reads a whole file.
     pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, WebConfigProblem> {
-        // First the stamp: what changes while we read is read again.
+        // The stamp first: a file that changes during the read is then read again.
         let found = path.metadata();
         let stamp = found.as_ref().ok().map(stamp);
         self.seen.push((path.to_owned(), stamp));
@@ -28,7 +28,7 @@ impl WebConfigReader {
             error,
         };
         let found = found.map_err(unreadable)?;
-        // A pipe would keep us waiting for ever.
+        // Opening a pipe would block for ever.
         if !found.is_file() || found.len() > MAX_FILE {
             return Err(WebConfigProblem::NotAFile(path.to_owned()));
         }
@@ -39,12 +39,12 @@ impl WebConfigReader {
         Ok(octets)
     }
 
-    /// Which they are.
+    /// The paths of the files.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         self.seen.iter().map(|(path, _)| path.clone()).collect()
     }
 
-    /// Whether any of them is no longer what was read.
+    /// Whether any of them has changed since it was read.
     pub(super) fn has_changed(&self) -> bool {
         self.seen
             .iter()

@@ -1,4 +1,4 @@
-//! A web configuration is right, or wrong in a way that is said; the values in it are not said.
+//! A web configuration is valid, or its error is reported without the values in it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -211,7 +211,7 @@ fn a_change_is_taken_up_and_a_broken_one_is_not() {
     web.follow();
     assert!(Arc::ptr_eq(&first, &web.settings()), "nothing changed");
 
-    // A certificate is renewed in two steps; between them it does not go with its key.
+    // A certificate is renewed in two steps; in between it does not match its key.
     let copy = |from: &str, to: &str| fs::copy(folder.path().join(from), folder.path().join(to)).unwrap();
     copy("other.crt", "one.crt");
     web.follow();

@@ -1,4 +1,4 @@
-//! TLS as the file asks for it.
+//! TLS from the web configuration.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,17 +23,17 @@ const TLS13_SUITES: [&str; 3] = [
     "TLS_CHACHA20_POLY1305_SHA256",
 ];
 
-/// How connections are encrypted, and whose certificates are taken.
+/// TLS settings, and accepted client certificates.
 #[derive(Debug)]
 pub(crate) struct ServerTls {
     /// What a handshake needs.
     pub(crate) server: Arc<ServerConfig>,
-    /// Names of which a client's certificate must have one; none for any.
+    /// Accepted names of a client's certificate; empty for any.
     allowed: Vec<ServerName<'static>>,
 }
 
 impl ServerTls {
-    /// Reads what `file` names, relative to `folder`.
+    /// From the files that `file` names, relative to `folder`.
     pub(super) fn new(
         file: file::TlsConfig,
         folder: &Path,
@@ -82,12 +82,12 @@ impl ServerTls {
         })
     }
 
-    /// Whether a client with these certificates is one of those that are wanted. Its authority is already checked.
+    /// Whether a client with these certificates is accepted. Its authority is already checked.
     pub(crate) fn is_allowed(&self, certificates: Option<&[CertificateDer<'_>]>) -> bool {
         if self.allowed.is_empty() {
             return true;
         }
-        // One that may stay away has no name to check.
+        // A client that need not have a certificate has no name to check.
         let Some(certificate) = certificates.and_then(<[_]>::first) else {
             return false;
         };
@@ -112,7 +112,7 @@ fn private(pem: &[u8]) -> Result<PrivateKeyDer<'static>, WebConfigProblem> {
         .ok_or(WebConfigProblem::Pem("key", "private key"))
 }
 
-/// The authorities of clients, and whether one without a certificate is let in.
+/// The authorities for client certificates, and whether a client may have none.
 fn clients(
     how: ClientAuth,
     authority: Option<&[u8]>,
@@ -184,7 +184,7 @@ fn versions(
     Ok(versions)
 }
 
-/// The algorithms that are chosen, all where none are. As in Go, suites are chosen for TLS 1.2 only.
+/// The configured algorithms, or all. As in Go, suites are configurable for TLS 1.2 only.
 fn provider(suites: &[String], curves: &[Curve]) -> Result<CryptoProvider, WebConfigProblem> {
     let mut provider = ring::default_provider();
     if !suites.is_empty() {
@@ -193,7 +193,7 @@ fn provider(suites: &[String], curves: &[Curve]) -> Result<CryptoProvider, WebCo
         for wanted in suites {
             let old = provider.cipher_suites.iter().filter(|suite| !is_new(suite));
             let known: Vec<_> = old.map(name).collect();
-            // Go names those of TLS 1.3 without the version.
+            // Go's names for those of TLS 1.3 lack the version.
             if !known.contains(&wanted.as_str()) && !TLS13_SUITES.contains(&wanted.as_str()) {
                 return Err(WebConfigProblem::Unknown {
                     what: "value in cipher_suites".to_owned(),

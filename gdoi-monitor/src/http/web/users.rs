@@ -1,4 +1,4 @@
-//! Who may ask: names with bcrypt hashes of their passwords.
+//! Users: names with bcrypt hashes of their passwords.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -19,10 +19,10 @@ use super::error::{MAX_COST, WebConfigProblem};
 const BASIC: &[u8] = b"Basic ";
 const MAX_CREDENTIALS: usize = 1 << 10;
 const TURN_WAIT: Duration = Duration::from_secs(3);
-/// Few: whoever waits has a connection that does not give way.
+/// Few: a waiting request has a connection that is not closed for others.
 const MAX_WAITING: usize = 8;
 
-/// Who may ask; everybody where nobody is named.
+/// The users; without any, everybody is admitted.
 pub(super) struct Users {
     by_name: BTreeMap<String, User>,
     key: hmac::Key,
@@ -31,12 +31,12 @@ pub(super) struct Users {
 
 struct User {
     hash: Arc<str>,
-    /// The authenticator of the password that was last found right, under a key that only this process has.
+    /// A keyed tag of the last accepted password; only this process has the key.
     right: Mutex<Option<hmac::Tag>>,
 }
 
-/// One check at a time, or guessing passwords would take all CPUs. The newest is the next: who guesses with many requests
-/// at a time makes its own wait, and not those of others.
+/// One password check at a time, so that guessing cannot use all CPUs. The newest request is next: a guesser with
+/// many parallel requests delays its own, not those of others.
 #[derive(Debug, Default)]
 struct Turns(Mutex<Queue>);
 
@@ -47,23 +47,23 @@ struct Queue {
     waiting: VecDeque<oneshot::Sender<PasswordTurn>>,
 }
 
-/// The right to check a password. Dropped, it goes to the next.
+/// The right to check a password. When dropped, it passes to the next request.
 #[derive(Debug)]
 struct PasswordTurn(Arc<Turns>);
 
-/// Whether one may ask.
+/// Result of an access check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Yes.
+    /// Admitted.
     Granted,
-    /// No: name or password are wrong, or not there.
+    /// Refused: name or password are wrong or missing.
     Refused,
-    /// Not now: too many passwords wait to be checked.
+    /// Too many passwords are waiting to be checked.
     Busy,
 }
 
 impl Users {
-    /// Nobody is asked for a name.
+    /// No users: everybody is admitted.
     pub(super) fn everybody() -> Self {
         Self {
             by_name: BTreeMap::new(),
@@ -72,8 +72,8 @@ impl Users {
         }
     }
 
-    /// The users of a file. A password that was right under the same hash `before` needs no new check. Refused: what is
-    /// no hash, or one that takes too long to check.
+    /// The users of a file. A password accepted `before` under the same hash needs no new check. Refuses invalid
+    /// hashes, and those that take too long to check.
     pub(super) fn new(
         hashes: BTreeMap<String, String>,
         before: Option<&Self>,
@@ -103,12 +103,12 @@ impl Users {
         Ok(Self { by_name, key, turns })
     }
 
-    /// Whether anybody is asked for a name.
+    /// Whether a name is required.
     pub(super) fn is_asked(&self) -> bool {
         !self.by_name.is_empty()
     }
 
-    /// Whether a request with this `Authorization` header may be answered.
+    /// Whether a request with this `Authorization` header is admitted.
     pub(super) async fn check(&self, authorization: Option<&[u8]>) -> Access {
         let Some(somebody) = self.by_name.values().next() else {
             return Access::Granted;
@@ -135,17 +135,17 @@ impl Users {
         }
     }
 
-    /// Whether this is the password that was last found right; in a time that does not depend on how much of it is.
+    /// Whether this is the last accepted password; compared in constant time.
     fn was_right(&self, user: &User, password: &[u8]) -> bool {
         user.right()
             .is_some_and(|tag| hmac::verify(&self.key, password, tag.as_ref()).is_ok())
     }
 
-    /// Checks a password away from the tasks that serve. `None`: its turn did not come in time.
+    /// Checks a password outside the server's tasks. `None`: its turn did not come in time.
     async fn verify(&self, hash: Arc<str>, password: Vec<u8>) -> Option<bool> {
         let turn = timeout(TURN_WAIT, Turns::next(&self.turns)).await.ok()??;
         let check = tokio::task::spawn_blocking(move || {
-            // It goes on, and so does its turn, when whoever asked has gone.
+            // The check continues, and keeps its turn, even if the client has gone.
             let _turn = turn;
             bcrypt::verify(password, &hash).unwrap_or(false)
         });
@@ -160,7 +160,7 @@ impl User {
 }
 
 impl Turns {
-    /// Waits for a turn; `None` when too many newer ones wait.
+    /// Waits for a turn; `None` if too many newer ones wait.
     async fn next(turns: &Arc<Self>) -> Option<PasswordTurn> {
         let waiting = {
             let mut queue = turns.queue();
@@ -195,7 +195,7 @@ impl Drop for PasswordTurn {
             next
         };
         if let Some(next) = next {
-            // Whoever waited may have gone: then this drops it, which goes to the one before.
+            // The waiting request may be gone: then dropping the turn passes it to the one before.
             drop(next.send(Self(Arc::clone(&self.0))));
         }
     }
@@ -313,7 +313,7 @@ mod tests {
         drop(first);
         let newest = asked.pop().unwrap().await.unwrap();
         assert!(newest.is_some());
-        // Who has gone does not keep the turn.
+        // A client that has gone does not keep the turn.
         for waiting in asked {
             waiting.abort();
             assert!(waiting.await.is_err());
@@ -328,7 +328,7 @@ mod tests {
         let users = Users::new([("alice".to_owned(), hash)].into(), None).unwrap();
         let header = format!("Basic {}", BASE64_STANDARD.encode("alice:sesame"));
         assert_eq!(users.check(Some(header.as_bytes())).await, Access::Granted);
-        // From here on nothing can be computed.
+        // From here on no hash can be computed.
         users.turns.queue().is_closed = true;
         assert_eq!(users.check(Some(header.as_bytes())).await, Access::Granted);
         let wrong = format!("Basic {}", BASE64_STANDARD.encode("alice:wrong"));

@@ -1,4 +1,4 @@
-//! What captures consist of, as programs read it.
+//! The contents of captures as JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::report::{Ending, name_of};
 use crate::source::pcap::ClockNote;
 use crate::time::{Calendar, Moment};
 
-/// What there was, as programs read it.
+/// The contents of captures as JSON.
 #[derive(Serialize)]
 pub(in crate::report) struct CaptureObject<'a> {
     pub(in crate::report) files: &'a [String],
     pub(in crate::report) errors: &'a [String],
-    /// What is worth a word although all was read.
+    /// Notes: everything was read.
     pub(in crate::report) notes: &'a [String],
     pub(in crate::report) frames: u64,
     pub(in crate::report) start: Option<Moment>,

@@ -1,4 +1,4 @@
-//! From when to when each KEK of a group was in use.
+//! The times in which each KEK of a group was in use.
 
 use gdoi_core::Timestamp;
 use gdoi_core::transition::{Cookies, Transition, What};

@@ -1,4 +1,4 @@
-//! One thing in a lane.
+//! A mark in a lane.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use gdoi_core::transition::{Rekey, Transition, What};
 use super::notice;
 use crate::report::{FrameId, SeenMessage};
 
-/// What a mark stands for.
+/// The kind of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum MarkKind {
@@ -17,7 +17,7 @@ pub(super) enum MarkKind {
     Registration,
     /// One that failed.
     RegistrationFailed,
-    /// A rekey: sent to a member, or by a key server to all of them.
+    /// A rekey: to a member, or of a key server to all members.
     Rekey,
     /// The same rekey again.
     Repeat,
@@ -27,21 +27,21 @@ pub(super) enum MarkKind {
     Burst,
     /// Something was not seen.
     Loss,
-    /// An event of ordinary life.
+    /// An ordinary event.
     Notice,
-    /// An event that a person should look at.
+    /// An event that needs attention.
     Warning,
     /// An event that affects traffic.
     Critical,
 }
 
 impl MarkKind {
-    /// Whether it is never merged: findings count it.
+    /// Whether it is never merged, because findings count it.
     pub(super) const fn is_lasting(self) -> bool {
         matches!(self, Self::RegistrationFailed | Self::Warning | Self::Critical)
     }
 
-    /// The words for them, in the order of the enum; `timeline.js` knows them by these.
+    /// Their names, in the order of the enum; `timeline.js` uses them.
     pub(super) const NAMES: [&'static str; 10] = [
         "registration",
         "registration_failed",
@@ -56,7 +56,7 @@ impl MarkKind {
     ];
 }
 
-/// One thing in a lane, or several of one kind that are near each other.
+/// A mark, or several of one kind merged.
 #[derive(Clone, Debug)]
 pub(super) struct TimelineMark {
     pub(super) at: Timestamp,
@@ -104,11 +104,11 @@ impl TimelineMark {
         mark
     }
 
-    /// The mark of an event; `None` for one that other marks already show.
+    /// The mark of an event; `None` if other marks already show it.
     pub(super) fn of_event(transition: &Transition, frame: Option<FrameId>) -> Option<Self> {
         let at = transition.at;
         let mark = match &transition.what {
-            // Their ends show them.
+            // The marks of their ends show them.
             What::RegistrationStarted(_) | What::RekeyClassified(_) | What::SpiFirstSeen(_) => return None,
             What::RegistrationCompleted(end) => Self::span(
                 MarkKind::Registration,
@@ -149,8 +149,8 @@ fn sent(rekey: &Rekey) -> String {
     )
 }
 
-/// Makes one of marks that are of one of these kinds, have one label and begin in the same `bucket`. How many are left
-/// that may be merged at all.
+/// Merges marks that are of one of these kinds, have the same label and begin in the same `bucket`. Returns how many
+/// mergeable marks remain.
 pub(super) fn merge(marks: &mut Vec<TimelineMark>, kinds: &[MarkKind], bucket: u64) -> usize {
     let mut merged: BTreeMap<(u64, MarkKind, &'static str), TimelineMark> = BTreeMap::new();
     let mut left = Vec::with_capacity(marks.len());

@@ -1,7 +1,7 @@
-//! What is drawn, as `timeline.js` reads it.
+//! The data that `timeline.js` draws.
 //!
-//! Times are milliseconds since the beginning of the timeline, which is in milliseconds since the epoch: numbers that a
-//! browser counts in without loss.
+//! Times are milliseconds since the start of the timeline, which is in milliseconds since the epoch: a browser's
+//! numbers hold them without loss.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ use serde::ser::{SerializeSeq as _, Serializer};
 use super::marks::{MarkKind, TimelineMark};
 use super::{GroupTimeline, TimeSpan, Timeline};
 
-/// What a lane is of.
+/// The kind of a member's lane.
 pub(crate) const MEMBER: &str = "member";
 pub(crate) const KEY_SERVER: &str = "key_server";
 /// SPIs of a group that are drawn: a week of hourly TEKs.
 const MOST_SPIS: usize = 200;
 
-/// What is drawn.
+/// The data to draw.
 #[derive(Serialize)]
 pub(crate) struct TimelineModel<'a> {
     /// Milliseconds since the epoch.
@@ -30,14 +30,13 @@ pub(crate) struct TimelineModel<'a> {
     pub(crate) length: f64,
     kinds: [&'static str; MarkKind::NAMES.len()],
     files: &'a [String],
-    /// Marks of members that are drawn as one where they are near, with their count: the number of each kind, and how
-    /// near, in seconds.
+    /// Merged marks of members: the number of each kind, and the distance in seconds.
     merged: Vec<(u8, f64)>,
-    /// Marks that found no room.
+    /// Marks that had no room.
     undrawn: u64,
     losses: Vec<MarkModel<'a>>,
     pub(crate) groups: Vec<GroupModel<'a>>,
-    /// Members that found no lane, and their marks.
+    /// Members without a lane, and their marks.
     unlisted_members: usize,
     beyond: Vec<MarkModel<'a>>,
 }
@@ -48,14 +47,14 @@ pub(crate) struct GroupModel<'a> {
     pub(crate) name: &'a str,
     keks: Vec<KekModel>,
     spis: Vec<SpiModel>,
-    /// SPIs beyond those that are drawn.
+    /// SPIs that are not drawn.
     more_spis: usize,
     bursts: Vec<MarkModel<'a>>,
     notices: Vec<MarkModel<'a>>,
     pub(crate) lanes: Vec<LaneModel<'a>>,
 }
 
-/// From when to when a KEK was in use.
+/// The time in which a KEK was in use.
 #[derive(Serialize)]
 struct KekModel {
     from: f64,
@@ -65,7 +64,7 @@ struct KekModel {
     lead: Option<f64>,
 }
 
-/// From when to when an SPI was sent.
+/// The time in which an SPI was sent.
 #[derive(Serialize)]
 struct SpiModel {
     from: f64,
@@ -124,7 +123,7 @@ impl Serialize for MarkModel<'_> {
     }
 }
 
-/// Puts the lanes together.
+/// Assembles the lanes.
 pub(super) struct Builder<'a> {
     timeline: &'a Timeline,
     snapshot: &'a Snapshot,
@@ -174,7 +173,7 @@ impl<'a> Builder<'a> {
     fn groups(&self) -> Vec<GroupModel<'a>> {
         let mut members = self.members_by_group();
         let mut names: Vec<&'a str> = self.snapshot.groups.keys().map(String::as_str).collect();
-        // What belongs to no group comes last.
+        // Unattributed traffic comes last.
         names.sort_by_key(|name| (*name == UNATTRIBUTED, *name));
         let mut groups: Vec<_> = names
             .into_iter()
@@ -217,7 +216,7 @@ impl<'a> Builder<'a> {
             .collect()
     }
 
-    /// The lanes of members by group: everybody that is known, and everybody that something was seen of.
+    /// The lanes of members by group: all known members, and all with marks.
     fn members_by_group(&self) -> BTreeMap<&'a str, Vec<LaneModel<'a>>> {
         let mut lanes: BTreeMap<SocketAddr, (&'a str, &'a [TimelineMark])> = BTreeMap::new();
         for (address, member) in &self.timeline.members {
@@ -258,7 +257,7 @@ impl<'a> Builder<'a> {
             .collect()
     }
 
-    /// The SPIs of a group, each once for all its sites, and how many more there are than can be drawn.
+    /// The SPIs of a group, each once for all its sites, and the number of SPIs that are not drawn.
     fn spis(&self, name: &str) -> (Vec<SpiModel>, usize) {
         let mut by_spi: BTreeMap<u32, (Timestamp, Timestamp, u64, bool)> = BTreeMap::new();
         let of_group = |state: &&SpiState| state.group.as_deref().unwrap_or(UNATTRIBUTED) == name;
@@ -321,7 +320,7 @@ impl GroupModel<'_> {
     }
 }
 
-/// An address, with its port only where that is not a well-known one.
+/// An address, with its port unless it is a well-known one.
 fn endpoint(address: SocketAddr) -> String {
     match address.port() {
         0 => address.ip().to_string(),
@@ -329,7 +328,7 @@ fn endpoint(address: SocketAddr) -> String {
     }
 }
 
-/// With three digits behind the point: microseconds.
+/// With three decimals: microseconds.
 #[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0

@@ -1,4 +1,4 @@
-//! A mark for everything, and room for it whatever comes.
+//! Every event has a mark, and the number of marks is bounded.
 
 use gdoi_core::observation::Message;
 use gdoi_core::transition::{
@@ -84,7 +84,7 @@ fn a_member_has_its_rekeys_repeats_and_answers() {
         seen_message(11, ack, 2, 1, 0),
         seen_message(20, push, 1, 2, 2),
         seen_message(30, push, 1, 2, 2),
-        // To somebody else.
+        // To another member.
         seen_message(31, ack, 2, 3, 0),
         seen_message(32, Exchange::Unregistered34, 2, 1, 0),
     ] {
@@ -159,7 +159,7 @@ fn marks_are_bounded_and_all_counted() {
     assert!(timeline.merged[&MarkKind::Rekey] > 0);
 }
 
-/// Unicast rekeys to so many members, each acknowledged, and what the key server is said to have done.
+/// Unicast rekeys to this many members, each acknowledged, and the key server's reports.
 fn rekeyed(members: u32, rounds: u32) -> Timeline {
     let mut timeline = Timeline::default();
     for round in 0..rounds {

@@ -100,7 +100,7 @@ impl Whole {
         Ok(())
     }
 
-    /// The SPIs in the order they came into use, each with the places that sent it.
+    /// The SPIs in the order they came into use, each with the sites that sent it.
     fn by_spi(&self) -> Vec<(&str, Vec<&SpiUse>)> {
         let mut uses: BTreeMap<&str, Vec<&SpiUse>> = BTreeMap::new();
         for used in &self.spis {
@@ -138,7 +138,7 @@ impl Whole {
         )
     }
 
-    /// A TEK lives from the rekey that delivered it; one that is older was there before its first packet.
+    /// A TEK lives from the rekey that delivered it; an older one was delivered before its first packet.
     fn tek_left(&self, first: Option<Moment>) -> String {
         let Some((lifetime, first)) = self.group.esp.tek_lifetime_seconds.zip(first) else {
             return "unknown: configure tek_lifetime".to_owned();
@@ -151,7 +151,7 @@ impl Whole {
     }
 }
 
-/// What a verdict means.
+/// The meaning of a verdict.
 fn behaviour(verdict: Option<&str>) -> String {
     match verdict {
         Some("new") => "new, the KEK is renewed before it expires".to_owned(),

@@ -1,4 +1,4 @@
-//! Key servers and what they sent.
+//! Key servers and their messages.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -98,7 +98,7 @@ impl Whole {
     }
 }
 
-/// What the key servers counted, together; nothing that was never counted.
+/// The sum over the key servers, without keys that were never counted.
 fn sum(servers: &[KeyServer], counts: impl Fn(&KeyServer) -> &BTreeMap<Text, u64>) -> BTreeMap<&str, u64> {
     let mut sum = BTreeMap::new();
     for (word, count) in servers.iter().flat_map(counts) {
