@@ -41,12 +41,12 @@ pub struct Cli {
     // One form of help, which fits a screen; the manual page has the long one.
     #[arg(short, long, global = true, action = ArgAction::HelpShort, help_heading = "Help")]
     help: Option<bool>,
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Report what happened in packet captures: registrations, rekeys, keys and faults
@@ -97,14 +97,14 @@ pub struct Analyze {
     pub ports: PortArgs,
 }
 
-/// A severity.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
-    /// Anything at all.
+    /// Any finding.
     Info,
-    /// Something a person should look at.
+    /// Something that needs attention.
     Warning,
-    /// Traffic is, or is about to be, affected.
+    /// Something that affects traffic, or soon will.
     Critical,
 }
 
@@ -168,7 +168,7 @@ pub struct Detach {
     pub pin_folder: PathBuf,
 }
 
-/// The arguments of `run`. Of an option that is typed twice the last counts: wrappers add theirs in front.
+/// The arguments of `run`. Of a repeated option the last counts: wrappers put theirs first.
 #[derive(Clone, Debug, Args)]
 #[command(args_override_self = true, after_help = RUN_EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
@@ -248,12 +248,12 @@ pub struct Run {
     pub log_format: LogFormat,
 }
 
-/// How much the XDP program logs.
+/// The log level of the XDP program.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum KernelLog {
     /// Nothing: the verifier deletes the log from the program.
     Off,
-    /// Messages, and packets that could not be read.
+    /// Messages, and unreadable packets.
     Debug,
 }
 
@@ -262,7 +262,7 @@ pub enum KernelLog {
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -278,7 +278,7 @@ pub struct PortArgs {
 }
 
 impl PortArgs {
-    /// These ports, where any were typed, and those of `base`. Refused: too many, or one with two meanings.
+    /// The ports given on the command line, or those of `base`. Refuses too many, and one with two meanings.
     pub fn over(&self, base: &Ports) -> Result<Ports, clap::Error> {
         let ports = Ports {
             isakmp: slots(&self.isakmp, base.isakmp, "--isakmp-port")?,

@@ -1,7 +1,7 @@
-//! Asks a running agent over HTTP, and believes nothing of what it answers.
+//! Queries a running agent over HTTP, and trusts nothing in its answers.
 //!
-//! The agent may be of another version, be overloaded, or be no agent at all: each answer has a limit of time and of
-//! size, and everything textual in it is made harmless before it reaches a terminal ([`Text`]).
+//! The agent may be of another version, be overloaded, or be no agent at all. Each answer is limited in time and
+//! size, and all its text is made harmless before it reaches a terminal ([`Text`]).
 
 mod address;
 mod arguments;
@@ -38,29 +38,29 @@ pub use crate::time::Moment;
 use connection::Connection;
 use tls::Trust;
 
-/// A person's way to one agent. The connection stays open between questions.
+/// A client of one agent. The connection stays open between requests.
 #[derive(Debug)]
 pub struct Client {
     address: Address,
-    /// `Authorization` header, where one is wanted.
+    /// `Authorization` header, if any.
     authorization: Option<String>,
     trust: Trust,
     limit: Duration,
     connection: Option<Connection>,
 }
 
-/// What the agent answered, and when.
+/// An answer of the agent, and its time.
 #[derive(Clone, Debug)]
 pub struct ApiAnswer<T> {
-    /// The agent's time, in whole seconds; ours where it does not tell.
+    /// The agent's time, in whole seconds; the local time if it sends none.
     pub now: Moment,
-    /// What it said.
+    /// The body.
     pub body: T,
 }
 
 impl Client {
-    /// A client of the agent at `address`, whose certificate is signed by one in `ca_file` where one is given. Each
-    /// answer has to come within `limit`.
+    /// A client of the agent at `address`. Certificates are verified against `ca_file`, or the system's if there is
+    /// none. Each answer has to arrive within `limit`.
     pub fn new(
         mut address: Address,
         ca_file: Option<&Path>,
@@ -81,12 +81,12 @@ impl Client {
         })
     }
 
-    /// Where the agent is, without credentials.
+    /// The agent's address, without credentials.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The page at `path`, as it came; whether it is JSON is not looked at.
+    /// The page at `path`, unparsed.
     pub async fn page(&mut self, path: &str) -> Result<ApiAnswer<Vec<u8>>, ClientError> {
         if let Ok(answer) = tokio::time::timeout(self.limit, self.ask(path)).await {
             return answer;
@@ -98,7 +98,7 @@ impl Client {
         })
     }
 
-    /// The page at `path`, read as what it should be.
+    /// The page at `path`, parsed.
     pub async fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<ApiAnswer<T>, ClientError> {
         let ApiAnswer { now, body } = self.page(path).await?;
         Ok(ApiAnswer {
@@ -107,7 +107,7 @@ impl Client {
         })
     }
 
-    /// Reads what came from `path` as what it should be.
+    /// Parses the body of `path`.
     pub fn parse<'a, T: serde::Deserialize<'a>>(&self, path: &str, body: &'a [u8]) -> Result<T, ClientError> {
         serde_json::from_slice(body).map_err(|cause| ClientError::Nonsense {
             address: self.address.clone(),
@@ -126,7 +126,7 @@ impl Client {
         let mut answer = connection
             .ask(&self.address, self.authorization.as_deref(), path)
             .await;
-        // A server may close a connection that was idle, just when it is used again.
+        // A server may close an idle connection just when it is used again.
         if reused && matches!(answer, Err(ClientError::Broken { .. })) {
             connection = self.connect().await?;
             answer = connection
@@ -144,7 +144,7 @@ impl Client {
     }
 }
 
-/// What is asked for, by those who ask: whole lists, which an agent otherwise cuts off.
+/// Paths for clients: they need whole lists, which an agent otherwise limits.
 pub mod path {
     /// The groups.
     pub const GROUPS: &str = "/api/v1/groups?limit=100000";
@@ -154,6 +154,6 @@ pub mod path {
     pub const SPIS: &str = "/api/v1/spis?limit=100000";
     /// The latest events.
     pub const EVENTS: &str = "/api/v1/events";
-    /// Whether every interface is monitored. 503, with the same body, when one is not.
+    /// Whether every interface is monitored. 503, with the same body, if one is not.
     pub const READY: &str = "/-/ready";
 }

@@ -1,4 +1,4 @@
-//! The configuration file, from TOML to what cannot be wrong any more.
+//! The configuration file, from TOML to validated values.
 
 mod check;
 mod error;
@@ -23,35 +23,35 @@ pub use check::command;
 pub use error::{ConfigError, ConfigProblem};
 pub use values::ModeName;
 
-/// Where the agent listens unless told otherwise.
+/// Default listen address.
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 11848);
 
-/// What the user wants, all of it valid.
+/// A valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where the agent serves its pages and metrics.
+    /// Address of pages and metrics.
     pub listen: SocketAddr,
-    /// What is watched.
+    /// What to monitor.
     pub capture: CaptureConfig,
-    /// What is known of the groups.
+    /// The configured groups.
     pub groups: gdoi_core::Config,
-    /// How much is remembered.
+    /// Sizes of the tables.
     pub limits: Limits,
 }
 
-/// What is watched.
+/// What to monitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptureConfig {
     /// Names of interfaces, or patterns with `*` and `?`.
     pub interfaces: Vec<String>,
-    /// Where in the kernel they are watched.
+    /// Where in the kernel programs are attached.
     pub mode: ModeName,
-    /// Whether what this host sends is watched, too.
+    /// Whether packets sent by this host are monitored too.
     pub egress: bool,
-    /// Whether interfaces are watched that come later; without it the agent gives up every capability once started.
+    /// Whether interfaces that appear later are monitored; without it the agent drops every capability after startup.
     pub hot_plug: bool,
-    /// On which UDP ports.
+    /// UDP ports.
     pub ports: Ports,
 }
 
@@ -83,7 +83,7 @@ impl Config {
         Self::parse(path, &text)
     }
 
-    /// Reads the text of a file; `path` is what errors call it.
+    /// Parses the text of a file; errors name it `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let at = |(what, span): (ConfigProblem, Option<Range<usize>>)| ConfigError {
             path: path.to_owned(),
@@ -106,7 +106,7 @@ impl Config {
     }
 }
 
-/// What is wrong, and where in the text.
+/// An error, and its position in the text.
 type Wrong = (ConfigProblem, Option<Range<usize>>);
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -183,7 +183,7 @@ fn groups(raw: Vec<raw::RawGroup>) -> Result<gdoi_core::Config, Wrong> {
     Ok(gdoi_core::Config { groups })
 }
 
-/// A site; its prefixes are its own, or an ESP packet would be of two sites.
+/// A site. No two sites share a prefix: an ESP packet would belong to both.
 fn site(raw: raw::Site, taken: &mut BTreeMap<IpNet, String>) -> Result<SiteConfig, Wrong> {
     let values::Name(name) = raw.name;
     let mut prefixes = Vec::new();

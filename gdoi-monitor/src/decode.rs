@@ -1,4 +1,4 @@
-//! `decode`: one JSON line for every packet of ours in a capture.
+//! `decode`: one JSON line for every packet of a monitored protocol in a capture.
 
 mod line;
 
@@ -18,10 +18,10 @@ use crate::text::{Json, complain, counted};
 use line::DecodedLine;
 
 const BUFFER_OCTETS: usize = 64 * 1024;
-/// Kinds of what is not read that are told one by one.
+/// Maximum number of kinds of unread frames that are reported separately.
 const MOST_UNREAD: usize = 64;
 
-/// Runs the command: lines to standard output, what is wrong with a capture to standard error.
+/// Runs the command: lines to standard output, errors in captures to standard error.
 pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
     let ports = arguments.ports.over(&Ports::DEFAULT)?;
     let mut out = BufWriter::with_capacity(BUFFER_OCTETS, io::stdout().lock());
@@ -51,10 +51,10 @@ pub fn command(arguments: &cli::Decode) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Why a capture was not decoded to its end. What came before has been written.
+/// Why a capture was not decoded to its end. Everything before it has been written.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The capture is damaged, truncated or none.
+    /// The capture is damaged, truncated or not a capture.
     #[error(transparent)]
     Capture(#[from] pcap::CaptureError),
     /// The lines cannot be written.
@@ -62,11 +62,11 @@ pub enum DecodeError {
     Write(#[from] io::Error),
 }
 
-/// Frames that were not read, by what stands in them.
+/// Unread frames, by content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
     frames: BTreeMap<NotRead, u64>,
-    /// Of kinds that found no room.
+    /// Frames of kinds beyond the limit.
     others: u64,
 }
 
@@ -79,12 +79,12 @@ impl Unread {
         }
     }
 
-    /// Whether all was read.
+    /// Whether everything was read.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    /// Whether whole link layers were not read.
+    /// Whether a whole link layer was not read.
     pub fn has_link_layers(&self) -> bool {
         self.frames.keys().any(|what| matches!(what, NotRead::Link(_)))
     }
@@ -103,8 +103,8 @@ impl fmt::Display for Unread {
     }
 }
 
-/// Writes one line for every packet of ours in the capture, and says what was not read. `named` is what the lines call the
-/// capture, if anything.
+/// Writes one line for every monitored packet in the capture, and returns what was not read. `named` is the name of
+/// the capture in the lines, if any.
 pub fn decode(
     path: &Path,
     named: Option<&Path>,
@@ -136,7 +136,7 @@ fn lines(
     Ok(unread)
 }
 
-/// A frame has a line for each AH in it, and a line for what is in those, if that is ours.
+/// A frame has a line for each AH in it, and a line for the innermost packet, if that is monitored.
 fn write_unwrapped(line: &DecodedLine<'_>, unwrapped: &Unwrapped, out: &mut impl Write) -> io::Result<()> {
     for ah in unwrapped.ahs.iter().flatten() {
         write_line(&line.ah(ah), out)?;

@@ -1,4 +1,4 @@
-//! `detach`: takes out of the kernel what an agent with pins left there.
+//! `detach`: removes from the kernel what an agent with pins left there.
 
 use std::io::{self, Write as _};
 

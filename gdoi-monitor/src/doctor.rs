@@ -1,4 +1,4 @@
-//! `doctor`: whether this host can do it, and the line that gives what is missing.
+//! `doctor`: checks whether this host meets the requirements, and says how to fix what is missing.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,7 +13,7 @@ use crate::lockdown::{Needs, Rights, lock_down};
 use crate::source::xdp::netlink::{self, NetworkLink};
 use crate::source::xdp::{self, Direction, Holder, Hook, Probe, ProbeSettings, features, interface};
 
-/// The multi-buffer flag of XDP programs came with it.
+/// It introduced the multi-buffer flag of XDP programs.
 const OLDEST: (u32, u32) = (5, 18);
 const TCX: (u32, u32) = (6, 6);
 /// Bits of `include/uapi/linux/capability.h`.
@@ -24,10 +24,10 @@ const CAPABILITIES: [(&str, u32); 3] = [
     ("CAP_NET_ADMIN", CAP_NET_ADMIN),
     ("CAP_PERFMON", 38),
 ];
-/// As long as the shortest that both hooks can be tried with.
+/// The shortest frame that both hooks accept in a test run.
 const FRAME: [u8; 60] = [0; 60];
 
-/// Looks at the kernel, at what we may do, and at interfaces. Nothing is attached.
+/// Checks the kernel, our capabilities, and interfaces. Attaches nothing.
 pub fn command(arguments: &Doctor) -> Result<Exit> {
     let mut report = DoctorReport::default();
     kernel(&mut report);
@@ -60,7 +60,7 @@ impl DoctorReport {
         self.lines.push(format!("{what:<16} {said}\n"));
     }
 
-    /// Without it the agent does not work.
+    /// Reports a missing requirement of the agent.
     fn lacks(&mut self, what: &str, fix: &str) {
         self.missing += 1;
         self.say(what, &format!("MISSING: {fix}"));
@@ -117,7 +117,7 @@ fn programs(report: &mut DoctorReport) {
     }
 }
 
-/// What an agent gives up once it has started: a thread tries it, and takes it along to its end.
+/// Checks the lock-down of the agent: a thread tries it, and keeps it until it ends.
 fn locks(report: &mut DoctorReport) {
     let tried = thread::spawn(|| lock_down(&Needs::kernel(), &Rights::to_attach()).measures).join();
     for measure in tried.unwrap_or_default() {
@@ -129,7 +129,7 @@ fn locks(report: &mut DoctorReport) {
     }
 }
 
-/// Those that were named; every one with Ethernet frames when none was.
+/// The named interfaces; without names, every one with Ethernet frames.
 fn chosen<'a>(
     patterns: &[String],
     links: &'a [NetworkLink],
@@ -198,7 +198,7 @@ fn look_at(link: &NetworkLink, links: &[NetworkLink], report: &mut DoctorReport)
     }
 }
 
-/// What hides something, and the line that ends it.
+/// Features that hide something, and the command that turns each off.
 const HIDING: [(&str, &str); 3] = [
     (
         "rx-vlan-hw-parse",

@@ -1,7 +1,7 @@
-//! The engine: one task that owns the tracker and the clock, and brings what the sources say to the sinks.
+//! The engine: one task that owns the tracker and the clock, and takes the sources' data to the sinks.
 //!
-//! Records are drained every few milliseconds, without a wake-up from the kernel; counters are read every second, and
-//! when somebody asks. A deadline of the tracker passes only after everything that happened before it was drained.
+//! It drains records every few milliseconds, without a wake-up from the kernel. It reads counters every second, and
+//! on request. A timer of the tracker fires only after everything that happened before it was drained.
 
 mod clock;
 mod drain;
@@ -38,46 +38,46 @@ pub use request::{ChangeError, ConfigChange, Detail, Plan, Request, answers};
 pub use resume::Resume;
 pub use state::{CaptureState, State};
 
-/// A ring of 4 MiB holds 32,768 records: between two drains it takes 6.5 million records a second.
+/// A ring of 4 MiB holds 32,768 records: at this interval it takes 6.5 million records per second.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
-/// What an interface that comes waits at most before it is watched.
+/// Maximum delay before a new interface is attached.
 const INTERFACE_CHANGE_INTERVAL: Duration = Duration::from_millis(50);
 const COUNTER_INTERVAL: Duration = Duration::from_secs(1);
-/// Counters this young are not read again.
+/// Counters this fresh are not read again.
 const COUNTERS_FRESH_FOR: Duration = Duration::from_millis(100);
 
-/// Owns everything that changes.
+/// Owns all changing state.
 pub struct Engine {
     interfaces: Interfaces,
     tracker: Tracker,
     events: EventSink,
-    /// Where the tracker is kept, and when it last was.
+    /// The state file; `saved_at` is the time of the last save.
     saved: Option<StateFile>,
     saved_at: Timestamp,
     save_interval: Duration,
     sleep: Sleep,
     batch: Batch,
     out: Vec<Transition>,
-    /// Nothing is told to the tracker that is older than this: it saw everything up to here.
+    /// The tracker has seen everything up to this time; nothing older may follow.
     now: Timestamp,
     /// When the counters were last read.
     polled_at: Timestamp,
-    /// Tells that interfaces change, and when it was last asked. Without it they are found by the look of each second.
+    /// Notifies of changed interfaces; `asked` is the time of the last check. Without it, each second's poll finds them.
     changes: Option<Changes>,
     asked: Timestamp,
-    /// Keeps the latest messages, where that is wanted.
+    /// The flight recorder, if enabled.
     recorder: Option<Recorder>,
-    /// An SPI was seen for the first time: the table should be read soon.
+    /// An SPI is new: the table should be read soon.
     hinted: bool,
     unread_records: u64,
-    /// Messages that the counters told of and that were not yet taken from a ring, as of the last look.
+    /// Messages counted by the kernel that were not yet taken from a ring, as of the last poll.
     in_rings: i64,
-    /// What was answered since the counters were last read.
+    /// The last answer since the counters were read.
     state: Option<(Detail, Arc<State>)>,
 }
 
 impl Engine {
-    /// Takes up what is watched, and goes on where an agent before this one ended.
+    /// Starts with the attached interfaces, and resumes where the previous agent ended.
     pub fn start(watching: AttachedInterfaces, past: Resume, events: EventSink) -> Self {
         let AttachedInterfaces { interfaces, changes } = watching;
         let Resume {
@@ -111,19 +111,19 @@ impl Engine {
             None => engine.poll_counters(),
         }
         engine.interfaces.retire();
-        // From here on messages are written down behind it.
+        // From here on messages are logged after this state.
         engine.save();
         engine
     }
 
-    /// Keeps the latest messages from here on.
+    /// Enables the flight recorder.
     #[must_use]
     pub fn recording(mut self, recorder: Option<Recorder>) -> Self {
         self.recorder = recorder;
         self
     }
 
-    /// Watches until `shutdown`, then stops the sources, drains what is left and writes what is open.
+    /// Runs until `shutdown`, then stops the sources, drains the rest and writes the final state.
     pub async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
@@ -145,7 +145,7 @@ impl Engine {
                 Some(request) = requests.recv() => self.answer(request),
                 Some(change) = changes.recv() => {
                     let ConfigChange { plan, groups, limits, reply } = change;
-                    // Whoever asked may have gone.
+                    // The requester may be gone.
                     drop(reply.send(self.change(plan, groups, limits)));
                 }
                 Some(()) = next(wanted.as_mut()) => self.write_record(),
@@ -158,14 +158,14 @@ impl Engine {
         self.stop()
     }
 
-    /// Goes on with another configuration; everything that was counted and learned stays.
+    /// Continues with another configuration; everything counted and learned stays.
     fn change(&mut self, plan: Plan, groups: gdoi_core::Config, limits: Limits) -> Result<(), ChangeError> {
         if !self.interfaces.can_follow(&plan) {
             return Err(ChangeError::HotPlugOff);
         }
         self.drain();
         self.poll_counters();
-        // What was seen until here belongs to the sites and groups as they were.
+        // Everything seen so far belongs to the old sites and groups.
         let windows = self.interfaces.change(plan, self.polled_at, boot_time())?;
         self.drain();
         self.poll_counters();
@@ -180,7 +180,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Interfaces change by the hundred when a switch restarts: they are looked at together.
+    /// A switch restart changes interfaces by the hundred: they are handled together.
     fn follow_changes(&mut self) {
         let now = boot_time();
         if now.since(self.asked) < INTERFACE_CHANGE_INTERVAL {
@@ -203,15 +203,15 @@ impl Engine {
 
     fn tick(&mut self) {
         self.set_calendar(calendar());
-        // A rekey is told before the SPIs that it brought.
+        // A rekey is reported before the SPIs that it delivered.
         self.drain();
         self.follow();
         self.poll_counters();
         self.save_when_due();
     }
 
-    /// Dates are those of the wall clock as it is now. When it was set, that is told: what was told before has dates
-    /// that no longer fit. Nothing else changes, for nothing here is counted by the wall clock.
+    /// Dates follow the current wall clock. If it was set, that is reported, because earlier dates no longer match.
+    /// Nothing else changes, because nothing is measured by the wall clock.
     fn set_calendar(&mut self, calendar: Calendar) {
         if let Some(step) = clock::step(self.events.calendar(), calendar) {
             tracing::warn!(?step, "the wall clock was set");
@@ -227,7 +227,7 @@ impl Engine {
         self.events.set_calendar(calendar);
     }
 
-    /// While the machine is suspended nothing is seen, and nothing that did not come was missed.
+    /// While the machine is suspended nothing is seen, so an absence is no miss.
     fn note_sleep(&mut self, until: Timestamp) {
         if let Some(slept) = self.sleep.until(until) {
             tracing::warn!(?slept, "the machine was suspended");
@@ -240,7 +240,7 @@ impl Engine {
         }
     }
 
-    /// While an interface is away nobody knows what went by, nor what did not: also before that ends.
+    /// While an interface is away, nobody knows what passed and what did not. Report that before it ends.
     fn note_blindness(&mut self, until: Timestamp) {
         if let Some(since) = self.interfaces.blind_since(until) {
             let blind = Observation::OpenGap(OpenGap { since, until });
@@ -248,8 +248,8 @@ impl Engine {
         }
     }
 
-    /// Tells the tracker of a window in which nothing was seen: as of its beginning, before time goes on, or what was
-    /// due in it would be missed for certain.
+    /// Reports a window without visibility to the tracker. It must come before time advances: otherwise what was due
+    /// in it would be missed for certain.
     fn blind(&mut self, window: Loss) {
         self.now = self.now.max(window.from);
         self.tracker
@@ -264,11 +264,11 @@ impl Engine {
             self.drain();
         }
         let state = self.state(request.detail);
-        // Whoever asked may have gone: nothing is owed to them.
+        // The requester may be gone.
         drop(request.reply.send(state));
     }
 
-    /// What is known since the counters were last read.
+    /// The state since the counters were last read.
     fn state(&mut self, detail: Detail) -> Arc<State> {
         if let Some((has, state)) = &self.state
             && (*has == detail || *has == Detail::Full)
@@ -292,7 +292,7 @@ impl Engine {
         state
     }
 
-    /// What became of the events, and what cannot be written at all.
+    /// Event counters, and outputs that fail.
     fn event_counts(&self) -> EventCounts {
         let mut counts = self.events.counts();
         let state = self.saved.as_ref().and_then(StateFile::trouble);
@@ -303,7 +303,7 @@ impl Engine {
         counts
     }
 
-    /// Shows the recorder what has happened, and lets it write what is due.
+    /// Passes events to the recorder, and lets it write when due.
     fn record(&mut self) {
         if let Some(recorder) = &mut self.recorder {
             recorder.watch(&self.out);
@@ -311,7 +311,7 @@ impl Engine {
         }
     }
 
-    /// Somebody wants to have what the recorder keeps.
+    /// Somebody requests what the recorder keeps.
     fn write_record(&mut self) {
         self.drain();
         if let Some(recorder) = &mut self.recorder {
@@ -322,19 +322,19 @@ impl Engine {
     fn stop(mut self) -> Arc<State> {
         let goes_on = self.saved.is_some() && self.interfaces.are_pinned();
         if goes_on {
-            // What comes from here on waits in the kernel for the next agent.
+            // Later messages wait in the kernel for the next agent.
             self.drain();
         } else {
             for tap in self.interfaces.taps() {
                 tap.forget();
             }
-            // Nothing is counted any more: this is all there is.
+            // Nothing is counted any more: this is the end.
             while self.interfaces.taps().any(InterfaceTap::has_records) {
                 self.drain();
             }
         }
         self.poll_counters();
-        // Before what is open is told as if it had ended: after a restart it goes on.
+        // Before open windows are flushed: after a restart they continue.
         self.save_last();
         if goes_on {
             tracing::info!("programs stay attached and count for the next agent");
@@ -350,7 +350,7 @@ impl Engine {
     }
 }
 
-/// The next of these signals; none, for ever, where they cannot be listened for.
+/// The next of these signals; never, if it cannot be received.
 async fn next(signal: Option<&mut Signal>) -> Option<()> {
     match signal {
         Some(signal) => signal.recv().await,

@@ -1,11 +1,11 @@
-//! Events: what the live stream, the event file and `analyze` carry, the same objects everywhere.
+//! Events as JSON: the same objects in the live stream, the event file and `analyze`.
 
 use gdoi_core::Transition;
 use serde::Serialize;
 
 use crate::time::{Calendar, Moment};
 
-/// A transition with its date: `time`, then what the transition says of itself.
+/// A transition with its date: `time`, then the transition's fields.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DatedTransition<'a> {
     time: Moment,
@@ -14,7 +14,7 @@ pub struct DatedTransition<'a> {
 }
 
 impl<'a> DatedTransition<'a> {
-    /// A transition that happened on the clock that `calendar` knows.
+    /// A transition, dated by `calendar`.
     pub const fn new(transition: &'a Transition, calendar: Calendar) -> Self {
         Self {
             time: calendar.date(transition.at),

@@ -1,18 +1,18 @@
-//! How a command ends.
+//! Exit codes.
 
 use std::process::ExitCode;
 
-/// How a command ended, as the exit code tells it.
+/// The result of a command as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did all it was asked to.
+    /// It succeeded.
     Fine = 0,
-    /// It ran, and failed in part or altogether.
+    /// It failed, in part or altogether.
     Failed = 1,
-    /// It was called wrongly, or its configuration is wrong.
+    /// Invalid usage or configuration.
     Usage = 2,
-    /// It found what it was told to fail on.
+    /// It found what it was to fail on.
     Found = 3,
 }
 

@@ -1,8 +1,8 @@
-//! Whatever the agent writes is opened here, and what it has written is read back here.
+//! Opens all files that the agent writes, and reads them back.
 //!
-//! Others may be able to write beside these files: a link would lead elsewhere, a pipe would hang, a file of somebody
-//! else could be read and changed by them. So only plain files are opened, of this user or of root, that nobody else may
-//! write to, and each by one agent.
+//! Others may be able to write next to these files: a link would lead elsewhere, a pipe would block, and the owner of
+//! a foreign file could read and change it. So only plain files are opened, of this user or of root, that no one else
+//! may write to, and each by one agent.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -23,37 +23,37 @@ const TRIAL: &str = ".gdoi-monitor-trial";
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_mins(5);
 
-/// Why a file is not used.
+/// Why a file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refuses it.
+    /// A system error.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is a link, a pipe, a folder, a device or a socket.
     #[error("it is {0}, and no plain file; name another, or remove it")]
     NotPlain(FileKind),
-    /// It has more than one name.
+    /// It has several hard links.
     #[error("it has {0} names, of which one may be anywhere; copy it, and remove the links")]
     Linked(u64),
-    /// Somebody else could write to it.
+    /// It belongs to another user.
     #[error("it belongs to user {0}; give it to the user of the agent with `chown`")]
     Owner(u32),
-    /// Somebody else can write to it.
+    /// Others may write to it.
     #[error("others may write to it (mode {0:03o}); take that away with `chmod go-w`")]
     Mode(u32),
-    /// Somebody else can put another in its place.
+    /// Others may replace it.
     #[error("anybody may put another file in its folder {0}; take that away with `chmod o-w`")]
     Folder(PathBuf),
-    /// Another agent has it.
+    /// Another agent uses it.
     #[error("another agent uses it{}; give each agent files of its own", LockHolder(*.0))]
     Locked(Option<u32>),
-    /// It is larger than anything the agent writes.
+    /// It is larger than any file the agent writes.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
 }
 
 impl FileError {
-    /// Whether it may go away by itself, as when a disk is full or not there yet.
+    /// Whether it may resolve by itself, such as a full disk or a missing mount.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Io(_))
     }
@@ -68,7 +68,7 @@ impl From<FileError> for io::Error {
     }
 }
 
-/// What is no plain file.
+/// Kinds of files that are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// A device.
@@ -103,8 +103,7 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// A file to append to, which may be there, and which no other agent uses. Its group may read it too: that of whoever
-/// brings it elsewhere.
+/// A file to append to, which may exist, and which no other agent uses. Its group may read it too, for a log shipper.
 pub(crate) fn append(path: &Path) -> Result<File, FileError> {
     let options = OpenOptions::new()
         .create(true)
@@ -117,7 +116,7 @@ pub(crate) fn append(path: &Path) -> Result<File, FileError> {
     Ok(file)
 }
 
-/// An empty file for its owner alone. What was there before is gone, whatever it was and whoever could read it.
+/// A new empty file that only its owner may access. Whatever was there before is removed.
 pub(crate) fn create_new(path: &Path) -> Result<File, FileError> {
     check_folder(path)?;
     match fs::remove_file(path) {
@@ -131,7 +130,7 @@ pub(crate) fn create_new(path: &Path) -> Result<File, FileError> {
         .open(path)?)
 }
 
-/// What the agent has written; `None` when nothing is there.
+/// Reads back a file of the agent; `None` if it does not exist.
 pub(crate) fn read(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>, FileError> {
     let file = match open(path, OpenOptions::new().read(true).clone()) {
         Ok(file) => file,
@@ -146,12 +145,12 @@ pub(crate) fn read(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>, FileErr
     Ok(Some(octets))
 }
 
-/// Keeps other agents from the files beside it, as long as it is held.
+/// Keeps other agents from the files next to it, as long as it is held.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "it is held, not used")] File);
 
 impl Lock {
-    /// Takes the lock in the file at `path`, which says who has it.
+    /// Locks the file at `path`, which names the holder.
     pub(crate) fn take(path: &Path) -> Result<Self, FileError> {
         let options = OpenOptions::new()
             .create(true)
@@ -167,14 +166,14 @@ impl Lock {
     }
 }
 
-/// Whether files can be made in a folder: one is, and is removed.
+/// Tests whether files can be created in a folder, by creating and removing one.
 pub(crate) fn try_folder(folder: &Path) -> Result<(), FileError> {
     let path = folder.join(TRIAL);
     create_new(&path)?;
     Ok(fs::remove_file(path)?)
 }
 
-/// When something that failed is tried again: soon, then less and less often.
+/// Retry delays after a failure: short, then longer and longer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -182,25 +181,25 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Whether it may be tried at `now`.
+    /// Whether a retry is due at `now`.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         self.next.is_none_or(|next| next <= now)
     }
 
-    /// It failed at `now`.
+    /// Notes a failure at `now`.
     pub(crate) fn failed(&mut self, now: Timestamp) {
         let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(31));
         self.failures += 1;
         self.next = Some(now.after(wait.min(LAST_RETRY)));
     }
 
-    /// It succeeded. Whether it had failed before.
+    /// Notes a success. Returns whether it had failed before.
     pub(crate) fn succeeded(&mut self) -> bool {
         std::mem::take(self).failures > 0
     }
 }
 
-/// Opens a plain file that nobody else writes to. Nothing is waited for: a pipe without a reader, say.
+/// Opens a plain file that no one else may write to. Never blocks, for example on a pipe without a reader.
 fn open(path: &Path, mut options: OpenOptions) -> Result<File, FileError> {
     check_folder(path)?;
     match fs::symlink_metadata(path) {
@@ -211,7 +210,7 @@ fn open(path: &Path, mut options: OpenOptions) -> Result<File, FileError> {
     let file = options
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)?;
-    // It may have become another since.
+    // It may have been replaced since.
     check(&file.metadata()?)?;
     Ok(file)
 }
@@ -240,7 +239,7 @@ fn check(found: &Metadata) -> Result<(), FileError> {
     Ok(())
 }
 
-/// A folder that anybody may write to is one for all, as `/tmp`, where each may only remove what is its own.
+/// A folder that everybody may write to must be like `/tmp`, where users may only remove their own files.
 fn check_folder(path: &Path) -> Result<(), FileError> {
     let folder = folder(path);
     let found = fs::metadata(folder)?;
@@ -254,7 +253,7 @@ fn is_trusted(owner: u32) -> bool {
     owner == Uid::effective().as_raw() || owner == 0
 }
 
-/// Takes the lock of an open file; `named` holds the process that has it.
+/// Locks an open file; `named` holds the process of the holder.
 fn lock(file: &File, named: Option<&Path>) -> Result<(), FileError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
@@ -274,7 +273,7 @@ pub(crate) fn folder(file: &Path) -> &Path {
     }
 }
 
-/// The path with more behind its name.
+/// The path with `ending` appended to its name.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut beside = path.to_owned().into_os_string();
     beside.push(ending);
@@ -295,7 +294,7 @@ mod tests {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// What is said of a file that `prepare` made, with another beside it, by all that open it.
+    /// All functions that open files return this for a file made by `prepare`, with another one beside it.
     #[track_caller]
     fn check_refused(prepare: impl FnOnce(&Path, &Path), expect: &str) {
         let folder = tempfile::tempdir().unwrap();

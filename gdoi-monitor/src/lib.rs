@@ -1,4 +1,4 @@
-//! The agent and its commands: sources, the engine behind them, and what shows its findings.
+//! The agent and its commands: sources, engine, and sinks.
 #![deny(unsafe_code)]
 
 pub mod analyze;

@@ -1,7 +1,6 @@
-//! What the agent gives up once it has started: it parses what strangers send, and holds what it does not need no
-//! longer than it must.
+//! Drops privileges after startup: the agent parses untrusted input, and holds no privilege longer than it needs.
 //!
-//! Everything here is given up by the calling thread and those that it starts: it has to be the only one.
+//! All measures apply to the calling thread and the threads that it starts: it has to be the only one.
 
 mod capabilities;
 mod files;
@@ -13,35 +12,35 @@ pub use capabilities::Rights;
 pub use files::Needs;
 pub use syscalls::{ALLOWED, DEADLY, GUARDED, Guard, UNKNOWN};
 
-/// Whether the agent locks itself down.
+/// The lock-down policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Policy {
-    /// As far as the kernel can.
+    /// As far as the kernel supports it.
     #[default]
     Auto,
-    /// Not at all.
+    /// No lock-down.
     Off,
-    /// Entirely, or it does not start.
+    /// Completely, or the agent does not start.
     Require,
 }
 
-/// What is given up.
+/// A kind of lock-down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restriction {
-    /// Capabilities that are not needed, for good.
+    /// Drops capabilities for good.
     Capabilities,
-    /// Files that are not needed.
+    /// Denies other files.
     Files,
-    /// Ports, and connections to others.
+    /// Denies ports, and outgoing connections.
     Network,
-    /// More rights than it has, by whatever it executes.
+    /// Executed programs gain no privileges.
     Privileges,
-    /// System calls that are not needed.
+    /// Denies other system calls.
     SystemCalls,
 }
 
 impl Restriction {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] = [
         Self::Capabilities,
         Self::Files,
@@ -50,7 +49,7 @@ impl Restriction {
         Self::SystemCalls,
     ];
 
-    /// The word for it in metrics.
+    /// Its name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Capabilities => "capabilities",
@@ -62,12 +61,12 @@ impl Restriction {
     }
 }
 
-/// Whether something is given up.
+/// The result of one kind of lock-down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
     /// What.
     pub kind: Restriction,
-    /// Why it is not, or not all of it, and what would change that; `None` when it is.
+    /// Why it is not, or not completely, in force, and how to change that; `None` if it is.
     pub lacks: Option<String>,
 }
 
@@ -78,16 +77,16 @@ impl fmt::Display for Measure {
     }
 }
 
-/// What was given up. It has to be kept as long as files are needed.
+/// The result of the lock-down. It has to be kept as long as files are needed.
 #[derive(Debug)]
 pub struct Locked {
     /// One for each [`Restriction`].
     pub measures: Vec<Measure>,
-    /// What the rules about files are tied to: the files of `/proc` are new ones whenever nobody holds them.
+    /// The file rules refer to open files: those of `/proc` are recreated when nobody holds them.
     _held: Vec<landlock::PathFd>,
 }
 
-/// Gives up what is not among `needs` and `rights`, for good. What cannot be given up is said in the answer.
+/// Drops everything not among `needs` and `rights`, for good. The result says what could not be dropped.
 pub fn lock_down(needs: &Needs, rights: &Rights) -> Locked {
     let mut measures = vec![Measure {
         kind: Restriction::Capabilities,
@@ -106,7 +105,7 @@ pub fn lock_down(needs: &Needs, rights: &Rights) -> Locked {
     measures.push(Measure { kind, lacks });
     let (kind, lacks) = (Restriction::Network, network);
     measures.push(Measure { kind, lacks });
-    // Last: what came before takes calls that nothing takes later.
+    // Last: the others need system calls that nothing needs later.
     measures.push(Measure {
         kind: Restriction::SystemCalls,
         lacks: failed(syscalls::restrict()),
@@ -117,7 +116,7 @@ pub fn lock_down(needs: &Needs, rights: &Rights) -> Locked {
     }
 }
 
-/// Nothing is given up, since somebody wants it so.
+/// Drops nothing, by configuration.
 pub fn nothing() -> Locked {
     let measure = |kind| Measure {
         kind,
@@ -129,7 +128,7 @@ pub fn nothing() -> Locked {
     }
 }
 
-/// Threads that run already keep what they have.
+/// Threads that already run keep their privileges.
 fn only_thread() -> Option<String> {
     match fs::read_dir("/proc/self/task").map(Iterator::count) {
         Ok(1) => None,

@@ -1,4 +1,4 @@
-//! Tells what every GDOI group does, from headers alone.
+//! Monitors GDOI groups from packet headers.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -32,15 +32,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what went wrong, and with what code to end.
+/// Prints the error, and returns the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(usage) = error.downcast_ref::<clap::Error>() {
-        // Help and the version come this way too, and go to standard output. Where to say that it failed?
+        // Help and version arrive here too, and go to standard output. A failure to print cannot be reported.
         return match usage.print() {
             Ok(()) | Err(_) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(Exit::Usage as u8)),
         };
     }
-    // Whoever read us has seen enough: `decode FILE | head`.
+    // The reader has seen enough: `decode FILE | head`.
     if error.chain().any(is_broken_pipe) {
         return Exit::Fine.into();
     }
@@ -54,7 +54,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Whether what was typed or configured cannot be done.
+/// Whether the command line or the configuration is invalid.
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<config::ConfigError>()
         || error.is::<http::web::WebConfigError>()

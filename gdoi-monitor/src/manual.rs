@@ -1,4 +1,4 @@
-//! What the command line says of itself to shells and to man.
+//! Completions and manual page, generated from the command line.
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub fn completions(arguments: &Completions) -> Result<Exit> {
     print(&script)
 }
 
-/// Prints the manual page: the command, then each of its subcommands.
+/// Prints the manual page: the command, then each subcommand.
 pub fn man() -> Result<Exit> {
     let mut command = Cli::command();
     command.build();

@@ -1,16 +1,16 @@
-//! What systemd is told, where it started the agent (`sd_notify(3)`). Elsewhere nothing is told to anybody.
+//! Notifies systemd, if it started the agent (`sd_notify(3)`).
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 
-/// Every interface of the plan is watched.
+/// Every interface of the plan is monitored.
 pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// The configuration is read again; [`ready`] follows.
+/// The configuration is being reloaded; [`ready`] follows.
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -23,7 +23,7 @@ pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Tells the watchdog that the engine answers, as often as it wants to hear it, until `stop` changes.
+/// Notifies the watchdog as often as required while the engine answers, until `stop` changes.
 pub(crate) async fn keep_alive(
     engine: tokio::sync::mpsc::Sender<crate::engine::Request>,
     mut stop: watch::Receiver<bool>,
@@ -31,7 +31,7 @@ pub(crate) async fn keep_alive(
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
-    // Twice in the time that it waits, as `sd_watchdog_enabled(3)` advises.
+    // Twice per interval, as `sd_watchdog_enabled(3)` recommends.
     let mut tick = tokio::time::interval((limit / 2).max(Duration::from_millis(10)));
     loop {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! A file that a report is written to: beside its name first, and given it when it is whole.
+//! An output file that appears under its name only when it is complete.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -6,10 +6,10 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-/// Why a report is not written to a file.
+/// Why a report cannot be written to a file.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// It is what the report is made of.
+    /// It is an input of the report.
     #[error("{} is also read: the report would destroy it", path.display())]
     IsInput {
         /// The file.
@@ -25,16 +25,16 @@ pub enum OutputError {
     },
 }
 
-/// A file on its way. Dropped before it is finished, it leaves nothing behind.
+/// A file being written. If it is dropped unfinished, nothing remains.
 #[derive(Debug)]
 pub struct OutputFile {
     file: File,
-    /// What it is called meanwhile, and what it will be called; `None`: it is a pipe or a device, written to as it is.
+    /// Temporary and final name; `None` for a pipe or a device, which is written directly.
     names: Option<(PathBuf, PathBuf)>,
 }
 
 impl OutputFile {
-    /// Begins to write. Refused: a file that is one of `inputs`.
+    /// Starts to write. Refuses a file that is one of `inputs`.
     pub fn create(path: &Path, inputs: &[&PathBuf]) -> Result<Self, OutputError> {
         let failed = |error| OutputError::Create {
             path: path.to_owned(),
@@ -54,7 +54,7 @@ impl OutputFile {
                 return Ok(Self { file, names: None });
             }
         }
-        // What a link leads to is replaced, not the link.
+        // The target of a link is replaced, not the link.
         let target = match &existing {
             Some(_) => fs::canonicalize(path).map_err(failed)?,
             None => path.to_owned(),
@@ -70,7 +70,7 @@ impl OutputFile {
         })
     }
 
-    /// Gives the file its name.
+    /// Renames the file to its final name.
     pub fn finish(mut self) -> io::Result<()> {
         match self.names.take() {
             Some((meanwhile, target)) => fs::rename(meanwhile, target),
@@ -92,7 +92,7 @@ impl Write for OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         if let Some((meanwhile, _)) = &self.names {
-            // What cannot be removed is told of by nobody: its name says what it is.
+            // A failure is not reported: the name of the file shows what it is.
             drop(fs::remove_file(meanwhile));
         }
     }

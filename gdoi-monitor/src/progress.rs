@@ -1,4 +1,4 @@
-//! How far a long reading has come, on a terminal. Nothing when piped.
+//! Progress of reading captures, on a terminal only.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write};
@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use crate::text::Plain;
 
-/// To the first column, and nothing to the right of it.
+/// Moves to the first column and clears the line.
 const CLEAR: &str = "\r\x1b[K";
-/// Often enough to be smooth, seldom enough to cost nothing.
+/// Frames between updates: smooth, at negligible cost.
 const FRAMES: u64 = 65_536;
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Before this, what is left is a guess.
+/// Before this, the remaining time is a guess.
 const SETTLED: Duration = Duration::from_secs(2);
-/// Characters of the bar.
+/// Width of the bar in characters.
 const BAR: usize = 30;
 
-/// Says how far the reading of captures has come.
+/// Shows the progress of reading captures.
 pub(crate) struct Progress {
-    /// Where it is said; `None`: nowhere.
+    /// The terminal, if there is one.
     terminal: Option<Box<dyn Write>>,
     what: String,
-    /// Octets of all captures, where that is known.
+    /// Octets of all captures, if known.
     total: Option<u64>,
-    /// Octets of those that have ended.
+    /// Octets of finished captures.
     ended: u64,
     frames: u64,
     begun: Option<Instant>,
@@ -32,7 +32,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Says it on standard error if that is a terminal, and `alone` there: nothing else is being printed meanwhile.
+    /// Shows it on standard error if that is a terminal and `alone`: nothing else is printed meanwhile.
     pub(crate) fn new(alone: bool) -> Self {
         let terminal = alone && io::stderr().is_terminal();
         Self::to(terminal.then(|| Box::new(io::stderr()) as Box<dyn Write>))
@@ -50,7 +50,7 @@ impl Progress {
         }
     }
 
-    /// These captures are being read.
+    /// Starts with these captures.
     pub(crate) fn expect(&mut self, paths: &[impl AsRef<Path>]) {
         if self.terminal.is_none() {
             return;
@@ -65,12 +65,12 @@ impl Progress {
         self.last = self.begun;
     }
 
-    /// A capture of so many octets has been read.
+    /// A capture of this size has been read.
     pub(crate) const fn ended(&mut self, octets: u64) {
         self.ended += octets;
     }
 
-    /// So many more frames have been read, and so many octets of their capture.
+    /// This many more frames have been read, at this offset of their capture.
     pub(crate) fn step(&mut self, frames: u64, octets: impl FnOnce() -> u64) {
         let before = self.frames / FRAMES;
         self.frames += frames;
@@ -106,13 +106,13 @@ impl Progress {
             self.frames,
             left.unwrap_or_default()
         );
-        // A terminal that has gone is no reason to stop reading.
+        // A lost terminal is no reason to stop reading.
         if drawn.and_then(|()| terminal.flush()).is_err() {
             self.terminal = None;
         }
     }
 
-    /// The line is free for something else.
+    /// Clears the line for other output.
     pub(crate) fn clear(&mut self) {
         if let Some(terminal) = &mut self.terminal
             && terminal.write_all(CLEAR.as_bytes()).is_err()
@@ -122,19 +122,19 @@ impl Progress {
     }
 }
 
-/// The octets of a file; `None` for what has no end yet.
+/// The size of a file; `None` for a stream.
 fn octets(path: &impl AsRef<Path>) -> Option<u64> {
     let file = fs::metadata(path).ok()?;
     file.is_file().then_some(file.len())
 }
 
-/// Hundredths.
+/// The share in hundredths.
 fn part(octets: u64, total: u64) -> usize {
     let hundredths = u128::from(octets) * 100 / u128::from(total.max(1));
     usize::try_from(hundredths.min(100)).unwrap_or(100)
 }
 
-/// How long it will still take, once that can be told.
+/// The remaining time, once it can be estimated.
 fn left(elapsed: Duration, part: usize) -> Option<String> {
     let part = u32::try_from(part).ok().filter(|part| *part > 0)?;
     let left = elapsed.saturating_mul(100 - part) / part;
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal that remembers.
+    /// A terminal that records its output.
     #[derive(Clone, Default)]
     struct ProgressBuffer(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! The configuration file, read again while the agent watches.
+//! Reloads the configuration file of a running agent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,25 +11,25 @@ use crate::engine::ConfigChange;
 use crate::run;
 use crate::status::Reload;
 
-/// Lets others ask for the file to be read again, and knows how it last went.
+/// Requests reloads, and holds the last result.
 #[derive(Debug)]
 pub(crate) struct Reloads {
     ask: mpsc::Sender<Ask>,
     last: Mutex<Reload>,
 }
 
-/// Where somebody waits for how it went.
+/// Receives the result of a reload.
 type Ask = oneshot::Sender<Result<(), String>>;
 
 impl Reloads {
-    /// The configuration was read just now. The other end is for [`keep_up`].
+    /// After a first load just now. The receiver is for [`keep_up`].
     pub(crate) fn new() -> (Self, mpsc::Receiver<Ask>) {
         let (ask, asked) = mpsc::channel(1);
         let last = Mutex::new(Reload::good_now());
         (Self { ask, last }, asked)
     }
 
-    /// Reads the file again. The error says why the old configuration is still used.
+    /// Reloads the file. The error says why the old configuration stays in force.
     pub(crate) async fn ask(&self) -> Result<(), String> {
         let stopping = || "the agent is shutting down".to_owned();
         let (reply, answer) = oneshot::channel();
@@ -37,7 +37,7 @@ impl Reloads {
         answer.await.map_err(|_closed| stopping())?
     }
 
-    /// How it last went.
+    /// The last result.
     pub(crate) fn last(&self) -> Reload {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,19 +52,19 @@ impl Reloads {
     }
 }
 
-/// What the agent was started with, for the next time.
+/// What is needed to reload the configuration.
 pub(crate) struct ConfigReader {
-    /// The command line stands above the file.
+    /// The command line takes precedence over the file.
     pub(crate) arguments: Run,
-    /// What the agent uses now.
+    /// The configuration in force.
     pub(crate) config: Config,
-    /// Whether the agent has kept the rights for it.
+    /// Whether the agent has kept the capabilities for changes.
     pub(crate) hot_plug: bool,
     /// To the engine.
     pub(crate) engine: mpsc::Sender<ConfigChange>,
 }
 
-/// Reads the file again at each SIGHUP, and when somebody asks, until `stop` changes.
+/// Reloads the file at each SIGHUP, and on request, until `stop` changes.
 pub(crate) async fn keep_up(
     reloads: Arc<Reloads>,
     mut asked: mpsc::Receiver<Ask>,
@@ -90,7 +90,7 @@ pub(crate) async fn keep_up(
         }
         reloads.note(outcome.is_ok());
         if let Some(reply) = reply {
-            // Whoever asked may have gone.
+            // The requester may be gone.
             drop(reply.send(outcome));
         }
     }

@@ -1,4 +1,4 @@
-//! Values of options: sizes, addresses, log filters. An error names the value that was probably meant.
+//! Values of options: sizes, addresses, log filters. Errors name the nearest valid value.
 
 use std::fmt;
 use std::fs;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use tracing_subscriber::filter::Targets;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// What other programs call the levels.
+/// Names of the levels in other programs.
 const OTHER_NAMES: [(&str, &str); 11] = [
     ("none", "off"),
     ("quiet", "off"),
@@ -23,7 +23,7 @@ const OTHER_NAMES: [(&str, &str); 11] = [
     ("all", "trace"),
 ];
 
-/// What is logged: a level, and levels of single modules, as `warn,gdoi_monitor::http=debug`.
+/// The log filter: a level, and levels of single modules, such as `warn,gdoi_monitor::http=debug`.
 #[derive(Clone, Debug)]
 pub struct LogFilter(Targets);
 
@@ -46,7 +46,7 @@ impl FromStr for LogFilter {
     }
 }
 
-/// A word that is no level would be taken for the name of a module, and everything else would go silent.
+/// A misspelt level would be taken as the name of a module, and everything else would be silent.
 fn level_named(word: &str) -> Result<(), String> {
     let lower = word.to_ascii_lowercase();
     if LEVELS.contains(&lower.as_str()) {
@@ -68,12 +68,12 @@ fn level_named(word: &str) -> Result<(), String> {
     })
 }
 
-/// Where to listen: `127.0.0.1:11848`, `[::1]:11848`, `localhost:11848`, or `:11848` for every address of this host.
+/// Listen address: `127.0.0.1:11848`, `[::1]:11848`, `localhost:11848`, or `:11848` for every address of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress(Vec<SocketAddr>);
 
 impl ListenAddress {
-    /// The socket addresses that it names; at least one.
+    /// Its socket addresses; at least one.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.0
     }

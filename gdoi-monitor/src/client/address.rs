@@ -1,4 +1,4 @@
-//! Where an agent is, as people type it, and who they say they are.
+//! The address of an agent, as typed, and the credentials for it.
 
 use std::fmt;
 use std::fs::File;
@@ -13,30 +13,30 @@ use percent_encoding::percent_decode_str;
 
 use super::ClientError;
 
-/// A line of user and password is shorter.
+/// A line with user and password is shorter.
 const MAX_AUTH_FILE: u64 = 4_096;
 
-/// Where an agent is: `http://HOST:PORT`, or `https://`, with a path in front of its pages where a proxy has one.
+/// The address of an agent: `http://HOST:PORT` or `https://`, with a path prefix if a proxy has one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) secure: bool,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     prefix: String,
     credentials: Option<Credentials>,
 }
 
-/// What is wrong with a URL.
+/// An error in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It has no host, or characters that cannot be.
+    /// It has no host, or invalid characters.
     #[error("not a URL; write it like http://127.0.0.1:11848 or https://gateway.example:11848")]
     Malformed,
-    /// A scheme that agents do not speak.
+    /// An unsupported scheme.
     #[error("agents speak http and https; write it like http://127.0.0.1:11848")]
     Scheme,
-    /// Something that has no meaning for an agent.
+    /// A part that has no meaning for an agent.
     #[error("remove the query string")]
     Query,
 }
@@ -70,7 +70,7 @@ pub(super) fn credentials_from(path: &Path) -> Result<Credentials, ClientError> 
 }
 
 impl Address {
-    /// Takes user and password out, so that they are never shown.
+    /// Removes user and password, so that they are never shown.
     pub(super) fn take_credentials(&mut self) -> Option<Credentials> {
         self.credentials.take()
     }
@@ -124,7 +124,7 @@ impl FromStr for Address {
     }
 }
 
-/// The port, where one is given. One that is no number is not seen by `Authority::port`.
+/// The port, if there is one. `Authority::port` ignores an invalid one.
 fn port(authority: &str, host: &str) -> Result<Option<u16>, AddressError> {
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
     match place.strip_prefix(host) {
@@ -138,7 +138,7 @@ fn port(authority: &str, host: &str) -> Result<Option<u16>, AddressError> {
     }
 }
 
-/// What stands before the `@`, its percent signs resolved.
+/// The part before the `@`, percent-decoded.
 fn credentials(authority: &str) -> Result<Option<Credentials>, AddressError> {
     let Some((typed, _)) = authority.rsplit_once('@') else {
         return Ok(None);
@@ -157,7 +157,7 @@ fn credentials(authority: &str) -> Result<Option<Credentials>, AddressError> {
     ))))
 }
 
-/// Never with user and password.
+/// Never shows user and password.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "https" } else { "http" };
@@ -175,7 +175,7 @@ impl fmt::Debug for Address {
 mod tests {
     use super::{Address, AddressError};
 
-    /// As shown, and the header of its credentials.
+    /// The address as shown, and the header of its credentials.
     fn check(typed: &str, shown: &str, header: Option<&str>) {
         let mut address: Address = typed.parse().unwrap();
         assert_eq!(address.to_string(), shown, "{typed}");

@@ -1,4 +1,4 @@
-//! How an agent is named on the command line.
+//! Options that select the agent to query.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::{Address, Client, ClientError};
 
-/// Which agent to ask.
+/// The agent to query.
 #[derive(Clone, Debug, Args)]
 pub struct AgentArgs {
     /// URL of the agent; may have https, USER:PASSWORD (better in --auth-file) and a path

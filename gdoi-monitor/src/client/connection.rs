@@ -63,7 +63,7 @@ impl Connection {
             .await
             .map_err(|cause| broken(address, cause))?;
         let driver = tokio::spawn(async move {
-            // What goes wrong is told to whoever waits for the answer.
+            // An error reaches the task that waits for the answer.
             drop(connection.await);
         });
         Ok(Self { sender, driver })

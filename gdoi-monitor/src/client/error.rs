@@ -1,4 +1,4 @@
-//! Why an agent could not be asked. Each is one line that says what to do.
+//! Why an agent could not be queried. Each error is one line that says what to do.
 
 use std::error;
 use std::io;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::{Address, Text};
 
-/// Why an agent could not be asked.
+/// Why an agent could not be queried.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The file with user and password is of no use.
+    /// The file with user and password cannot be used.
     #[error("cannot use {} of --auth-file: {why}", path.display())]
     AuthFile {
         /// Which.
@@ -18,7 +18,7 @@ pub enum ClientError {
         /// Why not.
         why: String,
     },
-    /// The certificates to check the agent's with are of no use.
+    /// The CA certificates cannot be used.
     #[error("cannot use {} of --ca-file: {why}", path.display())]
     CaFile {
         /// Which.
@@ -26,13 +26,13 @@ pub enum ClientError {
         /// Why not.
         why: String,
     },
-    /// The system has no certificates to check the agent's with.
+    /// The system has no CA certificates.
     #[error("no CA certificates found to verify {0}; name a file with --ca-file")]
     NoRoots(Address),
-    /// TLS cannot be spoken to a host of this name.
+    /// The host name is not valid for TLS.
     #[error("{0} is not a valid TLS server name")]
     HostName(Address),
-    /// Nobody is there.
+    /// Nothing listens there.
     #[error(
         "no agent answers at {address}: {why}; start `gdoi-monitor run` there, or name another with --url", why = whole(cause))]
     Connect {
@@ -50,7 +50,7 @@ pub enum ClientError {
         /// Why not.
         cause: io::Error,
     },
-    /// The connection broke, or what came is no HTTP.
+    /// The connection broke, or the peer does not speak HTTP.
     #[error("{address} closed the connection, or does not speak HTTP: {why}; check --url", why = whole(cause))]
     Broken {
         /// Where.
@@ -58,7 +58,7 @@ pub enum ClientError {
         /// How.
         cause: hyper::Error,
     },
-    /// The question cannot be put into words.
+    /// The request cannot be built.
     #[error("cannot ask {address}: {why}", why = whole(cause))]
     Request {
         /// Where.
@@ -66,7 +66,7 @@ pub enum ClientError {
         /// Why not.
         cause: hyper::http::Error,
     },
-    /// No whole answer came in time.
+    /// No complete answer arrived in time.
     #[error("no complete response from {address} within {limit:?}; if it is overloaded, raise --timeout")]
     Silent {
         /// Where.
@@ -74,47 +74,47 @@ pub enum ClientError {
         /// How long was waited.
         limit: Duration,
     },
-    /// It wants to know who asks.
+    /// It requires credentials.
     #[error(
         "{0} requires a user and password, or rejected the given ones; put USER:PASSWORD into a file for --auth-file"
     )]
     Unauthorized(Address),
-    /// It refuses.
+    /// It refuses the request.
     #[error("{address} answered {status} to {path}; not a gdoi-monitor of this version? check --url")]
     Status {
         /// Where.
         address: Address,
         /// What was asked for.
         path: String,
-        /// What it answered.
+        /// The status of the answer.
         status: hyper::StatusCode,
     },
-    /// It can do nothing now.
+    /// It is temporarily unavailable.
     #[error("{0} is overloaded or shutting down; retry later")]
     Unavailable(Address),
-    /// The answer does not end.
+    /// The answer is too long.
     #[error("{address} answered more than {limit} bytes to {path}; not a gdoi-monitor? check --url")]
     TooLong {
         /// Where.
         address: Address,
         /// What was asked for.
         path: String,
-        /// How much is read.
+        /// The limit.
         limit: usize,
     },
-    /// The answer makes no sense.
+    /// The answer cannot be parsed.
     #[error("{address} answered {path} with something unexpected: {why}; check --url", why = whole(cause))]
     Nonsense {
         /// Where.
         address: Address,
         /// What was asked for.
         path: String,
-        /// What is wrong with it.
+        /// The parse error.
         cause: serde_json::Error,
     },
 }
 
-/// An error and what caused it. It is part of our sentence, not its end: what to do comes last.
+/// An error and its causes, without a full stop: the advice comes last.
 fn whole(cause: &dyn error::Error) -> String {
     let mut text = Text::new(&cause.to_string()).to_string();
     let mut next = cause.source();

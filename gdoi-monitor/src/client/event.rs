@@ -1,4 +1,4 @@
-//! One event, read back.
+//! One event of the API.
 
 use std::collections::BTreeMap;
 
@@ -13,24 +13,24 @@ use crate::time::Moment;
 pub struct Event {
     /// When.
     pub time: Moment,
-    /// What happened.
+    /// Its type.
     #[serde(rename = "type")]
     pub what: Text,
-    /// How much attention it asks for.
+    /// Its severity.
     pub severity: Text,
-    /// In which group.
+    /// Its group.
     pub group: Option<Text>,
-    /// At which key server.
+    /// Its key server.
     pub key_server: Option<Text>,
-    /// At which member.
+    /// Its member.
     pub member: Option<Text>,
-    /// What the type tells besides.
+    /// Further fields of its type.
     #[serde(flatten)]
     pub fields: BTreeMap<Text, Value>,
 }
 
 impl Event {
-    /// What it tells besides when, what and how bad, for people: who is meant first. All is harmless.
+    /// Its fields except time, type and severity, for people: the subject first. All text is harmless.
     pub fn words(&self) -> impl Iterator<Item = (&str, String)> {
         let who = [
             ("group", &self.group),
@@ -49,7 +49,7 @@ impl Event {
     }
 }
 
-/// A value as people read it; fractions of a second end where nobody looks.
+/// A value for people; fractions of a second are shortened.
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) => Text::new(text).to_string(),

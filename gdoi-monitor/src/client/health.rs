@@ -1,11 +1,11 @@
-//! What a person should look at first.
+//! The health of a group: what needs attention first.
 
 use gdoi_core::snapshot::UNATTRIBUTED;
 use gdoi_core::transition::Severity;
 
 use super::{Group, Text, counted};
 
-/// Something about a group that a person should look at, in a word or two.
+/// A problem of a group, in a word or two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
     /// How bad it is.
@@ -15,7 +15,7 @@ pub struct Complaint {
 }
 
 impl Group {
-    /// What is wrong with it now, the worst first.
+    /// Its current problems, the worst first.
     pub fn complaints(&self) -> Vec<Complaint> {
         let states = [
             (self.kek.split, Severity::Critical, "KEK split"),
@@ -46,7 +46,7 @@ impl Group {
         complaints
     }
 
-    /// What is wrong with it now, in one line.
+    /// Its current state, in one line.
     pub fn state(&self) -> String {
         let words: Vec<_> = self.complaints().into_iter().map(|one| one.what).collect();
         match (self.is_unattributed(), words.is_empty(), self.messages.is_empty()) {
@@ -57,12 +57,12 @@ impl Group {
         }
     }
 
-    /// Whether this is no group, but what belongs to none.
+    /// Whether this is unattributed traffic instead of a group.
     pub fn is_unattributed(&self) -> bool {
         &*self.name == UNATTRIBUTED
     }
 
-    /// Rekeys of a kind, each once.
+    /// Rekeys of a kind.
     pub fn rekeys_of(&self, kind: &str) -> u64 {
         self.key_servers
             .iter()
@@ -70,7 +70,7 @@ impl Group {
             .sum()
     }
 
-    /// Rekeys of all kinds, each once.
+    /// Rekeys of all kinds.
     pub fn rekeys(&self) -> u64 {
         self.key_servers
             .iter()
@@ -78,7 +78,7 @@ impl Group {
             .sum()
     }
 
-    /// Registrations that ended well, and badly.
+    /// Completed and failed registrations.
     pub fn registrations(&self) -> (u64, u64) {
         let sum = |counts: &std::collections::BTreeMap<Text, u64>| counts.values().sum::<u64>();
         self.key_servers

@@ -1,9 +1,9 @@
-//! Answers of an agent, for tests.
+//! Sample answers of an agent, for tests.
 
-/// When they were given.
+/// Their time.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
-/// One of which all is known, and one of which nothing is, whose name is hostile.
+/// One group with every value, and one with none and a hostile name.
 pub(crate) const GROUPS: &str = r#"[
 {"name":"G1","configured":true,"transport":"multicast","rekey_address":"239.0.1.2","members":2,
  "key_servers":[
@@ -36,7 +36,7 @@ pub(crate) const GROUPS: &str = r#"[
   "stale_packets":0,"lagging_sites":0,"a_field_to_come":[1]}}
 ]"#;
 
-/// Members of the first.
+/// Members of the first group.
 pub(crate) const MEMBERS: &str = r#"[
 {"address":"10.1.13.2:0","group":"G1","key_server":"10.1.11.2","first_seen":"2026-03-01T09:00:00Z",
  "last_seen":"2026-03-01T11:59:26Z","registered":"2026-03-01T11:00:00Z","registrations":2,"failures":0,
@@ -46,7 +46,7 @@ pub(crate) const MEMBERS: &str = r#"[
  "rekeyed":null,"acknowledged":null,"unacknowledged":null}
 ]"#;
 
-/// TEKs of the first.
+/// TEKs of the first group.
 pub(crate) const SPIS: &str = r#"[
 {"spi":"9afb374a","site":"branch-13","group":"G1","status":"stale","replaces":null,"packets":4000,"octets":500000,
  "first_seen":"2026-03-01T11:51:00Z","last_seen":"2026-03-01T11:59:59Z"},
@@ -56,7 +56,7 @@ pub(crate) const SPIS: &str = r#"[
  "octets":300000,"first_seen":"2026-03-01T11:59:31Z","last_seen":"2026-03-01T11:59:59.5Z"}
 ]"#;
 
-/// Events of the first, the oldest first.
+/// Events of the first group, oldest first.
 pub(crate) const EVENTS: &str = r#"[
 {"time":"2026-03-01T11:48:29.000000001Z","type":"rekey","severity":"info","group":"G1","key_server":"10.1.11.2",
  "kind":"kek","evidence":"last_of_chain","transport":"multicast","recipients":1,"retransmissions":2,

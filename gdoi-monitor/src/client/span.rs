@@ -1,4 +1,4 @@
-//! Lengths of time, for people.
+//! Durations, for people.
 
 /// In as few characters as possible, at most six up to a thousand days: `35s`, `9m12s`, `1h03m`, `3d04h`.
 pub fn compact(seconds: f64) -> String {
@@ -18,12 +18,12 @@ pub fn compact(seconds: f64) -> String {
     }
 }
 
-/// What is longer comes from nonsense: 9,999 days.
+/// Anything longer is nonsense: 9,999 days.
 const MOST: f64 = 9_999.0 * 86_400.0;
 
-/// As key servers and members print it, and readable where it is long: `45 sec`, `1109 sec (18m29s)`.
+/// As key servers and members print it, with a readable form for long ones: `45 sec`, `1109 sec (18m29s)`.
 pub fn seconds(seconds: f64) -> String {
-    // Without a sign for what rounds to nothing.
+    // Without a minus sign for what rounds to zero.
     let whole = seconds.round().clamp(-MOST, MOST) + 0.0;
     if whole.abs() < 120.0 {
         format!("{whole} sec")

@@ -1,4 +1,4 @@
-//! Whom to believe that an agent is who it says.
+//! Verification of the agent's certificate.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::{Address, ClientError};
 
-/// How connections are made safe; not at all for `http`.
+/// The TLS settings of a connection; none for `http`.
 #[derive(Clone)]
 pub(super) struct Trust(Option<ClientTls>);
 
@@ -22,7 +22,7 @@ struct ClientTls {
 }
 
 impl Trust {
-    /// For `https`: the certificates in `ca_file`, and those of the system where none is named.
+    /// For `https`: the CA certificates in `ca_file`, or those of the system.
     pub(super) fn new(address: &Address, ca_file: Option<&Path>) -> Result<Self, ClientError> {
         if !address.secure {
             return Ok(Self(None));
@@ -73,7 +73,7 @@ fn from_file(path: &Path) -> Result<RootCertStore, ClientError> {
     Ok(roots)
 }
 
-/// Certificates of the system that cannot be read are as if they were not there.
+/// Unreadable certificates of the system are ignored.
 fn of_system(address: &Address) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -1,20 +1,21 @@
-//! What is new in a list of which only the latest part can be asked for.
+//! New items of a list of which only the latest part is available.
 
 use serde_json::value::RawValue;
 
-/// Events that were not there the last time.
+/// Events that are new since the last request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EventWindow<'a, T> {
-    /// They, oldest first.
+    /// The events, oldest first.
     pub events: &'a [T],
-    /// Whether nothing connects them with those before: the agent was started anew, or more came than it keeps.
+    /// Whether nothing connects them with the earlier ones: the agent was restarted, or there were more than it
+    /// keeps.
     pub gap: bool,
 }
 
 impl<'a, T: PartialEq> EventWindow<'a, T> {
-    /// What `now` has that `before` had not. Both are the latest part of one list, the oldest first.
+    /// Items of `now` that `before` lacks. Both are the latest part of one list, oldest first.
     pub fn between(before: &[T], now: &'a [T]) -> Self {
-        // The shortest shift that fits: of equal events none is told twice.
+        // The shortest shift that fits: equal events are not repeated.
         let kept = (0..before.len()).find_map(|dropped| {
             let rest = before.get(dropped..)?;
             now.starts_with(rest).then_some(rest.len())

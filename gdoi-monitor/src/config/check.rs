@@ -1,4 +1,4 @@
-//! `check-config`: says whether a configuration file can be used.
+//! `check-config`: checks a configuration file.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -20,7 +20,7 @@ pub fn command(arguments: &cli::CheckConfig) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// So many of something.
+/// A number with its noun.
 struct Count(usize, &'static str);
 
 impl fmt::Display for Count {

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration file.
+//! Errors in a configuration file.
 
 use std::fmt;
 use std::io;
@@ -8,18 +8,18 @@ use std::path::PathBuf;
 use gdoi_core::config::IpNet;
 use gdoi_wire::Ports;
 
-/// As alike as clap wants it before it suggests an argument.
+/// The similarity that clap requires for a suggestion.
 const LIKE: f64 = 0.7;
 
-/// What is wrong with a configuration file, and in which line.
+/// An error in a configuration file, with its line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", Location(self))]
 pub struct ConfigError {
     /// The file.
     pub path: PathBuf,
-    /// The line, from 1, where one is meant.
+    /// The line, from 1, if known.
     pub line: Option<usize>,
-    /// What is wrong there.
+    /// The error.
     pub what: ConfigProblem,
 }
 
@@ -29,35 +29,35 @@ pub enum ConfigProblem {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Read(io::Error),
-    /// A key that has no meaning there.
+    /// An unknown key.
     #[error("unknown key {key:?}{}", Hint { nearest: nearest.as_deref(), known })]
     UnknownKey {
-        /// As it was written.
+        /// The key.
         key: String,
-        /// What was probably meant.
+        /// The nearest known key.
         nearest: Option<String>,
-        /// What could have been meant.
+        /// All known keys.
         known: Vec<String>,
     },
-    /// It is not TOML, or a value is not what its key asks for.
+    /// Invalid TOML, or a value of the wrong type.
     #[error("{0}")]
     Value(String),
-    /// Two groups have one name.
+    /// Two groups have the same name.
     #[error("another group is named {0:?}")]
     GroupTwice(String),
-    /// One port is read in two ways.
+    /// One port has two meanings.
     #[error("port {0} cannot be both in isakmp_ports and in nat_t_ports")]
     PortTwice(u16),
-    /// A pattern, and nothing that comes later may match it.
+    /// A pattern although later interfaces are excluded.
     #[error("without hot plug each interface must be named exactly; {0:?} is a pattern")]
     PatternOfNothing(String),
-    /// More ports than can be watched.
+    /// Too many ports.
     #[error("at most {} ports", Ports::SLOTS)]
     TooManyPorts,
-    /// Two sites have one prefix.
+    /// Two sites have the same prefix.
     #[error("{prefix} is already a prefix of site {other:?}")]
     PrefixTwice {
-        /// Which.
+        /// The prefix.
         prefix: IpNet,
         /// The site that has it.
         other: String,
@@ -88,7 +88,7 @@ impl fmt::Display for Hint<'_> {
     }
 }
 
-/// What the parser says, in our words, and where.
+/// The parser's error in our words, and its position.
 pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> (ConfigProblem, Option<Range<usize>>) {
     let span = error.span();
     let message = error.message();

@@ -1,4 +1,4 @@
-//! The file as it is written. What its keys mean is documented for users; here is what they are called.
+//! The file's structure. The meaning of its keys is documented for users; these are their names.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,7 +32,7 @@ pub(super) struct RawCapture {
     pub(super) nat_t_ports: Option<Spanned<Vec<Port>>>,
 }
 
-/// How many entries each table may have.
+/// Maximum number of entries of each table.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {

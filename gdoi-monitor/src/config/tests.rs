@@ -1,4 +1,4 @@
-//! A configuration is right, or wrong in a line that is named.
+//! A configuration is valid, or the error names its line.
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Values that are more than their characters.
+//! Values with a syntax of their own.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use ipnet::IpNet;
 use jiff::SpanRelativeTo;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// Where in the kernel an interface is watched.
+/// Where a program is attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModeName {
-    /// The best that the interface offers: XDP in the driver, else TC.
+    /// The best that the interface supports: XDP in the driver, else TC.
     #[default]
     Auto,
-    /// XDP in the driver, or not at all.
+    /// XDP in the driver only.
     Xdp,
     /// XDP in the kernel's general path.
     XdpGeneric,
@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for Port {
     }
 }
 
-/// A length of time above zero: `24h`, `1h 30m`, `10s`, `7d`.
+/// A positive duration: `24h`, `1h 30m`, `10s`, `7d`.
 pub(super) struct DurationValue(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for DurationValue {
@@ -118,7 +118,7 @@ impl From<Cidr> for IpNet {
     }
 }
 
-/// Whose timers a group follows.
+/// The vendor whose timers a group follows.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ProfileName {

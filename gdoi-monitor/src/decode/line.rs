@@ -1,4 +1,4 @@
-//! The lines of `decode`. Their field names are part of the interface.
+//! The lines of `decode`. Their field names are a contract.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -31,17 +31,17 @@ pub(super) struct DecodedLine<'a> {
     kind: LineKind,
 }
 
-/// What a packet was carried in, outermost first; null when in nothing.
+/// The encapsulation of a packet, outermost first; null if there is none.
 #[derive(Clone, Copy)]
 struct Encapsulation {
     layers: Layers,
-    /// How many of them are around this packet.
+    /// How many layers are around this packet.
     depth: usize,
-    /// In UDP, as RFC 3948 has it.
+    /// In UDP (RFC 3948).
     in_udp: bool,
 }
 
-/// What differs from kind to kind.
+/// The fields that depend on the kind of packet.
 #[derive(Clone, Copy, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum LineKind {
@@ -69,7 +69,7 @@ struct Isakmp {
 }
 
 impl<'a> DecodedLine<'a> {
-    /// What the lines of one frame have in common. `file` is what they call the capture, if anything.
+    /// The common fields of the lines of one frame. `file` is the name of the capture, if any.
     pub(super) fn new(file: Option<&'a str>, frame: &Frame<'_>, unwrapped: &Unwrapped) -> Self {
         Self {
             file,
@@ -117,7 +117,7 @@ impl<'a> DecodedLine<'a> {
         self.packet(packet, esp.in_udp, kind)
     }
 
-    /// An AH on the way to what the frame carries.
+    /// An AH around the packet.
     pub(super) fn ah(&self, header: &AhHeader) -> Self {
         let AhHeader {
             ah,
@@ -147,7 +147,7 @@ impl<'a> DecodedLine<'a> {
         self.packet(packet, false, LineKind::NatKeepalive)
     }
 
-    /// A packet that could not be read.
+    /// An unreadable packet.
     pub(super) fn miss(&self, envelope: &Envelope, reason: ParseError) -> Self {
         let Envelope {
             vlan,
@@ -171,7 +171,7 @@ impl<'a> DecodedLine<'a> {
     }
 
     fn packet(&self, packet: &Packet, in_udp: bool, kind: LineKind) -> Self {
-        // Neither port is 0 in UDP between hosts that want an answer; outside UDP both are.
+        // In UDP, at least one port is not 0; in other protocols both are.
         let udp = packet.source_port != 0 || packet.destination_port != 0;
         Self {
             vlan: packet.vlan,

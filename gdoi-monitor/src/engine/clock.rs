@@ -7,26 +7,26 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::time::Calendar;
 
-/// Less is a scheduler that was busy between the two readings.
+/// A shorter difference is scheduling between the two readings.
 const NAP: Duration = Duration::from_millis(500);
 const STEP: Duration = Duration::from_secs(1);
 
-/// Tells when the machine was suspended: the clock since boot goes on then, the monotonic clock does not.
+/// Detects suspends: the clock since boot advances during one, the monotonic clock does not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sleep {
-    /// All of it since boot.
+    /// Total suspended time since boot.
     slept: Duration,
 }
 
 impl Sleep {
-    /// Begins to watch.
+    /// Starts to observe.
     pub(super) fn watch() -> Self {
         Self {
             slept: boot_time().since(read(ClockId::CLOCK_MONOTONIC)),
         }
     }
 
-    /// How long it slept since it was last asked, at this moment of the clock since boot.
+    /// How long the machine was suspended since the last call, at this time since boot.
     pub(super) fn until(&mut self, boot: Timestamp) -> Option<Duration> {
         self.between(boot, read(ClockId::CLOCK_MONOTONIC))
     }
@@ -40,7 +40,7 @@ impl Sleep {
     }
 }
 
-/// By how much the wall clock was set between two samples, if it was: it drifts by far less.
+/// By how much the wall clock was set between two samples, if it was: drift is far smaller.
 pub(super) fn step(before: Calendar, after: Calendar) -> Option<Duration> {
     let (before, after) = (before.date(Timestamp::ZERO).0, after.date(Timestamp::ZERO).0);
     Some(before.since(after).max(after.since(before))).filter(|step| *step >= STEP)
@@ -51,7 +51,7 @@ pub(super) fn boot_time() -> Timestamp {
     read(ClockId::CLOCK_BOOTTIME)
 }
 
-/// How the kernel's clock and the wall clock stand to each other now.
+/// The current relation of the kernel's clock and the wall clock.
 pub fn calendar() -> Calendar {
     let boot = read(ClockId::CLOCK_BOOTTIME);
     Calendar::from_zero(Timestamp::from_nanos(
@@ -62,7 +62,7 @@ pub fn calendar() -> Calendar {
 }
 
 fn read(clock: ClockId) -> Timestamp {
-    // Linux has had both since v2.6.39; a failure would leave us at the beginning of time, where nothing is due.
+    // Linux has had both since v2.6.39; a failure would leave the time at zero, where nothing is due.
     clock_gettime(clock).map_or(Timestamp::ZERO, |now| {
         let now = Duration::from(now);
         Timestamp::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
@@ -75,7 +75,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    /// The clock since boot counted the night, and every rekey of it was said to be missed, for certain.
+    /// The clock since boot counted the night, and every rekey of it was reported as missed for certain.
     #[test]
     fn a_suspended_machine_slept() {
         let at = |seconds: u64| Timestamp::from_nanos(seconds * 1_000_000_000);
@@ -86,7 +86,7 @@ mod tests {
         check(&mut sleep, 3_600 + 10, 10, None);
         check(&mut sleep, 3 * 3_600 + 11, 11, Some(2 * HOUR));
         check(&mut sleep, 3 * 3_600 + 12, 12, None);
-        // Read the other way round.
+        // The two clocks in the other order.
         check(&mut sleep, 3 * 3_600 + 12, 13, None);
         assert_eq!(Sleep::watch().until(boot_time()), None);
     }

@@ -1,6 +1,6 @@
-//! Records and counters of the kernel on their way to the tracker.
+//! Takes the kernel's records and counters to the tracker.
 //!
-//! A record is read once, when it leaves its ring: from there on it is a [`Drained`].
+//! A record is parsed once, when it leaves its ring: from there on it is a [`Drained`].
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use super::clock::boot_time;
 use super::{COUNTERS_FRESH_FOR, Engine};
 use crate::source::xdp::SpiCount;
 
-/// Records taken from one interface before the next has its turn.
+/// Records taken from one interface before the next one.
 const RECORDS_PER_TURN: usize = 1 << 14;
 /// A ring of 4 MiB is full with 6,472 records that have a snapshot.
 const NEARLY_FULL_RING: usize = 4_096;
 /// Memory for five hundred records.
 const PIECE_OCTETS: usize = 64 << 10;
 
-/// One record of a ring.
+/// One record from a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Drained {
-    /// When the kernel wrote it; the beginning of time where that cannot be read.
+    /// When the kernel wrote it; zero if it is unreadable.
     pub(super) at: Timestamp,
     pub(super) kind: DrainedKind,
     /// The record with its snapshot.
@@ -33,17 +33,17 @@ pub(super) struct Drained {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DrainedKind {
-    /// Another hint, which the engine does not use.
+    /// Another hint, which the engine ignores.
     Hint,
     Message,
     /// An SPI took a slot: the table should be read soon.
     SpiSeen,
-    /// A record of another layout.
+    /// A record of an unknown layout.
     Unreadable,
 }
 
 impl Drained {
-    /// Reads a record.
+    /// Parses a record.
     pub(super) fn new(octets: Bytes) -> Self {
         let (at, kind) = match Record::parse(&octets) {
             Some((record, _)) => (Timestamp::from_nanos(record.at_ns), kind(record)),
@@ -56,7 +56,7 @@ impl Drained {
         self.kind == DrainedKind::Message
     }
 
-    /// The message, where it is one.
+    /// The message, if it is one.
     pub(super) fn message(&self) -> Option<Message<'_>> {
         if !self.is_message() {
             return None;
@@ -76,26 +76,26 @@ fn kind(record: &Record) -> DrainedKind {
 
 /// The records of one drain, in the order they happened.
 ///
-/// Records of one ring are in order, whatever their times say: one reading of a CPU's clock may serve several messages.
-/// Between rings the time decides.
+/// Records of one ring stay in order, whatever their times: several may share one clock reading of a CPU. Records of
+/// several rings are ordered by time.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     octets: BytesMut,
-    /// With the time by which they are sorted.
+    /// With the time for sorting.
     records: Vec<(Timestamp, Drained)>,
     /// The latest time in this ring so far.
     reached: Timestamp,
 }
 
 impl Batch {
-    /// The records that follow are from another ring.
+    /// The following records are from another ring.
     pub(super) fn next_ring(&mut self) {
         self.reached = Timestamp::ZERO;
     }
 
-    /// Takes one record.
+    /// Adds one record.
     pub(super) fn push(&mut self, record: &[u8]) {
-        // One piece for many records: BytesMut would allocate for each record alone.
+        // One buffer for many records: BytesMut would otherwise allocate for each.
         if self.octets.capacity() < record.len() {
             self.octets.reserve(PIECE_OCTETS.max(record.len()));
         }
@@ -105,7 +105,7 @@ impl Batch {
         self.records.push((self.reached, drained));
     }
 
-    /// Gives the records back, by time; records of one moment stay in their order.
+    /// Returns the records by time; equal times keep their order.
     pub(super) fn in_order(&mut self) -> Vec<Drained> {
         self.records.sort_by_key(|(at, _)| *at);
         self.records.drain(..).map(|(_, record)| record).collect()
@@ -113,9 +113,9 @@ impl Batch {
 }
 
 impl Engine {
-    /// Brings every waiting record to the tracker, then lets its deadlines pass.
+    /// Passes every waiting record to the tracker, then lets its timers fire.
     pub(super) fn drain(&mut self) {
-        // The clock first: what happens while we drain is not yet known to be all there.
+        // The clock first: what happens during the drain may be incomplete.
         self.drain_until(boot_time());
     }
 
@@ -124,7 +124,7 @@ impl Engine {
         self.note_blindness(until);
         let records = self.read_rings();
         if records.len() >= NEARLY_FULL_RING {
-            // The ring was, or nearly was, full: what was lost must be known before anything is concluded.
+            // The ring was full or nearly full: losses must be known before conclusions.
             self.poll_counters();
         }
         self.process_records(&records);
@@ -137,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// Takes every waiting record, in the order of time.
+    /// Takes every waiting record, in time order.
     pub(super) fn read_rings(&mut self) -> Vec<Drained> {
         for tap in self.interfaces.taps() {
             for maps in tap.maps() {
@@ -148,7 +148,7 @@ impl Engine {
         self.batch.in_order()
     }
 
-    /// Brings records to the tracker.
+    /// Passes records to the tracker.
     pub(super) fn process_records(&mut self, records: &[Drained]) {
         if records.is_empty() {
             return;
@@ -157,7 +157,7 @@ impl Engine {
         let messages = records.iter().filter(|record| record.is_message());
         let messages: Vec<Bytes> = messages.map(|record| record.octets.clone()).collect();
         self.in_rings -= i64::try_from(messages.len()).unwrap_or(i64::MAX);
-        // Written down first: an agent that is killed here has not reported anything of them yet.
+        // Log first: an agent that is killed here has reported nothing of them.
         if let Some(saved) = &mut self.saved {
             saved.note(messages);
         }
@@ -176,7 +176,7 @@ impl Engine {
         }
     }
 
-    /// Brings a message to the tracker.
+    /// Passes a message to the tracker.
     pub(super) fn observe_message(&mut self, record: &Drained) {
         if let Some(message) = record.message() {
             self.now = self.now.max(record.at);
@@ -185,7 +185,7 @@ impl Engine {
         }
     }
 
-    /// Reads all counters and tells the tracker what ESP and what losses they show.
+    /// Reads all counters, and reports new ESP and losses to the tracker.
     pub(super) fn poll_counters(&mut self) {
         self.hinted = false;
         let (since, mut until) = (self.polled_at, self.now);
@@ -202,7 +202,7 @@ impl Engine {
             }
         }
         self.in_rings = self.in_rings.saturating_add_unsigned(given_to_rings(&delta));
-        // Before time goes on: what was due while messages were lost is not missed for certain.
+        // Before time advances: what was due while messages were lost is not missed for certain.
         for loss in losses(&delta, since, until) {
             self.blind(loss);
         }
@@ -221,13 +221,13 @@ impl Engine {
     }
 }
 
-/// Messages that were given to a ring.
+/// Messages written to the rings.
 pub(super) fn given_to_rings(delta: &Counters) -> u64 {
     let messages = delta.packets.get(Class::Isakmp as usize).copied();
     messages.unwrap_or_default().saturating_sub(delta.lost_messages)
 }
 
-/// ESP that has no slot of its own: counted in total, told under SPI 0, which is nobody's (RFC 4303 §2.1).
+/// ESP without a slot: counted in total, reported under SPI 0, which is illegal on the wire (RFC 4303 §2.1).
 fn unnamed_esp(delta: &Counters, first: Timestamp, last: Timestamp) -> Option<Observation<'static>> {
     let packets = delta.overflow_packets + delta.reserved_packets;
     (packets > 0).then_some(Observation::Esp(Esp {
@@ -269,7 +269,7 @@ mod tests {
             ..Record::empty(KIND_MESSAGE)
         };
         let mut batch = Batch::default();
-        // The third of the first ring has the time of a reading before the second's.
+        // The third record of the first ring has the time of an earlier reading than the second's.
         for ring in [
             [record(5, 1), record(7, 2), record(5, 3)],
             [record(4, 4), record(6, 5), record(8, 6)],

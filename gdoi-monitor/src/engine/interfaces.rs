@@ -1,4 +1,4 @@
-//! Which interfaces are watched: those of the plan that are there, as they come and go.
+//! The monitored interfaces: those of the plan that exist, as they come and go.
 
 mod visibility;
 
@@ -16,7 +16,7 @@ use crate::source::xdp::{
     Attachment, BlindSpot, CountRuns, Direction, InterfaceTap, SavedTap, XdpError, blind_spots, seen_below,
 };
 
-/// Reported of an interface that went away.
+/// Reported for an interface that disappeared.
 const STAYS_AWAY: &str = "it went away, and hot plug is off: it is monitored again after a restart";
 
 /// An interface in one direction.
@@ -25,25 +25,25 @@ type Key = (String, Direction);
 /// The interfaces of a plan.
 pub struct Interfaces {
     plan: Plan,
-    /// Where programs are pinned, if they are to outlive the agent.
+    /// Where programs are pinned, if they survive the agent.
     pins: Option<Pins>,
-    /// What an agent before this one had counted on interfaces that have not been watched since.
+    /// Counters of the previous agent for interfaces that are not attached yet.
     kept: BTreeMap<Key, SavedTap>,
-    /// The kernel counts runs of programs.
+    /// Makes the kernel count runs of programs.
     counting: Option<CountRuns>,
     taps: BTreeMap<Key, InterfaceTap>,
-    /// What cannot be seen on those that are watched.
+    /// Blind spots of the attached interfaces.
     blind: BTreeMap<Key, BTreeSet<BlindSpot>>,
-    /// Which of them are seen.
+    /// Which interfaces are visible.
     visibility: Visibility,
-    /// Why interfaces that are there are not watched: said once.
+    /// Why existing interfaces are not monitored: logged once.
     said: BTreeMap<String, String>,
 }
 
 impl Interfaces {
-    /// Attaches to every interface of the plan. A name that is not there is an error; what a pattern is for may come.
+    /// Attaches to every interface of the plan. A missing name is an error; a pattern may match later.
     ///
-    /// Goes on from what another agent had `kept`, and in the place of programs that it left at `pins`.
+    /// Continues from what another agent had `kept`, and replaces the programs that it left at `pins`.
     pub(super) fn attach(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, XdpError> {
         let links = netlink::links().map_err(XdpError::Interfaces)?;
         for pattern in &plan.interfaces {
@@ -80,12 +80,12 @@ impl Interfaces {
         }
         interfaces.clear_pins()?;
         interfaces.note_blind_spots();
-        // Of what was never seen there is nothing to tell.
+        // There is nothing to report about interfaces that were never seen.
         interfaces.see(&links, Timestamp::ZERO, Timestamp::ZERO);
         Ok(interfaces)
     }
 
-    /// Detaches what is pinned at interfaces that are not watched, or not any more.
+    /// Detaches pins of interfaces that are not, or no longer, monitored.
     fn clear_pins(&self) -> Result<(), XdpError> {
         let Some(pins) = &self.pins else {
             return Ok(());
@@ -106,38 +106,38 @@ impl Interfaces {
         Ok(())
     }
 
-    /// What was counted and read, for an agent that goes on.
+    /// Counters and reading positions, for the next agent.
     pub(super) fn keep(&self) -> Vec<SavedTap> {
         let watched = self.taps.values().map(InterfaceTap::keep);
         watched.chain(self.kept.values().cloned()).collect()
     }
 
-    /// Whether every interface is watched in the place of an agent before, so that nothing passed unseen.
+    /// Whether every interface was taken over, so that no packet was missed.
     pub(super) fn are_continued(&self) -> bool {
         let mut taps = self.taps.values().peekable();
         taps.peek().is_some() && taps.all(|tap| tap.attached().is_some_and(|attached| attached.taken_over))
     }
 
-    /// Whether all of them go on counting when the agent ends.
+    /// Whether all programs continue counting when the agent ends.
     pub(super) fn are_pinned(&self) -> bool {
         let mut taps = self.taps.values().peekable();
         taps.peek().is_some() && taps.all(InterfaceTap::is_pinned)
     }
 
-    /// All of them, watched or not.
+    /// All of them, attached or not.
     pub(super) fn taps(&mut self) -> impl Iterator<Item = &mut InterfaceTap> {
         self.taps.values_mut()
     }
 
-    /// Whether another plan can be followed with the rights that are left.
+    /// Whether the remaining capabilities allow another plan.
     pub(super) fn can_follow(&self, plan: &Plan) -> bool {
         self.plan.hot_plug || *plan == self.plan
     }
 
-    /// Follows another plan. Programs that are set up otherwise take the place of those that are attached, without a
-    /// gap; on an error nothing has changed.
+    /// Changes to another plan. Programs with other settings replace the attached ones without a gap; on an error
+    /// nothing changes.
     ///
-    /// What was replaced is there until [`Self::retire`]: its last counts are to be read.
+    /// Replaced programs stay until [`Self::retire`]: their last counts have to be read.
     pub(super) fn change(
         &mut self,
         plan: Plan,
@@ -170,7 +170,7 @@ impl Interfaces {
         Ok(windows)
     }
 
-    /// Forgets what a change has left: programs that were replaced, and interfaces that are no longer wanted.
+    /// Drops what a change has left: replaced programs, and interfaces that are no longer in the plan.
     pub(super) fn retire(&mut self) {
         for tap in self.taps.values_mut() {
             tap.retire();
@@ -188,7 +188,7 @@ impl Interfaces {
         self.blind.retain(|key, _| taps.contains_key(key));
     }
 
-    /// Looks at what cannot be seen, and says what is new of it.
+    /// Checks for blind spots, and logs new ones.
     pub(super) fn note_blind_spots(&mut self) {
         let Ok(links) = netlink::links() else {
             return;
@@ -227,9 +227,9 @@ impl Interfaces {
         self.taps.iter().map(state).collect()
     }
 
-    /// Leaves interfaces that are gone and attaches to those that have come; what fails is tried again next time.
+    /// Drops interfaces that are gone and attaches to new ones; failures are retried next time.
     ///
-    /// Gives the windows in which something may have passed unseen: from `polled_at`, when all was well, to `now`.
+    /// Returns the windows in which packets may have been missed: from `polled_at`, when all was well, to `now`.
     pub(super) fn follow(&mut self, polled_at: Timestamp, now: Timestamp) -> Vec<Loss> {
         let links = match netlink::links() {
             Ok(links) => links,
@@ -247,7 +247,7 @@ impl Interfaces {
                 );
                 tracing::warn!(interface = tap.name(), "{what}");
                 tap.leave(now);
-                // Whatever was wrong with it is wrong no more.
+                // Its earlier errors are resolved.
                 self.said.remove(&key.0);
                 if !self.plan.hot_plug {
                     self.said.insert(key.0.clone(), STAYS_AWAY.to_owned());
@@ -255,7 +255,7 @@ impl Interfaces {
             }
             tap.unload_if_gone(now);
         }
-        // As it is without them, before they are there again: a program that is put back was away.
+        // Visibility before reattaching: a program that is reattached was away.
         let mut windows = self.see(&links, polled_at, now);
         if self.plan.hot_plug {
             for found in self.wanted(&links) {
@@ -263,7 +263,7 @@ impl Interfaces {
                     self.take_up(&found, direction);
                 }
             }
-            // What was put back at once is told of once.
+            // An interface that was reattached at once is reported once.
             let ended = self.see(&links, polled_at, now);
             let is_new = |window: &Loss| !windows.contains(window);
             let ended: Vec<Loss> = ended.into_iter().filter(is_new).collect();
@@ -273,13 +273,13 @@ impl Interfaces {
         windows
     }
 
-    /// Since when something that was watched is not seen; `None` where everything is.
+    /// Since when something monitored is invisible; `None` if everything is visible.
     pub(super) fn blind_since(&self, now: Timestamp) -> Option<Timestamp> {
         let is_named = |name: &str| self.plan.interfaces.iter().any(|pattern| pattern == name);
         self.visibility.blind_since(now, is_named)
     }
 
-    /// Notes which interfaces are seen, and gives the windows in which one was not.
+    /// Notes which interfaces are visible, and returns the windows in which one was not.
     fn see(&mut self, links: &[NetworkLink], polled_at: Timestamp, now: Timestamp) -> Vec<Loss> {
         let mut windows = Vec::new();
         for (key, tap) in &self.taps {
@@ -297,7 +297,7 @@ impl Interfaces {
         windows
     }
 
-    /// Forgets interfaces that are gone and never were seen, and those that went first of very many.
+    /// Forgets interfaces that are gone and were never visible, and the oldest of very many gone ones.
     fn forget_strangers(&mut self, links: &[NetworkLink]) {
         let Self { taps, visibility, .. } = self;
         let is_there = |name: &str| links.iter().any(|link| link.name == name);
@@ -315,7 +315,7 @@ impl Interfaces {
         self.said.retain(|name, _| is_watched(name) || is_there(name));
     }
 
-    /// Watches an interface that is not watched.
+    /// Attaches to an interface.
     fn take_up(&mut self, found: &Interface, direction: Direction) {
         let key = (found.name.clone(), direction);
         let is_on = |tap: &InterfaceTap| tap.attached().is_some();
@@ -328,7 +328,7 @@ impl Interfaces {
         }
     }
 
-    /// The interfaces to watch: those of the plan that have Ethernet frames, and are not on top of another of them.
+    /// The interfaces to monitor: those of the plan that have Ethernet frames, and are not on top of another one.
     fn wanted(&mut self, links: &[NetworkLink]) -> Vec<Interface> {
         let of_plan = |link: &NetworkLink| self.plan.matches(&link.name);
         let mut wanted = Vec::new();
@@ -348,7 +348,7 @@ impl Interfaces {
         wanted
     }
 
-    /// Logs why an interface is not watched, unless the log says so already.
+    /// Logs why an interface is not monitored, unless it is already logged.
     fn say(&mut self, name: &str, why: String) {
         if self.said.get(name) != Some(&why) {
             tracing::warn!(interface = name, why, "not monitoring the interface");
@@ -385,17 +385,17 @@ impl Interfaces {
     }
 }
 
-/// Interfaces that are watched, and what tells of changes.
+/// Attached interfaces, and the notification of changes.
 pub struct AttachedInterfaces {
     pub(super) interfaces: Interfaces,
     pub(super) changes: Option<Changes>,
 }
 
 impl AttachedInterfaces {
-    /// Attaches to every interface of the plan that is there; goes on from what another agent had `kept`, and in the
-    /// place of programs that it left at `pins`.
+    /// Attaches to every existing interface of the plan. Continues from what another agent had `kept`, and replaces
+    /// the programs that it left at `pins`.
     pub fn begin(plan: Plan, pins: Option<Pins>, kept: Vec<SavedTap>) -> Result<Self, XdpError> {
-        // Before the interfaces are listed: none can come unheard in between.
+        // Before the interfaces are listed, so that none can appear unnoticed in between.
         let changes = Changes::listen()
             .inspect_err(|error| tracing::warn!(%error, "cannot listen for interfaces that come and go"))
             .ok();
@@ -414,7 +414,7 @@ impl AttachedInterfaces {
     }
 }
 
-/// Makes the kernel count runs of programs, where that is wanted and can be had.
+/// Makes the kernel count runs of programs, if requested and permitted.
 fn counting(plan: &Plan) -> Option<CountRuns> {
     if !plan.settings.count_runs {
         return None;

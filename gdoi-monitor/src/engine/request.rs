@@ -1,4 +1,4 @@
-//! What others want of the engine.
+//! Requests to the engine.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use tokio::sync::{mpsc, oneshot};
 use super::State;
 use crate::source::xdp::{AttachMode, Direction, ProbeSettings, XdpError, interface};
 
-/// Asks the engine for what it knows.
+/// Requests the engine's state.
 #[derive(Debug)]
 pub struct Request {
     /// How much of it.
     pub detail: Detail,
-    /// Where the answer goes.
+    /// Receives the answer.
     pub reply: oneshot::Sender<Arc<State>>,
 }
 
-/// How much is asked for.
+/// How much is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// Groups and totals.
@@ -26,37 +26,37 @@ pub enum Detail {
     Full,
 }
 
-/// Another configuration for a running engine.
+/// A new configuration for a running engine.
 #[derive(Debug)]
 pub struct ConfigChange {
-    /// How to watch.
+    /// What to monitor.
     pub plan: Plan,
-    /// What is known of the groups.
+    /// The configured groups.
     pub groups: gdoi_core::Config,
-    /// How much is remembered.
+    /// Sizes of the tables.
     pub limits: Limits,
-    /// Where is told how it went; on an error everything is as it was.
+    /// Receives the result; on an error nothing has changed.
     pub reply: oneshot::Sender<Result<(), ChangeError>>,
 }
 
-/// Why an engine cannot go on with another configuration.
+/// Why an engine cannot change its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// It takes rights that were given up.
+    /// It needs capabilities that were dropped.
     #[error("hot plug is off: changes to interfaces, mode, ports and sites need a restart")]
     HotPlugOff,
     /// Programs cannot be loaded.
     #[error(transparent)]
     Source(#[from] XdpError),
-    /// What the tracker knows cannot be taken along.
+    /// The tracker's state does not fit the new limits.
     #[error(transparent)]
     Save(#[from] gdoi_core::SaveError),
-    /// As above.
+    /// The interfaces cannot be listed.
     #[error(transparent)]
     Restore(#[from] gdoi_core::RestoreError),
 }
 
-/// How the agent watches.
+/// What the agent monitors, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Names of interfaces, or patterns.
@@ -65,14 +65,14 @@ pub struct Plan {
     pub mode: AttachMode,
     /// Which frames of an interface.
     pub directions: Vec<Direction>,
-    /// Whether interfaces are watched that come later, and programs are replaced: for that the agent keeps its rights.
+    /// Whether later interfaces are monitored, and programs replaced: for that the agent keeps its capabilities.
     pub hot_plug: bool,
-    /// How programs are set up.
+    /// Settings of the programs.
     pub settings: ProbeSettings,
 }
 
 impl Plan {
-    /// Whether an interface of this name is to be watched.
+    /// Whether the plan includes an interface of this name.
     pub(super) fn matches(&self, name: &str) -> bool {
         self.interfaces
             .iter()
@@ -80,7 +80,7 @@ impl Plan {
     }
 }
 
-/// Whether the engine at the other end still works.
+/// Whether the engine at the other end still answers.
 pub async fn answers(engine: &mpsc::Sender<Request>) -> bool {
     let (reply, answer) = oneshot::channel();
     let request = Request {

@@ -1,8 +1,8 @@
-//! What agents before this one left, how it goes on from there, and what it leaves itself.
+//! Resumes from the state of earlier agents, and saves its own.
 //!
-//! With pins the kernel has counted on, and messages have waited in the ring: nothing was missed, unless the counters
-//! say that there were more messages than the agent before wrote down and the ring still holds. Without pins nothing
-//! was seen between the two agents.
+//! With pins the kernel continued counting, and messages waited in the ring. Nothing was missed, unless the counters
+//! show more messages than the previous agent logged and the ring still holds. Without pins nothing was seen between
+//! the two agents.
 
 use std::time::Duration;
 
@@ -17,23 +17,23 @@ use super::{COUNTER_INTERVAL, Engine};
 use crate::sink::state_file::{Restored, StateFile};
 use crate::source::xdp::SavedTap;
 
-/// What an agent has told since is told again by the next when it is killed.
+/// What an agent reported since then is reported again by the next, if it is killed.
 const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How often the rings are emptied until nothing comes meanwhile.
+/// Maximum number of attempts to drain the rings with nothing new arriving.
 const MAX_DRAIN_ROUNDS: u32 = 100;
-/// More than this is a storm, which does not end by waiting.
+/// More than this is a storm, which waiting does not end.
 const STORM_RECORDS: usize = 100_000;
-/// Saving may take this share of the time: a 200th.
+/// Maximum share of time for saving: 1/200.
 const SAVE_TIME_SHARE: u32 = 200;
 
-/// What an engine begins with.
+/// The initial state of an engine.
 #[derive(Debug)]
 pub struct Resume {
-    /// A new tracker, or that of an agent before.
+    /// A new tracker, or that of the previous agent.
     pub(super) tracker: Tracker,
-    /// Where it is kept.
+    /// Its state file.
     pub(super) saved: Option<StateFile>,
-    /// What the agent before left besides its tracker.
+    /// What the previous agent left besides its tracker.
     pub(super) handover: Option<Handover>,
 }
 
@@ -41,13 +41,13 @@ pub struct Resume {
 #[derive(Debug)]
 pub(super) struct Handover {
     at: Timestamp,
-    /// Messages that its counters told of and that still waited in the rings.
+    /// Messages counted by it that were still in the rings.
     in_rings: i64,
     messages: Vec<Bytes>,
 }
 
 impl Resume {
-    /// What was restored, or a new beginning, and what the interfaces go on from.
+    /// The restored or new initial state, and the reading positions of the interfaces.
     pub fn of(restored: Option<Restored>, new: impl FnOnce() -> Tracker) -> (Self, Vec<SavedTap>) {
         let Some(restored) = restored else {
             let past = Self {
@@ -76,7 +76,7 @@ impl Resume {
         (past, taps)
     }
 
-    /// What the engine learns is kept there.
+    /// Saves the engine's state there.
     #[must_use]
     pub fn kept_in(self, saved: Option<StateFile>) -> Self {
         Self { saved, ..self }
@@ -84,7 +84,7 @@ impl Resume {
 }
 
 impl Engine {
-    /// Goes on from what an agent before left; the interfaces are watched already.
+    /// Resumes from the previous agent; the interfaces are already attached.
     pub(super) fn resume(&mut self, handover: Handover) {
         let Handover {
             at,
@@ -105,10 +105,10 @@ impl Engine {
             .saturating_add_unsigned(counted)
             .saturating_sub_unsigned(waited);
         let missing = u64::try_from(missing).unwrap_or_default();
-        // What is missing is in no ring.
+        // Missing messages are in no ring.
         self.in_rings = unread.saturating_sub_unsigned(missing);
         if !are_continued {
-            // Other rings than those that it is about.
+            // The number is about other rings than these.
             self.in_rings = 0;
             self.blind(Loss {
                 from: at,
@@ -117,7 +117,7 @@ impl Engine {
                 count: None,
             });
         } else if missing > 0 {
-            // Taken from the ring by an agent that was killed before it wrote them down.
+            // An agent took them from the ring and was killed before it logged them.
             let loss = Loss {
                 from: latest,
                 until,
@@ -130,22 +130,22 @@ impl Engine {
         self.process_records(&waiting);
         self.now = self.now.max(now);
         self.poll_counters();
-        // Where only some interfaces were taken over, more was read than was counted since.
+        // If only some interfaces were taken over, more was read than was counted since.
         self.in_rings = self.in_rings.max(0);
     }
 
-    /// Takes all that waits, and says how many messages were counted since the agent before last read the counters, and
-    /// up to when what was counted is there.
+    /// Drains all rings. Returns the number of messages counted since the previous agent last read the counters, and
+    /// the time up to which nothing is missing.
     ///
-    /// When nothing was counted while the rings were emptied, all of it is there. In a storm there is always something:
-    /// whatever was counted before the clock is in a ring by then, and as much as was counted later is taken for some of
-    /// it, so that rather too few are missing than too many.
+    /// If nothing was counted during a round, the drain is complete. In a storm there is always something: whatever was
+    /// counted before the clock reading is in a ring by then. Records of later messages are drained too, so the caller
+    /// finds too few missing messages rather than too many.
     fn read_rings_until_quiet(&mut self) -> (Vec<Drained>, u64, Timestamp) {
         let mut waiting = Vec::new();
         for _ in 0..MAX_DRAIN_ROUNDS {
             let counted = self.messages_since_kept();
             let until = boot_time();
-            // Twice: a program that had counted may not have written yet.
+            // Twice: a program that has counted may not have written yet.
             waiting.extend(self.read_rings());
             waiting.extend(self.read_rings());
             if self.messages_since_kept() == counted {
@@ -161,8 +161,8 @@ impl Engine {
         (waiting, counted, until)
     }
 
-    /// Brings the tracker to where the agent before was when it ended, which has told what follows from that. Gives the
-    /// time of the latest message, and how many there were.
+    /// Brings the tracker to the state of the previous agent at its end, without reporting again. Returns the time of
+    /// the latest message, and their number.
     fn replay(&mut self, messages: &[Bytes]) -> (Timestamp, u64) {
         let mut reported = Vec::new();
         for octets in messages {
@@ -180,7 +180,7 @@ impl Engine {
         (self.now, u64::try_from(messages.len()).unwrap_or(u64::MAX))
     }
 
-    /// Keeps the tracker, when it is time or the disk has come back.
+    /// Saves the tracker when it is due, or when the disk has come back.
     pub(super) fn save_when_due(&mut self) {
         let is_due = self.now.since(self.saved_at) >= self.save_interval;
         if is_due || self.saved.as_ref().is_some_and(StateFile::is_behind) {
@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    /// Keeps the tracker for the next start.
+    /// Saves the tracker for the next start.
     pub(super) fn save(&mut self) {
         self.saved_at = self.now;
         let Some(saved) = &mut self.saved else {
@@ -198,12 +198,12 @@ impl Engine {
         if let Err(error) = saved.save(&self.tracker, self.now, self.in_rings, self.interfaces.keep()) {
             tracing::error!(%error, path = %saved.path().display(), "cannot save the state");
         }
-        // The more there is to save, the less often: it must not take time from watching.
+        // The more there is to save, the less often: saving must not take time from monitoring.
         let took = Duration::from_nanos(boot_time().as_nanos().saturating_sub(start.as_nanos()));
         self.save_interval = (took * SAVE_TIME_SHARE).clamp(COUNTER_INTERVAL, MAX_SAVE_INTERVAL);
     }
 
-    /// Keeps the tracker for good. A disk that hangs is waited for, but not for ever.
+    /// Saves the tracker at the end. Waits for a hanging disk, but not for ever.
     pub(super) fn save_last(&mut self) {
         let finish = |saved: &mut Option<StateFile>| saved.as_mut().is_none_or(StateFile::finish);
         let is_written = finish(&mut self.saved) && {
@@ -215,7 +215,7 @@ impl Engine {
         }
     }
 
-    /// Messages that have been given to the ring since the agent before last read the counters.
+    /// Messages written to the rings since the previous agent last read the counters.
     fn messages_since_kept(&mut self) -> u64 {
         let mut news = Counters::default();
         for tap in self.interfaces.taps() {

@@ -1,4 +1,4 @@
-//! What the engine knows at one moment, for whoever asks.
+//! The state of the engine at one moment.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use crate::sink::{EventCounts, Tally};
 use crate::source::xdp::{Attached, BlindSpot, Direction, Runs};
 use crate::time::Calendar;
 
-/// What the engine knows at one moment.
+/// The state of the engine at one moment.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The moment, on the kernel's clock since boot.
+    /// The time, on the kernel's clock since boot.
     pub now: Timestamp,
-    /// The dates of moments on that clock.
+    /// Converts that clock to dates.
     pub calendar: Calendar,
     /// The interfaces.
     pub captures: Vec<CaptureState>,
-    /// Records of the kernel that could not be read.
+    /// Unreadable records of the kernel.
     pub unread_records: u64,
-    /// What became of the events.
+    /// Event counters.
     pub events: EventCounts,
-    /// How often there was what.
+    /// Totals by type.
     pub tally: Tally,
-    /// The latest of them, as JSON, oldest first.
+    /// The latest events as JSON, oldest first.
     pub recent: Vec<Arc<str>>,
-    /// What the tracker knows.
+    /// The tracker's state.
     pub snapshot: Snapshot,
 }
 
@@ -36,20 +36,20 @@ pub struct State {
 pub struct CaptureState {
     /// Its name.
     pub interface: String,
-    /// Which of its frames are watched.
+    /// Which of its frames are monitored.
     pub direction: Direction,
-    /// Where the program sits; `None` while it is not watched.
+    /// Where the program is attached; `None` while it is not.
     pub attached: Option<Attached>,
-    /// Why it is not watched, where that is known.
+    /// Why it is not attached, if known.
     pub why_not: Option<String>,
     /// What cannot be seen there.
     pub blind_spots: BTreeSet<BlindSpot>,
-    /// What was counted.
+    /// Counters of the program.
     pub counters: Counters,
-    /// How often and how long its programs ran, where the kernel counts it.
+    /// Run count and run time of its programs, if the kernel counts them.
     pub runs: Option<Runs>,
-    /// Octets that waited in its ring.
+    /// Octets waiting in its ring.
     pub ring_octets: u64,
-    /// Slots of its SPI table that are taken, and how many there are.
+    /// Used slots of its SPI table, and the number of slots.
     pub slots: (usize, usize),
 }

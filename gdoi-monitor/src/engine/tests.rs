@@ -1,4 +1,4 @@
-//! What the clocks do to a whole engine, which watches no interface.
+//! Clock changes against a whole engine without interfaces.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ fn engine() -> Engine {
     Engine::start(watching, past, EventSink::nowhere(calendar()))
 }
 
-/// A rekey of the group, as the kernel would tell of it.
+/// A rekey of the group, as a kernel record.
 fn rekey(at: Timestamp) -> Drained {
     let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[0; 400]);
     let (server, member) = (([10, 1, 11, 2], 848).into(), ([10, 1, 13, 2], 848).into());
@@ -66,7 +66,7 @@ fn told(engine: &Engine, kind: &str) -> Vec<Value> {
     events.filter(|event: &Value| event["type"] == kind).collect()
 }
 
-/// The clock since boot goes on by hours while the other, by which the engine tells that it slept, does not.
+/// The clock since boot advances by hours while the other, which shows suspends, does not.
 #[test]
 fn what_was_due_while_the_machine_was_suspended_is_uncertain() {
     let mut engine = engine();
@@ -82,7 +82,7 @@ fn what_was_due_while_the_machine_was_suspended_is_uncertain() {
     assert_eq!(overdue[0]["certainty"], "uncertain");
 }
 
-/// The other way round: the machine was awake, and the rekey did not come.
+/// The opposite: the machine was awake, and the rekey did not come.
 #[test]
 fn what_was_due_while_somebody_watched_is_likely() {
     let mut engine = engine();
@@ -100,7 +100,7 @@ fn a_wall_clock_that_was_set_by_hours_is_told_once_and_changes_no_age() {
     engine.process_records(&[rekey(boot_time())]);
     let zero = right.date(Timestamp::ZERO).0;
     for (wrong, hours) in [(zero.before(3 * HOUR), 3), (zero.after(5 * HOUR), 5)] {
-        // As if it had been read before it was set right.
+        // As if read before it was corrected.
         engine.events.set_calendar(Calendar::from_zero(wrong));
         let count = told(&engine, "clock_step").len();
         engine.tick();
@@ -111,6 +111,6 @@ fn a_wall_clock_that_was_set_by_hours_is_told_once_and_changes_no_age() {
         assert!((step - f64::from(hours) * 3_600.0).abs() < 5.0, "{step}");
     }
     assert_eq!(engine.events.tally().clock_settings, 2);
-    // Neither is the rekey missed, nor was anything lost.
+    // The rekey is not missed, and nothing was lost.
     assert!(told(&engine, "rekey_overdue").is_empty() && told(&engine, "capture_loss").is_empty());
 }

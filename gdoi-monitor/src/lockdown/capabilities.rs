@@ -1,4 +1,4 @@
-//! Capabilities: what is not needed is not only out of use, it cannot be had back.
+//! Capabilities: drops them for good, not only for the time being.
 
 use caps::errors::CapsError;
 use caps::{CapSet, Capability, CapsHashSet};
@@ -9,12 +9,12 @@ use crate::source::xdp::kernel;
 /// `kernel.unprivileged_bpf_disabled` is off.
 const READS_WITHOUT_RIGHTS: (u32, u32) = (5, 19);
 
-/// The rights that are needed from here on.
+/// The capabilities needed after startup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights(CapsHashSet);
 
 impl Rights {
-    /// Those to load programs and to attach them, for interfaces that come later.
+    /// For loading and attaching programs to later interfaces.
     pub fn to_attach() -> Self {
         Self(CapsHashSet::from([
             Capability::CAP_BPF,
@@ -23,8 +23,8 @@ impl Rights {
         ]))
     }
 
-    /// Those to read what attached programs count: none. `has_filter`: one of them is at the classic hook of traffic
-    /// control, and stays there when nobody may remove it.
+    /// For reading the counters of attached programs: none. `has_filter`: one of them is at the classic hook of
+    /// traffic control, and would stay there if nobody may remove it.
     pub fn to_read(has_filter: bool) -> Self {
         let mut kept = CapsHashSet::new();
         if has_filter {
@@ -37,10 +37,10 @@ impl Rights {
     }
 }
 
-/// Keeps these, of those that are there, and no others.
+/// Keeps these, as far as the process has them, and no others.
 pub(super) fn keep(rights: &Rights) -> Result<(), CapsError> {
     let Rights(kept) = rights;
-    // First, while CAP_SETPCAP is there: what is out of the bounding set cannot come from a file that is executed.
+    // First, while CAP_SETPCAP is there: executing a file cannot gain what is not in the bounding set.
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
         for capability in caps::read(None, CapSet::Bounding)?.difference(kept) {
             caps::drop(None, CapSet::Bounding, *capability)?;

@@ -1,5 +1,5 @@
-//! Files and ports, by Landlock (`Documentation/userspace-api/landlock.rst`): what is not named here is refused by the
-//! kernel, whoever owns it.
+//! Files and ports, by Landlock (`Documentation/userspace-api/landlock.rst`): the kernel denies everything not named
+//! here, regardless of the owner.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use landlock::{
 };
 use nix::unistd::{AccessFlags, access};
 
-/// The newest version that this was tried with (Linux 6.12): signals and abstract sockets.
+/// The newest tested version (Linux 6.12): signals and abstract sockets.
 const KNOWN: ABI = ABI::V6;
 const TRUNCATES: (ABI, &str) = (ABI::V3, "(Linux 6.2) to keep files from being truncated");
 const CONNECTS: (ABI, &str) = (
@@ -17,20 +17,20 @@ const CONNECTS: (ABI, &str) = (
     "(Linux 6.7) to restrict ports; new sockets are refused all the same",
 );
 
-/// The files that are needed from here on.
+/// The files needed after startup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Folders, with all that is in them, and files.
+    /// Folders with their content, and files.
     reads: Vec<PathBuf>,
     writes: Vec<PathBuf>,
     /// Folders in a BPF file system.
     pins: Vec<PathBuf>,
-    /// Whether a socket that is no file has to be reached.
+    /// Whether an abstract socket is needed.
     has_abstract_socket: bool,
 }
 
 impl Needs {
-    /// Those of an agent that reads and writes no file of its user: what the kernel tells of itself.
+    /// For an agent without files of its user: the kernel's information files.
     pub fn kernel() -> Self {
         Self {
             reads: KERNEL.map(PathBuf::from).to_vec(),
@@ -38,7 +38,7 @@ impl Needs {
         }
     }
 
-    /// A file that is read again, and may be another file by then: its folder, and that of the file behind a link.
+    /// A file that is read again, and may be replaced by then: its folder, and the folder of a link's target.
     #[must_use]
     pub fn reading(mut self, file: &Path) -> Self {
         self.reads.push(folder(file).to_owned());
@@ -48,8 +48,7 @@ impl Needs {
         self
     }
 
-    /// A file that is written to, and what it is renamed to and from: its folder. One that is a device or a pipe is
-    /// written to itself.
+    /// A file that is written and renamed: its folder. A device or a pipe is written directly.
     #[must_use]
     pub fn writing(mut self, file: &Path) -> Self {
         let is_special = file
@@ -67,21 +66,21 @@ impl Needs {
         self
     }
 
-    /// A folder in a BPF file system, in which folders and pins are made and removed.
+    /// A folder in a BPF file system, for folders and pins.
     #[must_use]
     pub fn pinning_in(mut self, folder: &Path) -> Self {
         self.pins.push(folder.to_owned());
         self
     }
 
-    /// The socket that systemd listens at, as `NOTIFY_SOCKET` names it: it may be no file.
+    /// The socket of systemd, named by `NOTIFY_SOCKET`: it may be an abstract socket.
     #[must_use]
     pub fn telling(mut self, socket: &str) -> Self {
         self.has_abstract_socket |= socket.starts_with('@');
         self
     }
 
-    /// Those that this user may not use, for who owns them.
+    /// Files that this user may not access, by owner and mode.
     pub(super) fn unreachable(&self) -> impl Iterator<Item = &PathBuf> {
         let refuses = |path: &&PathBuf, how| path.exists() && access(path.as_path(), how).is_err();
         let to_write = AccessFlags::R_OK | AccessFlags::W_OK;
@@ -94,15 +93,15 @@ impl Needs {
     }
 }
 
-/// What came of it.
+/// The result for files and network.
 pub(super) struct FilesOutcome {
-    /// Why files, or the network, are not given up.
+    /// Why files or the network are not restricted.
     pub(super) files: Option<String>,
     pub(super) network: Option<String>,
     pub(super) held: Vec<PathFd>,
 }
 
-/// Allows what is needed, and refuses the rest.
+/// Allows the needed files, and denies the rest.
 pub(super) fn restrict(needs: &Needs) -> FilesOutcome {
     let mut held = Vec::new();
     let (files, network) = match try_restrict(needs, &mut held) {
@@ -120,7 +119,7 @@ fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus,
     };
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
-        // No port is bound any more, nor connected to: there is no rule for one.
+        // No port is bound any more, nor connected to: there is no rule that allows one.
         .handle_access(AccessNet::from_all(KNOWN))?
         .scope(scopes)?
         .create()?;
@@ -136,7 +135,8 @@ fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus,
     let pins = needs.pins.iter().map(|path| (path, pin));
     for (path, allowed) in reads.chain(writes).chain(pins) {
         let Ok(opened) = PathFd::new(path) else {
-            // What is not there may be so on this kernel; a folder to write to is missed when it is written to.
+            // A path that does not exist may be missing on this kernel; a missing output folder is reported when it
+            // is used.
             tracing::debug!(path = %path.display(), "does not exist, and will not be accessible if it is created later");
             continue;
         };
@@ -151,12 +151,12 @@ fn try_restrict(needs: &Needs, held: &mut Vec<PathFd>) -> Result<LandlockStatus,
     Ok(rules.restrict_self()?.landlock)
 }
 
-/// What can be done with a file that is no folder.
+/// The access rights of a plain file.
 fn of_file() -> BitFlags<AccessFs> {
     AccessFs::from_file(KNOWN)
 }
 
-/// Why it is not all refused by a kernel of this `status`, where that takes version `wanted` of Landlock.
+/// Why a kernel of this `status` does not deny everything, if that needs version `wanted` of Landlock.
 fn lacks(status: LandlockStatus, wanted: (ABI, &str)) -> Option<String> {
     let (abi, meaning) = wanted;
     match status {
@@ -178,7 +178,7 @@ fn folder(file: &Path) -> &Path {
     }
 }
 
-/// What the kernel tells of itself: of this process, for its metrics; of the machine, when a program is loaded.
+/// The kernel's information files: of this process, for its metrics; of the machine, to load a program.
 const KERNEL: [&str; 6] = [
     "/proc/self",
     "/proc/stat",

@@ -1,7 +1,7 @@
-//! The system calls of a running agent, by seccomp: those to write, to speak to the kernel and to those who ask.
+//! System calls of a running agent, by seccomp: for writing, the kernel, and clients.
 //!
-//! What is not on a list fails with `EPERM`: a newer C library may try a call that it can do without, and a monitor
-//! that ends for it sees nothing. What only an intruder calls ends the process.
+//! A call that is not listed fails with `EPERM`: a newer C library may try a call that it can do without, and a
+//! monitor that ends because of it sees nothing. A call that only an intruder makes ends the process.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -14,27 +14,27 @@ use seccompiler::{
 
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[(&str, c_long)] = &[];
-/// Said to be unknown (`ENOSYS`): C libraries then call `clone`, whose flags can be looked at.
+/// Fails as unknown (`ENOSYS`): C libraries then use `clone`, whose flags a filter can check.
 pub const UNKNOWN: &[(&str, c_long)] = &[("clone3", libc::SYS_clone3)];
-/// Of `include/uapi/asm-generic/ioctls.h`: whether to wait at a socket.
+/// From `include/uapi/asm-generic/ioctls.h`: makes a socket blocking or not.
 const FIONBIO: u64 = 0x5421;
-/// Of `include/uapi/linux/sockios.h`: the number of an interface of this name. Attaching at traffic control asks for it.
+/// From `include/uapi/linux/sockios.h`: the index of an interface. Attaching at traffic control uses it.
 const SIOCGIFINDEX: u64 = 0x8933;
 
-/// What an argument has to be.
+/// A condition on an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Has all of these bits.
+    /// All of these bits are set.
     Has(u64),
-    /// Has none of these bits.
+    /// None of these bits is set.
     HasNot(u64),
-    /// Is one of these.
+    /// It equals one of these.
     Is(&'static [u64]),
 }
 
-/// Refuses everything else, for this thread and those that it starts.
+/// Denies all other calls, for this thread and those that it starts.
 pub(super) fn restrict() -> Result<(), SyscallFilterError> {
-    // Of what they say the strictest holds. The last of them refuses what installs a filter.
+    // The strictest filter wins. The last one denies the call that installs filters.
     for filter in [killing()?, hiding()?, allowing()?] {
         seccompiler::apply_filter(&filter)?;
     }
@@ -44,10 +44,10 @@ pub(super) fn restrict() -> Result<(), SyscallFilterError> {
 /// Why there is no filter.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SyscallFilterError {
-    /// It cannot be written for this machine.
+    /// It cannot be compiled for this machine.
     #[error("cannot compile the seccomp filter")]
     Write(#[from] BackendError),
-    /// The kernel does not take it.
+    /// The kernel refuses it.
     #[error("cannot install the seccomp filter")]
     Apply(#[from] seccompiler::Error),
 }
@@ -64,7 +64,7 @@ fn allowing() -> Result<BpfProgram, BackendError> {
     program(rules, refused, SeccompAction::Allow)
 }
 
-/// As if the kernel did not know them.
+/// Fails these calls as if the kernel did not know them.
 fn hiding() -> Result<BpfProgram, BackendError> {
     let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     program(all(UNKNOWN), SeccompAction::Allow, unknown)
@@ -86,7 +86,7 @@ fn program(
     SeccompFilter::new(rules, others, these, TargetArch::try_from(ARCH)?)?.try_into()
 }
 
-/// Rules of which one has to hold.
+/// Alternative rules for a condition.
 fn guarded(argument: u8, guard: Guard) -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |operator, value| {
         let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)?;
@@ -102,9 +102,9 @@ fn guarded(argument: u8, guard: Guard) -> Result<Vec<SeccompRule>, BackendError>
     }
 }
 
-/// Allowed, whatever their arguments.
+/// Allowed with any arguments.
 pub const ALLOWED: &[(&str, c_long)] = &[
-    // Files. Which ones is said by Landlock.
+    // Files. Landlock restricts which ones.
     ("close", libc::SYS_close),
     ("dup", libc::SYS_dup),
     ("fcntl", libc::SYS_fcntl),
@@ -128,7 +128,7 @@ pub const ALLOWED: &[(&str, c_long)] = &[
     ("unlinkat", libc::SYS_unlinkat),
     ("write", libc::SYS_write),
     ("writev", libc::SYS_writev),
-    // Sockets that are open, and those that the guard below lets through.
+    // Open sockets, and those that the conditions below allow.
     ("accept4", libc::SYS_accept4),
     ("bind", libc::SYS_bind),
     ("connect", libc::SYS_connect),
@@ -141,7 +141,7 @@ pub const ALLOWED: &[(&str, c_long)] = &[
     ("sendto", libc::SYS_sendto),
     ("setsockopt", libc::SYS_setsockopt),
     ("shutdown", libc::SYS_shutdown),
-    // Programs and maps in the kernel: what of it is allowed is said by capabilities.
+    // BPF programs and maps. Capabilities restrict their use.
     ("bpf", libc::SYS_bpf),
     // Waiting.
     ("clock_nanosleep", libc::SYS_clock_nanosleep),
@@ -182,7 +182,7 @@ pub const ALLOWED: &[(&str, c_long)] = &[
     ("uname", libc::SYS_uname),
 ];
 
-/// The same by the names that only older machines have, and their C libraries call.
+/// The same under older names, which C libraries on x86-64 use.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[(&str, c_long)] = &[
     ("epoll_wait", libc::SYS_epoll_wait),
@@ -197,12 +197,12 @@ const OLDER: &[(&str, c_long)] = &[
     ("unlink", libc::SYS_unlink),
 ];
 
-/// Allowed when the argument of this number, from 0, is as it is said here.
+/// Allowed if the argument of this index, from 0, meets the condition.
 pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
-    // Threads, and no processes.
+    // Threads, but no processes.
     ("clone", libc::SYS_clone, 0, Guard::Has(libc::CLONE_THREAD as u64)),
     ("ioctl", libc::SYS_ioctl, 1, Guard::Is(&[FIONBIO, SIOCGIFINDEX])),
-    // What is written cannot be executed.
+    // Written memory cannot be executed.
     ("mmap", libc::SYS_mmap, 2, Guard::HasNot(libc::PROT_EXEC as u64)),
     (
         "mprotect",
@@ -216,9 +216,9 @@ pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
         0,
         Guard::Is(&[libc::PR_SET_NAME as u64]),
     ),
-    // Limits are read, and not set.
+    // Limits can be read, not set.
     ("prlimit64", libc::SYS_prlimit64, 2, Guard::Is(&[0])),
-    // No way to another machine.
+    // No connection to another machine.
     (
         "socket",
         libc::SYS_socket,
@@ -233,7 +233,7 @@ pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
     ),
 ];
 
-/// They end the process.
+/// Calls that end the process.
 pub const DEADLY: &[(&str, c_long)] = &[
     ("execve", libc::SYS_execve),
     ("execveat", libc::SYS_execveat),

@@ -1,4 +1,4 @@
-//! Since when something that was watched is not seen: its interface is gone, is down, or has lost the program.
+//! Since when something monitored is invisible: its interface is gone, down, or has lost the program.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use gdoi_core::observation::{Loss, LossKind};
 
 use super::Key;
 
-/// How long an interface that only a pattern stands for is missed.
+/// How long an interface that only matches a pattern counts as missing.
 const MISSED: Duration = Duration::from_mins(10);
-/// Interfaces that are gone, whose counts are kept.
+/// Maximum number of interfaces that are gone and whose counts are kept.
 const GONE_AT_MOST: usize = 256;
 
-/// Which interfaces are seen, and which no longer are.
+/// Which interfaces are visible, and which no longer are.
 ///
-/// One that never was seen, such as a spare port without a cable, is no blindness.
+/// An interface that was never visible, such as a spare port without a cable, is no gap.
 #[derive(Debug, Default)]
 pub(super) struct Visibility {
     of: BTreeMap<Key, SightState>,
@@ -28,9 +28,9 @@ enum SightState {
 }
 
 impl Visibility {
-    /// Notes whether an interface is seen now; all was well when the counters were last `polled_at` at.
+    /// Notes whether an interface is visible now; all was well when the counters were last read, at `polled_at`.
     ///
-    /// Gives the window to tell of, where that has changed.
+    /// Returns the window to report, if that has changed.
     pub(super) fn note(
         &mut self,
         key: &Key,
@@ -53,22 +53,22 @@ impl Visibility {
         })
     }
 
-    /// Since when not everything is seen. What a pattern stands for is missed for a while only: interfaces of containers
-    /// go for good.
+    /// Since when not everything is visible. An interface that only matches a pattern counts for a while only: those
+    /// of containers disappear for good.
     pub(super) fn blind_since(&self, now: Timestamp, is_named: impl Fn(&str) -> bool) -> Option<Timestamp> {
         let blind = self.blind();
         let missed = blind.filter(|(key, since)| now.since(*since) < MISSED || is_named(&key.0));
         missed.map(|(_, since)| since).min()
     }
 
-    /// Of those that are gone the one that went first, where there are more than can be remembered.
+    /// The interface that has been gone longest, if there are too many to remember.
     pub(super) fn surplus(&self, is_gone: impl Fn(&Key) -> bool) -> Option<Key> {
         let gone = || self.blind().filter(|(key, _)| is_gone(key));
         let first = gone().min_by_key(|(_, since)| *since)?;
         (gone().count() > GONE_AT_MOST).then(|| first.0.clone())
     }
 
-    /// Whether it is seen, or ever was.
+    /// Whether it is or ever was visible.
     pub(super) fn knows(&self, key: &Key) -> bool {
         self.of.contains_key(key)
     }
@@ -150,7 +150,7 @@ mod tests {
             note(&mut visibility, &name, false, number);
         }
         assert_eq!(visibility.surplus(|_| true), Some(key("1")));
-        // One that is only without carrier is watched on.
+        // An interface that only lost its carrier stays monitored.
         assert_eq!(visibility.surplus(|one| *one != key("1")), None);
         visibility.forget(&key("1"));
         assert_eq!(visibility.surplus(|_| true), None);
