@@ -1,4 +1,4 @@
-//! The agent: puts sources, engine and pages together, and takes them apart again.
+//! Runs the agent: connects sources, engine and pages, and stops them in order.
 
 mod open;
 
@@ -35,7 +35,7 @@ use crate::sites::Sites;
 use crate::source::xdp::{AttachMode, Direction, ProbeSettings, SiteRoute, interface};
 use open::Open;
 
-/// Requests that may wait for the engine; who comes later waits in line.
+/// Requests that may wait for the engine; further ones are queued by their senders.
 const REQUESTS: usize = 16;
 
 /// Runs until SIGTERM or SIGINT.
@@ -49,14 +49,14 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
     let hot_plug = plan.hot_plug;
     // Nobody outside may know which forged keys would collide in the tracker's tables.
     config.limits.hash_seed = RandomState::new().hash_one(0);
-    // Until somebody listens for them, these signals wait: they would end the agent.
+    // These signals would end the agent: they stay blocked until their handlers exist.
     let early = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
     early.thread_block().context("block signals")?;
     let open = Open::all(arguments, &config, plan)?;
-    // Before there are other threads: they would keep what this one gives up.
+    // Before there are other threads: they would keep what this one drops.
     let locked = lock(arguments, &open)?;
     log::begin().context("start the thread of the log")?;
-    // Two: the engine, and whoever asks it.
+    // Two threads: one for the engine, one for its clients.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -74,7 +74,7 @@ pub fn command(arguments: &Run) -> anyhow::Result<Exit> {
     exit
 }
 
-/// Gives up what is not needed any more, as far as that is wanted.
+/// Drops unneeded privileges, according to the policy.
 fn lock(arguments: &Run, open: &Open) -> anyhow::Result<Locked> {
     let locked = match arguments.lock_down {
         Policy::Off => return Ok(lockdown::nothing()),
@@ -157,7 +157,7 @@ async fn agent(
     Ok(Exit::Fine)
 }
 
-/// Says what was seen: by the programs in the kernel, and by the tracker. The two agree when nothing was lost.
+/// Logs what the programs in the kernel and the tracker counted. The two agree if nothing was lost.
 fn farewell(last: &State) {
     let mut counted = Counters::default();
     for capture in &last.captures {
@@ -174,7 +174,7 @@ fn farewell(last: &State) {
     );
 }
 
-/// How to watch, as the file says and the command line says above it.
+/// What to monitor: the file, overridden by the command line.
 pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
     let interfaces = if arguments.interface.is_empty() {
         config.capture.interfaces.clone()
@@ -218,15 +218,15 @@ pub(crate) fn plan(arguments: &Run, config: &Config) -> anyhow::Result<Plan> {
     })
 }
 
-/// What was typed, or configured, and cannot be done.
+/// A command line or configuration that cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum Usage {
-    /// There is nothing to watch.
+    /// No interface is named.
     #[error(
         "nothing to monitor: name an interface with --interface, or under [capture] in the configuration"
     )]
     NoInterface,
-    /// A pattern, and nothing that comes later may match it.
+    /// A pattern although later interfaces are excluded.
     #[error("without hot plug each interface must be named exactly; {0:?} is a pattern")]
     PatternOfNothing(String),
 }
@@ -239,7 +239,7 @@ fn sites(config: &Config) -> Vec<SiteRoute> {
     Sites::new(&config.groups).prefixes().map(route).collect()
 }
 
-/// Ends when the agent is asked to stop.
+/// Completes when the agent is asked to stop.
 fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
@@ -251,7 +251,7 @@ fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The log goes to standard error, where systemd expects it; aya-log's records go the same way.
+/// The log goes to standard error, where systemd expects it; so do aya-log's records.
 fn start_log(arguments: &Run) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt::layer().with_writer(|| log::LogLine);
     let lines = match arguments.log_format {

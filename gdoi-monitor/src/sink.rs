@@ -1,4 +1,4 @@
-//! Where findings go.
+//! Outputs of the engine.
 
 mod events;
 pub mod flight;

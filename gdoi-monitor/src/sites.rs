@@ -1,4 +1,4 @@
-//! Which configured place an address belongs to: the longest prefix that holds it.
+//! The configured site of an address: the longest matching prefix.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use gdoi_core::Config;
 use gdoi_core::observation::Site;
 use gdoi_wire::record::site_key;
 
-/// The number that stands for no place.
+/// The number for no site.
 const NOWHERE: Site = Site(0);
 /// IPv4 as IPv4-mapped IPv6 is `::ffff:0:0/96` (RFC 4291 §2.5.5.2).
 const IPV4_NETWORK: u128 = 0xffff << 32;
 const IPV4_BITS: u32 = 96;
 
-/// Prefixes and their places, longest first.
+/// Prefixes and their sites, longest first.
 #[derive(Clone, Debug, Default)]
 pub struct Sites {
     lengths: Vec<Length>,
@@ -26,7 +26,8 @@ struct Length {
 }
 
 impl Sites {
-    /// The places of a configuration. Of two with one prefix the first holds it: a site before what its group protects.
+    /// The sites of a configuration. If two have the same prefix the first wins: a site before its group's protected
+    /// network.
     pub fn new(config: &Config) -> Self {
         let mut lengths: BTreeMap<u32, BTreeMap<u128, Site>> = BTreeMap::new();
         for place in config.numbered_sites() {
@@ -37,7 +38,7 @@ impl Sites {
                 same.entry(network).or_insert(place.site);
             }
         }
-        // In 128 bits ::/0 holds every IPv4 address too. It must not.
+        // As 128-bit prefix, ::/0 would match every IPv4 address too. It must not.
         if lengths.keys().any(|length| *length < IPV4_BITS) {
             let same = lengths.entry(IPV4_BITS).or_default();
             same.entry(IPV4_NETWORK).or_insert(NOWHERE);
@@ -53,7 +54,7 @@ impl Sites {
         }
     }
 
-    /// The place of an address, IPv4 as IPv4-mapped IPv6.
+    /// The site of an address, IPv4 as IPv4-mapped IPv6.
     pub fn find(&self, address: [u8; 16]) -> Option<Site> {
         let address = u128::from_be_bytes(address);
         self.lengths
@@ -62,8 +63,8 @@ impl Sites {
             .filter(|site| *site != NOWHERE)
     }
 
-    /// The prefixes with their places, for the kernel's own table: length and octets as [`site_key`] gives them. Site
-    /// 0 is no place.
+    /// The prefixes with their sites, for the kernel's table: length and octets in the form of [`site_key`]. Site 0
+    /// is none.
     pub fn prefixes(&self) -> impl Iterator<Item = (u32, [u8; 16], Site)> {
         self.lengths.iter().flat_map(|length| {
             let bits = length.mask.count_ones();

@@ -1,4 +1,4 @@
-//! Where frames and records come from.
+//! Sources of frames and records.
 
 pub mod pcap;
 #[cfg(test)]

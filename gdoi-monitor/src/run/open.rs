@@ -1,4 +1,4 @@
-//! What the agent opens before it locks itself down: whatever takes rights, or can fail. No thread is started.
+//! Everything that the agent opens before its lock-down because it needs privileges or can fail. Starts no thread.
 
 use std::io;
 use std::net::TcpListener;
@@ -22,12 +22,12 @@ use crate::sink::state_file::StateFile;
 use crate::source::xdp::SavedTap;
 use crate::source::xdp::pins::Pins;
 
-/// What is open.
+/// Opened resources.
 pub(super) struct Open {
     pub(super) listeners: Vec<TcpListener>,
     pub(super) web: Web,
     pub(super) names: HostNames,
-    /// Where events are written, and what it is called.
+    /// Event outputs, with their names.
     pub(super) targets: Vec<(&'static str, Box<dyn Target>)>,
     pub(super) watching: AttachedInterfaces,
     pub(super) past: Resume,
@@ -36,7 +36,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// First what can fail without having touched an interface.
+    /// First whatever can fail without having touched an interface.
     pub(super) fn all(arguments: &Run, config: &Config, plan: Plan) -> anyhow::Result<Self> {
         let addresses = if arguments.listen.is_empty() {
             vec![config.listen]
@@ -51,7 +51,7 @@ impl Open {
         };
         let targets = targets(arguments)?;
         let (past, kept) = past(arguments, config)?;
-        // What is wrong with it is said now, and not when the proof of something is to be written.
+        // Errors appear now, and not when evidence has to be written.
         let recorder = arguments.flight_folder.as_deref().map(|folder| {
             Recorder::open(folder, arguments.flight_size << 20)
                 .with_context(|| format!("cannot write captures into {}", folder.display()))
@@ -69,7 +69,7 @@ impl Open {
         })
     }
 
-    /// The files that the agent needs from here on. What it writes is named here and nowhere else.
+    /// The files that the agent needs from here on. This is the only list of what it writes.
     pub(super) fn needs(&self, arguments: &Run) -> Needs {
         let mut needs = Needs::kernel();
         for file in [&arguments.event_file, &arguments.state_file] {
@@ -95,7 +95,7 @@ impl Open {
         }
     }
 
-    /// What the agent has to be able to do from here on.
+    /// The capabilities that the agent needs from here on.
     pub(super) fn rights(&self) -> Rights {
         if self.hot_plug {
             Rights::to_attach()
@@ -105,8 +105,8 @@ impl Open {
     }
 }
 
-/// What agents before this one left, and what their interfaces go on from; a new tracker where there is none that can be
-/// taken up.
+/// What earlier agents left, and the reading positions of their interfaces; a new tracker if there is no usable
+/// state.
 fn past(arguments: &Run, config: &Config) -> anyhow::Result<(Resume, Vec<SavedTap>)> {
     let saved = arguments.state_file.as_deref().map(|path| {
         StateFile::open(path).with_context(|| format!("cannot keep a state in {}", path.display()))
@@ -125,7 +125,7 @@ fn past(arguments: &Run, config: &Config) -> anyhow::Result<(Resume, Vec<SavedTa
     Ok((past.kept_in(saved), kept))
 }
 
-/// Where events are written.
+/// The configured event outputs.
 fn targets(arguments: &Run) -> anyhow::Result<Vec<(&'static str, Box<dyn Target>)>> {
     let mut targets: Vec<(_, Box<dyn Target>)> = Vec::new();
     match arguments.event_file.as_deref() {

@@ -1,4 +1,4 @@
-//! What becomes of events: they are counted, the latest are kept, and outputs write them.
+//! Events: counts them, keeps the latest, and passes them to the outputs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,39 +12,39 @@ use super::output::{EventLoss, Output, OutputLine};
 use crate::event::DatedTransition;
 use crate::time::Calendar;
 
-/// Events that can still be asked for.
+/// Number of events kept for the API.
 const RECENT: usize = 1_000;
 
-/// Takes events as they happen.
+/// Handles events as they happen.
 #[derive(Debug)]
 pub struct EventSink {
     outputs: Vec<Output>,
     calendar: Calendar,
     told: u64,
     tally: Tally,
-    /// The latest events, each as it was or would have been written.
+    /// The latest events, as JSON.
     recent: VecDeque<Arc<str>>,
 }
 
-/// What became of the events.
+/// Event counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    /// All there were.
+    /// All events.
     pub told: u64,
-    /// Those that an output could not write, by why, each output for itself.
+    /// Events that an output could not write, by reason, summed over outputs.
     pub lost: [u64; EventLoss::ALL.len()],
-    /// Lines of the log that nobody took.
+    /// Lines of the log that could not be written.
     pub lost_lines: u64,
-    /// Outputs that cannot write now, and why.
+    /// Outputs that currently fail, and why.
     pub troubles: Vec<(&'static str, String)>,
 }
 
-/// How often there was what, and when something was last missed.
+/// Totals by type, and when something was last missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Events by group, type and severity; those of no group under [`UNATTRIBUTED`].
+    /// Events by group, type and severity; those without a group under [`UNATTRIBUTED`].
     pub events: BTreeMap<(String, &'static str, Severity), u64>,
-    /// The end of the latest window in which something was lost, by what.
+    /// The end of the latest window in which something was lost, by kind.
     pub losses: BTreeMap<LossKind, Timestamp>,
     /// Times the wall clock was set.
     pub clock_settings: u64,
@@ -66,12 +66,12 @@ impl Tally {
 }
 
 impl EventSink {
-    /// Events that nobody writes.
+    /// No output.
     pub fn nowhere(calendar: Calendar) -> Self {
         Self::to(Vec::new(), calendar)
     }
 
-    /// Events that `outputs` write.
+    /// With these outputs.
     pub fn to(outputs: Vec<Output>, calendar: Calendar) -> Self {
         Self {
             outputs,
@@ -87,17 +87,17 @@ impl EventSink {
         self.tally.clock_settings += 1;
     }
 
-    /// From here on, moments have other dates: the wall clock was set, or has drifted.
+    /// From here on times have other dates: the wall clock was set, or has drifted.
     pub fn set_calendar(&mut self, calendar: Calendar) {
         self.calendar = calendar;
     }
 
-    /// The dates of moments on the source's clock.
+    /// Converts the source's clock to dates.
     pub fn calendar(&self) -> Calendar {
         self.calendar
     }
 
-    /// Takes every transition and leaves none.
+    /// Handles and removes all transitions.
     pub fn write(&mut self, transitions: &mut Vec<Transition>) {
         if transitions.is_empty() {
             return;
@@ -120,14 +120,14 @@ impl EventSink {
         }
     }
 
-    /// Waits a while until all outputs have written what they took.
+    /// Waits a while until all outputs have written everything.
     pub fn flush(&mut self) {
         for output in &self.outputs {
             output.flush();
         }
     }
 
-    /// What became of the events so far.
+    /// The event counters so far.
     pub fn counts(&self) -> EventCounts {
         let outputs = || self.outputs.iter();
         EventCounts {
@@ -140,7 +140,7 @@ impl EventSink {
         }
     }
 
-    /// How often there was what.
+    /// Totals by type.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -150,7 +150,7 @@ impl EventSink {
         self.recent.iter().cloned().collect()
     }
 
-    /// Keeps an event among the latest, and makes it ready to be written.
+    /// Keeps an event among the latest, and prepares it for the outputs.
     fn line(&mut self, transition: Transition, json: Arc<str>) -> OutputLine {
         if self.recent.len() == RECENT {
             self.recent.pop_front();

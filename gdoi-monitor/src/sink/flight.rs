@@ -1,7 +1,7 @@
-//! The flight recorder: the latest GDOI messages, as far as they were kept, written as a capture when something is
-//! critical or somebody asks. Never ESP, and of an encrypted message never more than sixteen octets of its body.
+//! The flight recorder: keeps the latest GDOI messages as far as records hold them, and writes them as a capture
+//! after a critical event or on request. It never has ESP, and at most sixteen octets of an encrypted body.
 //!
-//! A thread writes it: a disk that hangs stops nobody.
+//! A thread writes: a hanging disk stops nothing.
 
 mod capture;
 mod frame;
@@ -31,11 +31,11 @@ kept and are zero; the TTL is always 64. Frames are truncated after what was kep
 encrypted message, 512 bytes after the header of a message in clear text.";
 /// What follows a critical event belongs to it.
 const AFTERMATH: Duration = Duration::from_secs(10);
-/// One capture shows a whole series of critical events.
+/// One capture covers a series of critical events.
 const AT_MOST_EVERY: Duration = Duration::from_mins(5);
 /// Keeps other agents out of the folder.
 const LOCK: &str = "gdoi-flight.lock";
-/// The oldest is written over.
+/// The oldest file is overwritten.
 const MOST_FILES: u32 = 16;
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
@@ -45,28 +45,28 @@ pub struct Recorder {
     folder: PathBuf,
     #[expect(dead_code, reason = "it is held, not used")]
     lock: Option<Lock>,
-    /// Records with their snapshots, oldest first, and their octets together.
+    /// Records with their snapshots, oldest first, and their total size.
     records: VecDeque<Bytes>,
     octets: usize,
     capacity: usize,
-    /// Messages that had to make room.
+    /// Messages that were dropped for newer ones.
     forgotten: u64,
-    /// When what is kept is to be written, and why.
+    /// When to write, and why.
     due: Option<(Timestamp, &'static str)>,
-    /// When it was last written because something was critical.
+    /// When a critical event last caused a capture.
     written: Option<Timestamp>,
     files: u32,
-    /// What is being written, and why the last that was could not be.
+    /// The capture being written, by its reason, and the error of the last one that failed.
     handed_over: Option<&'static str>,
     trouble: Trouble,
-    /// What is written again because it failed, and when.
+    /// The capture to retry after a failure, and when.
     again: Option<&'static str>,
     backoff: Backoff,
-    /// Writes what it is given; none until something is to be written.
+    /// The writing thread; started with the first capture.
     writer: Option<Worker<Recording>>,
 }
 
-/// A capture, whole, before it is a file.
+/// A complete capture, before it is a file.
 #[derive(Debug)]
 struct Recording {
     path: PathBuf,
@@ -77,8 +77,8 @@ struct Recording {
 }
 
 impl Recorder {
-    /// Keeps so many octets of messages, and writes captures into a folder, which it can write to and no other agent
-    /// does.
+    /// Keeps up to `capacity` octets of messages, and writes captures into a folder. The folder must be writable, and
+    /// not in use by another agent.
     pub fn open(folder: &Path, capacity: usize) -> Result<Self, files::FileError> {
         files::try_folder(folder)?;
         let lock = Lock::take(&folder.join(LOCK))?;
@@ -107,9 +107,9 @@ impl Recorder {
         }
     }
 
-    /// A message was seen. `record` is the record of the kernel, with the snapshot behind it.
+    /// Handles a message. `record` is the kernel's record, followed by the snapshot.
     pub fn keep(&mut self, record: &Bytes) {
-        // A copy: the record is a piece of all that was drained with it.
+        // A copy: the record is a slice of the whole drain's buffer.
         let record = Bytes::copy_from_slice(record);
         self.octets += cost(&record);
         self.records.push_back(record);
@@ -121,7 +121,7 @@ impl Recorder {
         }
     }
 
-    /// Things happened. When one of them is critical, what led to it and a little of what follows are to be written.
+    /// Handles transitions. If one is critical, schedules a capture of what led to it and a little of what follows.
     pub fn watch(&mut self, transitions: &[Transition]) {
         let critical = transitions
             .iter()
@@ -137,7 +137,7 @@ impl Recorder {
         }
     }
 
-    /// Time has come to `now`: writes what is due.
+    /// Advances the time to `now`: writes what is due.
     pub fn advance(&mut self, now: Timestamp, calendar: Calendar) {
         if self.is_writing() {
             return;
@@ -153,7 +153,7 @@ impl Recorder {
         }
     }
 
-    /// Has what is kept written, and says in the log where to.
+    /// Writes what is kept, and logs the path.
     pub fn write(&mut self, now: Timestamp, calendar: Calendar, why: &'static str) {
         if self.is_writing() {
             tracing::error!(
@@ -168,12 +168,12 @@ impl Recorder {
         }
     }
 
-    /// Why nothing can be written; `None` when it can.
+    /// Why writing fails; `None` if it does not.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.why()
     }
 
-    /// What failed is written again, as long as what it is about is still kept.
+    /// Retries a failed capture, as long as its messages are still kept.
     fn note_outcome(&mut self, now: Timestamp) {
         let Some(why) = self.handed_over.take() else {
             return;
@@ -202,7 +202,7 @@ impl Recorder {
     }
 
     fn hand_over(&mut self, now: Timestamp, calendar: Calendar, why: &'static str) -> io::Result<()> {
-        // Files take turns: what is written around critical events must not fill the disk.
+        // File names rotate: captures around critical events must not fill the disk.
         let path = self
             .folder
             .join(format!("gdoi-flight-{}.pcapng", self.files % MOST_FILES));
@@ -261,7 +261,7 @@ impl Recording {
         }
     }
 
-    /// The file gets its name when it is whole.
+    /// The file gets its name when it is complete.
     fn try_write(&self) -> Result<(), files::FileError> {
         let unfinished = self.path.with_extension("pcapng.new");
         files::create_new(&unfinished)?.write_all(&self.octets)?;
@@ -269,7 +269,7 @@ impl Recording {
     }
 }
 
-/// What a record takes of the room: itself, and where it is kept.
+/// Memory used by a record, bookkeeping included.
 fn cost(record: &Bytes) -> usize {
     record.len() + size_of::<Bytes>()
 }

@@ -1,4 +1,4 @@
-//! The agent's log: to standard error, where systemd expects it. Whoever reads it and hangs stops nobody.
+//! The agent's log, to standard error, where systemd expects it. A hanging reader blocks nothing.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use super::worker::Worker;
 const MAX_LINES: usize = 4_096;
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// What a line of the log is written to. There is one log, as there is one standard error.
+/// Where log lines go. There is one log, as there is one standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct LogLine;
 
@@ -33,11 +33,11 @@ impl Write for LogLine {
     }
 }
 
-/// From here on lines are written by a thread, which is not waited for: they are lost when too many wait already.
+/// From here on a thread writes the lines, and nobody waits for it: if too many are waiting, further ones are lost.
 pub fn begin() -> io::Result<()> {
     let mut said = 0;
     let write = move |line: Vec<u8>| {
-        // Nowhere to say it.
+        // There is no other place to report it.
         drop(io::stderr().write_all(&line));
         let lost = lost();
         if lost > said {
@@ -49,7 +49,7 @@ pub fn begin() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits a while until everything is written; from here on each line is again, before it goes on.
+/// Waits a while until everything is written; from here on each line is written synchronously again.
 pub fn finish() {
     let last = writer().take();
     if let Some(writer) = last {

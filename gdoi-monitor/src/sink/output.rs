@@ -1,4 +1,4 @@
-//! Where events are written: each place has a thread of its own, so that one that does not take them stops nobody.
+//! Event outputs: each has its own thread, so that a blocked output stops nothing.
 
 pub mod file;
 pub mod journal;
@@ -19,28 +19,28 @@ use super::worker::Worker;
 
 /// Some 30 MB of events.
 const MAX_WAITING: usize = 1 << 16;
-/// One parcel each drain: five seconds of drains that all have events.
+/// One parcel per drain: five seconds of drains that all have events.
 const MAX_PARCELS: usize = 1_024;
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// An event, ready to be written.
+/// An event, ready for the outputs.
 #[derive(Clone, Debug)]
 pub struct OutputLine {
-    /// As JSON, without an end of line.
+    /// As JSON, without a newline.
     pub json: Arc<str>,
     /// Its type.
     pub kind: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Its group, where one is meant.
+    /// Its group, if any.
     pub group: Option<String>,
-    /// Its key server, where one is meant.
+    /// Its key server, if any.
     pub key_server: Option<IpAddr>,
 }
 
-/// A place for events.
+/// A destination of events.
 pub trait Target: Send + 'static {
-    /// Writes all of them, or says why it could not, and how many it did.
+    /// Writes all lines. On failure returns how many were written, and the error.
     fn write(&mut self, lines: &[OutputLine]) -> Result<(), (usize, io::Error)>;
 }
 
@@ -53,19 +53,19 @@ impl Target for Box<dyn Target> {
 /// Why an event was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventLoss {
-    /// There is no room on the disk.
+    /// The disk is full.
     DiskFull,
-    /// The place takes events more slowly than they come.
+    /// The output is slower than the events.
     QueueFull,
-    /// It takes none.
+    /// Writing fails.
     WriteFailed,
 }
 
 impl EventLoss {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 3] = [Self::DiskFull, Self::QueueFull, Self::WriteFailed];
 
-    /// The word for it.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DiskFull => "disk_full",
@@ -82,14 +82,14 @@ impl EventLoss {
     }
 }
 
-/// A place for events, with its thread and what waits for it.
+/// An output, with its thread and queue.
 #[derive(Debug)]
 pub struct Output {
     worker: Worker<Vec<OutputLine>>,
     shared: Arc<Shared>,
 }
 
-/// What both sides of the queue know.
+/// State shared by both sides of the queue.
 #[derive(Debug)]
 struct Shared {
     name: &'static str,
@@ -99,7 +99,7 @@ struct Shared {
 }
 
 impl Output {
-    /// Starts to write to `target`, which logs and pages call `name`.
+    /// Starts to write to `target`; logs and pages call it `name`.
     pub fn start(name: &'static str, mut target: impl Target) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             name,
@@ -115,7 +115,7 @@ impl Output {
         })
     }
 
-    /// Hands over events. They are counted as lost when too many wait already.
+    /// Queues events. If too many are waiting, they count as lost.
     pub fn take(&mut self, lines: Vec<OutputLine>) {
         let count = lines.len();
         let waiting = self.shared.waiting.fetch_add(count, Ordering::Relaxed);
@@ -126,7 +126,7 @@ impl Output {
         }
     }
 
-    /// Waits a while until everything handed over was written.
+    /// Waits a while until all queued events are written.
     pub fn flush(&self) {
         if !self.worker.wait(LAST_WRITES) {
             tracing::error!(
@@ -136,18 +136,18 @@ impl Output {
         }
     }
 
-    /// How many were lost for this reason.
+    /// Number of events lost for this reason.
     pub fn lost(&self, why: EventLoss) -> u64 {
         let count = self.shared.lost.get(why as usize);
         count.map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn name(&self) -> &'static str {
         self.shared.name
     }
 
-    /// Why the last attempt to write failed; `None` when it did not.
+    /// Why the last attempt to write failed; `None` if it did not.
     pub fn trouble(&self) -> Option<String> {
         self.shared.trouble.why()
     }
@@ -163,7 +163,7 @@ impl Shared {
             }
             Err((written, error)) => {
                 self.lose(EventLoss::of(&error), lines.len().saturating_sub(written));
-                // Once for each reason, or a full disk fills the log as well.
+                // Logged once per reason: otherwise a full disk would fill the log as well.
                 if self.trouble.begin(&error) {
                     let output = self.name;
                     tracing::error!(output, %error, "cannot write events; lost events are counted");

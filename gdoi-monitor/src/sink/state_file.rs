@@ -1,14 +1,14 @@
-//! What the agent has learned and read, in a file, so that it survives a restart of the agent.
+//! The agent's state in a file, so that it survives a restart of the agent.
 //!
-//! Times in it are the kernel's since boot, so it is of use until the machine is started again and no longer: nothing is
-//! forced to the disk, and an agent that is killed finds in the page cache what it wrote.
+//! Its times are the kernel's since boot, so it is valid until a reboot. Nothing is synced to the disk: an agent that
+//! starts after a kill finds the file in the page cache.
 //!
 //! ```text
-//! magic | version | checksum of what follows | name of the boot | what the agent read | state of the tracker
+//! magic | version | checksum of the rest | boot id | reading positions | state of the tracker
 //! ```
 //!
-//! Beside the state is the log of the messages that were seen since ([`log`]): together they are what the agent knew
-//! when it was killed. Both are written by a thread of their own ([`writer`]): a disk that hangs stops nobody.
+//! Next to the state is the log of messages since ([`log`]): together they are everything the agent knew when it was
+//! killed. A thread writes both ([`writer`]): a hanging disk stops nothing.
 
 mod log;
 mod writer;
@@ -28,21 +28,21 @@ use writer::Writer;
 const MAGIC: [u8; 8] = *b"gdoikept";
 /// Layout of the file and of [`Head`]. Any change raises it.
 const VERSION: u16 = 3;
-/// What is before the octets that the checksum is of.
+/// Octets before the part that the checksum covers.
 const START: usize = MAGIC.len() + size_of::<u16>() + size_of::<u32>();
-/// The largest tracker, with a million members, has less.
+/// The largest tracker, with a million members, is smaller.
 const MAX_STATE: u64 = 1 << 30;
-/// What the files beside the state are called, behind its name.
+/// Suffixes of the files next to the state.
 const LOCK: &str = ".lock";
 const MESSAGES: &str = ".messages";
 
-/// Where the state is kept.
+/// The saved state of an agent.
 #[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,
-    /// Keeps other agents away, until the writer does.
+    /// Keeps other agents away, until the writer takes it over.
     lock: Option<Lock>,
-    /// None until a state was kept: the first message that is written down follows one.
+    /// None until a state was saved: the first logged message follows one.
     writer: Option<Writer>,
     trouble: Trouble,
 }
@@ -52,17 +52,17 @@ pub struct StateFile {
 pub struct Restored {
     /// Its tracker.
     pub tracker: Tracker,
-    /// When it was kept.
+    /// When it was saved.
     pub at: Timestamp,
-    /// What it had counted and read then.
+    /// Its counters and reading positions at that time.
     pub taps: Vec<SavedTap>,
     /// Messages that it had counted and not yet read.
     pub in_rings: i64,
-    /// Records of the messages that it saw afterwards, as far as it could write them down.
+    /// Records of later messages, as far as it could log them.
     pub messages: Vec<Bytes>,
 }
 
-/// What stands in the file between the name of the boot and the state of the tracker.
+/// The part of the file between boot id and tracker.
 #[derive(Serialize, Deserialize)]
 struct Head {
     at_ns: u64,
@@ -70,37 +70,37 @@ struct Head {
     taps: Vec<SavedTap>,
 }
 
-/// Why the state could not be taken up, or kept.
+/// Why the state could not be resumed or saved.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
     /// The file cannot be read.
     #[error("{0}")]
     File(#[from] files::FileError),
-    /// The system does not tell the name of this boot, or starts no thread.
+    /// The system does not return the boot id, or starts no thread.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// It is not the state of a tracker of this version.
+    /// It is no state of a tracker of this version.
     #[error("{0}")]
     State(#[from] gdoi_core::RestoreError),
-    /// It cannot be written down.
+    /// It cannot be serialised.
     #[error("{0}")]
     Save(#[from] gdoi_core::SaveError),
-    /// The machine was started again since.
+    /// The machine was rebooted since.
     #[error("the machine was rebooted since it was saved")]
     OtherBoot,
     /// Another version of the agent wrote it.
     #[error("another version of the agent saved it")]
     Version,
-    /// It is something else.
+    /// It is another kind of file.
     #[error("it is no saved state")]
     NoState,
-    /// It is not as it was written.
+    /// The checksum does not match.
     #[error("it is damaged: its checksum does not fit")]
     Damaged,
 }
 
 impl StateFile {
-    /// In the file at `path`, which no other agent may use. A disk that is not there yet is waited for.
+    /// In the file at `path`, which no other agent may use. Retries while the disk is not there yet.
     pub fn open(path: &Path) -> Result<Self, files::FileError> {
         let lock = match Lock::take(&beside(path, LOCK)) {
             Ok(lock) => Some(lock),
@@ -115,12 +115,12 @@ impl StateFile {
         })
     }
 
-    /// Where that is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was kept; `None` when nothing was.
+    /// The saved state; `None` if there is none.
     pub fn restore(&self, config: Config, limits: Limits) -> Result<Option<Restored>, StateFileError> {
         let Some(octets) = files::read(&self.path, MAX_STATE)? else {
             return Ok(None);
@@ -136,10 +136,10 @@ impl StateFile {
         }))
     }
 
-    /// Keeps the tracker and what was read as they are at `now`, with as many messages counted and not yet read: the file
-    /// is the old one or the new one, never a part.
+    /// Saves the tracker and the reading positions as of `now`, with this many messages counted and not yet read. The
+    /// file is the old one or the new one, never a mix.
     ///
-    /// While the one before is still being written, none is kept. What goes wrong in writing is logged.
+    /// Skipped while the previous save is still being written. The writer logs errors.
     pub fn save(
         &mut self,
         tracker: &Tracker,
@@ -169,25 +169,25 @@ impl StateFile {
         Ok(())
     }
 
-    /// Writes down records of messages that were seen since the state was kept. When this comes back they are in the log,
-    /// unless the disk takes too long.
+    /// Logs records of messages seen since the state was saved. On return they are in the log, unless the disk takes
+    /// too long.
     pub fn note(&mut self, records: Vec<Bytes>) {
         if let Some(writer) = &mut self.writer {
             writer.messages(records);
         }
     }
 
-    /// Why it cannot be written now; `None` when it can.
+    /// Why it cannot be written now; `None` if it can.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.why()
     }
 
-    /// Whether the disk has taken too long and takes something again: what it has is not what is known.
+    /// Whether the disk was too slow and accepts writes again: it has an outdated state.
     pub fn is_behind(&self) -> bool {
         self.writer.as_ref().is_some_and(Writer::is_behind)
     }
 
-    /// Waits a while until everything is written that was given here; whether it is.
+    /// Waits a while until everything is written; returns whether it is.
     pub fn finish(&mut self) -> bool {
         self.writer.as_mut().is_none_or(Writer::finish)
     }
@@ -197,12 +197,12 @@ impl StateFile {
     }
 }
 
-/// A file of this version and this boot with other octets than an agent would write: for who tries what becomes of it.
+/// A file of this version and this boot with other content than an agent writes: for tests of hostile files.
 pub fn with_content(content: &[u8]) -> io::Result<Vec<u8>> {
     Ok(sealed([begun()?, content.to_vec()].concat()))
 }
 
-/// The beginning of a file, up to the name of the boot.
+/// The beginning of a file, up to the boot id.
 fn begun() -> io::Result<Vec<u8>> {
     Ok([
         &MAGIC[..],
@@ -213,7 +213,7 @@ fn begun() -> io::Result<Vec<u8>> {
     .concat())
 }
 
-/// With the checksum in its place.
+/// Inserts the checksum.
 fn sealed(mut octets: Vec<u8>) -> Vec<u8> {
     if let Some((start, rest)) = octets.split_at_mut_checked(START)
         && let Some(checksum) = start.last_chunk_mut()
@@ -223,11 +223,11 @@ fn sealed(mut octets: Vec<u8>) -> Vec<u8> {
     octets
 }
 
-/// What is in the file of a state: what the agent knows, and the state of its tracker.
+/// Splits the content of a state file: what the agent knows, and the state of its tracker.
 ///
 /// # Errors
 ///
-/// When it is the state of another boot, or not one of this version.
+/// If it is of another boot, or not of this version.
 fn split(octets: &[u8]) -> Result<(Head, &[u8]), StateFileError> {
     let rest = octets.strip_prefix(&MAGIC).ok_or(StateFileError::NoState)?;
     let (version, rest) = rest.split_first_chunk().ok_or(StateFileError::Damaged)?;
@@ -246,7 +246,7 @@ fn split(octets: &[u8]) -> Result<(Head, &[u8]), StateFileError> {
     Ok((head, state))
 }
 
-/// What names this run of the machine: 36 characters and a line end.
+/// The boot id: 36 characters and a newline.
 fn boot() -> io::Result<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
 }
@@ -257,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a file with these octets.
+    /// The error for a file with these octets.
     fn said(octets: Option<&[u8]>) -> String {
         let folder = tempfile::tempdir().unwrap();
         let saved = StateFile::open(&folder.path().join("state")).unwrap();
@@ -271,7 +271,7 @@ mod tests {
         }
     }
 
-    /// A file whose checksum fits.
+    /// A file with a valid checksum.
     fn file(version: u16, rest: &[&[u8]]) -> Vec<u8> {
         let rest = rest.concat();
         let checksum = crc32fast::hash(&rest).to_be_bytes();
@@ -299,7 +299,7 @@ mod tests {
         check(Some(&wrong), "this is not a saved state");
     }
 
-    /// Each octet of a state, changed: none is believed.
+    /// Each octet of a state, changed: all are rejected.
     #[test]
     fn a_flipped_bit_is_noticed_wherever_it_is() {
         let folder = tempfile::tempdir().unwrap();
@@ -329,7 +329,7 @@ mod tests {
         StateFile::open(&path).unwrap();
     }
 
-    /// A folder that is not there is said once, and looked for again less and less often.
+    /// A missing folder is logged once, and retried less and less often.
     #[test]
     fn a_folder_that_comes_later_is_found() {
         let folder = tempfile::tempdir().unwrap();
@@ -376,7 +376,7 @@ mod tests {
             restored.unwrap().messages
         };
         let (one, two) = (Bytes::from_static(b"one"), Bytes::from_static(b"a record"));
-        // Nothing is written down before there is a state that it follows.
+        // Nothing is logged before there is a state that it follows.
         saved.note(vec![one.clone()]);
         saved
             .save(&tracker, Timestamp::from_nanos(1), 0, Vec::new())
@@ -385,7 +385,7 @@ mod tests {
         saved.note(vec![one.clone()]);
         saved.note(vec![two.clone(), one.clone()]);
         assert_eq!(messages(&mut saved), [&one, &two, &one]);
-        // A log that ends within a record, one with a flipped bit, and one that belongs to another state.
+        // A log that ends within a record, one with a flipped bit, and one of another state.
         let log = fs::read(saved.log_path()).unwrap();
         fs::write(saved.log_path(), &log[..log.len() - 1]).unwrap();
         assert_eq!(messages(&mut saved), [&one, &two]);

@@ -1,14 +1,14 @@
-//! Why something cannot be written, as long as it cannot: the pages show it, and the log says when it begins and ends.
+//! The current failure of a sink: pages show it, and the log notes its beginning and end.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What keeps a sink from writing; shared by the thread that writes and those that ask.
+/// Why a sink cannot write; shared by the writing thread and readers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trouble(Arc<Mutex<Option<String>>>);
 
 impl Trouble {
-    /// It failed. Whether that is new, or for another reason than before: then it is worth a line in the log.
+    /// Notes a failure. Returns whether to log it: it is new, or has another reason.
     pub(super) fn begin(&self, why: &impl Display) -> bool {
         let why = why.to_string();
         let mut now = self.get();
@@ -17,12 +17,12 @@ impl Trouble {
         is_new
     }
 
-    /// It succeeded. Whether it had failed before.
+    /// Notes a success. Returns whether it had failed before.
     pub(super) fn end(&self) -> bool {
         self.get().take().is_some()
     }
 
-    /// Why the last attempt failed; `None` when it did not.
+    /// Why the last attempt failed; `None` if it did not.
     pub(super) fn why(&self) -> Option<String> {
         self.get().clone()
     }

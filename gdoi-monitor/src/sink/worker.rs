@@ -1,4 +1,4 @@
-//! A thread that does one thing after the other, so that whoever hands it over need not wait for a disk that hangs.
+//! A thread that runs tasks in order, so that its user need not wait for a hanging disk.
 
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// A thread, and what waits for it.
+/// A thread and its queue.
 #[derive(Debug)]
 pub(super) struct Worker<Task> {
     queue: SyncSender<Task>,
@@ -14,7 +14,7 @@ pub(super) struct Worker<Task> {
     done: Arc<Done>,
 }
 
-/// How much was done, and who wants to know.
+/// Number of finished tasks, and waiting threads.
 #[derive(Debug, Default)]
 struct Done {
     tasks: Mutex<u64>,
@@ -22,9 +22,9 @@ struct Done {
 }
 
 impl<Task: Send + 'static> Worker<Task> {
-    /// Starts a thread that does what is handed over; as many tasks as `waiting` may wait for it.
+    /// Starts a thread for tasks; up to `waiting` tasks may be queued.
     ///
-    /// It ends with what is returned here; nobody waits for one that hangs.
+    /// It ends when the returned value is dropped; nobody waits for a hanging one.
     pub(super) fn start(
         name: &str,
         waiting: usize,
@@ -47,19 +47,19 @@ impl<Task: Send + 'static> Worker<Task> {
         })
     }
 
-    /// Hands over a task; false when too many wait already.
+    /// Queues a task; `false` if the queue is full.
     pub(super) fn hand_over(&mut self, task: Task) -> bool {
         let is_taken = self.queue.try_send(task).is_ok();
         self.handed_over += u64::from(is_taken);
         is_taken
     }
 
-    /// Whether everything that was handed over is done.
+    /// Whether all queued tasks are done.
     pub(super) fn is_idle(&self) -> bool {
         *self.done.tasks.lock().unwrap_or_else(PoisonError::into_inner) == self.handed_over
     }
 
-    /// Waits until everything that was handed over is done; false when it is not in time.
+    /// Waits until all queued tasks are done; `false` on timeout.
     pub(super) fn wait(&self, at_most: Duration) -> bool {
         let tasks = self.done.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self
@@ -87,7 +87,7 @@ mod tests {
         })
         .unwrap();
         assert!(worker.is_idle() && worker.wait(Duration::ZERO));
-        // One is being done or waits, two wait.
+        // One is running or queued, two are queued.
         let taken = (0..10).filter(|task| worker.hand_over(*task)).count();
         assert!((2..=3).contains(&taken), "{taken}");
         assert!(!worker.is_idle() && !worker.wait(Duration::from_millis(1)));

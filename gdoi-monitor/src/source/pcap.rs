@@ -1,6 +1,6 @@
-//! Captures, pcap and pcapng, read as a stream: memory does not grow with them.
+//! Captures, pcap and pcapng, read as a stream in constant memory.
 //!
-//! [`CaptureReader`] gives the frames as they were recorded. [`MonotonicReader`] gives them with times that only go forward.
+//! [`CaptureReader`] returns the frames as recorded. [`MonotonicReader`] returns them with times that never decrease.
 
 mod classic;
 mod clock;
@@ -32,27 +32,27 @@ pub use monotonic::MonotonicReader;
 use next_generation::{BLOCK_HEADER_OCTETS, Section};
 use window::ReadWindow;
 
-/// What keeps that many octets keeps all of any packet.
+/// A snap length of this size keeps every packet whole.
 const UNLIMITED_SNAP_LENGTH: u32 = 65_535;
 const NANOS: u64 = 1_000_000_000;
 /// The type of a section header block: the same in either byte order.
 const SECTION_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
-/// Joined recordings that are remembered: more than frames are read ahead.
+/// Number of recent joins that are remembered: more than frames are read ahead.
 const MAX_JOINS: usize = 16;
 /// libpcap keeps at most 262,144 octets of a frame; a block of pcapng may also carry name tables or TLS secrets.
 const MAX_RECORD_OCTETS: usize = 16 << 20;
 
-/// Reads the frames of a capture, one after the other.
+/// Reads the frames of a capture in order.
 pub struct CaptureReader {
     path: PathBuf,
     window: ReadWindow,
     format: CaptureFormat,
     frames: u64,
-    /// Frames that recordings begin with which were joined to those before, of the latest.
+    /// Numbers of the latest frames that begin a joined recording.
     joins: VecDeque<u64>,
-    /// Octets of the file that were read, which are fewer than those of the capture where it is compressed.
+    /// Octets read from the file; fewer than the capture's if it is compressed.
     position: Arc<AtomicU64>,
-    /// It is a file as it is: it can be closed and opened again where its reader is.
+    /// It is a plain file: it can be closed, and reopened at the same position.
     can_reopen: bool,
 }
 
@@ -61,28 +61,28 @@ pub struct CaptureReader {
 pub struct Frame<'a> {
     /// Its number in the capture, from 1.
     pub number: u64,
-    /// When it was captured, since the epoch. A frame without a time has that of the one before it.
+    /// Capture time, since the epoch. A frame without a time has that of the previous one.
     pub at: Timestamp,
     /// The octets that were kept.
     pub kept: &'a [u8],
-    /// How many octets it had on the wire.
+    /// Its length on the wire.
     pub wire_octets: u32,
-    /// What its first octets are.
+    /// Its link layer.
     pub link: LinkType,
 }
 
 impl<'a> Frame<'a> {
-    /// The frame as the dissector wants it.
+    /// The frame in the dissector's form.
     pub fn capture(&self) -> Capture<'a> {
         Capture::cut(self.kept, self.wire_octets as usize)
     }
 
-    /// Says what the frame is, whatever carries it.
+    /// Dissects the frame, through any encapsulation.
     pub fn unwrap(&self, ports: &Ports) -> Unwrapped {
         unwrap(&self.capture(), ports, self.link)
     }
 
-    /// Says what the frame is, if a glance tells. Nearly all captures are of Ethernet.
+    /// Classifies the frame without a dissection, if possible. Nearly all captures are of Ethernet.
     #[inline]
     pub fn quick_class(&self, ports: &Ports) -> QuickClass {
         if self.link == LinkType::ETHERNET {
@@ -92,7 +92,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Whether less was kept than was on the wire.
+    /// Whether the frame was cut.
     #[inline]
     pub const fn is_cut(&self) -> bool {
         self.kept.len() < self.wire_octets as usize
@@ -105,7 +105,7 @@ enum CaptureFormat {
 }
 
 impl CaptureFormat {
-    /// Headers of recordings that were read so far.
+    /// File headers read so far.
     const fn headers(&self) -> u64 {
         match self {
             Self::Pcap(pcap) => pcap.headers(),
@@ -114,9 +114,9 @@ impl CaptureFormat {
     }
 }
 
-/// Where a frame stands in the window, and what its record says of it.
+/// The position of a frame in the window, and the fields of its record.
 struct Record {
-    /// Octets of the whole record.
+    /// Length of the whole record.
     octets: usize,
     kept: Range<usize>,
     at_ns: u64,
@@ -147,7 +147,7 @@ impl CaptureReader {
         }
     }
 
-    /// Reads a capture from a stream. `path` is what errors call it.
+    /// Reads a capture from a stream. Errors name it `path`.
     pub fn new(path: &Path, stream: Box<dyn io::Read + Send>) -> Result<Self, CaptureError> {
         let error = |what| CaptureError {
             path: path.to_owned(),
@@ -172,17 +172,17 @@ impl CaptureReader {
         })
     }
 
-    /// Whether it can be closed and opened again where it is.
+    /// Whether it can be closed, and reopened at the same position.
     pub(super) const fn can_reopen(&self) -> bool {
         self.can_reopen
     }
 
-    /// Closes the file and gives up the window. It must be opened again before it is read on.
+    /// Closes the file and frees the window. It must be reopened before the next read.
     pub(super) fn close(&mut self) {
         self.window = ReadWindow::new(Box::new(io::empty()), self.window.consumed());
     }
 
-    /// Opens the file again where it was closed.
+    /// Reopens the file where it was closed.
     pub(super) fn reopen(&mut self) -> Result<(), CaptureError> {
         let consumed = self.window.consumed();
         let file = File::open(&self.path).and_then(|mut file| {
@@ -204,7 +204,7 @@ impl CaptureReader {
         self.position.load(Ordering::Relaxed)
     }
 
-    /// The most octets that are kept of a frame, where that is a limit.
+    /// The snap length, if it limits frames.
     pub fn snap_length(&self) -> Option<u32> {
         let longest = match &self.format {
             CaptureFormat::Pcap(pcap) => Some(pcap.snap_length()),
@@ -213,7 +213,7 @@ impl CaptureReader {
         longest.filter(|octets| (1..UNLIMITED_SNAP_LENGTH).contains(octets))
     }
 
-    /// Frames that the recorder says it lost.
+    /// Frames that the recorder reports as lost.
     pub fn dropped(&self) -> u64 {
         match &self.format {
             CaptureFormat::Pcap(_) => 0,
@@ -221,13 +221,13 @@ impl CaptureReader {
         }
     }
 
-    /// The next frame, or `None` at the end. After an error there is nothing more to read.
+    /// The next frame, or `None` at the end. After an error there are no more frames.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         let record = self.find()?;
         Ok(record.map(|record| self.frame(record)))
     }
 
-    /// The frame in a record that was found.
+    /// The frame of a record.
     fn frame(&mut self, record: Record) -> Frame<'_> {
         self.frames += 1;
         Frame {
@@ -239,15 +239,15 @@ impl CaptureReader {
         }
     }
 
-    /// Hands over the next frames, as many as have been read already, until one is not taken: that one is the next.
+    /// Passes the next frames, as many as are in memory, to `take` until it refuses one; that one stays the next.
     ///
-    /// This is the path of the millions of frames that have nothing to tell. It makes nothing for a frame but what
-    /// `take` looks at.
+    /// This is the path of millions of frames without events. It computes nothing for a frame that `take` does not
+    /// use.
     #[inline]
     pub fn skim(&mut self, mut take: impl FnMut(&Frame<'_>) -> bool) {
         let held = self.window.held();
         let (mut rest, mut frames) = (held, self.frames);
-        // One call of `take` for both formats, so that it can become a part of this loop.
+        // One call of `take` for both formats, so that it can be inlined into this loop.
         while let Some(record) = match &mut self.format {
             CaptureFormat::Pcap(pcap) => pcap.whole(rest),
             CaptureFormat::NextGeneration(section) => section.whole(rest),
@@ -273,7 +273,7 @@ impl CaptureReader {
         self.window.consume(octets);
     }
 
-    /// Whether another recording begins with this frame: files were joined as they are.
+    /// Whether another recording begins with this frame: the files were joined.
     fn take_join(&mut self, number: u64) -> bool {
         let has_begun = self.joins.front().is_some_and(|joined| *joined <= number);
         if has_begun {
@@ -301,7 +301,7 @@ impl CaptureReader {
     }
 }
 
-/// Reads as much as tells the two formats apart.
+/// Reads enough to recognise the format.
 fn begin(window: &mut ReadWindow) -> Result<CaptureFormat, CaptureProblem> {
     let whole = fill(window, HEADER_OCTETS, 1)?;
     let held = window.held();
@@ -325,8 +325,8 @@ fn begin(window: &mut ReadWindow) -> Result<CaptureFormat, CaptureProblem> {
     }
 }
 
-/// Whether this is a file of ERF records, which has no header of its own: a type, a length that leads to another record
-/// of a known type, or to the end.
+/// Whether this is a file of ERF records, which has no header: a type, and a length that leads to another record of a
+/// known type, or to the end.
 fn is_extensible_record_format(held: &[u8]) -> bool {
     let length = |at: usize| -> Option<usize> {
         let [kind, _, l0, l1, _, _, w0, w1] = *held.get(at + 8..)?.first_chunk()?;
@@ -336,21 +336,21 @@ fn is_extensible_record_format(held: &[u8]) -> bool {
     length(0).is_some_and(|first| first == held.len() || length(first).is_some())
 }
 
-/// Holds `wanted` octets, within reason. `false` when the capture ends before.
+/// Makes `wanted` octets available, up to a limit. `false` if the capture ends before.
 fn fill(window: &mut ReadWindow, wanted: usize, frame: u64) -> Result<bool, CaptureProblem> {
     if wanted > MAX_RECORD_OCTETS {
         let damage = Damage::Length(wanted);
         return Err(CaptureProblem::Damaged { frame, damage });
     }
     window.fill(wanted).map_err(|error| match error.kind() {
-        // Compressed data that end before their own end.
+        // The compressed data end too early.
         io::ErrorKind::UnexpectedEof => CaptureProblem::Truncated { frame },
         _ => CaptureProblem::Read { frame, error },
     })
 }
 
 const _: () = assert!(BLOCK_HEADER_OCTETS <= HEADER_OCTETS);
-/// How captures begin that `editcap` reads.
+/// Magic numbers of capture formats that `editcap` reads.
 const FOREIGN: [(&[u8], &str); 7] = [
     (b"snoop\0\0\0", "snoop"),
     (b"GMBU", "Microsoft Network Monitor"),

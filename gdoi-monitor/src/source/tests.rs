@@ -1,4 +1,4 @@
-//! Every link layer shows the same packet, and the outside of a packet is read as the dissector reads it.
+//! Every link layer yields the same packet, and the envelope of a packet is read as the dissector reads it.
 
 use gdoi_core::Timestamp;
 use gdoi_wire::craft::{Carrier, Content, Framing, Generator};
@@ -17,7 +17,7 @@ fn frame(link: u32, kept: &[u8]) -> Frame<'_> {
     }
 }
 
-/// The packet of a frame, without Ethernet: ESP, which a glance tells.
+/// The packet of a frame without Ethernet: ESP, which the quick class recognises.
 fn packet() -> Vec<u8> {
     let ethernet = craft::Ethernet {
         minimum: 0,
@@ -62,7 +62,8 @@ fn a_glance_and_a_walk_agree_in_every_framing_and_carrier() {
 
 #[test]
 fn the_outside_is_what_the_dissector_sees() {
-    // What is said of a packet that cannot be read is what is said of the same packet that can: its ports make it ours.
+    // The envelope of a packet that is unreadable at the default ports equals its addresses where other ports make it
+    // readable.
     let none = Ports {
         isakmp: [1; Ports::SLOTS],
         nat_t: [1; Ports::SLOTS],

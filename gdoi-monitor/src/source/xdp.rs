@@ -1,4 +1,4 @@
-//! The live source: one loaded program per interface, its ring, counters and SPI table.
+//! The live source: one loaded program per interface and direction, with its ring, counters and SPI table.
 
 mod attach;
 mod attached_program;

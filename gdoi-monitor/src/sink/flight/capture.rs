@@ -23,7 +23,7 @@ pub(super) fn begin(out: &mut impl Write, comment: &str) -> io::Result<()> {
     for version in [1_u16, 0] {
         section.extend(version.to_le_bytes());
     }
-    // The length of the section is not known.
+    // The length of the section is unknown.
     section.extend(u64::MAX.to_le_bytes());
     option(&mut section, OPTION_COMMENT, comment.as_bytes());
     option(&mut section, OPTION_APPLICATION, APPLICATION.as_bytes());
@@ -33,14 +33,14 @@ pub(super) fn begin(out: &mut impl Write, comment: &str) -> io::Result<()> {
     for field in [LINK_ETHERNET, 0] {
         interface.extend(field.to_le_bytes());
     }
-    // Everything was kept that a record has room for.
+    // No snap length: a record's size limits a frame.
     interface.extend(0_u32.to_le_bytes());
     option(&mut interface, OPTION_RESOLUTION, &[NANOSECONDS]);
     option(&mut interface, OPTION_END, &[]);
     block(out, INTERFACE, &interface)
 }
 
-/// A frame that had so many octets on the wire.
+/// A frame of `wire` octets on the wire.
 pub(super) fn packet(out: &mut impl Write, at: Timestamp, frame: &[u8], wire: u32) -> io::Result<()> {
     let kept = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     let nanos = at.as_nanos();
@@ -69,7 +69,7 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     pad(body);
 }
 
-/// Everything is in words of four octets.
+/// Blocks consist of words of four octets.
 fn pad(body: &mut Vec<u8>) {
     body.resize(body.len().next_multiple_of(4), 0);
 }

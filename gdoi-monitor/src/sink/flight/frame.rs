@@ -1,4 +1,4 @@
-//! A frame from what a record kept of it.
+//! Rebuilds a frame from a record.
 
 use std::net::IpAddr;
 
@@ -14,10 +14,10 @@ const FRAGMENT_OCTETS: u16 = 8;
 const UDP_OCTETS: u16 = 8;
 const UDP: u8 = 17;
 const FRAGMENT: u8 = 44;
-/// Any but zero, which readers take for an error.
+/// Any value except zero, which readers treat as an error.
 const TTL: u8 = 64;
 
-/// The frame, cut where nothing more was kept.
+/// The frame, cut where the record ends.
 pub(super) fn of(record: &Record, snapshot: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; MAC_OCTETS * 2];
     let vlan = record.vlan();
@@ -47,7 +47,7 @@ pub(super) fn of(record: &Record, snapshot: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The IP header: what was not kept of it is zero.
+/// The IP header; unknown fields are zero.
 fn ip(frame: &mut Vec<u8>, record: &Record, datagram: u16) {
     let first = record.flags & FLAG_FIRST_FRAGMENT != 0;
     let addresses = (record.source_address(), record.destination_address());
@@ -86,12 +86,12 @@ fn ipv6(frame: &mut Vec<u8>, record: &Record, datagram: u16, first: bool) {
     frame.extend(record.source);
     frame.extend(record.destination);
     if first {
-        // Offset zero, and more follow.
+        // Offset zero, more to follow.
         frame.extend([UDP, 0, 0, 1, 0, 0, 0, 0]);
     }
 }
 
-/// Octets of the datagram that the first fragment held: what the frame had behind its headers.
+/// Octets of the datagram in the first fragment: the frame without its headers.
 fn kept_datagram(record: &Record, ip_octets: u16) -> u16 {
     let tags = u32::from(record.vlan().depth) * 4;
     let headers = ETHERNET_OCTETS + tags + u32::from(ip_octets);

@@ -1,4 +1,4 @@
-//! What is written is what was seen, within its room, and when it should be.
+//! Captures hold the seen messages within the memory limit, and are written at the right times.
 
 use std::io::Cursor;
 
@@ -29,7 +29,7 @@ fn record(frame: &[u8], wire: usize, nanos: u64) -> Option<Bytes> {
     Some([record.as_bytes(), snapshot].concat().into())
 }
 
-/// What is kept, written and read again.
+/// What is kept, after writing and reading.
 fn reread(recorder: &Recorder) -> Vec<Bytes> {
     let mut octets = Vec::new();
     recorder
@@ -68,7 +68,7 @@ fn a_record_comes_back_as_it_was() {
             }
         }
     }
-    // And whatever else is a message to the dissector: fragments, markers, options, extension headers.
+    // And everything else that the dissector accepts as a message: fragments, markers, options, extension headers.
     for (number, sent) in (10..).zip(Generator::new(848).take(50_000)) {
         kept.extend(record(&sent, sent.len(), number));
     }
@@ -125,7 +125,7 @@ fn what_is_critical_is_written_with_what_follows_and_not_again_at_once() {
     assert_eq!(files(&recorder), 0);
     recorder.advance(at(110), Calendar::EPOCH);
     assert_eq!(files(&recorder), 1);
-    // Within five minutes nothing more; then again.
+    // Nothing more within five minutes; after that, again.
     recorder.watch(&[expired(200)]);
     recorder.advance(at(300), Calendar::EPOCH);
     assert_eq!(files(&recorder), 1);

@@ -1,4 +1,4 @@
-//! Events to a file that does not grow beyond its size: a full one is renamed, and the oldest is deleted.
+//! Events to a file of limited size: a full one is renamed, and the oldest is deleted.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use super::{OutputLine, Target};
 use crate::files;
 
-/// How much is kept.
+/// Limits of the event files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// Octets that a file may have.
+    /// Maximum size of a file in octets.
     pub size: u64,
-    /// Full files that are kept, as `NAME.1`, the youngest, to `NAME.N`.
+    /// Number of full files to keep: `NAME.1`, the newest, to `NAME.N`.
     pub keep: u32,
 }
 
@@ -27,13 +27,13 @@ impl Default for Rotation {
     }
 }
 
-/// A file of events, one JSON object a line.
+/// A file of events, one JSON object per line.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
     rotation: Rotation,
     file: File,
-    /// Octets of whole lines in it.
+    /// Size of its complete lines.
     size: u64,
 }
 
@@ -49,13 +49,13 @@ impl EventFile {
         })
     }
 
-    /// Follows whoever took the file away, as `logrotate` does.
+    /// Reopens the file if somebody renamed it, as `logrotate` does.
     fn follow(&mut self) -> io::Result<()> {
         let ours = self.file.metadata()?;
         let is_there = fs::metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino()));
         if is_there {
-            // Somebody may have emptied it.
+            // Somebody may have truncated it.
             self.size = ours.len();
         } else {
             (self.file, self.size) = append(&self.path)?;
@@ -63,7 +63,7 @@ impl EventFile {
         Ok(())
     }
 
-    /// Renames the full file, and those before it.
+    /// Renames the full file, and the earlier ones.
     fn rotate(&mut self) -> io::Result<()> {
         if self.rotation.keep == 0 {
             fs::remove_file(&self.path)?;
@@ -83,7 +83,7 @@ impl EventFile {
         name.into()
     }
 
-    /// Writes whole lines: what was written of them when the disk is full is taken back.
+    /// Writes complete lines: if the disk is full, truncates what was written of them.
     fn append(&mut self, octets: &[u8]) -> io::Result<()> {
         match self.file.write_all(octets) {
             Ok(()) => {
@@ -91,7 +91,7 @@ impl EventFile {
                 Ok(())
             }
             Err(error) => {
-                // What cannot be taken back is no file, and has no lines to spoil.
+                // If it cannot be truncated it is no plain file, and has no lines to corrupt.
                 match self.file.set_len(self.size) {
                     Ok(()) | Err(_) => Err(error),
                 }
@@ -121,7 +121,7 @@ impl Target for EventFile {
     }
 }
 
-/// Opens a file to append to. A line that was cut short, as by a loss of power, is ended first.
+/// Opens a file to append to. Terminates a line that was cut off, for example by a power failure.
 fn append(path: &Path) -> Result<(File, u64), files::FileError> {
     let mut file = files::append(path)?;
     let mut size = file.metadata()?.len();
@@ -139,7 +139,7 @@ fn append(path: &Path) -> Result<(File, u64), files::FileError> {
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
-        // Fewer were written so far than may be kept.
+        // There are fewer files than may be kept.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

@@ -1,4 +1,4 @@
-//! Events to the journal of systemd, by its native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
+//! Events to the systemd journal, by its native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -11,8 +11,8 @@ use super::{OutputLine, Target};
 /// The socket of the journal.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Sends each event as an entry of its own: `MESSAGE` is the event as JSON, `GDOI_TYPE`, `GDOI_GROUP` and
-/// `GDOI_KEY_SERVER` are what it can be found by.
+/// Sends each event as an entry: `MESSAGE` is the event as JSON, and `GDOI_TYPE`, `GDOI_GROUP` and `GDOI_KEY_SERVER`
+/// are for searching.
 #[derive(Debug)]
 pub struct Journal {
     socket: UnixDatagram,
@@ -20,7 +20,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Sends to the socket at `path`, which has to be there now, and may be made anew later.
+    /// Sends to the socket at `path`, which has to exist now, and may be recreated later.
     pub fn open(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         let probe = UnixDatagram::unbound()?;
@@ -71,7 +71,7 @@ fn entry(line: &OutputLine) -> Vec<u8> {
     let mut entry = Vec::new();
     for (name, value) in fields {
         if let Some(value) = value {
-            // With its length, a value may have any character, ends of line included.
+            // With an explicit length, a value may have any character, newlines included.
             entry.extend_from_slice(name.as_bytes());
             entry.push(b'\n');
             entry.extend_from_slice(&(value.len() as u64).to_le_bytes());

@@ -1,4 +1,4 @@
-//! Places for events that are small, slow, full, gone, and come back.
+//! Outputs that are small, slow, full, gone, and come back.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -16,7 +16,7 @@ use super::journal::Journal;
 use super::stream::StreamTarget;
 use super::*;
 
-/// One of [`lines`], with its end.
+/// One of [`lines`], with its newline.
 const LENGTH: u64 = 10;
 
 fn line(text: &str) -> OutputLine {
@@ -60,7 +60,7 @@ fn a_full_file_is_renamed_and_the_oldest_is_deleted() {
     assert_eq!(numbers("events.1"), [8, 9, 10, 11]);
     assert_eq!(numbers("events.2"), [4, 5, 6, 7]);
     assert_eq!(read("events.3"), "", "the oldest is gone");
-    // A line that is longer than a file still has one, for itself.
+    // A line longer than the limit gets a file of its own.
     file.write(&[line(&"x".repeat(100))]).unwrap();
     assert_eq!(read("events").len(), 101);
 }
@@ -115,7 +115,7 @@ fn a_full_disk_loses_whole_events_and_is_written_again_when_there_is_room() {
         return;
     }
     let test = thread::spawn(|| {
-        // The namespace is that of this thread, and of those that it starts.
+        // The namespace applies to this thread and the threads that it starts.
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let disk = folder.path();
@@ -159,7 +159,7 @@ fn a_full_disk_loses_whole_events_and_is_written_again_when_there_is_room() {
     test.join().unwrap();
 }
 
-/// Takes a parcel each time it is told to.
+/// Takes a parcel each time the test allows it.
 struct Slow(Receiver<()>, Sender<usize>);
 
 impl Target for Slow {
@@ -223,7 +223,7 @@ fn the_journal_gets_entries_that_can_be_found() {
         fields,
         expect.map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
-    // The journal is started anew.
+    // The journal restarts.
     drop(socket);
     fs::remove_file(&path).unwrap();
     output.take(lines(8..10));
@@ -234,7 +234,7 @@ fn the_journal_gets_entries_that_can_be_found() {
     assert_eq!(entry(&socket)[0].1, "{\"n\":010}");
 }
 
-/// The fields of the next entry, as the protocol says they are read.
+/// The fields of the next entry, read as the protocol specifies.
 fn entry(socket: &UnixDatagram) -> Vec<(String, String)> {
     let mut octets = vec![0; 1 << 16];
     let length = socket.recv(&mut octets).unwrap();

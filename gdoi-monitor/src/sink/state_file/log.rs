@@ -1,13 +1,13 @@
-//! The messages that were seen since the state was kept, as the records that the kernel gave.
+//! The log of messages seen since the state was saved, as records of the kernel.
 //!
 //! ```text
-//! moment of the state | length, checksum | record | length, checksum | record | …
+//! time of the state | length, checksum | record | length, checksum | record | …
 //! ```
 //!
-//! The moment, and length and checksum together, have 8 octets, most significant first, as records have multiples of it:
-//! they are read in place, and stand where their numbers are aligned.
+//! The time, and length and checksum together, have 8 octets each, most significant first. Records are multiples of 8
+//! octets, so each is aligned and can be read in place.
 //!
-//! What cannot be written, because the disk is full or the log has become too long, is not in it: whoever reads it knows
+//! Messages that could not be written, because the disk is full or the log too long, are missing. The reader knows
 //! from the kernel's counters how many messages there were.
 
 use std::fs::File;
@@ -19,9 +19,9 @@ use gdoi_core::Timestamp;
 
 use crate::files;
 
-/// Some seconds of the greatest storm; a state is kept more often while little is known.
+/// Some seconds of the greatest storm; with little to save, the state is saved more often.
 pub(super) const AT_MOST: usize = 16 << 20;
-/// The last records may go beyond it.
+/// The last records may exceed it.
 const MAX_LOG: u64 = 2 * AT_MOST as u64;
 
 /// Writes the log.
@@ -29,15 +29,15 @@ const MAX_LOG: u64 = 2 * AT_MOST as u64;
 pub(super) struct MessageLog {
     file: File,
     octets: usize,
-    /// Nothing more is written until the next state: what follows would not be all.
+    /// Nothing more is written until the next state: the log would have a gap.
     is_full: bool,
 }
 
 impl MessageLog {
-    /// A log of what follows the state that was kept at `at`.
+    /// A log that follows the state saved at `at`.
     pub(super) fn create(path: &Path, at: Timestamp) -> Result<Self, files::FileError> {
         let mut log = Self {
-            // Who is a member of what is for its owner alone.
+            // Membership is for the owner only.
             file: files::create_new(path)?,
             octets: 0,
             is_full: false,
@@ -46,9 +46,9 @@ impl MessageLog {
         Ok(log)
     }
 
-    /// Begins anew, behind the state that was kept at `at`.
+    /// Restarts the log after the state saved at `at`.
     pub(super) fn begin(&mut self, at: Timestamp) -> io::Result<()> {
-        // Until the new beginning is there, nothing may follow the old one.
+        // Until the new beginning is written, nothing may follow the old one.
         self.is_full = true;
         self.file.set_len(0)?;
         self.file.rewind()?;
@@ -58,7 +58,7 @@ impl MessageLog {
         Ok(())
     }
 
-    /// Leaves it as it is until the next state: something is missing behind it.
+    /// Leaves it unchanged until the next state: something is missing after it.
     pub(super) fn end(&mut self) {
         self.is_full = true;
     }
@@ -88,7 +88,7 @@ impl MessageLog {
     }
 }
 
-/// The records that follow the state that was kept at `at`, up to one that is not as it was written.
+/// The records that follow the state saved at `at`, up to the first damaged one.
 pub(super) fn read(path: &Path, at: Timestamp) -> Result<Vec<Bytes>, files::FileError> {
     let mut octets = Bytes::from(files::read(path, MAX_LOG)?.unwrap_or_default());
     let mut records = Vec::new();

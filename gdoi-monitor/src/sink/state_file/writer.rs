@@ -1,7 +1,7 @@
-//! What writes the state and the log of messages: a thread, which is waited for as long as the disk does its work.
+//! The thread that writes the state and the message log; the agent waits for it as long as the disk works.
 //!
-//! Whoever is killed has told nothing of a message that is not in the log. That holds as long as it is written at once;
-//! for the sake of a disk that hangs nobody stops to watch.
+//! An agent that is killed has reported nothing about a message that is not in the log. That holds while writes are
+//! fast; monitoring does not stop for a hanging disk.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -19,10 +19,10 @@ use crate::files::{self, Backoff, Lock, beside};
 use crate::sink::trouble::Trouble;
 use crate::sink::worker::Worker;
 
-/// One task each drain: five seconds of drains that all have messages.
+/// One task per drain: five seconds of drains that all have messages.
 const MAX_TASKS: usize = 1_024;
-/// What a disk that hangs costs, once. Meanwhile a ring takes 6,000 messages; a busy machine needs a moment to let the
-/// thread run.
+/// How long a hanging disk may delay the agent, once. Meanwhile a ring takes 6,000 messages; a busy machine needs a
+/// moment to schedule the thread.
 const PATIENCE: Duration = Duration::from_millis(250);
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
@@ -30,17 +30,17 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Writer {
     worker: Worker<Task>,
-    /// Octets of messages that are not written yet.
+    /// Octets of messages that are not yet written.
     waiting: Arc<AtomicUsize>,
-    /// The disk took too long: it is not waited for until it has done everything.
+    /// The disk was too slow: the agent does not wait for it until it has caught up.
     is_late: bool,
-    /// Messages were left out since the last state: until the next one, none may follow.
+    /// Messages were dropped since the last state: until the next one, none may follow.
     has_gap: bool,
 }
 
 #[derive(Debug)]
 enum Task {
-    /// A state as it was then. With a gap it must not be the log of the one before that goes on when it fails.
+    /// A state. With a gap, the log of the previous state must not continue if this write fails.
     State {
         at: Timestamp,
         octets: Vec<u8>,
@@ -71,12 +71,12 @@ impl Writer {
         })
     }
 
-    /// Whether it takes a state: it has written everything before.
+    /// Whether it accepts a state: everything before is written.
     pub(super) fn is_ready(&self) -> bool {
         self.worker.is_idle()
     }
 
-    /// Whether it had taken too long, and takes a state now.
+    /// Whether it was too slow, and accepts a state now.
     pub(super) fn is_behind(&self) -> bool {
         (self.is_late || self.has_gap) && self.is_ready()
     }
@@ -93,7 +93,7 @@ impl Writer {
         self.wait();
     }
 
-    /// Writes messages that follow the state; they are left out while too many wait already.
+    /// Logs messages that follow the state; drops them if too many are waiting.
     pub(super) fn messages(&mut self, records: Vec<Bytes>) {
         if self.has_gap || records.is_empty() {
             return;
@@ -112,12 +112,12 @@ impl Writer {
         self.wait();
     }
 
-    /// Waits until all is written; whether it is.
+    /// Waits until all is written; returns whether it is.
     pub(super) fn finish(&mut self) -> bool {
         self.worker.wait(LAST_WRITES)
     }
 
-    /// A disk that has done everything is waited for again.
+    /// Waits for the disk again once it has caught up.
     fn catch_up(&mut self) {
         if self.is_late && self.worker.is_idle() {
             self.is_late = false;
@@ -135,12 +135,12 @@ impl Writer {
     }
 }
 
-/// The files, as the thread has them.
+/// The files, owned by the thread.
 struct Files {
     path: PathBuf,
     log_path: PathBuf,
     lock: Option<Lock>,
-    /// What was seen since the state was kept; none until it was.
+    /// The message log; none until a state is saved.
     log: Option<MessageLog>,
     waiting: Arc<AtomicUsize>,
     trouble: Trouble,
@@ -170,7 +170,7 @@ impl Files {
         }
     }
 
-    /// Writes a state, unless it failed a short while ago; whether it did.
+    /// Writes a state, unless that failed a short while ago; returns whether it did.
     fn keep_state(&mut self, at: Timestamp, octets: &[u8]) -> bool {
         if !self.backoff.is_over(at) {
             return false;
@@ -189,7 +189,7 @@ impl Files {
                     tracing::error!(%error, %path, "cannot save the state; tried again with growing intervals");
                 }
                 if !Path::new(files::folder(&self.path)).exists() {
-                    // Where it comes back, it is another folder, with another lock.
+                    // When the folder comes back, it is another one, with another lock.
                     self.lock = None;
                 }
             }
@@ -204,7 +204,7 @@ impl Files {
         let next: &Path = &beside(&self.path, ".new");
         files::create_new(next)?.write_all(octets)?;
         fs::rename(next, &self.path)?;
-        // Whoever is killed here leaves a log of another state, which is not read.
+        // An agent killed here leaves a log of another state, which is ignored.
         if let Some(log) = &mut self.log {
             Ok(log.begin(at)?)
         } else {

@@ -12,32 +12,32 @@ use super::{CaptureProblem, Damage, NANOS, Record, fill};
 
 pub(super) const HEADER_OCTETS: usize = 24;
 const RECORD_OCTETS: usize = 16;
-/// With an interface, a protocol and a packet type behind the lengths.
+/// With an interface, a protocol and a packet type after the lengths.
 const MODIFIED_RECORD_OCTETS: usize = 24;
 const MICROSECONDS: u32 = 0xa1b2_c3d4;
 const NANOSECONDS: u32 = 0xa1b2_3c4d;
-/// The form of a patch of Alexey Kuznetzov's.
+/// The magic number of Alexey Kuznetzov's patch.
 const MODIFIED: u32 = 0xa1b2_cd34;
-/// The rest of the field says whether frames end in a check sequence.
+/// The other bits say whether frames end in a check sequence.
 const LINK_MASK: u32 = 0x03ff_ffff;
 
-/// What the header of a pcap capture says of all its records.
+/// The header of a pcap capture.
 #[derive(Clone, Copy)]
 pub(super) struct Pcap {
     link: LinkType,
     is_big_endian: bool,
-    /// Octets of the header of a record.
+    /// Length of a record header.
     header: usize,
     /// Nanoseconds in one unit of the second half of a timestamp.
     unit: u64,
-    /// Octets that were kept of a frame at most.
+    /// Maximum number of octets kept of a frame.
     snap_length: u32,
-    /// Headers that were read, this one included.
+    /// Headers read, including this one.
     headers: u64,
 }
 
 impl Pcap {
-    /// Reads the header of a file. `None`: it is of something else.
+    /// Parses the header of a file. `None` if it is of another format.
     pub(super) fn from_header(header: &[u8; HEADER_OCTETS]) -> Option<Self> {
         let words: &[[u8; 4]] = header.as_chunks().0;
         let [magic, version, _, _, snap, link] = *words else {
@@ -45,7 +45,7 @@ impl Pcap {
         };
         let (is_big_endian, header, unit) = form(magic)?;
         let four = |octets| word(octets, is_big_endian);
-        // Version 2 since 1998; the halves of the word are in the order of the file.
+        // Version 2 since 1998; the halves of the word are in the byte order of the file.
         let major = if is_big_endian {
             four(version) >> 16
         } else {
@@ -74,8 +74,8 @@ impl Pcap {
         self.snap_length
     }
 
-    /// Finds the next record. Where files were joined as they are, the header of the next one stands in the place of a
-    /// record: it is read as what it is.
+    /// Finds the next record. If files were joined, the header of the next one appears instead of a record, and is
+    /// read as a header.
     pub(super) fn next(
         &mut self,
         window: &mut ReadWindow,
@@ -117,14 +117,14 @@ impl Pcap {
         }
     }
 
-    /// The record that `held` begins with, when all of it is there and something was on the wire.
+    /// The record at the beginning of `held`, if it is complete and not empty on the wire.
     #[inline]
     pub(super) fn whole(&self, held: &[u8]) -> Option<Record> {
         let record = self.record(held)?;
         (record.wire_octets != 0 && record.octets <= held.len()).then_some(record)
     }
 
-    /// The record whose header `held` begins with.
+    /// The record whose header is at the beginning of `held`.
     #[inline]
     fn record(&self, held: &[u8]) -> Option<Record> {
         let header: &[u8; RECORD_OCTETS] = held.first_chunk()?;
@@ -147,7 +147,7 @@ impl Pcap {
     }
 }
 
-/// What the magic number says: the byte order, the octets of a record's header, and the unit of its fraction.
+/// The format of a magic number: byte order, length of a record header, and unit of the fraction.
 const fn form(magic: [u8; 4]) -> Option<(bool, usize, u64)> {
     let little = u32::from_le_bytes(magic);
     let is_big_endian = !matches!(little, MICROSECONDS | NANOSECONDS | MODIFIED);

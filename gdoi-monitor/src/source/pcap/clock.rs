@@ -1,47 +1,48 @@
-//! A recorder's clock, made one that only goes forward.
+//! Corrects a recorder's clock, so that times never decrease.
 //!
-//! A recorder writes what its clock says, and clocks are set. What follows from times, lifetimes above all, must not
-//! follow from that. So times are corrected before anything is concluded from them:
+//! A recorder stores what its clock shows, and clocks are set. Conclusions from times, above all lifetimes, must not
+//! depend on that. So times are corrected first:
 //!
-//! - One frame whose time leaps, ahead or back, is not believed: it has the time of the frame before it. That holds for the
-//!   first frame, which has the time of the second, and for the last, which no other confirms.
-//! - A clock that was set back and stays there is taken to have gone on: its times are shifted from there on, so that what
-//!   lies between two frames stays as long as it was. Where it has caught up within a few frames, it stood still instead.
-//! - A clock that was started before the year 2000 and then set was not set by the time that passed.
-//! - A leap ahead that the next frames confirm is a pause, and pauses are believed.
+//! - A single frame whose time jumps, ahead or back, is not believed: it gets the time of the previous frame. This
+//!   also applies to the first frame, which gets the time of the second, and to the last, which no later frame can
+//!   confirm.
+//! - A clock that was set back and stays there is taken to have continued: later times are shifted, so that intervals
+//!   between frames stay as long as they were. If it catches up within a few frames, it stood still instead.
+//! - A clock that started before the year 2000 and then was set: the jump is no elapsed time.
+//! - A jump ahead that the next frames confirm is a pause, and pauses are believed.
 
 use std::time::Duration;
 
 use super::NANOS;
 
-/// Frames of several interfaces or queues are written a little out of order: that is no step of a clock.
+/// Frames of several interfaces or queues are stored slightly out of order: that is no clock step.
 const DISORDER: u64 = NANOS;
-/// A frame that is further ahead than this of the one before it is believed only when the next one is too.
+/// A frame further ahead than this is believed only if the next one is too.
 const PAUSE: u64 = 3600 * NANOS;
-/// Times after a frame that tell a step from disorder.
+/// Number of later times that distinguish a step from disorder.
 pub(super) const LOOK_AHEAD: usize = 8;
-/// What is told one by one; the rest is counted.
+/// Maximum number of notes; further ones are only counted.
 const MAX_NOTES: usize = 32;
-/// 2000-01-01: captures are no older than GDOI, which is of 2003.
+/// 2000-01-01: no GDOI capture is older, GDOI is from 2003.
 const YEAR_2000: u64 = 946_684_800 * NANOS;
 
-/// A clock of one recorder.
+/// The clock of one recorder.
 #[derive(Debug, Default)]
 pub(super) struct RecorderClock {
     /// The first corrected time, and the latest.
     begin: u64,
     last: Option<u64>,
-    /// What is added to recorded times.
+    /// Added to recorded times.
     offset: i128,
     /// The longest pause that was confirmed.
     longest_pause: u64,
     notes: ClockNotes,
 }
 
-/// What was done to the times of a capture.
+/// Corrections of a capture's times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClockNotes {
-    /// The first of them, in order.
+    /// The first corrections, in order.
     pub notes: Vec<(u64, ClockNote)>,
     /// Frames whose time was not believed.
     pub leaps: u64,
@@ -49,28 +50,28 @@ pub struct ClockNotes {
     pub steps: u64,
 }
 
-/// What was done to the time of a frame.
+/// The correction of one frame's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockNote {
-    /// It was not believed: so far is it from the frame before.
+    /// It was not believed: it is this far from the previous frame.
     Leap(Duration),
-    /// The clock was set back here by so much.
+    /// The clock was set back by this much.
     SetBack(Duration),
-    /// The clock was set for the first time here: ahead by so much.
+    /// The clock was set for the first time: ahead by this much.
     Started(Duration),
 }
 
 /// What to do with a recorded time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// It is this, corrected.
+    /// The corrected time.
     At(u64),
-    /// The times after it must be known.
+    /// Later times are needed.
     Ahead,
 }
 
 impl RecorderClock {
-    /// The corrected time, where the time before it is enough to know it.
+    /// The corrected time, if the previous time is enough to know it.
     #[inline]
     pub(super) fn look(&mut self, recorded: u64) -> Look {
         let Some(last) = self.last else {
@@ -99,13 +100,13 @@ impl RecorderClock {
         at
     }
 
-    /// What is added to recorded times now.
+    /// The current offset of recorded times.
     #[inline]
     pub(super) const fn offset(&self) -> i128 {
         self.offset
     }
 
-    /// Frames up to this time were taken without being asked for.
+    /// Frames up to this time were taken without a judgement.
     #[inline]
     pub(super) fn passed(&mut self, at: u64) {
         self.last = self.last.max(Some(at));
@@ -119,7 +120,7 @@ impl RecorderClock {
         shifted(recorded, self.offset)
     }
 
-    /// The first frame: when it is alone with its time, it has that of the second.
+    /// The first frame: if no other frame confirms its time, it gets that of the second.
     fn first(&mut self, number: u64, recorded: u64, following: &[u64]) -> u64 {
         let [second, rest @ ..] = following else {
             return recorded;
@@ -148,7 +149,7 @@ impl RecorderClock {
         }
     }
 
-    /// A time before the last: a step when all that follows is back there too.
+    /// A time before the last: a step if all following times are earlier too.
     fn back(&mut self, number: u64, last: u64, recorded: u64, following: &[u64]) -> u64 {
         let distance = last - self.corrected(recorded);
         let stays = !following.is_empty()
@@ -163,11 +164,11 @@ impl RecorderClock {
         last
     }
 
-    /// A time far ahead: a pause when what follows is there too.
+    /// A time far ahead: a pause if the following times are too.
     fn ahead(&mut self, number: u64, last: u64, at: u64, following: &[u64]) -> u64 {
         let distance = at - last;
         let Some(next) = following.first().map(|next| self.corrected(*next)) else {
-            // The last frame of all: believed when there were such pauses before, or after a longer recording.
+            // The very last frame: believed if there were such pauses before, or after a longer recording.
             if distance
                 <= self
                     .longest_pause
@@ -206,12 +207,12 @@ impl RecorderClock {
     }
 }
 
-/// Whether a clock stood before the year 2000 and then was set: nothing in between can have passed.
+/// Whether a clock was before the year 2000 and then was set: the difference is no elapsed time.
 const fn is_unset(before: u64, after: u64) -> bool {
     before < YEAR_2000 && after >= YEAR_2000 && after - before > 24 * 3600 * NANOS
 }
 
-/// A time and what is added to it, within what 64 bits count.
+/// A time plus an offset, within 64 bits.
 #[inline]
 fn shifted(at: u64, offset: i128) -> u64 {
     if offset == 0 {
@@ -224,7 +225,7 @@ fn shifted(at: u64, offset: i128) -> u64 {
 mod tests {
     use super::*;
 
-    /// Seconds as they were recorded, to seconds as they are taken, and what is told of them.
+    /// Recorded seconds, corrected seconds, and the notes.
     fn check(recorded: &[u64], expect: &[u64], notes: &[(u64, ClockNote)]) {
         let nanos: Vec<u64> = recorded.iter().map(|seconds| BASE + seconds * NANOS).collect();
         let (taken, clock) = run(&nanos);
@@ -307,7 +308,8 @@ mod tests {
 
     #[test]
     fn two_clocks_in_turn_do_not_make_time_pass() {
-        // Ten frames of a recorder, ten of one five seconds behind, and so on: the whole lasts as long as either.
+        // Ten frames of a recorder, ten of one that is five seconds late, and so on: the total length is that of
+        // either.
         let mut recorded = Vec::new();
         for turn in 0..20_u64 {
             let behind = if turn % 2 == 0 { 5 } else { 0 };
@@ -324,7 +326,7 @@ mod tests {
     fn a_pause_is_believed_when_the_next_frames_confirm_it() {
         let day = 24 * HOUR;
         check(&[0, 1, day, day + 1], &[0, 1, day, day + 1], &[]);
-        // At the end only when there were such pauses before, or the recording is longer.
+        // At the end only if there were such pauses before, or if the recording is longer.
         check(&[0, day, day + 1, 2 * day], &[0, day, day + 1, 2 * day], &[]);
         let hours: Vec<u64> = (0..9).chain([16]).map(|hour| hour * HOUR).collect();
         check(&hours, &hours, &[]);
@@ -344,10 +346,10 @@ mod tests {
         let (taken, clock) = run(&recorded);
         assert_eq!(taken, [3, 4, 5, 5, 6, 7].map(|second| second * NANOS));
         assert_eq!(clock.notes.notes, [(4, ClockNote::Started(seconds(now - 5)))]);
-        // One frame of it is not believed.
+        // A single frame of it is not believed.
         let (taken, _) = run(&recorded[2..]);
         assert_eq!(taken, [now, now, now + 1, now + 2].map(|second| second * NANOS));
-        // A simulation that begins in 1970 is as good as any.
+        // A simulation that begins in 1970 is valid.
         let (taken, _) = run(&recorded[..3]);
         assert_eq!(taken, recorded[..3]);
     }

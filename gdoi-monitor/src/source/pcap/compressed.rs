@@ -1,4 +1,4 @@
-//! Captures that are compressed, unpacked as a stream: gzip (RFC 1952) and Zstandard (RFC 8878).
+//! Compressed captures, decompressed as a stream: gzip (RFC 1952) and Zstandard (RFC 8878).
 
 use std::io::{self, BufRead as _, BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::CaptureProblem;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// How other compressed streams begin, what with, and what writes them to standard output.
+/// Other compression formats: magic number, name, and the command that decompresses to standard output.
 const REFUSED: [(&[u8], &str, &str); 4] = [
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz", "xz -dc"),
     (b"BZh", "bzip2", "bzip2 -dc"),
@@ -24,7 +24,7 @@ const BUFFER_OCTETS: usize = 128 * 1024;
 
 pub(super) type Stream = Box<dyn Read + Send>;
 
-/// A stream that says how much of it was read.
+/// A stream that counts the octets read.
 pub(super) struct CountingReader {
     stream: Stream,
     position: Arc<AtomicU64>,
@@ -44,13 +44,13 @@ impl Read for CountingReader {
     }
 }
 
-/// What a stream holds: itself, or what is compressed in it.
+/// A stream, decompressed if necessary.
 pub(super) enum Unpacked {
     Compressed(Stream),
     Plain(Stream),
 }
 
-/// Says what a stream holds, by how it begins.
+/// Recognises compression by the magic number.
 pub(super) fn unpack(mut stream: CountingReader) -> Result<Unpacked, CaptureProblem> {
     let mut begin = Vec::new();
     let few = stream.by_ref().take(MAGIC_OCTETS).read_to_end(&mut begin);
@@ -59,7 +59,7 @@ pub(super) fn unpack(mut stream: CountingReader) -> Result<Unpacked, CaptureProb
         return Err(CaptureProblem::Packed { name, command });
     }
     let is_gzip = begin.starts_with(&GZIP);
-    // A frame that is to be skipped may come first.
+    // A skippable frame may come first.
     let is_zstd = begin.starts_with(&ZSTD) || matches!(*begin, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
     let whole = Cursor::new(begin).chain(stream);
     Ok(if is_gzip {
@@ -75,7 +75,7 @@ fn buffered<R: Read>(stream: R) -> BufReader<R> {
     BufReader::with_capacity(BUFFER_OCTETS, stream)
 }
 
-/// The frames of a Zstandard stream, one after the other. Memory is bounded by the decoder's limit of the window, 128 MiB.
+/// The frames of a Zstandard stream, in sequence. The decoder's window limit of 128 MiB bounds memory.
 struct Frames<R: Read> {
     stream: BufReader<R>,
     decoder: FrameDecoder,
@@ -92,7 +92,7 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    /// Enters the next frame, behind those that are to be skipped. `false` when there is none.
+    /// Enters the next frame, after skippable ones. `false` if there is none.
     fn enter(&mut self) -> io::Result<bool> {
         use ReadFrameHeaderError::SkipFrame;
         while !self.inside {
@@ -110,7 +110,7 @@ impl<R: Read> Frames<R> {
         Ok(true)
     }
 
-    /// Compares the checksum of the content, where the frame has one (RFC 8878 §3.1.1).
+    /// Verifies the checksum of the content, if the frame has one (RFC 8878 §3.1.1).
     fn check(&self) -> io::Result<()> {
         let [written, calculated] = [
             self.decoder.get_checksum_from_data(),
@@ -124,7 +124,7 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    /// An error of the decoder; that of an early end where nothing is left to decode.
+    /// The decoder's error, or that of an early end if no input is left.
     fn damaged(&mut self, error: FrameDecoderError) -> io::Error {
         match self.stream.fill_buf() {
             Ok([]) => io::Error::new(io::ErrorKind::UnexpectedEof, error),

@@ -1,15 +1,15 @@
-//! What can be wrong with a capture.
+//! Errors in a capture.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with a capture. Everything before the frame it names has been read.
+/// An error in a capture. Everything before the frame that it names has been read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", path.display())]
 pub struct CaptureError {
     /// The capture, `-` for standard input.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The error.
     pub what: CaptureProblem,
 }
 
@@ -19,7 +19,7 @@ pub enum CaptureProblem {
     /// It cannot be opened.
     #[error("cannot be opened: {0}")]
     Open(io::Error),
-    /// It cannot be read on.
+    /// It cannot be read further.
     #[error("cannot be read at frame {frame}: {error}")]
     Read {
         /// The frame that was being read.
@@ -30,29 +30,29 @@ pub enum CaptureProblem {
     /// It has no octets.
     #[error("is empty")]
     Empty,
-    /// It is compressed in a way that is not read.
+    /// It is compressed in an unsupported format.
     #[error(
         "is compressed with {name}, which is not supported: unpack it first, or pipe it: {command} FILE | gdoi-monitor analyze -"
     )]
     Packed {
-        /// What it is compressed with.
+        /// The compression format.
         name: &'static str,
-        /// What writes its content to standard output.
+        /// The command that decompresses to standard output.
         command: &'static str,
     },
-    /// It is a capture of another format.
+    /// It is a capture in another format.
     #[error("is a capture of {0}, which is not read: convert it first: editcap -F pcapng FILE FILE.pcapng")]
     Foreign(&'static str),
-    /// It begins neither as pcap nor as pcapng does.
+    /// It is neither pcap nor pcapng.
     #[error("is neither a pcap nor a pcapng capture")]
     NotACapture,
-    /// It ends before its first record could begin.
+    /// It ends before its first record.
     #[error("ends inside its file header")]
     Header,
     /// It ends inside a record: a capture that was cut, or is still being written.
     #[error("ends inside frame {frame}")]
     Truncated {
-        /// The frame that is not whole.
+        /// The incomplete frame.
         frame: u64,
     },
     /// A record contradicts itself.
@@ -66,7 +66,7 @@ pub enum CaptureProblem {
 }
 
 impl CaptureProblem {
-    /// What is wrong, whatever the frame.
+    /// The kind of error, independent of the frame.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Open(_) => "captures that cannot be opened",
@@ -81,25 +81,25 @@ impl CaptureProblem {
     }
 }
 
-/// How a record contradicts itself, or asks for too much.
+/// How a record contradicts itself, or exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// A length below the fixed part of a block, or lengths in it that do not fit each other.
+    /// A length below the fixed part of a block, or inconsistent lengths in it.
     #[error("a block with contradictory lengths")]
     Block,
     /// A packet of an interface that was not described.
     #[error("a packet of interface {0}, which the file does not describe")]
     Interface(u32),
-    /// A time resolution that cannot be counted in.
+    /// An unsupported time resolution.
     #[error("a time resolution of {0:#04x}")]
     Resolution(u8),
-    /// A record longer than any that is written.
+    /// A record longer than any recorder writes.
     #[error("a record of {0} bytes")]
     Length(usize),
-    /// Nothing but zeros where a record should be: a file that was made longer and never filled.
+    /// Zeros instead of a record: a file that was extended but never filled.
     #[error("zeros in the place of a record: what follows was never written")]
     Zeros,
-    /// More interfaces in one section than are remembered.
+    /// Too many interfaces in one section.
     #[error("too many interfaces")]
     Interfaces,
 }

@@ -1,4 +1,4 @@
-//! A capture whose times only go forward.
+//! A capture with times that never decrease.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -14,17 +14,17 @@ pub struct MonotonicReader {
     reader: CaptureReader,
     clock: RecorderClock,
     next: Next,
-    /// Frames that were read to judge the times of those before them.
+    /// Frames read ahead to judge the times of earlier ones.
     ahead: VecDeque<HeldFrame>,
-    /// What is wrong after those.
+    /// An error after those.
     error: Option<CaptureError>,
     has_ended: bool,
     is_closed: bool,
 }
 
-/// The next frame, once somebody asked for its time.
+/// The next frame, once its time is known.
 enum Next {
-    /// The first of those that were read ahead.
+    /// The first of the frames read ahead.
     Held(Timestamp),
     Unknown,
     /// In the reader's window.
@@ -46,7 +46,7 @@ impl MonotonicReader {
         CaptureReader::open(path).map(Self::new)
     }
 
-    /// Of a capture that nothing has been read of.
+    /// From a reader at the beginning of its capture.
     pub fn new(reader: CaptureReader) -> Self {
         Self {
             reader,
@@ -59,7 +59,7 @@ impl MonotonicReader {
         }
     }
 
-    /// When the next frame was captured; `None` at the end. After an error there is nothing more to read.
+    /// The time of the next frame; `None` at the end. After an error there are no more frames.
     pub fn peek(&mut self) -> Result<Option<Timestamp>, CaptureError> {
         if let Next::Found(_, at) | Next::Held(at) = self.next {
             return Ok(Some(at));
@@ -92,7 +92,7 @@ impl MonotonicReader {
         Ok(Some(at))
     }
 
-    /// Takes the next frame, with the time that [`MonotonicReader::peek`] tells; `None` at the end.
+    /// Takes the next frame, with the time of [`MonotonicReader::peek`]; `None` at the end.
     pub fn with_next<T>(&mut self, take: impl FnOnce(Frame<'_>) -> T) -> Result<Option<T>, CaptureError> {
         self.peek()?;
         match std::mem::replace(&mut self.next, Next::Unknown) {
@@ -105,7 +105,7 @@ impl MonotonicReader {
         }
     }
 
-    /// Hands over the next frames, as many as have been read already, until one is not taken: that one is the next.
+    /// Passes the next frames, as many as are in memory, to `take` until it refuses one; that one stays the next.
     #[inline]
     pub fn skim(&mut self, mut take: impl FnMut(&Frame<'_>) -> bool) {
         if !matches!(self.next, Next::Unknown) || !self.ahead.is_empty() {
@@ -120,7 +120,7 @@ impl MonotonicReader {
             }
             is_taken
         };
-        // Two loops: that of most captures has nothing to add.
+        // Two loops: most captures have no offset.
         if offset == 0 {
             self.reader.skim(pass);
         } else {
@@ -137,7 +137,7 @@ impl MonotonicReader {
         }
     }
 
-    /// Whether another recording begins with the next frame, once its time was asked for: files were joined as they are.
+    /// Whether another recording begins with the next frame, once its time is known: the files were joined.
     pub fn take_join(&mut self) -> bool {
         let number = match (&self.next, self.ahead.front()) {
             (Next::Held(_), Some(frame)) => frame.number,
@@ -147,7 +147,7 @@ impl MonotonicReader {
         self.reader.take_join(number)
     }
 
-    /// What was done to the times so far.
+    /// The corrections of times so far.
     pub const fn clock(&self) -> &ClockNotes {
         self.clock.notes()
     }
@@ -157,18 +157,18 @@ impl MonotonicReader {
         self.reader.octets()
     }
 
-    /// The most octets that are kept of a frame, as far as the capture says so.
+    /// The snap length, as far as the capture has one.
     pub fn snap_length(&self) -> Option<u32> {
         self.reader.snap_length()
     }
 
-    /// Frames that the recorder says it lost.
+    /// Frames that the recorder reports as lost.
     pub fn dropped(&self) -> u64 {
         self.reader.dropped()
     }
 
-    /// Closes the file until it is read on, so that any number of captures can be read at once. `false`: it cannot be
-    /// opened again where it is.
+    /// Closes the file until the next read, so that any number of captures can be read together. `false` if it cannot
+    /// be reopened.
     pub fn close(&mut self) -> bool {
         if self.reader.can_reopen() && !self.is_closed {
             if let Next::Found(record, at) = std::mem::replace(&mut self.next, Next::Unknown) {
@@ -203,13 +203,13 @@ impl MonotonicReader {
         Ok(found)
     }
 
-    /// Keeps the frame of a record.
+    /// Stores the frame of a record.
     fn hold(&mut self, record: Record) {
         let held = HeldFrame::new(&self.reader.frame(record));
         self.ahead.push_back(held);
     }
 
-    /// Reads as many frames ahead as it takes to judge a time.
+    /// Reads ahead as many frames as needed to judge a time.
     fn look_ahead(&mut self) {
         while self.ahead.len() <= LOOK_AHEAD {
             match self.find() {

@@ -14,14 +14,14 @@ use super::{CaptureProblem, Damage, NANOS, Record, SECTION_MAGIC, fill};
 
 /// Type, length, and in a section header the byte-order mark.
 pub(super) const BLOCK_HEADER_OCTETS: usize = 12;
-/// `0x1a2b3c4d` as a big-endian section has it.
+/// `0x1a2b3c4d` in a big-endian section.
 const BYTE_ORDER_MARK: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
 const INTERFACE: u32 = 1;
 const OBSOLETE: u32 = 2;
 const SIMPLE: u32 = 3;
 const STATISTICS: u32 = 5;
 const ENHANCED: u32 = 6;
-/// Type and length, then interface, two halves of a timestamp and two lengths; the obsolete block likewise.
+/// Type and length, then interface, two halves of a timestamp and two lengths; the same in the obsolete block.
 const ENHANCED_OFFSET: usize = 28;
 /// Type and length, then one length.
 const SIMPLE_OFFSET: usize = 12;
@@ -39,20 +39,20 @@ const DROPPED_BY_SYSTEM: u16 = 7;
 /// A tool that merges captures writes one interface for each; 40 octets each.
 const MAX_INTERFACES: usize = 65_536;
 
-/// What holds until the next section header.
+/// State until the next section header.
 #[derive(Default)]
 pub(super) struct Section {
     order: Order,
     interfaces: Vec<CaptureInterface>,
-    /// When the last frame was captured: simple packet blocks have no time of their own.
+    /// Time of the last frame: simple packet blocks have no time.
     last_ns: u64,
-    /// Frames that the recorder says it lost, in the sections before this one.
+    /// Frames that the recorder reported as lost in earlier sections.
     dropped_before: u64,
-    /// Section headers that were read.
+    /// Section headers read.
     headers: u64,
 }
 
-/// Which octet of a number comes first.
+/// The byte order of numbers.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Order {
     Big,
@@ -60,19 +60,19 @@ enum Order {
     Little,
 }
 
-/// How the packets of one interface are to be read.
+/// How to read the packets of one interface.
 #[derive(Clone, Copy)]
 struct CaptureInterface {
     link: LinkType,
-    /// Octets that were kept of a packet at most; 0 is all.
+    /// Maximum number of octets kept of a packet; 0 is unlimited.
     snap_length: u32,
     units: Units,
     offset_seconds: i64,
-    /// Frames that the recorder says it lost.
+    /// Frames that the recorder reports as lost.
     dropped: u64,
 }
 
-/// How many units of a timestamp make a second.
+/// Units of a timestamp per second.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Units {
     Nanoseconds,
@@ -86,7 +86,7 @@ struct PacketBlock {
     /// `None` in a simple packet block.
     stamp: Option<u64>,
     wire_octets: u32,
-    /// Where in the block.
+    /// Its offset in the block.
     offset: usize,
     octets: usize,
 }
@@ -123,19 +123,19 @@ impl Section {
         self.headers
     }
 
-    /// Octets that were kept of a packet at most, of each interface that says so.
+    /// The snap lengths of the interfaces that have one.
     pub(super) fn snap_lengths(&self) -> impl Iterator<Item = u32> {
         self.interfaces.iter().map(|interface| interface.snap_length)
     }
 
-    /// Frames that the recorder says it lost so far.
+    /// Frames that the recorder has reported as lost so far.
     pub(super) fn dropped(&self) -> u64 {
         let of_interfaces = self.interfaces.iter().map(|interface| interface.dropped);
         self.dropped_before.saturating_add(of_interfaces.sum())
     }
 
-    /// The packet in the block that `held` begins with, when all of it is there and it is as nearly all are: an
-    /// enhanced packet without options, the least significant octets first.
+    /// The packet of the block at the beginning of `held`, if it is complete and of the common form: an enhanced
+    /// packet without options, in little-endian order.
     #[inline]
     pub(super) fn whole(&mut self, held: &[u8]) -> Option<Record> {
         let header: &[u8; ENHANCED_OFFSET] = held.first_chunk()?;
@@ -166,7 +166,7 @@ impl Section {
         self.record(block, &packet).ok()
     }
 
-    /// The length of the block that begins here; a section header decides in what byte order.
+    /// The length of the block that begins here; a section header sets the byte order.
     fn enter(&mut self, held: &[u8]) -> usize {
         let [kind, length, mark, ..] = *held.as_chunks().0 else {
             return 0;
@@ -184,8 +184,8 @@ impl Section {
         self.order.four(length) as usize
     }
 
-    /// Reads a whole block; `None` when it is not a packet. Of what is neither a packet nor says how to read packets only
-    /// the length counts: names, statistics, secrets and whatever is new.
+    /// Reads a complete block; `None` if it is not a packet. Blocks that are no packets and do not affect packets are
+    /// skipped: names, statistics, secrets and unknown ones.
     fn read(&mut self, block: &[u8]) -> Result<Option<Record>, Damage> {
         let [kind, length, ..] = *block.as_chunks().0 else {
             return Err(Damage::Block);
@@ -299,7 +299,7 @@ impl Section {
         Ok(())
     }
 
-    /// How many frames the recorder says it lost. Written again and again, it grows.
+    /// The recorder's count of lost frames. It is written repeatedly, and grows.
     fn statistics(&mut self, block: &[u8]) {
         let order = self.order;
         let [_, _, interface, ..] = *block.as_chunks().0 else {
@@ -324,7 +324,7 @@ impl Section {
             .and_then(|index| self.interfaces.get(index))
             .ok_or(Damage::Interface(packet.interface))?;
         let end = packet.offset + packet.octets;
-        // The length of the block stands behind the packet.
+        // The length of the block follows the packet.
         if end + 4 > block.len() {
             return Err(Damage::Block);
         }
@@ -364,7 +364,7 @@ impl Order {
 }
 
 impl CaptureInterface {
-    /// A timestamp in nanoseconds since the epoch, held within what 64 bits can count.
+    /// A timestamp in nanoseconds since the epoch, limited to 64 bits.
     fn nanos(&self, stamp: u64) -> u64 {
         let nanos = match self.units {
             Units::Nanoseconds => i128::from(stamp),
@@ -377,7 +377,7 @@ impl CaptureInterface {
 }
 
 impl Units {
-    /// The option `if_tsresol`: a negative power of ten, or of two when the first bit is set.
+    /// The option `if_tsresol`: a negative power of ten, or of two if the first bit is set.
     const fn from_option(resolution: u8) -> Option<Self> {
         let exponent = (resolution & 0x7f) as u32;
         match resolution {
@@ -390,7 +390,7 @@ impl Units {
     }
 }
 
-/// The options at the end of a block, up to the one that ends them or that does not fit.
+/// The options at the end of a block, up to the end-of-options or the first that does not fit.
 fn options(order: Order, octets: Option<&[u8]>) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = octets.unwrap_or_default();
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Captures in every form that is written, and in some that nobody should write.
+//! Captures in every valid form, and in some invalid ones.
 
 mod file;
 
@@ -10,10 +10,10 @@ use gdoi_wire::craft::Random;
 use super::*;
 use file::{Block, Order, Pcapng, pcap};
 
-/// A frame as the tests name it: number, nanoseconds, octets, octets on the wire, link layer.
+/// A frame in the tests: number, nanoseconds, octets, octets on the wire, link layer.
 type Told = (u64, u64, Vec<u8>, u32, LinkType);
 
-/// The frames of a capture, and what is wrong with it.
+/// The frames of a capture, and its error.
 fn read(capture: &[u8]) -> (Vec<Told>, Option<String>) {
     read_stream(Box::new(io::Cursor::new(capture.to_vec())))
 }
@@ -39,13 +39,13 @@ fn read_stream(stream: Box<dyn Read + Send>) -> (Vec<Told>, Option<String>) {
     }
 }
 
-/// What a damaged capture is said to be; the frames before the damage are counted.
+/// The error of a damaged capture; the frames before the damage are counted.
 fn check_wrong(capture: &[u8], frames: usize, expect: &str) {
     let (told, wrong) = read(capture);
     assert_eq!((told.len(), wrong.as_deref()), (frames, Some(expect)));
 }
 
-/// A stream that gives one octet at a time, as a slow pipe may.
+/// A stream that returns one octet at a time, like a slow pipe.
 struct Trickle(io::Cursor<Vec<u8>>);
 
 impl Read for Trickle {
@@ -62,7 +62,7 @@ fn pcap_in_every_order_and_precision() {
         (0xa1b2_c3d4, Order::Big, 7000),
         (0xa1b2_3c4d, Order::Little, 7),
         (0xa1b2_3c4d, Order::Big, 7),
-        // The form of an old patch of Alexey Kuznetzov's, with eight more octets a record.
+        // The form of Alexey Kuznetzov's old patch, with eight more octets per record.
         (0xa1b2_cd34, Order::Little, 7000),
         (0xa1b2_cd34, Order::Big, 7000),
     ] {
@@ -87,7 +87,7 @@ fn pcapng_in_every_order_resolution_and_offset() {
             (&[(9, &[0])], 3, 3_000_000_000),
             (&[(14, &order.eight(10))], 1_000_007, 11_000_007_000),
             (&[(14, &order.eight(u64::MAX))], 1_000_007, 7000),
-            // Before the epoch, and beyond what 64 bits count.
+            // Before the epoch, and beyond 64 bits.
             (&[(14, &order.eight(u64::MAX - 4))], 1, 0),
             (&[(9, &[0])], u64::MAX, u64::MAX - 1),
         ] {
@@ -110,7 +110,7 @@ fn pcapng_blocks_of_every_sort() {
     capture.block(Block::CUSTOM, &[7; 8]);
     capture.simple(b"abcd", 9);
     capture.obsolete(1, 6, b"xyz", 3);
-    // Another section, in another order, has interfaces of its own.
+    // Another section, in another byte order, has its own interfaces.
     let mut second = Pcapng::new(Order::Big);
     second.interface(276, 0, &[]);
     second.simple(b"ab", 2);
@@ -118,7 +118,7 @@ fn pcapng_blocks_of_every_sort() {
     capture.octets.extend(&second.octets);
     let expect = vec![
         (1, 5000, b"v4".to_vec(), 2, LinkType(101)),
-        // No time of its own: that of the one before.
+        // No time: that of the previous frame.
         (2, 5000, b"abcd".to_vec(), 9, LinkType::ETHERNET),
         (3, 6000, b"xyz".to_vec(), 3, LinkType(101)),
         (4, 6000, b"ab".to_vec(), 2, LinkType(276)),
@@ -183,7 +183,7 @@ fn damage_is_named() {
     );
 
     let contradiction = "x: is damaged at frame 2: a block with contradictory lengths";
-    // The length of the block, before and behind; the length of the packet in it.
+    // Both lengths of the block, and the length of the packet in it.
     for (at, length) in [(4, 3_u32), (4, 31), (32, 40), (20, 0xffff_ffff), (20, 8)] {
         let mut block = Pcapng::new(Order::Little);
         block.interface(1, 0, &[]);
@@ -254,13 +254,13 @@ fn no_octet_makes_it_panic_or_run_on() {
                 changed[at] = value;
             }
             let (told, _) = read(&changed);
-            // No record has fewer than 12 octets, so that a capture cannot have more frames than that.
+            // No record has fewer than 12 octets, so a capture cannot have more frames than that.
             assert!(told.len() <= capture.len() / 12, "{changed:?}");
         }
     }
 }
 
-/// A capture of ten frames, and what there is in it.
+/// A capture of ten frames, and its frames.
 fn ten() -> (Vec<u8>, Vec<Told>) {
     let frames: Vec<Vec<u8>> = (0..10_u8).map(|number| vec![number; 100]).collect();
     let records: Vec<_> = (1..)
@@ -290,13 +290,13 @@ fn a_compressed_capture_is_the_capture() {
     let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
     for packed in [
         gzip(&capture),
-        // Pieces that were compressed apart.
+        // Parts that were compressed separately.
         [gzip(one), gzip(other)].concat(),
         zstd(&capture),
         [&skipped, zstd(one).as_slice(), &skipped, &zstd(other), &skipped].concat(),
     ] {
         assert_eq!(read(&packed), (told.clone(), None));
-        // Cut anywhere, what is left is read, and it is said that there was more.
+        // Cut anywhere, the rest is read, and the cut is reported.
         for end in (8..packed.len() - 12).step_by(7) {
             let (some, error) = read(&packed[..end]);
             assert_eq!(some, told[..some.len()]);
@@ -324,7 +324,7 @@ fn other_compressions_are_refused_by_name() {
 #[test]
 fn the_checksum_of_compressed_data_counts() {
     let (capture, told) = ten();
-    // The bit that says there is a checksum, and a wrong one behind the content (RFC 8878 §3.1.1).
+    // The bit for a checksum, and a wrong checksum after the content (RFC 8878 §3.1.1).
     let mut packed = zstd(&capture);
     assert_eq!(packed[4] & 4, 4, "no checksum");
     let end = packed.len() - 1;
@@ -349,7 +349,7 @@ fn captures_that_were_joined_are_read_on() {
         (2, 6_000_000_007, b"de".to_vec(), 2, LinkType(113)),
     ];
     assert_eq!(read(&[one.as_slice(), &other].concat()), (expect, None));
-    // Zeros at the end are no frames: one message, however many there are.
+    // Zeros at the end are no frames: one message for any number of them.
     let (told, wrong) = read(&[one.as_slice(), &vec![0; 1_000_003]].concat());
     assert_eq!(told.len(), 1);
     assert_eq!(
@@ -362,7 +362,7 @@ fn captures_that_were_joined_are_read_on() {
 fn what_says_nothing_of_packets_is_not_read() {
     let mut capture = Pcapng::new(Order::Little);
     capture.interface(1, 0, &[]);
-    // Names, secrets and a block of the future, each with content that contradicts itself.
+    // Names, secrets and an unknown block, each with inconsistent content.
     for kind in [4, 10, 0x1234] {
         capture.block(kind, &[0xff; 12]);
     }
@@ -419,7 +419,7 @@ fn to_ask_for_the_time_reads_nothing() {
     assert!(recording.with_next(|_| ()).unwrap().is_none());
 }
 
-/// The numbers and seconds of the frames of a recording, and what is wrong with it.
+/// The numbers and seconds of a recording's frames, and its error.
 fn recorded(
     mut recording: MonotonicReader,
     mut each: impl FnMut(&mut MonotonicReader),
@@ -437,7 +437,7 @@ fn recorded(
 
 #[test]
 fn a_recording_loses_nothing_while_it_looks_ahead() {
-    // The clock is set back in the midst, the first frame is in the future, and the capture is cut.
+    // The clock is set back in the middle, the first frame is in the future, and the capture is cut.
     let seconds: Vec<u32> = [4_000_000_000, 5000, 5001, 5002, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].to_vec();
     let records: Vec<_> = seconds
         .iter()
@@ -457,7 +457,7 @@ fn a_recording_loses_nothing_while_it_looks_ahead() {
     let (told, wrong) = recorded(open(&capture[..capture.len() - 1]), |_| ());
     assert_eq!(told, expect[..13]);
     assert_eq!(wrong.as_deref(), Some("x: ends inside frame 14"));
-    // Closed after every frame, it goes on where it was.
+    // Closed after every frame, it continues where it was.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
     std::fs::write(&path, &capture).unwrap();

@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-/// Room for the longest record that libpcap writes, 262,144 octets, is made when one comes; this much stays in the
-/// second-level cache. Less asks the kernel more often, more has been found no faster.
+/// The window grows when a longer record comes, up to libpcap's maximum of 262,144 octets; this size stays in the
+/// second-level cache. A smaller window makes more system calls, a larger one was not faster.
 const FIRST_OCTETS: usize = 512 * 1024;
 
 /// The part of a stream that is being parsed.
@@ -33,12 +33,12 @@ impl ReadWindow {
         self.before + self.start as u64
     }
 
-    /// What has been read and not consumed.
+    /// Octets that are read and not consumed.
     pub(super) fn held(&self) -> &[u8] {
         self.octets.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Reads until `wanted` octets are held, growing to that many if need be. `false` when the stream ends before.
+    /// Reads until `wanted` octets are available, growing if necessary. `false` if the stream ends before.
     pub(super) fn fill(&mut self, wanted: usize) -> io::Result<bool> {
         if self.end - self.start >= wanted {
             return Ok(true);
@@ -63,12 +63,12 @@ impl ReadWindow {
         Ok(true)
     }
 
-    /// Gives up the first `octets` of what is held.
+    /// Consumes the first `octets`.
     pub(super) fn consume(&mut self, octets: usize) {
         self.start = (self.start + octets).min(self.end);
     }
 
-    /// Gives up the first `octets` of what is held, and shows some of them until the next call.
+    /// Consumes the first `octets`, and returns a range of them until the next call.
     pub(super) fn take(&mut self, octets: usize, shown: std::ops::Range<usize>) -> &[u8] {
         let from = self.start;
         self.consume(octets);

@@ -1,4 +1,4 @@
-//! The inverse of the reader, lies included.
+//! Writes captures for the reader's tests, invalid ones included.
 
 /// Which octet of a number comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
