@@ -79,7 +79,7 @@ fn kernel(report: &mut DoctorReport) {
     } else if version < TCX {
         report.say(
             "kernel",
-            &format!("{release}; only clsact at traffic control: a killed agent leaves its filter behind"),
+            &format!("{release}; only clsact at traffic control: a killed agent leaves its filter attached"),
         );
     } else {
         report.say("kernel", &release);

@@ -1,7 +1,7 @@
-//! The objects of the API: what is known at one moment.
+//! The objects of the API: the state at one moment.
 //!
-//! The agent and the reports write them, `show` and `top` read them back. Words are [`Text`], so that a reader also takes
-//! those that a later agent knows; fields that it does not know it leaves out.
+//! The agent and the reports write them, `show` and `top` read them back. Words are [`Text`], so that a reader accepts
+//! those of a later agent; it ignores unknown fields.
 
 mod view;
 
@@ -29,9 +29,9 @@ pub struct Group {
     pub name: Text,
     /// Whether the user named it.
     pub configured: bool,
-    /// How its rekeys travel.
+    /// Transport of its rekeys.
     pub transport: Option<Text>,
-    /// Where its rekeys go, when multicast.
+    /// Destination of its multicast rekeys.
     pub rekey_address: Option<IpAddr>,
     /// Members known to belong to it.
     pub members: u64,
@@ -81,11 +81,11 @@ pub struct KeyServer {
 pub struct Registration {
     /// Duration of completed registrations.
     pub duration: Spread,
-    /// Begun and not ended.
+    /// Registrations in progress.
     pub in_progress: u64,
-    /// Whether many come at once.
+    /// Whether a burst is active.
     pub burst_active: bool,
-    /// How often many came at once.
+    /// Number of bursts.
     pub bursts: u64,
     /// Members in the current or the last burst.
     pub burst_members: u64,
@@ -96,7 +96,7 @@ pub struct Registration {
 /// Rekeys of a group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rekey {
-    /// Messages sent again.
+    /// Retransmitted messages.
     pub retransmissions: u64,
     /// Acknowledgements.
     pub acknowledgements: u64,
@@ -104,11 +104,11 @@ pub struct Rekey {
     pub unacknowledged_members: Option<u64>,
     /// Recipients of the latest.
     pub recipients: u64,
-    /// How long they took.
+    /// Their duration.
     pub duration: Spread,
-    /// The beginning of the latest.
+    /// Start of the latest.
     pub last: Option<Moment>,
-    /// The beginning of the next.
+    /// Expected start of the next.
     pub next_expected: Option<Moment>,
     /// Whether it is overdue.
     pub overdue: bool,
@@ -165,7 +165,7 @@ pub struct DataPlane {
     pub tek_lifetime_seconds: Option<f64>,
 }
 
-/// Durations: how many, and how long on average.
+/// Durations: their number and mean.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Spread {
     /// How many.
@@ -177,7 +177,7 @@ pub struct Spread {
 /// One member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
-    /// Its address; its port is 0 where it uses the well-known ones.
+    /// Its address; port 0 means the well-known ports.
     pub address: SocketAddr,
     /// Its group.
     pub group: Option<Text>,
@@ -202,7 +202,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Its address, with its port only where that is not a well-known one.
+    /// Its address, with its port unless it is a well-known one.
     pub fn endpoint(&self) -> String {
         match self.address.port() {
             0 => self.address.ip().to_string(),
@@ -211,14 +211,14 @@ impl Member {
     }
 }
 
-/// Whether an agent does its work: the body of `/-/ready`.
+/// Readiness of an agent: the body of `/-/ready`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Readiness {
     /// Whether every wanted interface is monitored.
     pub ready: bool,
     /// The interfaces, in each direction that is monitored.
     pub interfaces: Vec<InterfaceStatus>,
-    /// What does not keep the agent from its work, and should be looked at.
+    /// Checks that do not affect readiness.
     pub checks: Vec<ReadinessCheck>,
 }
 
@@ -253,15 +253,15 @@ pub struct ReadinessCheck {
 /// One ESP SPI of one site.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SpiUse {
-    /// Which.
+    /// The SPI.
     pub spi: Text,
     /// Name of the site.
     pub site: Option<Text>,
     /// Its group.
     pub group: Option<Text>,
-    /// What it is now.
+    /// Its status.
     pub status: Text,
-    /// What it took the place of.
+    /// The SPI that it replaced.
     pub replaces: Option<Text>,
     /// Packets.
     pub packets: u64,

@@ -1,68 +1,69 @@
-//! What the server of the pages says of itself.
+//! Status of the HTTP server, for its own metrics and pages.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::lockdown::Measure;
 
-/// What the server says of itself.
+/// Status of the HTTP server.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
-    /// How the last attempt to take up the web configuration went; `None` where there is none.
+    /// Result of the last reload of the web configuration; `None` if there is none.
     pub reload: Option<Reload>,
-    /// How the last reading of the configuration went; `None` without a file.
+    /// Result of the last reload of the configuration; `None` without a file.
     pub config_reload: Option<Reload>,
-    /// What the agent has given up; empty where nobody tried.
+    /// Results of the lock-down; empty if it was not tried.
     pub measures: Vec<Measure>,
-    /// Connections that are open.
+    /// Number of open connections.
     pub connections: u64,
-    /// Who was not served, by why.
+    /// Refused connections and requests, by reason.
     pub refused: Vec<(Refusal, u64)>,
 }
 
-/// How the last reading of a configuration went.
+/// Result of the last reload of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reload {
-    /// Whether it is in force.
+    /// Whether the latest file is in force.
     pub is_good: bool,
-    /// When the one in force was read, since the epoch.
+    /// When the configuration in force was read, since the epoch.
     pub good_at: Duration,
 }
 
 impl Reload {
-    /// It was read just now and is in force.
+    /// Read just now and in force.
     pub(crate) fn good_now() -> Self {
         Self {
             is_good: true,
-            // A clock before the epoch has no date that could be shown.
+            // A clock before the epoch has no valid date.
             good_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         }
     }
 }
 
-/// Why a connection or a request was not served.
+/// Why a connection or a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// More was asked for than can be answered at a time.
+    /// Too many answers are in the making.
     Busy,
-    /// Name or password were wrong, or missing.
+    /// Name or password are wrong or missing.
     Credentials,
-    /// A browser asked on behalf of a page of another site.
+    /// A browser's request on behalf of another site.
     CrossSite,
-    /// All connections were taken: the one that had waited longest for a whole header, or for nothing, was closed.
+    /// All slots were taken: the connection that had waited longest for a complete header, or was idle longest, was
+    /// closed.
     Full,
     /// No TLS, no agreement on it, or no accepted client certificate.
     Handshake,
-    /// The request named a host that is not this agent: DNS rebinding, or a name that `--web.external-url` lacks.
+    /// The request names another host: DNS rebinding, or a name that `--web.external-url` lacks.
     Host,
     /// A reload or another change, without `--web.enable-lifecycle`.
     Lifecycle,
     /// Too many connections from one address.
     Peer,
-    /// More requests, or reloads, than the rate allows.
+    /// More requests or reloads than the rate allows.
     Rate,
-    /// The request was too long, too slow, or no HTTP.
+    /// The request was too long, too slow, or not HTTP.
     Request,
-    /// An answer was not read.
+    /// The client did not read an answer.
     Unread,
 }
 

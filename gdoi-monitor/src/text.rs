@@ -1,5 +1,5 @@
-//! Text that leaves the program. Names of files and groups, words of devices and of the wire come from outside: here,
-//! and nowhere else, they are made harmless.
+//! Makes text harmless before it leaves the program. File and group names, and words of devices and of the wire are
+//! untrusted; this is the only place that escapes them.
 
 mod word;
 
@@ -8,8 +8,8 @@ use std::io::{self, Write};
 
 pub use word::{Text, escape_json};
 
-/// Whether a character does something instead of being seen: controls, those that turn the direction of writing, and
-/// those that take no place and make two names look alike.
+/// Whether a character acts instead of being shown: control characters, direction marks, and zero-width characters
+/// that make two names look alike.
 pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -20,7 +20,7 @@ pub(crate) fn is_invisible(character: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Text in which every character takes its place and does nothing else, line ends included.
+/// Text in which every character is visible and does nothing else, line ends included.
 pub(crate) struct Plain<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Plain<T> {
@@ -38,7 +38,7 @@ impl<T: fmt::Display> maud::Render for Plain<T> {
     }
 }
 
-/// The same in a page that is written by hand.
+/// The same, escaped for a hand-written HTML page.
 pub(crate) struct Html<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Html<'_> {
@@ -61,11 +61,11 @@ impl fmt::Write for Escaped<'_, '_> {
     }
 }
 
-/// Lines for people, on a terminal that obeys what it is sent.
+/// Lines for people, on a terminal that obeys control characters.
 pub(crate) struct Lines<W>(pub(crate) W);
 
 impl<W: Write> Lines<W> {
-    /// One line, whatever is in it.
+    /// One line, whatever it contains.
     pub(crate) fn line(&mut self, text: impl fmt::Display) -> io::Result<()> {
         writeln!(self.0, "{}", Plain(text))
     }
@@ -76,17 +76,17 @@ impl<W: Write> Lines<W> {
     }
 }
 
-/// Says on standard error what is wrong, in one line.
+/// Prints an error to standard error, in one line.
 pub fn complain(message: impl fmt::Display) -> io::Result<()> {
     Lines(io::stderr()).line(format_args!("gdoi-monitor: {message}"))
 }
 
-/// JSON whose strings are harmless on a terminal and mean the same: JSON itself allows all but the C0 controls.
+/// JSON whose strings are harmless on a terminal and unchanged in meaning: JSON itself allows all controls but C0.
 pub(crate) struct Json<W>(pub(crate) W);
 
 impl<W: Write> Write for Json<W> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        // Nearly all JSON is of characters that are seen.
+        // Nearly all JSON consists of visible characters.
         if octets.iter().all(|octet| *octet < 0x7f) {
             self.0.write_all(octets)?;
             return Ok(octets.len());
@@ -110,7 +110,7 @@ impl<W: Write> Write for Json<W> {
     }
 }
 
-/// JSON inside a script element, which ends at the first `</script` or is misled by `<!--`, wherever they stand.
+/// JSON inside a script element, which `</script` would end and `<!--` would confuse, anywhere in it.
 pub(crate) struct InScript<W>(pub(crate) W);
 
 impl<W: Write> Write for InScript<W> {

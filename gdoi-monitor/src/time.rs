@@ -1,4 +1,4 @@
-//! Moments as people and programs read them.
+//! Times for people and programs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use gdoi_core::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A moment since the epoch, written as RFC 3339 with nanoseconds, in UTC.
+/// A time since the epoch, written as RFC 3339 with nanoseconds, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Timestamp);
 
@@ -16,7 +16,7 @@ impl fmt::Display for Moment {
         // 2^64 nanoseconds end in 2554, long before jiff does.
         match jiff::Timestamp::from_nanosecond(i128::from(self.0.as_nanos())) {
             Ok(moment) => {
-                // As many digits as are asked for: `{:.0}` is whole seconds.
+                // The precision sets the digits: `{:.0}` is whole seconds.
                 let digits = f.precision().unwrap_or(9);
                 write!(f, "{moment:.digits$}")
             }
@@ -47,7 +47,7 @@ impl FromStr for Moment {
     }
 }
 
-/// The nearest moment that can be told: what is before 1970 was at its beginning.
+/// The nearest valid time: anything before 1970 becomes 1970.
 impl From<jiff::Timestamp> for Moment {
     fn from(moment: jiff::Timestamp) -> Self {
         let nanos = moment.as_nanosecond().max(0);
@@ -56,12 +56,12 @@ impl From<jiff::Timestamp> for Moment {
 }
 
 impl Moment {
-    /// By this machine's clock.
+    /// The time of this machine's clock.
     pub fn now() -> Self {
         jiff::Timestamp::now().into()
     }
 
-    /// Seconds since an earlier moment; negative when that is later.
+    /// Seconds since an earlier time; negative if that is later.
     pub fn since(self, earlier: Self) -> f64 {
         if earlier <= self {
             self.0.since(earlier.0).as_secs_f64()
@@ -70,7 +70,7 @@ impl Moment {
         }
     }
 
-    /// In the words of `strftime`.
+    /// In the format of `strftime`.
     pub fn format(self, format: &str) -> String {
         let moment = jiff::Timestamp::from_nanosecond(i128::from(self.0.as_nanos()));
         moment.map_or_else(
@@ -80,10 +80,10 @@ impl Moment {
     }
 }
 
-/// Turns moments on a source's clock into moments since the epoch.
+/// Converts times on a source's clock to times since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calendar {
-    /// When the source's clock began.
+    /// Zero of the source's clock.
     zero: Timestamp,
 }
 
@@ -93,17 +93,17 @@ impl Calendar {
         zero: Timestamp::ZERO,
     };
 
-    /// For a source whose clock began at `zero`, since the epoch: the kernel's, which counts from boot.
+    /// For a source whose clock was zero at `zero`, since the epoch: the kernel's, which counts from boot.
     pub const fn from_zero(zero: Timestamp) -> Self {
         Self { zero }
     }
 
-    /// A moment on the source's clock, in seconds since the epoch.
+    /// A time on the source's clock, in seconds since the epoch.
     pub fn seconds(self, at: Timestamp) -> f64 {
         std::time::Duration::from_nanos(self.date(at).0.as_nanos()).as_secs_f64()
     }
 
-    /// The date of a moment on the source's clock.
+    /// The date of a time on the source's clock.
     pub const fn date(self, at: Timestamp) -> Moment {
         Moment(Timestamp::from_nanos(
             self.zero.as_nanos().saturating_add(at.as_nanos()),

@@ -1,4 +1,4 @@
-//! `gdoi-monitor top`: what a running agent knows, on a terminal, as it changes.
+//! `gdoi-monitor top`: the live state of a running agent, on a terminal.
 
 mod draw;
 mod fetch;
@@ -23,9 +23,9 @@ use model::TopModel;
 use palette::Palette;
 use terminal::TerminalScreen;
 
-/// How often ages are counted on where nothing else changes.
+/// How often ages are updated if nothing else changes.
 const TICK: Duration = Duration::from_secs(1);
-/// Keys that may wait to be acted on: a paste is not typed.
+/// Keys that may be queued: a paste is not typed input.
 const KEYS: usize = 64;
 
 /// The arguments of `top`.
@@ -41,7 +41,7 @@ pub struct Top {
 #[error("top needs a terminal; in scripts use `gdoi-monitor show --json`")]
 struct NoTerminal;
 
-/// Shows until somebody has seen enough.
+/// Runs until the user quits.
 pub fn command(arguments: &Top) -> anyhow::Result<Exit> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(NoTerminal.into());
@@ -51,14 +51,14 @@ pub fn command(arguments: &Top) -> anyhow::Result<Exit> {
         .build()
         .context("start the runtime")?;
     let outcome = runtime.block_on(show(arguments));
-    // The thread that reads keys waits for one that nobody presses.
+    // The thread that reads keys blocks until a key is pressed.
     runtime.shutdown_background();
     outcome
 }
 
 async fn show(arguments: &Top) -> anyhow::Result<Exit> {
     let mut client = arguments.agent.client()?;
-    // Who mistyped wants to know before the screen is gone.
+    // An error of the first request is shown before the screen is cleared.
     let first = fetch::fetch(&mut client).await?;
     let mut model = TopModel::new(client.address().to_string());
     model.take(FetchResult::Answer(Box::new(first)));

@@ -293,7 +293,7 @@ impl Pipeline {
         } = self;
         esp.tick(|counted| tracker.observe(now, &Observation::Esp(counted), transitions));
         for loss in [cut.messages.take(), cut.spis.take()].into_iter().flatten() {
-            // The tracker must know at once. The user is told once, at the end: a capture has one snap length.
+            // The tracker must know at once. The user sees it once, at the end: a capture has one snap length.
             let told = transitions.len();
             tracker.observe(now, &Observation::Loss(loss), transitions);
             let mut index = 0;
@@ -347,10 +347,10 @@ impl Pipeline {
 
     fn message(&mut self, packet: &Packet, frame: &Frame<'_>) {
         let capture = frame.capture();
-        let Some((mut record, behind)) = Record::message(packet, &capture) else {
+        let Some((mut record, offset)) = Record::message(packet, &capture) else {
             return;
         };
-        let snapshot = capture.up_to(behind, usize::from(record.snapshot_octets));
+        let snapshot = capture.up_to(offset, usize::from(record.snapshot_octets));
         record.snapshot_octets = u16::try_from(snapshot.len()).unwrap_or(u16::MAX);
         record.at_ns = frame.at.as_nanos();
         if let Some(message) = Message::from_record(&record, snapshot) {

@@ -1,4 +1,4 @@
-//! From a snapshot to what programs read of it. Every field is named, so that a new one asks where it is shown.
+//! From a snapshot to the objects of the API. Every field is named, so that a new one requires a decision.
 
 use super::{
     BTreeMap, Calendar, DataPlane, DataPlaneState, Duration, EspTotal, Group, GroupState, Histogram, IpAddr,
@@ -287,7 +287,7 @@ const fn status_word(status: SpiStatus) -> &'static str {
     }
 }
 
-/// A name that the agent knows.
+/// A known name of the agent.
 fn own(name: &str) -> Text {
     Text::own(name.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Words of the API: as they are where the agent writes them, harmless for a terminal where they are read.
+//! Words of the API: unchanged where the agent writes them, harmless for a terminal where they are read.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -11,8 +11,8 @@ use super::{Json, is_invisible};
 
 /// A word or a name.
 ///
-/// Read from an answer, every character takes its place and does nothing else: control characters are shown as symbols,
-/// and what would turn the direction of reading or not be seen at all as a replacement character.
+/// In one from an answer every character is visible and does nothing else: control characters become symbols, and
+/// characters that are invisible or change the direction become a replacement character.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Cow<'static, str>);
 
@@ -22,7 +22,7 @@ impl Text {
         Self(text.chars().map(symbol).collect())
     }
 
-    /// A word of the agent's own answer, unchanged: JSON escapes what it has to.
+    /// A word of the agent's own answer, unchanged: JSON escapes what is necessary.
     pub fn own(text: impl Into<Cow<'static, str>>) -> Self {
         Self(text.into())
     }
@@ -63,7 +63,7 @@ impl fmt::Display for Text {
 
 fn symbol(character: char) -> char {
     match character {
-        // The Unicode block "Control Pictures" has them in the same order.
+        // The Unicode block "Control Pictures" has the same order.
         '\0'..='\u{1f}' => {
             char::from_u32(0x2400 + u32::from(character)).unwrap_or(char::REPLACEMENT_CHARACTER)
         }
@@ -73,7 +73,7 @@ fn symbol(character: char) -> char {
     }
 }
 
-/// JSON whose strings are harmless on a terminal and mean the same.
+/// JSON whose strings are harmless on a terminal and unchanged in meaning.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     if !json.contains(|character| character != '\n' && is_invisible(character)) {
         return Cow::Borrowed(json);
@@ -81,7 +81,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     let mut escaped = Json(Vec::with_capacity(json.len() + 64));
     match escaped.write_all(json.as_bytes()) {
         Ok(()) => Cow::Owned(String::from_utf8_lossy(&escaped.0).into_owned()),
-        // A vector takes everything.
+        // Writing to a vector cannot fail.
         Err(_) => Cow::Borrowed(""),
     }
 }

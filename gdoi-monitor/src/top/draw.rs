@@ -1,4 +1,4 @@
-//! The screen: a headline, one view, and the keys that do something there.
+//! The screen: a headline, one view, and its keys.
 
 mod events;
 mod groups;
@@ -16,7 +16,7 @@ use super::palette::Palette;
 use crate::client::compact;
 use gdoi_core::transition::Severity;
 
-/// Columns and rows below which nothing can be read.
+/// The smallest readable terminal.
 const LEAST: (u16, u16) = (40, 10);
 const HELP_WIDTH: u16 = 58;
 
@@ -65,7 +65,7 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palett
     frame.render_widget(Paragraph::new(text).alignment(Alignment::Right), right(area, 30));
 }
 
-/// The last `width` columns, as far as there are so many.
+/// The last `width` columns, or fewer if there are fewer.
 fn right(area: Rect, width: u16) -> Rect {
     let width = width.min(area.width);
     Rect {

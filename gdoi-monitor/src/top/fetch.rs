@@ -1,4 +1,4 @@
-//! Asks the agent again and again.
+//! Polls the agent.
 
 use std::time::Duration;
 
@@ -7,32 +7,32 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::client::{Client, ClientError, Event, Group, Member, Moment, path};
 
-/// How often a person wants to know.
+/// How often the agent is polled.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What the agent knew at a moment.
+/// The agent's state at one time.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     /// The agent's time.
     pub(super) now: Moment,
     pub(super) groups: Vec<Group>,
     pub(super) members: Vec<Member>,
-    /// The latest first.
+    /// Latest first.
     pub(super) events: Vec<Event>,
-    /// When it answered, on the clock that never steps.
+    /// When it answered, on the monotonic clock.
     pub(super) at: Instant,
 }
 
-/// What came of asking.
+/// The result of one poll.
 #[derive(Clone, Debug)]
 pub(super) enum FetchResult {
     /// An answer.
     Answer(Box<Snapshot>),
-    /// None, and why.
+    /// No answer, and why.
     Nothing(String),
 }
 
-/// Asks once.
+/// Polls once.
 pub(super) async fn fetch(client: &mut Client) -> Result<Snapshot, ClientError> {
     let groups = client.read(path::GROUPS).await?;
     let members = client.read(path::MEMBERS).await?;
@@ -47,7 +47,7 @@ pub(super) async fn fetch(client: &mut Client) -> Result<Snapshot, ClientError> 
     })
 }
 
-/// Asks until nobody listens. What is not answered is asked again.
+/// Polls until the receiver is dropped. Failures are retried.
 pub(super) async fn keep_fetching(mut client: Client, to: mpsc::Sender<FetchResult>) {
     let mut clock = tokio::time::interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);

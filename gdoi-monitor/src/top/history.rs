@@ -1,26 +1,26 @@
-//! How fast counters grow, and how fast they grew a while ago.
+//! Rates of counters, now and in the past.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::client::{Group, Text};
 
-/// As many as the widest terminal has columns.
+/// One per column of the widest terminal.
 const KEPT: usize = 512;
 
-/// What is counted of a group.
+/// Counters of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct CounterSample {
     messages: u64,
     packets: u64,
 }
 
-/// How fast a group's counters grew, the latest last.
+/// Rates of a group's counters, latest last.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rates {
     last: CounterSample,
-    /// Messages a second.
+    /// Messages per second.
     pub(super) messages: VecDeque<f64>,
-    /// ESP packets a second.
+    /// ESP packets per second.
     pub(super) packets: VecDeque<f64>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Takes the counters of now; `elapsed` seconds after those before.
+    /// Takes the current counters, `elapsed` seconds after the last ones.
     pub(super) fn take(&mut self, groups: &[Group], elapsed: Option<f64>) {
         let mut before = std::mem::take(&mut self.groups);
         for group in groups {
@@ -60,7 +60,7 @@ fn push(rates: &mut VecDeque<f64>, before: u64, now: u64, elapsed: f64) {
     if rates.len() == KEPT {
         rates.pop_front();
     }
-    // An agent that was started anew counts from zero: what it counted came since.
+    // A restarted agent counts from zero: everything is new.
     let grown = now.checked_sub(before).unwrap_or(now);
     #[expect(
         clippy::cast_precision_loss,

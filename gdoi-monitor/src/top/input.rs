@@ -1,4 +1,4 @@
-//! What keys mean.
+//! Key bindings.
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;
@@ -7,36 +7,36 @@ use super::model::View;
 
 const PAGE: isize = 10;
 
-/// What a person wants.
+/// A command of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
-    /// To see another view.
+    /// Switch to a view.
     Show(View),
-    /// To see the next view.
+    /// Switch to the next view.
     Next,
-    /// To see the previous one.
+    /// Switch to the previous view.
     Previous,
-    /// To go so many lines down, or up where negative.
+    /// Move this many lines down, or up if negative.
     Move(isize),
-    /// To go to the first line.
+    /// Move to the first line.
     First,
-    /// To go to the last line.
+    /// Move to the last line.
     Last,
-    /// To see the timeline of what is selected.
+    /// Open the timeline of the selection.
     Open,
-    /// To see only what belongs to the selected group, or everything again.
+    /// Filter by the selected group, or show everything again.
     Filter,
-    /// To see a longer time, or a shorter one where negative.
+    /// Show a longer time, or a shorter one if negative.
     Zoom(isize),
-    /// To look at what stands still.
+    /// Pause updates.
     Pause,
-    /// To know the keys.
+    /// Show the keys.
     Help,
-    /// To go back, and to end where there is nothing to go back to.
+    /// Go back, or quit if there is nothing to go back to.
     Back,
-    /// To end.
+    /// Quit.
     Quit,
-    /// Nothing, but the terminal changed.
+    /// Redraw after a change of the terminal.
     Redraw,
 }
 
@@ -80,7 +80,7 @@ impl Input {
     }
 }
 
-/// Reads keys on a thread of its own until nobody wants them, or the terminal is gone.
+/// Reads keys on a thread of its own until the receiver is dropped, or the terminal is gone.
 pub(super) fn read_keys(to: mpsc::Sender<Input>) {
     std::thread::spawn(move || {
         while let Ok(event) = event::read() {

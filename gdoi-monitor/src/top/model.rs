@@ -1,4 +1,4 @@
-//! What is on the screen: the agent's latest answer, and what the person looks at.
+//! The state of the screen: the agent's latest answer, and the user's selection.
 
 use gdoi_core::snapshot::UNATTRIBUTED;
 
@@ -8,7 +8,7 @@ use super::fetch::{FetchResult, Snapshot};
 use super::history::History;
 use super::input::Input;
 
-/// What the person looks at.
+/// A view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     Groups,
@@ -42,11 +42,11 @@ impl View {
     }
 }
 
-/// A place in a list.
+/// A position in a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Selection {
     pub(super) selected: usize,
-    /// The first line on the screen.
+    /// The first visible line.
     pub(super) offset: usize,
 }
 
@@ -55,7 +55,7 @@ impl Selection {
         self.selected = self.selected.saturating_add_signed(by);
     }
 
-    /// Puts it into a list of `length`, of which `height` lines are on the screen.
+    /// Adjusts it to a list of `length` lines, `height` of them visible.
     pub(super) fn fit(&mut self, length: usize, height: usize) {
         self.selected = self.selected.min(length.saturating_sub(1));
         let last_top = length.saturating_sub(height);
@@ -67,7 +67,7 @@ impl Selection {
     }
 }
 
-/// What is on the screen.
+/// The state of the screen.
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -82,12 +82,12 @@ pub(super) struct TopModel {
     /// Seconds since the latest answer.
     pub(super) age: f64,
     pub(super) view: View,
-    /// The group that is looked at.
+    /// The selected group.
     pub(super) group: Option<Text>,
     places: [Selection; View::ALL.len()],
-    /// Members and events of that group only.
+    /// Show members and events of that group only.
     pub(super) filtered: bool,
-    /// Which of the spans of the timeline.
+    /// Index of the timeline's span.
     pub(super) zoom: usize,
     pub(super) paused: bool,
     pub(super) help: bool,
@@ -113,7 +113,7 @@ impl TopModel {
         }
     }
 
-    /// Takes what came of asking.
+    /// Handles the result of a poll.
     pub(super) fn take(&mut self, news: FetchResult) {
         match news {
             FetchResult::Answer(seen) => {
@@ -135,7 +135,7 @@ impl TopModel {
         }
     }
 
-    /// A second went by.
+    /// A second has passed.
     pub(super) fn tick(&mut self) {
         self.age += 1.0;
     }
@@ -153,13 +153,13 @@ impl TopModel {
         self.seen.as_ref().map_or(&[], |seen| &seen.groups)
     }
 
-    /// The group that is looked at.
+    /// The selected group.
     pub(super) fn chosen(&self) -> Option<&Group> {
         let chosen = self.group.as_ref()?;
         self.groups().iter().find(|group| group.name == *chosen)
     }
 
-    /// The members that are wanted.
+    /// The visible members.
     pub(super) fn members(&self) -> Vec<&Member> {
         let members = self.seen.iter().flat_map(|seen| &seen.members);
         members
@@ -167,13 +167,13 @@ impl TopModel {
             .collect()
     }
 
-    /// The events that are wanted, the latest first.
+    /// The visible events, latest first.
     pub(super) fn events(&self) -> Vec<&Event> {
         let events = self.seen.iter().flat_map(|seen| &seen.events);
         events.filter(|event| self.wants(event.group.as_ref())).collect()
     }
 
-    /// The events of the group that is looked at, the latest first.
+    /// The events of the selected group, latest first.
     pub(super) fn events_of_group(&self) -> Vec<&Event> {
         let events = self.seen.iter().flat_map(|seen| &seen.events);
         events
@@ -185,7 +185,7 @@ impl TopModel {
         !self.filtered || self.is_chosen(group)
     }
 
-    /// Whether this group is looked at; what belongs to none is together.
+    /// Whether this group is selected; all unattributed objects belong together.
     fn is_chosen(&self, group: Option<&Text>) -> bool {
         let group = group.map_or(UNATTRIBUTED, |group| group);
         self.group.as_deref() == Some(group)
@@ -201,7 +201,7 @@ impl TopModel {
         }
     }
 
-    /// Does what the person wants.
+    /// Runs a command of the user.
     pub(super) fn react(&mut self, input: Input) {
         if self.help && input != Input::Quit && input != Input::Redraw {
             self.help = false;
@@ -236,7 +236,7 @@ impl TopModel {
         }
     }
 
-    /// The group that is looked at stays selected, wherever it is in the list now; where it is gone, its neighbour is.
+    /// Keeps the selected group selected at its new position; if it is gone, its neighbour.
     fn keep_group(&mut self) {
         let chosen = self.group.as_ref();
         let found = self.groups().iter().position(|group| Some(&group.name) == chosen);
@@ -246,7 +246,7 @@ impl TopModel {
             return;
         }
         let selected = groups.selected.min(self.groups().len().saturating_sub(1));
-        // What belongs to no group is not what a person came for.
+        // Unattributed traffic is not the first choice.
         let first = self.groups().iter().position(|group| !group.is_unattributed());
         let selected = if chosen.is_none() {
             first.unwrap_or(selected)
@@ -259,7 +259,7 @@ impl TopModel {
     }
 }
 
-/// How much time the timeline shows, in seconds, and how people call it.
+/// The time spans of the timeline, in seconds, with their labels.
 pub(super) const SPANS: [(f64, &str); 6] = [
     (120.0, "2 min"),
     (600.0, "10 min"),

@@ -1,16 +1,16 @@
-//! Colours: the sixteen that every terminal has, or none.
+//! Colours: the sixteen of every terminal, or none.
 
 use gdoi_core::transition::Severity;
 use ratatui::style::{Color, Modifier, Style};
 
-/// How things look. Nothing is told by colour alone: what a colour says is in the words, too.
+/// Styles. Colour is never the only sign: the words say the same.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Palette {
     coloured: bool,
 }
 
 impl Palette {
-    /// As the person wishes: `NO_COLOR` with any value stands for none (no-color.org).
+    /// From the environment: `NO_COLOR` with any value disables colours (no-color.org).
     pub(super) fn from_environment() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self::new(!unwanted)
@@ -34,13 +34,13 @@ impl Palette {
             .add_modifier(Modifier::BOLD)
     }
 
-    /// What matters less.
+    /// Less important text.
     #[expect(clippy::unused_self, reason = "asked like every other look")]
     pub(super) fn quiet(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
-    /// What is selected.
+    /// The selection.
     #[expect(clippy::unused_self, reason = "asked like every other look")]
     pub(super) fn selected(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
@@ -51,7 +51,7 @@ impl Palette {
         self.of(Color::Green, Modifier::empty())
     }
 
-    /// By how much attention it asks for.
+    /// By severity.
     pub(super) fn severity(self, severity: Severity) -> Style {
         match severity {
             Severity::Info => Style::new(),
@@ -62,7 +62,7 @@ impl Palette {
         }
     }
 
-    /// By the word that the agent uses for it.
+    /// By the agent's word for a severity.
     pub(super) fn severity_word(self, word: &str) -> Style {
         let known = [Severity::Warning, Severity::Critical]
             .into_iter()

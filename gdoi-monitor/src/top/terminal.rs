@@ -1,4 +1,4 @@
-//! The terminal: taken, and given back however the program ends.
+//! Takes over the terminal, and restores it however the program ends.
 
 use std::io;
 
@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use ratatui::{DefaultTerminal, Frame};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The terminal while it is ours: it is given back when this is dropped, and before a panic is told.
+/// The terminal while the program uses it: restored when this is dropped, and before a panic message.
 pub(super) struct TerminalScreen(DefaultTerminal);
 
 impl TerminalScreen {
     pub(super) fn take() -> io::Result<Self> {
-        // Sets up the hook for panics, too.
+        // Installs the panic hook, too.
         ratatui::try_init().map(Self)
     }
 
@@ -23,18 +23,18 @@ impl TerminalScreen {
 
 impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        // After a panic the hook has done it; twice would put the cursor back over what the panic said.
+        // After a panic the hook has restored it; a second time would move the cursor back over the panic message.
         if !std::thread::panicking() {
-            // A terminal that is gone needs nothing.
+            // A terminal that is gone needs no restoring.
             drop(ratatui::try_restore());
         }
     }
 }
 
-/// The signals that end programs.
+/// Signals that end programs.
 pub(super) struct Signals([Signal; 3]);
 
-/// Listens for them: before the terminal is taken, so that none can leave it as it is.
+/// Listens for them before the terminal is taken over, so that none can leave it unrestored.
 pub(super) fn signals() -> anyhow::Result<Signals> {
     let listen = |kind| signal(kind).context("listen for signals");
     Ok(Signals([
@@ -64,11 +64,11 @@ mod tests {
 
     use super::*;
 
-    /// Set where this test runs once more, on a terminal: the folder for what it finds there.
+    /// Set when this test runs again on a terminal: the folder for its results.
     const ON_A_TERMINAL: &str = "GDOI_TEST_ON_A_TERMINAL";
     const WORDS: &str = "a panic in the middle of a picture";
 
-    /// What `stty` says of the terminal.
+    /// The terminal settings that `stty` prints.
     fn settings(file: &Path) -> String {
         fs::read_to_string(file).unwrap_or_default()
     }
@@ -86,7 +86,7 @@ mod tests {
             std::env::current_exe().unwrap().display(),
             after.display()
         );
-        // `script` of util-linux runs it on a terminal of its own, and copies to its output what would be seen there.
+        // `script` of util-linux runs it on its own terminal, and copies the terminal's output to its own.
         let output = Command::new("script")
             .args(["--quiet", "--return", "--command", &script, "/dev/null"])
             .env(ON_A_TERMINAL, folder.path())
@@ -104,7 +104,7 @@ mod tests {
             "{before} {during} {seen}"
         );
         assert_eq!(before, after, "{seen}");
-        // What the panic says is said where it stays.
+        // The panic message is printed after the terminal is restored.
         let (taken, left) = (seen.find(ALTERNATE_SCREEN), seen.find(MAIN_SCREEN));
         let said = seen.find(WORDS);
         assert!(

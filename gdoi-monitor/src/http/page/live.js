@@ -1,4 +1,4 @@
-// The page as it lives: asks the API, shows what it says, and says so when there is no answer.
+// The live status page: polls the API, shows its answers, and says when there is no answer.
 
 const EVERY = 2000, PATIENCE = 10000, WHOLE = "?limit=100000", MOST_ROWS = 2000, MOST_EVENTS = 200;
 const LISTS = ["groups", "members", "spis", "events"];
@@ -68,21 +68,21 @@ class Page {
     document.addEventListener("visibilitychange", () => this.round());
   }
 
-  // A section of its own.
+  // A section of this script.
   section(id, title) {
     const section = make(this.main, "section", { id });
     make(section, "h2", { textContent: title });
     return section;
   }
 
-  // A section that came with the page, without what it showed.
+  // A section of the page, emptied.
   empty(id) {
     const section = document.getElementById(id);
     while (section.lastElementChild !== section.firstElementChild) section.lastElementChild.remove();
     return section;
   }
 
-  // Asks once, and again after a while; not while nobody looks.
+  // Polls, and repeats after a while; not while the page is hidden.
   async round() {
     clearTimeout(this.timer);
     if (document.hidden || this.asking) return;
@@ -117,7 +117,7 @@ class Page {
     this.members.update(this.lists.members.filter((member) => words(member).includes(wanted)), this.now);
   }
 
-  // The timeline changes with the events; where nothing happens it goes on now and then.
+  // The timeline changes with the events; if there are none it is still redrawn now and then.
   draw() {
     const { events, members } = this.lists;
     const mark = JSON.stringify([events.length, events[events.length - 1], members.length]);
@@ -128,7 +128,7 @@ class Page {
     else this.timeline = window.GdoiTimeline.mount(this.drawing, model);
   }
 
-  // What only the server knows to say comes from the page itself.
+  // Texts that only the server knows come from the page itself.
   async interfaces() {
     const response = await fetch("./", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("interfaces");

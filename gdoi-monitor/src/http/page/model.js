@@ -1,4 +1,4 @@
-// From the API's lists to what GdoiTimeline draws: the model that report/timeline/model.rs writes for reports.
+// From the API's lists to the model that GdoiTimeline draws; report/timeline/model.rs writes it for reports.
 
 const KINDS = ["registration", "registration_failed", "rekey", "repeat", "acknowledgement", "burst", "loss", "notice",
   "warning", "critical"];
@@ -15,7 +15,7 @@ class Builder {
     this.events = events.map((event) => ({ event, at: began(event) })).filter(({ at }) => isFinite(at));
     const last = this.events.reduce((last, { event }) => Math.max(last, moment(event.time)), -Infinity);
     const first = this.events.reduce((first, { at }) => Math.min(first, at), Infinity);
-    // What was long ago is not drawn at the edge of a page that is empty for the rest.
+    // Old events are not drawn at the edge of an otherwise empty timeline.
     this.end = isFinite(last) && now - last > 86400000 ? last : now;
     this.start = Math.min(isFinite(first) ? first : now - 600000, this.end - 1000);
     this.groups = new Map();
@@ -66,7 +66,7 @@ class Builder {
     return lanes.get(key);
   }
 
-  // The KEKs that were seen to change, and the present one.
+  // The KEKs whose change was seen, and the present one.
   kek({ name, kek }) {
     const changes = this.events.filter(({ event }) => event.type === "kek_changed" && event.group === name);
     let from = 0;
@@ -89,7 +89,7 @@ class Builder {
     spis.set(spi, known);
   }
 
-  // Puts an event into the lane of whom it is about.
+  // Puts an event into the lane of its subject.
   mark(event, at) {
     const { type, group, member, key_server: server } = event;
     if (type === "registration_started") return;
@@ -107,7 +107,7 @@ class Builder {
   }
 }
 
-// When what an event tells began: rekeys, registrations and losses are told when they are over.
+// The beginning of what an event reports: rekeys, registrations and losses are reported at their end.
 function began(event) {
   const seconds = event.type === "rekey" ? event.began_seconds_ago : event.type in OF_TYPE ? event.duration_seconds : 0;
   return moment(event.time) - 1000 * (Number(seconds) || 0);

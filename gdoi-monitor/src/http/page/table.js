@@ -1,4 +1,4 @@
-// A table that is brought up to date in place: a row keeps its element, its selection and its place under the pointer.
+// A table that is updated in place: a row keeps its element, its selection and its position under the pointer.
 
 function make(parent, name, properties = {}) {
   const element = document.createElement(name);
@@ -8,7 +8,7 @@ function make(parent, name, properties = {}) {
 }
 
 class Table {
-  // `columns` have a title, a text and perhaps a class; `key` tells rows apart; at most `most` are shown.
+  // `columns` have a title, a text and perhaps a class; `key` identifies rows; at most `most` are shown.
   constructor(parent, kind, columns, key, most) {
     Object.assign(this, { kind, columns, key, most, rows: new Map() });
     const table = make(make(parent, "div", { className: "scroll" }), "table");

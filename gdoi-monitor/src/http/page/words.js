@@ -1,6 +1,6 @@
-// What the API tells, in words. Everything is text: nothing here is ever read as HTML.
+// The API's values as text. Nothing here is ever parsed as HTML.
 
-// A length of time in at most six characters.
+// A duration in at most six characters.
 function span(seconds) {
   const whole = Math.round(Math.abs(seconds)), sign = seconds <= -0.5 ? "-" : "";
   const pad = (number) => String(number).padStart(2, "0");
@@ -11,26 +11,26 @@ function span(seconds) {
   return sign + whole + "s";
 }
 
-// Milliseconds since the epoch; NaN for what is no moment.
+// Milliseconds since the epoch; NaN if invalid.
 const moment = (text) => Date.parse(text);
 const ago = (text, now) => (text ? span((now - moment(text)) / 1000) + " ago" : "-");
 const until = (text, now) => (text ? span((moment(text) - now) / 1000) : "-");
 const known = (value) => (value === null || value === undefined ? "-" : String(value));
 const total = (counts) => Object.values(counts || {}).reduce((sum, count) => sum + count, 0);
 
-// What stands for a control character, or for one that turns the direction of reading or is not seen.
+// The replacement of a control character, or of one that is invisible or changes the direction.
 function visible(text) {
   return String(text)
     .replace(/[\u0000-\u001f]/g, (one) => String.fromCharCode(0x2400 + one.charCodeAt(0)))
     .replace(/[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g, "\ufffd");
 }
 
-// An address, with its port only where that is not a well-known one.
+// An address, with its port unless it is a well-known one.
 function endpoint(address) {
   return address.endsWith(":0") ? address.slice(0, -2).replace(/^\[|\]$/g, "") : address;
 }
 
-// What is wrong with a group now, the worst first: [severity, words].
+// The current problems of a group, the worst first: [severity, text].
 function complaints(group) {
   const { kek, rekey, registration, esp } = group;
   const found = [];
@@ -65,7 +65,7 @@ function kekLeft(kek, now) {
   return until(kek.expiry, now) + " of " + span(kek.lifetime_seconds) + " (" + known(kek.lifetime_source) + ")";
 }
 
-// Fields of an event that every event has, and those it tells besides, in words.
+// The common fields of an event, and its other fields as text.
 const COMMON = new Set(["time", "type", "severity", "group", "key_server", "member"]);
 function details(event) {
   const words = [];

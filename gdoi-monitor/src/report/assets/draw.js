@@ -1,4 +1,4 @@
-// Draws the rows of a timeline on a canvas. Shape as well as colour tells what a mark is.
+// Draws the rows of a timeline on a canvas. Marks differ in shape as well as in colour.
 
 "use strict";
 
@@ -24,7 +24,7 @@ function two(number) {
   return String(number).padStart(2, "0");
 }
 
-// A moment, in UTC; `step` says how finely.
+// A time in UTC; `step` sets the precision.
 function clock(ms, step) {
   const date = new Date(ms);
   if (isNaN(date)) return "?";
@@ -43,7 +43,7 @@ class Painter {
     this.model = model;
   }
 
-  // Draws what of the rows is between `top` and `top + height`, and of time what the view shows.
+  // Draws the part of the rows between `top` and `top + height`, and the visible time.
   draw(rows, view, width, height, top) {
     const ratio = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(width * ratio);
@@ -100,7 +100,7 @@ class Painter {
     context.fillText(clock(model.start + view.from, DAY) + " UTC", 6, AXIS / 2 - 2);
   }
 
-  // What was not seen is grey through all lanes.
+  // Gaps are grey through all lanes.
   losses(height) {
     const { context, colours } = this;
     context.fillStyle = colours.kinds[LOSS];
@@ -179,7 +179,7 @@ class Painter {
     }
   }
 
-  // Many lanes in one: how many marks of each sort there are in each column. Troubles stand above all.
+  // Many lanes in one: the number of marks of each kind per column. Problems are on top.
   band(row, y) {
     const columns = new Map();
     for (const mark of marksOf(row)) {

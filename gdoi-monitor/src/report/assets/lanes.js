@@ -1,4 +1,4 @@
-// What is in a timeline's model, as rows from top to bottom. The model is what report/timeline/model.rs writes.
+// A timeline's model as rows from top to bottom. report/timeline/model.rs writes the model.
 
 "use strict";
 
@@ -8,17 +8,18 @@ const REGISTRATION = 0, FAILED = 1, REKEY = 2, REPEAT = 3, ACKNOWLEDGEMENT = 4, 
   WARNING = 8, CRITICAL = 9;
 
 const HEIGHT = { group: 30, kek: 18, spi: 14, burst: 16, events: 18, key_server: 24, member: 18, band: 20 };
-// Up to so many members of a group have a lane each from the beginning; more are bands, about so many.
+// Up to this many members of a group have a lane each from the beginning; more are grouped into about this many
+// bands.
 const SINGLE = 40, BANDS = 32;
 
-// How often there is each kind in a lane.
+// The number of marks of each kind in a lane.
 function countKinds(marks) {
   const counts = new Array(10).fill(0);
   for (const mark of marks) counts[mark[KIND]] += mark[COUNT];
   return counts;
 }
 
-// Every lane with its counts, once: tables, filters and bands ask for them.
+// Every lane with its counts, computed once for tables, filters and bands.
 function countLanes(model) {
   for (const group of model.groups) {
     for (const lane of group.lanes) lane.counts = countKinds(lane.marks);
@@ -30,7 +31,7 @@ function isTrouble(lane) {
   return counts[FAILED] + counts[WARNING] + counts[CRITICAL] > 0;
 }
 
-// Puts spans into as few lines as they need, at most `most`: each into the first that is free when it begins.
+// Puts spans into as few lines as possible, at most `most`: each into the first that is free when it begins.
 function pack(spans, most) {
   const lines = [];
   for (const span of spans) {
@@ -43,7 +44,7 @@ function pack(spans, most) {
   return lines.map((line) => line.spans);
 }
 
-// What is drawn as one, and what is not drawn.
+// Merged marks, and marks that are not drawn.
 function mergedInWords(model) {
   const words = model.merged.map(([kind, seconds]) =>
     model.kinds[kind].replaceAll("_", " ") + "s within " + (seconds < 1 ? seconds.toFixed(3) : Math.ceil(seconds)) + " s");
@@ -52,7 +53,7 @@ function mergedInWords(model) {
   return drawn.join(" ");
 }
 
-// The members of a group that the filter lets through.
+// The members of a group that match the filter.
 function chosen(group, filter) {
   const members = group.lanes.filter((lane) => lane.role === "member");
   const text = filter.text.toLowerCase();
@@ -95,7 +96,7 @@ function groupRows(group, view) {
   return rows.concat(memberRows(group, view));
 }
 
-// All rows, each with its place.
+// All rows with their positions.
 function layOut(model, view) {
   const rows = [];
   if (model.losses.length) rows.push({ kind: "events", label: "not seen", marks: model.losses });
@@ -112,13 +113,13 @@ function layOut(model, view) {
   return { rows, height: top };
 }
 
-// The marks a row shows, of all its lanes.
+// The marks of a row, of all its lanes.
 function marksOf(row) {
   if (row.lanes) return row.lanes.flatMap((lane) => lane.marks);
   return row.lane ? row.lane.marks : row.marks || [];
 }
 
-// Words for a kind and its label.
+// The text for a kind and its label.
 function words(model, mark) {
   const label = mark[LABEL].replaceAll("_", " ");
   switch (mark[KIND]) {
@@ -133,7 +134,7 @@ function words(model, mark) {
   }
 }
 
-// Where a mark is proved.
+// The frame that proves a mark.
 function frameOf(model, mark) {
   if (mark[FRAME] == null) return "";
   return "frame " + mark[FRAME] + (model.files.length > 1 ? " of " + model.files[mark[FILE]] : "");

@@ -1,6 +1,6 @@
-// A timeline in a page: zoom, hover, filter, bands that open, and the same as a table.
+// A timeline in a page: zoom, hover, filter, expandable bands, and the same as a table.
 //
-// GdoiTimeline.mount(element, model) draws into an element and gives { update(model) }, for pages that live.
+// GdoiTimeline.mount(element, model) draws into an element and returns { update(model) }, for live pages.
 
 "use strict";
 
@@ -31,7 +31,7 @@ class Timeline {
     this.update(model);
   }
 
-  // Shows another state of things; what was zoomed or opened stays.
+  // Shows a new model; zoom and expanded bands stay.
   update(model) {
     const following = !this.model || this.view.until >= this.model.length;
     this.model = model;
@@ -183,7 +183,7 @@ class Timeline {
     this.layOut();
   }
 
-  // What is under the pointer, in words.
+  // Text for the mark under the pointer.
   hover(event) {
     const { row, at, part } = this.place(event);
     const lines = row && part >= 0 ? this.describe(row, at) : [];

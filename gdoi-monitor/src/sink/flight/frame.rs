@@ -95,6 +95,6 @@ fn ipv6(frame: &mut Vec<u8>, record: &Record, datagram: u16, first: bool) {
 fn kept_datagram(record: &Record, ip_octets: u16) -> u16 {
     let tags = u32::from(record.vlan().depth) * 4;
     let headers = ETHERNET_OCTETS + tags + u32::from(ip_octets);
-    let behind = record.frame_octets.saturating_sub(headers);
-    u16::try_from(behind).unwrap_or(u16::MAX)
+    let payload = record.frame_octets.saturating_sub(headers);
+    u16::try_from(payload).unwrap_or(u16::MAX)
 }

@@ -22,8 +22,8 @@ fn record(frame: &[u8], wire: usize, nanos: u64) -> Option<Bytes> {
     let Dissected::Packet(packet) = gdoi_wire::dissect(&capture, &Ports::DEFAULT) else {
         return None;
     };
-    let (mut record, behind) = Record::message(&packet, &capture)?;
-    let snapshot = capture.up_to(behind, usize::from(record.snapshot_octets));
+    let (mut record, offset) = Record::message(&packet, &capture)?;
+    let snapshot = capture.up_to(offset, usize::from(record.snapshot_octets));
     record.snapshot_octets = u16::try_from(snapshot.len()).unwrap();
     record.at_ns = nanos;
     Some([record.as_bytes(), snapshot].concat().into())

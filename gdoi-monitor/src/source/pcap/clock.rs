@@ -312,8 +312,8 @@ mod tests {
         // either.
         let mut recorded = Vec::new();
         for turn in 0..20_u64 {
-            let behind = if turn % 2 == 0 { 5 } else { 0 };
-            recorded.extend((0..10).map(|frame| BASE + (100 + turn * 10 + frame - behind) * NANOS));
+            let delay = if turn % 2 == 0 { 5 } else { 0 };
+            recorded.extend((0..10).map(|frame| BASE + (100 + turn * 10 + frame - delay) * NANOS));
         }
         let (taken, clock) = run(&recorded);
         assert!(taken.is_sorted());

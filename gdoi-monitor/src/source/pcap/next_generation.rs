@@ -394,11 +394,11 @@ impl Units {
 fn options(order: Order, octets: Option<&[u8]>) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = octets.unwrap_or_default();
     std::iter::from_fn(move || {
-        let ([c0, c1, l0, l1], behind) = rest.split_first_chunk()?;
+        let ([c0, c1, l0, l1], tail) = rest.split_first_chunk()?;
         let code = order.two([*c0, *c1]);
         let length = usize::from(order.two([*l0, *l1]));
-        let value = behind.get(..length)?;
-        rest = behind.get(length.next_multiple_of(4)..).unwrap_or_default();
+        let value = tail.get(..length)?;
+        rest = tail.get(length.next_multiple_of(4)..).unwrap_or_default();
         (code != END_OF_OPTIONS).then_some((code, value))
     })
 }

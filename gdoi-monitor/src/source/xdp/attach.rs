@@ -1,4 +1,4 @@
-//! Where a program is attached: the best place that an interface offers, and never another program's place.
+//! Attaches programs: at the best hook that an interface offers, never displacing another program.
 
 use aya::Ebpf;
 use aya::programs::links::FdLink;
@@ -14,30 +14,30 @@ use super::holder::Holder;
 use super::interface::Interface;
 use super::pins::{PinDir, is_unloaded_soon};
 
-/// How to attach.
+/// The attach mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttachMode {
-    /// In the driver where it can and nobody else is, else at traffic control.
+    /// In the driver if it supports that and no other program is there, else at traffic control.
     Auto,
-    /// In the driver.
+    /// In the driver (native XDP).
     Native,
-    /// Before the network stack, at a cost per packet that native mode does not have.
+    /// Before the network stack (generic XDP), at a cost per packet that native mode does not have.
     Generic,
-    /// At traffic control, which several programs share.
+    /// At traffic control, which several programs can share.
     Tc,
 }
 
-/// Which frames of an interface are seen.
+/// The direction of monitored frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Direction {
-    /// Those that it receives.
+    /// Frames that the interface receives.
     Ingress,
-    /// Those of this host that it sends.
+    /// Frames of this host that the interface sends.
     Egress,
 }
 
 impl Direction {
-    /// The word for it in metrics.
+    /// Its name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Egress => "egress",
@@ -53,7 +53,7 @@ impl Direction {
     }
 }
 
-/// Where a program sits.
+/// Where a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attachment {
     /// At the classic hook of traffic control, through a `clsact` queueing discipline.
@@ -67,7 +67,7 @@ pub enum Attachment {
 }
 
 impl Attachment {
-    /// The word for it in metrics.
+    /// Its name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Clsact => "clsact",
@@ -77,16 +77,16 @@ impl Attachment {
         }
     }
 
-    /// Whether it is at traffic control, behind whatever XDP and receive offload do.
+    /// Whether it is at traffic control, after XDP and receive offload.
     pub const fn is_at_tc(self) -> bool {
         matches!(self, Self::Clsact | Self::Tcx)
     }
 }
 
-/// Why a program is not in the driver, where it was wanted first.
+/// Why a program is not in the driver although that was preferred.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PassedOver {
-    /// The driver has no native XDP, or none for its present settings.
+    /// The driver has no native XDP, or not with its current settings.
     #[error("the driver has no native XDP")]
     Driver,
     /// Another program is there.
@@ -94,19 +94,19 @@ pub enum PassedOver {
     Taken(Holder),
 }
 
-/// What attaching came to.
+/// The result of attaching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
-    /// Where the program sits.
+    /// Where the program is attached.
     pub attachment: Attachment,
     /// Why it is not in the driver.
     pub passed_over: Option<PassedOver>,
-    /// Whether a program was there from before, so that nothing passed unseen.
+    /// Whether it replaced an attached program, so that no packet was missed.
     pub taken_over: bool,
 }
 
-/// Attaches in one piece: either every packet is seen from here on, or none. With a `pin_dir` it stays attached when its
-/// agent ends, and takes the place of a program that did.
+/// Attaches atomically: from here on either every packet is seen, or none. With a `pin_dir` it stays attached when
+/// its agent ends, and replaces a program that did.
 pub(super) fn attach(
     ebpf: &mut Ebpf,
     interface: &Interface,
@@ -141,7 +141,7 @@ pub(super) fn attach(
     Ok((program.pin(pin_dir)?, attached))
 }
 
-/// Whether a program that is there already is where it is wanted.
+/// Whether an attached program is where the mode wants it.
 const fn is_wanted(mode: AttachMode, attachment: Attachment) -> bool {
     match mode {
         AttachMode::Auto => matches!(attachment, Attachment::Native | Attachment::Tcx),
@@ -173,7 +173,7 @@ fn attach_new(
     mode: AttachMode,
     direction: Direction,
 ) -> Result<(AttachedProgram, Attached), XdpError> {
-    // XDP sees nothing on its way out.
+    // XDP does not see egress.
     if direction == Direction::Egress {
         return at_tc(ebpf, interface, direction, None);
     }
@@ -196,7 +196,7 @@ fn at_xdp(
     interface: &Interface,
     mode: XdpMode,
 ) -> Result<(AttachedProgram, Attached), XdpError> {
-    // Asked before: aya falls back to an older call, which puts a program in the place of another.
+    // Checked first: aya falls back to an older call, which would replace another program.
     if let Some(holder) = Holder::of(interface)? {
         return Err(XdpError::Busy {
             interface: interface.name.clone(),
@@ -233,11 +233,11 @@ fn at_tc(
     passed_over: Option<PassedOver>,
 ) -> Result<(AttachedProgram, Attached), XdpError> {
     let program = tc(ebpf)?;
-    // First: a program in front of us could end the way of a packet before it came to us.
+    // First: a program before ours could drop a packet before we see it.
     let options = TcAttachOptions::TcxOrder(LinkOrder::first());
     let tcx = program.attach_with_options(&interface.name, direction.at_tc(), options);
     let (link, attachment) = match tcx {
-        // A kernel before v6.6 does not know this place.
+        // A kernel before v6.6 has no TCX.
         Err(error) if errno(&error) == Some(libc::EINVAL) => {
             (at_clsact(program, interface, direction), Attachment::Clsact)
         }
@@ -265,7 +265,7 @@ fn at_clsact(
 ) -> Result<aya::programs::tc::SchedClassifierLinkId, ProgramError> {
     match qdisc_add_clsact(&interface.name) {
         Ok(()) => {}
-        // It may be there already, with filters of others.
+        // The qdisc may exist already, with filters of others.
         Err(error) if errno(&error) == Some(libc::EEXIST) => {}
         Err(error) => return Err(error.into()),
     }
@@ -280,7 +280,7 @@ fn at_clsact(
     program.attach_with_options(&interface.name, direction.at_tc(), options)
 }
 
-/// Puts the program in the place of the one that is attached there, in one piece: no packet passes unseen.
+/// Replaces the attached program atomically: no packet is missed.
 pub(super) fn replace(ebpf: &mut Ebpf, program: AttachedProgram) -> Result<AttachedProgram, XdpError> {
     let AttachedProgram { link, pin } = program;
     let link = match link {
@@ -303,7 +303,7 @@ pub(super) fn replace(ebpf: &mut Ebpf, program: AttachedProgram) -> Result<Attac
     Ok(AttachedProgram { link, pin })
 }
 
-/// The program at XDP, loaded.
+/// The XDP program, loaded.
 pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, XdpError> {
     let program = ebpf
         .program_mut(PROGRAM_XDP)
@@ -315,7 +315,7 @@ pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, XdpError> {
     Ok(program)
 }
 
-/// The program at traffic control, loaded.
+/// The traffic control program, loaded.
 pub(super) fn tc(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, XdpError> {
     let program = ebpf.program_mut(PROGRAM_TC).ok_or(XdpError::Object(PROGRAM_TC))?;
     let program: &mut SchedClassifier = program.try_into()?;

@@ -1,4 +1,4 @@
-//! What holds an attached program at its interface, and may hold it longer than the agent lives.
+//! Holds an attached program at its interface, possibly beyond the life of the agent.
 
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ use super::interface::Interface;
 use super::netlink::{self, NetworkLink};
 use super::pins::{PinDir, unpin};
 
-/// An attached program. When this is dropped it is detached, unless it is pinned.
+/// An attached program. Dropping it detaches the program, unless it is pinned.
 #[derive(Debug)]
 pub(super) struct AttachedProgram {
     pub(super) link: AttachmentLink,
     pub(super) pin: Option<PathBuf>,
 }
 
-/// By what it is held.
+/// What holds it.
 #[derive(Debug)]
 pub(super) enum AttachmentLink {
     /// A filter, which has no link: it cannot be pinned.
@@ -34,7 +34,7 @@ impl AttachedProgram {
         Self { link, pin: None }
     }
 
-    /// The program that is pinned at `pin_dir`, if it is attached to this very interface.
+    /// The program pinned at `pin_dir`, if it is attached to this very interface.
     pub(super) fn pinned(
         pin_dir: &PinDir,
         interface: &Interface,
@@ -65,7 +65,7 @@ impl AttachedProgram {
         Ok(Some((program, attachment)))
     }
 
-    /// Keeps it attached after the agent.
+    /// Keeps it attached beyond the agent.
     pub(super) fn pin(self, pin_dir: &PinDir) -> Result<Self, XdpError> {
         let pin = pin_dir.link();
         let link = match self.link {
@@ -82,13 +82,13 @@ impl AttachedProgram {
         Ok(Self { link, pin: Some(pin) })
     }
 
-    /// Whether it stays attached after the agent.
+    /// Whether it stays attached beyond the agent.
     pub(super) const fn is_pinned(&self) -> bool {
         self.pin.is_some()
     }
 
-    /// Whether the program, whose number is `program`, is still at the interface: somebody may have detached it, or put
-    /// another in its place. What cannot be asked is taken as still there.
+    /// Whether the program with number `program` is still at the interface: somebody may have detached or replaced
+    /// it. If the kernel cannot be asked, it counts as attached.
     pub(super) fn holds(&self, program: u32, link: &NetworkLink, direction: Direction) -> bool {
         match self.link {
             AttachmentLink::Xdp(_) => link.xdp_program == Some(program),
@@ -100,7 +100,7 @@ impl AttachedProgram {
         }
     }
 
-    /// The program that is held: that at XDP, or that at traffic control.
+    /// The name of the program that is held: the one at XDP, or the one at traffic control.
     pub(super) const fn program(&self) -> &'static str {
         match self.link {
             AttachmentLink::Xdp(_) => PROGRAM_XDP,
@@ -128,7 +128,7 @@ impl AttachedProgram {
     }
 }
 
-/// Where the program is at XDP of the interface, if it is there.
+/// Where the program is attached at XDP of the interface, if it is.
 fn at_xdp(interface: &Interface, program: u32) -> Result<Option<Attachment>, XdpError> {
     let links = netlink::links().map_err(XdpError::Interfaces)?;
     let link = links.iter().find(|link| link.interface() == *interface);
@@ -144,7 +144,7 @@ fn at_xdp(interface: &Interface, program: u32) -> Result<Option<Attachment>, Xdp
 
 /// Whether the program is at TCX of the interface.
 fn at_tcx(interface: &Interface, direction: Direction, program: u32) -> Option<Attachment> {
-    // A kernel that cannot be asked has no such place.
+    // A kernel that cannot be queried has no TCX.
     let (_, programs) = SchedClassifier::query_tcx(&interface.name, direction.at_tc()).ok()?;
     programs
         .iter()

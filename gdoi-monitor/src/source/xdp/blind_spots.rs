@@ -1,4 +1,4 @@
-//! What cannot be seen on an interface, however well everything works.
+//! Blind spots: what cannot be seen on an interface although everything works.
 
 use std::collections::BTreeSet;
 
@@ -6,27 +6,27 @@ use super::attach::{Attached, Attachment, Direction, PassedOver};
 use super::features;
 use super::netlink::NetworkLink;
 
-/// A reason why something on an interface is not seen, or not as it was on the wire.
+/// Why something on an interface is not seen, or not as it was on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlindSpot {
-    /// It is one of several that carry the same traffic.
+    /// It is one of several interfaces that carry the same traffic.
     BondMember,
-    /// What the host itself sends is not watched.
+    /// Packets sent by the host are not monitored.
     EgressOff,
     /// The kernel merges received packets before traffic control sees them.
     Gro,
     /// The card merges received packets.
     Lro,
-    /// It is down, or nobody is at the other end of the cable.
+    /// It is down, or has no carrier.
     NoCarrier,
-    /// Another program at XDP comes first, and may drop or redirect.
+    /// Another XDP program runs first, and may drop or redirect packets.
     OtherXdpProgram,
-    /// The card takes the outer VLAN tag off.
+    /// The card strips the outer VLAN tag.
     VlanOffload,
 }
 
 impl BlindSpot {
-    /// The word for it in metrics.
+    /// Its name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::BondMember => "bond_member",
@@ -39,7 +39,7 @@ impl BlindSpot {
         }
     }
 
-    /// What it hides, and what to do about it.
+    /// What it hides, and the fix.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::BondMember => {
@@ -62,14 +62,14 @@ impl BlindSpot {
     }
 }
 
-/// What cannot be seen on `link`, which is watched as `attached` says.
+/// The blind spots of `link`, which is monitored as `attached` says.
 pub fn blind_spots(
     link: &NetworkLink,
     master: Option<&NetworkLink>,
     attached: &Attached,
     directions: &[Direction],
 ) -> BTreeSet<BlindSpot> {
-    // An interface that cannot be asked has no card that does such things: tunnels, some virtual ones.
+    // An interface that cannot be queried has no such features: tunnels, some virtual ones.
     let features = features::active(link.index).unwrap_or_default();
     let is_on = |name: &str| features.contains(name);
     let Attached {
@@ -90,7 +90,8 @@ pub fn blind_spots(
             BlindSpot::OtherXdpProgram,
             is_taken || (is_at_tc && link.xdp_program.is_some()),
         ),
-        // At traffic control the tag is read where the kernel keeps it. In generic mode the kernel puts it back.
+        // At traffic control the program reads the stripped tag from the kernel. In generic mode the kernel restores
+        // it.
         (
             BlindSpot::VlanOffload,
             *attachment == Attachment::Native && is_on("rx-vlan-hw-parse"),

@@ -1,4 +1,4 @@
-//! From jiffies, which cost the packet path nothing, to the clock that everything else uses.
+//! Converts jiffies, which cost the packet path nothing, to the clock that everything else uses.
 
 use gdoi_core::Timestamp;
 use gdoi_wire::record::Clocks;
@@ -7,21 +7,22 @@ use super::memory::halves;
 
 /// The rates that `CONFIG_HZ` offers (`kernel/Kconfig.hz`).
 const HERTZ: [u64; 4] = [100, 250, 300, 1000];
-/// Jiffies between two readings, or the rounding of one could name the wrong rate: 250 and 300 differ by a sixth.
+/// Minimum number of jiffies between two readings. With fewer, rounding could give the wrong rate: 250 and 300 differ
+/// by a sixth.
 const MIN_JIFFIES: u64 = 16;
 
-/// Turns the low 32 bits of jiffies into boot time.
+/// Converts the low 32 bits of jiffies to boot time.
 ///
-/// A tick of the kernel is 1 to 10 ms; a moment told by jiffies is that coarse.
+/// A kernel tick is 1 to 10 ms; times from jiffies are that coarse.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     latest: Clocks,
-    /// Nanoseconds a jiffy lasts; unknown until two readings are far enough apart.
+    /// Nanoseconds per jiffy; unknown until two readings are far enough apart.
     tick: Option<u64>,
 }
 
 impl Clock {
-    /// Begins with one reading.
+    /// Starts with one reading.
     pub const fn new(reading: Clocks) -> Self {
         Self {
             latest: reading,
@@ -29,7 +30,7 @@ impl Clock {
         }
     }
 
-    /// Takes a later reading.
+    /// Adds a later reading.
     pub fn read(&mut self, reading: Clocks) {
         let jiffies = reading.jiffies.wrapping_sub(self.latest.jiffies);
         let elapsed = reading.boot_ns.saturating_sub(self.latest.boot_ns);
@@ -46,20 +47,20 @@ impl Clock {
         self.latest = reading;
     }
 
-    /// The moment of the latest reading.
+    /// The time of the latest reading.
     pub const fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.latest.boot_ns)
     }
 
-    /// When a counter of jiffies stood at `low`, at most `2^31` jiffies from the latest reading; that reading itself
-    /// while the length of a jiffy is unknown.
+    /// The time at which the low half of jiffies was `low`, at most `2^31` jiffies from the latest reading. While the
+    /// length of a jiffy is unknown, the time of that reading.
     pub fn moment(&self, low: u32) -> Timestamp {
         let Some(tick) = self.tick else {
             return self.now();
         };
-        let behind = halves(self.latest.jiffies).0.wrapping_sub(low).cast_signed();
-        let distance = u64::from(behind.unsigned_abs()) * tick;
-        Timestamp::from_nanos(if behind < 0 {
+        let age = halves(self.latest.jiffies).0.wrapping_sub(low).cast_signed();
+        let distance = u64::from(age.unsigned_abs()) * tick;
+        Timestamp::from_nanos(if age < 0 {
             self.latest.boot_ns.saturating_add(distance)
         } else {
             self.latest.boot_ns.saturating_sub(distance)

@@ -1,4 +1,4 @@
-//! Why the live source cannot watch, with the way out.
+//! Why the live source fails, with the fix.
 
 use std::{fs, io};
 
@@ -10,25 +10,25 @@ use super::interface::Interface;
 use super::pins::PinError;
 
 pub(super) const PERMISSION: [i32; 2] = [libc::EPERM, libc::EACCES];
-/// What drivers say that have no native XDP, or none for this size of frames.
+/// Errors of drivers without native XDP, or without it for this frame size.
 const NO_NATIVE: [i32; 3] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE];
 /// Bits of `include/uapi/linux/capability.h`.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// `CAP_NET_ADMIN`, `CAP_PERFMON` and `CAP_BPF`.
 const CAPABILITIES: u64 = 1 << 12 | 1 << 38 | 1 << 39;
 
-/// Why an interface cannot be watched. Each text is one line that says the fix.
+/// Why an interface cannot be monitored. Each text is one line that says the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum XdpError {
     /// The kernel refuses BPF to this user.
     #[error("not permitted to load BPF: run as root, or grant CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Permission(#[source] io::Error),
-    /// The kernel does not know something the object needs.
+    /// The kernel lacks something that the object needs.
     #[error("the kernel cannot load the program: Linux 5.18 or newer is required, this is {release}")]
     Kernel {
         /// Release of the running kernel.
         release: String,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
@@ -40,7 +40,7 @@ pub enum XdpError {
     Busy {
         /// Name of the interface.
         interface: String,
-        /// Who.
+        /// The other program.
         holder: Holder,
     },
     /// The driver has no native XDP.
@@ -52,9 +52,9 @@ pub enum XdpError {
     /// No interface of that name.
     #[error("no interface matches {pattern:?}; this host has: {have}")]
     UnknownInterface {
-        /// What was asked for.
+        /// The pattern.
         pattern: String,
-        /// What there is.
+        /// The existing interfaces.
         have: String,
     },
     /// The interface is gone.
@@ -63,31 +63,31 @@ pub enum XdpError {
         /// Name of the interface.
         interface: String,
     },
-    /// Attaching failed otherwise.
+    /// Attaching failed for another reason.
     #[error("cannot attach to {interface}")]
     Attach {
         /// Name of the interface.
         interface: String,
-        /// What aya said.
+        /// The error of aya.
         #[source]
         source: ProgramError,
     },
-    /// A link is not what it should be.
+    /// A link has an unexpected type.
     #[error("cannot replace the attached program")]
     Link(#[source] LinkError),
-    /// The program cannot be made to stay.
+    /// The program cannot be pinned.
     #[error("cannot pin the attached program")]
     Pin(#[source] aya::pin::PinError),
     /// The folder of the pins cannot be used.
     #[error(transparent)]
     Pins(#[from] PinError),
-    /// Loading the object failed otherwise.
+    /// Loading the object failed for another reason.
     #[error("cannot load the eBPF object")]
     Load(#[from] aya::EbpfError),
-    /// Loading a program into the kernel failed otherwise.
+    /// Loading a program into the kernel failed for another reason.
     #[error("cannot load the eBPF program")]
     Program(#[from] ProgramError),
-    /// A map is not what it should be.
+    /// A map has an unexpected type or size.
     #[error("cannot use a map of the eBPF object")]
     Map(#[from] aya::maps::MapError),
     /// The object lacks something.
@@ -104,7 +104,7 @@ pub enum XdpError {
     Log(#[from] aya_log::Error),
 }
 
-/// The number that the kernel gave, wherever aya keeps it.
+/// The errno of the kernel, wherever aya keeps it.
 pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -119,7 +119,7 @@ pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     None
 }
 
-/// Why the kernel refused a program: aya's text holds the verifier's whole log, of which the user needs the cause.
+/// Why the kernel refused a program: aya's text has the verifier's whole log, but the user needs the cause.
 pub(super) fn refused(error: ProgramError) -> XdpError {
     let number = errno(&error);
     let cause = || io::Error::from_raw_os_error(number.unwrap_or_default());
@@ -127,7 +127,7 @@ pub(super) fn refused(error: ProgramError) -> XdpError {
         Some(libc::EPERM) => XdpError::Permission(cause()),
         // Without CAP_PERFMON the verifier prohibits arithmetic on packet pointers ("pointer -= pointer prohibited").
         Some(libc::EACCES) if is_short_of_capabilities() => XdpError::Permission(cause()),
-        // Flags or helpers that the kernel does not know.
+        // Flags or helpers unknown to the kernel.
         Some(libc::EINVAL) => XdpError::Kernel {
             release: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .unwrap_or_default()
@@ -146,7 +146,7 @@ fn is_short_of_capabilities() -> bool {
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // Not to be read: then nothing is said of capabilities.
+    // If they cannot be read, the error is not attributed to capabilities.
     effective.is_some_and(|have| have & CAP_SYS_ADMIN == 0 && have & CAPABILITIES != CAPABILITIES)
 }
 

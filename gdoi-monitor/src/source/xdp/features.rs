@@ -1,4 +1,4 @@
-//! What a network card does to frames before anybody sees them, as generic netlink tells it.
+//! Offloads of network cards, by generic netlink.
 //!
 //! The messages are those of `Documentation/networking/ethtool-netlink.rst` (since v5.6) and
 //! `Documentation/netlink/specs/netdev.yaml` (since v6.3).
@@ -18,30 +18,31 @@ const REQUEST: u16 = 1;
 const ERROR: u16 = 2;
 /// `NLA_F_NESTED`.
 const NESTED: u16 = 1 << 15;
-/// The header of a netlink message and that of generic netlink.
+/// The headers of netlink and generic netlink.
 const HEADERS_OCTETS: usize = 16 + 4;
 const ATTRIBUTE_HEADER_OCTETS: usize = 4;
-/// Room for the names of a hundred features in three bitsets.
+/// Enough for the names of a hundred features in three bitsets.
 const ANSWER_OCTETS: usize = 64 << 10;
-/// Of `include/uapi/linux/genetlink.h`.
+/// From `include/uapi/linux/genetlink.h`.
 const GENL_ID_CTRL: u16 = 0x10;
 const CTRL_CMD_GETFAMILY: u8 = 3;
 const CTRL_ATTR_FAMILY_ID: u16 = 1;
 const CTRL_ATTR_FAMILY_NAME: u16 = 2;
-/// Of `include/uapi/linux/ethtool_netlink.h`.
+/// From `include/uapi/linux/ethtool_netlink.h`.
 const ETHTOOL_MSG_FEATURES_GET: u8 = 11;
 const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
 const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
 const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
 const ETHTOOL_A_BITSET_BITS: u16 = 3;
 const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
-/// Of `include/uapi/linux/netdev.h`; its numbers are in the machine's order, and the first octet of ours is the low one.
+/// From `include/uapi/linux/netdev.h`; its numbers are in the machine's byte order, and only the low octet matters
+/// here.
 const NETDEV_CMD_DEV_GET: u8 = 1;
 const NETDEV_A_DEV_IFINDEX: u16 = 1;
 const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
 const NETDEV_XDP_ACT_BASIC: u8 = 1;
 
-/// The names of the features that are on, as `ethtool -k` without its aliases calls them.
+/// The names of the features that are on, as `ethtool -k` shows them without its aliases.
 pub fn active(index: u32) -> io::Result<BTreeSet<String>> {
     let (socket, family) = open("ethtool")?;
     let device = attribute(ETHTOOL_A_HEADER_DEV_INDEX, &index.to_ne_bytes());
@@ -50,14 +51,14 @@ pub fn active(index: u32) -> io::Result<BTreeSet<String>> {
     let bits = find(&answer, ETHTOOL_A_FEATURES_ACTIVE)
         .and_then(|bitset| find(bitset, ETHTOOL_A_BITSET_BITS))
         .unwrap_or_default();
-    // Without a mask a bit is listed when it is set.
+    // Without a mask, listed bits are set.
     Ok(attributes(bits)
         .filter_map(|bit| find(bit.1, ETHTOOL_A_BITSET_BIT_NAME))
         .map(|name| String::from_utf8_lossy(name).trim_end_matches('\0').to_owned())
         .collect())
 }
 
-/// Whether the driver has XDP, as it says itself (since v6.3): nothing is tried, which could restart the card.
+/// Whether the driver reports XDP support (since v6.3). Nothing is attached, which could restart the card.
 pub fn has_native_xdp(index: u32) -> io::Result<bool> {
     let (socket, family) = open("netdev")?;
     let device = attribute(NETDEV_A_DEV_IFINDEX, &index.to_ne_bytes());
@@ -66,7 +67,7 @@ pub fn has_native_xdp(index: u32) -> io::Result<bool> {
     Ok(features.is_some_and(|[low, ..]: [u8; 8]| low & NETDEV_XDP_ACT_BASIC != 0))
 }
 
-/// A socket, and the number of a family of generic netlink.
+/// A socket, and the number of a generic netlink family.
 fn open(family: &str) -> io::Result<(OwnedFd, u16)> {
     let socket = socket(
         AddressFamily::Netlink,
@@ -90,13 +91,13 @@ fn open(family: &str) -> io::Result<(OwnedFd, u16)> {
     Ok((socket, family))
 }
 
-/// Sends one request; gives the attributes of the answer.
+/// Sends one request; returns the attributes of the answer.
 fn ask(socket: &OwnedFd, family: u16, command: u8, attributes: &[u8]) -> io::Result<Vec<u8>> {
     let length = u32::try_from(HEADERS_OCTETS + attributes.len()).unwrap_or(u32::MAX);
     let mut request = length.to_ne_bytes().to_vec();
     request.extend(family.to_ne_bytes());
     request.extend(REQUEST.to_ne_bytes());
-    // Sequence and port: one question at a time needs neither. Then the generic header.
+    // Sequence and port are not needed for one request at a time. Then the generic header.
     request.extend([0; 8]);
     request.extend([command, 1, 0, 0]);
     request.extend(attributes);
@@ -130,7 +131,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     octets
 }
 
-/// The attributes in `octets`, up to the first that cannot be read.
+/// The attributes in `octets`, up to the first malformed one.
 fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = octets;
     std::iter::from_fn(move || {
@@ -156,7 +157,7 @@ mod tests {
     fn loopback_has_features() {
         let on = active(1).unwrap();
         assert!(on.contains("loopback") && !on.contains("rx-lro"), "{on:?}");
-        // A kernel before v6.3 does not know the question.
+        // A kernel before v6.3 does not know the request.
         assert!(!has_native_xdp(1).unwrap_or(false));
     }
 

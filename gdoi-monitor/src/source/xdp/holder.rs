@@ -1,4 +1,4 @@
-//! Who holds the place at XDP of an interface.
+//! The program that is attached at XDP of an interface.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use super::netlink;
 pub struct Holder {
     /// Its number in the kernel.
     pub id: Option<u32>,
-    /// Its name, if we may ask for it: that takes `CAP_SYS_ADMIN`.
+    /// Its name, if we may read it: that needs `CAP_SYS_ADMIN`.
     pub name: Option<String>,
 }
 
 impl Holder {
-    /// Who is at `interface`, if anybody is.
+    /// The program at `interface`, if there is one.
     pub(super) fn of(interface: &Interface) -> Result<Option<Self>, XdpError> {
         let links = netlink::links().map_err(XdpError::Interfaces)?;
         Ok(links
@@ -38,7 +38,7 @@ impl Holder {
         Self { id: Some(id), name }
     }
 
-    /// One that is there, and nothing else is known of it.
+    /// A program about which nothing else is known.
     pub(super) const fn unknown() -> Self {
         Self { id: None, name: None }
     }

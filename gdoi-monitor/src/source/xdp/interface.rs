@@ -9,15 +9,15 @@ pub struct Interface {
     pub index: u32,
 }
 
-/// Whether this stands for several names, or perhaps none.
+/// Whether this may match any number of names.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-/// Whether `name` matches: `*` stands for any characters, `?` for one.
+/// Whether `name` matches: `*` matches any characters, `?` matches one.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    // Row by row over the pattern: reach[n] is whether the pattern so far matches the first n characters.
+    // Row by row over the pattern: reach[n] says whether the pattern so far matches the first n characters.
     let mut reach = vec![false; name.len() + 1];
     if let Some(start) = reach.first_mut() {
         *start = true;

@@ -1,4 +1,4 @@
-//! One interface, in one direction, over its life: it may be there or not, go and come back, and its counts go on.
+//! One interface in one direction over its life: it may appear, disappear and come back, and its counts continue.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,62 +18,61 @@ use super::probe::{Probe, ProbeSettings};
 use super::runs::Runs;
 use super::spi_table::SpiCount;
 
-/// How long an interface may be gone and be watched again at once. A loaded program holds its ring and tables, some
-/// megabytes.
+/// How long a program stays loaded after its interface disappeared. It holds its ring and tables, some megabytes.
 const UNLOAD_AFTER: Duration = Duration::from_secs(10);
 
-/// One interface that is, was or will be watched, in one direction.
+/// An interface in one direction that is, was or will be monitored.
 ///
-/// A loaded program outlives its interface for a while: one that is put back is then watched again at once.
+/// A loaded program outlives its interface for a while: if the interface returns, it is attached again at once.
 pub struct InterfaceTap {
     name: String,
     direction: Direction,
-    /// Where it is pinned, if it is to outlive the agent.
+    /// Where it is pinned, if it survives the agent.
     pin_dir: Option<PinDir>,
     probe: Option<Probe>,
-    /// Maps of programs that were replaced, and whose last counts were not read, with the folders they are pinned in.
+    /// Maps of replaced programs whose last counts were not read, with the folders they are pinned in.
     old: Vec<(Maps, Option<PathBuf>)>,
     program: Option<TappedInterface>,
-    /// When the interface went.
+    /// When the interface disappeared.
     left: Option<Timestamp>,
-    /// What programs counted that are no longer loaded.
+    /// Counts of programs that are no longer loaded.
     past: Counters,
     past_runs: Runs,
     latest: Counters,
-    /// What an agent before this one had read, until the program is loaded that reads on.
+    /// Reading positions of the previous agent, until the program that continues is loaded.
     kept: Option<SavedTap>,
 }
 
-/// What a watch had counted and read, for an agent that goes on.
+/// Counts and reading positions of a tap, for the next agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedTap {
     /// Name of the interface.
     pub interface: String,
-    /// Which of its frames.
+    /// The direction of its frames.
     pub direction: Direction,
-    /// What was counted, as words.
+    /// Total counters, as words.
     totals: Vec<u64>,
-    /// What was read of the maps, where they are pinned.
+    /// Reading positions of the maps, if they are pinned.
     maps: Option<KeptMaps>,
 }
 
-/// Where the program is attached.
+/// The attached program and its interface.
 struct TappedInterface {
     interface: Interface,
     attached: Attached,
 }
 
-/// What one look at an interface found, beyond its ESP counts.
+/// The result of one poll, apart from ESP counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// What was counted since the watch began.
+    /// Counts since the tap began.
     pub counters: Counters,
-    /// What was counted since the last look.
+    /// Counts since the last poll.
     pub delta: Counters,
 }
 
 impl InterfaceTap {
-    /// An interface that is not there yet. Its program is pinned at `pin_dir`; it goes on from what was `kept`.
+    /// An interface that may not exist yet. Its program is pinned at `pin_dir`; it continues from `kept`.
     pub fn new(name: String, direction: Direction, pin_dir: Option<PinDir>, kept: Option<SavedTap>) -> Self {
         Self {
             name,
@@ -95,19 +94,19 @@ impl InterfaceTap {
         &self.name
     }
 
-    /// Which of its frames are watched.
+    /// The direction of its frames.
     pub const fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// Loads a program of its own for the interface and attaches it.
+    /// Loads a program for the interface and attaches it.
     pub fn attach(
         &mut self,
         interface: Interface,
         settings: &ProbeSettings,
         mode: AttachMode,
     ) -> Result<&Attached, XdpError> {
-        // A program that is loaded for nothing does not stay: not every interface can be attached to.
+        // A program that could not be attached does not stay loaded: not every interface is suitable.
         let mut probe = match self.probe.take() {
             Some(probe) => probe,
             None => self.load(settings)?,
@@ -129,7 +128,7 @@ impl InterfaceTap {
         Ok(&program.attached)
     }
 
-    /// Loads a program, and takes up the maps that others left at its place.
+    /// Loads a program, and takes over the maps pinned at its place.
     fn load(&mut self, settings: &ProbeSettings) -> Result<Probe, XdpError> {
         let pin_dir = self.pin_dir.as_ref();
         let mut probe = Probe::load_at(settings, self.direction, pin_dir)?;
@@ -147,13 +146,13 @@ impl InterfaceTap {
             let resumed = maps
                 .as_ref()
                 .and_then(|kept| old.chain([probe.maps()]).find_map(|maps| maps.resume(kept)));
-            // Where the maps are gone, all that was counted is past.
+            // If the maps are gone, all counts belong to the past.
             self.past = self.latest.since(&resumed.unwrap_or_default());
         }
         Ok(probe)
     }
 
-    /// What was counted and read up to the last look.
+    /// Counts and reading positions as of the last poll.
     pub fn keep(&self) -> SavedTap {
         let words: &[u64; Counters::WORDS] = zerocopy::transmute_ref!(&self.latest);
         let read = self.latest.since(&self.past);
@@ -169,23 +168,23 @@ impl InterfaceTap {
         }
     }
 
-    /// Where the program sits; `None` while the interface is not watched.
+    /// Where the program is attached; `None` while it is not.
     pub fn attached(&self) -> Option<&Attached> {
         self.program.as_ref().map(|program| &program.attached)
     }
 
-    /// What is counted into: maps of two programs while one is being replaced.
+    /// The maps in use: of two programs while one is being replaced.
     pub fn maps(&mut self) -> impl Iterator<Item = &mut Maps> {
         let old = self.old.iter_mut().map(|(maps, _)| maps);
         old.chain(self.probe.iter_mut().map(Probe::maps))
     }
 
-    /// Loads a program that is set up otherwise, for [`Self::replace`].
+    /// Loads a program with other settings, for [`Self::replace`].
     pub fn prepare(&self, settings: &ProbeSettings) -> Result<Probe, XdpError> {
         Probe::load_at(settings, self.direction, self.pin_dir.as_ref())
     }
 
-    /// Puts `next` in the place of the loaded program, whose last counts are told by the next look.
+    /// Replaces the loaded program by `next`; the next poll reads the old program's last counts.
     pub fn replace(&mut self, mut next: Probe) -> Result<(), XdpError> {
         if let Some(mut old) = self.probe.take() {
             let replaced = next.replace(&mut old);
@@ -197,7 +196,7 @@ impl InterfaceTap {
         Ok(())
     }
 
-    /// Lets go of what was replaced, once its last counts were read.
+    /// Drops what was replaced, once its last counts were read.
     pub fn retire(&mut self) {
         for (maps, pinned) in std::mem::take(&mut self.old) {
             self.past.add(&maps.counters());
@@ -207,7 +206,7 @@ impl InterfaceTap {
         }
     }
 
-    /// Whether it is watched as the interface that now has this index.
+    /// Whether it is attached to the interface that now has this index.
     pub fn is_on(&self, interface: &Interface) -> bool {
         self.program
             .as_ref()
@@ -219,25 +218,25 @@ impl InterfaceTap {
         self.probe.as_ref().is_some_and(|probe| probe.is_held(link))
     }
 
-    /// Whether records wait in the ring.
+    /// Whether records are waiting in the ring.
     pub fn has_records(&mut self) -> bool {
-        // A ring that cannot be asked is taken as empty: this decides when to stop.
+        // A ring that cannot be queried counts as empty: this decides when to stop.
         self.probe
             .as_mut()
             .is_some_and(|probe| probe.read_clock().is_ok() && probe.pending_octets() > 0)
     }
 
-    /// How many octets waited in the ring at the last look.
+    /// Octets that were waiting in the ring at the last poll.
     pub fn pending_octets(&self) -> u64 {
         self.probe.as_ref().map_or(0, Probe::pending_octets)
     }
 
-    /// How many slots of the SPI table are taken, and how many there are.
+    /// Used slots of the SPI table, and the number of slots.
     pub fn occupancy(&self) -> (usize, usize) {
         self.probe.as_ref().map_or((0, 0), Probe::occupancy)
     }
 
-    /// Reads counters and SPI table; adds ESP counts to `counts` and says the time of the look.
+    /// Reads counters and SPI table; adds ESP counts to `counts`, and returns the time of the poll.
     pub fn read(
         &mut self,
         counts: &mut BTreeMap<(u32, u32), SpiCount>,
@@ -263,7 +262,7 @@ impl InterfaceTap {
         Ok(Some((clock.now(), reading)))
     }
 
-    /// What was counted since the last look, which this is not.
+    /// Counts since the last poll, without starting a new one.
     pub fn delta(&self) -> Counters {
         let Some(probe) = &self.probe else {
             return Counters::default();
@@ -276,23 +275,23 @@ impl InterfaceTap {
         counters.since(&self.latest)
     }
 
-    /// What was counted up to the last look.
+    /// Counts up to the last poll.
     pub fn counters(&self) -> &Counters {
         &self.latest
     }
 
-    /// How often and how long its programs ran, those that are gone included.
+    /// Run count and run time of its programs, including unloaded ones.
     pub fn runs(&self) -> Runs {
         let loaded = self.probe.iter();
         loaded.fold(self.past_runs, |runs, probe| runs.plus(probe.runs()))
     }
 
-    /// Whether it goes on counting when the agent ends.
+    /// Whether it continues counting when the agent ends.
     pub fn is_pinned(&self) -> bool {
         self.probe.as_ref().is_some_and(Probe::is_pinned)
     }
 
-    /// Removes what is pinned: nothing of this watch stays behind.
+    /// Removes all its pins.
     pub fn forget(&mut self) {
         self.detach();
         if let Some(pin_dir) = &self.pin_dir {
@@ -300,7 +299,7 @@ impl InterfaceTap {
         }
     }
 
-    /// Stops counting, so that the next look finds whole and final numbers.
+    /// Stops counting, so that the next poll reads final numbers.
     pub fn detach(&mut self) {
         self.program = None;
         if let Some(probe) = &mut self.probe {
@@ -308,13 +307,13 @@ impl InterfaceTap {
         }
     }
 
-    /// The interface is gone.
+    /// Handles the disappearance of the interface.
     pub fn leave(&mut self, now: Timestamp) {
         self.detach();
         self.left = Some(now);
     }
 
-    /// Unloads a program whose interface has not come back for a while. Its counts stay.
+    /// Unloads a program whose interface has been gone for a while. Its counts stay.
     pub fn unload_if_gone(&mut self, now: Timestamp) {
         if self.left.is_some_and(|left| now.since(left) >= UNLOAD_AFTER) {
             self.left = None;

@@ -1,8 +1,8 @@
-//! Which kernel this is.
+//! The version of the kernel.
 
 use std::fs;
 
-/// Its release: `6.1.0-56-cloud-amd64`; empty where it does not say.
+/// Its release, such as `6.1.0-56-cloud-amd64`; empty if unknown.
 pub fn release() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     release.trim().to_owned()

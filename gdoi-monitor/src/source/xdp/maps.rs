@@ -1,4 +1,4 @@
-//! What the agent reads of a program: its ring, its counters, its SPI table.
+//! What the agent reads from a program: its ring, counters and SPI table.
 //!
 //! Maps may outlive their program, and with pins ([`super::pins`]) the agent too.
 
@@ -19,27 +19,27 @@ use super::spi_table::{KeptSlot, SpiCount, SpiTable, TableSize};
 pub struct Maps {
     ring: RingBuf<MapData>,
     table: SpiTable,
-    /// Number of the map of parts in the kernel, which no two maps of a boot share.
+    /// Kernel id of the CPU state map, unique during a boot.
     id: u32,
     // aya writes the numbers of maps into the code at load: they must stay open until the last program is loaded.
     _parts: Map,
 }
 
-/// What was read of the maps of a program, for an agent that reads on.
+/// Reading positions in the maps of a program, for the next agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeptMaps {
-    /// Number of the map of parts in the kernel.
+    /// Kernel id of the CPU state map.
     id: u32,
     /// The counters, as words.
     counters: Vec<u64>,
     slots: Vec<KeptSlot>,
-    /// When, in nanoseconds since boot.
+    /// Time of the reading, in nanoseconds since boot.
     at_ns: u64,
 }
 
 impl Maps {
-    /// Over the maps that `map` gives by name; without a `size`, all the parts there are. A slot of the table without
-    /// packets for `idle` is freed; what is in it now was counted up to `now` at the latest.
+    /// With the maps that `map` returns by name; without a `size`, all parts. A table slot without packets for `idle`
+    /// is freed; what is in it now was counted by `now` at the latest.
     pub(super) fn new(
         mut map: impl FnMut(&'static str) -> Result<Map, XdpError>,
         size: Option<TableSize>,
@@ -65,7 +65,7 @@ impl Maps {
         })
     }
 
-    /// Those that are pinned in a folder that [`super::pins::PinDir::others`] found.
+    /// The maps pinned in a folder that [`super::pins::PinDir::others`] found.
     pub(super) fn pinned(folder: &Path, idle: Duration, now: Timestamp) -> Result<Self, XdpError> {
         let open = |name| {
             let map = MapData::from_pin(folder.join(name))?;
@@ -74,7 +74,7 @@ impl Maps {
         Self::new(open, None, idle, now)
     }
 
-    /// Hands every waiting record to `each`, at most `limit` of them, and says how many there were.
+    /// Passes waiting records to `each`, up to `limit`, and returns their number.
     pub fn drain(&mut self, limit: usize, mut each: impl FnMut(&[u8])) -> usize {
         let mut drained = 0;
         while drained < limit {
@@ -85,22 +85,22 @@ impl Maps {
         drained
     }
 
-    /// What all CPUs counted since the maps were made.
+    /// Counters of all CPUs since the maps were created.
     pub fn counters(&self) -> Counters {
         self.table.counters()
     }
 
-    /// Adds to `counts` the ESP counted since the last look, by SPI and site.
+    /// Adds to `counts` the ESP counted since the last poll, by SPI and site.
     pub fn read_table(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), SpiCount>) {
         self.table.read(clock, counts);
     }
 
-    /// How many slots of the SPI table are taken, and how many there are.
+    /// Used slots of the SPI table, and the number of slots.
     pub fn occupancy(&self) -> (usize, usize) {
         self.table.occupancy()
     }
 
-    /// What was read so far, if `counters` are those of the last look.
+    /// The reading positions, if `counters` are those of the last poll.
     pub(super) fn keep(&self, counters: &Counters) -> KeptMaps {
         let words: &[u64; Counters::WORDS] = zerocopy::transmute_ref!(counters);
         KeptMaps {
@@ -111,7 +111,7 @@ impl Maps {
         }
     }
 
-    /// Reads on where another agent stopped, and says what the counters were then. `None`, and nothing is changed, when
+    /// Continues where another agent stopped, and returns its counters at that time. `None`, without any change, if
     /// that agent read other maps.
     pub(super) fn resume(&mut self, kept: &KeptMaps) -> Option<Counters> {
         if kept.id != self.id {
@@ -123,7 +123,7 @@ impl Maps {
     }
 }
 
-/// CPUs that there may be.
+/// Number of possible CPUs.
 pub(super) fn cpus() -> Result<u32, XdpError> {
     let cpus = aya::util::nr_cpus().map_err(|(_, source)| XdpError::Memory(source))?;
     Ok(u32::try_from(cpus).unwrap_or(u32::MAX))

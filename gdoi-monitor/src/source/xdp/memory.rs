@@ -1,7 +1,7 @@
 //! The memory of the SPI table: the only `unsafe` of the agent.
 //!
-//! The kernel's array map is mapped into our memory, and its programs go on writing to it. So nothing here makes a
-//! reference to it: every access is one atomic load or store of an aligned word inside the mapping.
+//! The kernel's array map is mapped into our memory while its programs write to it. So nothing here makes a reference
+//! to it: every access is one atomic load or store of an aligned word inside the mapping.
 #![expect(unsafe_code, reason = "a memory shared with the kernel has no safe interface")]
 
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
-/// A map of the kind `BPF_F_MMAPABLE`, as words of 64 bits.
+/// A map with `BPF_F_MMAPABLE`, as 64-bit words.
 #[derive(Debug)]
 pub(super) struct Memory {
     map: MmapRaw,
@@ -18,7 +18,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Maps the first `words` words of the map behind `fd`.
+    /// Maps the first `words` words of the map of `fd`.
     pub(super) fn new(fd: &impl AsFd, words: usize) -> io::Result<Self> {
         let map = MmapOptions::new()
             .len(words * size_of::<u64>())
@@ -26,13 +26,13 @@ impl Memory {
         Ok(Self { map, words })
     }
 
-    /// The word at `index`; zero beyond the end.
+    /// The word at `index`; zero past the end.
     #[inline]
     pub(super) fn load(&self, index: usize) -> u64 {
         self.word(index).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
-    /// Writes the word at `index`; nothing beyond the end.
+    /// Writes the word at `index`; does nothing past the end.
     #[inline]
     pub(super) fn store(&self, index: usize, value: u64) {
         if let Some(word) = self.word(index) {

@@ -1,4 +1,4 @@
-//! What the kernel says of the interfaces of this network namespace, and that they change.
+//! Interfaces of this network namespace, and notification of their changes, by netlink.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -16,9 +16,9 @@ use nix::sys::socket::{
 
 use super::interface::Interface;
 
-/// `RTMGRP_LINK`: interfaces that come, go and change.
+/// `RTMGRP_LINK`: new, removed and changed interfaces.
 const GROUP_LINK: u32 = 1;
-/// More than the kernel puts into one answer of a dump (`NLMSG_GOODSIZE` and 32 KiB at most).
+/// More than the kernel puts into one message of a dump (at most `NLMSG_GOODSIZE` and 32 KiB).
 const DUMP_OCTETS: usize = 64 << 10;
 /// The header of a netlink message.
 const HEADER_OCTETS: usize = 16;
@@ -32,22 +32,22 @@ pub struct NetworkLink {
     pub index: u32,
     /// Whether its frames begin with an Ethernet header.
     pub is_ethernet: bool,
-    /// Whether it is up, and there is somebody at the other end of the cable.
+    /// Whether it is up and has a carrier.
     pub has_carrier: bool,
-    /// What it is, if it is not hardware: `vlan`, `bond`, `bridge`, `veth` ...
+    /// Its kind, if it is not hardware: `vlan`, `bond`, `bridge`, `veth` ...
     pub kind: Option<String>,
-    /// The interface it is made of: that of a VLAN; the peer of a veth.
+    /// Its link: the lower interface of a VLAN, the peer of a veth.
     pub lower: Option<u32>,
-    /// The bond or bridge that it is part of.
+    /// Its bond or bridge.
     pub master: Option<u32>,
-    /// Number of the XDP program that is attached.
+    /// Number of the attached XDP program.
     pub xdp_program: Option<u32>,
-    /// Whether it is before the network stack, not in the driver.
+    /// Whether that program is generic, not in the driver.
     pub is_xdp_generic: bool,
 }
 
 impl NetworkLink {
-    /// What it is known by.
+    /// Its name and index.
     pub fn interface(&self) -> Interface {
         Interface {
             name: self.name.clone(),
@@ -58,7 +58,7 @@ impl NetworkLink {
 
 /// Every interface of this network namespace, by index.
 ///
-/// Asked of the kernel: `/sys/class/net` shows the namespace that it was mounted in, which may be another.
+/// From netlink: `/sys/class/net` shows the namespace in which it was mounted, which may be another.
 pub fn links() -> io::Result<Vec<NetworkLink>> {
     let socket = open(0)?;
     let mut message = NetlinkMessage::from(RouteNetlinkMessage::GetLink(LinkMessage::default()));
@@ -68,27 +68,27 @@ pub fn links() -> io::Result<Vec<NetworkLink>> {
     Ok(links)
 }
 
-/// Hears when an interface comes, goes or changes.
+/// Notifies of new, removed and changed interfaces.
 #[derive(Debug)]
 pub struct Changes {
     socket: OwnedFd,
 }
 
 impl Changes {
-    /// Begins to listen.
+    /// Starts to listen.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             socket: open(GROUP_LINK)?,
         })
     }
 
-    /// Takes all that was told, unread: whoever hears of a change looks at everything. Says whether there was any.
+    /// Drops all notifications: after any change all interfaces are listed. Returns whether there were any.
     pub fn take(&self) -> io::Result<bool> {
         let mut buffer = [0; 4096];
         let mut any = false;
         loop {
             match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-                // More was told than the kernel keeps: that is a change too.
+                // Notifications that the kernel had to drop are a change too.
                 Ok(_) | Err(Errno::ENOBUFS) => any = true,
                 Err(Errno::EAGAIN) => return Ok(any),
                 Err(Errno::EINTR) => {}

@@ -1,14 +1,14 @@
 //! Programs and counters that stay in the kernel while no agent runs: pins in a BPF file system.
 //!
 //! ```text
-//! FOLDER/eth0-ingress/link                      what holds the program at its interface
-//! FOLDER/eth0-ingress/v5-9f3c…/{RING,CPU_STATE}   what it counts into
+//! FOLDER/eth0-ingress/link                      holds the program at its interface
+//! FOLDER/eth0-ingress/v5-9f3c…/{RING,CPU_STATE}   the maps it writes
 //! ```
 //!
-//! An agent that starts replaces the program at the link, without a gap, and reads on in the maps. The name of their
-//! folder tells the layout of records and everything a program is set up with: maps of another name may be read to their
-//! end, but never become those of a new program. aya takes whatever is pinned for what it expects and would write beyond
-//! it, so each map is looked at before ([`PinDir::maps`]).
+//! A new agent replaces the program at the link without a gap, and continues reading the maps. The name of their
+//! folder identifies the record layout and all settings of a program. Maps under another name are read to their end,
+//! but never given to a new program. aya does not check the size of pinned maps and would access memory past their
+//! end, so each map is checked first ([`PinDir::maps`]).
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -30,25 +30,25 @@ use crate::hex::Hex;
 /// The maps that are pinned.
 pub(super) const MAPS: [&str; 2] = [MAP_RING, MAP_CPU_STATE];
 const OWNER_ONLY: u32 = 0o700;
-/// The kernel lets go of a link after a grace period, milliseconds when idle.
+/// The kernel releases a link after a grace period, milliseconds when idle.
 const DETACH_TIMEOUT: Duration = Duration::from_secs(10);
 const DETACH_POLL: Duration = Duration::from_millis(5);
-/// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
+/// `BPF_FS_MAGIC` from `include/uapi/linux/magic.h`.
 const BPF_FS: FsType = FsType(0xcafe_4a11_u32 as libc::__fsword_t);
 
 /// Why pins cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
-    /// The folder cannot be made or read.
+    /// The folder cannot be created or read.
     #[error("cannot use {folder} for pins")]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
-    /// It is not where pins can be.
+    /// It cannot hold pins.
     #[error(
         "{folder} is not in a BPF file system: mount one with `mount -t bpf bpf {folder}`, or name a folder \
          below /sys/fs/bpf"
@@ -57,7 +57,7 @@ pub enum PinError {
         /// The folder.
         folder: PathBuf,
     },
-    /// Another agent is at work there.
+    /// Another agent uses it.
     #[error("another agent uses the pins in {folder}: stop it, or give this one another --pin-folder")]
     InUse {
         /// The folder.
@@ -74,7 +74,7 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Makes the folder, or takes it up.
+    /// Creates the folder, or opens an existing one.
     pub fn open(folder: &Path) -> Result<Self, PinError> {
         let refused = |source| PinError::Folder {
             folder: folder.to_owned(),
@@ -106,7 +106,7 @@ impl Pins {
         })
     }
 
-    /// Where the pins of an interface are.
+    /// The pins of an interface.
     pub(crate) fn pin_dir(&self, interface: &str, direction: Direction) -> PinDir {
         // The kernel allows no dot in the name of a pin, and no colon in the name of an interface.
         let name = interface.replace('.', ":");
@@ -115,7 +115,7 @@ impl Pins {
         }
     }
 
-    /// Where pins are, of whatever interface.
+    /// All pin folders, of any interface.
     pub fn pin_dirs(&self) -> Result<Vec<PinDir>, PinError> {
         let folders = folders(&self.folder).map_err(|source| PinError::Folder {
             folder: self.folder.clone(),
@@ -138,13 +138,13 @@ impl PinDir {
         name.to_string_lossy().replace(':', ".")
     }
 
-    /// The pin of what holds the program.
+    /// The pin of the link that holds the program.
     pub(super) fn link(&self) -> PathBuf {
         self.folder.join("link")
     }
 
-    /// The folder for the maps of a program that is set up like this, made if it is not there. Maps in it that a new
-    /// program must not be given are removed.
+    /// The folder for the maps of a program with these settings, created if necessary. Maps in it that do not fit a
+    /// new program are removed.
     pub(super) fn maps(&self, settings: &ProbeSettings, entries: Entries) -> Result<PathBuf, PinError> {
         let folder = self.folder.join(key(settings));
         make(&folder)?;
@@ -159,7 +159,7 @@ impl PinDir {
         Ok(folder)
     }
 
-    /// Folders of maps that other programs count into, or did; those that can be read no more are removed.
+    /// Folders of maps that other programs write, or did; unreadable ones are removed.
     pub(super) fn others(&self, but: &Path) -> Vec<PathBuf> {
         let prefix = format!("v{RECORD_VERSION}-");
         let mut others = self.folders();
@@ -185,8 +185,8 @@ impl PinDir {
         })
     }
 
-    /// Removes everything, and waits until the kernel has detached the program, which it does shortly after the last pin
-    /// is gone. Whether it has.
+    /// Removes everything, and waits until the kernel has detached the program, shortly after the last pin is gone.
+    /// Returns whether it has.
     pub fn detach(&self) -> bool {
         let link = PinnedLink::from_pin(self.link()).ok();
         let info = link.and_then(|link| FdLink::from(link).info().ok());
@@ -194,7 +194,7 @@ impl PinDir {
         info.is_none_or(|info| is_unloaded_soon(info.program_id()))
     }
 
-    /// Removes everything: what is attached by the link is detached.
+    /// Removes everything: the link's program is detached.
     pub fn remove(&self) {
         unpin(&self.link());
         for maps in self.folders() {
@@ -208,8 +208,8 @@ impl PinDir {
     }
 }
 
-/// Waits until the kernel has let go of a program. It forgets a link's number before it detaches what the link held, and
-/// the program's number after that.
+/// Waits until the kernel has released a program. It forgets a link's number before it detaches the link's program,
+/// and the program's number after that.
 pub(super) fn is_unloaded_soon(program: u32) -> bool {
     let is_loaded = || loaded_programs().flatten().any(|loaded| loaded.id() == program);
     let start = Instant::now();
@@ -222,21 +222,21 @@ pub(super) fn is_unloaded_soon(program: u32) -> bool {
     true
 }
 
-/// How many entries the maps have whose size is not fixed.
+/// Sizes of the maps without a fixed size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entries {
-    /// Octets of the ring.
+    /// Size of the ring in octets.
     pub(super) ring: u32,
-    /// Parts, of all CPUs together.
+    /// Number of parts, over all CPUs.
     pub(super) parts: u32,
 }
 
-/// Removes the pins of one program's maps, whatever its version called them.
+/// Removes the pins of one program's maps, under any version's names.
 pub(super) fn forget(maps: &Path) {
     for name in MAPS {
         unpin(&maps.join(name));
     }
-    // Of another version, which is met at the start: later there is no right to list a folder.
+    // Of another version, found at startup: later there is no permission to list a folder.
     for pin in fs::read_dir(maps).into_iter().flatten().flatten() {
         unpin(&pin.path());
     }
@@ -247,7 +247,7 @@ pub(super) fn forget(maps: &Path) {
     }
 }
 
-/// Removes one pin; what nobody else holds is gone with it.
+/// Removes one pin; the object goes with it unless something else holds it.
 pub(super) fn unpin(pin: &Path) {
     if let Err(error) = fs::remove_file(pin)
         && error.kind() != io::ErrorKind::NotFound
@@ -256,7 +256,7 @@ pub(super) fn unpin(pin: &Path) {
     }
 }
 
-/// Names what records look like and what a program is set up with.
+/// The name for a record layout and the settings of a program.
 fn key(settings: &ProbeSettings) -> String {
     let ProbeSettings {
         ports,
@@ -275,7 +275,7 @@ fn key(settings: &ProbeSettings) -> String {
     format!("v{RECORD_VERSION}-{}", Hex(start))
 }
 
-/// Whether the pin is a map that this version reads under this name.
+/// Whether the pin is the map that this version expects under this name.
 fn is_map(pin: &Path, name: &str, entries: Option<u32>) -> bool {
     let Ok(info) = MapInfo::from_pin(pin) else {
         return false;
@@ -292,7 +292,7 @@ fn is_map(pin: &Path, name: &str, entries: Option<u32>) -> bool {
 }
 
 fn make(folder: &Path) -> Result<(), PinError> {
-    // Who may write here could put maps into our hands.
+    // Anyone who can write here could give us other maps.
     let made = DirBuilder::new().mode(OWNER_ONLY).recursive(true).create(folder);
     made.map_err(|source| PinError::Folder {
         folder: folder.to_owned(),
@@ -300,7 +300,7 @@ fn make(folder: &Path) -> Result<(), PinError> {
     })
 }
 
-/// The folders in a folder; none in one that is not there.
+/// The folders in a folder; none if it does not exist.
 fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

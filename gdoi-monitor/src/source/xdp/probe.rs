@@ -1,4 +1,4 @@
-//! One loaded program: how it is set up, attached, read and test-run.
+//! One loaded program: its settings, attaching, reading and test runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,24 +30,24 @@ use super::spi_table::{SpiCount, TableSize};
 
 /// 1 MiB of table per CPU; beyond that each packet misses the caches.
 const MAX_BUCKETS: u32 = 1 << 14;
-/// The smallest ring that the kernel makes.
+/// The smallest ring that the kernel accepts.
 const PAGE: u32 = 4096;
 const CLOCK_WORDS: usize = size_of::<Clocks>() / size_of::<u64>();
 
-/// How a program is set up. Fixed once it is loaded, so that the verifier deletes what is not used.
+/// Settings of a program. Fixed at load, so that the verifier removes unused code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSettings {
-    /// Ports to watch.
+    /// Ports to monitor.
     pub ports: Ports,
-    /// Where the sites are.
+    /// Prefixes of the sites.
     pub sites: Vec<SiteRoute>,
     /// Buckets of two SPIs in the table of each CPU; rounded up to a power of two.
     pub buckets: u32,
-    /// A slot of the table without packets for so long may be given to another SPI.
+    /// A table slot without packets for this long may be given to another SPI.
     pub spi_idle: Duration,
-    /// Octets of the ring; rounded up to a power of two of pages.
+    /// Size of the ring in octets; rounded up to a power of two of pages.
     pub ring_octets: u32,
-    /// Whether the kernel is to count runs of programs.
+    /// Whether the kernel counts runs of programs.
     pub count_runs: bool,
     /// Level of the program's own log: 0 is none and costs nothing, 4 is debug.
     pub kernel_log: u8,
@@ -70,13 +70,13 @@ impl Default for ProbeSettings {
 /// A prefix of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteRoute {
-    /// Length and first address of the prefix, as [`gdoi_wire::record::site_key`] gives them.
+    /// Length and first address of the prefix, in the form of [`gdoi_wire::record::site_key`].
     pub prefix: (u32, [u8; 16]),
     /// The site.
     pub site: Site,
 }
 
-/// Which program a frame is given to.
+/// The program that gets a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
     /// The one at traffic control.
@@ -89,7 +89,7 @@ pub enum Hook {
 pub struct Probe {
     ebpf: Ebpf,
     maps: Maps,
-    /// The folder that the maps are pinned in.
+    /// The folder in which the maps are pinned.
     pinned: Option<PathBuf>,
     clocks: Array<MapData, [u64; CLOCK_WORDS]>,
     clock: Clock,
@@ -102,12 +102,12 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Loads the object into the kernel; nothing is attached yet.
+    /// Loads the object into the kernel; attaches nothing.
     pub fn load(settings: &ProbeSettings, direction: Direction) -> Result<Self, XdpError> {
         Self::load_at(settings, direction, None)
     }
 
-    /// Loads the object into the kernel, to count into the maps that are pinned at `pin_dir`, or are from now on.
+    /// Loads the object into the kernel, with the maps pinned at `pin_dir`, which are created if necessary.
     pub(super) fn load_at(
         settings: &ProbeSettings,
         direction: Direction,
@@ -125,7 +125,7 @@ impl Probe {
         let mut ebpf = load_object(settings, direction, size, entries, pinned.as_deref())?;
         let clocks = Array::try_from(take(&mut ebpf, MAP_CLOCKS)?)?;
         let sites = site_trie(take(&mut ebpf, MAP_SITES)?, &settings.sites)?;
-        // Kept even at level 0: the program holds the number of its map.
+        // Kept even at level 0: the program refers to this map.
         let logger = if settings.kernel_log > 0 {
             Some(EbpfLogger::init(&mut ebpf)?)
         } else {
@@ -154,7 +154,7 @@ impl Probe {
         self.attach_at(interface, mode, None)
     }
 
-    /// Attaches to an interface; where a program is pinned at `pin_dir`, in its place.
+    /// Attaches to an interface, replacing a program pinned at `pin_dir`.
     pub(super) fn attach_at(
         &mut self,
         interface: &Interface,
@@ -166,7 +166,7 @@ impl Probe {
         Ok(attached)
     }
 
-    /// Takes the place of `old`, without a moment in which nobody is there.
+    /// Replaces `old` without a gap.
     pub fn replace(&mut self, old: &mut Self) -> Result<(), XdpError> {
         if let Some(program) = old.program.take() {
             self.program = Some(attach::replace(&mut self.ebpf, program)?);
@@ -174,14 +174,14 @@ impl Probe {
         Ok(())
     }
 
-    /// Detaches, also what is pinned: no packet is counted from here on, so that a last look finds whole numbers.
+    /// Detaches the program, pinned or not: counting stops, so that a last poll reads final numbers.
     pub fn detach(&mut self) {
         if let Some(program) = self.program.take() {
             program.detach();
         }
     }
 
-    /// Whether it is still where it was attached.
+    /// Whether it is still attached where it was.
     pub(super) fn is_held(&self, link: &NetworkLink) -> bool {
         let Some(program) = &self.program else {
             return false;
@@ -193,22 +193,22 @@ impl Probe {
         about.is_none_or(|about| about.map_or(true, |about| program.holds(about.id(), link, self.direction)))
     }
 
-    /// Whether it goes on counting when this is dropped.
+    /// Whether it continues counting after a drop.
     pub fn is_pinned(&self) -> bool {
         self.program.as_ref().is_some_and(AttachedProgram::is_pinned)
     }
 
-    /// The maps, for a reader that outlives the program, and the folder that they are pinned in.
+    /// The maps, for a reader that outlives the program, and the folder in which they are pinned.
     pub(super) fn into_maps(self) -> (Maps, Option<PathBuf>) {
         (self.maps, self.pinned)
     }
 
-    /// The folder that its maps are pinned in.
+    /// The folder in which its maps are pinned.
     pub(super) fn pinned(&self) -> Option<&Path> {
         self.pinned.as_deref()
     }
 
-    /// The moment of the latest reading of the clock.
+    /// The time of the latest clock reading.
     pub(super) const fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -218,22 +218,22 @@ impl Probe {
         &mut self.maps
     }
 
-    /// What was read so far, if `counters` are those of the last look.
+    /// The reading positions, if `counters` are those of the last poll.
     pub(super) fn keep(&self, counters: &Counters) -> KeptMaps {
         self.maps.keep(counters)
     }
 
-    /// Hands every waiting record to `each`, at most `limit` of them, and says how many there were.
+    /// Passes waiting records to `each`, up to `limit`, and returns their number.
     pub fn drain(&mut self, limit: usize, each: impl FnMut(&[u8])) -> usize {
         self.maps.drain(limit, each)
     }
 
-    /// What all CPUs counted since the maps were made.
+    /// Counters of all CPUs since the maps were created.
     pub fn counters(&self) -> Counters {
         self.maps.counters()
     }
 
-    /// Reads the kernel's clocks, so that moments told by jiffies stay exact.
+    /// Reads the kernel's clocks, so that times from jiffies stay exact.
     pub fn read_clock(&mut self) -> Result<Clock, XdpError> {
         let reading = read_clocks(&mut self.ebpf, &self.clocks)?;
         self.clock.read(reading);
@@ -241,35 +241,35 @@ impl Probe {
         Ok(self.clock)
     }
 
-    /// Adds to `counts` the ESP counted since the last look, by SPI and site.
+    /// Adds to `counts` the ESP counted since the last poll, by SPI and site.
     pub fn read_table(&mut self, counts: &mut BTreeMap<(u32, u32), SpiCount>) {
         self.maps.read_table(&self.clock, counts);
     }
 
-    /// How many slots of the SPI table are taken, and how many there are.
+    /// Used slots of the SPI table, and the number of slots.
     pub fn occupancy(&self) -> (usize, usize) {
         self.maps.occupancy()
     }
 
-    /// How often and how long the program ran, where the kernel counts it.
+    /// Run count and run time of the program, if the kernel counts them.
     pub fn runs(&self) -> Runs {
         Runs::of(&self.ebpf)
     }
 
-    /// Octets that waited in the ring at the last reading of the clock.
+    /// Octets waiting in the ring at the last clock reading.
     pub const fn pending_octets(&self) -> u64 {
         self.pending_octets
     }
 
-    /// Writes what the program logged to the log of the agent.
+    /// Copies the program's log to the log of the agent.
     pub fn flush_log(&mut self) {
         if let Some(logger) = &mut self.logger {
             logger.flush();
         }
     }
 
-    /// Runs a program `repeat` times on a frame that was not received, as `BPF_PROG_TEST_RUN` does: the verdict and the
-    /// mean time of one run.
+    /// Runs a program `repeat` times on a frame that was not received (`BPF_PROG_TEST_RUN`): returns the verdict and
+    /// the mean time of one run.
     pub fn test_run(&mut self, hook: Hook, frame: &[u8], repeat: u32) -> Result<(u32, Duration), XdpError> {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);

@@ -1,4 +1,4 @@
-//! How often and how long programs run, where the kernel is asked to count it.
+//! Run count and run time of programs, if the kernel counts them.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,14 +8,14 @@ use aya::Ebpf;
 use aya::sys::{Stats, enable_stats};
 use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
 
-/// The kernel counts while this is kept: every program of the machine, some nanoseconds each run.
+/// The kernel counts while this exists: for every program of the machine, at some nanoseconds per run.
 #[derive(Debug)]
 pub struct CountRuns {
     _counting: OwnedFd,
 }
 
 impl CountRuns {
-    /// Asks the kernel, since v5.8, which wants `CAP_SYS_ADMIN` for it.
+    /// Enables counting (since v5.8), which needs `CAP_SYS_ADMIN`.
     pub fn begin() -> io::Result<Self> {
         enable_stats(Stats::RunTime)
             .map(|counting| Self { _counting: counting })
@@ -23,21 +23,21 @@ impl CountRuns {
     }
 }
 
-/// How often and how long programs ran.
+/// Run count and run time of programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Runs {
-    /// How often.
+    /// Number of runs.
     pub count: u64,
-    /// How long, all together.
+    /// Total run time.
     pub time: Duration,
 }
 
 impl Runs {
-    /// Of the programs in `ebpf` that see packets.
+    /// Of the packet programs in `ebpf`.
     pub(super) fn of(ebpf: &Ebpf) -> Self {
         let programs = [PROGRAM_TC, PROGRAM_XDP].into_iter();
         programs
-            // One that was never loaded has nothing to tell.
+            // A program that was never loaded has no info.
             .filter_map(|name| ebpf.program(name)?.info().ok())
             .fold(Self::default(), |runs, program| {
                 runs.plus(Self {
@@ -47,7 +47,7 @@ impl Runs {
             })
     }
 
-    /// Both together.
+    /// The sum of both.
     pub(super) const fn plus(self, other: Self) -> Self {
         Self {
             count: self.count.saturating_add(other.count),

@@ -1,8 +1,8 @@
-//! What the program of one interface counts: its counters, and its SPI table: what was counted since the last look, and
-//! which slots may be used again.
+//! Reads the counters and the SPI table of one interface's program: the increase since the last poll, and which slots
+//! may be reused.
 //!
-//! The kernel only ever adds; the agent keeps what it has seen of each slot and reports the difference. A slot that has
-//! been idle is freed by writing its key: the numbers stay, and go on from there under the next key.
+//! The kernel only ever adds; the agent remembers the last reading of each slot and reports the difference. An idle
+//! slot is freed by writing its key: its numbers stay, and continue under the next key.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,25 +16,25 @@ use gdoi_wire::record::{Bucket, CPU_STATE_BUCKETS, Counters, CpuState, Slot};
 use super::clock::Clock;
 use super::memory::{Memory, halves};
 
-/// Words of a [`CpuState`], and where in it counters and table begin.
+/// Words of a [`CpuState`], and the offsets of counters and table in it.
 const CPU_STATE_WORDS: usize = size_of::<CpuState>() / size_of::<u64>();
 const COUNTERS: usize = std::mem::offset_of!(CpuState, counters) / size_of::<u64>();
 const TABLE: usize = std::mem::offset_of!(CpuState, buckets) / size_of::<u64>();
 const SLOTS_PER_BUCKET: usize = size_of::<Bucket>() / size_of::<Slot>();
 const SLOTS_PER_CPU_STATE: usize = SLOTS_PER_BUCKET * CPU_STATE_BUCKETS as usize;
-/// Words of a [`Slot`], and which is which.
+/// Words of a [`Slot`], and their meaning.
 const SLOT_WORDS: usize = size_of::<Slot>() / size_of::<u64>();
 const KEY: usize = std::mem::offset_of!(Slot, key) / size_of::<u64>();
 const PACKETS: usize = std::mem::offset_of!(Slot, packets) / size_of::<u64>();
 const OCTETS: usize = std::mem::offset_of!(Slot, octets) / size_of::<u64>();
 const MOMENTS: usize = std::mem::offset_of!(Slot, first) / size_of::<u64>();
 
-/// How large a table is.
+/// The size of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TableSize {
-    /// CPUs that there may be.
+    /// Number of possible CPUs.
     pub(super) cpus: u32,
-    /// Buckets of each, a power of two.
+    /// Buckets per CPU, a power of two.
     pub(super) buckets: u32,
 }
 
@@ -43,7 +43,7 @@ impl TableSize {
         Self { cpus, buckets }
     }
 
-    /// Of a map with so many parts, however many buckets of them are used.
+    /// Of a map with this many parts, however many of their buckets are used.
     pub(super) const fn of_parts(cpus: u32, parts: u32) -> Self {
         let of_cpu = match parts.checked_div(cpus) {
             Some(of_cpu) => of_cpu,
@@ -73,15 +73,15 @@ impl TableSize {
 pub struct SpiTable {
     memory: Memory,
     size: TableSize,
-    /// What was seen of each slot.
+    /// The last reading of each slot.
     last_read: Vec<LastRead>,
     /// When the table was last read.
     at: Timestamp,
     idle: Duration,
 }
 
-/// What was seen of a slot that is taken, for an agent that reads on: its index, its packets, octets and key. The index
-/// counts whole parts, also where the table has fewer buckets: it is the same slot however large the table is taken for.
+/// The last reading of a used slot, for the next agent: index, packets, octets and key. The index counts whole parts
+/// even if the table has fewer buckets: it means the same slot for any table size.
 pub(super) type KeptSlot = (u32, u64, u64, u64);
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,21 +91,21 @@ struct LastRead {
     key: u64,
 }
 
-/// What all CPUs counted of one SPI at one site since the last look.
+/// Counts of all CPUs for one SPI at one site since the last poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpiCount {
     /// Packets.
     pub packets: u64,
     /// IP octets.
     pub octets: u64,
-    /// The first packet, or the last look when there were packets before.
+    /// The first packet, or the last poll if there were packets before.
     pub first: Timestamp,
     /// The last packet.
     pub last: Timestamp,
 }
 
 impl SpiTable {
-    /// Over the map behind `fd`. A slot without packets for `idle` is freed.
+    /// For the map of `fd`. A slot without packets for `idle` is freed.
     pub(super) fn new(fd: &impl AsFd, size: TableSize, idle: Duration, now: Timestamp) -> io::Result<Self> {
         let parts = size.parts() as usize;
         Ok(Self {
@@ -117,7 +117,7 @@ impl SpiTable {
         })
     }
 
-    /// Adds to `counts` what was counted since the last look, by SPI and site.
+    /// Adds to `counts` what was counted since the last poll, by SPI and site.
     pub fn read(&mut self, clock: &Clock, counts: &mut BTreeMap<(u32, u32), SpiCount>) {
         let since = self.at;
         let slots = self.size.slots();
@@ -131,7 +131,7 @@ impl SpiTable {
             }
             let octets = self.memory.load(at + OCTETS);
             let key = self.memory.load(at + KEY);
-            // The first packet of a new key writes its numbers before the key: it is told with the next look.
+            // The first packet of a new key writes its numbers before the key: the next poll reports it.
             if key == 0 && last_read.key == 0 {
                 continue;
             }
@@ -163,7 +163,7 @@ impl SpiTable {
         self.at
     }
 
-    /// What was seen of the slots up to the last look.
+    /// The readings of the slots as of the last poll.
     pub(super) fn keep(&self) -> Vec<KeptSlot> {
         let slots = self.size.slots();
         let last_read = self
@@ -177,7 +177,7 @@ impl SpiTable {
             .collect()
     }
 
-    /// Reads on from what another agent had seen at its last look, at `at`.
+    /// Continues from another agent's readings of its last poll, at `at`.
     pub(super) fn resume(&mut self, slots: &[KeptSlot], at: Timestamp) {
         let of_part = self.size.slots();
         for (index, packets, octets, key) in slots.iter().copied() {
@@ -194,7 +194,7 @@ impl SpiTable {
         self.at = at;
     }
 
-    /// What all CPUs counted since the map was made.
+    /// Counters of all CPUs since the map was created.
     pub(super) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
         for part in 0..self.size.cpus as usize {
@@ -205,7 +205,7 @@ impl SpiTable {
         sum
     }
 
-    /// How many slots have a key, and how many there are.
+    /// Number of slots with a key, and of all slots.
     pub fn occupancy(&self) -> (usize, usize) {
         let taken = self
             .last_read
@@ -224,7 +224,7 @@ impl SpiCount {
         self.last = self.last.max(more.last);
     }
 
-    /// What the tracker is told.
+    /// The observation for the tracker.
     pub fn observation(self, spi: u32, site: u32) -> Observation<'static> {
         let Self {
             packets,
@@ -254,6 +254,6 @@ fn free_if_idle(memory: &Memory, at: usize, last_read: &mut LastRead, clock: &Cl
     }
 }
 
-// One word holds both moments, the first in its low half: little-endian, as the object is.
+// One word holds both times, the first in its low half: little-endian, like the object.
 const _: () = assert!(std::mem::offset_of!(Slot, last) == MOMENTS * size_of::<u64>() + 4);
 const _: () = assert!(cfg!(target_endian = "little"));

@@ -1,13 +1,13 @@
-//! Interfaces on top of others: their packets are counted once, at the bottom.
+//! Stacked interfaces: packets are counted once, at the lowest one.
 
 use super::netlink::NetworkLink;
 
-/// Kinds whose `IFLA_LINK` is what they are made of. A veth's is its peer, a tunnel's its way out.
+/// Kinds whose `IFLA_LINK` is their lower interface. For a veth it is the peer, for a tunnel its outgoing interface.
 const ONE_BELOW: [&str; 5] = ["ipvlan", "ipvtap", "macvlan", "macvtap", "vlan"];
 /// Kinds that have members.
 const SEVERAL_BELOW: [&str; 3] = ["bond", "bridge", "team"];
 
-/// The interface below `link` on which its packets are seen already, if `is_watched` says that one is watched.
+/// The interface below `link` that already sees its packets; `is_watched` says which ones are monitored.
 pub fn seen_below<'a>(
     link: &NetworkLink,
     all: &'a [NetworkLink],

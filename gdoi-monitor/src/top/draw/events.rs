@@ -1,4 +1,4 @@
-//! Events, the latest first, and all that the selected one tells.
+//! Events, latest first, and all fields of the selected one.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

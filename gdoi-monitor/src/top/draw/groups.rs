@@ -1,4 +1,4 @@
-//! Every group in a line, and how fast the selected one's counters grow.
+//! One line per group, and the rates of the selected group's counters.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::top::palette::Palette;
 
 /// Two titles, and two lines of graph each.
 const GRAPHS: u16 = 6;
-/// Graphs need room that the list can spare.
+/// Graphs are drawn only if the list has enough room.
 const ROOM_FOR_GRAPHS: u16 = GRAPHS + 6;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut TopModel, palette: Palette) {
@@ -74,7 +74,7 @@ fn graph(frame: &mut Frame<'_>, area: Rect, title: &str, rates: &VecDeque<f64>, 
     let now = cell(shown.first().map(|rate| amount(*rate)));
     let title = format!("{title}: {now}, peak {} in {} s", amount(most), shown.len());
     frame.render_widget(Line::styled(title, palette.heading()), above);
-    // Heights in thousandths of the highest.
+    // Heights in thousandths of the maximum.
     let scale = if most > 0.0 { 1_000.0 / most } else { 0.0 };
     #[expect(
         clippy::cast_possible_truncation,

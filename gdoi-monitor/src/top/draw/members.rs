@@ -1,4 +1,4 @@
-//! Every member in a line.
+//! One line per member.
 
 use gdoi_core::transition::Severity;
 use ratatui::Frame;

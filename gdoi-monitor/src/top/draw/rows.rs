@@ -1,4 +1,4 @@
-//! Lists of which only a part fits on the screen.
+//! Scrolling lists.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
@@ -8,16 +8,16 @@ use ratatui::widgets::{Row, Table};
 use crate::top::model::Selection;
 use crate::top::palette::Palette;
 
-/// What is not known, or does not apply.
+/// An unknown or inapplicable value.
 pub(super) const NOTHING: &str = "-";
 
-/// How a list looks.
+/// The layout of a list.
 pub(super) struct Columns<'a, const N: usize> {
     pub(super) headings: [&'a str; N],
     pub(super) widths: [Constraint; N],
 }
 
-/// Draws the part of a list of `items` that fits, its headings above it. What is not on the screen is not made.
+/// Draws the visible part of a list of `items`, with headings. Only visible rows are made.
 pub(super) fn draw<T, const N: usize>(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -46,7 +46,7 @@ pub(super) fn draw<T, const N: usize>(
     frame.render_widget(Table::new(rows, columns.widths).header(headings), area);
 }
 
-/// A cell of what may not be known.
+/// A cell for an optional value.
 pub(super) fn cell(known: Option<impl ToString>) -> String {
     known.map_or_else(|| NOTHING.to_owned(), |known| known.to_string())
 }

@@ -32,7 +32,7 @@ fn model() -> TopModel {
     model
 }
 
-/// What is on the screen after some keys, without spaces at the ends of lines.
+/// The screen after some keys, without spaces at the ends of lines.
 fn screen(model: &mut TopModel, (width, height): (u16, u16), keys: &[Input]) -> Vec<String> {
     for key in keys {
         model.react(*key);
@@ -51,7 +51,7 @@ fn screen(model: &mut TopModel, (width, height): (u16, u16), keys: &[Input]) -> 
     .collect()
 }
 
-/// Each of the words is in some line of its own kind.
+/// Each group of words is in a line of its own.
 fn check(size: (u16, u16), keys: &[Input], wanted: &[&[&str]]) {
     let lines = screen(&mut model(), size, keys);
     for words in wanted {

@@ -1,4 +1,4 @@
-//! What happened in one group and what is due, along time.
+//! The timeline of one group: past events and what is due.
 
 mod lanes;
 
@@ -14,7 +14,7 @@ use crate::client::{Event, Group, Moment, compact, counted};
 use crate::top::model::{SPANS, TopModel};
 use crate::top::palette::Palette;
 
-/// Columns of the names in front.
+/// Columns of the labels.
 const LABEL: u16 = 12;
 const NOW: &str = "now ";
 const LEGEND: &str = "T tek K kek D delete r again u unacked | registered x failed C new KEK s new SPI";
@@ -65,7 +65,7 @@ fn title(group: &Group, span: &str, palette: Palette) -> Line<'static> {
     ])
 }
 
-/// What is due, in words.
+/// What is due, as text.
 fn forecast(group: &Group, now: Moment, palette: Palette) -> Line<'static> {
     let window = group.kek.re_registration_window;
     let dates = [
@@ -103,7 +103,7 @@ fn drawn(lane: &Lane, palette: Palette) -> Line<'static> {
     Line::from(spans)
 }
 
-/// The axis: where it is now, and how long ago its beginning is.
+/// The axis: the present, and the age of its beginning.
 fn axis(axis: &Axis, palette: Palette) -> [Line<'static>; 2] {
     let width = usize::from(LABEL);
     let mut line = format!("{:<width$}", "");

@@ -1,4 +1,4 @@
-//! Which event stands where: a lane for each subject, a column for each piece of time.
+//! Positions of events: a lane for each subject, a column for each interval.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use gdoi_core::transition::Severity;
 
 use crate::client::{Event, Moment};
 
-/// How time becomes columns.
+/// Maps time to columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
     pub(super) now: Moment,
-    /// Seconds that are shown of the past.
+    /// Seconds of the past that are shown.
     pub(super) length: f64,
     pub(super) columns: usize,
 }
 
 impl Axis {
-    /// The column of the present: the last fifth is for what is due.
+    /// The column of the present: the last fifth is for the future.
     pub(super) fn now_column(&self) -> usize {
         self.columns * 4 / 5
     }
 
-    /// The beginning of what is shown.
+    /// The beginning of the visible interval.
     pub(super) fn beginning(&self) -> Moment {
         let length = Duration::try_from_secs_f64(self.length).unwrap_or_default();
         Moment(self.now.0.before(length))
     }
 
-    /// The column of a moment `seconds` from now, negative in the past; `None` when it is not shown.
+    /// The column of a time `seconds` from now, negative in the past; `None` if it is not visible.
     fn column(&self, seconds: f64) -> Option<usize> {
         let here = self.now_column();
         #[expect(clippy::cast_precision_loss, reason = "columns of a terminal")]
@@ -42,7 +42,7 @@ impl Axis {
     }
 }
 
-/// What stands in a column.
+/// The content of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LaneMark {
     pub(super) sign: char,
@@ -56,7 +56,7 @@ pub(super) struct Lane {
     pub(super) marks: Vec<Option<LaneMark>>,
 }
 
-/// What happened.
+/// Past events.
 pub(super) fn past(axis: &Axis, events: &[&Event]) -> Vec<Lane> {
     LANES
         .iter()
@@ -88,7 +88,7 @@ pub(super) fn ahead(axis: &Axis, due: &[(Moment, char)]) -> Lane {
     lane(axis, "due", marked)
 }
 
-/// Puts marks into their columns; of several in one column the number is shown, and the worst severity.
+/// Puts marks into their columns; several in one column become their number and the worst severity.
 fn lane(axis: &Axis, label: &'static str, marked: impl Iterator<Item = (usize, LaneMark)>) -> Lane {
     let mut columns: Vec<(u32, Option<LaneMark>)> = vec![(0, None); axis.columns];
     for (column, mark) in marked {
@@ -122,7 +122,7 @@ fn sign(event: &Event, signs: &[(&str, char)]) -> Option<char> {
     })
 }
 
-/// A rekey is told when it is over; this many seconds before, it began.
+/// A rekey is reported at its end; it began this many seconds earlier.
 fn began(event: &Event) -> f64 {
     let began = event.fields.get("began_seconds_ago");
     began.and_then(serde_json::Value::as_f64).unwrap_or(0.0)
@@ -136,7 +136,7 @@ fn severity(word: &str) -> Severity {
     }
 }
 
-/// What stands in which lane, and with which sign.
+/// The events of each lane, with their signs.
 const LANES: [(&str, &[(&str, char)]); 5] = [
     ("rekeys", &[("rekey", '?')]),
     (
