@@ -8,7 +8,8 @@ use gdoi_core::Timestamp;
 #[derive(Clone, Debug)]
 pub(crate) struct Agenda<E> {
     planned: u64,
-    events: BTreeMap<(Timestamp, u64), E>,
+    /// Boxed: the map moves its entries about, and what can happen is large.
+    events: BTreeMap<(Timestamp, u64), Box<E>>,
 }
 
 impl<E> Agenda<E> {
@@ -20,12 +21,12 @@ impl<E> Agenda<E> {
     }
 
     pub(crate) fn plan(&mut self, at: Timestamp, event: E) {
-        self.events.insert((at, self.planned), event);
+        self.events.insert((at, self.planned), Box::new(event));
         self.planned += 1;
     }
 
     pub(crate) fn next(&mut self) -> Option<(Timestamp, E)> {
         let ((at, _), event) = self.events.pop_first()?;
-        Some((at, event))
+        Some((at, *event))
     }
 }

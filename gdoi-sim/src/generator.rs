@@ -3,6 +3,7 @@
 //! Everything that a scenario can say is drawn, within what a run may cost: the most rekey messages, ESP packets and
 //! announcements of a world are bounded, so that large groups are watched for a shorter time than small ones.
 
+mod budget;
 mod census;
 mod events;
 
@@ -49,11 +50,7 @@ pub fn world(seed: u64) -> Scenario {
     for group in &mut groups {
         draw.fit(group, duration, count);
     }
-    let names = Vantage::NAMES;
-    let name = names
-        .get((seed % names.len() as u64) as usize)
-        .copied()
-        .unwrap_or_default();
+    let name = vantage_of(seed);
     if name == "own_nat" {
         for (number, group) in groups.iter_mut().enumerate() {
             group.nat = Some(Ipv4Addr::new(203, 0, 113, 1 + number as u8).into());
@@ -75,7 +72,15 @@ pub fn world(seed: u64) -> Scenario {
         events: Vec::new(),
     };
     draw.events(&mut scenario);
+    budget::keep(&mut scenario);
     scenario
+}
+
+/// From where the world of a seed is watched.
+pub fn vantage_of(seed: u64) -> &'static str {
+    let names = Vantage::NAMES;
+    let place = (seed % names.len() as u64) as usize;
+    names.get(place).copied().unwrap_or_default()
 }
 
 /// Who made the devices of a group.
