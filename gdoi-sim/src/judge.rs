@@ -14,10 +14,10 @@ use std::time::Duration;
 use gdoi_core::{Limits, Timestamp, Tracker, Transition};
 
 use crate::emission::Emission;
-use crate::observe::Observer;
+use crate::observe::{Observer, Recorded, record};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
-use case::{Case, Witness};
+use case::{Case, Past, Witness};
 
 pub use goals::Goals;
 #[cfg(test)]
@@ -45,21 +45,30 @@ impl Score {
     ) -> Result<Self, ScenarioError> {
         scenario.check_memory()?;
         let mut simulation = Simulation::judged(scenario, seed)?;
-        let emissions: Vec<Emission> = simulation.by_ref().collect();
-        let end = simulation.end();
-        let mut score = Self::default();
+        let mut watchers: Vec<Watcher> = told.iter().map(|told| Watcher::new(scenario, *told)).collect();
+        let mut witness = Witness::new(scenario, simulation.end());
+        while let Some(emission) = simulation.next() {
+            let recorded = record(&emission);
+            for watcher in &mut watchers {
+                watcher.observe(&emission, &recorded);
+            }
+            simulation.take_sightings(|journal, sighting| witness.add(journal, sighting));
+        }
+        let (end, mut score) = (simulation.end(), Self::default());
         let Some(journal) = simulation.journal() else {
             return Ok(score);
         };
-        let witness = Witness::new(scenario, journal, end);
-        for told in told.iter().copied() {
-            let (mut said, mut snapshot) = watch(scenario, told, &emissions, end);
+        witness.finish(journal);
+        let past = Past::new(scenario, simulation.truth().happened());
+        for watcher in watchers {
+            let told = watcher.told;
+            let (mut said, mut snapshot) = watcher.finish(end);
             change(&mut said, &mut snapshot);
             let names = case::names(scenario, told, &witness, &said, &snapshot);
             let case = Case {
                 scenario,
                 journal,
-                happened: simulation.truth().happened(),
+                past: &past,
                 witness: &witness,
                 told,
                 said: &said,
@@ -73,29 +82,48 @@ impl Score {
     }
 }
 
-/// Shows everything that passed to a tracker.
-fn watch(
-    scenario: &Scenario,
+/// A tracker that everything which passes is shown to.
+struct Watcher {
     told: Told,
-    emissions: &[Emission],
-    end: Timestamp,
-) -> (Vec<Transition>, gdoi_core::Snapshot) {
-    let mut tracker = Tracker::new(told.config(scenario), Limits::default());
-    let mut said = Vec::new();
-    let mut observer = Observer::new(TICK, told == Told::All);
-    // A capture with holes is read; what has none is watched live, where time passes between frames too.
-    let live = scenario.vantage.holes.is_empty();
-    let mut last = Timestamp::ZERO;
-    for emission in emissions {
-        last = last.max(emission.at());
-        // A loss is told as of its beginning.
-        if live && !matches!(emission, Emission::Loss(..)) {
-            tracker.advance(emission.at(), &mut said);
+    tracker: Tracker,
+    observer: Observer,
+    /// A capture with holes is read; what has none is watched live, where time passes between frames too.
+    live: bool,
+    said: Vec<Transition>,
+    last: Timestamp,
+}
+
+impl Watcher {
+    fn new(scenario: &Scenario, told: Told) -> Self {
+        Self {
+            told,
+            tracker: Tracker::new(told.config(scenario), Limits::default()),
+            observer: Observer::new(TICK, told == Told::All),
+            live: scenario.vantage.holes.is_empty(),
+            said: Vec::new(),
+            last: Timestamp::ZERO,
         }
-        observer.observe(emission, &mut |at, seen| tracker.observe(at, seen, &mut said));
     }
-    observer.flush(last, &mut |at, seen| tracker.observe(at, seen, &mut said));
-    tracker.finish(last.max(end), &mut said);
-    let snapshot = tracker.snapshot();
-    (said, snapshot)
+
+    fn observe(&mut self, emission: &Emission, recorded: &[Recorded]) {
+        let (tracker, said) = (&mut self.tracker, &mut self.said);
+        self.last = self.last.max(emission.at());
+        // A loss is told as of its beginning.
+        if self.live && !matches!(emission, Emission::Loss(..)) {
+            tracker.advance(emission.at(), said);
+        }
+        self.observer
+            .observe_recorded(emission, recorded, &mut |at, seen| {
+                tracker.observe(at, seen, said);
+            });
+    }
+
+    fn finish(mut self, end: Timestamp) -> (Vec<Transition>, gdoi_core::Snapshot) {
+        let (tracker, said) = (&mut self.tracker, &mut self.said);
+        self.observer
+            .flush(self.last, &mut |at, seen| tracker.observe(at, seen, said));
+        self.tracker.finish(self.last.max(end), &mut self.said);
+        let snapshot = self.tracker.snapshot();
+        (self.said, snapshot)
+    }
 }

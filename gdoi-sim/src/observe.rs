@@ -44,6 +44,16 @@ impl Observer {
 
     /// Tells what one emission is to an observer.
     pub fn observe(&mut self, emission: &Emission, tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
+        self.observe_recorded(emission, &record(emission), tell);
+    }
+
+    /// The same, of an emission that was recorded before.
+    pub(crate) fn observe_recorded(
+        &mut self,
+        emission: &Emission,
+        recorded: &[Recorded],
+        tell: &mut impl FnMut(Timestamp, &Observation<'_>),
+    ) {
         let now = emission.at();
         // Told as of its beginning, before time goes on: the deadlines in its window are then uncertain.
         if let Emission::Loss(_, loss) = emission {
@@ -55,8 +65,10 @@ impl Observer {
         }
         match emission {
             Emission::Sent(sent) => {
-                for frame in emission.frames(&[]) {
-                    message(sent.at, &frame, tell);
+                for Recorded { record, snapshot } in recorded {
+                    if let Some(message) = Message::from_record(record, snapshot) {
+                        tell(sent.at, &Observation::Message(message));
+                    }
                 }
             }
             Emission::Esp(esp) => self.count(esp),
@@ -100,16 +112,30 @@ impl Observer {
     }
 }
 
-fn message(at: Timestamp, frame: &[u8], tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
+/// A message as the kernel would write it down.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    record: Record,
+    snapshot: Vec<u8>,
+}
+
+/// The messages in the frames of an emission. ESP has none: it is only counted.
+pub(crate) fn record(emission: &Emission) -> Vec<Recorded> {
+    let Emission::Sent(_) = emission else {
+        return Vec::new();
+    };
+    let frames = emission.frames(&[]);
+    frames.iter().filter_map(|frame| record_frame(frame)).collect()
+}
+
+fn record_frame(frame: &[u8]) -> Option<Recorded> {
     let capture = Capture::whole(frame);
     let Dissected::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
-        return;
+        return None;
     };
-    let Some((record, behind)) = Record::message(&packet, &capture) else {
-        return;
-    };
-    let snapshot = capture.up_to(behind, usize::from(record.snapshot_octets));
-    if let Some(message) = Message::from_record(&record, snapshot) {
-        tell(at, &Observation::Message(message));
-    }
+    let (record, behind) = Record::message(&packet, &capture)?;
+    let snapshot = capture
+        .up_to(behind, usize::from(record.snapshot_octets))
+        .to_vec();
+    Some(Recorded { record, snapshot })
 }

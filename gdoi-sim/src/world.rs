@@ -27,7 +27,7 @@ use gdoi_wire::craft::Random;
 
 use crate::agenda::Agenda;
 use crate::emission::Emission;
-use crate::journal::Journal;
+use crate::journal::{Journal, Sighting};
 use crate::message::Session;
 use crate::scenario::{Action, Foreign, Network, Scenario, ScenarioError};
 use crate::table::Table;
@@ -193,6 +193,19 @@ impl Simulation {
     /// What was written down for a judge.
     pub(crate) const fn journal(&self) -> Option<&Journal> {
         self.tap.kept()
+    }
+
+    /// Takes what passed the gateway since it was last asked for, so that it does not grow.
+    pub(crate) fn take_sightings(&mut self, mut take: impl FnMut(&Journal, Sighting)) {
+        let Some(journal) = self.tap.journal() else {
+            return;
+        };
+        let mut sightings = std::mem::take(&mut journal.sightings);
+        for sighting in sightings.drain(..) {
+            take(journal, sighting);
+        }
+        // Its room is used again.
+        journal.sightings = sightings;
     }
 
     /// Takes what really happened so far, so that it does not grow for ever. [`Self::show_member`] counts from here on.

@@ -9,7 +9,7 @@ use gdoi_core::{Snapshot, Timestamp, Transition};
 
 use super::tally::{Claim, Sure};
 use super::told::Told;
-use crate::journal::{About, Journal, PushEntry, PushKind};
+use crate::journal::{About, Journal, PushEntry, PushKind, Sighting};
 use crate::scenario::{Action, Direction, Place, Scenario};
 use crate::truth::{Happened, Kind};
 use crate::world::is_in_core;
@@ -21,13 +21,45 @@ pub(crate) const SILENCE: Duration = Duration::from_mins(3);
 pub(crate) struct Case<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) journal: &'a Journal,
-    pub(crate) happened: &'a [Happened],
+    pub(crate) past: &'a Past<'a>,
     pub(crate) witness: &'a Witness,
     pub(crate) told: Told,
     pub(crate) said: &'a [Transition],
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) names: BTreeMap<String, usize>,
     pub(crate) end: Timestamp,
+}
+
+/// What happened, by group.
+#[derive(Debug)]
+pub(crate) struct Past<'a> {
+    pub(crate) all: &'a [Happened],
+    by_group: Vec<Vec<&'a Happened>>,
+    /// How many members of each group registered twice for a KEK.
+    pub(crate) doubles: Vec<usize>,
+}
+
+impl<'a> Past<'a> {
+    pub(crate) fn new(scenario: &Scenario, all: &'a [Happened]) -> Self {
+        let numbers: BTreeMap<&str, usize> = (0..)
+            .zip(&scenario.groups)
+            .map(|(n, group)| (group.name.as_str(), n))
+            .collect();
+        let mut by_group = vec![Vec::new(); scenario.groups.len()];
+        for one in all {
+            let number = numbers.get(one.group.as_str());
+            if let Some(of) = number.and_then(|number| by_group.get_mut(*number)) {
+                of.push(one);
+            }
+        }
+        let is_double = |one: &&&Happened| one.kind == Kind::DoubleReregistration;
+        let doubles = by_group.iter().map(|of| of.iter().filter(is_double).count());
+        Self {
+            all,
+            doubles: doubles.collect(),
+            by_group,
+        }
+    }
 }
 
 /// What of the world passed the gateway; the same however much is told.
@@ -73,66 +105,69 @@ pub(crate) struct PushSeen {
 }
 
 impl Witness {
-    pub(crate) fn new(scenario: &Scenario, journal: &Journal, end: Timestamp) -> Self {
-        let mut witness = Self {
-            attempts: vec![AttemptSeen::default(); journal.attempts.len()],
-            pushes: vec![PushSeen::default(); journal.pushes.len()],
+    pub(crate) fn new(scenario: &Scenario, end: Timestamp) -> Self {
+        Self {
+            attempts: Vec::new(),
+            pushes: Vec::new(),
             announcements: BTreeMap::new(),
             acknowledging: BTreeMap::new(),
             blind: blind(scenario, end),
-            group_of_kek: journal.keks.iter().map(|kek| (kek.cookies, kek.group)).collect(),
-            group_of_spi: journal.teks.iter().map(|tek| (tek.spi, tek.group)).collect(),
+            group_of_kek: BTreeMap::new(),
+            group_of_spi: BTreeMap::new(),
             members: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// Knows whose everything is, once all has passed.
+    pub(crate) fn finish(&mut self, journal: &Journal) {
+        self.attempts
+            .resize_with(journal.attempts.len(), AttemptSeen::default);
+        self.pushes.resize_with(journal.pushes.len(), PushSeen::default);
+        self.group_of_kek = journal.keks.iter().map(|kek| (kek.cookies, kek.group)).collect();
+        self.group_of_spi = journal.teks.iter().map(|tek| (tek.spi, tek.group)).collect();
         for (number, member) in journal.members.iter().enumerate() {
             let inside = SocketAddr::new(member.inside, 0);
             for address in [Some(member.address), member.nat_t, Some(inside)]
                 .into_iter()
                 .flatten()
             {
-                let known = witness.members.entry(without_well_known_port(address));
+                let known = self.members.entry(without_well_known_port(address));
                 known.or_default().insert(number);
             }
         }
-        for sighting in &journal.sightings {
-            witness.add(journal, sighting.at, sighting.about);
-        }
-        witness
     }
 
-    fn add(&mut self, journal: &Journal, at: Timestamp, about: About) {
+    /// A datagram passes the gateway.
+    pub(crate) fn add(&mut self, journal: &Journal, sighting: Sighting) {
+        let Sighting { at, about } = sighting;
         match about {
             About::Request { attempt, trip } => {
-                if let Some(seen) = self.attempts.get_mut(attempt) {
-                    seen.first = seen.first.or(Some(at));
-                    seen.last = Some(at);
-                    if trip == 0 {
-                        seen.first_request = seen.first_request.or(Some(at));
-                    }
-                    seen.final_request = true;
+                let seen = grown(&mut self.attempts, attempt);
+                seen.first = seen.first.or(Some(at));
+                seen.last = Some(at);
+                if trip == 0 {
+                    seen.first_request = seen.first_request.or(Some(at));
                 }
+                seen.final_request = true;
             }
             About::Response { attempt, last, .. } => {
-                if let Some(seen) = self.attempts.get_mut(attempt) {
-                    seen.first = seen.first.or(Some(at));
-                    seen.last = Some(at);
-                    seen.answered = true;
-                    if last {
-                        seen.final_answer = seen.final_answer.or(Some(at));
-                    }
+                let seen = grown(&mut self.attempts, attempt);
+                seen.first = seen.first.or(Some(at));
+                seen.last = Some(at);
+                seen.answered = true;
+                if last {
+                    seen.final_answer = seen.final_answer.or(Some(at));
                 }
             }
             About::Push { push, member } => {
-                if let Some(seen) = self.pushes.get_mut(push) {
-                    seen.first = seen.first.or(Some(at));
-                    seen.last = Some(at);
-                    seen.to.entry(member).or_default().push(at);
-                }
+                let seen = grown(&mut self.pushes, push);
+                seen.first = seen.first.or(Some(at));
+                seen.last = Some(at);
+                seen.to.entry(member).or_default().push(at);
             }
             About::Acknowledgement { member, push } => {
-                if let Some(seen) = self.pushes.get_mut(push) {
-                    seen.acknowledged.entry(member).or_insert(at);
-                }
+                let seen = grown(&mut self.pushes, push);
+                seen.acknowledged.entry(member).or_insert(at);
                 if let Some(push) = journal.pushes.get(push) {
                     self.acknowledging.entry(push.group).or_insert(at);
                 }
@@ -148,6 +183,15 @@ impl Witness {
             .iter()
             .any(|(begin, end)| *begin <= until && from <= *end)
     }
+}
+
+/// The row of this number, in a list that has as many rows as are known.
+fn grown<T: Default>(rows: &mut Vec<T>, number: usize) -> &mut T {
+    if rows.len() <= number {
+        rows.resize_with(number + 1, T::default);
+    }
+    #[expect(clippy::indexing_slicing, reason = "the list was made long enough")]
+    &mut rows[number]
 }
 
 /// When nothing was watched: before the monitor, in holes, and where the source said so.
@@ -283,10 +327,8 @@ impl Case<'_> {
 
     /// What happened in a group.
     pub(crate) fn happened_in(&self, group: usize) -> impl Iterator<Item = &Happened> {
-        let name = self.scenario.groups.get(group).map(|group| group.name.as_str());
-        self.happened
-            .iter()
-            .filter(move |one| Some(one.group.as_str()) == name)
+        let of = self.past.by_group.get(group).map_or(&[][..], Vec::as_slice);
+        of.iter().copied()
     }
 
     /// Everything of one type that was said, each with its key.

@@ -468,10 +468,7 @@ impl Case<'_> {
         if config.protocol == Protocol::GIkev2 {
             return false;
         }
-        let doubles = self
-            .happened_in(group)
-            .filter(|one| one.kind == Kind::DoubleReregistration)
-            .count();
+        let doubles = self.past.doubles.get(group).copied().unwrap_or_default();
         let Some((behavior, _)) = self.behavior_at_end(group) else {
             return false;
         };

@@ -118,6 +118,14 @@ impl Tally {
         self.doubted += doubted;
     }
 
+    /// How often it was wrong in this way.
+    pub const fn wrong(self, how: Wrong) -> u64 {
+        match how {
+            Wrong::Invented => self.invented,
+            Wrong::Missed => self.missed,
+        }
+    }
+
     /// Of what was said, the part that happened; 1 when nothing was said.
     pub fn precision(self) -> f64 {
         part(self.found, self.invented)
@@ -218,6 +226,18 @@ impl Score {
         }
         let left = MOST_FAILURES.saturating_sub(self.failures.len());
         self.failures.extend(other.failures.into_iter().take(left));
+    }
+
+    /// Keeps so many failures of each way to be wrong, the first ones; they are counted all the same.
+    pub fn keep_failures(&mut self, most: usize) {
+        let mut kept: BTreeMap<(&str, Wrong, Told), usize> = BTreeMap::new();
+        self.failures.retain(|failure| {
+            let kept = kept
+                .entry((failure.event, failure.wrong, failure.told))
+                .or_default();
+            *kept += 1;
+            *kept <= most
+        });
     }
 
     /// How often something was invented or missed.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use gdoi_sim::generator;
-use gdoi_sim::judge::{Failure, Goals, Score, Told};
+use gdoi_sim::judge::{Failure, Goals, Score, Told, Wrong};
 use gdoi_sim::reduce::{Reduced, reduce};
 use gdoi_sim::scenario::{self, Scenario, Vantage};
 use serde_json::{Value, json};
@@ -62,6 +62,17 @@ pub(crate) struct Scoring {
     write: bool,
 }
 
+/// What is played with one seed, from one place or several.
+enum Job {
+    Scenario {
+        name: String,
+        scenario: Arc<Scenario>,
+        seed: u64,
+    },
+    /// Made when it is its turn: that takes a while, and there may be many.
+    World { seed: u64 },
+}
+
 /// One run.
 struct Run {
     name: String,
@@ -73,29 +84,27 @@ struct Run {
 /// What was said of some runs.
 #[derive(Default)]
 struct Scored {
+    runs: Vec<Run>,
     /// By vantage, and whether the network loses datagrams.
     scores: BTreeMap<(String, bool), Score>,
-    /// What was wrong, with the number of the run it was wrong in.
+    /// Some of what was wrong, with the number of the run it was wrong in.
     failures: Vec<(usize, Failure)>,
 }
 
 pub(crate) fn run(args: &Scoring) -> Result<()> {
     if args.census {
-        print!(
-            "{}",
-            generator::Census::of(seeds(args, args.worlds.unwrap_or_default()))
-        );
+        let census = generator::Census::of(seeds(args, args.worlds.unwrap_or_default()));
+        print!("{census}");
         return Ok(());
     }
-    let runs = runs(args)?;
-    let scored = score(args, &runs)?;
+    let scored = score(args)?;
     if args.json {
         println!("{:#}", document(&scored));
     } else {
         print!("{}", tables(&scored));
     }
     if args.examples {
-        print_failures(&scored, &runs, args)?;
+        print_failures(&scored, args)?;
     }
     if args.write {
         let path = workspace().join(DOCUMENT);
@@ -104,29 +113,31 @@ pub(crate) fn run(args: &Scoring) -> Result<()> {
     Ok(())
 }
 
-/// Runs everything, on every core.
-fn score(args: &Scoring, runs: &[Run]) -> Result<Scored> {
+/// Runs everything, on every core. Of a run that is judged only counts and examples are kept.
+fn score(args: &Scoring) -> Result<Scored> {
     let told = match &args.told {
         Some(word) => Vec::from([told(word)?]),
         None => Told::ALL.into(),
     };
-    let results = on_every_core(runs, |run| {
-        Score::of(&run.scenario, run.seed, &told)
-            .with_context(|| format!("play {} seed {}", run.name, run.seed))
+    let results = on_every_core(&jobs(args)?, |job| {
+        let mut judged = Vec::new();
+        for run in job.runs(args)? {
+            let mut score = Score::of(&run.scenario, run.seed, &told)
+                .with_context(|| format!("play {} seed {}", run.name, run.seed))?;
+            score.keep_failures(if args.examples { EXAMPLES } else { 0 });
+            judged.push((run, score));
+        }
+        Ok(judged)
     });
     let mut scored = Scored::default();
-    for (index, (run, result)) in runs.iter().zip(results).enumerate() {
-        let score = result?;
-        let failures = score.failures.iter();
-        scored
-            .failures
-            .extend(failures.map(|failure| (index, failure.clone())));
+    let judged: Vec<Vec<(Run, Score)>> = results.into_iter().collect::<Result<_>>()?;
+    for (index, (run, mut score)) in judged.into_iter().flatten().enumerate() {
+        let failures = std::mem::take(&mut score.failures).into_iter();
+        scored.failures.extend(failures.map(|failure| (index, failure)));
         let lossy = run.scenario.network.lost_per_mille > 0;
-        scored
-            .scores
-            .entry((run.vantage.clone(), lossy))
-            .or_default()
-            .add(score);
+        let of_vantage = scored.scores.entry((run.vantage.clone(), lossy));
+        of_vantage.or_default().add(score);
+        scored.runs.push(run);
     }
     Ok(scored)
 }
@@ -160,52 +171,49 @@ fn seeds(args: &Scoring, worlds: u64) -> std::ops::Range<u64> {
     args.from..args.from.saturating_add(worlds)
 }
 
-fn runs(args: &Scoring) -> Result<Vec<Run>> {
+fn jobs(args: &Scoring) -> Result<Vec<Job>> {
     if let Some(worlds) = args.worlds {
-        return worlds_of(args, worlds);
+        return Ok(seeds(args, worlds).map(|seed| Job::World { seed }).collect());
     }
     let names: Vec<String> = if args.scenarios.is_empty() {
         scenario::names().map(str::to_owned).collect()
     } else {
         args.scenarios.clone()
     };
-    let mut runs = Vec::new();
+    let mut jobs = Vec::new();
     for name in names {
-        let known = find(&name)?;
-        for (vantage, scenario) in vantages(args, &known)? {
-            for seed in 0..args.seeds {
-                runs.push(Run {
-                    name: name.clone(),
-                    vantage: vantage.clone(),
-                    scenario: scenario.clone(),
-                    seed,
-                });
-            }
-        }
+        let scenario = Arc::new(find(&name)?);
+        jobs.extend((0..args.seeds).map(|seed| Job::Scenario {
+            name: name.clone(),
+            scenario: Arc::clone(&scenario),
+            seed,
+        }));
     }
-    Ok(runs)
+    Ok(jobs)
 }
 
-/// Random worlds, each from its own vantage or from the one that was asked for.
-fn worlds_of(args: &Scoring, worlds: u64) -> Result<Vec<Run>> {
-    let mut runs = Vec::new();
-    for seed in seeds(args, worlds) {
-        let scenario = generator::world(seed);
-        let own = Vantage::NAMES.iter().cycle().nth(usize::try_from(seed % 1_100)?);
-        let watched = match &args.vantage {
-            None => Vec::from([(own.copied().unwrap_or_default().to_owned(), scenario)]),
-            Some(_) => vantages(args, &scenario)?,
+impl Job {
+    /// A random world is watched from its own vantage, unless another was asked for.
+    fn runs(&self, args: &Scoring) -> Result<Vec<Run>> {
+        let (name, seed, watched) = match self {
+            Self::Scenario { name, scenario, seed } => (name.as_str(), *seed, vantages(args, scenario)?),
+            Self::World { seed } => {
+                let scenario = generator::world(*seed);
+                let watched = match &args.vantage {
+                    None => Vec::from([(generator::vantage_of(*seed).to_owned(), scenario)]),
+                    Some(_) => vantages(args, &scenario)?,
+                };
+                ("world", *seed, watched)
+            }
         };
-        for (vantage, scenario) in watched {
-            runs.push(Run {
-                name: "world".to_owned(),
-                vantage,
-                scenario,
-                seed,
-            });
-        }
+        let runs = watched.into_iter().map(|(vantage, scenario)| Run {
+            name: name.to_owned(),
+            vantage,
+            scenario,
+            seed,
+        });
+        Ok(runs.collect())
     }
-    Ok(runs)
 }
 
 /// The scenario from each vantage that was asked for.
@@ -286,17 +294,28 @@ fn document(scored: &Scored) -> Value {
 }
 
 /// Of each way to be wrong a few, the most frequent way first, and of these the shortest run.
-fn print_failures(scored: &Scored, runs: &[Run], args: &Scoring) -> Result<()> {
+fn print_failures(scored: &Scored, args: &Scoring) -> Result<()> {
     let mut ways: BTreeMap<_, Vec<(&Run, &Failure)>> = BTreeMap::new();
     for (run, failure) in &scored.failures {
         let wanted = |event: &String| failure.event.contains(event.as_str());
-        if let Some(run) = runs.get(*run).filter(|_| args.event.as_ref().is_none_or(wanted)) {
+        if let Some(run) = scored
+            .runs
+            .get(*run)
+            .filter(|_| args.event.as_ref().is_none_or(wanted))
+        {
             let way = (failure.event, failure.wrong, failure.told);
             ways.entry(way).or_default().push((run, failure));
         }
     }
+    let times = |(event, wrong, told): (&'static str, Wrong, Told)| -> u64 {
+        let tallies = scored
+            .scores
+            .values()
+            .filter_map(|score| score.tallies.get(&(told, event)));
+        tallies.map(|tally| tally.wrong(wrong)).sum()
+    };
     let mut ways: Vec<_> = ways.into_iter().collect();
-    ways.sort_by_key(|(_, of)| std::cmp::Reverse(of.len()));
+    ways.sort_by_key(|(way, _)| std::cmp::Reverse(times(*way)));
     for (_, of) in &mut ways {
         of.sort_by_key(|(run, _)| run.scenario.duration);
     }
@@ -308,8 +327,9 @@ fn print_failures(scored: &Scored, runs: &[Run], args: &Scoring) -> Result<()> {
         Vec::new()
     };
     let mut reduced = reduced.into_iter().map(Option::transpose);
-    for ((event, wrong, told), of) in ways {
-        println!("\n{} x {wrong:?} {event}, told {}", of.len(), told.name());
+    for (way, of) in ways {
+        let (event, wrong, told) = way;
+        println!("\n{} x {wrong:?} {event}, told {}", times(way), told.name());
         for (run, failure) in of.iter().take(EXAMPLES) {
             let Run { name, vantage, .. } = run;
             println!(

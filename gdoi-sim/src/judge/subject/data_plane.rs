@@ -172,7 +172,7 @@ fn attributable(case: &Case<'_>, seen: &BTreeMap<u32, Dissected>, spi: u32) -> K
 /// A site sends with an SPI whose TEK has ended, while others use a newer one.
 fn stale(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
-    for one in case.happened {
+    for one in case.past.all {
         let Kind::SpiStale { spi, ref site } = one.kind else {
             continue;
         };

@@ -27,8 +27,9 @@ pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     started(case, score);
     completed(case, score);
     failed(case, score);
-    re_registration(case, score);
-    reasons(case, score);
+    let repeated = repeated(case);
+    re_registration(case, score, &repeated);
+    reasons(case, score, &repeated);
     double(case, score);
     bursts(case, score);
 }
@@ -185,8 +186,15 @@ fn failed(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Registrations of members that had been there before, with whether that was seen.
-fn repeated(case: &Case<'_>) -> Vec<(AttemptEntry, AttemptSeen, Timestamp, Known)> {
+/// A registration of a member that had been there before, and whether that was seen.
+#[derive(Clone, Copy)]
+struct Repeated {
+    entry: AttemptEntry,
+    at: Timestamp,
+    known: Known,
+}
+
+fn repeated(case: &Case<'_>) -> Vec<Repeated> {
     // By address and group: when it first was known there; by address likewise.
     let mut known_in: BTreeMap<(String, usize), Timestamp> = BTreeMap::new();
     let mut known_at: BTreeMap<String, Timestamp> = BTreeMap::new();
@@ -236,7 +244,11 @@ fn repeated(case: &Case<'_>) -> Vec<(AttemptEntry, AttemptSeen, Timestamp, Known
                     ],
                 ),
             };
-            repeated.push((*entry, *seen, at, known));
+            repeated.push(Repeated {
+                entry: *entry,
+                at,
+                known,
+            });
         }
         if seen.final_answer.is_some() {
             known_in.entry(key).or_insert(at);
@@ -246,10 +258,10 @@ fn repeated(case: &Case<'_>) -> Vec<(AttemptEntry, AttemptSeen, Timestamp, Known
     repeated
 }
 
-fn re_registration(case: &Case<'_>, score: &mut Score) {
-    let facts = repeated(case)
-        .into_iter()
-        .map(|(entry, _, at, known)| fact(case.member(entry.member), at, SILENCE, known));
+fn re_registration(case: &Case<'_>, score: &mut Score, repeated: &[Repeated]) {
+    let facts = repeated
+        .iter()
+        .map(|again| fact(case.member(again.entry.member), again.at, SILENCE, again.known));
     let claims = case.claims("re_registration", |one| case.member_key(one.member));
     score.judge(
         case.told,
@@ -261,9 +273,9 @@ fn re_registration(case: &Case<'_>, score: &mut Score) {
 
 /// Why members registered again: a word that is not the reason is wrong; to withhold it is wrong only where it can be
 /// known.
-fn reasons(case: &Case<'_>, score: &mut Score) {
-    let mut facts = Vec::new();
-    for (entry, _, at, known) in repeated(case) {
+fn reasons(case: &Case<'_>, score: &mut Score, repeated: &[Repeated]) {
+    let mut unpaired: BTreeMap<String, Vec<(Timestamp, BTreeSet<Said>, Known)>> = BTreeMap::new();
+    for Repeated { entry, at, known } in repeated.iter().copied() {
         let right = right_reasons(case, &entry);
         let known = match known {
             Known::Must(_) => Known::unless(
@@ -281,26 +293,29 @@ fn reasons(case: &Case<'_>, score: &mut Score) {
             ),
             Known::Open(rule) => Known::Open(rule),
         };
-        facts.push((case.member(entry.member), at, right, known));
+        let of = unpaired.entry(case.member(entry.member)).or_default();
+        of.push((at, right, known));
     }
     let mut truth: Vec<Fact> = Vec::new();
     let mut claims: Vec<Claim> = Vec::new();
-    let mut unpaired = facts;
     for one in case.said {
         let What::ReRegistration(again) = &one.what else {
             continue;
         };
         let key = case.member_key(one.member);
-        let near = unpaired
+        let Some(of_member) = unpaired.get_mut(&key) else {
+            continue;
+        };
+        let near = of_member
             .iter()
-            .position(|(member, at, ..)| *member == key && one.at.since(*at) + at.since(one.at) <= SILENCE);
-        let Some((member, at, right, known)) = near.map(|at| unpaired.swap_remove(at)) else {
+            .position(|(at, ..)| one.at.since(*at) + at.since(one.at) <= SILENCE);
+        let Some((at, right, known)) = near.map(|at| of_member.remove(at)) else {
             continue;
         };
         let word = again.reason.name();
         let withheld = again.reason == Said::Unknown;
         let names: Vec<&str> = right.iter().map(|reason| reason.name()).collect();
-        let wanted = format!("{member} {}", names.join("|"));
+        let wanted = format!("{key} {}", names.join("|"));
         if withheld {
             truth.push(fact(wanted, at, SILENCE, known));
         } else if right.contains(&again.reason) {
@@ -308,7 +323,7 @@ fn reasons(case: &Case<'_>, score: &mut Score) {
             claims.push(claim(wanted, one.at));
         } else {
             truth.push(fact(wanted, at, SILENCE, known));
-            claims.push(claim(format!("{member} {word}"), one.at));
+            claims.push(claim(format!("{key} {word}"), one.at));
         }
     }
     score.judge(
@@ -331,10 +346,10 @@ fn right_reasons(case: &Case<'_>, entry: &AttemptEntry) -> BTreeSet<Said> {
     // A rekey that it was sent since it last had keys and did not take.
     let long = case.longest_life(entry.member);
     let missed = case.rekeys().any(|(_, push)| {
-        push.recipients.contains(&entry.member)
-            && !push.taken.contains(&entry.member)
-            && push.at <= entry.began
+        push.at <= entry.began
             && entry.began.since(push.at) <= long
+            && push.recipients.contains(&entry.member)
+            && !push.taken.contains(&entry.member)
     });
     if missed {
         right.insert(Said::MissedRekey);
