@@ -14,6 +14,7 @@ pub(crate) mod key_server;
 pub(crate) mod member;
 pub(crate) mod recent;
 pub(crate) mod rekey;
+pub(crate) mod repeats;
 pub(crate) mod rhythm;
 pub(crate) mod table;
 pub(crate) mod timers;

@@ -128,7 +128,7 @@ impl Estimate {
             *first = Some(seen);
         }
         let Some(value) = self.value else {
-            if self.agreeing(seen) < usize::from(self.quorum) {
+            if self.in_a_row(seen).max(self.if_longest(seen)) < usize::from(self.quorum) {
                 return Change::None;
             }
             self.value = Some(seen);
@@ -138,14 +138,16 @@ impl Estimate {
             self.value = Some(seen);
             return Change::Kept;
         }
-        let quorum = if seen > value {
-            LONGER_QUORUM
+        let in_a_row = self.in_a_row(seen);
+        let is_switched = if seen < value {
+            in_a_row >= SHORTER_QUORUM
         } else {
-            SHORTER_QUORUM
+            // Where two clocks take turns, the longer time is between the rekeys of one of them; a multiple is what
+            // was missed.
+            in_a_row.max(self.if_longest(seen)) >= LONGER_QUORUM
+                && (in_a_row >= LONGER_QUORUM || !self.is_multiple(seen, value))
         };
-        let agrees = |known: &Option<Duration>| known.is_some_and(|known| self.precision.agree(known, seen));
-        let again = self.recent.iter().take_while(|known| agrees(known)).count();
-        if !proven && again < quorum {
+        if !proven && !is_switched {
             if self.recent.iter().all(Option::is_some) && self.agreeing(value) == 0 {
                 self.value = None;
                 return Change::Lost;
@@ -163,6 +165,27 @@ impl Estimate {
             from: value,
             to: seen,
         }
+    }
+
+    /// How many of the latest values agree with this one.
+    fn in_a_row(&self, value: Duration) -> usize {
+        let agrees =
+            |known: &&Option<Duration>| known.is_some_and(|known| self.precision.agree(known, value));
+        self.recent.iter().take_while(agrees).count()
+    }
+
+    /// How many recent values agree with this one, when none is longer.
+    fn if_longest(&self, value: Duration) -> usize {
+        let longest = self.recent.iter().flatten().copied().max().unwrap_or_default();
+        if self.precision.agree(longest, value) {
+            self.agreeing(value)
+        } else {
+            0
+        }
+    }
+
+    fn is_multiple(&self, seen: Duration, value: Duration) -> bool {
+        (2..=MULTIPLES).any(|number| self.precision.agree(seen, value * number))
     }
 
     fn agreeing(&self, value: Duration) -> usize {
@@ -207,6 +230,19 @@ mod tests {
     fn shorter_ones_are_believed_later() {
         assert_eq!(learned(&[3600, 3600, 1800, 1800]).0, Some(3600));
         assert_eq!(learned(&[3600, 3600, 1800, 1800, 1800]).0, Some(1800));
+    }
+
+    /// A rekey of TEKs 13,615 s after that of the KEK, which comes 1,213 s after the one before.
+    #[test]
+    fn of_two_clocks_that_take_turns_the_later_is_expected() {
+        assert_eq!(learned(&[1213, 13_615, 1213]).0, None);
+        assert_eq!(learned(&[1213, 13_615, 1213, 13_615, 1213]).0, Some(13_615));
+        assert_eq!(learned(&[600, 600, 900, 600, 900]).0, Some(900));
+    }
+
+    #[test]
+    fn what_is_missed_now_and_then_is_no_other_clock() {
+        assert_eq!(learned(&[600, 600, 1200, 600, 600, 1200, 600]).0, Some(600));
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::transition::{Cookies, ForgeryKind, Transport, Verdict};
 /// Cycles that are remembered of one group.
 const MAX_KEK_CYCLES: usize = 16;
 
+/// How far two cycles of one lifetime differ at most.
+const EQUAL_CYCLES: Duration = Duration::from_secs(15);
+
 /// Cookie pairs that are remembered of one group.
 const MAX_CHAINED_KEKS: usize = 32;
 
@@ -95,6 +98,8 @@ pub(crate) struct KekHistory {
     pub(crate) lead_seconds: Option<f64>,
     pub(crate) over_age: bool,
     pub(crate) expired: bool,
+    /// That the configured lifetime of KEKs is contradicted was reported.
+    pub(crate) contradicted: bool,
     /// A KEK of the same group that another key server uses.
     pub(crate) split: Option<Cookies>,
     pub(crate) behavior: BehaviorVotes,
@@ -161,6 +166,18 @@ impl BehaviorVotes {
             self.cycles.pop_front();
         }
         self.cycles.push_back(cycle);
+    }
+
+    /// Whether the latest KEK that was renewed had lived longer than this.
+    pub(crate) fn outlives(&self, limit: Duration) -> bool {
+        self.cycles.back().is_some_and(|cycle| cycle.period > limit)
+    }
+
+    /// How long the latest two KEKs lived, when that is longer than this, and equal.
+    pub(crate) fn lived_longer(&self, limit: Duration) -> Option<Duration> {
+        let mut latest = self.cycles.iter().rev().map(|cycle| cycle.period);
+        let (one, other) = (latest.next()?, latest.next()?);
+        (one.min(other) > limit && one.abs_diff(other) <= EQUAL_CYCLES).then_some(one)
     }
 
     /// The verdict that was last reported on a key server, and whether it was provisional.

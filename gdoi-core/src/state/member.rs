@@ -78,13 +78,6 @@ impl Member {
         }
     }
 
-    /// Whether it is in another group than this.
-    pub(crate) fn is_in_another(&self, group: GroupId) -> bool {
-        self.groups
-            .iter()
-            .any(|one| *one != GroupId::NONE && *one != group)
-    }
-
     /// Whether rekeys show that it is in this group.
     pub(crate) fn is_in(&self, group: GroupId) -> bool {
         group != GroupId::NONE && self.groups.contains(&group)

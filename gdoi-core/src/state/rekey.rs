@@ -6,9 +6,11 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Histogram;
-use crate::state::estimate::{Change, Estimate, Precision};
+use crate::state::estimate::{Change, Estimate};
 use crate::state::id::{GroupId, KeyServerId, MemberId};
+use crate::state::member::Member;
 use crate::state::recent::Recent;
+use crate::state::repeats::Repeats;
 use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{Certainty, Cookies, RekeyEvidence, RekeyKind, Transport};
@@ -23,9 +25,6 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_mins(11);
 /// Octets up to which a GROUPKEY-PUSH cannot hold a policy: header 28, sequence number 8, signature of RSA-1024 132,
 /// deletions 16 to 44 each, against more than 100 for the shortest SA and KD payloads (RFC 6407 §4.2, §5.9).
 const MAX_DELETE_OCTETS: u32 = 260;
-
-/// No key server waits longer before it sends a message again.
-const MAX_REPEAT_INTERVAL: Duration = Duration::from_mins(2);
 
 /// Octets by which a rekey with a KEK is longer than one without, at the least (RFC 6407 §5.3, §5.6: the SAK payload and
 /// the keys).
@@ -57,8 +56,7 @@ pub(crate) struct Rekeys {
     /// Time between rekeys of the group.
     pub(crate) interval: Estimate,
     pub(crate) heartbeats: HeartbeatSeries,
-    /// Time between repeats of one message.
-    pub(crate) repeat_interval: RepeatInterval,
+    pub(crate) repeats: Repeats,
     /// That the configured lifetime of TEKs is contradicted was reported.
     pub(crate) contradicted: bool,
     /// It was known after the latest one when the next is due.
@@ -113,29 +111,6 @@ impl MissedRekeys {
         }
         self.latest = number;
         self.consecutive
-    }
-}
-
-/// The time after which a key server sends a message again that is not acknowledged.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct RepeatInterval(Estimate);
-
-impl Default for RepeatInterval {
-    fn default() -> Self {
-        Self(Estimate::new(Precision::REPEATS, 1))
-    }
-}
-
-impl RepeatInterval {
-    pub(crate) const fn value(&self) -> Option<Duration> {
-        self.0.value()
-    }
-
-    /// A message was sent again.
-    pub(crate) fn learn(&mut self, after: Duration) {
-        if after <= MAX_REPEAT_INTERVAL {
-            let _change = self.0.learn(after, false, false);
-        }
     }
 }
 
@@ -235,6 +210,11 @@ impl Rekeys {
     /// Whether a rekey that went to so many goes to the group, and not to a few of its members.
     pub(crate) const fn is_covered_by(&self, recipients: u32) -> bool {
         recipients.saturating_mul(2) >= self.audience
+    }
+
+    /// Whether all rekeys of this length delivered a KEK so far.
+    pub(crate) fn is_as_long_as_keks(&self, round: &RekeyRound) -> bool {
+        self.kek_lengths.contains(&round.length) && !self.tek_lengths.contains(&round.length)
     }
 
     /// Whether a rekey is too long to deliver TEKs only, as far as their lengths are known.
@@ -345,6 +325,11 @@ impl RekeyRound {
             kind: None,
             reported: None,
         }
+    }
+
+    /// Whether a member was sent it: as its latest rekey, or before that of another KEK or group.
+    pub(crate) fn was_sent_to(&self, id: MemberId, member: &Member) -> bool {
+        member.rekey == self.number || (member.rekey > self.number && self.members.contains(&id))
     }
 
     pub(crate) fn has(&self, digest: u64) -> bool {

@@ -52,7 +52,7 @@ fn a_flood_of_kek_spis_leaves_rekeys_alone() {
     let mut script = limited([group("G1")], SMALL);
     script.register(&member(1), KS);
     for rekey in 1..=5 {
-        script.wait(30.0).push(KS, &member(1), 1, rekey);
+        script.wait(150.0).push(KS, &member(1), 1, rekey);
         for number in 0..10_000 {
             let from = somewhere(number).parse().unwrap();
             let to = std::format!("{}:848", member(1)).parse().unwrap();
@@ -171,7 +171,7 @@ fn a_push_from_everywhere_changes_no_key_server() {
         let to = std::format!("{}:848", super::script::MULTICAST).parse().unwrap();
         script.send(from, to, forged_push(u64::from(number % 100)));
     }
-    script.wait(60.0).push(KS, super::script::MULTICAST, 1, 2);
+    script.wait(150.0).push(KS, super::script::MULTICAST, 1, 2);
     let now = script.now;
     script.tracker.finish(now, &mut script.out);
     assert_eq!(told(&script, "key_server_changed"), 0);

@@ -99,11 +99,70 @@ fn another_sequence_number_is_another_rekey() {
     script
         .push(KS, MULTICAST, 1, 1)
         .wait(10.0)
-        .push(KS, MULTICAST, 1, 2)
+        .push_of(KS, MULTICAST, 1, 2, 716)
         .wait(100.0)
         .advance();
     let kinds: Vec<_> = rekeys(&script).iter().map(|rekey| rekey.kind).collect();
     assert_eq!(kinds, [RekeyKind::Tek, RekeyKind::Unknown]);
+}
+
+/// Two rekeys that were not repeated, then two forced ones within 40 s.
+#[test]
+fn where_nothing_is_repeated_another_number_is_another_rekey() {
+    let mut script = script([multicast()]);
+    for (sequence, wait) in [(1, 600.0), (2, 600.0), (3, 40.0), (4, 600.0)] {
+        script.push(KS, MULTICAST, 1, sequence).wait(wait).advance();
+    }
+    assert_eq!(rekeys(&script).len(), 4, "{:?}", script.out);
+}
+
+/// Nobody said how often, and how far apart.
+#[test]
+fn repeats_with_numbers_of_their_own_are_told_by_what_was_seen() {
+    let mut script = script([multicast()]);
+    let mut sequence = 0;
+    for _ in 0..3 {
+        for _ in 0..4 {
+            sequence += 1;
+            script.push(KS, MULTICAST, 1, sequence).wait(40.0);
+        }
+        script.wait(600.0);
+    }
+    script.advance();
+    let repeats: Vec<u32> = rekeys(&script)
+        .iter()
+        .map(|rekey| rekey.retransmissions)
+        .collect();
+    // The first is told before its first repeat comes.
+    assert_eq!(repeats[1..], [3, 3], "{:?}", script.out);
+}
+
+/// Repeats of one rekey take turns with those of another that is longer.
+#[test]
+fn repeats_with_numbers_of_their_own_take_turns() {
+    let mut script = script([multicast()]);
+    for sequence in 0..3 {
+        script.push_of(KS, MULTICAST, 1, 2 * sequence, 700).wait(3.0);
+        script.push_of(KS, MULTICAST, 1, 2 * sequence + 1, 1000).wait(7.0);
+    }
+    script.wait(100.0).advance();
+    let repeats: Vec<u32> = rekeys(&script)
+        .iter()
+        .map(|rekey| rekey.retransmissions)
+        .collect();
+    assert_eq!(repeats, [2, 2], "{:?}", script.out);
+}
+
+/// What a member acknowledged is not repeated to it: two forced rekeys within 40 s.
+#[test]
+fn after_an_acknowledgement_another_number_is_another_rekey() {
+    let mut script = script([group("G1")]);
+    for sequence in 1..=2 {
+        script.push(KS, &member(1), 1, sequence).wait(0.1);
+        script.acknowledge(&member(1), KS, 1).wait(40.0);
+    }
+    script.wait(100.0).advance();
+    assert_eq!(rekeys(&script).len(), 2, "{:?}", script.out);
 }
 
 #[test]

@@ -162,14 +162,17 @@ fn may_have_missed_one(cx: &Context<'_>, id: GroupId) -> bool {
     overdue.is_none_or(|overdue| overdue <= cx.now) && rekeys.contended <= rekeys.last
 }
 
-/// Whether a rekey shows that it delivered a KEK: it is longer than those that do not, or it came out of turn.
+/// Whether a rekey shows that it delivered a KEK: it is longer than those that do not, as long as those that did, or it
+/// came out of turn.
 pub(crate) fn is_delivery(cx: &Context<'_>, id: GroupId, round: &RekeyRound) -> bool {
     let rekeys = &cx.state.groups[id].rekeys;
-    rekeys.is_longer_than_teks(round) || (!round.is_regular && !rekeys.is_as_long_as_teks(round))
+    rekeys.is_longer_than_teks(round)
+        || rekeys.is_as_long_as_keks(round)
+        || (!round.is_regular && !rekeys.is_as_long_as_teks(round))
 }
 
 /// The latest rekey of a group, when this key server can have delivered a KEK with it.
-fn delivery<'a>(cx: &'a Context<'_>, id: GroupId, server: KeyServerId) -> Option<&'a RekeyRound> {
+pub(crate) fn delivery<'a>(cx: &'a Context<'_>, id: GroupId, server: KeyServerId) -> Option<&'a RekeyRound> {
     let current = cx.state.groups[id].kek.current?;
     let kek = &cx.state.keks[cx.state.keks.find(&current)?];
     classify::delivery(kek, server)

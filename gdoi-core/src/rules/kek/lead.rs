@@ -25,6 +25,8 @@ const JUNIPER_LEAD: Duration = Duration::from_mins(1);
 const DEFAULT_RETRANSMIT_INTERVAL: Duration = Duration::from_secs(10);
 /// How far clocks and jitter move the renewal of a KEK.
 pub(crate) const KEK_TIMING_SLACK: Duration = Duration::from_secs(15);
+/// The longest delay of a renewal that happens again and again.
+const LATEST_RENEWAL: Duration = Duration::from_mins(5);
 /// What retransmissions and a batch of members add to a lead at most: three times 40 s and 5 s, the slowest of the public
 /// configurations.
 const LONGEST_UNICAST_ALLOWANCE: Duration = Duration::from_secs(125);
@@ -143,7 +145,7 @@ impl<'a> Schedule<'a> {
             self.config
                 .map_or(DEFAULT_RETRANSMIT_INTERVAL, |known| known.retransmit().interval)
         };
-        told.or(self.group.rekeys.repeat_interval.value())
+        told.or(self.group.rekeys.repeats.interval())
             .unwrap_or_else(profile)
     }
 
@@ -157,16 +159,29 @@ impl<'a> Schedule<'a> {
 
     /// The lifetime of the group's KEK, and where it is known from.
     pub(crate) fn kek_lifetime(&self) -> Option<(Duration, LifetimeSource)> {
-        let configured = self.config.and_then(|known| known.kek_lifetime);
         let learned = self.group.kek.behavior.learned;
-        configured
+        self.configured_kek_lifetime()
+            .filter(|_| self.contradicted_kek_lifetime().is_none())
             .map(|lifetime| (lifetime, LifetimeSource::Configured))
             .or(learned.map(|lifetime| (lifetime, LifetimeSource::Learned)))
     }
 
-    /// Whether the user said how long KEKs live.
+    /// How long KEKs live, as the user said it.
+    fn configured_kek_lifetime(&self) -> Option<Duration> {
+        self.config.and_then(|known| known.kek_lifetime)
+    }
+
+    /// The configured lifetime of KEKs and how long they live, when the latest two lived longer, and equally long: no
+    /// key server is so late again and again.
+    pub(crate) fn contradicted_kek_lifetime(&self) -> Option<(Duration, Duration)> {
+        let configured = self.configured_kek_lifetime()?;
+        let limit = configured + self.kek_slack() + LATEST_RENEWAL;
+        Some((configured, self.group.kek.behavior.lived_longer(limit)?))
+    }
+
+    /// Whether the user said how long KEKs live, and nothing contradicts it.
     pub(crate) fn is_kek_lifetime_configured(&self) -> bool {
-        self.config.is_some_and(|known| known.kek_lifetime.is_some())
+        self.configured_kek_lifetime().is_some() && self.contradicted_kek_lifetime().is_none()
     }
 
     /// When the present KEK expires.

@@ -1,11 +1,16 @@
 //! The life of a group's KEK: when it was delivered, when it expires, and what replaced it.
 
+use alloc::format;
+
 use crate::rules::kek::{attribution, behavior};
 use crate::rules::rekey::classify;
 use crate::rules::{Context, Subject};
 use crate::state::id::{GroupId, KekId, KeyServerId};
 use crate::state::timers::Timer;
-use crate::transition::{Certainty, Cookies, KekChanged, KekExpired, KekOverAge, What};
+use crate::transition::{
+    Alternative, Certainty, ConfigurationContradicted, Cookies, Grounds, KekChanged, KekExpired, KekOverAge,
+    LifetimeSource, What,
+};
 
 /// A KEK replaces another: the last rekey under the old one delivered it.
 pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, server: KeyServerId) {
@@ -29,6 +34,7 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     let is_current = cx.state.groups[group].kek.current == Some(before);
     let certain = delivered.filter(|_| is_current);
     let lead_seconds = behavior::on_kek_cycle(cx, group, certain, server);
+    report_contradiction(cx, group);
     let history = &mut cx.state.groups[group].kek;
     history.replace(before, to, certain);
     history.lead_seconds = lead_seconds.or(history.lead_seconds);
@@ -40,6 +46,23 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     });
     cx.emit(Subject::server(group, server), what);
     arm_kek_expiry(cx, group);
+}
+
+/// The lifetime of KEKs is not the configured one: said once, and what is seen counts.
+fn report_contradiction(cx: &mut Context<'_>, id: GroupId) {
+    let schedule = cx.schedule(id);
+    let Some((configured, seen)) = schedule.contradicted_kek_lifetime() else {
+        return;
+    };
+    if core::mem::replace(&mut cx.state.groups[id].kek.contradicted, true) {
+        return;
+    }
+    let what = What::ConfigurationContradicted(ConfigurationContradicted {
+        key: "kek_lifetime",
+        configured: format!("{} s", configured.as_secs()),
+        seen: format!("a new KEK every {} s", seen.as_secs()),
+    });
+    cx.emit(Subject::group(id), what);
 }
 
 /// Wakes a group when its KEK has expired.
@@ -62,7 +85,7 @@ pub(crate) fn rearm_kek_expiry(cx: &mut Context<'_>, group: GroupId) {
 pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
     cx.state.groups[id].kek.timer.clear();
     let schedule = cx.schedule(id);
-    let (Some(expiry), Some((lifetime, _))) = (schedule.kek_expiry(), schedule.kek_lifetime()) else {
+    let (Some(expiry), Some((lifetime, source))) = (schedule.kek_expiry(), schedule.kek_lifetime()) else {
         return;
     };
     if schedule.kek_expiry_deadline().is_some_and(|due| due > cx.now) {
@@ -71,24 +94,42 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
     }
     let group = &mut cx.state.groups[id];
     // Any rekey in the last third may have delivered the next KEK: its cookies are seen only with the rekey after.
-    let is_renewed = group
+    let is_late = group
         .rekeys
         .last
         .is_some_and(|last| last > expiry.before(lifetime / 3));
-    let (Some(cookies), false) = (group.kek.current, is_renewed || group.kek.expired) else {
+    let may_be_renewed = is_late || was_renewed_early(cx, id);
+    let group = &mut cx.state.groups[id];
+    let (Some(cookies), false) = (group.kek.current, may_be_renewed || group.kek.expired) else {
         return;
     };
     group.kek.expired = true;
     let from = group.rekeys.last.unwrap_or_default();
+    let grounds = match (cx.state.gaps.certainty(from, cx.now), source) {
+        (Certainty::Certain, LifetimeSource::Learned) => {
+            Grounds::new(Certainty::Likely).open(Alternative::LifetimeChanged)
+        }
+        (certainty, _) => certainty.into(),
+    };
     let what = What::KekExpired(KekExpired {
         cookies,
         lifetime,
-        grounds: cx.state.gaps.certainty(from, cx.now).into(),
+        grounds,
     });
     cx.emit(Subject::group(id), what);
 }
 
+/// Whether the latest rekey under the present KEK looks as if it had delivered the next, long before it was due.
+fn was_renewed_early(cx: &Context<'_>, id: GroupId) -> bool {
+    let group = &cx.state.groups[id];
+    let server = group.rekeys.server;
+    let round = server.and_then(|server| attribution::delivery(cx, id, server));
+    round.is_some_and(|round| attribution::is_delivery(cx, id, round))
+}
+
 /// A KEK is used: reports when it is too old for that.
+///
+/// A key server that never missed a rekey and renews the KEK later than it should has another lifetime than is known.
 pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
     let (cookies, group) = (cx.state.keks[id].cookies, cx.state.keks[id].group);
     let schedule = cx.schedule(group);
@@ -96,7 +137,13 @@ pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
         return;
     };
     let limit = lifetime + schedule.kek_slack();
+    let latest = cx.state.keks[id].rounds.last();
+    let is_renewed = latest.is_some_and(|round| attribution::is_delivery(cx, group, round));
+    let was_on_time = cx.state.groups[group].rekeys.overdue.is_none();
     let history = &mut cx.state.groups[group].kek;
+    if history.behavior.outlives(limit) || (is_renewed && was_on_time) {
+        return;
+    }
     let (Some(start), false) = (history.start, history.over_age) else {
         return;
     };

@@ -23,6 +23,8 @@ use crate::transition::{
 
 /// Rekeys between which two intervals lie.
 const MIN_SAMPLES: usize = 2;
+/// The shortest time between rekeys of a schedule: the shortest lifetime of a TEK is five minutes.
+const MIN_INTERVAL: Duration = Duration::from_mins(2);
 /// How long after the end of its TEKs it is clear that no member is without keys.
 const END_SLACK: Duration = Duration::from_mins(1);
 /// How long after that end members have tried to register, if they try.
@@ -72,6 +74,10 @@ fn learn_interval(cx: &mut Context<'_>, id: GroupId, started: Timestamp) {
         return;
     };
     let seen = started.since(last);
+    // Two rekeys on each other's heels are no schedule.
+    if seen < MIN_INTERVAL {
+        return;
+    }
     let is_sighted = cx.state.gaps.certainty(last, started) == Certainty::Certain;
     // A rekey that came late although nobody had run out of keys: they live longer now.
     let lasted = is_sighted && is_late(cx.schedule(id), started) && !has_run_out(cx, id, last, started);

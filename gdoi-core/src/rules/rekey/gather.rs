@@ -11,7 +11,9 @@ use crate::rules::{Context, Received, Subject};
 use crate::state::estimate::Change;
 use crate::state::group::Group;
 use crate::state::id::{GroupId, KekId, KeyServerId, MemberId, Peer};
+use crate::state::member::Member;
 use crate::state::rekey::{RekeyRound, RekeySa, fits_no_policy};
+use crate::state::repeats::is_spaced;
 use crate::transition::{MergedTaps, Transport, What};
 
 /// Time between two copies of one message that the network made.
@@ -70,9 +72,7 @@ pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, se
     let sent_before = sent_before.unwrap_or_default();
     let is_first = match &mut member_state {
         Some(state) => {
-            // A member of several groups may get two rekeys in turn.
-            let has_it = state.is_in_another(group) && member.is_some_and(|id| round.members.contains(&id));
-            let is_first = state.rekey != round.number && !has_it;
+            let is_first = member.is_none_or(|id| !round.was_sent_to(id, state));
             state.on_push(round.number, now, id, server);
             state.join(group);
             is_first
@@ -106,9 +106,10 @@ pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, se
         state.groups.unlisted += u64::from(is_forgotten);
     } else {
         round.note_repeat(member);
-        state.groups[group].rekeys.repeat_interval.learn(gap);
+        let is_identical = round.has(digest) || digest == 0;
+        state.groups[group].rekeys.repeats.learn(gap, is_identical);
         count_retransmission(&mut state.groups[group], received.exchange);
-        round.identical &= round.has(digest) || digest == 0;
+        round.identical &= is_identical;
     }
     round.learn(digest);
     kek.remember(digest);
@@ -191,27 +192,52 @@ fn match_round(
     if kek.remembers(digest) {
         return RoundLookup::Late;
     }
-    let Some((round, index)) = kek.rounds.last().zip(kek.rounds.len().checked_sub(1)) else {
-        return RoundLookup::New;
+    let window = cx.schedule(kek.group).round_window();
+    let length = received.header().length();
+    for (index, round) in kek.rounds.iter().enumerate().rev() {
+        if round.length != length {
+            continue;
+        }
+        let is_in_window = !round.closed && cx.now.since(round.last) <= window;
+        let sent = member.map(|member| (member, &cx.state.members[member]));
+        if sent.is_none_or(|(id, member)| round.was_sent_to(id, member)) {
+            let member = sent.map(|(_, member)| member);
+            let is_repeat = (digest == 0 && is_in_window) || is_renumbered(cx, kek.group, round, member);
+            return if is_repeat {
+                RoundLookup::In(index)
+            } else {
+                RoundLookup::New
+            };
+        }
+        // To another member at the same time, with octets of its own.
+        if is_in_window {
+            return RoundLookup::In(index);
+        }
+    }
+    RoundLookup::New
+}
+
+/// Whether a message with other octets is a repeat: by the configured interval, or by what is seen of the group.
+fn is_renumbered(cx: &Context<'_>, id: GroupId, round: &RekeyRound, member: Option<&Member>) -> bool {
+    let group = &cx.state.groups[id];
+    let sent = match member {
+        Some(member) if member.rekey == round.number => member.rekeyed,
+        _ => None,
     };
-    let is_alike = round.length == received.header().length() && !round.closed;
-    let was_sent = member.is_none_or(|member| cx.state.members[member].rekey == round.number);
-    let gap = cx.now.since(round.last);
-    let is_in_window = gap <= cx.schedule(kek.group).round_window();
-    // To another member at the same time, with octets of its own.
-    let is_for_another = is_alike && !was_sent && is_in_window;
-    // Retransmissions may carry sequence numbers of their own; only a configured interval distinguishes them from new rekeys.
-    let configured = cx.state.groups.config(kek.group, cx.config);
-    let is_spaced = configured
-        .and_then(|known| known.retransmit)
-        .is_some_and(|known| {
-            gap.abs_diff(known.interval) * 5 <= known.interval && round.retransmissions < known.count
-        });
-    let is_blind = digest == 0 && is_in_window;
-    if is_for_another || (is_alike && was_sent && (is_spaced || is_blind)) {
-        RoundLookup::In(index)
-    } else {
-        RoundLookup::New
+    let gap = cx.now.since(sent.unwrap_or(round.last));
+    let is_acknowledged = member.is_some_and(|member| member.acknowledged_rekey >= round.number);
+    let is_due = round.is_of_group && cx.schedule(id).is_rekey_due(cx.now) == Some(true);
+    if is_acknowledged || is_due {
+        return false;
+    }
+    let told = group.known_config(cx.config).and_then(|known| known.retransmit);
+    match told {
+        Some(told) if member.is_none() => is_spaced(gap, told.interval) && round.retransmissions < told.count,
+        Some(told) => told.count > 0 && (is_spaced(gap, told.interval) || group.acknowledges()),
+        None => {
+            let is_awaited = member.is_some() && group.acknowledges();
+            group.rekeys.repeats.may_be_renumbered(gap, is_awaited)
+        }
     }
 }
 

@@ -63,6 +63,10 @@ pub(crate) fn close_rounds(cx: &mut Context<'_>, id: KekId) {
     }
     for mut round in closed {
         expectation::settle_coverage(cx, id, &mut round);
+        if round.is_of_group && !round.was_closed {
+            let repeats = &mut cx.state.groups[sa.group].rekeys.repeats;
+            repeats.close(round.retransmissions > 0);
+        }
         report_unanswered(cx, sa, &round);
         if sa.transport == Transport::Unicast && round.is_of_group && !round.was_closed {
             report_lost_members(cx, sa.group, &round);

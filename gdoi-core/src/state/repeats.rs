@@ -1,0 +1,131 @@
+//! How the key servers of one group send a message again that is not acknowledged.
+//!
+//! A repeat has the octets of the first message, or a sequence number of its own: nothing forbids either (RFC 6407 §4).
+//! One with a number of its own looks like another rekey. It is told from one by its length and by the time between.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::estimate::{Estimate, Precision};
+
+/// No key server waits longer before it sends a message again.
+const MAX_INTERVAL: Duration = Duration::from_mins(2);
+/// The network delays a message by less.
+const MIN_INTERVAL: Duration = Duration::from_secs(2);
+/// Repeats in a row that a tap may miss.
+const MAX_MISSED: u32 = 2;
+/// Identical repeats that show that all are.
+const IDENTICAL_QUORUM: u8 = 2;
+/// Rekeys in a row without a repeat that show that there are none.
+const UNREPEATED_QUORUM: u8 = 2;
+
+/// What is known of the repeats of a group.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Repeats {
+    /// Time between them.
+    interval: Estimate,
+    /// How many had the octets of the first message, and how many had not.
+    identical: u8,
+    renumbered: u8,
+    /// Rekeys in a row that were not repeated.
+    unrepeated: u8,
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self {
+            interval: Estimate::new(Precision::REPEATS, 1),
+            identical: 0,
+            renumbered: 0,
+            unrepeated: 0,
+        }
+    }
+}
+
+impl Repeats {
+    /// Time between repeats, as seen.
+    pub(crate) const fn interval(&self) -> Option<Duration> {
+        self.interval.value()
+    }
+
+    /// A message was sent again.
+    pub(crate) fn learn(&mut self, after: Duration, is_identical: bool) {
+        let count = if is_identical {
+            &mut self.identical
+        } else {
+            &mut self.renumbered
+        };
+        *count = count.saturating_add(1);
+        self.unrepeated = 0;
+        if after <= MAX_INTERVAL {
+            let _change = self.interval.learn(after, false, false);
+        }
+    }
+
+    /// A rekey is over that would have been repeated.
+    pub(crate) const fn close(&mut self, is_repeated: bool) {
+        self.unrepeated = if is_repeated {
+            0
+        } else {
+            self.unrepeated.saturating_add(1)
+        };
+    }
+
+    /// Whether a message with other octets than the one before may be a repeat of it, this long after it. `is_awaited`:
+    /// it is not acknowledged, though others are.
+    pub(crate) fn may_be_renumbered(&self, gap: Duration, is_awaited: bool) -> bool {
+        let is_possible = MIN_INTERVAL <= gap && gap <= MAX_INTERVAL + MIN_INTERVAL;
+        let are_identical = self.identical >= IDENTICAL_QUORUM && self.renumbered <= self.identical;
+        if !is_possible || are_identical {
+            return false;
+        }
+        let Some(interval) = self.interval() else {
+            return is_awaited || self.unrepeated < UNREPEATED_QUORUM;
+        };
+        is_awaited || is_spaced(gap, interval)
+    }
+}
+
+/// Whether repeats in this interval are so far apart, one or two of them missed perhaps.
+pub(crate) fn is_spaced(gap: Duration, interval: Duration) -> bool {
+    let allowed = (interval / 5).max(Duration::from_secs(1));
+    (1..=1 + MAX_MISSED).any(|number| gap.abs_diff(interval * number) <= allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(number: u64) -> Duration {
+        Duration::from_secs(number)
+    }
+
+    #[test]
+    fn what_comes_in_the_interval_is_a_repeat() {
+        let mut repeats = Repeats::default();
+        assert!(repeats.may_be_renumbered(seconds(40), false));
+        repeats.learn(seconds(40), false);
+        let is_repeat = [40, 80, 120, 20, 60].map(|gap| repeats.may_be_renumbered(seconds(gap), false));
+        assert_eq!(is_repeat, [true, true, true, false, false]);
+        assert!(repeats.may_be_renumbered(seconds(60), true));
+        assert!(!repeats.may_be_renumbered(seconds(170), true));
+    }
+
+    #[test]
+    fn where_repeats_are_identical_others_are_none() {
+        let mut repeats = Repeats::default();
+        repeats.learn(seconds(10), true);
+        repeats.learn(seconds(10), true);
+        assert!(!repeats.may_be_renumbered(seconds(10), true));
+    }
+
+    #[test]
+    fn where_nothing_is_repeated_all_are_rekeys() {
+        let mut repeats = Repeats::default();
+        repeats.close(false);
+        repeats.close(false);
+        assert!(!repeats.may_be_renumbered(seconds(40), false));
+        assert!(repeats.may_be_renumbered(seconds(40), true));
+    }
+}
