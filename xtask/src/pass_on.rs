@@ -25,7 +25,7 @@ pub(crate) const VERBS: [Verb; 13] = [
 ];
 
 /// The workspace optimises these in development for its tests; for a demonstration that takes too long.
-const OPTIMISED: [&str; 4] = ["gdoi-core", "gdoi-monitor", "gdoi-sim", "gdoi-wire"];
+const OPTIMISED: [&str; 3] = ["gdoi-core", "gdoi-sim", "gdoi-wire"];
 
 /// A command of another program.
 #[derive(Debug, PartialEq, Eq)]
