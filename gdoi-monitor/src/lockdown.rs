@@ -10,7 +10,7 @@ use std::{fmt, fs};
 
 pub use capabilities::Rights;
 pub use files::Needs;
-pub use syscalls::{ALLOWED, DEADLY, GUARDED, Guard, UNKNOWN};
+pub use syscalls::{ALLOWED, BPF_TO_ATTACH, BPF_TO_READ, BpfCommand, DEADLY, GUARDED, Guard, UNKNOWN};
 
 /// The lock-down policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -108,7 +108,7 @@ pub fn lock_down(needs: &Needs, rights: &Rights) -> Locked {
     // Last: the others need system calls that nothing needs later.
     measures.push(Measure {
         kind: Restriction::SystemCalls,
-        lacks: failed(syscalls::restrict()),
+        lacks: failed(syscalls::restrict(rights.can_attach())),
     });
     Locked {
         measures,

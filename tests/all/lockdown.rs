@@ -49,7 +49,7 @@ fn listed(page: &str, of: &str) -> Vec<String> {
 
 #[test]
 fn the_page_lists_the_system_calls_that_there_are() {
-    use gdoi_monitor::lockdown::{ALLOWED, DEADLY, GUARDED};
+    use gdoi_monitor::lockdown::{ALLOWED, BPF_TO_ATTACH, BPF_TO_READ, DEADLY, GUARDED};
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/lockdown.md");
     let page = fs::read_to_string(page).unwrap();
     let check = |of: &str, mut have: Vec<&str>| {
@@ -58,5 +58,10 @@ fn the_page_lists_the_system_calls_that_there_are() {
     };
     check("allowed", ALLOWED.iter().map(|(name, ..)| *name).collect());
     check("guarded", GUARDED.iter().map(|(name, ..)| *name).collect());
+    check("bpf to read", BPF_TO_READ.iter().map(|(name, _)| *name).collect());
+    check(
+        "bpf to attach",
+        BPF_TO_ATTACH.iter().map(|(name, _)| *name).collect(),
+    );
     check("deadly", DEADLY.iter().map(|(name, ..)| *name).collect());
 }

@@ -35,6 +35,11 @@ impl Rights {
         }
         Self(kept)
     }
+
+    /// Whether they are enough to load and attach a program.
+    pub(super) fn can_attach(&self) -> bool {
+        *self == Self::to_attach()
+    }
 }
 
 /// Keeps these, as far as the process has them, and no others.

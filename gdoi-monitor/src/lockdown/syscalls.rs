@@ -28,14 +28,54 @@ pub enum Guard {
     Has(u64),
     /// None of these bits is set.
     HasNot(u64),
-    /// It equals one of these.
-    Is(&'static [u64]),
+    /// The pointer is null.
+    IsNull,
+    /// The 32-bit integer equals one of these.
+    IsOneOf(&'static [u64]),
 }
 
-/// Denies all other calls, for this thread and those that it starts.
-pub(super) fn restrict() -> Result<(), SyscallFilterError> {
+/// A command of `bpf(2)`: its name in `enum bpf_cmd` (`include/uapi/linux/bpf.h`) without `BPF_`, and its number.
+pub type BpfCommand = (&'static str, u64);
+
+/// What reading the maps of attached programs takes.
+pub const BPF_TO_READ: &[BpfCommand] = &[
+    ("MAP_LOOKUP_ELEM", 1),
+    ("MAP_UPDATE_ELEM", 2),
+    ("MAP_DELETE_ELEM", 3),
+    ("MAP_GET_NEXT_KEY", 4),
+    // Reads the kernel's clocks together.
+    ("PROG_TEST_RUN", 10),
+    ("OBJ_GET_INFO_BY_FD", 15),
+    ("PROG_QUERY", 16),
+];
+
+/// What loading programs and attaching them to interfaces takes besides. Commands that only tracing needs are not here,
+/// such as `RAW_TRACEPOINT_OPEN` and `ITER_CREATE`.
+pub const BPF_TO_ATTACH: &[BpfCommand] = &[
+    ("MAP_CREATE", 0),
+    ("PROG_LOAD", 5),
+    ("OBJ_PIN", 6),
+    ("OBJ_GET", 7),
+    ("PROG_GET_NEXT_ID", 11),
+    ("PROG_GET_FD_BY_ID", 13),
+    ("BTF_LOAD", 18),
+    ("MAP_FREEZE", 22),
+    ("LINK_CREATE", 28),
+    ("LINK_UPDATE", 29),
+    ("LINK_GET_FD_BY_ID", 30),
+    ("LINK_GET_NEXT_ID", 31),
+];
+
+/// Denies all other calls, for this thread and those that it starts. `can_attach`: programs are loaded later too.
+pub(super) fn restrict(can_attach: bool) -> Result<(), SyscallFilterError> {
+    let to_attach = if can_attach { BPF_TO_ATTACH } else { &[] };
+    let bpf: Vec<u64> = BPF_TO_READ
+        .iter()
+        .chain(to_attach)
+        .map(|(_, number)| *number)
+        .collect();
     // The strictest filter wins. The last one denies the call that installs filters.
-    for filter in [killing()?, hiding()?, allowing()?] {
+    for filter in [killing()?, hiding()?, allowing(&bpf)?] {
         seccompiler::apply_filter(&filter)?;
     }
     Ok(())
@@ -52,7 +92,7 @@ pub(super) enum SyscallFilterError {
     Apply(#[from] seccompiler::Error),
 }
 
-fn allowing() -> Result<BpfProgram, BackendError> {
+fn allowing(bpf: &[u64]) -> Result<BpfProgram, BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for (_, number) in ALLOWED.iter().chain(OLDER).chain(UNKNOWN) {
         rules.insert(*number, Vec::new());
@@ -60,6 +100,7 @@ fn allowing() -> Result<BpfProgram, BackendError> {
     for (_, number, argument, guard) in GUARDED {
         rules.insert(*number, guarded(*argument, *guard)?);
     }
+    rules.insert(libc::SYS_bpf, is_one_of(0, bpf)?);
     let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     program(rules, refused, SeccompAction::Allow)
 }
@@ -88,18 +129,30 @@ fn program(
 
 /// Alternative rules for a condition.
 fn guarded(argument: u8, guard: Guard) -> Result<Vec<SeccompRule>, BackendError> {
-    let rule = |operator, value| {
-        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)?;
-        SeccompRule::new(vec![condition])
-    };
+    let rule = |operator, value| rule(argument, SeccompCmpArgLen::Qword, operator, value);
     match guard {
         Guard::Has(bits) => Ok(vec![rule(SeccompCmpOp::MaskedEq(bits), bits)?]),
         Guard::HasNot(bits) => Ok(vec![rule(SeccompCmpOp::MaskedEq(bits), 0)?]),
-        Guard::Is(values) => values
-            .iter()
-            .map(|value| rule(SeccompCmpOp::Eq, *value))
-            .collect(),
+        Guard::IsNull => Ok(vec![rule(SeccompCmpOp::Eq, 0)?]),
+        Guard::IsOneOf(values) => is_one_of(argument, values),
     }
+}
+
+/// For an argument that is an `int`: the kernel ignores the upper half of the register.
+fn is_one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, BackendError> {
+    values
+        .iter()
+        .map(|value| rule(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value))
+        .collect()
+}
+
+fn rule(
+    argument: u8,
+    length: SeccompCmpArgLen,
+    operator: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![SeccompCondition::new(argument, length, operator, value)?])
 }
 
 /// Allowed with any arguments.
@@ -141,8 +194,6 @@ pub const ALLOWED: &[(&str, c_long)] = &[
     ("sendto", libc::SYS_sendto),
     ("setsockopt", libc::SYS_setsockopt),
     ("shutdown", libc::SYS_shutdown),
-    // BPF programs and maps. Capabilities restrict their use.
-    ("bpf", libc::SYS_bpf),
     // Waiting.
     ("clock_nanosleep", libc::SYS_clock_nanosleep),
     ("epoll_create1", libc::SYS_epoll_create1),
@@ -197,11 +248,17 @@ const OLDER: &[(&str, c_long)] = &[
     ("unlink", libc::SYS_unlink),
 ];
 
-/// Allowed if the argument of this index, from 0, meets the condition.
+/// Allowed if the argument of this index, from 0, meets the condition. `bpf` is besides: its commands depend on what the
+/// agent has still to do.
 pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
     // Threads, but no processes.
     ("clone", libc::SYS_clone, 0, Guard::Has(libc::CLONE_THREAD as u64)),
-    ("ioctl", libc::SYS_ioctl, 1, Guard::Is(&[FIONBIO, SIOCGIFINDEX])),
+    (
+        "ioctl",
+        libc::SYS_ioctl,
+        1,
+        Guard::IsOneOf(&[FIONBIO, SIOCGIFINDEX]),
+    ),
     // Written memory cannot be executed.
     ("mmap", libc::SYS_mmap, 2, Guard::HasNot(libc::PROT_EXEC as u64)),
     (
@@ -214,22 +271,22 @@ pub const GUARDED: &[(&str, c_long, u8, Guard)] = &[
         "prctl",
         libc::SYS_prctl,
         0,
-        Guard::Is(&[libc::PR_SET_NAME as u64]),
+        Guard::IsOneOf(&[libc::PR_SET_NAME as u64]),
     ),
     // Limits can be read, not set.
-    ("prlimit64", libc::SYS_prlimit64, 2, Guard::Is(&[0])),
+    ("prlimit64", libc::SYS_prlimit64, 2, Guard::IsNull),
     // No connection to another machine.
     (
         "socket",
         libc::SYS_socket,
         0,
-        Guard::Is(&[libc::AF_NETLINK as u64, libc::AF_UNIX as u64]),
+        Guard::IsOneOf(&[libc::AF_NETLINK as u64, libc::AF_UNIX as u64]),
     ),
     (
         "socketpair",
         libc::SYS_socketpair,
         0,
-        Guard::Is(&[libc::AF_UNIX as u64]),
+        Guard::IsOneOf(&[libc::AF_UNIX as u64]),
     ),
 ];
 

@@ -8,16 +8,23 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io, thread};
 
+use aya::maps::loaded_maps;
+use aya::programs::loaded_programs;
 use gdoi_monitor::lockdown::{Locked, Needs, Restriction, Rights, lock_down};
+use gdoi_monitor::source::xdp::{Direction, Probe, ProbeSettings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::kernel;
 
-/// Runs `test` on a thread that has locked itself down.
+/// Runs `test` on a thread that has locked itself down, and can attach programs.
 fn locked(needs: Needs, test: impl FnOnce() + Send + 'static) {
+    locked_with(needs, Rights::to_attach(), test);
+}
+
+fn locked_with(needs: Needs, rights: Rights, test: impl FnOnce() + Send + 'static) {
     let run = thread::spawn(move || {
-        let Locked { measures, .. } = &lock_down(&needs, &Rights::to_attach());
+        let Locked { measures, .. } = &lock_down(&needs, &rights);
         for measure in measures {
             // Other tests are other threads.
             let is_alone = measure.kind != Restriction::Capabilities;
@@ -102,6 +109,37 @@ fn other_machines_and_other_processes_are_out_of_reach() {
         check_refused(kill(Pid::from_raw(1), Signal::SIGCONT).map_err(io::Error::from));
     });
     drop(client);
+}
+
+/// Only programs that were there before are read without hot plug; with it, nothing of others.
+#[test]
+fn bpf_does_what_the_agent_still_needs() {
+    if !kernel::is_usable("bpf_does_what_the_agent_still_needs") {
+        return;
+    }
+    let probe = || Probe::load(&ProbeSettings::default(), Direction::Ingress);
+    let mut attached = probe().unwrap();
+    locked_with(Needs::kernel(), Rights::to_read(false), move || {
+        attached.read_clock().unwrap();
+        assert!(is_refused(&probe().err().unwrap()), "loads a program");
+        let programs = loaded_programs().next().unwrap();
+        assert!(is_refused(&programs.unwrap_err()), "lists programs");
+    });
+    locked(Needs::kernel(), move || {
+        let _loaded = probe().unwrap();
+        assert!(loaded_programs().next().unwrap().is_ok());
+        // As an intruder who looks for the maps of others.
+        let map = loaded_maps().next().unwrap();
+        assert!(is_refused(&map.unwrap_err()), "lists maps");
+    });
+}
+
+/// Whether the kernel, in the end, answered `EPERM`.
+fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// A thread that cannot be ended alone: the process that tries this ends.
