@@ -1,4 +1,4 @@
-//! What guests said, and the table of it.
+//! The output of guests, and the table of results.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -8,27 +8,28 @@ use anyhow::{Context as _, Result, bail};
 use super::{AREAS, SOURCES};
 use xtask::suite::Suite;
 
-/// A guest has all that these tests need: what is skipped there was not tested, but for what its kernel cannot do.
+/// A guest has everything that these tests need: a skipped test was not run, except for what its kernel does not
+/// support.
 const EXCUSES: [&str; 1] = ["a filter at clsact cannot be pinned"];
 const NOT_RUN: &str = "not run";
-const REFUSAL: &str = "it takes Linux ";
+const REFUSAL: &str = "the kernel cannot load the program: ";
 
-/// What came of one kernel.
+/// The result of one kernel.
 pub(super) struct KernelRow {
     pub(super) name: &'static str,
-    /// As the kernel says it; empty where there is none.
+    /// Its release; empty if it did not boot.
     pub(super) release: String,
-    /// From the emulator's start to its end.
+    /// Time from the emulator's start to its end.
     pub(super) seconds: f32,
     pub(super) outcome: KernelOutcome,
 }
 
-/// What a guest came to.
+/// The result of a guest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KernelOutcome {
-    /// It did not come to an end, or not to the one that was expected.
+    /// It did not end, or not as expected.
     Broken(String),
-    /// The agent refused the kernel, as it is to.
+    /// The agent refused the kernel, as expected.
     Refused(String),
     /// There was nothing to boot.
     Skipped(String),
@@ -37,13 +38,14 @@ pub(super) enum KernelOutcome {
 }
 
 impl KernelOutcome {
-    /// Reads the serial line of a guest that was to run the areas `expected`, or none: then it is to refuse its kernel.
+    /// Reads the serial line of a guest that was to run the areas `expected`, or none: then the agent must refuse its
+    /// kernel.
     pub(super) fn read(said: &str, expected: &[&str], release: &str) -> Result<Self> {
         if expected.is_empty() {
             let refusal = said.lines().find(|line| line.contains(REFUSAL));
-            let refusal = refusal.context("the agent did not name the Linux that it takes")?;
+            let refusal = refusal.context("the agent did not say that the kernel cannot load the program")?;
             if !said.contains("REFUSAL 1\n") || !refusal.contains(release) {
-                bail!("the agent was to end with 1 and to name this kernel: {refusal}");
+                bail!("the agent must exit with 1 and name this kernel: {refusal}");
             }
             return Ok(Self::Refused(
                 refusal.trim_start_matches("gdoi-monitor: ").to_owned(),
@@ -58,7 +60,7 @@ impl KernelOutcome {
             let (suite, shown) = Suite::of_output(rest, code == "0");
             if suite.is_faulty(&EXCUSES) {
                 eprintln!("{title}:");
-                // Set apart: whoever reads our own results must not take a guest's for them.
+                // Indented: readers of our own results must not take a guest's for them.
                 shown.lines().for_each(|line| eprintln!("  | {line}"));
             }
             areas.insert(title.to_owned(), suite);
@@ -76,7 +78,7 @@ impl KernelOutcome {
 }
 
 impl KernelRow {
-    /// Whether everything that ran went as it should.
+    /// Whether everything that ran has passed.
     pub(super) fn is_well(&self) -> bool {
         match &self.outcome {
             KernelOutcome::Broken(_) => false,
@@ -94,11 +96,11 @@ impl KernelRow {
         format!("| {} |", self.cells().join(" | "))
     }
 
-    /// The same, with what an earlier line says of areas that did not run now on the same kernel.
+    /// The same, completed from an earlier line about areas that did not run now on the same kernel.
     fn line_over(&self, earlier: &str) -> String {
         let mut cells = self.cells();
         let mut earlier: Vec<&str> = earlier.trim_matches('|').split('|').map(str::trim).collect();
-        // Of a table that had fewer areas: new ones are the last, before the seconds.
+        // An older table may have fewer areas: new ones are last, before the seconds.
         while earlier.len() < cells.len() {
             earlier.insert(earlier.len() - 1, NOT_RUN);
         }
@@ -106,7 +108,7 @@ impl KernelRow {
         if is_part && earlier.len() == cells.len() && earlier.get(1) == Some(&self.release.as_str()) {
             let last = cells.len() - 1;
             for (column, (cell, before)) in cells.iter_mut().zip(earlier).enumerate() {
-                // The seconds are those of the whole.
+                // The seconds are those of the whole run.
                 if cell == NOT_RUN || column == last {
                     before.clone_into(cell);
                 }
@@ -121,7 +123,7 @@ impl KernelRow {
             KernelOutcome::Broken(why) | KernelOutcome::Skipped(why) | KernelOutcome::Refused(why) => {
                 let word = match &self.outcome {
                     KernelOutcome::Broken(_) => "FAILED",
-                    KernelOutcome::Refused(_) => "refused, as it should be",
+                    KernelOutcome::Refused(_) => "refused, as expected",
                     _ => "SKIP",
                 };
                 let why = why.lines().next().unwrap_or_default();
@@ -179,12 +181,12 @@ pub(super) fn table(lines: &[String]) -> String {
     text
 }
 
-/// The page about it: what was booted now, and of other kernels what the page said `before`.
+/// The page: the kernels booted now, and the others from the page `before`.
 pub(super) fn document(rows: &[KernelRow], before: &str) -> String {
     let mut text = String::from(
-        "# Kernels\n\n`cargo xtask kernels --write` wrote this page. It boots kernels as distributions built them, each in an \
-         emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout. What was not run \
-         again stays.\n\n",
+        "# Kernels\n\n`cargo xtask kernels --write` writes this page. It boots kernels as distributions built them, each in an \
+         emulated x86_64\nmachine, and runs tests of this repository there with the agent of this checkout. Earlier results \
+         stay until a kernel\nis run again.\n\n",
     );
     let lines = SOURCES.iter().filter_map(|source| {
         let start = format!("| {} |", source.name);
@@ -206,6 +208,8 @@ pub(super) fn document(rows: &[KernelRow], before: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gdoi_monitor::source::xdp::XdpError;
+
     use super::*;
 
     const PASSED: &str = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out";
@@ -266,7 +270,7 @@ mod tests {
         let first = document(&[row(old, "6.1.1", tested()), row(new, "6.12.1", tested())], "");
         let second = document(&[row(new, "6.12.2", tested())], &first);
         assert_eq!(second, first.replace("6.12.1", "6.12.2"));
-        // Nothing to boot is no news.
+        // A kernel that did not boot changes nothing.
         let third = document(
             &[row(old, "", KernelOutcome::Skipped("no network".to_owned()))],
             &second,
@@ -298,11 +302,11 @@ mod tests {
             second.contains("| 6.1.1 | 5 of 5 | 6 of 6 | not run |"),
             "{second}"
         );
-        // An area that is new is the last.
+        // A new area is the last.
         let older = first.replace(" | not run | 7 |", " | 7 |");
         assert_ne!(older, first);
         assert_eq!(document(&[row("6.1.1", AREAS[1].title, 6)], &older), second);
-        // Of another kernel it says nothing.
+        // It has no data of another kernel.
         let third = document(&[row("6.1.2", AREAS[1].title, 6)], &second);
         assert!(
             third.contains("| 6.1.2 | not run | 6 of 6 | not run |"),
@@ -312,9 +316,13 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_kernel() {
-        let said = "gdoi-monitor: the kernel cannot load the program: it takes Linux 5.18 or newer; this is 5.10\nREFUSAL 1\n";
-        assert!(KernelOutcome::read(said, &[], "5.10").is_ok());
-        assert!(KernelOutcome::read(said, &[], "5.9").is_err());
+        let error = XdpError::Kernel {
+            release: "5.10".to_owned(),
+            source: std::io::ErrorKind::InvalidInput.into(),
+        };
+        let said = format!("gdoi-monitor: {error}\nREFUSAL 1\n");
+        assert!(KernelOutcome::read(&said, &[], "5.10").is_ok());
+        assert!(KernelOutcome::read(&said, &[], "5.9").is_err());
         assert!(KernelOutcome::read("REFUSAL 1\n", &[], "5.10").is_err());
     }
 }
