@@ -1,4 +1,4 @@
-//! The agent as a user starts it, in the namespace of the calling thread.
+//! Starts the agent as a user does, in the namespace of the calling thread.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::metrics::Metrics;
 
-/// Default port of the agent; each laboratory has it for itself.
+/// Default port of the agent; each namespace has its own.
 const PORT: u16 = 11848;
-/// How long nothing may happen: an emulated machine takes ten seconds to verify the program.
+/// Maximum time without progress: an emulated machine takes ten seconds to verify the program.
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -25,28 +25,28 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts the agent of this build and waits until it is ready. Its log is ours.
+    /// Starts the agent of this build and waits until it is ready. Its log goes to our standard error.
     pub fn start(arguments: &[&str]) -> Result<Self> {
         Self::start_logging_to(arguments, Stdio::inherit())
     }
 
-    /// Starts the agent of this build, its log to `log`, and waits until it is ready.
+    /// Starts the agent of this build with its log to `log`, and waits until it is ready.
     pub fn start_logging_to(arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
         Self::spawn(command(&[], arguments)?.stderr(log), PORT)
     }
 
-    /// Starts the agent of this build, its events on standard output to `events`, and waits until it is ready.
+    /// Starts the agent of this build with its events on standard output to `events`, and waits until it is ready.
     pub fn start_telling_to(arguments: &[&str], events: impl Into<Stdio>) -> Result<Self> {
         Self::spawn(command(&[], arguments)?.stdout(events), PORT)
     }
 
-    /// Starts the agent of this build behind other words, such as `prlimit(1)` with its bounds, its log to `log`, and
-    /// waits until it is ready.
+    /// Starts the agent of this build after a prefix command, such as `prlimit(1)` with its limits, with its log to
+    /// `log`, and waits until it is ready.
     pub fn start_behind(words: &[&str], arguments: &[&str], log: impl Into<Stdio>) -> Result<Self> {
         Self::spawn(command(words, arguments)?.stderr(log), PORT)
     }
 
-    /// Starts another agent next to the first, with its pages on another port of loopback.
+    /// Starts another agent next to the first, with its pages on another loopback port.
     pub fn start_on(port: u16, arguments: &[&str]) -> Result<Self> {
         let address = format!("127.0.0.1:{port}");
         let mut all = vec!["--web.listen-address", &address];
@@ -64,7 +64,7 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -78,12 +78,12 @@ impl Agent {
         Ok(body)
     }
 
-    /// Asks it for something by POST: the status and the body of the answer.
+    /// Sends a POST request: the status and the body of the answer.
     pub fn post(&self, path: &str) -> Result<(u16, String)> {
         ask(self.port, "POST", path)
     }
 
-    /// Has it read its configuration again, by SIGHUP; whether it could use it.
+    /// Makes it reload its configuration by SIGHUP; returns whether it succeeded.
     pub fn reload(&self) -> Result<bool> {
         let outcome = |metrics: &Metrics| {
             let sum = |name| metrics.sum(name, &[]);
@@ -112,7 +112,7 @@ impl Agent {
         Ok(Metrics::parse(&self.page("/metrics")?))
     }
 
-    /// Waits until its metrics are as `wanted`; an error when they do not change for [`PATIENCE`].
+    /// Waits until its metrics satisfy `wanted`; an error if they do not change for [`PATIENCE`].
     pub fn until(&self, wanted: impl Fn(&Metrics) -> bool) -> Result<String> {
         let mut before = 0.0;
         let mut since = Instant::now();
@@ -139,18 +139,18 @@ impl Agent {
     pub fn until_counted(&self, packets: u64) -> Result<String> {
         self.until(|metrics| metrics.sum("gdoi_packets_total", &[]) >= packets as f64)
             .with_context(|| format!("{packets} packets were sent"))?;
-        // A packet is counted before its record is written: now the last one is.
+        // A packet is counted before its record is written: now the last record is written.
         sleep(POLL);
         self.page("/metrics")
     }
 
-    /// Asks it to stop, as systemd does, and waits for its end.
+    /// Stops it as systemd does, and waits for its end.
     pub fn stop(mut self) -> Result<ExitStatus> {
         self.signal(nix::sys::signal::Signal::SIGTERM)?;
         self.child.wait().context("wait for the agent")
     }
 
-    /// Kills it: it has no time for a last word.
+    /// Kills it, without a chance to clean up.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill().context("kill the agent")?;
         self.child.wait().context("wait for the agent")?;
@@ -160,7 +160,7 @@ impl Agent {
     fn until_ready(&mut self) -> Result<()> {
         let since = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().context("look after the agent")? {
+            if let Some(status) = self.child.try_wait().context("check on the agent")? {
                 bail!("the agent ended with {status}");
             }
             if get(self.port, "/-/ready").is_ok_and(|(status, _)| status == 200) {
@@ -176,23 +176,23 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended already: that is what is wanted.
+        // It may have ended already, which is fine.
         if self.child.kill().is_ok() {
             drop(self.child.wait());
         }
     }
 }
 
-/// What starts the agent of this build, behind the words `before`.
+/// The command that starts the agent of this build, after the prefix `before`.
 fn command(before: &[&str], arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new("setpriv");
-    // Whatever happens to us, the agent ends with us.
+    // If this process ends for any reason, so does the agent.
     command.args(["--pdeathsig", "KILL"]).args(before);
     command.arg(program()?).arg("run").args(arguments);
     Ok(command)
 }
 
-/// The program of this build, next to the one that asks.
+/// The agent's program, next to the current one.
 fn program() -> Result<PathBuf> {
     let asking = std::env::current_exe().context("find this program")?;
     asking

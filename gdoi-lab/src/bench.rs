@@ -1,4 +1,4 @@
-//! Measurements of the programs, of the path of a record, and of the agent: as rows, each against its goal.
+//! Measurements of the programs, of the path of a record, and of the agent: as rows, each compared with its goal.
 
 mod analyze;
 mod c;
@@ -27,52 +27,52 @@ pub use memory::{WEIGH, weigh};
 pub(crate) use row::number;
 pub use row::{Row, Unit, Wanted};
 
-/// How much is measured.
+/// The effort of a measurement.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Effort {
-    /// Turns of program and baseline
+    /// Rounds of program and baseline
     #[arg(long, value_name = "N", default_value_t = 101)]
     pub rounds: usize,
-    /// Take what a busy machine gives, whatever the control says
+    /// Accept results of a busy machine, whatever the control says
     #[arg(long)]
     pub hurried: bool,
-    /// Seconds that a storm of messages lasts
+    /// Duration of a message storm in seconds
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub storm: u64,
-    /// Millions of packets that are counted
+    /// Millions of packets to count
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub millions: u64,
 }
 
-/// A part of the measurements.
+/// A section of the measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Section {
-    /// What members and SPIs take of memory
+    /// Memory of members and SPIs
     Memory,
-    /// What it takes to start
+    /// Cost of starting
     Start,
-    /// What a packet costs in the program
+    /// Cost of a packet in the program
     Kernel,
-    /// The program against the same in C
+    /// The program compared with the same in C
     C,
-    /// What a packet takes of instructions
+    /// Instructions per packet
     Instructions,
-    /// What a packet costs a gateway
+    /// Cost of a packet on a gateway
     Forwarding,
     /// Whether every packet is counted
     Counting,
     /// Messages through the ring
     Ring,
-    /// What an observation costs in the tracker
+    /// Cost of an observation in the tracker
     Tracker,
-    /// What a scrape costs
+    /// Cost of a scrape
     Scrape,
-    /// What analysing a capture costs
+    /// Cost of analysing a capture
     Analyze,
 }
 
 impl Section {
-    /// All of them, in the order that they disturb each other least in.
+    /// All of them, in the order in which they disturb each other least.
     pub const ALL: [Self; 11] = [
         Self::Memory,
         Self::Start,
@@ -87,7 +87,7 @@ impl Section {
         Self::Analyze,
     ];
 
-    /// What the rows are about, and how they are measured.
+    /// The subject of the rows, and how they are measured.
     pub const fn heading(self) -> (&'static str, &'static str) {
         match self {
             Self::Analyze => (
@@ -111,7 +111,7 @@ impl Section {
             ),
             Self::C => (
                 "The same in C",
-                "The fast way in Rust and in C (`gdoi-lab/src/bench/program.c`, clang -O2), in turns, as above.",
+                "The fast path in Rust and in C (`gdoi-lab/src/bench/program.c`, clang -O2), alternating, as above.",
             ),
             Self::Instructions => (
                 "Instructions of a packet",

@@ -1,4 +1,4 @@
-//! What is measured: costs, and where the time goes.
+//! Commands that measure: costs, and profiles.
 
 use std::fs;
 use std::io::{Write as _, stdout};
@@ -15,7 +15,7 @@ use gdoi_lab::reliability;
 use xtask::ebpf;
 use xtask::workspace::Workspace;
 
-/// The document of the repository is that of so many runs.
+/// The committed document is the result of this many runs.
 const RUNS_OF_DOCUMENT: usize = 3;
 
 #[derive(Args)]
@@ -23,12 +23,12 @@ const RUNS_OF_DOCUMENT: usize = 3;
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
     other: Option<OtherBench>,
-    /// What is measured; all when none is named
+    /// Sections to measure; default all
     #[arg(value_enum)]
     sections: Vec<Section>,
     #[command(flatten)]
     effort: Effort,
-    /// How often everything is measured
+    /// How often to measure everything
     #[arg(long, value_name = "N", default_value_t = 1)]
     runs: usize,
     /// Measure three times, and write docs/benchmarks.md
@@ -40,9 +40,9 @@ pub(crate) struct BenchArgs {
 enum OtherBench {
     /// Measure what a fleet of gateways costs the Prometheus that scrapes it
     Fleet(FleetArgs),
-    /// Measure what analysing a capture costs, against cat, libpcap and tshark
+    /// Measure the cost of analysing a capture, compared with cat, libpcap and tshark
     Offline(AnalyzeArgs),
-    /// See where the time goes: the agent under a storm, an analysis. Writes docs/profiles.md
+    /// Profile the agent in a storm, and an analysis. Writes docs/profiles.md
     Profile(ProfileArgs),
 }
 
@@ -54,7 +54,7 @@ struct AnalyzeArgs {
     /// Turns of reading and analysing
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
-    /// Size of the capture for tshark, which takes minutes for each gigabyte; 0MiB leaves it out
+    /// Size of the capture for tshark, which takes minutes per gigabyte; 0MiB omits it
     #[arg(long, default_value = "700MiB", value_parser = octets)]
     tshark_size: u64,
     /// Folder for the capture, which is deleted afterwards
@@ -64,10 +64,10 @@ struct AnalyzeArgs {
 
 #[derive(Args)]
 struct ProfileArgs {
-    /// How long the storm lasts
+    /// Duration of the storm
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// Where the recordings stay; target/profile when left out
+    /// Folder for the recordings [default: target/profile]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
 }
@@ -82,7 +82,7 @@ struct FleetArgs {
         default_value = "10,100,300,1000"
     )]
     gateways: Vec<usize>,
-    /// Gateways of the run in which all see the same groups; 0 leaves it out
+    /// Gateways of the run in which all see the same groups; 0 omits it
     #[arg(long, value_name = "N", default_value_t = 50)]
     shared: usize,
     /// How long each run lasts, such as 10m
@@ -94,7 +94,7 @@ struct FleetArgs {
 }
 
 impl BenchArgs {
-    /// Measures it; the figures.
+    /// Measures it, and returns the figures.
     pub(crate) fn run(self, workspace: &Workspace) -> Result<String> {
         match self.other {
             None => benchmarks(workspace, &self),

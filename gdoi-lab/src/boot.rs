@@ -1,4 +1,4 @@
-//! `cargo xtask boot`: the package in a Debian of its own, as people install it, and its service under systemd.
+//! `cargo xtask boot`: installs the package in a Debian as people do, and tests its service under systemd.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -22,21 +22,21 @@ const DEBIAN: Source = Source {
     is_too_old: false,
 };
 
-/// What `boot` can be told.
+/// Options of `boot`.
 #[derive(clap::Args)]
 pub(crate) struct BootArgs {
     /// Package this program instead of building one
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-    /// And this one as the newer package; without it the same program under a newer version
+    /// Use this program as the newer package; default: the same program under a newer version
     #[arg(long, value_name = "FILE")]
     newer: Option<PathBuf>,
-    /// Keep what the guest said in this file
+    /// Keep the guest's output in this file
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
 }
 
-/// Installs the package, looks at it, and boots the Debian that has it.
+/// Installs the package, checks its files, and boots the Debian that has it.
 pub(crate) fn run(workspace: &Workspace, arguments: &BootArgs) -> Result<()> {
     let machine = Machine::prepare(workspace)?;
     let kernel = Kernel::fetch(workspace, &machine, &DEBIAN)?;
@@ -52,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &BootArgs) -> Result<()> {
     install(&root, &package)?;
     println!("installed: {} files as they should be", FILES.len());
     prepare(workspace, &root, newer_program, &newer)?;
-    // Below /usr, where Debian's link /lib leads: a folder /lib would take the link's place.
+    // Below /usr, the target of Debian's link /lib: a folder /lib would replace the link.
     let modules = format!("{}/modules.cpio", kernel.folder);
     let script = format!("cd /debian/usr && busybox cpio -i -d < {modules}");
     process::run_quietly(machine.command("busybox").args(["sh", "-c", &script]))?;
@@ -71,7 +71,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &BootArgs) -> Result<()> {
     judge(&said, &kernel.release)
 }
 
-/// A fresh copy of a small Debian, which is made once.
+/// A fresh copy of a small Debian, which is created once.
 fn debian(workspace: &Workspace, machine: &Machine) -> Result<PathBuf> {
     let fresh = workspace.target.join("kernels/debian");
     if !fresh.join("complete").is_file() {
@@ -108,7 +108,7 @@ fn debian(workspace: &Workspace, machine: &Machine) -> Result<PathBuf> {
     Ok(root)
 }
 
-/// Installs the package, and looks at what it brought.
+/// Installs the package, and checks its files.
 fn install(root: &Path, package: &Path) -> Result<()> {
     copy(package, &root.join("root/package.deb"))?;
     let inside = |arguments: &[&str]| process::output(Command::new("chroot").arg(root).args(arguments));
@@ -143,7 +143,7 @@ fn install(root: &Path, package: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the guest needs for its checks.
+/// Adds what the guest needs for its checks.
 fn prepare(workspace: &Workspace, root: &Path, newer_program: &Path, newer: &Path) -> Result<()> {
     copy(newer, &root.join("root/newer.deb"))?;
     copy(newer_program, &root.join("root/newer"))?;
@@ -168,7 +168,7 @@ fn prepare(workspace: &Workspace, root: &Path, newer_program: &Path, newer: &Pat
     symlink("sbin/init", root.join("init")).context("say who is first")
 }
 
-/// Prints each check, and fails unless all were made and went well.
+/// Prints each check, and fails unless all were made and passed.
 fn judge(said: &str, release: &str) -> Result<()> {
     let is_result = |line: &&str| {
         [
@@ -194,12 +194,12 @@ fn judge(said: &str, release: &str) -> Result<()> {
     Ok(())
 }
 
-/// One that dpkg takes for newer.
+/// A version that dpkg considers newer.
 fn newer_version() -> String {
     format!("{}+newer", dist::VERSION)
 }
 
-/// What the package brings, and how.
+/// Files of the package, with their modes.
 const FILES: [(&str, &str); 9] = [
     ("/usr/bin/gdoi-monitor", "-rwxr-xr-x root:root"),
     ("/lib/systemd/system/gdoi-monitor.service", "-rw-r--r-- root:root"),

@@ -1,11 +1,11 @@
-//! Programs in C to be measured against, built where there is a compiler.
+//! Programs in C for comparison, if there is a compiler.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-/// Builds `source` as `name` in a folder, with options for libraries. `None` where there is no compiler, or no library.
+/// Builds `source` as `name` in a folder, with options for libraries. `None` without a compiler or a library.
 pub(crate) fn build(folder: &Path, name: &str, source: &str, libraries: &[&str]) -> Result<Option<PathBuf>> {
     let program = folder.join(name);
     let path = program.with_extension("c");

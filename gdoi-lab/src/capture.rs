@@ -1,4 +1,4 @@
-//! The frames of a capture, in memory, as they can be sent again.
+//! The frames of a capture in memory, ready to be sent again.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,9 +14,9 @@ const ETHERNET_OCTETS: usize = 14;
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Since the first frame of the capture.
+    /// Time since the first frame of the capture.
     pub at: Duration,
-    /// What was kept of it.
+    /// The octets that were kept.
     pub octets: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl Frames {
         Ok(read)
     }
 
-    /// How many octets the frames have.
+    /// Total octets of the frames.
     pub fn octets(&self) -> Result<u64> {
         u64::try_from(self.frames.iter().map(|frame| frame.octets.len()).sum::<usize>())
             .context("count the octets")

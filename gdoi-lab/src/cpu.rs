@@ -1,4 +1,4 @@
-//! Which CPU a thread runs on: tables and counters of the programs are per CPU.
+//! The CPU of a thread: tables and counters of the programs are per CPU.
 
 use anyhow::{Context as _, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -14,7 +14,7 @@ pub fn cpus() -> Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(is_set).collect())
 }
 
-/// Keeps a thread on these CPUs.
+/// Pins a thread to these CPUs.
 pub fn stay_on(thread: Pid, cpus: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
     for cpu in cpus {

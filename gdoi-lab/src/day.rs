@@ -13,9 +13,9 @@ use gdoi_sim::{Emission, Scenario, Simulation};
 pub use blocks::Blocks;
 pub(crate) use gateway::Gateway;
 
-/// What ends a file of samples.
+/// The end of a file of samples.
 pub const END: &str = "# EOF\n";
-/// The job of the scrape configuration that ships.
+/// The job in the example scrape configuration.
 pub const JOB: &str = "gdoi-monitor";
 
 /// How a day is scraped.
@@ -29,18 +29,18 @@ pub struct Day<'a> {
     pub instance: &'a str,
 }
 
-/// What was scraped of a day.
+/// The scrapes of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scrapes {
     /// When it began and ended.
     pub span: (Timestamp, Timestamp),
-    /// How often it was scraped.
+    /// Number of scrapes.
     pub count: u64,
 }
 
 impl Day<'_> {
-    /// Lets the scenario happen before the tracker and the metrics sink of the agent, and gives what each scrape would
-    /// have got to `take`: lines with a time each, as `promtool tsdb create-blocks-from openmetrics` wants them.
+    /// Runs the scenario through the tracker and the metrics sink of the agent, and passes the result of each scrape
+    /// to `take`: lines with a time each, in the format of `promtool tsdb create-blocks-from openmetrics`.
     pub fn scrape(
         &self,
         scenario: &Scenario,
@@ -58,7 +58,7 @@ impl Day<'_> {
         };
         for emission in simulation.by_ref() {
             if let Emission::Loss(_, loss) = &emission {
-                // What is not watched is told as of its beginning, and nobody answers a scrape until its end.
+                // A gap is reported as of its beginning, and no scrape is answered until its end.
                 scraper.until(loss.from)?;
                 scraper.gateway.see(&emission);
                 scraper.unanswered_until(loss.until)?;
@@ -86,7 +86,7 @@ struct Scraper<'a, T> {
 }
 
 impl<T: FnMut(Timestamp, &str) -> Result<()>> Scraper<'_, T> {
-    /// Scrapes as often as is due before `until`.
+    /// Makes all scrapes that are due before `until`.
     fn until(&mut self, until: Timestamp) -> Result<()> {
         while self.due < until {
             let page = self.gateway.page(self.due)?;
@@ -99,7 +99,7 @@ impl<T: FnMut(Timestamp, &str) -> Result<()>> Scraper<'_, T> {
         Ok(())
     }
 
-    /// Scrapes without an answer.
+    /// Makes scrapes without an answer.
     fn unanswered_until(&mut self, until: Timestamp) -> Result<()> {
         while self.due < until {
             self.sample("up 0")?;
@@ -131,7 +131,7 @@ impl<T: FnMut(Timestamp, &str) -> Result<()>> Scraper<'_, T> {
     }
 }
 
-/// Whether a line is a sample of the simulation: the process that simulates is no agent.
+/// Whether a line is a sample of the simulation: the simulating process is no agent.
 fn is_simulated(line: &str) -> bool {
     !line.starts_with('#') && !line.starts_with("process_")
 }

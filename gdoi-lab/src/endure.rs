@@ -1,4 +1,4 @@
-//! Endurance: how the agent is after long.
+//! Endurance: the state of the agent after a long time.
 
 pub mod days;
 mod growth;

@@ -1,7 +1,7 @@
-//! How many instructions a frame takes: the program, followed by an interpreter (RFC 9669).
+//! Counts the instructions for a frame with an interpreter of the program (RFC 9669).
 //!
-//! The program is as it was compiled. The kernel leaves out what frozen globals decide, and writes a lookup in an array,
-//! the number of the CPU and the jiffies in line; each of these counts as one instruction here and as no call.
+//! The program is as compiled. The kernel removes code that frozen globals exclude, and inlines array lookups, the
+//! CPU number and jiffies; each of these counts as one instruction here and not as a call.
 
 mod arithmetic;
 mod helpers;
@@ -20,30 +20,30 @@ use self::helpers::Helpers;
 use self::machine::EbpfMachine;
 use self::memory::Memory;
 
-/// Every frame goes on (`enum xdp_action`).
+/// The verdict for every frame (`enum xdp_action`).
 const XDP_PASS: u64 = 2;
 
-/// What one frame took.
+/// Counts for one frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Executed {
     /// Instructions of the program.
     pub instructions: u32,
-    /// Calls of functions of the kernel.
+    /// Calls of kernel functions.
     pub calls: u32,
 }
 
-/// A program with what it counts, for one frame after the other.
+/// A program and its maps, for a sequence of frames.
 #[derive(Debug)]
 pub struct Followed {
     instructions: Vec<bpf_insn>,
     memory: Memory,
     helpers: Helpers,
-    /// Where the part of the first CPU begins.
+    /// Address of the part of the first CPU.
     part: u64,
 }
 
 impl Followed {
-    /// A program of an object, which counts from zero, with globals as they were compiled.
+    /// A program of an object with empty maps and globals as compiled.
     pub fn new(object: &[u8], program: &str) -> Result<Self> {
         let mut object = Object::parse(object).context("read the object")?;
         let mut memory = Memory::default();
@@ -80,7 +80,7 @@ impl Followed {
         })
     }
 
-    /// Runs the program for a frame.
+    /// Runs the program on a frame.
     pub fn frame(&mut self, octets: &[u8]) -> Result<Executed> {
         let context = self.helpers.receive(octets, &mut self.memory)?;
         let machine = EbpfMachine::new(&self.instructions, &mut self.memory, &mut self.helpers, context)?;
@@ -89,7 +89,7 @@ impl Followed {
         Ok(executed)
     }
 
-    /// Packets of a class that were counted so far: they stand first in what a CPU counts.
+    /// Packets of a class so far: they are the first counters of a CPU.
     pub fn packets(&self, class: Class) -> Result<u64> {
         self.memory.read(self.part + 8 * class as u64, 8)
     }

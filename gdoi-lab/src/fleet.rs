@@ -1,7 +1,7 @@
-//! A fleet before one real Prometheus: many simulated gateways, the rules and the dashboards of the repository.
+//! A fleet before one real Prometheus: many simulated gateways, with the rules and dashboards of the repository.
 //!
-//! One process serves the pages of all gateways. Their values are those of one simulated gateway in real time, so counters
-//! change as they do on a healthy day; each pair of gateways has groups of its own.
+//! One process serves the pages of all gateways. Their values are those of one simulated gateway in real time, so
+//! counters change as on a healthy day; each pair of gateways has groups of its own.
 
 mod dashboards;
 mod day;
@@ -28,13 +28,13 @@ const POLL: Duration = Duration::from_secs(10);
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// How many gateways each run has.
+    /// Number of gateways in each run.
     pub sizes: Vec<usize>,
-    /// Whether one run has gateways that all see the same groups.
+    /// Number of gateways in a run in which all see the same groups, if any.
     pub shared: Option<usize>,
-    /// How long each run lasts before dashboards are asked.
+    /// Duration of each run before the dashboards are queried.
     pub lasting: Duration,
-    /// The folder with `prometheus` and `grafana`, as the repository has it.
+    /// The folder with `prometheus` and `grafana`, as in the repository.
     pub deploy: PathBuf,
 }
 
@@ -48,7 +48,7 @@ pub enum Sharing {
 }
 
 impl Fleet {
-    /// Measures it: what a healthy day consists of, then one run for each size; `each` is told of what is known.
+    /// Measures a healthy day's series, then one run for each size; `each` receives intermediate results.
     pub fn run(&self, mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
         let day = HealthyDay::simulate()?;
         each(&day.to_string())?;

@@ -1,4 +1,4 @@
-//! Floods: what somebody who wants to blind the monitor would send, as fast as the interface takes it.
+//! Floods: what an attacker who wants to blind the monitor would send, as fast as the interface accepts it.
 
 mod events;
 mod outcome;
@@ -14,26 +14,26 @@ pub use trial::Trial;
 
 /// Frames sent with one system call.
 const BATCH: usize = 64;
-/// KEKs of the flood from everywhere.
+/// KEKs of the PUSH flood.
 const FEW: u64 = 64;
-/// Behind an Ethernet header.
+/// After an Ethernet header.
 const SOURCE: usize = 14 + 12;
 const DESTINATION: usize = SOURCE + 4;
-/// Behind an IPv4 header.
+/// After an IPv4 header.
 const SPI: usize = 14 + 20;
-/// Behind a UDP header as well.
+/// After a UDP header as well.
 const COOKIES: usize = SPI + 8;
-/// Behind an ISAKMP header as well.
+/// After an ISAKMP header as well.
 const BODY: usize = COOKIES + 28;
 
-/// What a flood consists of.
+/// The kind of a flood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// First messages of main mode to a key server, each from another address with another cookie.
     Cookies,
     /// GROUPKEY-PUSH to a member, each from another address under another KEK.
     KekSpis,
-    /// GROUPKEY-PUSH from everywhere to everywhere, under few KEKs: each is vouched for by a second destination.
+    /// GROUPKEY-PUSH from everywhere to everywhere, under few KEKs: a second destination confirms each.
     Pushes,
     /// ESP, each packet with another SPI.
     Spis,
@@ -43,7 +43,7 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Cookies, Self::KekSpis, Self::Pushes, Self::Spis];
 
-    /// What it is called.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cookies => "phase-1 cookies",
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-/// Frames of a flood, without end.
+/// An endless stream of frames.
 #[derive(Clone, Debug)]
 pub struct Flood {
     kind: Kind,
@@ -63,7 +63,7 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// Against this key server and this member, both of IPv4.
+    /// A flood against this key server and this member, both IPv4.
     pub fn new(kind: Kind, seed: u64, key_server: IpAddr, member: IpAddr) -> Self {
         let somebody: SocketAddr = ([198, 51, 100, 1], 848).into();
         let at = |address| SocketAddr::new(address, 848);
@@ -103,7 +103,7 @@ impl Flood {
                 Kind::Pushes => {
                     put(frame, COOKIES, &(1 + random.below(FEW)).to_be_bytes());
                     put(frame, DESTINATION, &somewhere(random));
-                    // What tells one rekey from another.
+                    // Distinguishes rekeys.
                     put(frame, BODY, &random.next().to_be_bytes());
                 }
                 // 0 to 255 are reserved (RFC 4303 §2.1).
@@ -114,7 +114,7 @@ impl Flood {
     }
 }
 
-/// Somewhere in 128.0.0.0/2: no address of a group in a scenario is there.
+/// An address in 128.0.0.0/2, where no scenario has addresses.
 fn somewhere(random: &mut Random) -> [u8; 4] {
     (random.word() & 0x3fff_ffff | 0x8000_0000).to_be_bytes()
 }

@@ -1,4 +1,4 @@
-//! Somebody else, who puts a program in the place of the agent's.
+//! Another process, which replaces the agent's program.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use aya::programs::Xdp;
 use aya::programs::links::{FdLink, PinnedLink};
 use gdoi_wire::record::PROGRAM_XDP;
 
-/// A program of another, at XDP of an interface; it goes when this is dropped and nobody else holds its link.
+/// Another process's XDP program at an interface; it is detached when this is dropped and nobody else holds its link.
 pub struct ForeignProgram {
     _ebpf: Ebpf,
 }
 
 impl ForeignProgram {
-    /// Replaces the program whose link is pinned at `link` by one that counts for itself.
+    /// Replaces the program whose link is pinned at `link` by another one.
     pub fn take(link: &Path) -> Result<Self> {
         let object = concat!(
             env!("CARGO_MANIFEST_DIR"),

@@ -1,4 +1,4 @@
-//! What searches for faults found, for `docs/reliability.md`: read from what the fuzzer and cargo-mutants leave behind.
+//! Results of fuzzing and mutation tests for `docs/reliability.md`, from the logs of the fuzzer and cargo-mutants.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::hostile::TARGETS;
 
-/// What the logs of the fuzz targets in a folder say, as a table.
+/// The logs of the fuzz targets in a folder, as a table.
 pub fn fuzzed(logs: &Path) -> Result<String> {
     let mut text = String::from(
         "## Fuzzing\n\n`cargo xtask fuzz` runs each target below for the same time with libFuzzer, guided by coverage. \
-         Edges are those that the corpus reaches; where the kernel is asked, user space guides. One run:\n\n\
+         Edges are those that the corpus reaches; the target `kernel` is guided by user space. One run:\n\n\
          | target | executions | edges | minutes | found |\n|---|---|---|---|---|\n",
     );
     let (mut executions, mut seconds, mut targets) = (0, 0, 0);
@@ -47,11 +47,11 @@ pub fn fuzzed(logs: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// What the mutants in folders, one for each crate, came to.
+/// The results of the mutants in folders, one for each crate.
 pub fn mutated(folders: &[PathBuf]) -> Result<String> {
     let mut text = String::from(
         "## Mutants\n\n`cargo xtask mutants` breaks a sample of the code, one place at a time, and runs the tests of the \
-         crate alone. Not all that survive are faults: some mutants do the same by other means.\n\n\
+         crate alone. Not every surviving mutant is a fault: some are equivalent.\n\n\
          | crate | mutants | caught | missed | share caught |\n|---|---|---|---|---|\n",
     );
     for folder in folders {
@@ -74,7 +74,7 @@ pub fn mutated(folders: &[PathBuf]) -> Result<String> {
     Ok(text)
 }
 
-/// What one log says.
+/// The content of one log.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Run {
     executions: u64,
@@ -89,14 +89,14 @@ impl Run {
         let mut run = Self::default();
         for line in log.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let behind = |name: &str| {
+            let after = |name: &str| {
                 let at = words.iter().position(|word| *word == name)?;
                 words.get(at + 1)?.parse::<u64>().ok()
             };
-            run.edges = behind("cov:").unwrap_or(run.edges);
-            run.executions = behind("stat::number_of_executed_units:").unwrap_or(run.executions);
+            run.edges = after("cov:").unwrap_or(run.edges);
+            run.executions = after("stat::number_of_executed_units:").unwrap_or(run.executions);
             if line.starts_with("Done ") {
-                run.seconds = behind("in").unwrap_or_default();
+                run.seconds = after("in").unwrap_or_default();
             }
             run.found |= line.starts_with("SUMMARY: libFuzzer:");
         }

@@ -1,5 +1,5 @@
-//! What hostile input meets, one function for each place it comes in: the targets of `fuzz/`, whose corpus a test
-//! replays. Each takes any octets and must come back.
+//! Entry points of hostile input, one function each: the targets of `fuzz/`, whose corpus a test replays. Each takes
+//! any octets and must return.
 
 mod files;
 mod kernel;
@@ -11,7 +11,7 @@ pub use kernel::kernel;
 pub use pages::{client, pages};
 pub use wire::{dissect, layers, payloads, records};
 
-/// A target: takes any octets, and panics when they found something.
+/// A target: takes any octets, and panics if they reveal a fault.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name in `fuzz/`.
@@ -31,11 +31,11 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("web", web),
 ];
 
-/// What passes and what an observer says of it: the tracker against the reference model.
+/// Traffic and its observation: compares the tracker with the reference model.
 ///
 /// # Panics
 ///
-/// When they disagree.
+/// If they disagree.
 pub fn tracker(octets: &[u8]) {
     gdoi_sim::reference::check(octets);
 }

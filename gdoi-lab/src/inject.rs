@@ -1,4 +1,4 @@
-//! Frames onto an interface, exactly as they are.
+//! Sends frames on an interface, exactly as they are.
 
 mod batch;
 
@@ -21,9 +21,9 @@ const AGAIN: Duration = Duration::from_micros(50);
 /// How fast frames are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// As fast as the interface takes them.
+    /// As fast as the interface accepts them.
     Max,
-    /// By their times in the capture, so many times faster.
+    /// By their times in the capture, this many times faster.
     Times(f64),
 }
 
@@ -41,13 +41,13 @@ impl Injector {
             .context("open a packet socket")?;
         let address = link_address(name)?;
         bind(socket.as_raw_fd(), &address).with_context(|| format!("bind a packet socket to {name}"))?;
-        // Frames in flight are charged to the socket. So few that they fit the queue of a veth (256): the sender
-        // waits, instead of the queue dropping.
+        // Frames in flight are charged to the socket. This few fit the queue of a veth (256): the sender waits,
+        // instead of the queue dropping.
         setsockopt(&socket, sockopt::SndBuf, &IN_FLIGHT_OCTETS).context("set the size of the send buffer")?;
         Ok(Self { socket })
     }
 
-    /// Sends the frames `times` times over; says how many were sent.
+    /// Sends the frames `times` times; returns how many were sent.
     pub fn send(&self, frames: &[Frame], pace: Pace, times: u32) -> Result<u64> {
         let mut sent = 0;
         for _ in 0..times {

@@ -17,7 +17,7 @@ use self::machine::{Boot, Machine};
 use self::report::{KernelOutcome, KernelRow};
 use xtask::workspace::Workspace;
 
-/// What `kernels` can be told.
+/// Options of `kernels`.
 #[derive(clap::Args)]
 pub(crate) struct Kernels {
     /// Only the kernel of this suite of Debian, such as bookworm
@@ -26,15 +26,15 @@ pub(crate) struct Kernels {
     /// Only this area of tests, such as gateway
     #[arg(long, value_name = "AREA")]
     area: Option<String>,
-    /// Write what came of each kernel to docs/kernels.md
+    /// Write the results to docs/kernels.md
     #[arg(long)]
     write: bool,
-    /// Keep what each guest said, as SUITE.log in this folder
+    /// Keep the output of each guest, as SUITE.log in this folder
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
 }
 
-/// Boots each kernel, runs the tests there, and says what came of it.
+/// Boots each kernel, runs the tests there, and reports the results.
 pub(crate) fn run(workspace: &Workspace, arguments: &Kernels) -> Result<()> {
     let sources: Vec<&Source> = SOURCES
         .iter()
@@ -65,7 +65,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Kernels) -> Result<()> {
         let row = one(workspace, arguments, (&machine, &guest), &titles, source);
         println!("{row}");
         rows.push(row);
-        // As soon as it is known: all of them take long.
+        // As soon as it is known: all kernels together take long.
         if arguments.write {
             let path = workspace.root.join("docs/kernels.md");
             let before = fs::read_to_string(&path).unwrap_or_default();
@@ -146,7 +146,7 @@ fn one(
 /// Tests that run together.
 struct Area {
     title: &'static str,
-    /// Parts of the names of its tests.
+    /// Substrings of the names of its tests.
     filters: &'static str,
     /// What they show.
     meaning: &'static str,
@@ -156,14 +156,14 @@ const AREAS: [Area; 7] = [
     Area {
         title: "parity",
         filters: "parity::generated",
-        meaning: "both programs load, and say of 440,000 generated frames, by `BPF_PROG_TEST_RUN`, what user space \
-                  says: records, counters, SPI table",
+        meaning: "both programs load, and give the same result as user space for 440,000 generated frames by \
+                  `BPF_PROG_TEST_RUN`: records, counters, SPI table",
     },
     Area {
         title: "attach",
         filters: "agent_life::native_mode agent_life::a_busy agent_life::a_missing agent_life::killed",
         meaning: "native XDP on veth, generic XDP, traffic control (TCX, or clsact before Linux 6.6); refusals name \
-                  the fix; an agent that is killed leaves no program",
+                  the fix; a killed agent leaves no program",
     },
     Area {
         title: "replay",
@@ -180,18 +180,18 @@ const AREAS: [Area; 7] = [
     Area {
         title: "pins",
         filters: "pins::",
-        meaning: "programs and counters stay in the kernel while agents end, are killed and are set up otherwise: \
+        meaning: "programs and counters stay in the kernel while agents end, are killed or get other settings: \
                   each packet is counted once",
     },
     Area {
         title: "service",
         filters: "service::as_nobody",
-        meaning: "without root, with the capabilities of the unit; systemd is told of start, reload and stop",
+        meaning: "without root, with the capabilities of the unit; systemd is notified of start, reload and stop",
     },
     Area {
         title: "memory",
         filters: "faults::memory::in_a_control_group",
-        meaning: "in a control group of the second version, as systemd makes it for `MemoryMax=`, that is too small: it is \
+        meaning: "in a control group (v2, as systemd creates it for `MemoryMax=`) that is too small: the agent is \
                   killed, and the next one takes its state up",
     },
 ];

@@ -1,4 +1,4 @@
-//! An agent that is killed at random moments, again and again, while it is at work and keeps what it has learned.
+//! Kills an agent repeatedly at random moments while it works and saves its state.
 
 use std::fmt;
 use std::fs::File;
@@ -15,36 +15,36 @@ use nix::sys::signal::Signal;
 
 use crate::{Agent, Injector, Network};
 
-/// Milliseconds that an agent lives at the most.
+/// Maximum life of an agent in milliseconds.
 const LONGEST: u64 = 150;
-/// Microseconds after it was asked to stop.
+/// Microseconds after the request to stop.
 const LAST_WORDS: u64 = 30_000;
 
-/// How often, and with what chance.
+/// How often and when to kill.
 #[derive(Clone, Copy, Debug)]
 pub struct Kill9 {
-    /// How often.
+    /// Number of kills.
     pub times: u32,
-    /// Says when.
+    /// Seed of the moments.
     pub seed: u64,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kill9Outcome {
-    /// Times that it was killed.
+    /// Number of kills.
     pub kills: u32,
-    /// Those of them in which the agent had just been asked to stop, and was keeping its state.
+    /// Kills right after a request to stop, while the agent was saving its state.
     pub while_keeping: u32,
-    /// Frames that were sent meanwhile.
+    /// Frames sent meanwhile.
     pub frames: u64,
-    /// Messages that the first agent after the last kill knows of.
+    /// Messages known to the first agent after the last kill.
     pub messages: u64,
 }
 
 impl Kill9 {
-    /// Kills the agent again and again, in a namespace that the calling thread enters for good. It is an error when a state cannot be taken up,
-    /// or a total falls.
+    /// Kills the agent repeatedly, in a namespace that the calling thread cannot leave. It is an error if a state
+    /// cannot be resumed, or a total decreases.
     pub fn run(&self) -> Result<Kill9Outcome> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let _network = Network::enter()?;
@@ -71,14 +71,14 @@ impl Kill9 {
     fn kill_all(&self, folder: &Path, road: &Mutex<()>) -> Result<Kill9Outcome> {
         let mut random = Random::new(self.seed);
         let mut outcome = Kill9Outcome::default();
-        // The first leaves a state, so that every other has one to lose.
+        // The first agent leaves a state, so that every other one has one to lose.
         started(folder, road, 0)?.0.stop()?;
         let mut known = 0;
         while outcome.kills < self.times {
             let (agent, messages) = started(folder, road, known)?;
             known = messages;
             thread::sleep(Duration::from_millis(random.below(LONGEST)));
-            // Every second time while it keeps its state: that is what it does when it is asked to stop.
+            // Every second time while it saves its state, which it does on a request to stop.
             if outcome.kills % 2 == 1 {
                 agent.signal(Signal::SIGTERM)?;
                 thread::sleep(Duration::from_micros(random.below(LAST_WORDS)));
@@ -93,9 +93,9 @@ impl Kill9 {
     }
 }
 
-/// Starts an agent, which takes up the state that is there; the messages that it knows of, at least `known`.
+/// Starts an agent, which resumes the existing state; returns the messages that it knows of, at least `known`.
 ///
-/// Nothing is sent meanwhile: what it knows is what was kept.
+/// Nothing is sent meanwhile: what it knows is what was saved.
 fn started(folder: &Path, road: &Mutex<()>, known: u64) -> Result<(Agent, u64)> {
     let _closed = road.lock().unwrap_or_else(PoisonError::into_inner);
     let state = folder.join("state");
@@ -131,22 +131,22 @@ impl fmt::Display for Kill9Outcome {
         } = self;
         write!(
             f,
-            "killed {kills} times, {while_keeping} of them while it kept its state, among {frames} frames; every state was \
-             taken up, no total fell, and {messages} messages are known in the end."
+            "killed {kills} times, {while_keeping} of them while it saved its state, among {frames} frames; every state was \
+             resumed, no total fell, and {messages} messages are known in the end."
         )
     }
 }
 
-/// What passes the agent.
+/// The traffic past the agent.
 struct Traffic {
     is_wanted: AtomicBool,
     frames: AtomicU64,
-    /// Whoever holds it is alone on the road.
+    /// Its holder is the only sender.
     road: Mutex<()>,
 }
 
 impl Traffic {
-    /// Frames of any kind, as long as it is wanted.
+    /// Sends frames of any kind until stopped.
     fn send(&self) -> Result<()> {
         let injector = Injector::open(Network::INJECT)?;
         let pool: Vec<_> = Generator::new(0x4b11).take(20_000).collect();

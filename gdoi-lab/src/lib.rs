@@ -1,7 +1,7 @@
-//! A laboratory with the real kernel: a network namespace of its own, a veth pair, traffic injected at one end and the
+//! A laboratory with the real kernel: its own network namespace, a veth pair, traffic injected at one end and the
 //! real agent at the other.
 //!
-//! Everything is tied to the life of the process: a namespace nobody is in is gone, with its interfaces and programs.
+//! Everything ends with the process: an unused namespace disappears, with its interfaces and programs.
 #![forbid(unsafe_code)]
 
 mod agent;

@@ -1,4 +1,4 @@
-//! A simulated group that lives in real time on an interface.
+//! A simulated group in real time on an interface.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use gdoi_sim::{Emission, Scenario, Simulation};
 
 use crate::Injector;
 
-/// A scenario, happening at real speed.
+/// A scenario at real speed.
 #[derive(Debug)]
 pub struct LiveScenario {
     simulation: Simulation,
@@ -19,19 +19,19 @@ pub struct LiveScenario {
     late: Duration,
 }
 
-/// What a living group sent.
+/// What a live group sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SentCounts {
     /// ISAKMP messages.
     pub messages: u64,
     /// ESP packets.
     pub esp: u64,
-    /// Frames of both, of which a message may have several.
+    /// Frames of both; a message may have several.
     pub frames: u64,
 }
 
 impl SentCounts {
-    /// Adds what another sent.
+    /// Adds the counts of another.
     pub const fn add(&mut self, other: Self) {
         self.messages += other.messages;
         self.esp += other.esp;
@@ -40,7 +40,7 @@ impl SentCounts {
 }
 
 impl LiveScenario {
-    /// Lets a scenario begin now.
+    /// Starts a scenario now.
     pub fn begin(scenario: Scenario) -> Result<Self> {
         let mut simulation = Simulation::new(&scenario, None)?;
         Ok(Self {
@@ -52,7 +52,7 @@ impl LiveScenario {
         })
     }
 
-    /// Lives until so long after its beginning, and sends what a gateway next to the key servers sees of it.
+    /// Runs until `end` after its beginning, and sends what a gateway next to the key servers sees.
     pub fn until(&mut self, end: Duration, injector: &Injector) -> Result<SentCounts> {
         let mut said = SentCounts::default();
         while let Some(emission) = &self.next {
@@ -69,12 +69,12 @@ impl LiveScenario {
         Ok(said)
     }
 
-    /// How much later than it happened something was sent, at the most: others may want the processors as well.
+    /// Maximum delay of a frame so far: other processes use the CPUs as well.
     pub const fn late(&self) -> Duration {
         self.late
     }
 
-    /// What really happened so far.
+    /// The simulation, with what really happened so far.
     pub const fn simulation(&self) -> &Simulation {
         &self.simulation
     }
@@ -97,7 +97,7 @@ fn send(emission: &Emission, vlan: &[u16], injector: &Injector) -> Result<SentCo
     })
 }
 
-/// The configuration file that an operator of a scenario's groups would write, its sites left out.
+/// The configuration file that an operator of a scenario's groups would write, without sites.
 pub fn configuration(scenario: &Scenario) -> String {
     scenario.config().groups.iter().map(group).collect()
 }

@@ -1,4 +1,4 @@
-//! Replays captures to the real agent and measures the real program. Started by `cargo xtask`.
+//! Replays captures to the real agent and measures the real program. Run by `cargo xtask`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -44,9 +44,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Measure what packets, messages, starts and scrapes cost
+    /// Measure the cost of packets, messages, startup and scrapes
     Bench(bench_command::BenchArgs),
-    /// Install the package in a Debian of its own, boot that, and check the service under traffic
+    /// Install the package in a Debian, boot that, and check the service under traffic
     Boot(boot::BootArgs),
     /// Write the documents that are generated from the code
     #[command(hide = true)]
@@ -54,11 +54,11 @@ enum Task {
         /// Folder of the documents
         folder: PathBuf,
     },
-    /// Give hostile input to everything that takes input, for minutes or hours
+    /// Feed hostile input to every parser, for minutes or hours
     Fuzz(search::Fuzz),
     /// Run tests of this repository on kernels of distributions, in emulated machines
     Kernels(kernels::Kernels),
-    /// Break the code in many places, and see which breakages the tests catch
+    /// Break the code in many places, and see which changes the tests catch
     Mutants(search::Mutants),
     /// Send a capture over a veth pair to the agent
     Replay(Arguments),
@@ -66,7 +66,7 @@ enum Task {
     Scrape(Scraping),
     #[command(flatten)]
     Stress(stress::Stress),
-    /// Say what a tracker takes of memory
+    /// Print the memory of a tracker
     #[command(name = bench::WEIGH, hide = true)]
     Weigh,
 }
@@ -96,7 +96,7 @@ struct Scraping {
 struct Arguments {
     /// The capture, pcap or pcapng
     file: PathBuf,
-    /// How many times faster than it was captured, or max
+    /// How many times faster than captured, or max
     #[arg(long, value_name = "N|max", default_value = "max", value_parser = pace)]
     speed: Pace,
     /// How often to send it
@@ -108,7 +108,7 @@ struct Arguments {
     /// Run the frames through the program without an interface, by `BPF_PROG_TEST_RUN`
     #[arg(long)]
     test_run: bool,
-    /// Further arguments of the agent, behind --
+    /// Further arguments of the agent, after --
     #[arg(last = true)]
     agent: Vec<String>,
 }

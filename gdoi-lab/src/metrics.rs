@@ -1,16 +1,16 @@
-//! A metrics page, read.
+//! Parses a metrics page.
 
 use std::collections::BTreeMap;
 
 /// The samples of a metrics page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
-    /// Family and labels, as they are written, with the value.
+    /// Family and labels as text, with the value.
     samples: Vec<(String, BTreeMap<String, String>, f64)>,
 }
 
 impl Metrics {
-    /// Reads a page. Lines that are no samples are left out: comments are.
+    /// Parses a page. Lines that are no samples, such as comments, are skipped.
     pub fn parse(page: &str) -> Self {
         Self {
             samples: page.lines().filter_map(sample).collect(),
@@ -56,7 +56,7 @@ fn sample(line: &str) -> Option<(String, BTreeMap<String, String>, f64)> {
     Some((name.to_owned(), labels, value.parse().ok()?))
 }
 
-/// Label values of ours have no quotes and no commas in them.
+/// Label values of the agent have no quotes and no commas.
 fn labels(text: &str) -> BTreeMap<String, String> {
     text.split(',')
         .filter_map(|pair| {

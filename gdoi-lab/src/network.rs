@@ -1,4 +1,4 @@
-//! A network namespace with a veth pair, for the calling thread and what it starts.
+//! A network namespace with a veth pair, for the calling thread and the processes that it starts.
 
 mod gateway;
 
@@ -10,30 +10,30 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use nix::sched::{CloneFlags, unshare};
 
-/// Far more than a busy machine takes.
+/// Far more than a busy machine needs.
 const CARRIER_TIMEOUT: Duration = Duration::from_mins(1);
 const CARRIER_POLL: Duration = Duration::from_millis(1);
-/// Room for every frame of a capture that was taken behind segmentation offload.
+/// Large enough for every frame of a capture that was taken with segmentation offload.
 const MTU: &str = "65535";
 
-/// A network namespace that the calling thread has entered for good.
+/// A network namespace that the calling thread has entered and cannot leave.
 ///
-/// It holds a veth pair and loopback. It is gone, whatever happens, when the thread and every process it started are.
+/// It has a veth pair and loopback. It disappears when the thread and every process it started have ended.
 #[derive(Debug)]
 pub struct Network {
     _private: (),
 }
 
 impl Network {
-    /// The end of the pair that traffic is injected at.
+    /// The end of the pair where traffic is injected.
     pub const INJECT: &str = "inject";
-    /// The end of the pair that is watched.
+    /// The monitored end of the pair.
     pub const WATCH: &str = "watch";
 
     /// Enters a new namespace. Needs root and the `ip` command.
     pub fn enter() -> Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET).context("make a network namespace (this needs root)")?;
-        // Nothing of the kernel's own must be on the wire: only what is injected is counted.
+        // The kernel itself must not send: only what is injected is counted.
         for quiet in ["default", "all"] {
             let path = format!("/proc/sys/net/ipv6/conf/{quiet}/disable_ipv6");
             // A kernel without IPv6 is quiet already.
@@ -47,17 +47,17 @@ impl Network {
         Ok(network)
     }
 
-    /// Whether an XDP program is attached to the watched end.
+    /// Whether an XDP program is attached to the monitored end.
     pub fn has_program(&self) -> Result<bool> {
         Ok(ip(&["-details", "link", "show", Self::WATCH])?.contains("prog/xdp"))
     }
 
-    /// Takes the pair away, as if the card had been pulled.
+    /// Removes the pair, like pulling the card.
     pub fn remove_pair(&self) -> Result<()> {
         ip(&["link", "del", Self::INJECT]).map(drop)
     }
 
-    /// Puts the pair there.
+    /// Creates the pair.
     pub fn add_pair(&self) -> Result<()> {
         let (inject, watch) = (Self::INJECT, Self::WATCH);
         ip(&[
@@ -89,7 +89,7 @@ pub fn until_carrying(names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What the `ip` command says in the namespace of the calling thread.
+/// Runs the `ip` command in the namespace of the calling thread, and returns its output.
 pub fn ip(arguments: &[&str]) -> Result<String> {
     let output = Command::new("ip")
         .args(arguments)

@@ -1,4 +1,5 @@
-//! What `analyze` costs, against reading the file, a loop of libpcap and tshark, on captures of mostly other traffic.
+//! Cost of `analyze`, compared with reading the file, a loop of libpcap and tshark, on captures of mostly other
+//! traffic.
 
 mod capture;
 mod instructions;
@@ -15,38 +16,38 @@ use anyhow::{Context as _, Result};
 pub use instructions::Instructions;
 pub use usage::Usage;
 
-/// Octets of the capture that documents speak of.
+/// Size of the capture in the documents.
 pub(crate) const OCTETS: u64 = 1 << 30;
 
-/// What is measured.
+/// What to measure.
 #[derive(Clone, Debug)]
 pub struct Offline {
-    /// Octets of the capture that is made for it.
+    /// Size of the capture to create.
     pub octets: u64,
-    /// Turns of reading, analysing and the loop of libpcap.
+    /// Rounds of reading, analysing and the loop of libpcap.
     pub rounds: usize,
-    /// Octets of the capture that tshark has its turn with, which takes minutes for each gigabyte; 0: no turn.
+    /// Size of the capture for tshark, which takes minutes per gigabyte; 0 for none.
     pub tshark_octets: u64,
     /// Folder for the captures, which are deleted afterwards.
     pub folder: PathBuf,
 }
 
-/// All of the result.
+/// The result.
 #[derive(Clone, Debug)]
 pub struct OfflineReport {
     /// Frames of the capture.
     pub frames: u64,
     /// Octets of it.
     pub octets: u64,
-    /// What `cat` takes.
+    /// Usage of `cat`.
     pub cat: Usage,
-    /// What `analyze` takes.
+    /// Usage of `analyze`.
     pub analyze: Usage,
-    /// What `analyze` takes for a capture a sixteenth as long.
+    /// Usage of `analyze` on a capture a sixteenth as long.
     pub small: Usage,
-    /// What a loop of libpcap takes that filters and counts; `None` where none could be built.
+    /// Usage of a loop of libpcap that filters and counts; `None` if it could not be built.
     pub libpcap: Option<Usage>,
-    /// What tshark takes, where it is installed and wanted.
+    /// Usage of tshark, if installed and requested.
     pub tshark: Option<Tshark>,
 }
 
@@ -55,14 +56,14 @@ pub struct OfflineReport {
 pub struct Tshark {
     /// Frames of the capture.
     pub frames: u64,
-    /// What tshark takes.
+    /// Usage of tshark.
     pub tshark: Usage,
-    /// What `analyze` takes for the same.
+    /// Usage of `analyze` on the same capture.
     pub analyze: Usage,
 }
 
 impl Offline {
-    /// Makes the captures, measures and deletes them.
+    /// Creates the captures, measures and deletes them.
     pub fn run(&self) -> Result<OfflineReport> {
         let work = tempfile::tempdir_in(&self.folder).context("make a folder for the captures")?;
         let (large, small) = (work.path().join("large.pcap"), work.path().join("small.pcap"));
@@ -113,7 +114,7 @@ pub(crate) fn make(path: &Path, octets: u64) -> Result<u64> {
     capture::write(file, octets).with_context(|| format!("write {}", path.display()))
 }
 
-/// The analysis by the agent that was built together with this program.
+/// The command that analyses with the agent of the same build.
 pub(crate) fn analyze(path: &Path) -> Result<Command> {
     let here = std::env::current_exe().context("find this program")?;
     let mut command = Command::new(here.with_file_name("gdoi-monitor"));
@@ -122,17 +123,17 @@ pub(crate) fn analyze(path: &Path) -> Result<Command> {
 }
 
 impl OfflineReport {
-    /// Processor time of `analyze` to that of `cat`.
+    /// CPU time of `analyze` relative to that of `cat`.
     pub fn to_cat(&self) -> f64 {
         self.analyze.cpu / self.cat.cpu
     }
 
-    /// Processor time of a loop of libpcap to that of `analyze`.
+    /// CPU time of a loop of libpcap relative to that of `analyze`.
     pub fn libpcap_to_analyze(&self) -> Option<f64> {
         self.libpcap.map(|libpcap| libpcap.cpu / self.analyze.cpu)
     }
 
-    /// Processor time of tshark to that of `analyze`.
+    /// CPU time of tshark relative to that of `analyze`.
     pub fn tshark_to_analyze(&self) -> Option<f64> {
         self.tshark.map(|turn| turn.tshark.cpu / turn.analyze.cpu)
     }

@@ -1,7 +1,7 @@
-//! The programs in the kernel and the dissector in user space say the same of every frame.
+//! Compares the programs in the kernel with the dissector in user space, for every frame.
 //!
-//! Each frame goes through `BPF_PROG_TEST_RUN`, and what the kernel did is compared with what user space says: the
-//! record, every counter, and the SPI table of each CPU, which is modelled slot by slot.
+//! Each frame goes through `BPF_PROG_TEST_RUN`, and the kernel's result must equal that of user space: the record,
+//! every counter, and the SPI table of each CPU, which is modelled slot by slot.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -14,16 +14,16 @@ use gdoi_wire::{Body, Capture, Class, Dissected, Esp, Fragment, Octets as _, Pac
 use nix::sched::sched_getcpu;
 use nix::time::{ClockId, clock_gettime};
 
-/// The longest that a kernel may have (`CONFIG_HZ=100`).
+/// The longest jiffy that a kernel may have (`CONFIG_HZ=100`).
 const JIFFY_NS: u64 = 10_000_000;
 const XDP_PASS: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
-/// At traffic control the kernel test-runs only frames with whole IP headers that fit a page.
+/// At traffic control the kernel test-runs only frames with complete IP headers that fit a page.
 const TC_TEST_RUN: std::ops::Range<usize> = 14 + 40..3_700;
 const OVERFLOW_SAMPLE: u64 = 1024;
 
-/// The program at a hook, and what it should have done so far. Tables are per CPU: the thread has to stay on one while a
-/// frame is checked.
+/// The program at a hook, and its expected state. Tables are per CPU: the thread has to stay on one while a frame is
+/// checked.
 pub struct Parity {
     probe: Probe,
     hook: Hook,
@@ -35,7 +35,7 @@ pub struct Parity {
     messages: u64,
 }
 
-/// What one CPU should have.
+/// The expected state of one CPU.
 struct Cpu {
     /// The keys of its table.
     table: Vec<[u64; 2]>,
@@ -44,7 +44,7 @@ struct Cpu {
 }
 
 impl Parity {
-    /// Loads the program, with these sites and so many buckets in the table of each CPU.
+    /// Loads the program, with these sites and this many buckets in the table of each CPU.
     pub fn load(hook: Hook, sites: Vec<SiteRoute>, buckets: u32) -> Result<Self> {
         let settings = ProbeSettings {
             sites: sites.clone(),
@@ -63,7 +63,7 @@ impl Parity {
         })
     }
 
-    /// What the program should have counted, and did.
+    /// The counters, equal in both.
     pub fn counters(&self) -> &Counters {
         &self.expect
     }
@@ -77,11 +77,11 @@ impl Parity {
     ///
     /// # Errors
     ///
-    /// When the kernel cannot run it.
+    /// If the kernel cannot run it.
     ///
     /// # Panics
     ///
-    /// When the program does something else with it than user space says.
+    /// If the program and user space disagree.
     pub fn check(&mut self, frame: &[u8], which: &dyn Display) -> Result<()> {
         let before = boot_time()?;
         let (verdict, _) = match self.probe.test_run(self.hook, frame, 1) {
@@ -99,14 +99,14 @@ impl Parity {
         assert_eq!(got.len(), expected.len(), "{which}: records of {frame:02x?}");
         for (octets, (expected, payloads)) in got.iter().zip(&expected) {
             let (record, snapshot) = Record::parse(octets).context("read a record")?;
-            // In a storm messages share a reading of the clock, within one jiffy.
+            // In a storm, messages of one jiffy share a clock reading.
             let times = before.saturating_sub(JIFFY_NS)..=boot_time()?;
             assert!(
                 times.contains(&record.at_ns),
                 "{which}: {} not in {times:?}",
                 record.at_ns
             );
-            // Who received it and when are not in the frame.
+            // Receiving interface and time are not in the frame.
             let record = Record {
                 at_ns: 0,
                 interface: 0,
@@ -119,7 +119,7 @@ impl Parity {
         Ok(())
     }
 
-    /// What the kernel should do with a frame, said by user space.
+    /// The expected result of the kernel, from user space.
     fn expect(&mut self, frame: &[u8]) -> Result<Vec<(Record, Vec<u8>)>> {
         let capture = Capture::whole(frame);
         let octets = capture.wire_length() as u64;
@@ -142,8 +142,8 @@ impl Parity {
                     Body::Isakmp { .. } => {
                         self.messages += 1;
                         let message = Record::message(&packet, &capture);
-                        let with_payloads = message.map(|(record, behind)| {
-                            let payloads = capture.up_to(behind, usize::from(record.snapshot_octets));
+                        let with_payloads = message.map(|(record, offset)| {
+                            let payloads = capture.up_to(offset, usize::from(record.snapshot_octets));
                             (record, payloads.to_vec())
                         });
                         with_payloads.into_iter().collect()
@@ -193,7 +193,7 @@ impl Parity {
         Ok(hint.map(|kind| self::hint(kind, esp, site)).into_iter().collect())
     }
 
-    /// The longest prefix, by looking at all of them.
+    /// The longest matching prefix, by linear search.
     fn site_of(&self, packet: &Packet) -> u32 {
         let source = u128::from_be_bytes(packet.source);
         self.sites
@@ -211,11 +211,11 @@ impl Parity {
     ///
     /// # Errors
     ///
-    /// When the kernel's clock cannot be read.
+    /// If the kernel's clock cannot be read.
     ///
     /// # Panics
     ///
-    /// When it is not as it should be.
+    /// If it differs.
     pub fn check_table(&mut self) -> Result<()> {
         let mut counts: BTreeMap<(u32, u32), SpiCount> = BTreeMap::new();
         self.probe.read_clock()?;
@@ -230,7 +230,7 @@ impl Parity {
     }
 }
 
-/// Nanoseconds since boot, as the kernel tells them to the program.
+/// Nanoseconds since boot, as the program sees them.
 fn boot_time() -> Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_BOOTTIME)?;
     Ok(u64::try_from(Duration::from(now).as_nanos())?)

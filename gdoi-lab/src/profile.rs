@@ -1,4 +1,4 @@
-//! Where the time goes: `perf` watches the agent under a storm, and an analysis of a capture.
+//! Profiles: `perf` records the agent in a storm, and an analysis of a capture.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,42 +13,42 @@ use crate::flood::{Flood, Kind};
 use crate::offline;
 use crate::{Agent, Injector, Network};
 
-/// Samples a second.
+/// Samples per second.
 const HERTZ: &str = "4999";
 const MOST: usize = 12;
 const NO_PERF: &str = "start `perf` (linux-perf, linux-tools)";
 const INTRODUCTION: &str = "# Profiles
 
 Written by `cargo xtask bench profile`. What `perf` recorded stays in `target/profile`: \
-`perf report -i target/profile/storm.data` shows who calls whom, and any tool draws a flame graph of it.
+`perf report -i target/profile/storm.data` shows the call graph, and any tool draws a flame graph of it.
 ";
 const STORM: &str = "Forged main mode, forged KEKs, forged pushes and ESP of random SPIs in turn, as fast as a veth pair takes \
 them: tables are full, and nearly every message is about a key that no cache holds. Samples of the agent alone.";
 const STORM_READ: &str = "Most of it is the tracker, and most of that, by line, is waiting for memory: the tags of an index, \
-then the key in its slot (`table::find`). What was done: a table that grows is not copied, and its index is made anew in the \
-order of the slots; the records of a drain are pieces of one buffer, where each had asked the allocator twice.";
+then the key in its slot (`table::find`). What was done: a growing table is not copied, and its index is rebuilt in the \
+order of the slots; the records of a drain are slices of one buffer, where each had called the allocator twice.";
 const ANALYSIS: &str = "`analyze` over the made capture of `cargo xtask bench analyze`, which is in memory.";
-const ANALYSIS_READ: &str = "Most of it is the kernel, which copies the file. To map the file instead was tried and is no \
-faster, for each page is a fault then; and a file that somebody cuts meanwhile would end the process. What is ours is a look \
-at each frame (`pipeline::skim`, a part of `analyze`), which waits most at the header that says where the next one begins, and \
-at the slot of its SPI.";
+const ANALYSIS_READ: &str = "Most of it is the kernel, which copies the file. Mapping the file instead was tried and is no \
+faster, because each page is then a fault; and a file that is truncated meanwhile would end the process. The agent's own part is the check \
+of each frame (`pipeline::skim`, a part of `analyze`), which mostly waits for the header with the next frame's offset, and \
+for the slot of its SPI.";
 
-/// What is watched.
+/// What to profile.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// How long the storm lasts.
+    /// Duration of the storm.
     pub storm: Duration,
-    /// Where what `perf` recorded stays, for a flame graph or a look at the callers.
+    /// Folder for the recordings of `perf`, for a flame graph or a list of callers.
     pub folder: PathBuf,
 }
 
 impl Profile {
-    /// Records both, and says what took the most: text of a document.
+    /// Records both, and returns the most expensive functions as text of a document.
     pub fn run(&self) -> Result<String> {
         fs::create_dir_all(&self.folder).with_context(|| format!("create {}", self.folder.display()))?;
         let (storm, analyze) = (self.folder.join("storm.data"), self.folder.join("analyze.data"));
         let (time, recorded) = (self.storm, storm.clone());
-        // A thread of its own: it stays in the namespace it enters.
+        // A thread of its own: it cannot leave the namespace.
         let messages = thread::spawn(move || record_storm(time, &recorded)).join();
         let messages = messages.ok().context("the thread of the storm ended")??;
         let frames = record_analysis(&analyze)?;
@@ -69,7 +69,7 @@ impl Profile {
     }
 }
 
-/// Floods of every kind in turn, as fast as a veth pair takes them: how many frames.
+/// Floods of every kind in turn, as fast as a veth pair accepts them; returns the number of frames.
 fn record_storm(time: Duration, to: &Path) -> Result<u64> {
     let _network = Network::enter()?;
     let agent = Agent::start(&["--interface", Network::WATCH, "--log.level", "error"])?;
@@ -97,13 +97,13 @@ fn record_storm(time: Duration, to: &Path) -> Result<u64> {
     Ok(sent)
 }
 
-/// The capture that `cargo xtask bench analyze` reads: how many frames.
+/// The capture of `cargo xtask bench analyze`; returns the number of frames.
 fn record_analysis(to: &Path) -> Result<u64> {
     let folder = tempfile::tempdir().context("make a folder for the capture")?;
     let capture = folder.path().join("large.pcap");
     let frames = offline::make(&capture, offline::OCTETS)?;
     let mut analysis = offline::analyze(&capture)?;
-    // The first turn brings the capture into memory.
+    // The first round reads the capture into memory.
     let ended = analysis
         .stdout(Stdio::null())
         .status()
@@ -136,7 +136,7 @@ fn recorder(to: &Path) -> Command {
     perf
 }
 
-/// The functions that took the most, those that they call not in it.
+/// The most expensive functions, without the functions that they call.
 fn table(recorded: &Path) -> Result<String> {
     let said = Command::new("perf")
         .args([

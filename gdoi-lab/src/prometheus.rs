@@ -1,4 +1,4 @@
-//! A real Prometheus, for whoever wants to ask it.
+//! A real Prometheus for tests.
 
 mod server;
 
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 pub use server::{Prometheus, Series};
 
-/// Where a program of Prometheus is: on the search path, or where `cargo xtask setup` has put it.
+/// The path of a program of Prometheus: on the search path, or installed by `cargo xtask setup`.
 pub fn program(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let asking = std::env::current_exe().ok();
@@ -26,7 +26,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// What `promtool` says, in a folder.
+/// Runs `promtool` in a folder, and returns its output.
 pub fn promtool(folder: &Path, arguments: &[&str]) -> Result<String> {
     let promtool = program("promtool").context("promtool is not installed: run `cargo xtask setup`")?;
     let output = Command::new(promtool)

@@ -1,4 +1,4 @@
-//! `docs/reliability.md`: what commands of the laboratory measured, each in a section of its own.
+//! `docs/reliability.md`: results of laboratory commands, each in its own section.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use xtask::workspace::Workspace;
 
-/// Where it is in the checkout.
+/// Its path in the checkout.
 pub fn document(workspace: &Workspace) -> PathBuf {
     workspace.root.join("docs/reliability.md")
 }
 
-const TITLE: &str = "# Reliability\n\nEach section is what its command measured, which wrote it: `cargo xtask endure` (`soak`, \
-    with `--days` the months), `faults` (`kills`), `flood` (`floods`), `fuzz`, `mutants`.\n";
+const TITLE: &str = "# Reliability\n\nEach section is written by the command that measures it: `cargo xtask endure` (`soak`; \
+    with `--days`, the months), `faults` (`kills`), `flood` (`floods`), `fuzz`, `mutants`.\n";
 
-/// Puts `text` into the section `name` of the document at `path`, in the place of what was there. A section that is
-/// not there yet is put at the end.
+/// Replaces the section `name` of the document at `path` with `text`. A new section is added at the end.
 pub fn write(path: &Path, name: &str, text: &str) -> Result<()> {
     let before = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -33,10 +32,10 @@ fn with_section(document: &str, name: &str, text: &str) -> Result<String> {
         let gap = if document.is_empty() { "" } else { "\n" };
         return Ok(format!("{document}{gap}{section}"));
     };
-    let Some((_, behind)) = rest.split_once(&end) else {
+    let Some((_, tail)) = rest.split_once(&end) else {
         bail!("the section {name} does not end");
     };
-    Ok(format!("{before}{section}{behind}"))
+    Ok(format!("{before}{section}{tail}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A capture, sent over a veth pair to the real agent.
+//! Sends a capture over a veth pair to the real agent.
 
 use std::fmt::{self, Write as _};
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{Agent, Frames, Injector, Metrics, Network, Pace};
 
-/// What the summary tells: a title, the family and the label to sum by.
+/// Tables of the summary: a title, the family and the label to sum by.
 const TABLES: [(&str, &str, &str); 5] = [
     ("packets", "gdoi_packets_total", "class"),
     ("messages", "gdoi_messages_total", "exchange"),
@@ -27,34 +27,34 @@ pub struct Replay {
     pub pace: Pace,
     /// How often.
     pub times: u32,
-    /// Where the results are written.
+    /// Folder of the results.
     pub out: PathBuf,
     /// Further arguments of the agent.
     pub agent: Vec<String>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug)]
 pub struct ReplayOutcome {
     /// Frames sent.
     pub sent: u64,
     /// Frames of the capture that Ethernet cannot carry.
     pub unfit: usize,
-    /// How long sending took.
+    /// Duration of sending.
     pub took: Duration,
     /// The agent's metrics after the last frame.
     pub metrics: Metrics,
 }
 
 impl Replay {
-    /// Replays, in a namespace that the calling thread enters for good.
+    /// Replays, in a namespace that the calling thread cannot leave.
     ///
     /// Writes `metrics.prom`, `events.jsonl` and `summary.txt` to [`Self::out`].
     pub fn run(&self) -> Result<ReplayOutcome> {
         let frames = Frames::read(&self.file)?;
         fs::create_dir_all(&self.out).with_context(|| format!("make the folder {}", self.out.display()))?;
         let events = self.out.join("events.jsonl");
-        // The agent appends; this is another run.
+        // The agent appends, but this is another run.
         fs::write(&events, "").with_context(|| format!("write {}", events.display()))?;
         let _network = Network::enter()?;
         let injector = Injector::open(Network::INJECT)?;
@@ -89,7 +89,7 @@ impl Replay {
 }
 
 impl ReplayOutcome {
-    /// What came of it, for people.
+    /// The result, for people.
     pub fn summary(&self, file: &Path) -> Result<String, fmt::Error> {
         let Self {
             sent,

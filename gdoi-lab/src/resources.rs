@@ -1,34 +1,34 @@
-//! What a process holds: memory, descriptors, objects of the kernel.
+//! Resources of a process: memory, descriptors, kernel objects.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-/// What a process holds at a moment.
+/// The resources of a process at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// Octets of memory that are its own or shared, and in use: `VmRSS` of `proc_pid_status(5)`.
+    /// Resident memory: `VmRSS` of `proc_pid_status(5)`.
     pub resident_octets: u64,
     /// Open descriptors.
     pub descriptors: usize,
-    /// Those of them that are maps, programs and links of BPF.
+    /// Descriptors of BPF maps, programs and links.
     pub bpf_objects: usize,
 }
 
 impl Resources {
-    /// Its memory in MiB, for people.
+    /// Its memory in MiB.
     pub fn resident_mib(&self) -> f64 {
         mib(self.resident_octets)
     }
 
-    /// Those of the process with this number.
+    /// The resources of the process with this id.
     pub fn of(process: u32) -> Result<Self> {
         let folder = format!("/proc/{process}");
         let status =
             fs::read_to_string(format!("{folder}/status")).context("read the status of the process")?;
         let open = fs::read_dir(format!("{folder}/fd")).context("list the descriptors of the process")?;
-        // One may be closed while they are listed.
+        // A descriptor may be closed while they are listed.
         let targets = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         let mut found = Self {
             resident_octets: octets(&status, "VmRSS:").context("no VmRSS in the status of the process")?,
@@ -42,7 +42,7 @@ impl Resources {
     }
 }
 
-/// Octets in MiB, for people.
+/// Octets in MiB.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(crate) fn mib(octets: u64) -> f64 {
     octets as f64 / f64::from(1 << 20)

@@ -1,4 +1,4 @@
-//! Searching for faults: fuzzing, and mutants that the tests should catch.
+//! Fuzzing and mutation tests.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -16,9 +16,9 @@ const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// The arguments of `cargo xtask fuzz`.
 #[derive(Args)]
 pub(crate) struct Fuzz {
-    /// One of the targets in fuzz/; all of them, one after the other, when none is given
+    /// One of the targets in fuzz/; default: all of them in turn
     target: Option<String>,
-    /// How long for each target
+    /// Minutes for each target
     #[arg(long, value_name = "N", default_value_t = 5)]
     minutes: u32,
 }
@@ -26,17 +26,17 @@ pub(crate) struct Fuzz {
 /// The arguments of `cargo xtask mutants`.
 #[derive(Args)]
 pub(crate) struct Mutants {
-    /// Every which mutant is tried
+    /// Try one mutant in N
     #[arg(long, value_name = "N", default_value_t = 16)]
     every: u32,
 }
 
-/// `cargo xtask fuzz`: goes on after a finding, and fails at the end.
+/// `cargo xtask fuzz`: continues after a finding, and fails at the end.
 pub(crate) fn fuzz(workspace: &Workspace, arguments: &Fuzz) -> Result<()> {
     let root = &workspace.root;
     let fuzz = |task: &str| {
         let mut cargo = Command::new("cargo");
-        // Ours have no unsafe code: what a sanitizer would look at is not there, and it halves the speed.
+        // There is no unsafe code for a sanitizer to check, and a sanitizer halves the speed.
         cargo.args(["+nightly", "fuzz", task]).current_dir(root);
         cargo
     };
@@ -45,7 +45,7 @@ pub(crate) fn fuzz(workspace: &Workspace, arguments: &Fuzz) -> Result<()> {
     let wanted = |name: &&str| arguments.target.as_deref().is_none_or(|target| target == *name);
     let targets: Vec<&str> = list.lines().filter(wanted).collect();
     ensure!(!targets.is_empty(), "no such target; there are:\n{list}");
-    // Where it is looked for afterwards, wherever the person has put the other target folder.
+    // The expected place of the results, whatever target folder is configured.
     let target_dir = root.join("fuzz/target");
     process::run(
         fuzz("build")
@@ -67,7 +67,7 @@ pub(crate) fn fuzz(workspace: &Workspace, arguments: &Fuzz) -> Result<()> {
     Ok(())
 }
 
-/// Runs one target; false when it found something.
+/// Runs one target; false if it found something.
 fn search(workspace: &Workspace, target: &str, minutes: u32) -> Result<bool> {
     let work = workspace.root.join("fuzz/target");
     let (grown, artifacts, logs) = (
@@ -86,7 +86,7 @@ fn search(workspace: &Workspace, target: &str, minutes: u32) -> Result<bool> {
         .arg(grown)
         .arg(workspace.root.join("fuzz/corpus").join(target))
         .arg(format!("-max_total_time={}", minutes * 60))
-        // The first frame waits for the kernel's verifier, on a machine that may have better things to do.
+        // The first frame waits for the kernel's verifier, on a machine that may be busy.
         .args([
             "-rss_limit_mb=2048",
             "-timeout=120",
@@ -101,7 +101,7 @@ fn search(workspace: &Workspace, target: &str, minutes: u32) -> Result<bool> {
     Ok(status.success())
 }
 
-/// `cargo xtask mutants`: of the two crates that everything rests on.
+/// `cargo xtask mutants`: in the two crates on which everything else rests.
 pub(crate) fn mutants(workspace: &Workspace, arguments: &Mutants) -> Result<()> {
     let folders: Vec<PathBuf> = ["gdoi-core", "gdoi-wire"]
         .map(|name| workspace.target.join("mutants").join(name))
@@ -118,7 +118,7 @@ pub(crate) fn mutants(workspace: &Workspace, arguments: &Mutants) -> Result<()> 
             "round-robin",
         ]);
         cargo
-            // Frames for tests are no part of the product.
+            // The frame generator for tests is not part of the product.
             .args([
                 "--exclude",
                 "gdoi-wire/src/craft.rs",
@@ -127,7 +127,7 @@ pub(crate) fn mutants(workspace: &Workspace, arguments: &Mutants) -> Result<()> 
             ])
             .args(["-j1", "--baseline", "skip", "--timeout", "180", "--output"])
             .arg(folder);
-        // Its code tells of missed mutants, too; there are always some.
+        // Its exit code also reports missed mutants; there are always some.
         let ran = cargo.current_dir(&workspace.root).status();
         ran.context("install cargo-mutants: cargo install cargo-mutants --locked")?;
     }

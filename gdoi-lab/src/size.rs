@@ -1,23 +1,23 @@
-//! What the kernel says of a loaded program: numbers that no moment changes.
+//! The kernel's data about a loaded program: these numbers never vary.
 
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramError;
 use aya::{Ebpf, EbpfLoader};
 use gdoi_wire::record::{PROGRAM_TC, PROGRAM_XDP};
 
-/// How large a program is.
+/// The size of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Instructions that the verifier followed on all ways through it.
+    /// Instructions that the verifier followed on all paths through it.
     pub verified: u32,
-    /// Octets of its instructions, after the verifier has left out what cannot be reached.
+    /// Octets of its instructions, after the verifier has removed unreachable ones.
     pub translated_octets: u32,
     /// Octets of machine code.
     pub jited_octets: u32,
 }
 
 impl Size {
-    /// Of a program that is loaded.
+    /// Of a loaded program.
     pub(crate) fn of(ebpf: &Ebpf, name: &str) -> Result<Self> {
         let program = ebpf.program(name).with_context(|| format!("no program {name}"))?;
         let about = program.info().with_context(|| format!("ask about {name}"))?;

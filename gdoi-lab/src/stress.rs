@@ -1,4 +1,4 @@
-//! What the agent is put through: floods, kills, long times.
+//! Stress tests of the agent: floods, kills, long runs.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -16,9 +16,9 @@ use xtask::workspace::Workspace;
 
 #[derive(Subcommand)]
 pub(crate) enum Stress {
-    /// Watch groups that live at real speed, and that the agent does not grow
+    /// Run groups at real speed, and check that the agent does not grow
     Endure(EndureArgs),
-    /// Kill the agent at random moments while it keeps what it has learned
+    /// Kill the agent at random moments while it saves its state
     Faults(Kill9Args),
     /// Flood the agent while a group is rekeyed
     Flood(FloodArgs),
@@ -26,48 +26,48 @@ pub(crate) enum Stress {
 
 #[derive(Args)]
 pub(crate) struct EndureArgs {
-    /// How long
+    /// Duration in minutes
     #[arg(long, value_name = "N", default_value_t = 30)]
     minutes: u64,
-    /// Packets a second of others
+    /// Packets per second of other traffic
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     rate: u32,
-    /// So many days in virtual time instead
+    /// This many days in virtual time instead
     #[arg(long, value_name = "N", conflicts_with_all = ["minutes", "rate"])]
     days: Option<u32>,
-    /// Members of the group that those days are of
+    /// Members of the group in those days
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "days")]
     members: u32,
-    /// Document to write the figures to; docs/reliability.md when left out
+    /// Document for the figures [default: docs/reliability.md]
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct Kill9Args {
-    /// How often
+    /// Number of kills
     #[arg(long, value_name = "N", default_value_t = 200)]
     times: u32,
-    /// Says at which moments
+    /// Seed of the moments
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Document to write the figures to; docs/reliability.md when left out
+    /// Document for the figures [default: docs/reliability.md]
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct FloodArgs {
-    /// How long each flood lasts
+    /// Duration of each flood in seconds
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// Document to write the figures to; docs/reliability.md when left out
+    /// Document for the figures [default: docs/reliability.md]
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
 }
 
 impl Stress {
-    /// Puts the agent through it; the figures.
+    /// Runs the test, and returns the figures.
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<String> {
         let (document, (section, text)) = match self {
             Self::Endure(arguments) => (&arguments.document, endured(arguments)?),
@@ -128,7 +128,7 @@ fn flooded(arguments: &FloodArgs) -> Result<Figures> {
     for kinds in each.chain([Kind::ALL.to_vec()]) {
         let time = Duration::from_secs(*seconds);
         let trial = Trial { kinds, time };
-        // A thread of its own: it stays in the namespace it enters.
+        // A thread of its own: it cannot leave the namespace.
         let run = thread::spawn(move || trial.run());
         let outcome = run
             .join()

@@ -1,4 +1,4 @@
-//! A capture through the XDP program without any interface: `BPF_PROG_TEST_RUN`.
+//! Runs a capture through the XDP program without any interface: `BPF_PROG_TEST_RUN`.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use gdoi_wire::record::{Counters, KIND_MESSAGE, Record};
 
 use crate::Frames;
 
-/// Every frame goes on (`enum xdp_action`).
+/// The verdict for every frame (`enum xdp_action`).
 const XDP_PASS: u32 = 2;
 
-/// What the program made of the frames.
+/// The results of the program.
 #[derive(Clone, Debug, Default)]
 pub struct TestRun {
-    /// What it counted.
+    /// Its counters.
     pub counters: Counters,
     /// Messages by exchange.
     pub messages: BTreeMap<Exchange, u64>,

@@ -1,4 +1,4 @@
-//! What analysing a capture costs, against reading its file and against a loop of libpcap.
+//! Cost of analysing a capture, compared with reading its file and with a loop of libpcap.
 
 use anyhow::{Context as _, Result};
 
@@ -9,7 +9,7 @@ use crate::offline::{Instructions, OCTETS, Offline};
 const TSHARK_OCTETS: u64 = OCTETS / 4;
 const ROUNDS: usize = 5;
 
-/// Makes a capture, and has all turns with it; tshark has its own, for it takes minutes for each gigabyte.
+/// Makes a capture, and runs all rounds with it; tshark has its own, because it takes minutes per gigabyte.
 pub(super) fn run() -> Result<Vec<Row>> {
     let offline = Offline {
         octets: OCTETS,
@@ -25,7 +25,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
             report.analyze.cpu, report.cat.cpu, report.frames
         ));
     let mut rows = vec![to_cat];
-    // Where there is no libpcap to build it with, or no tshark, its rows are missing.
+    // Without a libpcap to build with, or without tshark, its rows are missing.
     if let (Some(libpcap), Some(ratio)) = (report.libpcap, report.libpcap_to_analyze()) {
         let of_cat = libpcap.cpu / report.cat.cpu;
         rows.push(
@@ -36,7 +36,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
         rows.push(Row::new("a loop of libpcap, to cat", of_cat, Unit::Ratio));
     }
     if let (Some(turn), Some(ratio)) = (report.tshark, report.tshark_to_analyze()) {
-        // Reading takes as long an octet, whatever the capture.
+        // Reading takes the same time per octet for any capture.
         let of_cat = turn.tshark.cpu / (report.cat.cpu * number(TSHARK_OCTETS) / number(OCTETS));
         rows.push(
             Row::new("tshark -T fields, to analyze", ratio, Unit::Ratio)

@@ -1,4 +1,4 @@
-//! The program in Rust against the same in C, where there is clang.
+//! The program in Rust compared with the same in C, if there is clang.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -27,7 +27,7 @@ pub(super) const COMPARED: [&str; 5] = [
     "GDOI message",
 ];
 
-/// The fast ways of both, in turns, on the frames that the fast way decides.
+/// The fast paths of both, in turn, on the frames that the fast path decides.
 pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
     let Some(in_c) = compiled()? else {
         return Ok(vec![
@@ -39,7 +39,7 @@ pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
     let (ours, theirs) = (loaded.size(FAST)?, Size::of(&in_c, IN_C)?);
     let mut rows = vec![
         Row::new(
-            "machine code of the fast way, to C's",
+            "machine code of the fast path, to C's",
             f64::from(ours.jited_octets) / f64::from(theirs.jited_octets),
             Unit::Ratio,
         )
@@ -74,7 +74,8 @@ fn turns(
     // The first round warms caches and tables.
     for round in 0..=rounds.max(1) {
         let one = run_program(in_c, IN_C, &case.frame, case.repeat)?;
-        // The fast way leaves the first packet of an SPI on a CPU, whose slot the whole program takes; C takes it itself.
+        // The fast path leaves the first packet of an SPI on a CPU, for which the whole program takes a slot; C takes
+        // it itself.
         loaded.run(WHOLE, &case.frame, 1)?;
         let other = loaded.run(FAST, &case.frame, case.repeat)?;
         empty();
@@ -96,7 +97,7 @@ fn turns(
     )
 }
 
-/// The object of C's program. `None` where nothing compiles it.
+/// The object of C's program. `None` without a compiler.
 pub(super) fn compiled() -> Result<Option<Vec<u8>>> {
     let folder = tempfile::tempdir().context("make a folder")?;
     let (source, object) = (folder.path().join("program.c"), folder.path().join("program.o"));

@@ -1,4 +1,4 @@
-//! What it takes to collect what the program counted by SPI, against the kernel's own call for many entries of a map.
+//! Cost of collecting the counts by SPI, compared with the kernel's batch lookup.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -20,9 +20,9 @@ const ROUNDS: usize = 101;
 const ADDED: &str = "the other only copies; in ours are the look at all slots, the difference to the last look, the times of \
                      the packets, and the sum over CPUs in a sorted map";
 
-/// Our table after a packet of each SPI, and after none; a map per CPU with as many.
+/// Our table after a packet of each SPI, and after none; a per-CPU map of the same size.
 pub(super) fn rows() -> Result<Vec<Row>> {
-    // Of its own: a thread stays on the CPU it is put on.
+    // A thread of its own: it stays on the CPU it is pinned to.
     let ours = thread::spawn(collect).join();
     let Looked { spi, slot } = ours.ok().context("the thread that collects ended")??;
     let mut rows = vec![
@@ -48,11 +48,11 @@ pub(super) fn rows() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Nanoseconds.
+/// Nanoseconds of one poll.
 struct Looked {
-    /// Of an SPI, when all had a packet.
+    /// Per SPI, if all had a packet.
     spi: f64,
-    /// Of a slot, when none had.
+    /// Per slot, if none had.
     slot: f64,
 }
 
@@ -96,7 +96,7 @@ fn frame(spi: u32) -> Result<Vec<u8>> {
     ))
 }
 
-/// Nanoseconds of one entry. `None` where there is no C compiler.
+/// Nanoseconds per entry. `None` without a C compiler.
 fn lookup_batch() -> Result<Option<f64>> {
     let folder = tempfile::tempdir().context("make a folder")?;
     let Some(program) = c_program::build(folder.path(), "lookup_batch", IN_C, &[])? else {

@@ -1,4 +1,4 @@
-//! Whether the program counts every packet, at the highest rate that a wire gives, while the table is read.
+//! Whether the program counts every packet at line rate while the table is read.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,9 +18,9 @@ use crate::{Injector, Network};
 const BATCH: usize = 64;
 const READ_EVERY: Duration = Duration::from_millis(10);
 
-/// Sends so many million packets.
+/// Sends this many million packets.
 pub(super) fn run(millions: u64) -> Result<Vec<Row>> {
-    // In a thread: a namespace is entered for good.
+    // In a thread: a namespace cannot be left.
     let counted = thread::spawn(move || count(millions * 1_000_000)).join();
     let CountingOutcome {
         sent,
@@ -88,7 +88,7 @@ fn send(injector: &Injector, frames: &[Vec<u8>], packets: u64) -> Result<u64> {
     Ok(sent)
 }
 
-/// Reads the table until nothing is sent any more, and once after that.
+/// Reads the table until sending has ended, and once after that.
 fn read(probe: &mut Probe, sending: &AtomicBool) -> Result<(u64, u32)> {
     let (mut packets, mut reads) = (0, 0);
     let mut counts: BTreeMap<(u32, u32), SpiCount> = BTreeMap::new();

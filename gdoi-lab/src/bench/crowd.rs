@@ -1,4 +1,4 @@
-//! Many members, in headers: what a tracker is filled and fed with.
+//! Many members, as headers: input to fill a tracker.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(super) fn registered(groups: u32, members: u32) -> Tracker {
     tracker
 }
 
-/// A tracker of configured groups with two key servers each, and room for so many members.
+/// A tracker of configured groups with two key servers each, with room for this many members.
 pub(super) fn configured(groups: u32, members: u32) -> Tracker {
     let group = |group| GroupConfig {
         name: format!("G{group:04}"),
@@ -94,7 +94,7 @@ pub(super) fn rekey(server: SocketAddr, number: u32, sequence: u32) -> [Message<
     ]
 }
 
-/// Where a key server of a group is.
+/// The address of a key server of a group.
 pub(super) fn server(group: u32, which: u32) -> SocketAddr {
     let address = Ipv4Addr::from_bits(0x0a00_0000 + 2 * group + which);
     SocketAddr::new(IpAddr::V4(address), 848)

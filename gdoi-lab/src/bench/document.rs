@@ -1,4 +1,4 @@
-//! The result of several runs as a document.
+//! The results of several runs as a document.
 
 use std::fmt::{self, Write as _};
 use std::fs;
@@ -8,7 +8,7 @@ use super::kernel::median;
 use super::row::{Row, Wanted};
 use super::{Effort, Section};
 
-/// What the runs of one section gave.
+/// The results of one section.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// Which.
@@ -17,8 +17,8 @@ pub struct Measured {
     pub runs: Vec<Vec<Row>>,
 }
 
-/// The document: a table for each section, and for every goal that was missed what stands in the way. What was not
-/// measured stays as it is in `before`.
+/// The document: a table for each section, and for every missed goal the obstacle. Sections that were not measured
+/// stay as in `before`.
 pub fn document(measured: &[Measured], effort: Effort, before: &str) -> Result<String, fmt::Error> {
     let mut text = format!(
         "# Benchmarks\n\nWritten by `cargo xtask bench --write`, section by section. Each number is the median of its runs, \
@@ -37,7 +37,7 @@ pub fn document(measured: &[Measured], effort: Effort, before: &str) -> Result<S
     Ok(text)
 }
 
-/// A section as it is in a document; empty when it is not there.
+/// A section of a document; empty if it is missing.
 fn known(document: &str, section: Section) -> &str {
     let (title, _) = section.heading();
     let Some(at) = document.find(&format!("\n## {title}\n")) else {
@@ -72,7 +72,7 @@ impl Measured {
     }
 }
 
-/// A row whose number is the median, and the lowest and highest.
+/// A row with the median, and the lowest and highest value.
 struct Median {
     of: Row,
     from: f64,
@@ -88,7 +88,7 @@ fn medians(runs: &[Vec<Row>]) -> Vec<Median> {
             let same: Vec<&Row> = runs.iter().filter_map(|run| run.get(index)).collect();
             let mut values: Vec<f64> = same.iter().map(|row| row.reached).collect();
             let middle = median(&mut values);
-            // The numbers behind it are those of the run that it is from.
+            // Its details are those of the median's run.
             let of = same.iter().find(|row| row.reached.total_cmp(&middle).is_eq())?;
             Some(Median {
                 of: (*of).clone(),

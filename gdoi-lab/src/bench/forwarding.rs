@@ -1,8 +1,8 @@
-//! What watching costs a gateway: packets through it, from one wire to another, with and without the program.
+//! Cost of monitoring on a gateway: packets through it, from one wire to another, with and without the program.
 //!
-//! The kernel takes packets of the first wire in a thread of its own (threaded NAPI), on a CPU of its own. The time of
-//! that thread is what a packet costs: receiving, the program, forwarding, sending. Without a program a veth pair does all
-//! of it in the thread that sends, whose time is then compared too.
+//! The kernel receives packets of the first wire in a thread (threaded NAPI) on a CPU of its own. The time of that
+//! thread is the cost of a packet: receiving, the program, forwarding, sending. Without a program a veth pair does
+//! all of it in the sending thread, whose time is then compared too.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -25,15 +25,15 @@ use crate::{Injector, Network, cpu};
 
 /// Rounds of all turns.
 const ROUNDS: usize = 15;
-/// All frames so many times in a turn.
+/// All frames this many times in a round.
 const REPEAT: usize = 100;
 const BATCH: usize = 64;
 const AGAIN: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Behind 14 octets of Ethernet and 20 of IPv4.
+/// After 14 octets of Ethernet and 20 of IPv4.
 const SPI: usize = 14 + 20;
 
-/// Forwards packets, in turns. No rows where something that is needed is missing.
+/// Forwards packets, in rounds. No rows if a requirement is missing.
 pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     if Command::new("ethtool").arg("--version").output().is_err() {
         return Ok(vec![absent("`ethtool`, for a thread that receives")]);
@@ -46,7 +46,7 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
         ("ESP, 1,024 SPIs", true, esp_in_turn()),
         ("TCP", false, vec![Network::tcp_to_wan(); 1024]),
     ] {
-        // In a thread: a namespace is entered for good.
+        // In a thread: a namespace cannot be left.
         let measured = thread::scope(|scope| scope.spawn(|| measure(object, &frames)).join());
         let costs = measured.ok().context("the thread of the gateway ended")??;
         rows.extend(costs.rows(name, goals));
@@ -58,7 +58,7 @@ fn absent(what: &str) -> Row {
     Row::new("forwarding, not measured", f64::NAN, Unit::Ratio).aside(format!("there is no {what}"))
 }
 
-/// What is at the first wire in a turn.
+/// What observes the first wire in a round.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Watcher {
     Nobody,
@@ -70,10 +70,10 @@ enum Watcher {
     Tcpdump,
 }
 
-/// Nanoseconds of a packet, each turn beside the others of its round.
+/// Nanoseconds per packet, each next to the others of its round.
 #[derive(Default)]
 struct Costs {
-    /// Of the thread that receives.
+    /// Of the receiving thread.
     pass: Vec<f64>,
     ours: Vec<f64>,
     tcpdump: Vec<f64>,
@@ -82,7 +82,7 @@ struct Costs {
     nobody: Vec<f64>,
 }
 
-/// Nanoseconds of a packet in one turn.
+/// Nanoseconds per packet in one round.
 #[derive(Clone, Copy)]
 struct Turn {
     sending: f64,
@@ -217,7 +217,7 @@ impl ForwardingGateway {
         })
     }
 
-    /// What a packet takes of both threads.
+    /// The time of both threads per packet.
     fn turn(&mut self, watcher: Watcher, frames: &[Vec<u8>]) -> Result<Turn> {
         let name = match watcher {
             Watcher::Nobody => None,
@@ -275,7 +275,7 @@ impl Tcpdump {
             .context("start tcpdump; install it with `cargo xtask setup`")?;
         let said = child.stderr.take().context("no output of tcpdump")?;
         let tcpdump = Self(child);
-        // It says that it listens once it does.
+        // It prints a line once it listens.
         let listens = BufReader::new(said)
             .lines()
             .map_while(Result::ok)
@@ -293,7 +293,7 @@ impl Drop for Tcpdump {
     }
 }
 
-/// The kernel's thread that receives at the first wire. Only one is there at a time.
+/// The kernel's thread that receives at the first wire. There is only one at a time.
 fn receiver() -> Result<Pid> {
     let begun = Instant::now();
     let wanted = format!("napi/{}-", Network::LAN);
@@ -310,7 +310,7 @@ fn receiver() -> Result<Pid> {
     anyhow::bail!("no thread of the kernel receives at {}", Network::LAN)
 }
 
-/// Nanoseconds that a thread has run.
+/// Nanoseconds of CPU time of a thread.
 fn on_cpu(thread: Pid) -> Result<u64> {
     let path = format!("/proc/{thread}/schedstat");
     let said = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
@@ -318,7 +318,7 @@ fn on_cpu(thread: Pid) -> Result<u64> {
     first.parse().with_context(|| format!("no time in {path}"))
 }
 
-/// Where the kernel shows the interfaces of this thread's namespace.
+/// The folder in which the kernel shows the interfaces of this thread's namespace.
 fn devices(folder: &Path) -> Result<PathBuf> {
     unshare(CloneFlags::CLONE_NEWNS).context("make a namespace of mounts")?;
     let none: Option<&str> = None;

@@ -1,4 +1,4 @@
-//! The frames that are measured, and against what.
+//! Frames to measure, and their baselines.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +9,7 @@ use super::row::Wanted;
 
 const TCP: u8 = 6;
 const ETHERTYPE_ARP: u16 = 0x0806;
-/// Cases that others are compared with.
+/// Cases that serve as baselines.
 pub(super) const ONE_SPI: &str = "ESP, 1 SPI";
 pub(super) const SPRAYED: &str = "ESP, 1,048,576 SPIs in turn";
 pub(super) const LRU_ONE_SPI: &str = "an LRU map per CPU instead, 1 SPI";
@@ -42,13 +42,13 @@ pub(super) struct Case {
     pub(super) spis: u32,
     /// Whether sites are looked up.
     pub(super) sites: bool,
-    /// Whether nobody empties the ring.
+    /// Whether the ring stays full.
     pub(super) ring_full: bool,
-    /// Runs in each round.
+    /// Runs per round.
     pub(super) repeat: u32,
 }
 
-/// Everything that is measured, the control first.
+/// All cases, the control first.
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = others();
     cases.extend(esp_cases());
@@ -107,7 +107,7 @@ fn esp_cases() -> Vec<Case> {
         baseline: "bench_turn",
         program,
         spis,
-        // Through all SPIs in each round: a round begins with the first.
+        // Each round goes through all SPIs, because it begins with the first.
         repeat: spis.max(20_000),
         ..plain_esp(name, V4)
     };
@@ -121,7 +121,7 @@ fn esp_cases() -> Vec<Case> {
         plain_esp("ESP in IPv6, 1 SPI", V6)
             .at_most("P2", 1.20)
             .because(SLOT),
-        plain("ESP behind a VLAN tag, 1 SPI", esp(&tagged, V4)),
+        plain("ESP with a VLAN tag, 1 SPI", esp(&tagged, V4)),
         with_sites,
         turn("ESP, 1,024 SPIs in turn", "bench_turn_xdp", 1024).at_most("P3", 1.40),
         turn(SPRAYED, "bench_turn_xdp", 1 << 20).at_most("P3", 1.40),
@@ -131,7 +131,7 @@ fn esp_cases() -> Vec<Case> {
     ]
 }
 
-/// A rekey, as a key server sends it.
+/// A rekey as a key server sends it.
 pub(super) fn push() -> Vec<u8> {
     let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[7; 456]);
     udp(&Ethernet::default(), V4, 848, &push)

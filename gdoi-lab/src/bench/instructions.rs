@@ -1,4 +1,4 @@
-//! How many instructions a packet takes, and how many of them the same takes in C.
+//! Instructions per packet, compared with the same in C.
 
 use anyhow::Result;
 
@@ -12,7 +12,7 @@ const COUNTED: &str = "finding what this CPU counts takes eight of them, and cou
 const COMPARED_PORTS: &str = "as for TCP; and the ports are compared with all that may be configured, which the kernel leaves \
                               out for those that are not";
 
-/// Follows the programs in `object`, and C's.
+/// Interprets the programs in `object`, and C's.
 pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     let in_c = compiled()?;
     let mut rows = Vec::new();
@@ -27,7 +27,7 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What a frame takes that has come before.
+/// The count for a frame that has occurred before.
 fn steady(object: &[u8], program: &str, case: &Case) -> Result<Executed> {
     let mut followed = Followed::new(object, program)?;
     followed.frame(&case.frame)?;

@@ -1,7 +1,7 @@
-//! What a packet costs in the program, as a ratio to a program that does nothing.
+//! Cost of a packet in the program, as a ratio to an empty program.
 //!
-//! Rounds of `BPF_PROG_TEST_RUN` of the program and of its baseline take turns on one CPU; the ratio of each pair is
-//! taken, then the median of the ratios. Between rounds the ring is emptied, so that none of them finds it full.
+//! Rounds of `BPF_PROG_TEST_RUN` of the program and of its baseline alternate on one CPU; the result is the median of
+//! the ratios of each pair. The ring is emptied between rounds, so that it is never full.
 
 use anyhow::Result;
 
@@ -10,7 +10,7 @@ use super::frames::{Case, LRU_ONE_SPI, LRU_SPRAYED, MESSAGE, ONE_SPI, PERF, SPRA
 use super::objects::Loaded;
 use super::row::{Row, Unit, Wanted};
 
-/// What the ratio of a program to itself may be on a quiet machine.
+/// Allowed ratio of a program to itself on a quiet machine.
 const QUIET: std::ops::RangeInclusive<f64> = 0.98..=1.02;
 const ATTEMPTS: usize = 5;
 const LONG: u32 = 100_000;
@@ -30,7 +30,7 @@ pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
     Ok(rows.chain(added).chain(to_others(&measured)).collect())
 }
 
-/// What ours adds, to what something else would add that does as much.
+/// Our cost compared with that of alternatives that do as much.
 fn to_others(measured: &[(Case, Pair)]) -> Vec<Row> {
     let added = |name| {
         let (_, pair) = measured.iter().find(|(case, _)| case.name == name)?;
@@ -55,7 +55,7 @@ fn to_others(measured: &[(Case, Pair)]) -> Vec<Row> {
     .collect()
 }
 
-/// What the lookup of a site adds to a packet of ESP.
+/// Cost of a site lookup per ESP packet.
 fn added_by_sites(measured: &[(Case, Pair)]) -> Option<Row> {
     let sites = measured.iter().find(|(case, _)| case.sites)?;
     let (_, without) = measured.iter().find(|(case, _)| case.name == ONE_SPI)?;
@@ -69,7 +69,7 @@ struct Pair {
     baseline: f64,
     program: f64,
     ratio: f64,
-    /// The program against itself, where that says that the machine was not quiet.
+    /// The program compared with itself, if that shows that the machine was not quiet.
     control: Option<f64>,
 }
 
@@ -94,12 +94,12 @@ impl Pair {
     }
 }
 
-/// Measures one case, again when the control beside it says that the machine was not quiet; a row says so when it never
+/// Measures one case, and repeats if the control shows that the machine was not quiet; the row says so if it never
 /// was.
 fn measure(loaded: &mut Loaded, case: &Case, effort: Effort) -> Result<Pair> {
     let mut attempt = 1;
     loop {
-        // Long rounds need not be as many.
+        // Fewer long rounds are enough.
         let rounds = if case.repeat > LONG {
             effort.rounds / 5
         } else {
@@ -145,7 +145,7 @@ fn turns(
     })
 }
 
-/// The one in the middle.
+/// The median.
 pub(super) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What members, groups and SPIs take of memory.
+//! Memory of members, groups and SPIs.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use gdoi_core::{Observation, Timestamp};
 use super::crowd::registered;
 use super::row::{Row, Unit, Wanted};
 
-/// The subcommand that says [`weigh`].
+/// The subcommand that runs [`weigh`].
 pub const WEIGH: &str = "weigh";
 const MEMBERS: u32 = 100_000;
 const GROUPS: u32 = 1_000;
 const SPIS: u32 = 100_000;
 
-/// A tracker in a process of its own: what others gave back the allocator would use again.
+/// A tracker in a process of its own: the allocator would otherwise reuse freed memory.
 pub(super) fn run() -> Result<Vec<Row>> {
     let this = env::current_exe().context("find the program")?;
     let ran = Command::new(&this).arg(WEIGH).output();
@@ -45,7 +45,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
     ])
 }
 
-/// What filling a tracker adds to the memory of this process, in mebibytes: members and groups, then SPIs too.
+/// The memory that filling a tracker adds to this process, in mebibytes: members and groups, then SPIs too.
 pub fn weigh() -> Result<[f64; 2]> {
     let before = resident_mebibytes("self")?;
     let mut tracker = registered(GROUPS, MEMBERS);
@@ -70,7 +70,7 @@ pub fn weigh() -> Result<[f64; 2]> {
     Ok([with_members - before, with_all - before])
 }
 
-/// Memory of a process, as far as it is not swapped out.
+/// Resident memory of a process.
 pub(super) fn resident_mebibytes(process: &str) -> Result<f64> {
     let path = format!("/proc/{process}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;

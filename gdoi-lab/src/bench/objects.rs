@@ -1,4 +1,4 @@
-//! The programs that are measured.
+//! The programs to measure.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,16 @@ use nix::time::{ClockId, clock_gettime};
 use crate::Size;
 
 const RING_OCTETS: u32 = 4 << 20;
-/// Room for 30,000 records of 128 octets with what perf puts around them.
+/// Enough for 30,000 records of 128 octets with perf's headers.
 const EVENTS_PAGES: usize = 2048;
-/// Every frame goes on (`enum xdp_action`).
+/// The verdict for every frame (`enum xdp_action`).
 const XDP_PASS: u32 = 2;
 
 /// All programs, loaded.
 pub(super) struct Loaded {
     ebpf: Ebpf,
     ring: RingBuf<MapData>,
-    /// What stood in the ring's place before there was one, a buffer for each CPU.
+    /// Perf buffers, the predecessor of the ring: one for each CPU.
     events: Vec<PerfEventArrayBuffer<MapData>>,
 }
 
@@ -71,7 +71,7 @@ impl Loaded {
         run_program(&mut self.ebpf, name, frame, repeat)
     }
 
-    /// Empties the ring and what stood in its place, and says how many records there were in the ring.
+    /// Empties the ring and the perf buffers, and returns the number of records in the ring.
     pub(super) fn drain(&mut self) -> u32 {
         for buffer in &mut self.events {
             buffer.for_each(|_event| ());
@@ -83,14 +83,14 @@ impl Loaded {
         records
     }
 
-    /// How large a program is.
+    /// The size of a program.
     pub(super) fn size(&self, name: &str) -> Result<Size> {
         Size::of(&self.ebpf, name)
     }
 }
 
-/// Nanoseconds of CPU time of one of `repeat` runs of a program, by the clock of this thread: what others did on the
-/// machine meanwhile is not in it. The kernel's own timer gives whole nanoseconds, which is too coarse for a ratio.
+/// Nanoseconds of CPU time of one of `repeat` runs of a program, by the clock of this thread, which excludes other
+/// activity on the machine. The kernel's own timer gives whole nanoseconds, which is too coarse for a ratio.
 pub(super) fn run_program(ebpf: &mut Ebpf, name: &str, frame: &[u8], repeat: u32) -> Result<f64> {
     let mut options = TestRunOptions::new();
     options.data_in = Some(frame);
@@ -107,7 +107,7 @@ pub(super) fn run_program(ebpf: &mut Ebpf, name: &str, frame: &[u8], repeat: u32
     Ok(took.as_secs_f64() * 1e9 / f64::from(repeat))
 }
 
-/// How long one program takes from its instructions to machine code, all others left out.
+/// The time to load a single program, from instructions to machine code.
 pub(super) fn time_to_load(object: &[u8], name: &str) -> Result<Duration> {
     let mut ebpf = EbpfLoader::new()
         .override_global(aya_log::LEVEL, &0_u8, true)
@@ -126,7 +126,7 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp>
         .try_into()?)
 }
 
-/// CPUs that there may be: so many parts has a map of what they count.
+/// Number of possible CPUs, which is the number of first parts in a map of counters.
 pub(super) fn possible_cpus() -> Result<u32> {
     let cpus = aya::util::nr_cpus().map_err(|(file, error)| anyhow::anyhow!("{file}: {error}"))?;
     Ok(u32::try_from(cpus)?)

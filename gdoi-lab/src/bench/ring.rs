@@ -1,10 +1,10 @@
-//! The ring under a storm of messages: whether any is lost, and what it costs the agent to take them out.
+//! The ring in a message storm: whether messages are lost, and the cost of reading them.
 //!
-//! One thread test-runs the program in bursts, a million times a second on average; the other empties the ring every 5 ms,
-//! as the agent does, in turns with decoding each record, and without. Bursts, because the kernel takes many
-//! milliseconds to begin a test run.
+//! One thread test-runs the program in bursts, a million times a second on average. Another drains the ring every 5
+//! ms as the agent does, alternately with and without decoding each record. Bursts, because the kernel takes many
+//! milliseconds to start a test run.
 //!
-//! Then the way one would take first has a storm: the kernel wakes a task of tokio whenever it had taken out all.
+//! Then comes the obvious alternative: the kernel wakes a tokio task whenever it had read everything.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use super::frames;
 use super::objects::{Loaded, cpu_time, program, run_program};
 use super::row::{Row, Unit, Wanted, number};
 
-/// Two storms of so long.
+/// Two storms of this duration.
 pub(super) fn run(object: &[u8], seconds: u64) -> Result<Vec<Row>> {
     let length = Duration::from_secs(seconds);
     let frame = frames::push();
@@ -84,20 +84,20 @@ struct SentRecords {
 #[derive(Clone, Copy, Default)]
 struct Taken {
     records: u64,
-    /// CPU time of taking them out.
+    /// CPU time of reading.
     cpu: Duration,
     /// And of waiting for more.
     with_waits: Duration,
 }
 
 impl Taken {
-    /// Nanoseconds of each.
+    /// Nanoseconds per message.
     fn each(self, of: Duration) -> f64 {
         of.as_secs_f64() * 1e9 / number(self.records.max(1))
     }
 }
 
-/// Sends messages through a program while `read` takes them out of the ring, until it is told that all were sent.
+/// Sends messages through a program while `read` takes them out of the ring, until all were sent.
 fn storm<T: Send>(
     name: &str,
     ebpf: &mut Ebpf,
@@ -115,7 +115,7 @@ fn storm<T: Send>(
     })
 }
 
-/// A million messages a second; what a burst is late, the next ones make up for.
+/// A million messages a second; the next bursts make up for the delay of one.
 fn send(name: &str, ebpf: &mut Ebpf, frame: &[u8], length: Duration) -> Result<SentRecords> {
     let program = program(ebpf, name)?;
     let start = Instant::now();
@@ -135,7 +135,7 @@ fn send(name: &str, ebpf: &mut Ebpf, frame: &[u8], length: Duration) -> Result<S
     })
 }
 
-/// Empties the ring until the storm is over: in turns with decoding, and without.
+/// Drains the ring until the storm is over: alternately with and without decoding.
 fn drain(ring: &mut RingBuf<MapData>, is_over: &dyn Fn() -> bool) -> Result<[Taken; 2]> {
     let mut taken = [Taken::default(); 2];
     loop {
@@ -163,7 +163,7 @@ fn drain(ring: &mut RingBuf<MapData>, is_over: &dyn Fn() -> bool) -> Result<[Tak
     }
 }
 
-/// Empties the ring whenever the kernel says that there is something in it, until the storm is over.
+/// Drains the ring whenever the kernel signals records, until the storm is over.
 fn awake(ring: RingBuf<MapData>, is_over: &dyn Fn() -> bool) -> Result<Taken> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.context("start tokio")?.block_on(async {
@@ -194,7 +194,7 @@ fn watched(ring: RingBuf<MapData>) -> Result<AsyncFd<RingBuf<MapData>>> {
     AsyncFd::new(ring).context("watch the ring")
 }
 
-/// Nanoseconds that the same record takes again and again.
+/// Nanoseconds for the same record repeatedly.
 fn warm(ebpf: &mut Ebpf, ring: &mut RingBuf<MapData>, frame: &[u8]) -> Result<f64> {
     run_program(ebpf, "bench_xdp", frame, 1)?;
     let record = ring.next().context("no record")?;
@@ -209,17 +209,17 @@ fn warm(ebpf: &mut Ebpf, ring: &mut RingBuf<MapData>, frame: &[u8]) -> Result<f6
 fn is_message(octets: &[u8]) -> bool {
     let record = Record::parse(octets);
     let message = record.and_then(|(record, payloads)| Message::from_record(record, payloads));
-    // So that the compiler does not leave the decoding out.
+    // Keeps the compiler from removing the decoding.
     black_box(&message).is_some()
 }
 
 /// Messages in a burst: two thirds of the ring.
 const TURN: u32 = 20_000;
-/// Millions a second: what was reached must round to one.
+/// Millions per second: the result must round to one.
 const RATE: f64 = 0.99;
 /// As the agent does.
 const DRAIN_EVERY: Duration = Duration::from_millis(5);
-/// How long a task that is not woken waits before it asks whether the storm is over.
+/// How long a task that is not woken waits before it checks whether the storm is over.
 const LOOK_UP: Duration = Duration::from_millis(100);
 const WARM: u32 = 1_000_000;
 const CPU_STATE: &str = "taking it out, by aya, and decoding it have rows of their own; the rest is two cache lines of the ring that \

@@ -1,38 +1,38 @@
-//! One line of the result: what was wanted, what was reached, and how far runs differ.
+//! One row of the result: goal, value, and variation between runs.
 
 use std::fmt;
 
-/// One number that was measured, and the goal it is held against.
+/// A measured number, with its goal.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The goal's name, such as P1; empty for a number that others are compared with.
+    /// The goal's name, such as P1; empty for a baseline.
     pub goal: &'static str,
     /// What was measured.
     pub what: String,
     /// The goal.
     pub wanted: Wanted,
-    /// What was reached.
+    /// The value.
     pub reached: f64,
-    /// What it is.
+    /// Its unit.
     pub unit: Unit,
-    /// The numbers behind it.
+    /// Details of the value.
     pub aside: String,
-    /// What stands in the way, for when the goal is not reached.
+    /// The obstacle, if the goal is missed.
     pub why: &'static str,
 }
 
 /// A goal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wanted {
-    /// Not less.
+    /// A minimum.
     AtLeast(f64),
-    /// Not more.
+    /// A maximum.
     AtMost(f64),
-    /// Nothing: it is there to be compared with.
+    /// None: it is a baseline.
     Nothing,
 }
 
-/// What a number is.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A number of things.
@@ -41,7 +41,7 @@ pub enum Unit {
     Instructions,
     /// Mebibytes.
     Mebibytes,
-    /// Millions in a second.
+    /// Millions per second.
     MillionsPerSecond,
     /// Milliseconds.
     Milliseconds,
@@ -49,9 +49,9 @@ pub enum Unit {
     Nanoseconds,
     /// Octets.
     Octets,
-    /// How many times another number.
+    /// Ratio to another number.
     Ratio,
-    /// How many times, where it is many.
+    /// Ratio to another number, if it is large.
     Times,
 }
 
@@ -69,7 +69,7 @@ impl Row {
         }
     }
 
-    /// With a goal.
+    /// Adds a goal.
     #[must_use]
     pub fn goal(mut self, goal: &'static str, wanted: Wanted) -> Self {
         self.goal = goal;
@@ -77,21 +77,21 @@ impl Row {
         self
     }
 
-    /// With the numbers behind it.
+    /// Adds details.
     #[must_use]
     pub fn aside(mut self, aside: impl Into<String>) -> Self {
         self.aside = aside.into();
         self
     }
 
-    /// With what stands in the way of the goal.
+    /// Adds the obstacle to the goal.
     #[must_use]
     pub const fn why(mut self, why: &'static str) -> Self {
         self.why = why;
         self
     }
 
-    /// Whether the goal is reached, where there is one.
+    /// Whether the goal is reached, if there is one.
     pub fn is_reached(&self) -> Option<bool> {
         match self.wanted {
             Wanted::AtLeast(least) => Some(self.reached >= least),
@@ -102,7 +102,7 @@ impl Row {
 }
 
 impl Unit {
-    /// A number of it.
+    /// A number in this unit.
     pub fn show(self, number: f64) -> String {
         match self {
             Self::Count => format!("{number:.0}"),
@@ -140,7 +140,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// A count as a number to reckon with.
+/// A count as a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 pub(crate) fn number(count: u64) -> f64 {
     count as f64

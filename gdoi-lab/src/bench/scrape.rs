@@ -1,5 +1,5 @@
-//! What a scrape costs, with as many groups and members as anybody has: the engine, which looks at no packet meanwhile,
-//! and whoever writes the page, while the engine works on.
+//! Cost of a scrape with as many groups and members as anyone has: in the engine, which handles no packets meanwhile,
+//! and in the server, which writes the page while the engine continues.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ const ROUNDS: usize = 11;
 const GROUPS: u32 = 170;
 const MEMBERS: u32 = 10_000;
 
-/// What a scrape with ten thousand series costs.
+/// Cost of a scrape with ten thousand series.
 pub(super) fn rows() -> Result<Vec<Row>> {
     let tracker = registered(GROUPS, MEMBERS);
     let exposition = Exposition::default();
@@ -49,7 +49,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
     ])
 }
 
-/// What was done, and the milliseconds that it took.
+/// The result of `work`, and its duration in milliseconds.
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
     let done = work();

@@ -1,5 +1,5 @@
-//! What it takes to start: the kernel's verifier and compiler, the agent up to the moment it says that it is ready, its
-//! memory then, and its file.
+//! Cost of starting: the kernel's verifier and compiler, the agent until it is ready, its memory then, and its file
+//! size.
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -18,7 +18,7 @@ use crate::Network;
 
 const TIMES: usize = 7;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The first reading of all tables is behind it then.
+/// By then the first poll of all tables is over.
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// Starts the agent of this build several times.
@@ -29,7 +29,7 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     }
     let loaded = Loaded::new(object, 1, false)?;
     let (size, fast) = (loaded.size("bench_xdp")?, loaded.size("bench_fast")?);
-    // In a thread: a namespace is entered for good.
+    // In a thread: a namespace cannot be left.
     let started = thread::spawn(starts)
         .join()
         .ok()
@@ -47,12 +47,12 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
         )
         .goal("P14", Wanted::AtMost(2.0))
         .aside(format!(
-            "{} instructions followed, {} of the fast way alone",
+            "{} instructions followed, {} of the fast path alone",
             size.verified, fast.verified
         ))
-        .why("the verifier follows the ways of the dissector, which reads whatever the fast way leaves"),
+        .why("the verifier follows every path of the dissector, which reads all that the fast path leaves"),
         Row::new(
-            "machine code, the slow way in it",
+            "machine code, slow path included",
             f64::from(size.jited_octets),
             Unit::Octets,
         ),
@@ -71,7 +71,7 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     ])
 }
 
-/// How long the agent took to say that it is ready, and its memory then, a few times.
+/// Time until the agent is ready, and its memory then, several times.
 fn starts() -> Result<Vec<(Duration, f64)>> {
     let _network = Network::enter()?;
     (0..TIMES).map(|_| start()).collect()
@@ -114,14 +114,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already: that is what is wanted.
+        // It may have ended already, which is fine.
         if self.0.kill().is_ok() {
             drop(self.0.wait());
         }
     }
 }
 
-/// Mebibytes of the agent's file without what debuggers read.
+/// Size of the stripped agent in mebibytes.
 fn stripped() -> Result<f64> {
     let folder = tempfile::tempdir().context("make a folder")?;
     let path = folder.path().join("stripped");
@@ -141,7 +141,7 @@ fn mebibytes_of(path: &Path) -> Result<f64> {
     Ok(octets as f64 / f64::from(1 << 20))
 }
 
-/// The agent that was built together with this program.
+/// The agent of the same build.
 fn agent() -> Result<PathBuf> {
     let here = std::env::current_exe().context("find this program")?;
     Ok(here.with_file_name("gdoi-monitor"))

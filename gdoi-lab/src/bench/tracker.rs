@@ -1,4 +1,4 @@
-//! What an observation costs in the tracker, and how fast a simulated group lives before it.
+//! Cost of an observation in the tracker, and the speed of a simulated group.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::row::{Row, Unit, Wanted};
 /// Five hundred branches for two days; each sends once in an hour.
 const GROUP: &str = "title = \"Five hundred branches\"\nduration = \"48h\"\n[[group]]\nname = \"G1\"\n\
                      key_servers = [\"10.1.11.2\", \"10.1.12.2\"]\nmembers = 500\ntraffic_every = \"1h\"\n";
-/// As the agent looks at its tables.
+/// The agent polls its tables this often.
 const TICK: Duration = Duration::from_secs(1);
 const TIMES: usize = 3;
 const ROUNDS: usize = 5;
@@ -25,7 +25,7 @@ const ESP_ROUNDS: u32 = 100;
 const AT_ONCE: usize = 500;
 const MOST_KEPT: usize = 4_096;
 
-/// Feeds trackers of three sizes, in turns, and lets a group live for some days.
+/// Feeds trackers of three sizes, in turn, and simulates a group for some days.
 pub(super) fn run() -> Result<Vec<Row>> {
     let rounds: Vec<[Cost; 3]> = (0..ROUNDS).map(|_| round()).collect::<Result<_>>()?;
     let middle = |of: &dyn Fn(&[Cost; 3]) -> f64| median(&mut rounds.iter().map(of).collect::<Vec<_>>());
@@ -56,13 +56,14 @@ pub(super) fn run() -> Result<Vec<Row>> {
     ])
 }
 
-/// A tenth of a million members of each size: many times the few, once the many, so that each is measured as long.
+/// A hundred thousand members of each size: small trackers many times, the large one once, so that each takes as
+/// long.
 fn round() -> Result<[Cost; 3]> {
     let [few, more, many] = [1_000, 10_000, MANY].map(|members| Cost::of(members, MANY / members));
     Ok([few?, more?, many?])
 }
 
-/// Nanoseconds of an observation.
+/// Nanoseconds per observation.
 struct Cost {
     registration: f64,
     rekey: f64,
@@ -107,7 +108,7 @@ impl Fed {
         }
     }
 
-    /// All members register, five hundred at a time, message by message through all of them: nanoseconds each.
+    /// All members register, five hundred at a time, message by message through all of them: nanoseconds per message.
     fn register(&mut self, members: u32) -> Result<f64> {
         let mut spent = Duration::ZERO;
         for first in (0..members).step_by(AT_ONCE) {
@@ -127,7 +128,7 @@ impl Fed {
         Ok(nanoseconds(spent, 10 * members))
     }
 
-    /// A rekey to every member, which acknowledges: nanoseconds of a message.
+    /// A rekey to every member, which acknowledges: nanoseconds per message.
     fn rekeys(&mut self, members: u32, sequence: u32) -> Result<f64> {
         let mut spent = Duration::ZERO;
         for first in (0..members).step_by(AT_ONCE) {
@@ -162,7 +163,7 @@ impl Fed {
         Ok(nanoseconds(spent, 1024 * ESP_ROUNDS))
     }
 
-    /// Tells the tracker, and says what that took of this thread.
+    /// Feeds the tracker, and returns the CPU time of this thread.
     fn feed(&mut self, seen: impl IntoIterator<Item = Observation<'static>>) -> Result<Duration> {
         let before = cpu_time()?;
         for seen in seen {
@@ -176,7 +177,7 @@ impl Fed {
     }
 }
 
-/// A group of 500 members lives for some days: how many times faster than at a wall clock.
+/// Simulates a group of 500 members for some days: how many times faster than real time.
 fn simulation() -> Result<Row> {
     let scenario = Scenario::parse(GROUP)?;
     let mut ratios = Vec::new();

@@ -1,4 +1,4 @@
-//! Samples into the blocks of a Prometheus.
+//! Writes samples into the blocks of a Prometheus.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::prometheus::promtool;
 /// Prometheus keeps two hours in a block, counted from the epoch.
 const BLOCK_SECONDS: u64 = 7_200;
 
-/// Samples by the block that they will be in: promtool reads a file once for each block of its span.
+/// Samples by their future block: promtool reads a file once for each block of its span.
 #[derive(Debug)]
 pub struct Blocks {
     folder: PathBuf,
@@ -22,7 +22,7 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Keeps what is written in `folder`, which must be there.
+    /// Writes to `folder`, which must exist.
     pub fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -30,7 +30,7 @@ impl Blocks {
         }
     }
 
-    /// Adds samples of one moment, a line each.
+    /// Adds samples of one time, a line each.
     pub fn add(&mut self, at: Timestamp, lines: &str) -> Result<()> {
         let number = at.since(Timestamp::ZERO).as_secs() / BLOCK_SECONDS;
         let file = match self.files.entry(number) {
@@ -44,7 +44,7 @@ impl Blocks {
         file.write_all(lines.as_bytes()).context("write samples")
     }
 
-    /// Makes the blocks, in the folder `data` of Prometheus.
+    /// Creates the blocks, in the folder `data` of Prometheus.
     pub fn import(self, data: &Path) -> Result<()> {
         let data = data.to_str().context("the path of the data is not text")?;
         for (number, mut file) in self.files {

@@ -1,4 +1,4 @@
-//! The agent without a kernel: what passes is counted as the program counts it, and told to the tracker.
+//! The agent without a kernel: counts packets as the program does, and passes observations to the tracker.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use gdoi_sim::{Emission, Observer, Scenario};
 use gdoi_wire::record::Counters;
 use gdoi_wire::{Capture, Class, Dissected, Fragment, Ports, dissect};
 
-/// How often the agent reads the kernel's table; a scrape reads it as well.
+/// How often the agent polls the kernel's table; a scrape polls it as well.
 const TICK: Duration = Duration::from_secs(10);
 const INTERFACE: &str = "wan0";
-/// Slots of the SPI table by default.
+/// Default number of slots of the SPI table.
 const SLOTS: usize = 4_096;
 
 /// An agent in virtual time.
@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// An agent that is configured with the scenario's groups.
+    /// An agent configured with the scenario's groups.
     pub(crate) fn new(scenario: &Scenario) -> Self {
         Self {
             tracker: Tracker::new(scenario.config(), Limits::default()),
@@ -44,7 +44,7 @@ impl Gateway {
         }
     }
 
-    /// Something passes.
+    /// Handles a passing frame.
     pub(crate) fn see(&mut self, emission: &Emission) {
         let Self {
             tracker,
@@ -64,7 +64,7 @@ impl Gateway {
         }
     }
 
-    /// The metrics page at a moment.
+    /// The metrics page at one time.
     pub(crate) fn page(&mut self, now: Timestamp) -> Result<String> {
         let Self {
             tracker,
@@ -109,7 +109,7 @@ impl Gateway {
         }
     }
 
-    /// Counts `packets` like this one.
+    /// Counts `packets` of this kind.
     fn count(&mut self, frame: &[u8], packets: u64) {
         let class = match dissect(&Capture::whole(frame), &Ports::DEFAULT) {
             Dissected::Other => Class::Other,

@@ -1,5 +1,5 @@
-//! Months of a large group in virtual time, through the tracker and the metrics of the agent: members that come, go and
-//! change their addresses, key servers that take each other's place.
+//! Months of a large group in virtual time, through the tracker and the metrics of the agent: members come, go and
+//! change their addresses, key servers fail over.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,19 +14,19 @@ use crate::{Metrics, Resources};
 
 const DAY: Duration = Duration::from_hours(24);
 const LAST: Duration = Duration::from_mins(2);
-/// The simulator is in the same process, and has members of its own.
+/// The simulator is in the same process, and holds members too.
 const MORE_OCTETS: u64 = 32 << 20;
 
-/// How many days of how many members.
+/// Length and size of the test.
 #[derive(Clone, Copy, Debug)]
 pub struct Days {
-    /// How many days.
+    /// Number of days.
     pub days: u32,
-    /// Members that are there at any time.
+    /// Members present at any time.
     pub members: u32,
 }
 
-/// All of the result.
+/// The result.
 #[derive(Clone, Debug)]
 pub struct DaysReport {
     of: Days,
@@ -36,7 +36,7 @@ pub struct DaysReport {
     took: Duration,
 }
 
-/// How often there was what.
+/// Counts by type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     messages: u64,
@@ -46,7 +46,7 @@ struct Counts {
 }
 
 impl Days {
-    /// Lets them pass. It is an error when something grows, or counters are not the truth.
+    /// Runs the test. It is an error if something grows, or if counters differ from the truth.
     pub fn run(&self) -> Result<DaysReport> {
         let begun = Instant::now();
         let scenario = self.scenario()?;
@@ -65,7 +65,7 @@ impl Days {
             gateway.see(&emission);
         }
         happened.add(&mut simulation);
-        // What is held back until it is clear is clear by then.
+        // Reports that were deferred until certain are out by then.
         let page = gateway.page(simulation.end().after(LAST))?;
         let report = DaysReport {
             of: *self,
@@ -79,8 +79,8 @@ impl Days {
         Ok(report)
     }
 
-    /// Every day some members lose power for good, as many are turned on at other addresses, and as many start again.
-    /// Every tenth the primary key server is down for an hour.
+    /// Every day some members lose power for good, as many are turned on at other addresses, and as many restart.
+    /// Every tenth day the primary key server is down for an hour.
     fn scenario(self) -> Result<Scenario> {
         let Self { days, members } = self;
         let churn = (members / 100).max(1);
@@ -147,7 +147,7 @@ impl Counts {
         }
     }
 
-    /// Takes the truth, which would grow.
+    /// Takes the truth out of the simulation, where it would grow.
     fn add(&mut self, simulation: &mut Simulation) {
         for happened in simulation.take_truth().happened() {
             match happened.kind {

@@ -1,4 +1,4 @@
-//! Whether a process grows.
+//! Detects growth of a process.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::Resources;
 
-/// Whoever asks at the moment.
+/// Connections open at the moment.
 const CONNECTIONS: usize = 8;
-/// Events of a type that there had not been.
+/// Events of new types.
 const MORE_SERIES: usize = 32;
-/// Of a table for people.
+/// Lines of a table for people.
 const LINES: usize = 12;
 
-/// What a process held at a moment.
+/// The resources of a process at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sample {
     pub(super) at: Duration,
@@ -23,16 +23,16 @@ pub(super) struct Sample {
     pub(super) packets: f64,
 }
 
-/// What a process held, over time.
+/// The resources of a process over time.
 #[derive(Clone, Debug)]
 pub(super) struct Growth {
     samples: Vec<Sample>,
-    /// What time is told in, for people.
+    /// The unit of time in the table.
     unit: (&'static str, Duration),
 }
 
 impl Growth {
-    /// Nothing yet; time is told in this unit.
+    /// Empty; times are in this unit.
     pub(super) const fn in_units(name: &'static str, unit: Duration) -> Self {
         Self {
             samples: Vec::new(),
@@ -44,7 +44,8 @@ impl Growth {
         self.samples.push(sample);
     }
 
-    /// It grows into its buffers and tables in the first quarter, and by no more than `more_octets` afterwards.
+    /// Checks that it grows into its buffers and tables in the first quarter, and by no more than `more_octets`
+    /// afterwards.
     pub(super) fn check(&self, more_octets: u64) -> Result<()> {
         let (grown, later) = self
             .samples

@@ -1,4 +1,4 @@
-//! A soak: groups that live at real speed before the real agent, among other traffic, for as long as one likes.
+//! A soak test: groups at real speed against the real agent, among other traffic, for any length of time.
 
 use std::fmt::{self, Write as _};
 use std::fs;
@@ -14,27 +14,27 @@ use gdoi_wire::craft::{self, ESP, Ethernet, Generator};
 use super::growth::{Growth, Sample};
 use crate::{Agent, Injector, LiveScenario, Metrics, Network, Resources, SentCounts, configuration};
 
-/// Frames of any kind, over and over.
+/// Frames of any kind, repeated.
 const STRANGE: usize = 500;
 const SPIS: u32 = 64;
 /// Fragmentation, and the latest events, which are kept.
 const MORE_OCTETS: u64 = 8 << 20;
 const PAUSE: Duration = Duration::from_millis(10);
-/// Frames at once, after a pause that lasted longer than wanted.
+/// Maximum number of frames at once, after a pause that was longer than intended.
 const MOST: usize = 256;
 
-/// How long, and among how much.
+/// Duration and load.
 #[derive(Clone, Copy, Debug)]
 pub struct Soak {
     /// How long.
     pub time: Duration,
-    /// Packets a second of others.
+    /// Packets per second of other traffic.
     pub rate: u32,
-    /// Time between two looks at what the agent holds.
+    /// Time between two measurements of the agent.
     pub every: Duration,
 }
 
-/// All of the result.
+/// The result.
 #[derive(Clone, Debug)]
 pub struct SoakReport {
     soak: Soak,
@@ -42,14 +42,14 @@ pub struct SoakReport {
     sent: u64,
     messages: u64,
     lost: f64,
-    /// Rekeys and completed registrations: that there were, and that were told.
+    /// Rekeys and completed registrations: happened, and reported.
     rekeys: (usize, usize),
     registrations: (usize, usize),
 }
 
 impl Soak {
-    /// Soaks, in a namespace that the calling thread enters for good. It is an error when the agent grows, or tells
-    /// something else than what happened.
+    /// Runs the test, in a namespace that the calling thread cannot leave. It is an error if the agent grows, or
+    /// reports something else than what happened.
     pub fn run(&self) -> Result<SoakReport> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let scenario = self.scenario()?;
@@ -70,7 +70,7 @@ impl Soak {
         let sent = said.frames + background?;
         agent.until_counted(sent)?;
         let metrics = agent.metrics()?;
-        ensure!(agent.stop()?.success(), "the agent did not end well");
+        ensure!(agent.stop()?.success(), "the agent did not exit cleanly");
         let events = fs::read_to_string(folder.path().join("events")).context("read the events")?;
         let told = |kind: &str| events.lines().filter(|line| is_of_group(line, kind)).count();
         let report = SoakReport {
@@ -86,7 +86,7 @@ impl Soak {
         Ok(report)
     }
 
-    /// The groups; every five minutes a member of the first starts again.
+    /// The groups; every five minutes a member of the first restarts.
     fn scenario(&self) -> Result<Scenario> {
         let mut text = include_str!("soak.toml").to_owned();
         let minutes = self.time.as_secs() / 60;
@@ -99,7 +99,7 @@ impl Soak {
         Scenario::parse(&text).context("read the scenario of the soak")
     }
 
-    /// Sends what others send: mostly ESP, and one frame in twenty of any kind.
+    /// Sends other traffic: mostly ESP, and one frame in twenty of any kind.
     fn others(&self, running: &AtomicBool) -> Result<u64> {
         let injector = Injector::open(Network::INJECT)?;
         let mut strange = Generator::new(0x50a4)
@@ -148,7 +148,7 @@ impl Soak {
     }
 }
 
-/// What there was to be told.
+/// The events to be reported.
 struct Truth {
     rekeys: usize,
     registrations: usize,

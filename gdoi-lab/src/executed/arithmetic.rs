@@ -8,10 +8,10 @@
 
 use anyhow::{Result, bail};
 
-/// The bits of an instruction's code that say which operation it is.
+/// The operation in an instruction's code.
 const OPERATION: u8 = 0xf0;
 
-/// What an operation makes of two numbers of 64 or, where `is_half`, of 32 bits.
+/// The result of an operation on two numbers of 64 bits or, if `is_half`, of 32 bits.
 pub(super) fn operate(code: u8, is_half: bool, left: u64, right: u64) -> Result<u64> {
     if is_half {
         let result = match code & OPERATION {
@@ -47,7 +47,7 @@ fn plain(code: u8, left: u64, right: u64) -> Result<u64> {
     })
 }
 
-/// The lowest bits in the order of a network; on a machine whose own order is little endian.
+/// The lowest bits in network byte order; on a little-endian machine.
 pub(super) fn to_big_endian(bits: i32, number: u64) -> Result<u64> {
     Ok(match bits {
         16 => u64::from((number as u16).to_be()),

@@ -1,13 +1,13 @@
-//! The kernel as a program sees it: what it was called with, arrays, a ring that nobody reads, clocks that stand still.
+//! The kernel as a program sees it: its context, arrays, a ring that nobody reads, and stopped clocks.
 
 use anyhow::{Context as _, Result, bail};
 use aya_obj::Map;
 
 use super::memory::Memory;
 
-/// `struct xdp_md` has six words, the first three of them are where the frame is.
+/// `struct xdp_md` has six words; the first three locate the frame.
 const CONTEXT_WORDS: usize = 6;
-/// Of eight functions.
+/// For eight functions.
 const STACKS_OCTETS: usize = 8 * 512;
 /// A record with a snapshot.
 const ENTRY_OCTETS: usize = 1024;
@@ -27,7 +27,7 @@ const RING_DISCARD: i32 = 133;
 const FRAME_OCTETS: i32 = 188;
 const FRAME_COPY: i32 = 189;
 
-/// Where everything is.
+/// Addresses of everything.
 #[derive(Debug)]
 pub(super) struct Helpers {
     arrays: Vec<Option<Array>>,
@@ -46,7 +46,7 @@ struct Array {
 }
 
 impl Helpers {
-    /// Memory for the values of arrays, and for what comes and goes.
+    /// Memory for the values of arrays, and for temporary objects.
     pub(super) fn new(maps: &[(&str, i32, &Map)], memory: &mut Memory) -> Self {
         Self {
             arrays: maps.iter().map(|(.., map)| Array::of(map, memory)).collect(),
@@ -58,17 +58,17 @@ impl Helpers {
         }
     }
 
-    /// Where the values of an array begin.
+    /// Address of an array's values.
     pub(super) fn start_of(&self, map: usize) -> Option<u64> {
         Some(self.arrays.get(map).copied().flatten()?.start)
     }
 
-    /// Where the stack begins.
+    /// Address of the stack.
     pub(super) const fn stack(&self) -> u64 {
         self.stack
     }
 
-    /// A frame: where the context of it is (`struct xdp_md`).
+    /// Loads a frame, and returns the address of its context (`struct xdp_md`).
     pub(super) fn receive(&mut self, octets: &[u8], memory: &mut Memory) -> Result<u64> {
         memory.replace(self.frame, octets.to_vec())?;
         self.frame_octets = octets.len() as u64;
@@ -79,7 +79,7 @@ impl Helpers {
         Ok(self.context)
     }
 
-    /// What a function of the kernel answers, and whether it is one that the kernel calls; the others it writes in line.
+    /// The result of a kernel function, and whether the kernel really calls it; it inlines the others.
     pub(super) fn call(
         &self,
         number: i32,

@@ -1,4 +1,4 @@
-//! The registers, and one instruction after the other (RFC 9669 §3 to §5).
+//! The registers, and the execution of instructions (RFC 9669 §3 to §5).
 #![expect(
     clippy::cast_sign_loss,
     reason = "the number in an instruction is extended by its sign, then taken as octets"
@@ -19,9 +19,9 @@ const KEPT: usize = 5;
 const STACK_OCTETS: u64 = 512;
 /// `MAX_CALL_FRAMES` of the kernel.
 const DEEPEST: usize = 8;
-/// As many as the verifier follows.
+/// The verifier's limit.
 const ENDLESS: u32 = 1_000_000;
-/// Classes.
+/// Instruction classes.
 const LOAD: u8 = 0;
 const LOAD_MEMORY: u8 = 1;
 const STORE_NUMBER: u8 = 2;
@@ -30,7 +30,7 @@ const ARITHMETIC_HALF: u8 = 4;
 const JUMP: u8 = 5;
 const JUMP_HALF: u8 = 6;
 const ARITHMETIC: u8 = 7;
-/// Whole codes.
+/// Complete codes.
 const LOAD_NUMBER: u8 = 0x18;
 const ALWAYS: u8 = 0x05;
 const CALL: u8 = 0x85;
@@ -40,7 +40,7 @@ const MODE: u8 = 0xe0;
 const MEMORY: u8 = 0x60;
 const ORDER: u8 = 0xd0;
 const OF_REGISTER: u8 = 0x08;
-/// What the source register says of a number: `BPF_PSEUDO_MAP_FD`, `BPF_PSEUDO_MAP_VALUE`, `BPF_PSEUDO_CALL`.
+/// Meanings of the source register in a 64-bit load: `BPF_PSEUDO_MAP_FD`, `BPF_PSEUDO_MAP_VALUE`, `BPF_PSEUDO_CALL`.
 const OF_MAP: u8 = 1;
 const OF_GLOBAL: u8 = 2;
 const OF_PROGRAM: u8 = 1;
@@ -51,14 +51,14 @@ pub(super) struct EbpfMachine<'a> {
     memory: &'a mut Memory,
     helpers: &'a mut Helpers,
     registers: [u64; REGISTERS],
-    /// Those that a function gives back to who called it, and where it goes on.
+    /// Saved registers of the callers, and their next instructions.
     callers: Vec<([u64; KEPT], usize)>,
     next: usize,
     executed: Executed,
 }
 
 impl<'a> EbpfMachine<'a> {
-    /// At the first instruction, called with `context`.
+    /// Before the first instruction, called with `context`.
     pub(super) fn new(
         program: &'a [bpf_insn],
         memory: &'a mut Memory,
@@ -80,7 +80,7 @@ impl<'a> EbpfMachine<'a> {
         Ok(machine)
     }
 
-    /// Until the program ends: what it answers.
+    /// Runs to the end of the program, and returns its result.
     pub(super) fn run(mut self) -> Result<(u64, Executed)> {
         loop {
             let at = self.next;
@@ -103,8 +103,8 @@ impl<'a> EbpfMachine<'a> {
         match class {
             LOAD if code == LOAD_NUMBER => {
                 let low = u64::from(instruction.imm as u32);
-                let behind = self.program.get(self.next).context("half an instruction")?;
-                let high = u64::from(behind.imm as u32);
+                let second = self.program.get(self.next).context("half an instruction")?;
+                let high = u64::from(second.imm as u32);
                 self.next += 1;
                 let value = match from {
                     OF_MAP => low,

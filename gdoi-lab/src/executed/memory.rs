@@ -1,23 +1,24 @@
-//! What a program can address: a stack, a frame, values of maps, an entry of a ring, each apart from the others.
+//! The memory of a program: a stack, a frame, map values, a ring entry, each separate from the others.
 
 use anyhow::{Context as _, Result, ensure};
 
 const APART: u64 = 1 << 24;
 
-/// Regions, each [`APART`] from the next, so that an address beyond one of them is in none.
+/// Regions, each [`APART`] from the next, so that an address past the end of one is in none.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     regions: Vec<Vec<u8>>,
 }
 
 impl Memory {
-    /// Another region: where it begins. Addresses fit 32 bits, for the context gives those of a frame in as many.
+    /// Adds a region, and returns its address. Addresses fit 32 bits, because the context holds those of a frame in
+    /// 32 bits.
     pub(super) fn add(&mut self, octets: Vec<u8>) -> u64 {
         self.regions.push(octets);
         self.regions.len() as u64 * APART
     }
 
-    /// Other octets for the region that begins there.
+    /// Replaces the octets of the region at `start`.
     pub(super) fn replace(&mut self, start: u64, octets: Vec<u8>) -> Result<()> {
         let (region, _) = Self::place(start)?;
         *self.regions.get_mut(region).context("no region there")? = octets;
@@ -41,7 +42,7 @@ impl Memory {
         self.copy(address, lowest)
     }
 
-    /// What stands there.
+    /// The octets at an address.
     pub(super) fn octets(&self, address: u64, octets: usize) -> Result<&[u8]> {
         let (region, offset) = Self::place(address)?;
         self.regions
@@ -50,7 +51,7 @@ impl Memory {
             .with_context(|| format!("{octets} octets at {address:#x} are in no region"))
     }
 
-    /// Writes octets there.
+    /// Writes octets at an address.
     pub(super) fn copy(&mut self, address: u64, octets: &[u8]) -> Result<()> {
         let (region, offset) = Self::place(address)?;
         self.regions

@@ -1,4 +1,4 @@
-//! The dashboards of the repository, asked as Grafana asks when somebody opens them.
+//! The dashboards of the repository, queried as Grafana does when somebody opens them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::prometheus::FleetPrometheus;
 use super::report::Heaviest;
 
-/// Steps of a panel: a day in steps of two minutes.
+/// Steps of a panel: a day at two minutes.
 const STEPS: u64 = 720;
 
-/// Every dashboard, by the name of its file.
+/// All dashboards, by file name.
 pub(super) struct Dashboards(BTreeMap<String, Value>);
 
 impl Dashboards {
@@ -33,8 +33,8 @@ impl Dashboards {
         Ok(Self(all))
     }
 
-    /// The slowest query of each dashboard, with the choices that it opens on: as many steps as a panel of a day has, in
-    /// the time that there is.
+    /// The slowest query of each dashboard with its default choices: over the available time, with as many steps as a
+    /// panel of a day.
     pub(super) fn heaviest(&self, scraper: &FleetPrometheus, history: Duration) -> Result<Vec<Heaviest>> {
         let mut heaviest = Vec::new();
         for (name, document) in &self.0 {
@@ -60,7 +60,7 @@ impl Dashboards {
     }
 }
 
-/// What each variable is when the dashboard is opened: everything, or the first that there is.
+/// The value of each variable when the dashboard opens: everything, or the first available one.
 fn choices(document: &Value, scraper: &FleetPrometheus) -> Result<Vec<(String, String)>> {
     let mut chosen: Vec<(String, String)> = Vec::new();
     let templating = document.get("templating").unwrap_or(&Value::Null);
@@ -95,7 +95,7 @@ fn filled(expression: &str, chosen: &[(String, String)]) -> String {
     })
 }
 
-/// How long the answer took.
+/// The duration of the query.
 fn ask(scraper: &FleetPrometheus, expression: &str, is_instant: bool, history: Duration) -> Result<Duration> {
     let since = Instant::now();
     if is_instant {

@@ -1,4 +1,4 @@
-//! What a healthy day consists of: the series of one gateway, and which of them say nothing all day.
+//! A healthy day: the series of one gateway, and which of them stay at zero.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,23 +15,23 @@ use super::pages::{GROUPS, MEMBERS, World, scenario};
 const DAY_QUARTERS: u64 = 96;
 const OF_GROUP: &str = "group=\"G-";
 
-/// The pages of a gateway over a healthy day.
+/// Series of a gateway over a healthy day.
 pub(super) struct HealthyDay {
     series: usize,
-    /// Of a group that is none.
+    /// Unattributed ones.
     unattributed: usize,
-    /// Of one group on average.
+    /// Per group on average.
     per_group: f64,
-    /// Of one group on average, that are zero on every page.
+    /// Per group on average, zero on every page.
     zero_per_group: f64,
     bytes: usize,
     compressed: usize,
-    /// The families with most series a group, with how many of them are always zero.
+    /// The families with most series per group, with the number of those that are always zero.
     largest: Vec<(String, f64, f64)>,
 }
 
 impl HealthyDay {
-    /// Lets a gateway watch for a day and looks at a page every quarter of an hour.
+    /// Simulates a day and checks a page every quarter of an hour.
     pub(super) fn simulate() -> Result<Self> {
         let scenario = scenario(GROUPS)?;
         let mut world = World::of(&scenario)?;
@@ -103,7 +103,7 @@ impl fmt::Display for HealthyDay {
     }
 }
 
-/// The samples of a page: series and value, as they are written.
+/// The samples of a page: series and value, as text.
 fn samples(page: &str) -> impl Iterator<Item = (&str, &str)> {
     page.lines()
         .filter(|line| !line.starts_with('#'))

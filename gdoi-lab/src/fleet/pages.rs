@@ -17,10 +17,10 @@ pub(super) const MEMBERS: usize = 50;
 /// Long enough for registrations and two rekeys.
 const WARM_UP: Duration = Duration::from_hours(3);
 const GROUP: &str = "G-";
-/// Where a group of the scenario is named on a page; what belongs to no group keeps its name.
+/// The name of a scenario's group on a page; unattributed traffic keeps its name.
 const NAME: &str = "group=\"G-";
 
-/// A simulated gateway that lives in real time.
+/// A simulated gateway in real time.
 pub(super) struct World {
     simulation: Peekable<Simulation>,
     gateway: Gateway,
@@ -28,12 +28,12 @@ pub(super) struct World {
     at: Timestamp,
 }
 
-/// A page, cut where the name of a group is.
+/// A page, split at the names of groups.
 #[derive(Default)]
 struct Template(Vec<String>);
 
 impl World {
-    /// A gateway that has watched for three hours.
+    /// A gateway after three hours of monitoring.
     pub(super) fn now() -> Result<Self> {
         let now = wall_clock()?;
         let mut scenario = scenario(GROUPS)?;
@@ -51,7 +51,7 @@ impl World {
         })
     }
 
-    /// Its own page at a moment.
+    /// Its page at one time.
     pub(super) fn page(&mut self, now: Timestamp) -> Result<String> {
         while let Some(emission) = self.simulation.next_if(|next: &Emission| next.at() <= now) {
             self.gateway.see(&emission);
@@ -59,7 +59,7 @@ impl World {
         self.gateway.page(now)
     }
 
-    /// The page of one gateway of the fleet now: no older than a second.
+    /// The current page of one gateway of the fleet, at most a second old.
     pub(super) fn page_of(&mut self, gateway: usize, sharing: Sharing) -> Result<String> {
         let now = wall_clock()?;
         if now.since(self.at) >= Duration::from_secs(1) {
@@ -84,7 +84,7 @@ impl Template {
     }
 }
 
-/// A healthy group in every respect, `groups` times.
+/// A scenario of `groups` healthy groups.
 pub(super) fn scenario(groups: usize) -> Result<Scenario> {
     let mut text = String::from("title = \"A healthy fleet\"\nduration = \"200h\"\n");
     for group in 0..groups {

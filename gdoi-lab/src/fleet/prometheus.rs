@@ -1,4 +1,4 @@
-//! The Prometheus that scrapes the fleet, and what it says of itself.
+//! The Prometheus that scrapes the fleet, and its own metrics.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,17 +16,17 @@ use crate::prometheus::{Prometheus, Series};
 /// A Prometheus with the rules of the repository.
 pub(super) struct FleetPrometheus(Prometheus);
 
-/// What it has taken so far.
+/// Its resource usage so far.
 pub(super) struct ServerUsage {
     /// Bytes of resident memory.
     pub(super) memory: f64,
     pub(super) cpu_seconds: f64,
-    /// Evaluations of rules that did not take place because the one before was still running.
+    /// Rule evaluations skipped because the previous one was still running.
     pub(super) missed_evaluations: f64,
 }
 
 impl FleetPrometheus {
-    /// Scrapes `gateways` pages at `address` every minute, and evaluates the rules in `deploy`.
+    /// Starts it: scrapes `gateways` pages at `address` every minute, and evaluates the rules in `deploy`.
     pub(super) fn start(folder: &Path, deploy: &Path, address: SocketAddr, gateways: usize) -> Result<Self> {
         let rules = deploy.join("prometheus/rules");
         let rules = rules
@@ -51,7 +51,7 @@ impl FleetPrometheus {
         Ok(Self(Prometheus::launch(&data, &path, &[])?))
     }
 
-    /// What it has taken, and what it left out, as it says itself.
+    /// Its resource usage, and what it skipped, by its own metrics.
     pub(super) fn taken(&self) -> Result<ServerUsage> {
         let metrics = Metrics::parse(&self.0.page("/metrics")?);
         Ok(ServerUsage {
@@ -68,7 +68,7 @@ impl FleetPrometheus {
         count.context("Prometheus does not say how many series it has")
     }
 
-    /// The groups of rules, and how long each took last.
+    /// The rule groups with the duration of their last evaluation.
     pub(super) fn rule_groups(&self) -> Result<Vec<RuleGroup>> {
         let answer = self.0.api("/api/v1/rules")?;
         let groups = answer.get("groups").and_then(Value::as_array);
@@ -83,7 +83,7 @@ impl FleetPrometheus {
         Ok(groups.iter().filter_map(read).collect())
     }
 
-    /// The value of an expression that has one.
+    /// The value of an expression with a single result.
     pub(super) fn value(&self, expression: &str) -> Result<f64> {
         let answer = self.0.now(expression)?;
         let point = answer.first().and_then(|series| series.points.first());
@@ -92,12 +92,12 @@ impl FleetPrometheus {
             .with_context(|| format!("{expression} has no value"))
     }
 
-    /// What an expression gives now.
+    /// The current value of an expression.
     pub(super) fn now(&self, expression: &str) -> Result<Vec<Series>> {
         self.0.now(expression)
     }
 
-    /// What an expression gives over a span.
+    /// The values of an expression over a span.
     pub(super) fn range(&self, expression: &str, span: (u64, u64), step: u64) -> Result<Vec<Series>> {
         self.0.range(expression, span, step)
     }

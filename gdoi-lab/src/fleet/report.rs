@@ -1,4 +1,4 @@
-//! What a run of the fleet gave, as a row of a table.
+//! The result of a fleet run, as a row of a table.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,46 +9,46 @@ use super::Sharing;
 pub(super) const HEADER: &str = "| gateways | series | memory | cores | missed evaluations | slowest evaluation of each group of rules, \
      of its interval | slowest query of each dashboard |\n|---|---|---|---|---|---|---|\n";
 
-/// What one run gave.
+/// The result of one run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How many gateways there were.
+    /// Number of gateways.
     pub gateways: usize,
-    /// Who saw which groups.
+    /// Which gateways see which groups.
     pub sharing: Sharing,
-    /// Series of Prometheus, what it records included.
+    /// Series in Prometheus, recorded ones included.
     pub series: u64,
-    /// Bytes of memory of Prometheus.
+    /// Memory of Prometheus in bytes.
     pub memory: f64,
-    /// CPU that it used, in cores.
+    /// CPU usage in cores.
     pub cores: f64,
-    /// Evaluations of rules that did not take place.
+    /// Skipped rule evaluations.
     pub missed_evaluations: f64,
-    /// The slowest evaluation of each group of rules.
+    /// The slowest evaluation of each rule group.
     pub groups: Vec<RuleGroup>,
     /// The slowest query of each dashboard.
     pub heaviest: Vec<Heaviest>,
 }
 
-/// A group of rules.
+/// A rule group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleGroup {
     /// Its name.
     pub name: String,
     /// Time between evaluations.
     pub interval: Duration,
-    /// How long the slowest evaluation took.
+    /// Duration of the slowest evaluation.
     pub took: Duration,
 }
 
 /// The slowest query of a dashboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heaviest {
-    /// The name of its file.
+    /// Its file name.
     pub dashboard: String,
     /// The panel.
     pub panel: String,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
 }
 

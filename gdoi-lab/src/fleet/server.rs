@@ -1,4 +1,4 @@
-//! Serves the pages of all gateways, each under a path of its own.
+//! Serves the pages of all gateways, each under its own path.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,12 +17,12 @@ pub struct PageServer {
 }
 
 impl PageServer {
-    /// Serves `/gateway/N/metrics` on a free port of loopback, once the simulated gateway has watched for hours.
+    /// Serves `/gateway/N/metrics` on a free loopback port, once the simulated gateway has run for hours.
     pub fn start(sharing: Sharing) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen for Prometheus")?;
         let address = listener.local_addr().context("listen for Prometheus")?;
         let (ready, is_ready) = mpsc::channel();
-        // A simulation stays in the thread that it was made in.
+        // A simulation cannot be moved to another thread.
         thread::spawn(move || {
             let world = World::now().and_then(|mut world| {
                 world.page_of(0, sharing)?;
@@ -40,7 +40,7 @@ impl PageServer {
         Ok(Self { address })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -48,7 +48,7 @@ impl PageServer {
 
 fn serve(listener: &TcpListener, mut world: World, sharing: Sharing) {
     for stream in listener.incoming().flatten() {
-        // Prometheus then marks the target as down, and the run fails and says how many are.
+        // Prometheus then marks the target as down, and the run fails with the number of such targets.
         drop(answer(stream, &mut world, sharing));
     }
 }

@@ -1,4 +1,4 @@
-//! What the agent told of the group during a flood.
+//! The agent's events about the group during a flood.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 const GROUP: &str = "G1";
-/// Types of events that say that something did not come.
+/// Types of events about something missing.
 const MISSING: [&str; 5] = [
     "key_server_changed",
     "member_lost",
@@ -17,19 +17,19 @@ const MISSING: [&str; 5] = [
     "rekey_overdue",
     "rekey_unacknowledged",
 ];
-/// From the simulated moment of a rekey to the message on the wire.
+/// From the simulated time of a rekey to the message on the wire.
 const SLACK: Duration = Duration::from_millis(300);
 
-/// What the agent told.
+/// The agent's events.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Events {
-    /// When each rekey of the group began that was told, since the epoch.
+    /// Start of each reported rekey of the group, since the epoch.
     pub(super) rekeys: Vec<Duration>,
-    /// When it said that it had lost something.
+    /// Reported losses.
     pub(super) blind: Vec<(Duration, Duration)>,
-    /// What was said to be missing although nothing was.
+    /// Reports of something missing although nothing was.
     pub(super) false_claims: Vec<String>,
-    /// How many there were of each type.
+    /// Number of events of each type.
     pub(super) types: BTreeMap<String, usize>,
 }
 
@@ -64,9 +64,9 @@ impl Events {
         Ok(())
     }
 
-    /// The rekeys of these times, each sent at most so `late`, that were not told.
+    /// The rekeys of these times, each sent with a delay of at most `late`, that were not reported.
     pub(super) fn untold(&self, truth: &[Duration], late: Duration) -> Vec<Duration> {
-        // In the order of time, or one would be taken for another where they come close together.
+        // In time order: otherwise one would be taken for another if they are close together.
         let mut told = self.rekeys.clone();
         told.sort();
         let mut untold = Vec::new();
@@ -79,7 +79,7 @@ impl Events {
         untold
     }
 
-    /// Whether it was said that something was lost then, or so `late`.
+    /// Whether a loss was reported at that time, or within `late` of it.
     pub(super) fn was_blind(&self, at: Duration, late: Duration) -> bool {
         let covers =
             |(from, until): &(Duration, Duration)| *from <= at + SLACK + late && at <= *until + SLACK;

@@ -1,4 +1,4 @@
-//! What came of a flood, and whether it is what was promised.
+//! The result of a flood, compared with the guarantees.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use super::{Kind, Trial};
 use crate::Metrics;
 use crate::resources::mib;
 
-/// All tables full, with the buffers of the rings; the unit that ships allows 512 MiB.
+/// All tables full, with the buffers of the rings; the shipped unit allows 512 MiB.
 const MEMORY: u64 = 192 << 20;
 
-/// What came of a flood.
+/// The result of a flood.
 #[derive(Clone, Debug)]
 pub struct FloodOutcome {
     pub(super) trial: Trial,
@@ -25,14 +25,14 @@ pub struct FloodOutcome {
 }
 
 impl FloodOutcome {
-    /// Whether everything that is promised held.
+    /// Checks all guarantees.
     pub fn check(&self) -> Result<()> {
         self.counts()?;
         self.bounds()?;
         self.group()
     }
 
-    /// Every packet was forwarded, and counted; every message was tracked, or counted as lost.
+    /// Every packet was forwarded and counted; every message was tracked, or counted as lost.
     fn counts(&self) -> Result<()> {
         let SentTraffic {
             living,
@@ -59,7 +59,7 @@ impl FloodOutcome {
             self.sum("gdoi_packets_total", &[("class", "esp")]),
             self.sum("gdoi_esp_packets_total", &[]),
         );
-        ensure!(esp == named, "{esp} ESP packets came, {named} are told");
+        ensure!(esp == named, "{esp} ESP packets came, {named} are reported");
         ensure!(
             lost == whole(*lost_after_a_tick),
             "messages were lost after the flood was over"
@@ -80,7 +80,7 @@ impl FloodOutcome {
         Ok(())
     }
 
-    /// Each rekey of the group was told, or fell into a time that is told to be uncertain; nothing was invented.
+    /// Each rekey of the group was reported, or fell into a reported gap; nothing was invented.
     fn group(&self) -> Result<()> {
         let Self { sent, events, .. } = self;
         ensure!(
@@ -114,7 +114,7 @@ impl FloodOutcome {
         whole(self.metrics.sum(name, labels))
     }
 
-    /// The heading of the lines that outcomes are shown as.
+    /// The table head for outcomes.
     pub const HEADING: &str = "| flood | packets/s | forwarded, arrived | messages | lost in the ring | rekeys, told | \
         of the rest uncertain | events | memory, MiB | evictions |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
 }

@@ -1,4 +1,4 @@
-//! A flood against the real agent on a gateway that forwards, while a group lives and is rekeyed.
+//! A flood against the real agent on a forwarding gateway, while a group operates and is rekeyed.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,14 +24,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A flood, and how long it lasts.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// What it consists of: all of these at once.
+    /// Its kinds, all at once.
     pub kinds: Vec<Kind>,
     /// How long it lasts.
     pub time: Duration,
 }
 
 impl Trial {
-    /// Floods, in a namespace that the calling thread enters for good.
+    /// Runs the flood, in a namespace that the calling thread cannot leave.
     pub fn run(&self) -> Result<FloodOutcome> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let scenario = self.scenario()?;
@@ -62,7 +62,7 @@ impl Trial {
         agent.until_counted(frames)?;
         let metrics = agent.metrics()?;
         let received = network.received_by(Network::WAN_FAR)? - before;
-        ensure!(agent.stop()?.success(), "the agent did not end well");
+        ensure!(agent.stop()?.success(), "the agent did not exit cleanly");
         Ok(FloodOutcome {
             trial: self.clone(),
             sent,
@@ -72,7 +72,7 @@ impl Trial {
         })
     }
 
-    /// A group that has registered when the flood begins, and is rekeyed before, while and after it lasts.
+    /// A group that has registered when the flood begins, and is rekeyed before, during and after it.
     fn scenario(&self) -> Result<Scenario> {
         let mut text = include_str!("group.toml").to_owned();
         let end = (BEFORE + self.time + AFTER).as_millis();
@@ -109,7 +109,7 @@ impl Trial {
                 .into_iter()
                 .map(|flood| joined(flood.join()))
                 .sum::<Result<u64>>();
-            // A tick later all is as it was.
+            // A tick later everything has settled.
             thread::sleep(TICK);
             let after_a_tick = agent.metrics();
             look(AFTER.saturating_sub(TICK));
@@ -131,19 +131,19 @@ impl Trial {
     }
 }
 
-/// What was sent, and what the agent was meanwhile.
+/// What was sent, and the state of the agent meanwhile.
 #[derive(Clone, Debug)]
 pub(super) struct SentTraffic {
     pub(super) living: SentCounts,
-    /// When the group was rekeyed, since the epoch.
+    /// Times of the group's rekeys, since the epoch.
     pub(super) rekeys: Vec<Duration>,
-    /// How much later it may have been on the wire.
+    /// Maximum delay until they were on the wire.
     pub(super) late: Duration,
     pub(super) forwarded: u64,
     pub(super) flood: u64,
-    /// The most memory that the agent had.
+    /// Maximum memory of the agent.
     pub(super) largest: u64,
-    /// What had been lost a tick after the end of the flood.
+    /// Losses counted one tick after the end of the flood.
     pub(super) lost_after_a_tick: f64,
 }
 

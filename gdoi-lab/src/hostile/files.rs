@@ -1,4 +1,4 @@
-//! What comes in files: captures, configurations, saved state, scenarios.
+//! Hostile files: captures, configurations, saved states, scenarios.
 
 use std::fs;
 use std::io::Cursor;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 ///
 /// # Panics
 ///
-/// When the time of its frames goes back.
+/// If the times of its frames decrease.
 pub fn capture(octets: &[u8]) {
     let stream = Box::new(Cursor::new(octets.to_vec()));
     let Ok(reader) = CaptureReader::new(Path::new("hostile"), stream) else {
@@ -40,12 +40,12 @@ pub fn capture(octets: &[u8]) {
 /// A configuration file.
 pub fn config(octets: &[u8]) {
     if let Ok(text) = std::str::from_utf8(octets) {
-        // Refused or not: an error is an answer.
+        // An error is a valid result.
         drop(Config::parse(Path::new("hostile"), text));
     }
 }
 
-/// A web configuration, in a folder where nothing else is.
+/// A web configuration, in an otherwise empty folder.
 pub fn web(octets: &[u8]) {
     let place = file("web.yml");
     if fs::write(&place, octets).is_ok() {
@@ -53,12 +53,12 @@ pub fn web(octets: &[u8]) {
     }
 }
 
-/// The state of an agent: what its file has behind the name of this run of the machine, with a log of messages beside
-/// it that has the same octets; or what a tracker saved, alone.
+/// The state of an agent: the content of its file after the boot id, with a message log of the same octets next to
+/// it; or the saved tracker alone.
 ///
 /// # Panics
 ///
-/// When a tracker that was taken up cannot go on, or be saved and taken up again.
+/// If a restored tracker cannot continue, or cannot be saved and restored again.
 pub fn state(octets: &[u8]) {
     let configuration = gdoi_core::Config::default;
     for kept in [octets, &damaged(octets)] {
@@ -79,7 +79,7 @@ pub fn state(octets: &[u8]) {
     }
 }
 
-/// A state of today's layout, in which every three octets change one: where, and how.
+/// A valid state of the current layout with changes: every three octets give a position and a value.
 fn damaged(changes: &[u8]) -> Vec<u8> {
     let mut kept = KEPT.clone();
     for [high, low, change] in changes.as_chunks::<3>().0 {
@@ -92,13 +92,13 @@ fn damaged(changes: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// Whether a tracker takes up what [`state`] changes: or else nothing would be looked at.
+/// Whether a tracker accepts the state that [`state`] changes: otherwise nothing would be tested.
 pub fn takes_up_what_it_kept() -> bool {
     let tracker = Tracker::restore(gdoi_core::Config::default(), Limits::default(), &KEPT);
     tracker.is_ok_and(|tracker| !tracker.snapshot().members.is_empty())
 }
 
-/// What a tracker keeps of a small group after two hours; nothing when that fails, which a test would notice.
+/// The saved state of a small group after two hours; empty if that fails, which a test would notice.
 static KEPT: LazyLock<Vec<u8>> = LazyLock::new(|| kept().unwrap_or_default());
 
 fn kept() -> anyhow::Result<Vec<u8>> {
@@ -126,7 +126,7 @@ boot_within = \"1m\"
 traffic_every = \"10m\"
 ";
 
-/// An hour of what a tracker does, and what it keeps then.
+/// Runs a tracker for an hour, and saves it.
 fn go_on(mut tracker: Tracker, at: Timestamp) {
     let mut out = Vec::new();
     let later = at.after(Duration::from_hours(1));
@@ -139,11 +139,11 @@ fn go_on(mut tracker: Tracker, at: Timestamp) {
     }
 }
 
-/// A scenario file, and the first of what passes.
+/// A scenario file, and its first frames.
 ///
 /// # Panics
 ///
-/// When it does not pass in order.
+/// If they are not in order.
 pub fn scenario(octets: &[u8]) {
     let Ok(text) = std::str::from_utf8(octets) else {
         return;
@@ -163,7 +163,7 @@ pub fn scenario(octets: &[u8]) {
     }
 }
 
-/// A user may ask for a year of a million members; a fuzzer need not wait for them.
+/// A user may simulate a year of a million members; a fuzzer need not wait for them.
 fn takes_long(scenario: &Scenario) -> bool {
     let is_busy = |group: &Group| {
         let turn = group.traffic_every;
@@ -177,7 +177,7 @@ fn takes_long(scenario: &Scenario) -> bool {
         || scenario.groups.iter().any(is_busy)
 }
 
-/// A file in a folder of this process alone.
+/// A file in a folder of this process.
 fn file(name: &str) -> PathBuf {
     static FOLDER: LazyLock<Option<TempDir>> = LazyLock::new(|| tempfile::tempdir().ok());
     let folder = FOLDER.as_ref().map_or(Path::new("/nowhere"), TempDir::path);

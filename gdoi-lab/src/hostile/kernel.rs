@@ -10,21 +10,21 @@ use nix::unistd::geteuid;
 
 use crate::{Parity, cpu};
 
-/// Buckets of the table: few, so that it is full soon.
+/// Buckets of the table: few, so that it fills up soon.
 const BUCKETS: u32 = 64;
 const ETHERNET_OCTETS: usize = 14;
-/// Nor one that does not fit a page, with what it keeps beside it.
+/// Nor frames that do not fit a page together with the kernel's own data.
 const MOST_OCTETS: usize = 3_000;
 
 thread_local! {
     static HOOKS: RefCell<Option<Vec<Parity>>> = RefCell::new(hooks().ok());
 }
 
-/// A frame through the program at each hook. Without root nothing happens.
+/// A frame through the program at each hook. Without root this does nothing.
 ///
 /// # Panics
 ///
-/// When the kernel does something else with it than user space says.
+/// If the kernel and user space disagree.
 pub fn kernel(frame: &[u8]) {
     if !geteuid().is_root() || frame.len() < ETHERNET_OCTETS || frame.len() > MOST_OCTETS {
         return;

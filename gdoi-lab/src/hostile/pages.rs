@@ -1,4 +1,4 @@
-//! What comes over HTTP: requests to the agent, and answers of what calls itself one.
+//! Hostile HTTP: requests to the agent, and answers of a fake agent.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,15 +22,16 @@ use tokio::time::timeout;
 const WAIT: Duration = Duration::from_secs(10);
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
 
-/// Octets sent to the agent's pages, which know a group or two. Whoever has said all gets answers, and an end.
+/// Octets sent to the agent's pages, which have a group or two. A client that has sent everything gets answers, and
+/// an end.
 ///
 /// # Panics
 ///
-/// When what comes is no HTTP, or no end.
+/// If the answer is not HTTP, or does not end.
 pub fn pages(octets: &[u8]) {
     static PLACE: LazyLock<io::Result<Place>> = LazyLock::new(Place::open);
     let Ok(place) = &*PLACE else { return };
-    // Where the server is, too: between threads, each octet would wait until the machine has time for the other.
+    // In the server's runtime, too: between threads, each octet would wait for a context switch.
     let (address, octets) = (place.address, octets.to_vec());
     let asking = place
         .runtime
@@ -46,7 +47,7 @@ pub fn pages(octets: &[u8]) {
     }
 }
 
-/// An answer to the client of `show` and `top`: the body alone when the first octet is even, else head and all.
+/// An answer to the client of `show` and `top`: only the body if the first octet is even, else head and body.
 pub fn client(octets: &[u8]) {
     static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(runtime);
     let (Ok(runtime), [shape, answer @ ..]) = (&*RUNTIME, octets) else {
@@ -56,11 +57,11 @@ pub fn client(octets: &[u8]) {
         0 => [HEAD, answer].concat(),
         _ => answer.to_vec(),
     };
-    // Refused or not: an error is an answer.
+    // An error is a valid result.
     drop(runtime.block_on(asked(whole)));
 }
 
-/// Asks an agent that says `whole` to whatever it is asked.
+/// Queries an agent that answers `whole` to any request.
 async fn asked(whole: Vec<u8>) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let Ok(address) = format!("http://{}", listener.local_addr()?).parse::<Address>() else {
@@ -83,7 +84,7 @@ async fn asked(whole: Vec<u8>) -> io::Result<()> {
         if let Ok(answer) = answer {
             std::hint::black_box(read(&client, &answer.body));
         }
-        // It hangs up.
+        // The client hangs up.
         drop(client);
     };
     let (said, ()) = tokio::join!(timeout(WAIT, said), heard);
@@ -91,7 +92,7 @@ async fn asked(whole: Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a body as each of what it can be.
+/// Parses a body as each type of answer.
 fn read(client: &Client, body: &[u8]) -> usize {
     let groups = client.parse::<Vec<Group>>(path::GROUPS, body);
     let members = client.parse::<Vec<Member>>(path::MEMBERS, body);
@@ -102,10 +103,10 @@ fn read(client: &Client, body: &[u8]) -> usize {
     groups.iter().len() + spis.iter().len() + words.count() + ends.count()
 }
 
-/// Sends what it is given, and reads what comes to the end.
+/// Sends octets, and reads the answer to its end.
 async fn ask(address: SocketAddr, octets: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
-    // Thousands of connections a second would wait out their time in the kernel.
+    // Otherwise thousands of connections per second would stay in TIME_WAIT.
     stream.set_zero_linger()?;
     stream.write_all(&octets).await?;
     stream.shutdown().await?;
@@ -142,15 +143,15 @@ impl Place {
     }
 }
 
-/// One that always knows the same.
+/// An engine with a constant state.
 async fn engine(mut asked: mpsc::Receiver<Request>, state: Arc<State>) {
     while let Some(request) = asked.recv().await {
-        // Who asked may be gone.
+        // The requester may be gone.
         drop(request.reply.send(Arc::clone(&state)));
     }
 }
 
-/// What an agent knows after a scenario.
+/// The state of an agent after a scenario.
 fn known() -> State {
     let mut tracker = Tracker::new(gdoi_core::Config::default(), Bounds::default());
     let mut events = EventSink::nowhere(Calendar::EPOCH);
@@ -174,7 +175,7 @@ fn known() -> State {
 }
 
 fn runtime() -> io::Result<Runtime> {
-    // Long answers are made where others are not kept waiting, which takes a second thread.
+    // Long answers are made in a blocking section, which needs a second thread.
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -1,4 +1,4 @@
-//! What comes from the wire: frames, payloads, and records as the kernel hands them over.
+//! Hostile packets: frames, payloads, and kernel records.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use gdoi_wire::{Body, Capture, Dissected, Ports, QuickClass};
 ///
 /// # Panics
 ///
-/// When a payload is longer than what holds it: that is what is looked for.
+/// If a payload is longer than its container: that is what fuzzing looks for.
 pub fn dissect(octets: &[u8]) {
     let frame = Capture::whole(octets);
     let mut tracker = Tracker::new(gdoi_core::Config::default(), Limits::default());
     let mut out = Vec::new();
     if let Dissected::Packet(packet) = gdoi_wire::dissect(&frame, &Ports::DEFAULT)
-        && let Some((record, behind)) = Record::message(&packet, &frame)
+        && let Some((record, offset)) = Record::message(&packet, &frame)
     {
-        let kept = frame.up_to(behind, usize::from(record.snapshot_octets));
+        let kept = frame.up_to(offset, usize::from(record.snapshot_octets));
         let first = record.isakmp().next_payload();
         walk(first, kept);
         if let Some(message) = Message::from_record(&record, kept) {
@@ -31,11 +31,11 @@ pub fn dissect(octets: &[u8]) {
     tracker.finish(Timestamp::from_nanos(2), &mut out);
 }
 
-/// A link type, how much of the frame was kept, and a frame with whatever is around its packet.
+/// A link type, the number of kept octets, and a frame with any encapsulation.
 ///
 /// # Panics
 ///
-/// When what was found does not lie in the frame, or a glance contradicts the walk: that is what is looked for.
+/// If the result is outside the frame, or the quick class contradicts the walk: that is what fuzzing looks for.
 pub fn layers(octets: &[u8]) {
     let [l0, l1, more, frame @ ..] = octets else {
         return;
@@ -55,10 +55,10 @@ pub fn layers(octets: &[u8]) {
             if let Body::Isakmp { offset, .. } = packet.body {
                 assert!(offset + HEADER_OCTETS <= frame.len(), "{packet:?}");
             }
-            if let Some((record, behind)) = Record::message(&packet, &capture) {
+            if let Some((record, offset)) = Record::message(&packet, &capture) {
                 walk(
                     record.isakmp().next_payload(),
-                    capture.up_to(behind, usize::from(record.snapshot_octets)),
+                    capture.up_to(offset, usize::from(record.snapshot_octets)),
                 );
             }
         }
@@ -87,7 +87,7 @@ pub fn payloads(octets: &[u8]) {
     }
 }
 
-/// Payloads take no more octets than there are, and are no more than are followed.
+/// Payloads take no more octets than there are, and no more are followed than allowed.
 fn walk(first: u8, octets: &[u8]) {
     let (mut taken, mut count) = (0, 0);
     for payload in Payloads::new(first, octets) {
@@ -98,12 +98,12 @@ fn walk(first: u8, octets: &[u8]) {
     assert!(count <= usize::from(MAX_PAYLOADS), "{count} payloads");
 }
 
-/// Records as from the ring, each behind an octet that says how long after the one before it, to a tracker with little
-/// room, which is saved and restored.
+/// Records as from the ring, each after an octet with the time since the previous one, to a small tracker that is
+/// saved and restored.
 ///
 /// # Panics
 ///
-/// When a table outgrows its bound, a counter shrinks, or what was restored knows something else.
+/// If a table exceeds its bound, a counter decreases, or the restored tracker differs.
 pub fn records(octets: &[u8]) {
     let mut tracker = Tracker::new(gdoi_core::Config::default(), LITTLE_ROOM);
     let (mut out, mut now, mut rest) = (Vec::new(), Timestamp::from_nanos(1_000_000_000), octets);
@@ -138,7 +138,7 @@ pub fn records(octets: &[u8]) {
     tracker.finish(now, &mut out);
 }
 
-/// ESP with what a record says of it.
+/// ESP from the fields of a record.
 fn esp(record: &Record, now: Timestamp) -> Esp {
     Esp {
         spi: record.spi,

@@ -1,4 +1,4 @@
-//! Many frames with one system call.
+//! Sends many frames with one system call.
 
 use std::io::IoSlice;
 use std::os::fd::AsRawFd as _;

@@ -1,4 +1,4 @@
-//! Debian's archive, read with settings of our own: the packages of this machine are neither asked nor changed.
+//! Debian's archive, read with separate settings: the packages of this machine are neither used nor changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use xtask::process;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Where this machine has the packages of Debian with this label from.
+/// The mirror from which this machine gets Debian packages with this label.
 pub(crate) fn mirror(label: &str) -> Result<String> {
     let mut apt = Command::new("apt-get");
     apt.args(["indextargets", "--format", "$(REPO_URI)", "Origin: Debian"]);
@@ -25,7 +25,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Reads the lists of `suites`, and keeps them and what is downloaded below `folder`.
+    /// Reads the lists of `suites`, and keeps them and all downloads below `folder`.
     pub(crate) fn open(folder: &Path, suites: &[&str]) -> Result<Self> {
         if process::on_path("apt-get").is_none() || !Path::new(KEYRING).is_file() {
             bail!("this machine has no apt with Debian's keys ({KEYRING})");
@@ -66,19 +66,19 @@ impl Archive {
                 .arg(&new)
                 .arg("update"),
         )?;
-        // Only once the lists are there: a run that was cut short begins again.
+        // Only once the lists are there: an interrupted run starts over.
         fs::rename(&new, archive.settings()).context("keep apt's settings")?;
         Ok(archive)
     }
 
-    /// What `package` depends on, directly.
+    /// The direct dependencies of `package`.
     pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>> {
         let said = process::output(self.apt("apt-cache").args(["depends", package]))?;
         let name = |line: &str| line.trim().strip_prefix("Depends: ").map(str::to_owned);
         Ok(said.lines().filter_map(name).collect())
     }
 
-    /// Downloads `package` alone, and says where it is.
+    /// Downloads `package` alone, and returns its path.
     pub(crate) fn download(&self, package: &str) -> Result<PathBuf> {
         let folder = self.folder.join("alone").join(package);
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
@@ -92,7 +92,7 @@ impl Archive {
             .with_context(|| format!("{package} was not downloaded"))
     }
 
-    /// Downloads packages and all that they depend on, and says where they are.
+    /// Downloads packages with all dependencies, and returns their paths.
     pub(crate) fn download_all(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
         let install = [
             "install",
@@ -121,7 +121,7 @@ impl Archive {
     }
 }
 
-/// Unpacks packages below `folder`, and runs none of their scripts.
+/// Unpacks packages below `folder`, without running their scripts.
 pub(crate) fn unpack(packages: &[PathBuf], folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     for package in packages {

@@ -1,4 +1,4 @@
-//! What a guest is made of: our tests and the agent as this machine built them, and the libraries that they need here.
+//! The file system of a guest: our tests and the agent of this build, with the libraries that they need.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -12,7 +12,7 @@ use super::machine::{Machine, copy};
 use xtask::process;
 use xtask::workspace::Workspace;
 
-/// Makes the file system of a guest that runs tests, packed.
+/// Packs the file system of a guest that runs tests.
 pub(super) fn build(workspace: &Workspace, machine: &Machine, areas: &str) -> Result<PathBuf> {
     let at = "/guest";
     let root = machine.path(at);
@@ -32,7 +32,7 @@ pub(super) fn build(workspace: &Workspace, machine: &Machine, areas: &str) -> Re
     ] {
         add(program, &root, is_ours)?;
     }
-    // Where they were when the tests were compiled.
+    // The same paths as when the tests were compiled.
     let checkout = workspace.root.display().to_string();
     // Where crates are, paths go through.
     let laboratory = checkout.trim_start_matches('/').to_owned() + "/gdoi-lab";
@@ -75,7 +75,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One static program under all its names, but for those that we bring.
+/// One static program under all its names, except those that we add.
 fn shell(machine: &Machine, root: &Path) -> Result<()> {
     copy(&machine.path("/bin/busybox"), &root.join("bin/busybox"))?;
     let names = process::output(machine.command("busybox").arg("--list"))?;
@@ -107,7 +107,7 @@ fn programs(workspace: &Workspace) -> Result<(PathBuf, PathBuf)> {
             is_tests.then(|| PathBuf::from(path))
         })
         .context("cargo built no tests")?;
-    // The tests look for it beside them.
+    // The tests look for it next to them.
     let agent = tests
         .ancestors()
         .nth(2)

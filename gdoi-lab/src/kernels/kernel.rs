@@ -1,4 +1,4 @@
-//! A kernel as a distribution built it.
+//! Kernels as distributions built them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,23 +17,23 @@ pub(crate) struct Source {
     pub(crate) name: &'static str,
     /// The suites of Debian that have it; the first one names it.
     pub(crate) suites: &'static [&'static str],
-    /// Whether the agent is to refuse it.
+    /// Whether the agent must refuse it.
     pub(crate) is_too_old: bool,
 }
 
-/// One that can be booted.
+/// A bootable kernel.
 pub(crate) struct Kernel {
     pub(crate) release: String,
-    /// Where its files are, as the machine's programs see it.
+    /// The folder of its files, inside the machine.
     pub(crate) folder: String,
-    /// As the machine's programs see it.
+    /// The path inside the machine.
     pub(crate) image: String,
     /// The modules that tests need, packed.
     pub(crate) modules: PathBuf,
 }
 
 impl Kernel {
-    /// Downloads what is the latest kernel at `source`, unless one is there already.
+    /// Downloads the latest kernel at `source`, unless one is there already.
     pub(crate) fn fetch(workspace: &Workspace, machine: &Machine, source: &Source) -> Result<Self> {
         let suite = source.suites.first().context("a kernel comes from a suite")?;
         let at = format!("/kernels/{suite}");
@@ -56,17 +56,17 @@ impl Kernel {
     }
 }
 
-/// Puts image and packed modules into the folder `at` of the machine, and says the release.
+/// Puts image and packed modules into the folder `at` of the machine, and returns the release.
 fn bring(archive: &Archive, machine: &Machine, at: &str) -> Result<String> {
     let whole = machine.path(&format!("{at}/whole"));
     let parts = ["linux-image-", "linux-binary-", "linux-modules-"];
     let is_part = |name: &String| parts.iter().any(|part| name.starts_with(part));
     let mut wanted = vec!["linux-image-cloud-amd64".to_owned()];
     let mut packages = Vec::new();
-    // What was one package is three since v7: follow the names, and leave out what makes a kernel bootable from a disk.
+    // One package became three in v7: follow the names, and skip what only booting from a disk needs.
     while let Some(package) = wanted.pop() {
         wanted.extend(archive.depends(&package)?.into_iter().filter(is_part));
-        // One that only says which is the latest has no files.
+        // A metapackage has no files.
         if parts
             .iter()
             .all(|part| package.strip_prefix(part) != Some("cloud-amd64"))
@@ -99,7 +99,7 @@ fn bring(archive: &Archive, machine: &Machine, at: &str) -> Result<String> {
     Ok(release)
 }
 
-/// Picks modules and what they depend on, and packs them in a form that needs no decompression in the guest.
+/// Selects modules with their dependencies, and packs them uncompressed.
 fn modules(machine: &Machine, at: &str, folder: &Path, release: &str) -> Result<()> {
     let list = format!("{at}/list");
     let place = format!("lib/modules/{release}");

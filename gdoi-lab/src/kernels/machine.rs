@@ -1,4 +1,4 @@
-//! A machine that is emulated, and the few programs that make and run it: unpacked below `target`, installed nowhere.
+//! An emulated machine, and the programs that create and run it: unpacked below `target`, installed nowhere.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -20,13 +20,13 @@ const TOOLS: [&str; 5] = [
     "debootstrap",
 ];
 
-/// The folder that the emulator and its programs live in, as their root.
+/// The folder of the emulator and its programs, which is their root.
 pub(crate) struct Machine {
     root: PathBuf,
 }
 
 impl Machine {
-    /// Brings the emulator, unless it is there.
+    /// Downloads the emulator, unless it is there.
     pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
         if !geteuid().is_root() {
             bail!("booting kernels needs root");
@@ -42,7 +42,7 @@ impl Machine {
         Ok(Self { root })
     }
 
-    /// Where `path`, as the machine's programs see it, is.
+    /// The path on this machine of `path` inside it.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
@@ -61,7 +61,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Boots a kernel, and gives what it wrote to its serial line when it has switched itself off.
+    /// Boots a kernel, and returns the output of its serial line when it has powered off.
     pub(crate) fn boot(&self, boot: &Boot<'_>) -> Result<String> {
         let initrd = format!("/{}.cpio", boot.name);
         let mut file = File::create(self.path(&initrd)).context("make the initial file system")?;
@@ -108,20 +108,20 @@ impl Machine {
 
 /// What to boot.
 pub(crate) struct Boot<'a> {
-    /// What its files are called.
+    /// Base name of its files.
     pub(crate) name: &'a str,
-    /// The kernel, as the machine's programs see it.
+    /// Path of the kernel, inside the machine.
     pub(crate) kernel: &'a str,
-    /// Unpacked into memory one after the other.
+    /// Archives, unpacked into memory in this order.
     pub(crate) archives: &'a [PathBuf],
-    /// Further words of the command line.
+    /// Additional kernel parameters.
     pub(crate) words: &'a str,
     pub(crate) memory_mib: &'a str,
-    /// It is switched off after so many.
+    /// Time limit in seconds.
     pub(crate) seconds: u32,
 }
 
-/// Copies a file, and makes the folders above it.
+/// Copies a file, and creates the folders above it.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let folder = to.parent().context("a file is in a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;

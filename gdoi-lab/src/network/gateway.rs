@@ -1,4 +1,4 @@
-//! A gateway between two networks, as the agent finds it where it is at work.
+//! A gateway between two networks.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use gdoi_wire::craft::{self, ESP, Ethernet};
 
 use super::{Network, ip, until_carrying};
 
-/// Long enough for the kernel to take what waits.
+/// Long enough for the kernel to process what is queued.
 const QUIET: Duration = Duration::from_millis(50);
 const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const WAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -19,16 +19,16 @@ const WAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 9);
 const TCP: u8 = 6;
 
 impl Network {
-    /// Where traffic comes from: the far end of the wire to [`Self::LAN`].
+    /// The source of traffic: the far end of the wire to [`Self::LAN`].
     pub const LAN_FAR: &str = "lan-far";
     /// The gateway's interface to one network.
     pub const LAN: &str = "lan";
     /// The gateway's interface to the other.
     pub const WAN: &str = "wan";
-    /// Where forwarded traffic arrives: the far end of the wire to [`Self::WAN`].
+    /// The destination of forwarded traffic: the far end of the wire to [`Self::WAN`].
     pub const WAN_FAR: &str = "wan-far";
 
-    /// Makes a gateway between two veth pairs, which forwards from each network to the other.
+    /// Creates a gateway between two veth pairs, which forwards in both directions.
     pub fn add_gateway(&self) -> Result<()> {
         let set = |path: &str, value| fs::write(path, value).with_context(|| format!("write {path}"));
         set("/proc/sys/net/ipv4/ip_forward", "1")?;
@@ -57,7 +57,7 @@ impl Network {
         esp(LAN_HOST, WAN_HOST, LAN_MAC)
     }
 
-    /// A packet of TCP that comes in at [`Self::LAN`] and is forwarded to [`Self::WAN`].
+    /// A TCP packet that comes in at [`Self::LAN`] and is forwarded to [`Self::WAN`].
     pub fn tcp_to_wan() -> Vec<u8> {
         packet(LAN_HOST, WAN_HOST, LAN_MAC, TCP, &[0; 48])
     }
@@ -77,7 +77,7 @@ impl Network {
         statistic(name, "/0/stats64/rx/packets")
     }
 
-    /// Waits until an interface receives nothing any more.
+    /// Waits until an interface stops receiving.
     pub fn until_quiet(&self, name: &str) -> Result<()> {
         let mut before = None;
         loop {

@@ -1,4 +1,4 @@
-//! A capture as it comes from a busy gateway: a group's messages among millions of packets of ESP and other traffic.
+//! A capture as from a busy gateway: a group's messages among millions of packets of ESP and other traffic.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -16,13 +16,13 @@ const TCP: u8 = 6;
 const HTTPS: u16 = 443;
 const TCP_OCTETS: usize = 20;
 const ETHERNET_OCTETS: u32 = 14;
-/// Of the protocol in the IPv4 header, and of the sequence number in ESP and in TCP.
+/// Offset of the protocol in the IPv4 header, and of the sequence number in ESP and in TCP.
 const PROTOCOL_AT: usize = 14 + 9;
 const SEQUENCE_AT: usize = 14 + 20 + 4;
-/// Octets in front of each frame in the file.
+/// Octets before each frame in the file.
 const RECORD_OCTETS: u64 = 16;
 
-/// Writes a capture of about so many octets. Its frames.
+/// Writes a capture of about this size, and returns its number of frames.
 pub(super) fn write(file: File, octets: u64) -> Result<u64> {
     let scenario = scenario::named(SCENARIO)?;
     let mut messages = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn write(file: File, octets: u64) -> Result<u64> {
     let (mut turn, mut count) = (0, 0);
     let mut before: Option<Timestamp> = None;
     for (at, message) in messages {
-        // Spread over the time since the message before.
+        // Spread over the time since the previous message.
         let since = before.map_or(Duration::ZERO, |before| at.since(before));
         let step = since / u32::try_from(between + 1).unwrap_or(u32::MAX);
         let mut now = before.unwrap_or(at);
@@ -62,7 +62,7 @@ pub(super) fn write(file: File, octets: u64) -> Result<u64> {
     Ok(count)
 }
 
-/// Frames of the sizes of the Internet mix, 7 of 40 octets to 4 of 576 to 1 of 1,500 behind the Ethernet header: three
+/// Frames in the sizes of the Internet mix, 7 of 40 octets to 4 of 576 to 1 of 1,500 after the Ethernet header: three
 /// fifths ESP of sixteen SPIs, the others TCP.
 fn others() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
@@ -85,20 +85,20 @@ fn others() -> Vec<Vec<u8>> {
     frames
 }
 
-/// A segment of a connection of its own with so many octets.
+/// A segment of this size, of a connection of its own.
 fn tcp(turn: u32, octets: usize) -> Vec<u8> {
     let port = u16::try_from(49_152 + turn).unwrap_or(u16::MAX);
     let mut segment = Vec::with_capacity(TCP_OCTETS + octets);
     segment.extend(port.to_be_bytes());
     segment.extend(HTTPS.to_be_bytes());
-    // Sequence and acknowledgement, a header of five words, the flag of an acknowledgement, a window.
+    // Sequence and acknowledgement, a header of five words, the ACK flag, a window.
     segment.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
     segment.resize(TCP_OCTETS + octets, 0x17);
     segment
 }
 
-/// Raises the sequence number, by one packet of ESP, by its octets for TCP: a reader that follows connections would
-/// otherwise look for what was lost, or sent again, with every frame.
+/// Raises the sequence number, by one per ESP packet, by the payload length for TCP: otherwise a reader that follows
+/// connections would look for losses or retransmissions with every frame.
 fn go_on(frame: &mut [u8]) {
     let by = match frame.get(PROTOCOL_AT) {
         Some(&ESP) => 1,

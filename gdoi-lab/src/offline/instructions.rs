@@ -1,5 +1,4 @@
-//! How many instructions `analyze` executes, as valgrind counts them: the same in every run, whatever the machine does
-//! meanwhile.
+//! Instructions of `analyze`, counted by valgrind: the same in every run, whatever else the machine does.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,16 +15,16 @@ const OCTETS: u64 = 128 << 20;
 /// Instructions in user space.
 #[derive(Clone, Copy, Debug)]
 pub struct Instructions {
-    /// For a frame that has nothing to tell.
+    /// Per frame without an event.
     pub frame: f64,
-    /// For a message, with all that is said of it.
+    /// Per message, with all its events.
     pub message: f64,
 }
 
 impl Instructions {
-    /// Counts them with captures in a folder: one without a frame, one of messages alone, and two with others between
-    /// them, one twice as long as the other, so that what has to be done once a second is not in it.
-    /// `None` where valgrind is not installed.
+    /// Counts them with captures in a folder: one without a frame, one of messages only, and two with other frames
+    /// between them, one twice as long as the other, so that work done once per second cancels out. `None` if
+    /// valgrind is not installed.
     pub fn count(folder: &Path) -> Result<Option<Self>> {
         if !rivals::has("valgrind") {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What people would take instead.
+//! Alternatives to `analyze`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,9 +22,10 @@ const FIELDS: [&str; 6] = [
     "isakmp.exchangetype",
 ];
 
-/// The question that a person would put to tshark: the ISAKMP messages, with what tells them apart.
+/// The tshark command for the same question: the ISAKMP messages, with their distinguishing fields.
 ///
-/// Who knows that no TCP stream is wanted has none followed. With tshark's defaults it takes up to ten times as long.
+/// TCP reassembly is turned off, because nobody needs it here. With tshark's defaults it takes up to ten times as
+/// long.
 pub(super) fn tshark(path: &Path) -> Command {
     let mut tshark = Command::new("tshark");
     tshark.args(["-n", "-d", "udp.port==848,isakmp", "-Y", "isakmp", "-T", "fields"]);
@@ -48,7 +49,7 @@ pub(super) fn has(program: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Builds the loop of libpcap in a folder. `None` where there is no C compiler, or no libpcap to build with.
+/// Builds the loop of libpcap in a folder. `None` without a C compiler or libpcap.
 pub(super) fn libpcap(folder: &Path) -> Result<Option<PathBuf>> {
     c_program::build(folder, "libpcap", LIBPCAP, &["-lpcap"])
 }

@@ -1,4 +1,4 @@
-//! What a program took: processor time, time, and memory at its peak.
+//! Resource usage of a program: CPU time, elapsed time, and peak memory.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,19 +12,19 @@ use crate::resources::octets;
 
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// What a program took.
+/// Resource usage of a program.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// Seconds on a processor, its own and the kernel's for it.
+    /// CPU time in seconds, user and system.
     pub cpu: f64,
-    /// Seconds.
+    /// Elapsed time in seconds.
     pub time: f64,
-    /// The most memory it had at once.
+    /// Peak memory.
     pub peak_octets: u64,
 }
 
 impl Usage {
-    /// Runs a program, whose output nobody wants.
+    /// Runs a program and discards its output.
     pub(super) fn of(command: &mut Command) -> Result<Self> {
         let before = children()?;
         let begun = Instant::now();
@@ -44,15 +44,15 @@ impl Usage {
         })
     }
 
-    /// The one in the middle, by processor time.
+    /// The median by CPU time.
     pub(super) fn median(mut usages: Vec<Self>) -> Self {
         usages.sort_by(|one, other| one.cpu.total_cmp(&other.cpu));
         usages.get(usages.len() / 2).copied().unwrap_or_default()
     }
 }
 
-/// Waits for a program. The peak of its memory is the kernel's own count, read until there is nothing more to read:
-/// only what it grows in its very last moment is missed.
+/// Waits for a program. Its peak memory is the kernel's own count, read until the process is gone: only growth in its
+/// very last moment is missed.
 fn watch(child: &mut Child) -> Result<u64> {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -73,7 +73,7 @@ fn watch(child: &mut Child) -> Result<u64> {
     }
 }
 
-/// Processor time that all programs took that were waited for.
+/// CPU time of all child processes waited for.
 fn children() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("ask for the processor time")?;
     let times = [usage.user_time(), usage.system_time()];

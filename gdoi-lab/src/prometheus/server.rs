@@ -1,4 +1,4 @@
-//! Starts it, and asks its HTTP API.
+//! Starts Prometheus, and queries its HTTP API.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,20 +26,20 @@ pub struct Prometheus {
 pub struct Series {
     /// Its labels, the name among them.
     pub labels: BTreeMap<String, String>,
-    /// Seconds since the epoch, and the value then.
+    /// Seconds since the epoch, and the value at that time.
     pub points: Vec<(u64, f64)>,
 }
 
 impl Series {
-    /// The value of a label; empty when it has none.
+    /// The value of a label; empty if there is none.
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
 }
 
 impl Prometheus {
-    /// Serves the old days in `folder`, as `config` says, on loopback of the calling thread's namespace. Its log is next to
-    /// the data. A series without a sample for a scrape and a half is gone.
+    /// Serves the blocks in `folder` with `config`, on loopback of the calling thread's namespace. Its log is next to
+    /// the data. A series ends one and a half scrapes after its last sample.
     pub fn start(folder: &Path, config: &Path) -> Result<Self> {
         let keep_old_days = [
             "--storage.tsdb.retention.time=100y",
@@ -50,13 +50,13 @@ impl Prometheus {
         Self::launch(folder, config, &keep_old_days)
     }
 
-    /// As [`Self::start`], with everything as Prometheus has it by itself, and `arguments`.
+    /// Like [`Self::start`], with Prometheus' defaults and `arguments`.
     pub fn launch(folder: &Path, config: &Path, arguments: &[&str]) -> Result<Self> {
         let program =
             program("prometheus").context("prometheus is not installed: run `cargo xtask setup`")?;
         let address = free_address()?;
         let log = File::create(folder.with_extension("log")).context("make the log of Prometheus")?;
-        // Whatever happens to us, it ends with us.
+        // If this process ends for any reason, so does Prometheus.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
@@ -98,7 +98,7 @@ impl Prometheus {
             .collect()
     }
 
-    /// What the API answers.
+    /// An answer of the API.
     pub fn api(&self, path: &str) -> Result<Value> {
         let (status, body) = self.get(path)?;
         let answer: Value =
@@ -109,7 +109,7 @@ impl Prometheus {
         Ok(answer.get("data").cloned().unwrap_or_default())
     }
 
-    /// A page of its own, such as `/metrics`.
+    /// One of its pages, such as `/metrics`.
     pub fn page(&self, path: &str) -> Result<String> {
         let (status, body) = self.get(path)?;
         if status != 200 {
@@ -118,7 +118,7 @@ impl Prometheus {
         Ok(body)
     }
 
-    /// Where it listens.
+    /// Its address.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -128,7 +128,7 @@ impl Prometheus {
         stream
             .set_read_timeout(Some(PATIENCE))
             .context("set a time limit")?;
-        // Version 1.0: the answer comes in one piece, and ends with the connection.
+        // HTTP 1.0: the answer comes in one piece, and ends with the connection.
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").context("ask Prometheus")?;
         let mut answer = String::new();
         stream
@@ -142,7 +142,7 @@ impl Prometheus {
     fn until_ready(&mut self) -> Result<()> {
         let since = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().context("look after Prometheus")? {
+            if let Some(status) = self.child.try_wait().context("check on Prometheus")? {
                 bail!("Prometheus ended with {status}");
             }
             if self.get("/-/ready").is_ok_and(|(status, _)| status == 200) {
@@ -158,14 +158,14 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It may have ended already: that is what is wanted.
+        // It may have ended already, which is fine.
         if self.child.kill().is_ok() {
             drop(self.child.wait());
         }
     }
 }
 
-/// A port of loopback that nobody listens on.
+/// A loopback port that is free.
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("look for a free port")?;
     listener.local_addr().context("look for a free port")
@@ -176,7 +176,7 @@ fn series(answer: &Value, points: &str) -> Result<Series> {
         .context("an answer without labels")?;
     let values = answer.get(points).and_then(Value::as_array);
     let values = values.context("an answer without values")?;
-    // One value is a pair, several are a list of pairs.
+    // A single value is a pair, several are a list of pairs.
     let pairs = if points == "value" {
         point(values).into_iter().collect()
     } else {
@@ -199,7 +199,7 @@ fn point(pair: &[Value]) -> Option<(u64, f64)> {
     Some((at as u64, value))
 }
 
-/// As it is written in a URL.
+/// Percent-encoded for a URL.
 fn encoded(text: &str) -> String {
     text.bytes()
         .map(|octet| match octet {
@@ -209,6 +209,6 @@ fn encoded(text: &str) -> String {
         .collect()
 }
 
-/// How long nothing may happen.
+/// Maximum time without progress.
 const PATIENCE: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(50);
