@@ -1,10 +1,10 @@
-//! What is going to happen, in the order of time.
+//! Future events of the simulation, in time order.
 
 use std::collections::BTreeMap;
 
 use gdoi_core::Timestamp;
 
-/// What is going to happen. Of two things at one moment, the one that was planned first happens first.
+/// Future events. Of two at the same time, the one that was planned first happens first.
 #[derive(Clone, Debug)]
 pub(crate) struct Agenda<E> {
     planned: u64,

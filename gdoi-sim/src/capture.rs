@@ -1,4 +1,4 @@
-//! A capture file of what passed.
+//! Writes capture files.
 
 use std::io::{self, Write};
 
@@ -23,7 +23,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What a file of this name is expected to hold.
+    /// The format that a file name suggests.
     pub fn of_name(name: &str) -> Self {
         if name.to_ascii_lowercase().ends_with(".pcapng") {
             Self::Pcapng
@@ -80,7 +80,7 @@ impl<W: Write> PcapWriter<W> {
             }
             Format::Pcapng => {
                 let (high, low) = ((at.as_nanos() >> 32) as u32, at.as_nanos() as u32);
-                // Of the first interface.
+                // On the first interface.
                 let mut packet: Vec<u8> = [0, high, low, length, length]
                     .iter()
                     .flat_map(|field| field.to_le_bytes())
@@ -91,14 +91,14 @@ impl<W: Write> PcapWriter<W> {
         }
     }
 
-    /// Ends the file and gives back what it was written to.
+    /// Finishes the file and returns the writer.
     pub fn finish(mut self) -> io::Result<W> {
         self.to.flush()?;
         Ok(self.to)
     }
 }
 
-/// A block: type, length, body in words of four octets, length again.
+/// A block: type, length, body padded to words, length again.
 fn block(to: &mut impl Write, kind: u32, body: &[u8]) -> io::Result<()> {
     let padding = body.len().next_multiple_of(4) - body.len();
     let length = (12 + body.len() + padding) as u32;

@@ -1,18 +1,18 @@
-//! The scenarios that show what the monitor is for, each with what it is expected to say.
+//! The scenarios that show the purpose of the monitor, each with its expected report.
 
-/// A scenario and the story of it with its own seed.
+/// A scenario and its report with its own seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Demonstration {
     /// Name of the scenario.
     pub name: &'static str,
-    /// What [`crate::digest`] says of it.
+    /// The output of [`crate::digest`].
     pub expected: &'static str,
 }
 
-/// Where the expected stories are kept, from the root of the repository.
+/// Folder of the expected reports, from the root of the repository.
 pub const FOLDER: &str = "gdoi-sim/expected";
 
-/// Every demonstration.
+/// All demonstrations.
 pub const DEMONSTRATIONS: [Demonstration; 5] = [
     Demonstration {
         name: "healthy_day",

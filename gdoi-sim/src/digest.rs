@@ -1,5 +1,5 @@
-//! What the tracker says of a scenario, short enough to be read: events of one type that follow each other within two
-//! minutes, and differ in no word, are one line.
+//! A digest of the tracker's report: events of one type within two minutes of each other are one line, if all their
+//! words are equal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -13,26 +13,26 @@ use crate::observe::Observer;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
 
-/// Fields that name one of many: told when all events have the same, and counted otherwise.
+/// Fields that name one of many: printed if all events have the same value, and counted otherwise.
 const NAMES: [&str; 9] = [
     "cookies", "current", "first", "from", "member", "second", "site", "spi", "to",
 ];
 const TICK: Duration = Duration::from_secs(10);
 const APART: Duration = Duration::from_mins(2);
 
-/// Why a story cannot be told.
+/// Why a digest cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DigestError {
-    /// The scenario cannot be played.
+    /// The scenario cannot be simulated.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
-    /// An event is no object of fields.
+    /// An event cannot be serialised.
     #[error("turn an event into its fields")]
     Event(#[from] serde_json::Error),
 }
 
-/// Lets a scenario happen in front of a tracker that is told this much of it, and tells what that says.
+/// Simulates a scenario, feeds a tracker with this configuration, and returns the digest of its report.
 pub fn digest(scenario: &Scenario, seed: Option<u64>, told: Told) -> Result<String, DigestError> {
     let mut simulation = Simulation::new(scenario, seed)?;
     let mut tracker = Tracker::new(told.config(scenario), Limits::default());
@@ -64,7 +64,7 @@ pub fn digest(scenario: &Scenario, seed: Option<u64>, told: Told) -> Result<Stri
     Ok(digest)
 }
 
-/// Everything that makes one event another: severity, type, group, key server, and the fields that are words.
+/// What distinguishes events: severity, type, group, key server, and the textual fields.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Words {
     severity: String,
@@ -88,7 +88,7 @@ impl fmt::Display for Words {
     }
 }
 
-/// Events that are told together.
+/// Events in one line.
 #[derive(Clone, Debug)]
 struct Line {
     first: Timestamp,
@@ -98,7 +98,7 @@ struct Line {
     numbers: BTreeMap<String, (f64, f64)>,
 }
 
-/// A field that is told of several events at once.
+/// A field over several events.
 enum Field {
     Name(String),
     Number(f64),

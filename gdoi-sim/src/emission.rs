@@ -14,7 +14,7 @@ pub enum Emission {
     Sent(Sent),
     /// ESP packets.
     Esp(EspPackets),
-    /// The gateway did not see, and knows it.
+    /// The gateway did not see the traffic, and knows it.
     Loss(Timestamp, Loss),
 }
 
@@ -23,15 +23,15 @@ pub enum Emission {
 pub struct Sent {
     /// When it passes.
     pub at: Timestamp,
-    /// From whom.
+    /// Its source.
     pub source: SocketAddr,
-    /// To whom.
+    /// Its destination.
     pub destination: SocketAddr,
     /// The UDP payload.
     pub datagram: Rc<[u8]>,
-    /// Tells its fragments from those of other packets.
+    /// Distinguishes its fragments from those of other packets.
     pub identification: u32,
-    /// Largest IP packet on the way.
+    /// Largest IP packet on the path.
     pub mtu: usize,
 }
 
@@ -40,26 +40,27 @@ pub struct Sent {
 pub struct EspPackets {
     /// When the first passes.
     pub first: Timestamp,
-    /// When the last passes, and they are all told.
+    /// When the last passes, and all are reported.
     pub last: Timestamp,
-    /// The host that sends: header preservation keeps its address on the outside (RFC 5374 §3.1).
+    /// The sending host: header preservation keeps its address on the outside (RFC 5374 §3.1).
     pub source: IpAddr,
-    /// The host that receives.
+    /// The receiving host.
     pub destination: IpAddr,
-    /// Site of the sender, from 1 in the order of the groups and their members, as [`crate::Scenario::config`] numbers it.
+    /// Site of the sender, from 1 in the order of the groups and their members, numbered as in
+    /// [`crate::Scenario::config`].
     pub site: u32,
     /// Security parameters index.
     pub spi: u32,
     /// Sequence number of the first.
     pub sequence: u32,
-    /// How many.
+    /// Number of packets.
     pub packets: u32,
-    /// Octets of each packet behind its sequence number.
+    /// Octets of each packet after its sequence number.
     pub encrypted: u32,
 }
 
 impl Emission {
-    /// When it is seen.
+    /// Its time.
     pub const fn at(&self) -> Timestamp {
         match self {
             Self::Sent(sent) => sent.at,
@@ -68,7 +69,7 @@ impl Emission {
         }
     }
 
-    /// The frames, with these VLAN identifiers. Of several ESP packets only the first is made; a loss has none.
+    /// The frames, with these VLAN identifiers. Several ESP packets yield only the first one; a loss yields none.
     pub fn frames(&self, vlan: &[u16]) -> Vec<Vec<u8>> {
         let tags: Vec<Tag> = vlan.iter().copied().map(Tag::vlan).collect();
         match self {
@@ -102,7 +103,7 @@ impl Emission {
     }
 }
 
-/// Hardware addresses made from IP addresses, the group bit set for multicast (RFC 1112 §6.4).
+/// Hardware addresses made from IP addresses, with the group bit for multicast (RFC 1112 §6.4).
 fn ethernet(tags: &[Tag], source: IpAddr, destination: IpAddr) -> Ethernet {
     Ethernet {
         source: hardware(source),

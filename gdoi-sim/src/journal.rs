@@ -1,4 +1,4 @@
-//! What happened to whom, datagram by datagram, and what of it passed the gateway: what a judge needs to say who could
+//! A journal of every datagram and its effect, and of what passed the gateway: from it the judge decides who could
 //! have known what.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use gdoi_core::Timestamp;
 
 use crate::truth::Reason;
 
-/// Everything that happened and was seen. Numbers index the lists.
+/// Everything that happened and was seen. Numbers are indices into the lists.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
     pub(crate) members: Vec<MemberEntry>,
@@ -35,11 +35,11 @@ pub(crate) struct MemberEntry {
     pub(crate) nat_t: Option<SocketAddr>,
     /// Before any NAT.
     pub(crate) inside: IpAddr,
-    /// Number of its site, as [`crate::Scenario::config`] counts them.
+    /// Number of its site, as in [`crate::Scenario::config`].
     pub(crate) site: u32,
 }
 
-/// A key server of a group. Key servers of several groups are several, with one address.
+/// A key server of a group. One that serves several groups has an entry for each, with one address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerEntry {
     pub(crate) group: usize,
@@ -59,7 +59,7 @@ pub(crate) struct AttemptEntry {
 /// How a registration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptEnd {
-    /// The member has the policy of the group.
+    /// The member received the policy of the group.
     Completed,
     /// The member gave up.
     Failed,
@@ -67,7 +67,7 @@ pub(crate) enum AttemptEnd {
     Abandoned,
 }
 
-/// A rekey, or a heartbeat in the form of one.
+/// A rekey, or a heartbeat that looks like one.
 #[derive(Clone, Debug)]
 pub(crate) struct PushEntry {
     pub(crate) group: usize,
@@ -81,17 +81,17 @@ pub(crate) struct PushEntry {
     pub(crate) recipients: Vec<usize>,
     /// When it was first repeated.
     pub(crate) repeated: Option<Timestamp>,
-    /// When the last repeat was over.
+    /// When its last repeat was over.
     pub(crate) end: Option<Timestamp>,
-    /// Who took it.
+    /// Members that accepted it.
     pub(crate) taken: Vec<usize>,
-    /// Who was not heard to acknowledge it until the end.
+    /// Members without an acknowledgement that reached the key server before the end.
     pub(crate) unacknowledged: Vec<usize>,
-    /// To whom the key server sends no more since.
+    /// Members that get no more rekeys after it.
     pub(crate) dropped: Vec<usize>,
 }
 
-/// What a rekey is.
+/// The kind of a rekey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushKind {
     /// Deletes keys.
@@ -140,7 +140,7 @@ impl TekEntry {
     }
 }
 
-/// A rekey was due and nobody sent it.
+/// A rekey was due and was not sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
     pub(crate) group: usize,
@@ -156,27 +156,27 @@ pub(crate) struct Sighting {
     pub(crate) about: About,
 }
 
-/// What a datagram was.
+/// The meaning of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// A member acknowledges a rekey.
     Acknowledgement { member: usize, push: usize },
     /// A cooperating key server announces itself.
     Announcement { from: usize, to: usize },
-    /// Nobody's state changes: negotiations of key servers, notifications, strangers.
+    /// Changes nobody's state: negotiations of key servers, notifications, strangers.
     Other,
     /// A rekey on its way to a member; `None` for multicast.
     Push { push: usize, member: Option<usize> },
-    /// A member asks.
+    /// A request of a member.
     Request { attempt: usize, trip: u8 },
-    /// A key server answers.
+    /// A response of a key server.
     Response { attempt: usize, trip: u8, last: bool },
 }
 
 /// ESP of one SPI and site that passed the gateway.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EspSeen {
-    /// Its group; `None` for that of others.
+    /// Its group; `None` for foreign ESP.
     pub(crate) group: Option<usize>,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,

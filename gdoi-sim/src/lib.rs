@@ -1,10 +1,10 @@
-//! Key servers and members in a box: GDOI behaviours as a deterministic simulation that emits real frames.
+//! A deterministic simulation of GDOI key servers and members that emits real frames.
 //!
-//! A [`Scenario`] says who is there and what happens; a [`Simulation`] lets it happen in virtual time and gives, in the
-//! order of time, what a gateway next to the key servers sees of it: [`Emission`]s, which turn into frames, into a
-//! capture or into observations for the tracker. What really happened is in [`Simulation::truth`].
+//! A [`Scenario`] defines the participants and the events. A [`Simulation`] runs it in virtual time and yields, in
+//! time order, what a gateway next to the key servers sees: [`Emission`]s, which become frames, a capture or
+//! observations for the tracker. What really happened is in [`Simulation::truth`].
 //!
-//! The same scenario and seed give the same octets, on every machine.
+//! The same scenario and seed give the same octets on every machine.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! The octets of each message: clear where it is clear on the wire, of an honest size where it is encrypted.
+//! The octets of each message: clear where it is clear on the wire, of a realistic size where it is encrypted.
 
 mod ikev2;
 mod phase1;
@@ -15,7 +15,7 @@ use crate::scenario::{Group, Protocol};
 const ID_IPV4_ADDR: u8 = 1;
 const ID_IPV6_ADDR: u8 = 5;
 
-/// The cookies of an IKE SA and what tells this exchange from others under it.
+/// The cookies of an IKE SA, and the message id of the exchange.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Session {
     pub(crate) initiator: [u8; 8],
@@ -31,7 +31,7 @@ pub(crate) const fn round_trips(protocol: Protocol) -> u8 {
     }
 }
 
-/// The first round trip whose request only a member that the key server knows can send.
+/// The first round trip whose request requires a member that the key server knows.
 pub(crate) const fn authenticates(protocol: Protocol) -> u8 {
     match protocol {
         Protocol::Gdoi => 2,
@@ -39,7 +39,7 @@ pub(crate) const fn authenticates(protocol: Protocol) -> u8 {
     }
 }
 
-/// The round trip that asks for the group.
+/// The round trip that requests the group.
 pub(crate) const fn asks_for_group(protocol: Protocol) -> u8 {
     match protocol {
         Protocol::Gdoi => 3,
@@ -101,7 +101,7 @@ fn pull(session: Session, octets: usize, random: &mut Random) -> Rc<[u8]> {
     )
 }
 
-/// A notification that only its two ends can read: a refusal, or the deletion of an SA.
+/// A notification that only its two ends can decrypt: a refusal, or the deletion of an SA.
 pub(crate) fn informational(group: &Group, session: Session, random: &mut Random) -> Rc<[u8]> {
     let message_id = random.word() | 1;
     match group.protocol {
@@ -117,7 +117,7 @@ pub(crate) fn informational(group: &Group, session: Session, random: &mut Random
     }
 }
 
-/// A cooperating key server's announcement; it grows with the members it tells of. Its exchange type is not
+/// An announcement of a cooperating key server; its length grows with the number of members. Its exchange type is not
 /// registered.
 pub(crate) fn announcement(session: Session, members: usize, random: &mut Random) -> Rc<[u8]> {
     let message_id = random.word() | 1;
@@ -149,12 +149,12 @@ pub(crate) fn foreign_main_mode(trip: u8, session: Session, response: bool, rand
     }
 }
 
-/// Quick mode of plain `IPsec`: the exchange type that GDOI uses for its GROUPKEY-PULL.
+/// Quick mode of plain `IPsec`: GDOI's GROUPKEY-PULL uses the same exchange type.
 pub(crate) fn quick_mode(session: Session, random: &mut Random) -> Rc<[u8]> {
     pull(session, 24 + 24 + 64, random)
 }
 
-/// A rekey that no key server sends: every flag, a message identifier, half a KEK.
+/// A rekey that no key server sends: all flags, a message identifier, half a KEK.
 pub(crate) fn malformed_push(session: Session, random: &mut Random) -> Rc<[u8]> {
     let message = Message {
         message_id: session.message_id,
@@ -164,8 +164,8 @@ pub(crate) fn malformed_push(session: Session, random: &mut Random) -> Rc<[u8]> 
     message.octets(PAYLOAD_SEQ, &random.octets(64)).into()
 }
 
-/// A rekey. The IV came with the KEK and is used for every message, so that the octets are a function of the KEK, the
-/// sequence number and what is delivered: every member gets the same.
+/// A rekey. The IV came with the KEK and is used for every message, so the octets are a function of the KEK, the
+/// sequence number and the content: every member gets the same.
 pub(crate) fn push(group: &Group, kek: [u8; 16], sequence: u32, content: Content) -> Rc<[u8]> {
     let session = session(kek);
     let seed = u64::from_be_bytes(session.initiator) ^ u64::from_be_bytes(session.responder).rotate_left(17);
@@ -194,10 +194,10 @@ pub(crate) fn push(group: &Group, kek: [u8; 16], sequence: u32, content: Content
     }
 }
 
-/// What a rekey holds.
+/// The content of a rekey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// The names of keys to delete.
+    /// The SPIs of keys to delete.
     Delete,
     /// Nothing.
     Heartbeat,
@@ -225,8 +225,8 @@ impl Content {
     }
 }
 
-/// Octets of a rekey before encryption: SEQ, SA with its SATs, KD and the signature; a KEK adds its SAK, its key and
-/// the public key that the next rekeys are signed with.
+/// Octets of a rekey before encryption: SEQ, SA with its SATs, KD and the signature. A KEK adds its SAK, its key and
+/// the public key for the signatures of later rekeys.
 pub(crate) const fn push_octets(group: &Group, content: Content) -> usize {
     let signature = group.signature_octets as usize;
     let tek = 119 + signature + 61 * group.policy_entries as usize;
@@ -239,8 +239,8 @@ pub(crate) const fn push_octets(group: &Group, content: Content) -> usize {
     }
 }
 
-/// A member's acknowledgement of a rekey in clear (RFC 8263 §3.1): the cookies of the rekey, its sequence number, the
-/// member's address.
+/// A member's acknowledgement of a rekey in clear text (RFC 8263 §3.1): the cookies of the rekey, its sequence
+/// number, the member's address.
 pub(crate) fn acknowledgement(kek: [u8; 16], sequence: u32, member: IpAddr, random: &mut Random) -> Rc<[u8]> {
     let Session {
         initiator, responder, ..
@@ -265,7 +265,7 @@ pub(crate) fn acknowledgement(kek: [u8; 16], sequence: u32, member: IpAddr, rand
         .into()
 }
 
-/// A member's acknowledgement under a KEK, of an exchange type that is not registered.
+/// A member's acknowledgement under a KEK, of an unregistered exchange type.
 pub(crate) fn encrypted_acknowledgement(kek: [u8; 16], random: &mut Random) -> Rc<[u8]> {
     encrypted(
         Exchange::Unregistered34,
@@ -286,7 +286,7 @@ fn session(kek: [u8; 16]) -> Session {
     }
 }
 
-/// A version 1 message of which all but the header is encrypted, in blocks of 16 octets.
+/// A version 1 message that is encrypted except for the header, in blocks of 16 octets.
 fn encrypted(
     exchange: Exchange,
     next_payload: u8,

@@ -1,4 +1,4 @@
-//! From what passes to what the tracker is told, by the same way as from the kernel.
+//! Converts the simulation's traffic to observations for the tracker, the same way as for the kernel's records.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use gdoi_wire::{Capture, Dissected, Ports, dissect};
 use crate::emission::{Emission, EspPackets};
 use crate::world::Simulation;
 
-/// Turns emissions into observations: datagrams through frames, dissector and record; ESP in sums per tick.
+/// Converts emissions to observations: datagrams through frames, dissector and record; ESP in sums per tick.
 #[derive(Clone, Debug)]
 pub struct Observer {
     tick: Duration,
@@ -21,7 +21,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Tells ESP once per `tick`; by site, as [`crate::Scenario::config`] numbers them, when `sites` is set.
+    /// Reports ESP once per `tick`; by site, numbered as in [`crate::Scenario::config`], if `sites` is set.
     pub const fn new(tick: Duration, sites: bool) -> Self {
         Self {
             tick,
@@ -31,7 +31,7 @@ impl Observer {
         }
     }
 
-    /// Lets the simulation run to its end in front of the tracker.
+    /// Runs the simulation to its end, feeding the tracker.
     pub fn watch(mut self, simulation: &mut Simulation, tracker: &mut Tracker, out: &mut Vec<Transition>) {
         let mut last = Timestamp::ZERO;
         for emission in simulation.by_ref() {
@@ -42,7 +42,7 @@ impl Observer {
         tracker.finish(last.max(simulation.end()), out);
     }
 
-    /// Tells what one emission is to an observer.
+    /// Passes on the observations of one emission.
     pub fn observe(&mut self, emission: &Emission, tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
         self.observe_recorded(emission, &record(emission), tell);
     }
@@ -55,7 +55,7 @@ impl Observer {
         tell: &mut impl FnMut(Timestamp, &Observation<'_>),
     ) {
         let now = emission.at();
-        // Told as of its beginning, before time goes on: the deadlines in its window are then uncertain.
+        // Reported as of its beginning, before time advances: timers in its window are then uncertain.
         if let Emission::Loss(_, loss) = emission {
             tell(loss.from, &Observation::Loss(*loss));
         }
@@ -76,7 +76,7 @@ impl Observer {
         }
     }
 
-    /// Tells the ESP counted since the last tick.
+    /// Reports the ESP counted since the last tick.
     pub fn flush(&mut self, now: Timestamp, tell: &mut impl FnMut(Timestamp, &Observation<'_>)) {
         for esp in std::mem::take(&mut self.esp).into_values() {
             tell(now, &Observation::Esp(esp));
@@ -93,7 +93,7 @@ impl Observer {
             encrypted,
             ..
         } = *esp;
-        // What is foreign comes from no site.
+        // Foreign traffic comes from no site.
         let site = (self.sites && site != 0).then_some(Site(site));
         // IPv4 header, SPI and sequence number.
         let octets = u64::from(packets) * u64::from(encrypted + 28);

@@ -1,32 +1,33 @@
-//! The smallest scenario that still shows something: of a random world that fails, what a person has to read.
+//! Finds the smallest scenario that still shows something: what a person has to read of a failing random world.
 //!
-//! One thing is taken away at a time, the largest first. What still shows it stays, and everything is tried again until
-//! nothing more can be taken.
+//! It removes one thing at a time, the largest first. A removal that still shows it is kept, and everything is tried
+//! again until nothing more can be removed.
 
 use std::time::Duration;
 
 use crate::scenario::{Action, Foreign, Network, Place, Scenario, Vantage};
 
-/// A scenario is not made shorter than this.
+/// Scenarios are not made shorter than this.
 const LEAST_DURATION: Duration = Duration::from_mins(10);
 
-/// What is left of a scenario.
+/// The result of a reduction.
 #[derive(Clone, Debug)]
 pub struct Reduced {
     /// The smallest that was found.
     pub scenario: Scenario,
-    /// How many smaller ones were tried.
+    /// Number of smaller scenarios that were tried.
     pub tried: usize,
 }
 
-/// The smallest scenario for which `shows` holds, as far as `most` tries find it. It is supposed to hold for `scenario`.
+/// The smallest scenario for which `shows` holds, found with at most `most` tries. It must hold for `scenario`.
 pub fn reduce(scenario: &Scenario, most: usize, mut shows: impl FnMut(&Scenario) -> bool) -> Reduced {
     let mut smallest = scenario.clone();
     let mut tried = 0;
     loop {
         let mut is_smaller = false;
         let mut next = 0;
-        // The list is made anew from what is left; the place in it is kept, so that no step is tried twice in a pass.
+        // The list is rebuilt from what is left; the position in it is kept, so that no step is tried twice in a
+        // pass.
         loop {
             let smaller = steps(&smallest).nth(next);
             let Some(smaller) = smaller else {
@@ -59,7 +60,7 @@ pub fn reduce(scenario: &Scenario, most: usize, mut shows: impl FnMut(&Scenario)
     }
 }
 
-/// The scenario with one thing less, the largest things first.
+/// The scenario with one thing removed, the largest things first.
 fn steps(scenario: &Scenario) -> impl Iterator<Item = Scenario> {
     let groups = (0..scenario.groups.len()).map(move |group| without_group(scenario, group));
     let events = (0..scenario.events.len()).map(move |event| {
@@ -113,7 +114,7 @@ fn changed(scenario: &Scenario, change: impl FnOnce(&mut Scenario)) -> Scenario 
     smaller
 }
 
-/// The last group stays, and so does that of the branch from which it is watched.
+/// The last group stays, and so does the group of the branch with the monitor.
 fn without_group(scenario: &Scenario, group: usize) -> Scenario {
     let number = group as u32 + 1;
     let is_watched = scenario.vantage.place == Place::Branch && scenario.vantage.group == number;
@@ -130,7 +131,7 @@ fn without_group(scenario: &Scenario, group: usize) -> Scenario {
     })
 }
 
-/// What is done to members that are no longer there is done to others.
+/// Events for removed members apply to other members.
 fn with_members(scenario: &Scenario, group: usize, members: u32) -> Scenario {
     let number = group as u32 + 1;
     changed(scenario, |smaller| {
@@ -152,7 +153,7 @@ fn with_members(scenario: &Scenario, group: usize, members: u32) -> Scenario {
     })
 }
 
-/// A group with one peculiarity less.
+/// A group with one peculiarity removed.
 fn plain(scenario: &Scenario, group: usize) -> impl Iterator<Item = Scenario> {
     let changes: [fn(&mut crate::scenario::Group); 9] = [
         |group| group.traffic_every = Duration::ZERO,

@@ -1,8 +1,8 @@
-//! The tracker against a slow, obvious model of what is to be said of a group.
+//! Compares the tracker with a slow, obvious reference model of a group.
 //!
-//! The model has the whole list of what was seen and looks at all of it for every question: no tables, no timers, no
-//! eviction, nothing carried from one message to the next. Scripts are made from any octets, within the bounds that
-//! `script` names; where the two disagree, one of them is wrong.
+//! The model keeps the whole list of observations and searches all of it for every question: no tables, no timers, no
+//! eviction, no state from one message to the next. Scripts are made from any octets, within the limits in `script`;
+//! if the two disagree, one of them is wrong.
 
 mod data_plane;
 mod registration;
@@ -18,31 +18,31 @@ use gdoi_core::Timestamp;
 use script::Script;
 use tracked::Tracked;
 
-/// Silence after which no repeat of a rekey is expected: the interval of ten seconds between Cisco's repeats, a quarter
-/// of it, and two seconds for the way.
+/// After this silence no repeat of a rekey is expected: Cisco's repeat interval of ten seconds, a quarter of it, and
+/// two seconds of transit.
 const WINDOW: Duration = Duration::from_millis(14_500);
-/// Two copies of one message that the network made are not further apart.
+/// Maximum distance of two copies of one message made by the network.
 const COPY: Duration = Duration::from_millis(500);
-/// Nor two copies that two taps made of a message that was acknowledged.
+/// Maximum distance of two copies of an acknowledged message made by two taps.
 const TAP: Duration = Duration::from_secs(5);
-/// What a rekey delivered is waited for as long, before it is told.
+/// How long a rekey is held back for its content before it is reported.
 const HOLD: Duration = Duration::from_mins(1);
-/// Silence after which a registration has failed; and repeats without progress.
+/// Silence after which a registration has failed; also repeats without progress.
 const STALL: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Without an answer for longer, an attempt has been given up by a member that makes another.
+/// If an attempt is unanswered for longer, the member's next attempt means that it gave up this one.
 const ANSWER: Duration = Duration::from_secs(4);
-/// Rekeys under one KEK that are followed at once.
+/// Rekeys under one KEK that are tracked at once.
 const AT_ONCE: usize = 8;
 
-/// What happened, and how often; with its time where that is a fact and not a choice.
+/// Facts and their number; with a time if that is determined.
 type Facts = BTreeMap<String, u64>;
 
-/// Plays the script in `octets` to the tracker, and compares what it says with the model.
+/// Feeds the script in `octets` to the tracker, and compares its reports with the model.
 ///
 /// # Panics
 ///
-/// When they disagree.
+/// If they disagree.
 pub fn check(octets: &[u8]) {
     let script = Script::decode(octets);
     let mut tracked = Tracked::of(&script);

@@ -1,4 +1,4 @@
-//! Who is there and what happens: scenarios, and the files they are read from.
+//! Scenarios: participants and events, and the files they are read from.
 
 mod bounds;
 mod event;
@@ -30,19 +30,19 @@ pub use value::parse_duration;
 pub(crate) use value::start;
 pub use vantage::{Direction, Place, Span, Vantage};
 
-/// Who is there and what happens.
+/// Participants and events.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// What it shows, in one sentence.
     pub title: String,
-    /// The seed when none is given.
+    /// The default seed.
     #[serde(default)]
     pub seed: u64,
     /// The moment it begins, in UTC.
     #[serde(default = "value::start", with = "value::moment")]
     pub start: Timestamp,
-    /// How long it lasts.
+    /// Its duration.
     #[serde(with = "value::duration")]
     pub duration: Duration,
     /// VLAN identifiers on every frame, outermost first.
@@ -51,43 +51,43 @@ pub struct Scenario {
     /// The network between key servers and members.
     #[serde(default)]
     pub network: Network,
-    /// From where the monitor watches.
+    /// Vantage of the monitor.
     #[serde(default)]
     pub vantage: Vantage,
-    /// What is none of the groups' business.
+    /// Foreign traffic.
     #[serde(default)]
     pub foreign: Foreign,
     /// The groups.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,
-    /// What is done to them, in any order.
+    /// Events, in any order.
     #[serde(default, rename = "event")]
     pub events: Vec<ScriptedEvent>,
 }
 
-/// Why a scenario cannot be played.
+/// Why a scenario cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// Something in a line of the file.
+    /// An error in a line of the file.
     #[error("line {line}: {what}")]
     OnLine {
-        /// Which, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong there.
+        /// The error.
         what: Box<Self>,
     },
-    /// It is not TOML, or a value is not what its key asks for.
+    /// Invalid TOML, or a value of the wrong type.
     #[error("{0}")]
     File(String),
-    /// A key or a word that has no meaning there.
+    /// An unknown key or word.
     #[error("{word:?} is not known here{}", hint(nearest.as_deref(), known))]
     UnknownKey {
-        /// As it was written.
+        /// The word.
         word: String,
-        /// What was probably meant.
+        /// The nearest known word.
         nearest: Option<String>,
-        /// What could have been meant.
+        /// All known words.
         known: Vec<String>,
     },
     /// No scenario of that name.
@@ -102,10 +102,10 @@ pub enum ScenarioError {
     /// An event for a group, a member or a key server that does not exist.
     #[error("event {0} names a group, a member or a key server that does not exist")]
     Event(usize),
-    /// Two groups with one name.
+    /// Two groups have the same name.
     #[error("another group is named {0:?}")]
     GroupTwice(String),
-    /// An event that cannot happen to its group.
+    /// An event that is impossible for its group.
     #[error("event {event} cannot happen: {why}")]
     CannotHappen {
         /// Its number, from 1.
@@ -113,13 +113,13 @@ pub enum ScenarioError {
         /// What is missing.
         why: &'static str,
     },
-    /// A vantage that is none.
+    /// An invalid vantage.
     #[error("vantage: {0}")]
     Vantage(&'static str),
     /// A part of a thousand that is more than a thousand.
     #[error("{0} is more than 1000")]
     PerMille(&'static str),
-    /// More than fits into memory.
+    /// It needs too much memory.
     #[error(
         "it takes about {needed} MiB of memory, and may take {most} MiB: fewer members, less traffic, a shorter time"
     )]
@@ -129,7 +129,7 @@ pub enum ScenarioError {
         /// What it may need, in MiB.
         most: u64,
     },
-    /// A time beyond the clock.
+    /// A time that is too long.
     #[error("{name} is {time:?}, and can be ten years at most")]
     TooLong {
         /// Its key in the file.
@@ -137,17 +137,17 @@ pub enum ScenarioError {
         /// What it is.
         time: Duration,
     },
-    /// What repeats so soon that there is no end.
+    /// An interval that is too short.
     #[error("{name} is {time:?}, and has to be at least {least:?} in a scenario this long")]
     TooShort {
         /// Its key in the file.
         name: &'static str,
         /// What it is.
         time: Duration,
-        /// What it has to be.
+        /// The minimum.
         least: Duration,
     },
-    /// More repeats of a rekey, or more policy in it, than there can be.
+    /// Too many repeats of a rekey, or too large a policy.
     #[error("group {0:?} repeats a rekey more than 1000 times, or has a policy that fits into no datagram")]
     TooMuch(String),
 }
@@ -162,12 +162,12 @@ impl Scenario {
         }
     }
 
-    /// Whether it can be played.
+    /// Whether it can be simulated.
     pub fn check(&self) -> Result<(), ScenarioError> {
         self.find_problem().map_err(|(error, _)| error)
     }
 
-    /// The first thing that cannot be, and where a file says it.
+    /// The first error, and its position in a file.
     fn find_problem(&self) -> Result<(), (ScenarioError, Position)> {
         self.check_bounds()?;
         for (index, group) in self.groups.iter().enumerate() {
@@ -253,7 +253,7 @@ impl Scenario {
         Err((ScenarioError::Vantage(why), Position::of(key, 0)))
     }
 
-    /// What an operator of these groups would tell the monitor: names, addresses, sites, lifetimes.
+    /// What an operator of these groups would configure: names, addresses, sites, lifetimes.
     pub fn config(&self) -> Config {
         Config {
             groups: self.groups.iter().map(Group::config).collect(),
@@ -261,7 +261,7 @@ impl Scenario {
     }
 }
 
-/// What was probably meant; else what could have been.
+/// The nearest known word, or all known words.
 fn hint(nearest: Option<&str>, known: &[String]) -> String {
     match nearest {
         Some(nearest) => format!("; did you mean {nearest:?}?"),

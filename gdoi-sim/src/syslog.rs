@@ -1,4 +1,4 @@
-//! What the devices would log.
+//! The devices' log messages.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use crate::scenario::{Group, Scenario};
 use crate::truth::{Happened, Kind, Reason, Truth};
 
 impl Truth {
-    /// The messages that the devices of a scenario would log, in the order of time, each with its device.
+    /// The log messages of a scenario's devices, in time order, each with its device.
     pub fn syslog(&self, scenario: &Scenario) -> String {
         let mut log = String::new();
         for happened in self.happened() {
@@ -29,12 +29,12 @@ impl Truth {
     }
 }
 
-/// Where it is logged: at the member, when one is meant.
+/// The device that logs it: the member, if there is one.
 fn device(happened: &Happened) -> Option<IpAddr> {
     happened.member.map(|member| member.ip()).or(happened.key_server)
 }
 
-/// What the device it happened to would log, in its order (TAC note 116737).
+/// The messages that the device logs, in order (TAC note 116737).
 fn messages(scenario: &Scenario, happened: &Happened) -> Vec<String> {
     let Happened {
         group,

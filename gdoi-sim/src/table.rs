@@ -2,7 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
-/// Rows that are added, never removed: a number that a row had once is its number for ever.
+/// Rows that are added and never removed, so that a row keeps its number.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T>(Vec<T>);
 

@@ -17,7 +17,7 @@ use crate::scenario::{self, Scenario};
 use crate::truth::{Happened, Kind};
 use crate::world::Simulation;
 
-/// What passes the gateway, and what really happened.
+/// The gateway's traffic, and what really happened.
 fn play(scenario: &Scenario, seed: u64) -> (Vec<Emission>, Vec<Happened>) {
     let mut simulation = Simulation::new(scenario, Some(seed)).unwrap();
     let emissions = simulation.by_ref().collect();

@@ -1,4 +1,4 @@
-//! What really happened, by the simulator's own log.
+//! What really happened: the simulator's own log.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -7,25 +7,25 @@ use std::time::Duration;
 use gdoi_core::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// Everything that happened so far, in the order of time.
+/// Everything that happened so far, in time order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Truth(Vec<Happened>);
 
-/// One thing that happened.
+/// One event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Happened {
     /// When.
     #[serde(rename = "time", serialize_with = "moment")]
     pub at: Timestamp,
-    /// In which group.
+    /// Its group.
     pub group: String,
-    /// At which key server, where one is meant.
+    /// Its key server, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_server: Option<IpAddr>,
-    /// At which member, where one is meant, as the key server sees it.
+    /// Its member, if any, as the key server sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<SocketAddr>,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub kind: Kind,
 }
@@ -39,14 +39,14 @@ pub enum Kind {
         /// Why.
         reason: Reason,
     },
-    /// A member has the policy of the group.
+    /// A member received the policy of the group.
     RegistrationCompleted {
         /// Why it registered.
         reason: Reason,
         /// From its first message to its last.
         #[serde(serialize_with = "seconds")]
         duration: Duration,
-        /// Whether it got the KEK it had.
+        /// Whether it got the KEK that it already had.
         same_kek: bool,
         /// Its KEK now.
         #[serde(serialize_with = "hex")]
@@ -54,7 +54,7 @@ pub enum Kind {
     },
     /// A member gave up.
     RegistrationFailed {
-        /// The round trip it waited in, from 0.
+        /// The round trip in which it waited, from 0.
         trip: u8,
     },
     /// A member registered before and after its KEK expired, because the key server renews the KEK at expiry.
@@ -63,42 +63,42 @@ pub enum Kind {
     Rekey {
         /// Whether it delivered a KEK.
         delivers_kek: bool,
-        /// Whether an operator or a merge asked for it.
+        /// Whether an operator or a merge caused it.
         forced: bool,
         /// Its sequence number.
         sequence: u32,
-        /// To how many members.
+        /// Number of recipients.
         recipients: u32,
         /// The KEK it was sent under.
         #[serde(serialize_with = "hex")]
         cookies: [u8; 16],
-        /// The KEK from now on.
+        /// The KEK after it.
         #[serde(serialize_with = "hex")]
         next_cookies: [u8; 16],
-        /// How long before the expiry of the KEK, in seconds; negative when after. `None` when it did not deliver one.
+        /// How long before the expiry of the KEK, in seconds; negative after it. `None` if it did not deliver one.
         lead_seconds: Option<f64>,
-        /// The SPI that ESP will use.
+        /// The next SPI of ESP.
         spi: u32,
     },
-    /// A member took a rekey.
+    /// A member accepted a rekey.
     RekeyReceived {
         /// Its sequence number.
         sequence: u32,
     },
-    /// A member was sent a rekey and did not take it.
+    /// A member was sent a rekey and did not accept it.
     RekeyMissed {
         /// Its sequence number.
         sequence: u32,
         /// Whether it delivered a KEK.
         delivers_kek: bool,
     },
-    /// A key server sent a rekey again, for the first time.
+    /// A key server repeated a rekey for the first time.
     RekeyRepeated {
         /// The KEK it was sent under.
         #[serde(serialize_with = "hex")]
         cookies: [u8; 16],
     },
-    /// A key server got no acknowledgement of a rekey, whether or not the member took it.
+    /// A key server got no acknowledgement of a rekey, whether or not the member accepted it.
     RekeyUnacknowledged {
         /// The KEK it was sent under.
         #[serde(serialize_with = "hex")]
@@ -116,16 +116,16 @@ pub enum Kind {
     RekeyOverdue,
     /// A member sends with an SPI whose TEK ended.
     SpiStale {
-        /// Which.
+        /// The SPI.
         spi: u32,
-        /// Its site, as [`crate::Scenario::config`] names it.
+        /// Its site, named as in [`crate::Scenario::config`].
         site: String,
     },
     /// A member sends with another SPI.
     SpiRolled {
-        /// Before; 0 for none.
+        /// The SPI before; 0 for none.
         from: u32,
-        /// Now.
+        /// The new SPI.
         to: u32,
     },
     /// A member's last SPI expired.
@@ -138,12 +138,12 @@ pub enum Kind {
     ServerUp,
     /// Another key server became primary.
     Failover {
-        /// Who was.
+        /// The previous primary.
         from: IpAddr,
     },
-    /// The key servers lost each other.
+    /// The key servers lost contact.
     Split,
-    /// The key servers found each other again.
+    /// The key servers regained contact.
     Merged,
     /// A datagram path was closed.
     Blocked,
@@ -157,7 +157,7 @@ pub enum Kind {
 pub enum Reason {
     /// It started.
     Boot,
-    /// Its key server took its keys away.
+    /// Its key server deleted its keys.
     Forced,
     /// Its KEK is about to expire, or expired.
     Kek,
@@ -170,17 +170,17 @@ impl Truth {
         self.0.push(happened);
     }
 
-    /// Takes what happened so far.
+    /// Takes the log so far.
     pub(crate) fn take(&mut self) -> Self {
         std::mem::take(self)
     }
 
-    /// What happened, in the order of time.
+    /// The log, in time order.
     pub fn happened(&self) -> &[Happened] {
         &self.0
     }
 
-    /// One JSON object a line.
+    /// One JSON object per line.
     pub fn to_jsonl(&self) -> Result<String, serde_json::Error> {
         let mut lines = String::new();
         for happened in &self.0 {

@@ -1,4 +1,4 @@
-//! The simulation: who is there, and what happens next.
+//! The simulation: the participants, and what happens next.
 
 mod coop;
 mod foreign;
@@ -39,7 +39,7 @@ use silence::Key;
 use state::{Member, Plan, Push, Server, Side, SimulatedGroup};
 use tap::{Point, Tap};
 
-/// A scenario, happening. Iterating lets it happen and gives what the gateway sees, in the order of time.
+/// A running scenario. Iterating runs it and yields what the gateway sees, in time order.
 #[derive(Debug)]
 pub struct Simulation {
     now: Timestamp,
@@ -64,7 +64,7 @@ pub struct Simulation {
     script: Vec<crate::scenario::ScriptedEvent>,
 }
 
-/// What can happen next.
+/// Future events.
 #[derive(Clone, Debug)]
 enum WorldEvent {
     /// A datagram passes the key servers again.
@@ -81,7 +81,7 @@ enum WorldEvent {
         generation: u64,
         reason: crate::truth::Reason,
     },
-    /// A member waited for an answer.
+    /// A member stops waiting for an answer.
     Retry { member: usize, awaited: Awaited },
     /// A key server has an answer ready.
     Answer {
@@ -102,40 +102,40 @@ enum WorldEvent {
     KeyEnds { side: usize, key: Key },
     /// A rekey goes to one member.
     SendPush { push: u64, member: usize },
-    /// A rekey is repeated to who did not acknowledge it, or is over.
+    /// A rekey is repeated to members that did not acknowledge it, or ends.
     RepeatPush { push: u64 },
     /// A key server sends a heartbeat.
     Heartbeat { group: usize },
-    /// A key server is back with keys of its own.
+    /// A key server is back with new keys.
     Reborn { side: usize },
-    /// A key server speaks on the IKE SA of a registration: that it is there, or that it closes it.
+    /// A key server sends a keepalive on the IKE SA of a registration, or deletes it.
     EndIkeSa {
         server: usize,
         member: usize,
         session: Session,
         closes: bool,
     },
-    /// Something happens that is none of the groups' business.
+    /// Foreign traffic.
     Foreign(Stranger),
-    /// Cooperating key servers speak.
+    /// Cooperating key servers announce themselves.
     Announce { group: usize },
-    /// Cooperating key servers look whether the primary is there.
+    /// Cooperating key servers check whether the primary is alive.
     Watchdog { group: usize },
     /// A member sends ESP.
     Traffic { group: usize, turn: u64 },
-    /// Something in the script is due.
+    /// An event of the scenario is due.
     Scripted { index: usize },
-    /// Something in the script ends.
+    /// An event of the scenario ends.
     Unblind { since: Timestamp },
 }
 
 impl Simulation {
-    /// A scenario from its beginning; `seed` overrides the scenario's own.
+    /// A scenario at its beginning; `seed` overrides the scenario's own.
     pub fn new(scenario: &Scenario, seed: Option<u64>) -> Result<Self, ScenarioError> {
         Self::build(scenario, seed, false)
     }
 
-    /// The same, and every datagram is written down for a judge.
+    /// The same, with a journal of every datagram for the judge.
     pub(crate) fn judged(scenario: &Scenario, seed: u64) -> Result<Self, ScenarioError> {
         Self::build(scenario, Some(seed), true)
     }
@@ -190,7 +190,7 @@ impl Simulation {
         &self.truth
     }
 
-    /// What was written down for a judge.
+    /// The journal for the judge.
     pub(crate) const fn journal(&self) -> Option<&Journal> {
         self.tap.kept()
     }
@@ -213,12 +213,12 @@ impl Simulation {
         self.truth.take()
     }
 
-    /// The moment nothing happens after.
+    /// Nothing happens after this time.
     pub const fn end(&self) -> Timestamp {
         self.end
     }
 
-    /// How far it has come.
+    /// The current time.
     pub const fn now(&self) -> Timestamp {
         self.now
     }
@@ -277,7 +277,7 @@ impl Simulation {
         self.agenda.plan(self.now.after(wait), event);
     }
 
-    /// A time from zero up to `most`.
+    /// A random time from zero to `most`.
     fn some(&mut self, most: Duration) -> Duration {
         Duration::from_nanos(self.random.below(most.as_nanos() as u64))
     }

@@ -15,7 +15,7 @@ const PAYLOAD_NONCE: u8 = 40;
 const PAYLOAD_ENCRYPTED: u8 = 46;
 const PAYLOAD_GSA: u8 = 51;
 
-/// `IKE_SA_INIT`: all in clear.
+/// `IKE_SA_INIT`: all in clear text.
 pub(super) fn init(session: Session, response: bool, random: &mut Random) -> Rc<[u8]> {
     let mut key = Vec::from([0, 14, 0, 0]);
     key.extend(random.octets(256));
@@ -32,7 +32,7 @@ pub(super) fn init(session: Session, response: bool, random: &mut Random) -> Rc<
     message.octets(first, &body).into()
 }
 
-/// A message whose payloads are all in one encrypted payload of about `octets`.
+/// A message with all payloads in one encrypted payload of about `octets`.
 pub(super) fn protected(
     exchange: Exchange,
     session: Session,

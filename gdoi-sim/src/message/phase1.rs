@@ -1,4 +1,4 @@
-//! Main mode in clear (RFC 2408 §4.5, RFC 2409 §5).
+//! Main mode in clear text (RFC 2408 §4.5, RFC 2409 §5).
 
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ const DEAD_PEER_DETECTION: [u8; 16] = 0xafca_d713_68a1_f1c9_6b86_96fc_7757_0100_
 /// The simulator's own.
 const SOFTWARE: [u8; 16] = *b"gdoi-sim member\0";
 
-/// The proposal, or the one transform that was chosen, and who can do what.
+/// The proposal, or the chosen transform, and vendor ids.
 pub(super) fn proposal(session: Session, response: bool) -> Rc<[u8]> {
     proposal_of(DOI_GDOI, session, response)
 }
@@ -51,7 +51,7 @@ fn proposal_of(domain: u8, session: Session, response: bool) -> Rc<[u8]> {
     clear(session, &payloads)
 }
 
-/// Key exchange of group 14, a nonce, what NAT would change, dead peer detection.
+/// Key exchange of group 14, a nonce, NAT detection, dead peer detection.
 pub(super) fn key_exchange(session: Session, random: &mut Random) -> Rc<[u8]> {
     let public = random.octets(256);
     let (nonce, ours, theirs): ([u8; 20], [u8; 20], [u8; 20]) =

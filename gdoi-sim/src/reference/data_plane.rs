@@ -1,5 +1,4 @@
-//! ESP: after a rekey, a new SPI takes the place of the one that was in use before it, and overlaps with it until the
-//! old TEK ends.
+//! ESP: after a rekey, a new SPI replaces the one in use, and overlaps with it until the old TEK ends.
 
 use std::time::Duration;
 
@@ -9,23 +8,23 @@ use super::rekey::{Rekey, rekeys};
 use super::script::{Act, Script};
 use super::{Facts, count, note};
 
-/// An old SPI is in use until it has been silent for as long, or for three of its usual silences.
+/// An old SPI is in use until it has been silent for this long, or for three of its usual silences.
 const IN_USE: Duration = Duration::from_secs(130);
-/// The overlap of TEKs that are renewed as often as can be, and that of TEKs whose interval is not known.
+/// Overlap of TEKs that are renewed as often as possible; the next constant is for an unknown interval.
 const SHORTEST_OVERLAP: Duration = Duration::from_secs(90 + 125 + 30);
 const LONGEST_OVERLAP: Duration = Duration::from_secs(600 + 30);
 const CHANGES: &str = "changes of the SPI";
 const REPLACES: &str = "takes the place of";
-/// A longer silence is none of the usual ones.
+/// A longer silence does not count as a usual one.
 const THINNEST: Duration = Duration::from_mins(20);
 
-/// Facts that depend on what the tracker takes for the interval of rekeys.
+/// Facts that depend on the rekey interval that the tracker assumes.
 pub(super) fn is_about_changes(fact: &str) -> bool {
     fact.ends_with(CHANGES) || fact.contains(REPLACES)
 }
 
-/// Whether the changes are open: an SPI came so late after a rekey that it is the interval of rekeys, of which the tracker
-/// knows more than this model, that decides whether the rekey brought it.
+/// Whether the changes are undetermined: an SPI came so late after a rekey that its attribution depends on the rekey
+/// interval, about which the tracker knows more than this model.
 pub(super) fn facts(script: &Script, facts: &mut Facts) -> bool {
     let mut is_open = false;
     let mut replaced: Vec<u32> = Vec::new();
@@ -77,12 +76,12 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) -> bool {
     is_open
 }
 
-/// How long after a rekey the old TEK lasts at most. A key server sends it 5 % of the lifetime before that ends, at
-/// least 90 s, and up to 125 s earlier for repeats and batches; the last packet may be half a minute late. While the
-/// time between rekeys is not known, a TEK of one hour is assumed, and twice its lead.
+/// How long after a rekey the old TEK lasts at most. A key server sends the rekey 5 % of the lifetime before its end,
+/// at least 90 s, and up to 125 s earlier for repeats and batches; the last packet may be half a minute late. While
+/// the time between rekeys is unknown, a TEK of one hour is assumed, and twice its lead.
 fn overlap(earlier: &[Rekey], latest: &Rekey) -> Duration {
     let all: Vec<&Rekey> = earlier.iter().chain([latest]).collect();
-    // Of a rekey it is known that it brought TEKs when the next one comes under the same KEK.
+    // A rekey is known to have delivered TEKs once the next one comes under the same KEK.
     let between: Vec<Duration> = all
         .windows(3)
         .filter(|three| matches!(three, [a, b, c] if a.kek == b.kek && b.kek == c.kek))
@@ -101,8 +100,8 @@ fn overlap(earlier: &[Rekey], latest: &Rekey) -> Duration {
     lead + Duration::from_secs(30)
 }
 
-/// The longest silence between the packets of an SPI, in milliseconds. What an older one counts falls by an eighth with
-/// every packet after it.
+/// The longest silence between the packets of an SPI, in milliseconds. Older silences lose an eighth with every
+/// packet.
 fn usual_silence(acts: &[(Timestamp, Act)], spi: u32) -> Duration {
     let all: Vec<Timestamp> = uses(acts, spi).collect();
     let usual = all.windows(2).fold(0, |usual, pair| match pair {
@@ -112,7 +111,7 @@ fn usual_silence(acts: &[(Timestamp, Act)], spi: u32) -> Duration {
     Duration::from_millis(u64::try_from(usual).unwrap_or(u64::MAX))
 }
 
-/// When an SPI was used.
+/// The times at which an SPI was used.
 fn uses(acts: &[(Timestamp, Act)], spi: u32) -> impl Iterator<Item = Timestamp> {
     acts.iter()
         .filter(move |(_, act)| *act == Act::Esp { spi })

@@ -1,4 +1,4 @@
-//! Registrations: ten messages, or fewer and then silence (gdoi: MM1 to MM6, PULL1 to PULL4).
+//! Registrations: ten messages, or fewer followed by silence (gdoi: MM1 to MM6, PULL1 to PULL4).
 
 use gdoi_core::Timestamp;
 
@@ -25,9 +25,9 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
 /// A registration.
 struct Registration {
     member: usize,
-    /// Its messages: when, and which.
+    /// Its messages: time and number.
     messages: Vec<(Timestamp, u8)>,
-    /// When it was clear that it is one.
+    /// When it was clear that it is a registration.
     begun: Option<Timestamp>,
 }
 
@@ -53,15 +53,15 @@ impl Registration {
         self.messages.last().copied().unwrap_or_default()
     }
 
-    /// Whether a message was there before.
+    /// Whether a message was a repeat.
     fn is_repeat(&self, index: usize) -> bool {
         let before = self.messages.get(..index).unwrap_or_default();
         let number = self.messages.get(index).map(|(_, number)| *number);
         before.iter().any(|(_, known)| Some(*known) == number)
     }
 
-    /// A member's first two messages are clear; of somebody else only a PULL is, or what it sends again. What is not
-    /// clear until it fails is clear then, unless it is one message that nobody answers.
+    /// A member's first two messages prove it; from somebody else only a PULL does, or a repeat of it. An unproved
+    /// attempt is proved by its failure, unless it is a single unanswered message.
     fn begun(&self, script: &Script) -> Option<Timestamp> {
         let clear = self.messages.iter().enumerate().find(|(index, (at, number))| {
             let is_repeat = self.is_repeat(*index);
@@ -84,12 +84,12 @@ impl Registration {
         step.map_or(last, |(at, _)| *at)
     }
 
-    /// When it has been silent for too long, or repeated for too long.
+    /// When it was silent or repeated for too long.
     fn silent(&self) -> Timestamp {
         self.latest().0.after(STALL).min(self.progress().after(PATIENCE))
     }
 
-    /// How often the member asked again for what it still waits for.
+    /// How often the member repeated its pending request.
     fn repeats(&self, until: Timestamp) -> usize {
         let progress = self.progress();
         let again = self
@@ -103,7 +103,7 @@ impl Registration {
         }
     }
 
-    /// When it has failed, if that can be said.
+    /// When it has failed, if that is determined.
     fn given_up(&self, all: &[Self], end: Timestamp) -> Option<Timestamp> {
         let silence = self.silent();
         // The next attempt of the member, which it makes because this one gets no answer.
@@ -118,13 +118,13 @@ impl Registration {
         if at <= end {
             Some(at)
         } else {
-            // The end of watching: it was asked for again in vain.
+            // The end of the script: the request was repeated without an answer.
             (self.repeats(end) >= 2).then_some(end)
         }
     }
 }
 
-/// Whether somebody is known as a member: it completed a registration, was sent a rekey, or acknowledged one.
+/// Whether a peer is known as a member: it completed a registration, was sent a rekey, or acknowledged one.
 fn is_member(script: &Script, member: usize, until: Timestamp) -> bool {
     let mut acts = script.acts.iter().take_while(|(at, _)| *at < until);
     acts.any(|(_, act)| match *act {
@@ -139,7 +139,7 @@ fn is_member(script: &Script, member: usize, until: Timestamp) -> bool {
     })
 }
 
-/// The answer that did not come, or the step that was not taken.
+/// The missing answer or step.
 fn stage(number: u8) -> &'static str {
     match number {
         1 => "mm1",

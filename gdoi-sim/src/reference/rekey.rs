@@ -1,5 +1,5 @@
-//! Rekeys: all messages under one pair of cookies with one sequence number are one rekey, and the last one under a
-//! pair delivered the next (RFC 6407 §4.3).
+//! Rekeys: messages under one cookie pair with one sequence number are one rekey, and the last one under a pair
+//! delivered the next pair (RFC 6407 §4.3).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::{AT_ONCE, COPY, Facts, HOLD, TAP, WINDOW, count, note};
 pub(super) struct Rekey {
     pub(super) kek: u32,
     sequence: u32,
-    /// When, and to whom; all members are one destination to multicast.
+    /// Times and destinations; for multicast all members are one destination.
     sent: Vec<(Timestamp, usize)>,
 }
 
@@ -21,7 +21,7 @@ impl Rekey {
         self.sent.first().map(|(at, _)| *at).unwrap_or_default()
     }
 
-    /// When more of it was to be expected, as long as a repeat was noticed.
+    /// The times in which a repeat would still be recognised.
     fn open(&self, until: Timestamp) -> Vec<(Timestamp, Timestamp)> {
         let mut open: Vec<(Timestamp, Timestamp)> = Vec::new();
         for &(at, _) in self.sent.iter().filter(|(at, _)| *at <= until) {
@@ -33,7 +33,7 @@ impl Rekey {
         open
     }
 
-    /// The first time from `at` on when nothing more of it was to be expected.
+    /// The first time from `at` on when no repeat would be recognised.
     fn closed_from(&self, at: Timestamp) -> Timestamp {
         let open = self.open(Timestamp::from_nanos(u64::MAX));
         let during = open.into_iter().find(|(from, until)| *from <= at && at < *until);
@@ -61,12 +61,12 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
     for (index, rekey) in rekeys.iter().enumerate() {
         let next = rekeys.get(index + 1);
         let end = script.end;
-        // With so many at once, the oldest has to be told before its end.
+        // With so many at once, the oldest has to be reported before its end.
         let crowded = rekeys.get(index + AT_ONCE).filter(|other| other.kek == rekey.kek);
         let crowded = crowded.map_or(Timestamp::from_nanos(u64::MAX), Rekey::begun);
         let settled = next.map_or(end, Rekey::begun);
         let told = rekey.closed_from(settled.min(rekey.begun().after(HOLD)));
-        // Told, and followed by another: what comes of it then is counted, and no more.
+        // After its report, and with a successor: later messages are only counted.
         let over = next.map(|next| rekey.closed_from(told.max(next.begun())));
         let told = told.min(end).min(crowded);
         let over = over.unwrap_or(crowded).min(crowded);
@@ -98,8 +98,8 @@ pub(super) fn facts(script: &Script, facts: &mut Facts) {
     count(facts, "changes of the KEK".to_owned(), changes.count() as u64);
 }
 
-/// Nothing more came of a rekey, perhaps more than once: was it repeated, and who was sent it again and had not
-/// acknowledged it, or a later one?
+/// The end of a rekey, possibly several times: was it repeated, and which members were sent it again and acknowledged
+/// neither it nor a later one?
 fn ends_of_one(script: &Script, rekeys: &[Rekey], index: usize, over: Timestamp, facts: &mut Facts) {
     let Some(rekey) = rekeys.get(index) else { return };
     let (mut repeated, mut named) = (false, BTreeSet::new());
@@ -131,10 +131,10 @@ fn ends_of_one(script: &Script, rekeys: &[Rekey], index: usize, over: Timestamp,
     }
 }
 
-/// Every rekey, with what was sent of it, without copies that the network made.
+/// Every rekey, with its messages, without copies made by the network.
 pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
     let mut rekeys: Vec<Rekey> = Vec::new();
-    // What each member acknowledged last.
+    // The last rekey that each member acknowledged.
     let mut acknowledged: BTreeMap<usize, u32> = BTreeMap::new();
     for &(at, act) in &script.acts {
         if let Act::Acknowledgement { member, kek } = act
@@ -163,7 +163,7 @@ pub(super) fn rekeys(script: &Script) -> Vec<Rekey> {
             continue;
         };
         let before = rekey.sent.iter().rfind(|(_, whom)| *whom == to);
-        // Nobody repeats so fast, nor what was acknowledged: that is a copy, of the network or of another tap.
+        // Nobody repeats so fast, nor after an acknowledgement: that is a copy, by the network or another tap.
         let has_it = !script.multicast && acknowledged.get(&member) == Some(&sequence);
         let copied = if has_it { TAP } else { COPY };
         if before.is_none_or(|(before, _)| at.since(*before) >= copied) {

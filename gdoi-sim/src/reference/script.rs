@@ -1,9 +1,10 @@
-//! Scripts: what passes, made from any octets.
+//! Scripts: the input of the comparison, made from any octets.
 //!
-//! Bounds: one group of one key server and four members, one site; a registration is main mode and one PULL, in order,
-//! and goes on only while it has not failed; only the present rekey is repeated, and only it is acknowledged; nothing
-//! is lost. Each rekey has a length of its own: of one length, messages to several members at a time are one rekey to
-//! the tracker, whatever their octets, for a key server may encrypt for each member. No two differences of times are a whole number of milliseconds, so that no deadline falls on a message.
+//! Limits: one group with one key server, four members and one site. A registration is main mode and one PULL, in
+//! order, and continues only while it has not failed. Only the current rekey is repeated and acknowledged. Nothing is
+//! lost. Each rekey has a different length, because the tracker takes messages of one length to several members at a
+//! time as one rekey, whatever their octets: a key server may encrypt separately for each member. No two differences
+//! of times are a whole number of milliseconds, so that no timer coincides with a message.
 
 use std::time::Duration;
 
@@ -11,27 +12,27 @@ use gdoi_core::Timestamp;
 
 use super::{PATIENCE, STALL};
 
-/// When scripts begin.
+/// Start of all scripts.
 pub(super) const START: Timestamp = Timestamp::from_nanos(1_000_000_000_000);
 /// Members.
 pub(super) const MEMBERS: usize = 4;
 /// The last message of a registration.
 pub(super) const LAST: u8 = 10;
 const STEPS: usize = 60;
-/// Times between steps: within and beyond what each of the model's constants tells apart.
+/// Times between steps: inside and outside each of the model's constants.
 const WAITS_MS: [u64; 20] = [
     1, 5, 100, 450, 600, 1_000, 3_000, 5_000, 8_000, 10_000, 12_000, 15_000, 21_000, 29_000, 40_000, 62_000,
     110_000, 125_000, 140_000, 400_000,
 ];
 
-/// One thing that passes.
+/// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// An acknowledgement by a member, under the present KEK.
     Acknowledgement { member: usize, kek: u32 },
     /// A packet of ESP.
     Esp { spi: u32 },
-    /// Message 1 to 10 of a registration, for the first time or again.
+    /// Message 1 to 10 of a registration, new or repeated.
     Registration {
         registration: usize,
         member: usize,
@@ -41,7 +42,7 @@ pub(super) enum Act {
     Push { member: usize, kek: u32, sequence: u32 },
 }
 
-/// What passes, and when.
+/// The traffic, with times.
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     pub(super) multicast: bool,
@@ -49,7 +50,7 @@ pub(super) struct Script {
     pub(super) end: Timestamp,
 }
 
-/// What the next step depends on.
+/// State for the next step.
 struct Writer {
     script: Script,
     now: Timestamp,
@@ -60,7 +61,7 @@ struct Writer {
 }
 
 impl Script {
-    /// The first octet chooses the transport; each pair behind it is a step, with the time before it.
+    /// The first octet chooses the transport; each following pair is a step, with the time before it.
     pub(super) fn decode(octets: &[u8]) -> Self {
         let (first, steps) = octets.split_first().unwrap_or((&0, &[]));
         let mut writer = Writer {
@@ -85,7 +86,7 @@ impl Script {
         script
     }
 
-    /// The messages of a registration so far: when, which, and whose.
+    /// The messages of a registration so far: time, number, and registration.
     pub(super) fn of_registration(&self, wanted: usize) -> Vec<(Timestamp, u8, usize)> {
         let message = |(at, act): &(Timestamp, Act)| match *act {
             Act::Registration {
@@ -132,7 +133,7 @@ impl Writer {
         }
     }
 
-    /// Microseconds that grow with each step keep all differences off the whole milliseconds.
+    /// Microseconds that grow with each step keep all differences away from whole milliseconds.
     fn wait(&mut self, milliseconds: u64) {
         self.steps += 1;
         self.now = self
@@ -161,7 +162,7 @@ impl Writer {
         });
     }
 
-    /// The next message of the member's latest registration, or the last one again, while that has not ended.
+    /// The next message of the member's latest registration, or a repeat of the last one, until it has ended.
     fn go_on(&mut self, member: usize, step: u8) {
         let latest = (1..=self.registrations)
             .rev()

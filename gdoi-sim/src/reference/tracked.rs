@@ -1,4 +1,4 @@
-//! What the tracker says of a script, in the words of the model.
+//! The tracker's reports of a script, in the terms of the model.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,10 +16,10 @@ const GROUP: &str = "G";
 const KEY_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 848);
 const MULTICAST: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 0, 1, 2)), 848);
 
-/// What the tracker says of a script.
+/// The tracker's reports of a script.
 pub(super) struct Tracked {
     pub(super) facts: Facts,
-    /// Rekeys by their beginning, in their order: what they are said to have delivered.
+    /// Rekeys by their beginning: what they reportedly delivered.
     kinds: BTreeMap<Timestamp, RekeyKind>,
 }
 
@@ -35,7 +35,7 @@ impl Tracked {
             facts: Facts::new(),
             kinds: BTreeMap::new(),
         };
-        // Of the telling the order is known by the beginning; numbers are given in that order.
+        // The order of reports follows the beginnings; numbers are assigned in that order.
         for transition in &out {
             said.kind(transition);
         }
@@ -195,7 +195,7 @@ fn registering(registration: u64, member: SocketAddr, number: u8) -> Wire {
         _ => (32, 8, 1),
     };
     let responder = if number == 1 { 0 } else { 0xb000 + registration };
-    // In a clear SA payload the domain of interpretation stands in octets 4 to 7: 2 is GDOI.
+    // In a clear SA payload the domain of interpretation is in octets 4 to 7: 2 is GDOI.
     let fingerprint = if number <= 2 {
         2
     } else {

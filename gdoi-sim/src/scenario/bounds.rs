@@ -1,4 +1,4 @@
-//! What a scenario may ask for at most: whatever repeats has an end, and whatever is sent fits into a datagram.
+//! Limits of a scenario: every repetition ends, and every message fits into a datagram.
 
 use std::time::Duration;
 
@@ -7,31 +7,31 @@ use super::{Group, Scenario, ScenarioError};
 
 type Problem = (ScenarioError, Position);
 
-/// Ten years; a datagram may be late by ten times the delay, which the clock still has.
+/// Ten years; a datagram may be late by ten times the delay, and the clock has room for that.
 const LONGEST: Duration = Duration::from_hours(87_600);
-/// A rekey comes at least a quarter of a lifetime after the last.
+/// Rekeys are at least a quarter of a lifetime apart.
 const LEAST_LIFETIME: Duration = Duration::from_secs(1);
-/// How many lifetimes of a key a scenario may last: a TEK of an hour for ten years.
+/// Maximum duration of a scenario in lifetimes of a key: a TEK of an hour for ten years.
 const LIFETIMES: u32 = 100_000;
 /// Announcements of a key server in a scenario: one in 20 s for ten years.
 const ANNOUNCEMENTS: u32 = 16_000_000;
-/// From the traffic of one member to that of the next.
+/// Minimum time from the traffic of one member to that of the next.
 const LEAST_TURN: Duration = Duration::from_micros(1);
 /// Repeats of a rekey; key servers have at most 60.
 const REPEATS: u32 = 1_000;
 /// Octets of policy and signature, which leave room for the headers in a datagram of 65,507.
 const DATAGRAM: u64 = 64_000;
-/// What a scenario may take of memory: two of them run at once on a small machine.
+/// Maximum memory of a scenario: two of them run at once on a small machine.
 const MEMORY: u64 = 4 << 30;
-/// An estimate of what a member takes, and its registration when everything is kept.
+/// Estimated memory of a member and its registration, if everything is kept.
 const OCTETS_OF_MEMBER: u64 = 2_048;
-/// A rekey to one receiver and what comes back, when everything is kept.
+/// Memory of a rekey to one receiver and its answers, if everything is kept.
 const OCTETS_OF_EXCHANGE: u64 = 2_048;
-/// A member's turn to send, when everything is kept.
+/// Memory of one member's traffic, if everything is kept.
 const OCTETS_OF_TURN: u64 = 128;
 
 impl Scenario {
-    /// Whether the number of things that happen in it has a bound, no time is beyond the clock, and it fits into memory.
+    /// Whether the number of events is bounded, every time is within the clock, and it fits into memory.
     pub(super) fn check_bounds(&self) -> Result<(), Problem> {
         at_most("duration", 0, self.duration)?;
         at_most("network.delay", 0, self.network.delay)?;

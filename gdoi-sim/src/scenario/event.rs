@@ -1,4 +1,4 @@
-//! What is done to the groups of a scenario.
+//! Events of a scenario.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use super::value;
 
-/// Something that is done to a group.
+/// An event for a group.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptedEvent {
-    /// When, from the start.
+    /// Its time, from the start.
     #[serde(with = "value::duration")]
     pub at: Duration,
-    /// What.
+    /// The action.
     pub action: Action,
-    /// To which group, from 1.
+    /// Its group, from 1.
     #[serde(default = "value::first")]
     pub group: u32,
-    /// To which of its members, from 1; all when empty.
+    /// Its members, from 1; all if empty.
     #[serde(default)]
     pub members: Vec<u32>,
-    /// To which of its key servers, from 1; 0 for none in particular.
+    /// Its key servers, from 1; 0 for none in particular.
     #[serde(default)]
     pub key_server: u32,
-    /// For how long, or within what time.
+    /// Its duration, or the time within which it happens.
     #[serde(default, rename = "for", with = "value::duration")]
     pub lasting: Duration,
     /// Only datagrams of more octets.
@@ -39,7 +39,7 @@ pub struct ScriptedEvent {
 }
 
 impl ScriptedEvent {
-    /// At a time, to the first group, all of its members, none of its key servers in particular.
+    /// For the first group, all of its members, and no key server in particular.
     pub(crate) const fn plain(at: Duration, action: Action) -> Self {
         Self {
             at,
@@ -55,23 +55,23 @@ impl ScriptedEvent {
     }
 }
 
-/// What can be done to a group.
+/// Actions on a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// The gateway sees nothing, and says so.
+    /// The gateway sees nothing, and knows it.
     Blind,
     /// The operator clears the members: their keys are deleted, and they register again within the time.
     Clear,
-    /// A key server loses all it knew, and is back after the time with keys of its own.
+    /// A key server loses its state, and is back after the time with new keys.
     Crash,
     /// The key servers get software with the legacy behaviour.
     DowngradeServers,
-    /// Nothing reaches the members: the drop is behind the gateway.
+    /// Nothing reaches the members: datagrams are dropped beyond the gateway.
     BlockToMembers,
-    /// Nothing reaches the key servers: the drop is behind the gateway, which still sees what members send.
+    /// Nothing reaches the key servers: datagrams are dropped after the gateway, which still sees what members send.
     BlockToServers,
-    /// A member turns on at this time and not at the start.
+    /// A member turns on at this time instead of at the start.
     Join,
     /// A key server stops.
     ServerDown,
@@ -79,15 +79,15 @@ pub enum Action {
     ServerUp,
     /// The lifetimes of the next keys are changed.
     SetLifetimes,
-    /// The key servers lose each other: the second becomes primary for every second member.
+    /// The key servers lose contact: the second becomes primary for every second member.
     Split,
-    /// The key servers find each other again.
+    /// The key servers regain contact.
     Merge,
     /// The key server does not renew its KEK, for the time.
     KeepKek,
-    /// A member's data plane hangs, for the time: it goes on with the SPI it has, beyond the end of its TEK.
+    /// A member's data plane hangs, for the time: it keeps its SPI beyond the end of the TEK.
     KeepSpi,
-    /// Members lose power for the time, or for good when there is none.
+    /// Members lose power for the time, or for good without a time.
     PowerOff,
     /// Members lose power and come back within the time.
     Reboot,
@@ -95,9 +95,9 @@ pub enum Action {
     Rekey,
     /// The operator forces a rekey that renews the KEK too.
     RekeyKek,
-    /// The key server does not know the members' identity any more, for the time.
+    /// The key server rejects the members' identity, for the time.
     RefuseAuthentication,
-    /// The key server does not let the members into the group any more, for the time.
+    /// The key server refuses the members the group, for the time.
     RefuseGroup,
     /// The members refuse the policy of the group, for the time.
     RefusePolicy,
@@ -108,7 +108,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every one.
+    /// All actions.
     pub const ALL: [Self; 23] = [
         Self::Blind,
         Self::Clear,

@@ -1,4 +1,4 @@
-//! What passes the gateway and is none of the groups' business.
+//! Foreign traffic: what passes the gateway and belongs to no group.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value;
 
-/// What passes the gateway and is none of the groups' business.
+/// Foreign traffic through the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Foreign {
@@ -18,9 +18,9 @@ pub struct Foreign {
     /// How long an SPI is used.
     #[serde(with = "value::duration")]
     pub lifetime: Duration,
-    /// Their IKE is on port 4500 from its first message on, and passes here too.
+    /// Whether their IKE, on port 4500 from its first message on, passes here too.
     pub ike: bool,
-    /// Time between attempts of strangers to talk to a key server; zero for none.
+    /// Time between attempts of strangers to contact a key server; zero for none.
     #[serde(with = "value::duration")]
     pub scans_every: Duration,
 }

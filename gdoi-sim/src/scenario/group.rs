@@ -1,4 +1,4 @@
-//! A group of a scenario: its key servers, its members, how they behave.
+//! A group of a scenario: its key servers and members, and their behaviour.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::value;
 use super::vantage::Span;
 
-/// How a key server or a member treats the KEK (Cisco TAC note 116737).
+/// How a key server or a member handles the KEK (Cisco TAC note 116737).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behavior {
-    /// Key server: renews the KEK when it expires. Member: keeps it until a rekey replaces it.
+    /// Key server: renews the KEK at its expiry. Member: keeps it until a rekey replaces it.
     Legacy,
     /// Key server: renews the KEK early. Member: has a timer for it and deletes it when it expires.
     #[default]
@@ -24,11 +24,11 @@ pub enum Behavior {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Acknowledgement {
-    /// Encrypted, of an unregistered exchange type, under the KEK that the member holds afterwards.
+    /// Encrypted, of an unregistered exchange type, under the KEK that the member holds after the rekey.
     Cisco,
     /// Not at all.
     None,
-    /// GROUPKEY-PUSH-ACK in clear (RFC 8263).
+    /// GROUPKEY-PUSH-ACK in clear text (RFC 8263).
     #[default]
     Rfc8263,
 }
@@ -44,14 +44,14 @@ pub enum Protocol {
     GIkev2,
 }
 
-/// Whose timers a group has.
+/// The vendor whose timers a group has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timers {
     /// Cisco GETVPN.
     #[default]
     Cisco,
-    /// HPE and H3C: the lead of a key is a twentieth of its lifetime and its repeats.
+    /// HPE and H3C: the lead of a key is a twentieth of its lifetime plus its repeats.
     Hpe,
     /// Juniper Group VPN: everything in multiples of the activation delay of 15 s.
     Juniper,
@@ -63,18 +63,18 @@ pub enum Timers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KekClock {
-    /// Each when it is due: a rekey delivers one of them.
+    /// Separately, each when it is due.
     Own,
     /// A rekey that delivers a KEK delivers a TEK too.
     #[default]
     Together,
 }
 
-/// When members send with the SPI that a rekey delivered.
+/// When members start to use the SPI that a rekey delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpiSwitch {
-    /// Half a minute before the TEK ends that they have.
+    /// Half a minute before the end of their current TEK.
     Late,
     /// After the activation time.
     #[default]
@@ -89,10 +89,10 @@ pub struct Group {
     pub name: String,
     /// Its key servers, the primary first.
     pub key_servers: Vec<IpAddr>,
-    /// Where its rekeys go when they are multicast.
+    /// The destination of multicast rekeys.
     #[serde(default)]
     pub rekey_address: Option<IpAddr>,
-    /// How many members it has.
+    /// Number of members.
     pub members: u32,
     /// Address of the first member; each next is in the next /24, or /64.
     #[serde(default = "value::first_member")]
@@ -100,22 +100,22 @@ pub struct Group {
     /// Prefix of the first member's site, a /24; each next member has the next.
     #[serde(default = "value::first_site")]
     pub first_site: Ipv4Addr,
-    /// The address that all members are hidden behind by NAT.
+    /// The NAT address of all members.
     #[serde(default)]
     pub nat: Option<IpAddr>,
     /// GDOI or G-IKEv2.
     #[serde(default)]
     pub protocol: Protocol,
-    /// Whose timers.
+    /// The vendor of its timers.
     #[serde(default)]
     pub timers: Timers,
-    /// How the key servers behave.
+    /// The behaviour of the key servers.
     #[serde(default)]
     pub server: Behavior,
-    /// How the members behave.
+    /// The behaviour of the members.
     #[serde(default)]
     pub member: Behavior,
-    /// How rekeys are acknowledged, when unicast.
+    /// How unicast rekeys are acknowledged.
     #[serde(default)]
     pub acknowledgement: Acknowledgement,
     /// KEK lifetime.
@@ -130,7 +130,7 @@ pub struct Group {
     /// Repeats of a rekey after the first.
     #[serde(default = "value::retransmit_count")]
     pub retransmit_count: u32,
-    /// Whether a repeat has a sequence number of its own, instead of being the same octets.
+    /// Whether a repeat has a new sequence number, instead of the same octets.
     #[serde(default)]
     pub retransmit_renumbered: bool,
     /// Access list entries: each is a SAT payload in a rekey.
@@ -145,46 +145,46 @@ pub struct Group {
     /// From a rekey to the first packet with its SPI.
     #[serde(default = "value::activation", with = "value::duration")]
     pub activation: Duration,
-    /// What a registration costs the key server.
+    /// What a registration costs the key server, in time.
     #[serde(default = "value::registration_cost", with = "value::duration")]
     pub registration_cost: Duration,
     /// Time between ESP packets of one member; zero for no traffic.
     #[serde(default, with = "value::duration")]
     pub traffic_every: Duration,
-    /// ESP packets of a member each time.
+    /// ESP packets of a member per interval.
     #[serde(default = "value::traffic_packets")]
     pub traffic_packets: u32,
-    /// The part of each day that sends no traffic.
+    /// The part of each day without traffic.
     #[serde(default)]
     pub quiet: Option<Span>,
     /// Whether KEK and TEK are renewed together.
     #[serde(default)]
     pub kek_clock: KekClock,
-    /// When members send with a new SPI.
+    /// When members start to use a new SPI.
     #[serde(default)]
     pub spi_switch: SpiSwitch,
-    /// The address that rekeys come from, when it is not the one that members register at.
+    /// The source address of rekeys, if it differs from the registration address.
     #[serde(default)]
     pub rekey_source: Option<IpAddr>,
-    /// Time between heartbeats in the form of a rekey (Juniper); zero for none.
+    /// Time between heartbeats that look like rekeys (Juniper); zero for none.
     #[serde(default, with = "value::duration")]
     pub heartbeat_every: Duration,
     /// No rekey is ever sent: members register again before their TEK ends (IEC 62351-9).
     #[serde(default)]
     pub pull_only: bool,
-    /// The key server says on the IKE SA of a registration that it is there, and closes it soon.
+    /// The key server sends a keepalive on the IKE SA of a registration, and deletes the SA soon after.
     #[serde(default)]
     pub closes_ike_sa: bool,
     /// Time between announcements of cooperating key servers.
     #[serde(default = "value::announce_every", with = "value::duration")]
     pub announce_every: Duration,
-    /// Lifetime of the IKE SA between two key servers; zero for ever.
+    /// Lifetime of the IKE SA between two key servers; zero for unlimited.
     #[serde(default, with = "value::duration")]
     pub coop_ike_lifetime: Duration,
 }
 
 impl Group {
-    /// With everything that a file may leave out left out, and no key server and one member.
+    /// With all optional values left out, no key server and one member.
     pub(crate) fn plain(name: String) -> Self {
         Self {
             name,
@@ -223,7 +223,7 @@ impl Group {
         }
     }
 
-    /// Whether rekeys go to each member by itself.
+    /// Whether rekeys go to each member separately.
     pub const fn is_unicast(&self) -> bool {
         self.rekey_address.is_none()
     }
@@ -236,12 +236,12 @@ impl Group {
             && self.acknowledgement != Acknowledgement::None
     }
 
-    /// Prefix of the site behind the member of this number, from 0.
+    /// Prefix of the site of this member, from 0.
     pub fn site(&self, member: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.first_site.to_bits().wrapping_add(member << 8))
     }
 
-    /// Address of the member of this number, from 0, before any NAT.
+    /// Address of this member, from 0, before any NAT.
     pub fn member_address(&self, member: u32) -> IpAddr {
         match self.first_member {
             IpAddr::V4(first) => Ipv4Addr::from_bits(first.to_bits().wrapping_add(member << 8)).into(),
@@ -283,7 +283,7 @@ impl Group {
     }
 }
 
-/// Name of the site behind the member of this number, from 0.
+/// Name of the site of this member, from 0.
 pub(crate) fn site_name(member: u32) -> String {
     format!("site-{}", member + 1)
 }

@@ -1,13 +1,13 @@
-//! Scenarios that ship, each a small file.
+//! The scenario library; each scenario is a small file.
 
 use super::{Scenario, ScenarioError};
 
-/// The names of the scenarios that ship.
+/// The names of the scenarios.
 pub fn names() -> impl Iterator<Item = &'static str> {
     LIBRARY.iter().map(|(name, _)| *name)
 }
 
-/// A scenario that ships, by name.
+/// A scenario by name.
 pub fn named(name: &str) -> Result<Scenario, ScenarioError> {
     let (_, text) = LIBRARY
         .iter()

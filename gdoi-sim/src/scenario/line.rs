@@ -1,14 +1,14 @@
-//! Which line of a scenario file is wrong, and what was probably meant there.
+//! Error positions in scenario files, and suggestions.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::ScenarioError;
 
-/// As alike as clap wants it before it suggests an argument.
+/// The similarity that clap requires for a suggestion.
 const LIKE: f64 = 0.7;
 
-/// Where something stands in a scenario: a table, which of several, a key of it.
+/// A position in a scenario: a table, its index, a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     pub(super) table: &'static str,
@@ -17,7 +17,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// By the name that errors use: `duration`, `network.delay`, `group.tek_lifetime`.
+    /// From the name in errors: `duration`, `network.delay`, `group.tek_lifetime`.
     pub(super) fn of(name: &'static str, index: usize) -> Self {
         let (table, key) = name.split_once('.').unwrap_or(("", name));
         let key = key.split('.').next().unwrap_or_default();
@@ -25,7 +25,7 @@ impl Position {
     }
 }
 
-/// What the parser says, in our words, with its line.
+/// The parser's error in our words, with its line.
 pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> ScenarioError {
     let message = error.message();
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
@@ -50,7 +50,7 @@ pub(super) fn from_toml(error: &toml::de::Error, text: &str) -> ScenarioError {
     }
 }
 
-/// An error of this position in a text, with its line; without one when the text does not say it.
+/// An error at this position in a text, with its line if the text has the position.
 pub(super) fn locate(error: ScenarioError, position: Position, text: &str) -> ScenarioError {
     match DeTable::parse(text)
         .ok()
@@ -61,7 +61,7 @@ pub(super) fn locate(error: ScenarioError, position: Position, text: &str) -> Sc
     }
 }
 
-/// Where the key stands; else where its table does, which leaves it out.
+/// The offset of the key, or of its table if the key is left out.
 fn offset(root: &DeTable<'_>, position: Position) -> Option<usize> {
     let Position { table, index, key } = position;
     let key_in = |table: &DeTable<'_>| {

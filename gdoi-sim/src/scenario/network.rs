@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::value;
 
-/// The network between key servers and members. A gateway next to the key servers watches it.
+/// The network between key servers and members. A gateway next to the key servers monitors it.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
-    /// One way, at least.
+    /// Minimum one-way delay.
     #[serde(with = "value::duration")]
     pub delay: Duration,
-    /// Up to this much more.
+    /// Maximum additional delay.
     #[serde(with = "value::duration")]
     pub jitter: Duration,
-    /// How many of a thousand datagrams are lost, behind the gateway.
+    /// How many of a thousand datagrams are lost after the gateway.
     pub lost_per_mille: u32,
-    /// How many of a thousand datagrams come twice.
+    /// How many of a thousand datagrams are duplicated.
     pub doubled_per_mille: u32,
     /// How many of a thousand datagrams are late by ten times the delay.
     pub late_per_mille: u32,

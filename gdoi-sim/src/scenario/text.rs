@@ -1,4 +1,4 @@
-//! A scenario as the text of a file: only what differs from what a file may leave out.
+//! Writes a scenario as a file: only values that differ from the defaults.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::{Group, Scenario, ScriptedEvent};
 use crate::scenario::{Action, Foreign, Network, Vantage};
 
 impl Scenario {
-    /// The text of a file that [`Self::parse`] turns into this scenario.
+    /// The text that [`Self::parse`] turns into this scenario.
     pub fn to_toml(&self) -> Result<String, serde_json::Error> {
         let mut text = String::new();
         let whole = object(serde_json::to_value(self)?);
@@ -32,7 +32,7 @@ impl Scenario {
         }
         for event in &self.events {
             let mut plain = ScriptedEvent::plain(std::time::Duration::MAX, Action::Blind);
-            // What is done is always written.
+            // The action is always written.
             if event.action == Action::Blind {
                 plain.action = Action::Clear;
             }
@@ -42,7 +42,7 @@ impl Scenario {
     }
 }
 
-/// What differs from the plain form, under a heading; nothing when nothing does.
+/// The values that differ from the defaults, under a heading; nothing if there are none.
 fn section<T: serde::Serialize>(
     text: &mut String,
     heading: &str,
@@ -77,7 +77,7 @@ fn line(text: &mut String, name: &str, value: &Value) {
     let _ok = writeln!(text, "{name} = {}", inline(value));
 }
 
-/// A value as TOML writes it in one line: as JSON does, but for tables.
+/// A value as inline TOML: like JSON, except for tables.
 fn inline(value: &Value) -> String {
     match value {
         Value::Array(values) => {

@@ -1,16 +1,16 @@
-//! How values are written in scenario files, and what they are when they are not written.
+//! Syntax and defaults of values in scenario files.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use gdoi_core::Timestamp;
 
-/// A duration as people write it: `90s`, `1h 30m`, `4ms`.
+/// A duration in people's notation: `90s`, `1h 30m`, `4ms`.
 pub fn parse_duration(text: &str) -> Result<Duration, jiff::Error> {
     Duration::try_from(text.parse::<jiff::SignedDuration>()?)
 }
 
-/// Durations as people write them.
+/// Durations in people's notation.
 pub(super) mod duration {
     use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) mod duration {
     }
 }
 
-/// Durations that may be left out.
+/// Optional durations.
 pub(super) mod optional_duration {
     use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub(super) mod optional_duration {
     }
 }
 
-/// Moments in UTC: `2026-03-02T08:00:00Z`.
+/// Times in UTC: `2026-03-02T08:00:00Z`.
 pub(super) mod moment {
     use gdoi_core::Timestamp;
     use serde::de::Error as _;

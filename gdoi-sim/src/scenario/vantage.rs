@@ -1,4 +1,4 @@
-//! From where the monitor watches, and what of the traffic passes there.
+//! The vantage of the monitor, and the traffic that passes there.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use super::value;
 
-/// From where the monitor watches, and what of the traffic passes there.
+/// The vantage of the monitor, and the traffic that passes there.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vantage {
-    /// Where the gateway stands.
+    /// The position of the gateway.
     pub place: Place,
-    /// The group of the branch, from 1; of no other place.
+    /// The group of the branch, from 1; unused elsewhere.
     pub group: u32,
-    /// The member at the branch, from 1; of no other place.
+    /// The member at the branch, from 1; unused elsewhere.
     pub member: u32,
     /// Which messages pass it.
     pub direction: Direction,
     /// The monitor starts this late.
     #[serde(with = "value::duration")]
     pub since: Duration,
-    /// Parts of the time that the capture lacks, and nothing says so.
+    /// Unannounced holes in the capture.
     pub holes: Vec<Span>,
     /// A mirror port that shows every frame twice.
     pub mirrored: bool,
-    /// How many of a thousand flows take another way.
+    /// How many of a thousand flows take another path.
     pub missed_flows_per_mille: u32,
-    /// How many of a thousand packets take another way.
+    /// How many of a thousand packets take another path.
     pub missed_packets_per_mille: u32,
 }
 
-/// Where the gateway stands.
+/// The position of the gateway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -42,7 +42,7 @@ pub enum Place {
     /// Next to the key servers: every message, and the ESP of all sites.
     #[default]
     KeyServers,
-    /// The gateway hides the members by NAT itself: every message is seen on both sides.
+    /// The gateway itself is the members' NAT: every message is seen on both sides.
     OwnNat,
 }
 
@@ -59,7 +59,7 @@ pub enum Direction {
     ToServers,
 }
 
-/// A part of the time.
+/// An interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
@@ -72,7 +72,7 @@ pub struct Span {
 }
 
 impl Vantage {
-    /// The vantages that every scenario can be watched from, by name.
+    /// The named vantages, available for every scenario.
     pub const NAMES: [&str; 11] = [
         "key_servers",
         "branch",
@@ -87,7 +87,7 @@ impl Vantage {
         "packets",
     ];
 
-    /// A vantage by name, for a scenario that lasts this long.
+    /// A named vantage, for a scenario of this duration.
     pub fn named(name: &str, lasting: Duration) -> Option<Self> {
         let whole = Self::default();
         Some(match name {
@@ -141,7 +141,7 @@ impl Vantage {
         })
     }
 
-    /// Whether nothing that passes the key servers is missing, so that a silence there is a silence.
+    /// Whether all traffic of the key servers is seen, so that silence is real.
     pub fn is_whole(&self) -> bool {
         let Self {
             place,

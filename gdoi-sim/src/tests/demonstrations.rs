@@ -1,4 +1,4 @@
-//! The demonstrations: the tracker says what it is expected to say.
+//! Demonstrations: the tracker reports what is expected.
 
 use super::library;
 use crate::demonstration::{DEMONSTRATIONS, Demonstration};
@@ -21,7 +21,7 @@ fn every_demonstration_tells_its_story() {
     }
 }
 
-/// What each is there to show is in its story, and nothing that alarms without need.
+/// Each demonstration reports its subject, and no false alarm.
 #[test]
 fn the_stories_are_the_right_ones() {
     let rows: [(&str, &[&str], &[&str]); 5] = [

@@ -1,4 +1,4 @@
-//! Random worlds: they can be played, nothing is missing from all of them, and a failing one is reduced.
+//! Random worlds can be simulated, cover everything, and are reduced if they fail.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn a_failing_world_is_reduced_to_what_fails() {
         assert_eq!(reduced.events.len(), 1, "world {seed}: {reduced:#?}");
         let most: u32 = reduced.groups.iter().map(|group| group.members).max().unwrap();
         assert!(most <= 4, "world {seed}: {reduced:#?}");
-        // The branch that it is watched from may be another group's.
+        // The monitor's branch may be of another group.
         assert!(reduced.groups.len() <= 2, "world {seed}: {reduced:#?}");
         assert_eq!(reduced.groups[0].traffic_every, Duration::ZERO, "world {seed}");
     }

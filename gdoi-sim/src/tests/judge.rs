@@ -1,4 +1,5 @@
-//! The judge: told everything and next to the key servers, no warning is invented; and a claim is paired as it should be.
+//! The judge: with full configuration and next to the key servers no warning is invented; and claims are paired
+//! correctly.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use gdoi_core::transition::Severity;
 use super::library;
 use crate::judge::{Claim, Fact, Known, Rule, Score, Subject, Sure, Tally, Told};
 
-/// Worlds that were here before the judge asked more than what is told beside the key servers.
+/// Worlds from before the judge covered more than full configuration next to the key servers.
 #[test]
 fn told_everything_no_alarm_is_invented_and_none_is_missed() {
     for name in crate::scenario::names() {
@@ -46,7 +47,7 @@ fn a_claim_is_paired_with_one_fact_only_and_within_its_time() {
             fact("a", 100, must),
             fact("a", 110, must),
             fact("b", 100, must),
-            // It is true, but nobody has to know it.
+            // It is true, but need not be known.
             fact("d", 100, Known::Open(Rule::NotSeen)),
         ])
     };
@@ -68,7 +69,7 @@ fn a_claim_is_paired_with_one_fact_only_and_within_its_time() {
         (Vec::from([sure("a", 121), sure("b", 89)]), (0, 2, 3, 1, 0)),
         (Vec::from([sure("c", 100)]), (0, 1, 3, 1, 0)),
         (Vec::from([sure("d", 100)]), (0, 0, 3, 1, 0)),
-        // Unsure where one may be, unsure where one need not be, and unsure of what is known.
+        // Uncertain where allowed, uncertain where not necessary, and uncertain about something knowable.
         (Vec::from([claim("e", 100, Sure::Uncertain)]), (0, 0, 3, 1, 1)),
         (Vec::from([claim("c", 100, Sure::Uncertain)]), (0, 1, 3, 1, 0)),
         (Vec::from([claim("b", 100, Sure::Uncertain)]), (0, 0, 3, 1, 0)),
@@ -109,7 +110,7 @@ fn parts_of_nothing_are_whole() {
     assert!((tally(0, 0).precision() - 1.0).abs() < 1e-9);
 }
 
-/// The same scenario, seed and vantage give the same score, to the last failure.
+/// The same scenario, seed and vantage give the same score, down to the last failure.
 #[test]
 fn the_same_seed_gives_the_same_score() {
     let scenario = library("coop_split");
@@ -117,7 +118,7 @@ fn the_same_seed_gives_the_same_score() {
     assert_eq!(score(), score());
 }
 
-/// What happens does not depend on who watches.
+/// What happens does not depend on the vantage.
 #[test]
 fn the_world_is_the_same_from_everywhere() {
     use crate::Simulation;

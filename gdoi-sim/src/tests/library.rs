@@ -1,4 +1,4 @@
-//! What really happens in the scenarios that ship.
+//! What really happens in the scenarios of the library.
 
 use gdoi_wire::{Capture, Dissected, ParseError, Ports, dissect};
 
@@ -187,7 +187,7 @@ fn what_cannot_be_played_is_refused() {
     ));
 }
 
-/// What is wrong, in which line, and what was probably meant.
+/// The error, its line, and the suggestion.
 #[test]
 fn what_cannot_be_is_told_with_its_line() {
     let head = "title = \"\"\nduration = \"1h\"\n[[group]]\nname = \"G\"\nkey_servers = [\"10.0.0.1\"]\nmembers = 2\n";
@@ -244,7 +244,7 @@ fn what_cannot_be_is_told_with_its_line() {
     }
 }
 
-/// Everything that passes is kept for the judge: too much of it is refused before it runs.
+/// The judge keeps all traffic: a scenario with too much of it is refused before it runs.
 #[test]
 fn a_world_that_is_too_large_for_memory_is_not_judged() {
     use crate::judge::{Score, Told};

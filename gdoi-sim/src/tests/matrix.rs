@@ -1,8 +1,8 @@
-//! The tracker, judged: every pairing of key server and member behaviour, by transport, KEK lifetime and loss, in at
-//! least three KEK cycles and with several seeds.
+//! Judges the tracker for every pairing of key server and member behaviour, by transport, KEK lifetime and loss, in
+//! at least three KEK cycles and with several seeds.
 //!
-//! Without loss the verdict per key server is right and a double re-registration is reported exactly where it happens.
-//! With loss the verdict is right or withheld, never wrong.
+//! Without loss the verdict per key server is right, and double re-registrations are reported exactly where they
+//! happen. With loss the verdict is right or withheld, never wrong.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -26,7 +26,7 @@ struct Cell {
     lost_per_mille: u32,
 }
 
-/// What the tracker said of a cell, and what really happened.
+/// The tracker's reports of a cell, and what really happened.
 struct Judged {
     verdict: Option<Verdict>,
     doubles: u64,
@@ -82,7 +82,7 @@ impl Cell {
         self.judge_as(seed, &self.scenario().config())
     }
 
-    /// The same when an operator told the monitor only this.
+    /// The same with this configuration.
     fn judge_as(self, seed: u64, told: &Config) -> Judged {
         let mut simulation = Simulation::new(&self.scenario(), Some(seed)).unwrap();
         let (snapshot, transitions) = watch(&mut simulation, told.clone());
@@ -108,8 +108,8 @@ impl Cell {
     }
 }
 
-/// Double re-registrations of the KEKs whose delivery was seen. When the first one was made nobody was watching, so that
-/// nobody can say when it expires.
+/// Double re-registrations of the KEKs whose delivery was seen. The first KEK was delivered before the monitor
+/// started, so its expiry cannot be known.
 fn knowable_doubles(happened: &[Happened]) -> u64 {
     let renews = |one: &&Happened| {
         matches!(
@@ -162,7 +162,7 @@ fn check_lossless(unicast: bool) {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// With loss: right or withheld, never the other way round.
+/// With loss: right or withheld, never wrong.
 fn check_lossy(unicast: bool) {
     let (mut right, mut withheld) = (0, 0);
     for cell in Cell::all(unicast, 50) {

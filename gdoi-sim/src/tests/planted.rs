@@ -1,4 +1,4 @@
-//! Ten things that a tracker could get wrong, done to what it said: the judge notices each.
+//! Ten plausible errors of a tracker, planted in its reports: the judge notices each.
 
 use gdoi_core::snapshot::Snapshot;
 use gdoi_core::transition::{ReRegistrationReason, RekeyKind, Verdict, What};
@@ -9,7 +9,7 @@ use crate::judge::{Score, Told};
 
 type Change = fn(&mut Vec<Transition>, &mut Snapshot);
 
-/// In this scenario, told this much, this row gets worse when this is done to what was said.
+/// In this scenario and configuration, this row gets worse when this is done to the reports.
 #[track_caller]
 fn notices(scenario: &str, told: Told, row: &str, change: Change) {
     let scenario = library(scenario);

@@ -1,5 +1,5 @@
-//! What the simulator calls the truth, against what real key servers and members logged: a world with the intervals of
-//! a recording has the rekeys of the recording.
+//! Compares the simulator's truth with the logs of real key servers and members: a world with the intervals of a
+//! recording has the rekeys of the recording.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::play;
 use crate::scenario::{Action, KekClock, Scenario, ScriptedEvent, Timers};
 use crate::truth::Kind;
 
-/// A second of a recording is a minute of the world, whose timers are made for longer lives.
+/// A second of a recording is a minute of the world, because the world's timers assume longer lifetimes.
 const SCALE: f64 = 60.0;
 
 fn logs() -> Vec<(String, Value)> {
@@ -40,17 +40,17 @@ fn lines<'a>(log: &'a Value, peer: &str) -> impl Iterator<Item = &'a Vec<Value>>
         .map(|line| line.as_array().unwrap())
 }
 
-/// Seconds of the day, of a line.
+/// Seconds of the day in a line.
 fn seconds(line: &[Value]) -> f64 {
     let time = line[0].as_str().unwrap();
     let part = |from: usize, until: usize| time.get(from..until).unwrap().parse::<f64>().unwrap();
     3_600.0 * part(0, 2) + 60.0 * part(2, 4) + part(4, time.len())
 }
 
-/// A rekey: when, in seconds since the KEK was made, and whether it delivered a KEK.
+/// A rekey: seconds since the KEK was made, and whether it delivered a KEK.
 type Rekeys = Vec<(f64, bool)>;
 
-/// What a member was sent until the key server deleted its keys.
+/// The rekeys sent to a member until the key server deleted its keys.
 fn logged(log: &Value, member: &str) -> Rekeys {
     let is_kek = |line: &&Vec<Value>| line[1] == "kek_spi";
     let made: Vec<_> = lines(log, "ks").filter(is_kek).collect();
@@ -88,7 +88,7 @@ fn logged(log: &Value, member: &str) -> Rekeys {
     rekeys
 }
 
-/// A key server whose KEK and TEK have clocks of their own, and one member.
+/// A key server with separate clocks for KEK and TEK, and one member.
 fn world(rekeys: &Rekeys) -> Scenario {
     let interval = |delivers: bool| {
         let first = rekeys.iter().find(|(_, kek)| *kek == delivers);
@@ -131,7 +131,7 @@ fn a_world_with_the_intervals_of_a_recording_has_its_rekeys() {
             }
             compared += real.len();
             let ours = played(&world(&real));
-            // The reference implementation looks at its clocks now and then; two may come at once, in either order.
+            // The reference implementation polls its clocks; two may fire at once, in either order.
             let is_near = |one: f64, other: f64| (one - other).abs() < 1.0;
             for (at, kek) in &real {
                 let same = ours
@@ -141,7 +141,7 @@ fn a_world_with_the_intervals_of_a_recording_has_its_rekeys() {
             }
             let last = real.last().map_or(0.0, |(at, _)| at + 1.0);
             let sent = ours.iter().filter(|(at, _)| *at < last).count();
-            // A member that starts again is away for one at the most.
+            // A member that restarts misses at most one.
             let starts = lines(&log, member).filter(|line| line[1] == "done" && line[2] == "PHASE 2");
             let away = starts.count().saturating_sub(1);
             assert!(sent <= real.len() + away, "{name} {member}\n{ours:?}\n{real:?}");
@@ -150,7 +150,7 @@ fn a_world_with_the_intervals_of_a_recording_has_its_rekeys() {
     assert!(compared > 60, "{compared} rekeys");
 }
 
-/// A rekey is sent under the KEK that the one before it left, also when it delivers another.
+/// A rekey is sent under the KEK that the previous one left, also if it delivers another.
 #[test]
 fn a_kek_is_delivered_under_the_one_before() {
     for (_, log) in logs() {
@@ -176,7 +176,7 @@ fn a_kek_is_delivered_under_the_one_before() {
     }
 }
 
-/// A wrong key and an unknown group: nobody ever registers.
+/// A wrong key and an unknown group: no member ever registers.
 #[test]
 fn who_is_refused_registers_as_rarely_as_in_the_recordings() {
     let rows = [

@@ -1,4 +1,4 @@
-//! The tracker says what a slow and obvious model says, of scripts made at random.
+//! The tracker agrees with the slow and obvious model on random scripts.
 
 use gdoi_wire::craft::Random;
 

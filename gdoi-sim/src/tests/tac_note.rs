@@ -30,8 +30,8 @@ fn kek_leads(happened: &[Happened]) -> Vec<f64> {
 
 #[test]
 fn a_new_server_renews_the_kek_by_the_formula() {
-    // 5 % of the lifetime or 200 s, and for unicast 2 repeats of 10 s and 5 s for one batch; up to a minute more when
-    // a TEK is due then.
+    // 5 % of the lifetime or 200 s, and for unicast 2 repeats of 10 s and 5 s for one batch; up to a minute more if a
+    // TEK is due then.
     for (kek, tek, lead) in [(3_600, 900, 225.0), (86_400, 3_600, 4_345.0), (1_800, 600, 225.0)] {
         let (_, happened) = play(&group(Behavior::New, Behavior::New, kek, tek), 1);
         let leads = kek_leads(&happened);
@@ -105,7 +105,7 @@ fn the_two_registrations_are_in_the_order_of_the_note() {
     assert!((24..=26).contains(&after), "{after} s after expiry");
 }
 
-/// What one member logs around the end of a KEK, without the texts.
+/// The messages that one member logs around the end of a KEK, without their texts.
 fn mnemonics(scenario: &Scenario, member: &str, kinds: &[&str]) -> Vec<String> {
     let mut simulation = crate::Simulation::new(scenario, Some(3)).unwrap();
     assert!(simulation.by_ref().count() > 0);
@@ -155,7 +155,7 @@ fn a_member_of_a_new_server_logs_nothing_but_rekeys() {
 
 #[test]
 fn a_member_shows_what_the_note_shows() {
-    // 56 seconds of KEK left, and registered in vain: it registers again 25 s after the KEK expired.
+    // 56 seconds of KEK left, and registered without a new KEK: it registers again 25 s after the KEK expired.
     let mut scenario = group(Behavior::Legacy, Behavior::New, 1_800, 900);
     scenario.duration = Duration::from_secs(1_800 - 56);
     let mut simulation = crate::Simulation::new(&scenario, Some(3)).unwrap();
@@ -184,7 +184,7 @@ fn a_member_shows_what_the_note_shows() {
     assert_eq!(simulation.show_member(0, 0), None);
 }
 
-/// What the note's output says of a group that is modelled, in its order.
+/// The lines of the note's output about a modelled group, in order.
 const LABELS: [&str; 16] = [
     "Group Name",
     "Group Identity",

@@ -10,7 +10,7 @@ use crate::message::{self, Content, Session};
 use crate::truth::Kind;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A secondary waits this long for the primary.
+/// How long a secondary waits for the primary.
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Simulation {
@@ -24,7 +24,7 @@ impl Simulation {
         }
     }
 
-    /// Every primary tells every key server it can reach.
+    /// Every primary sends to every key server it can reach.
     pub(super) fn announce(&mut self, group: usize) {
         let servers = self.groups[group].servers.clone();
         for from in servers.iter().copied() {
@@ -48,7 +48,7 @@ impl Simulation {
         self.after(every, WorldEvent::Announce { group });
     }
 
-    /// The IKE SA between two key servers; the one that listens makes it when there is none.
+    /// The IKE SA between two key servers; the listening one creates it if there is none.
     fn session_between(&mut self, group: usize, from: usize, to: usize) -> Session {
         let pair = (from.min(to), from.max(to));
         let lifetime = self.groups[group].config.coop_ike_lifetime;
@@ -75,7 +75,7 @@ impl Simulation {
         session
     }
 
-    /// Who has not heard the primary for long enough takes its place.
+    /// A key server that has not heard the primary for long enough takes over.
     pub(super) fn watchdog(&mut self, group: usize) {
         let row = &self.groups[group];
         for side in [Some(row.side), row.other_side].into_iter().flatten() {
@@ -119,8 +119,8 @@ impl Simulation {
         }
     }
 
-    /// The key servers lose each other: the second becomes primary for every second member and makes keys of its own,
-    /// which it sends under the KEK they had in common.
+    /// The key servers lose contact: the second becomes primary for every second member and makes its own keys, which
+    /// it sends under their common KEK.
     pub(super) fn split(&mut self, group: usize) {
         let row = &self.groups[group];
         let Some(promoted) = row.servers.get(1).copied() else {
@@ -149,8 +149,8 @@ impl Simulation {
         self.rekey(other, Content::KekAndTek, true);
     }
 
-    /// The first key server stays primary: it renews all keys and sends them to the others' members too, under the KEK
-    /// these have.
+    /// The first key server stays primary: it renews all keys and sends them to the others' members too, under the
+    /// KEK that these have.
     pub(super) fn merge(&mut self, group: usize) {
         let row = &mut self.groups[group];
         let (first, Some(other)) = (row.side, row.other_side.take()) else {

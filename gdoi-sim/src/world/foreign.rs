@@ -1,5 +1,5 @@
-//! What is none of the groups' business and passes all the same: tunnels of plain `IPsec`, their IKE, strangers; and what
-//! key servers say on an IKE SA after the registration.
+//! Foreign traffic through the gateway: tunnels of plain `IPsec`, their IKE, strangers; and messages of key servers
+//! on an IKE SA after the registration.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -13,13 +13,13 @@ use super::{Simulation, WorldEvent};
 use crate::emission::EspPackets;
 use crate::message::{self, Session};
 
-/// From the registration to the question, and from there to the deletion.
+/// From the registration to the keepalive, and from there to the deletion.
 pub(super) const IKE_SA_IDLE: Duration = Duration::from_secs(10);
 const IKE_SA_CLOSES: Duration = Duration::from_secs(20);
 /// SPIs below it are reserved (RFC 4303 §2.1).
 const FIRST_SPI: u32 = 256;
 
-/// Something foreign that happens.
+/// A foreign event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stranger {
     /// A packet of a tunnel in one of its directions, with its SPI.
@@ -31,7 +31,7 @@ pub(super) enum Stranger {
     },
     /// A tunnel's keys end.
     Rekey { tunnel: u32 },
-    /// Somebody tries to talk to a key server.
+    /// A stranger contacts a key server.
     Scan { number: u32 },
 }
 
@@ -94,7 +94,7 @@ impl Simulation {
             encrypted: 96,
         };
         self.emit_esp(esp, None, from, to);
-        // The keys that follow are used from their first packet on.
+        // The new keys are used from their first packet on.
         let packets = self.foreign.lifetime.as_secs() / self.foreign.every.as_secs().max(1);
         if u64::from(sent) < packets * 9 / 10 {
             let next = Stranger::Esp {
@@ -134,7 +134,7 @@ impl Simulation {
         }
     }
 
-    /// A stranger's first message to a key server, or a rekey that nothing could have sent; nobody answers.
+    /// A stranger's first message to a key server, or an invalid rekey; nobody answers.
     fn scan(&mut self, number: u32) {
         let servers = self.servers.len();
         let server = self.servers[number as usize % servers.max(1)].address;
@@ -174,7 +174,7 @@ impl Simulation {
         self.passes(Point::KeyServers, &datagram);
     }
 
-    /// A key server asks on the IKE SA of a registration whether the member is there, and then deletes the SA.
+    /// A key server sends a keepalive on the IKE SA of a registration, and then deletes the SA.
     pub(super) fn end_ike_sa(&mut self, server: usize, member: usize, session: Session, closes: bool) {
         if self.servers[server].down_since.is_some() || !self.members[member].powered {
             return;

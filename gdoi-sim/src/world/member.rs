@@ -1,4 +1,4 @@
-//! A member between registrations: rekeys, timers, the SPI it sends with.
+//! A member between registrations: rekeys, timers, and its current SPI.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::message::{self, Content};
 use crate::scenario::{Acknowledgement, Action, Behavior, SpiSwitch, Timers};
 use crate::truth::{Kind, Reason};
 
-/// Soon after the expiry of a key that the last registration could not renew.
+/// Delay after the expiry of a key that the last registration could not renew.
 const AFTER_EXPIRY: Duration = Duration::from_secs(25);
-/// Members that keep a TEK until it is about to end change this long before, and up to the spread earlier.
+/// Members that keep a TEK until it is about to end switch this long before, and up to the spread earlier.
 const LATE_SWITCH: Duration = Duration::from_secs(30);
 const LATE_SWITCH_SPREAD: Duration = Duration::from_secs(10);
 /// Juniper's activation time delay.
@@ -30,7 +30,7 @@ impl Simulation {
         }
     }
 
-    /// Loses everything it knew.
+    /// Loses all its state.
     pub(super) fn power_off(&mut self, member: usize) {
         let row = &mut self.members[member];
         row.powered = false;
@@ -70,7 +70,7 @@ impl Simulation {
         let row = &mut self.members[member];
         let newer = row.teks.last().zip(plan.newest());
         if newer.is_some_and(|(ours, theirs)| ours.expiry > theirs.expiry) {
-            // A rekey was faster than this answer, which was made before it.
+            // A rekey overtook this answer, which was made before it.
             return;
         }
         row.registered_in_vain =
@@ -91,7 +91,7 @@ impl Simulation {
         row.teks.retain(|tek| tek.expiry > now);
     }
 
-    /// A rekey reaches a member: it takes it when it can decrypt it and has not seen it.
+    /// A rekey reaches a member: it accepts it if it can decrypt it and has not seen it.
     pub(super) fn pushed(&mut self, member: usize, id: u64) {
         let Some(push) = self.pushes.get(&id) else {
             return;
@@ -146,7 +146,7 @@ impl Simulation {
         }
     }
 
-    /// From a rekey until a member sends with its SPI.
+    /// The time from a rekey until a member uses its SPI.
     fn activation(&mut self, member: usize) -> Duration {
         let row = &self.members[member];
         let config = &self.groups[row.group].config;
@@ -199,10 +199,10 @@ impl Simulation {
         );
     }
 
-    /// When it registers again if no rekey comes, and when its KEK ends.
+    /// Sets the times at which it registers again without a rekey, and at which its KEK ends.
     ///
-    /// Before the first key expires, early enough and at different times for different members; when it has just
-    /// registered and got nothing new, soon after.
+    /// It registers before the first key expires, early enough and at different times for different members; if it
+    /// has just registered without getting a new key, soon after the expiry.
     fn plan_timers(&mut self, member: usize, old_kek: bool, nothing_newer: bool) {
         let row = &mut self.members[member];
         row.generation += 1;
@@ -257,7 +257,7 @@ impl Simulation {
         }
     }
 
-    /// A KEK that the member had ends, and it still has it: rekeys may have brought another since.
+    /// A KEK ends, and the member still has it, unless rekeys have replaced it.
     pub(super) fn expire_kek(&mut self, member: usize) {
         let row = &mut self.members[member];
         if row.kek.is_none_or(|kek| kek.expiry > self.now) {
@@ -267,7 +267,7 @@ impl Simulation {
         self.note_member(member, None, Kind::KekDeleted);
     }
 
-    /// From now on it sends with this SPI.
+    /// The member uses this SPI from now on.
     pub(super) fn activate(&mut self, member: usize, spi: u32) {
         let now = self.now;
         let row = &mut self.members[member];

@@ -1,4 +1,4 @@
-//! What the network does to datagrams on their way.
+//! The network's effect on datagrams.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::scenario::Action;
 pub(super) const GDOI: u16 = 848;
 pub(super) const NAT_T: u16 = 4500;
 
-/// A datagram, and what it means to who can decrypt it.
+/// A datagram, and its meaning to receivers that can decrypt it.
 #[derive(Clone, Debug)]
 pub(super) struct Datagram {
     pub(super) source: SocketAddr,
@@ -27,7 +27,7 @@ pub(super) struct Datagram {
     pub(super) meaning: Meaning,
 }
 
-/// Who receives it.
+/// Its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     Server(usize),
@@ -35,7 +35,7 @@ pub(super) enum Node {
     Nobody,
 }
 
-/// What it means.
+/// Its meaning.
 #[derive(Clone, Debug)]
 pub(super) enum Meaning {
     Request {
@@ -48,10 +48,10 @@ pub(super) enum Meaning {
         trip: u8,
         responder: [u8; 8],
         outcome: Outcome,
-        /// It ends the registration well.
+        /// It completes the registration.
         last: bool,
     },
-    /// Of one cooperating key server to another.
+    /// From one cooperating key server to another.
     Announcement {
         from: usize,
         to: usize,
@@ -70,7 +70,7 @@ pub(super) enum Meaning {
 }
 
 impl Simulation {
-    /// From a member: lost before the gateway or seen when it arrives.
+    /// From a member: lost before the gateway, or seen when it arrives.
     pub(super) fn send_to_server(
         &mut self,
         member: usize,
@@ -127,13 +127,13 @@ impl Simulation {
         self.deliver(datagram);
     }
 
-    /// The address that a member's rekeys come from, at a key server of this address.
+    /// The source address of a member's rekeys, at a key server of this address.
     fn rekey_source(&self, member: usize, server: IpAddr) -> IpAddr {
         let config = &self.groups[self.members[member].group].config;
         config.rekey_source.unwrap_or(server)
     }
 
-    /// From a key server to whoever of `members` is there: seen once.
+    /// From a key server to all of `members` that are up: seen once.
     pub(super) fn send_to_group(
         &mut self,
         server: usize,
@@ -273,8 +273,8 @@ impl Simulation {
         chance != 0 && self.random.below(1_000) < u64::from(chance)
     }
 
-    /// Member's end, key server's end and the datagram as it is on the wire. Behind NAT what follows the detection of
-    /// NAT is on port 4500 behind a marker (RFC 3947 §4).
+    /// Member's end, key server's end and the datagram on the wire. Through NAT, messages after the NAT detection use
+    /// port 4500 and a marker (RFC 3947 §4).
     fn ends(
         &self,
         member: usize,
@@ -289,7 +289,7 @@ impl Simulation {
         }
     }
 
-    /// From now on the gateway is blind.
+    /// The gateway is blind from now on.
     pub(super) fn blind(&mut self, lasting: Duration) {
         self.blind_until = self.now.after(lasting);
         self.after(lasting, WorldEvent::Unblind { since: self.now });

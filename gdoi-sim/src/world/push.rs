@@ -1,4 +1,4 @@
-//! A rekey on its way: batches, repeats, acknowledgements, and who did not take it.
+//! A rekey in progress: batches, repeats, acknowledgements, and members that did not accept it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use crate::message::{self, Content};
 use crate::scenario::Protocol;
 use crate::truth::Kind;
 
-/// Rekeys without acknowledgement before the key server gives up on a member.
+/// Rekeys in a row without acknowledgement before the key server drops a member.
 const MISSED_AT_MOST: u32 = 3;
 
 impl Simulation {
-    /// Sends a rekey to who has not acknowledged it, in batches; to all at once when multicast. How many that are.
+    /// Sends a rekey to members that have not acknowledged it, in batches; multicast goes to all at once. Returns
+    /// their number.
     pub(super) fn transmit(&mut self, id: u64) -> u32 {
         let Some(push) = self.pushes.get(&id) else {
             return 0;
@@ -100,7 +101,7 @@ impl Simulation {
         );
     }
 
-    /// Whoever did not take it missed it; whoever did not acknowledge three in a row gets no more.
+    /// Members that did not accept it missed it; members that did not acknowledge three in a row get no more.
     fn end_push(&mut self, id: u64, acknowledged: bool) {
         let Some(push) = self.pushes.remove(&id) else {
             return;
@@ -109,7 +110,7 @@ impl Simulation {
         self.amend_push(id, |push, now| push.end = Some(now));
         let heartbeat = push.content == Content::Heartbeat;
         let answered = |member: &&usize| acknowledged && !push.pending.contains(*member);
-        // Who answers a repeat without taking it got these keys by registering meanwhile.
+        // A member that answers a repeat without accepting it got these keys by registering meanwhile.
         let missed = push.recipients.difference(&push.taken);
         for member in missed.filter(|member| !heartbeat && !answered(member)) {
             self.note_member(

@@ -1,4 +1,4 @@
-//! What is written down for a judge, where there is one.
+//! Writes the journal for the judge, if there is one.
 
 use gdoi_core::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::journal::{
 use crate::truth::Reason;
 
 impl Simulation {
-    /// Writes down who is there.
+    /// Records the participants.
     pub(super) fn record_cast(&mut self) {
         let members: Vec<MemberEntry> = (0..self.members.len())
             .map(|member| {
@@ -107,7 +107,7 @@ impl Simulation {
         }
     }
 
-    /// Changes what is written of a rekey.
+    /// Changes the record of a rekey.
     pub(super) fn amend_push(&mut self, push: u64, change: impl FnOnce(&mut PushEntry, Timestamp)) {
         let now = self.now;
         let journal = self.tap.journal();

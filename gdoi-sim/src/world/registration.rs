@@ -13,7 +13,7 @@ use crate::message::{self, Session};
 use crate::scenario::Action;
 use crate::truth::{Kind, Reason};
 
-/// The first round trip behind the detection of NAT.
+/// The first round trip after NAT detection.
 pub(super) const NAT_T_FROM: u8 = 2;
 const RETRY: Duration = Duration::from_secs(10);
 const TRIES: u8 = 5;
@@ -37,7 +37,7 @@ pub(super) struct Awaited {
     pub(super) tries: u8,
 }
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
     Continue,
@@ -46,7 +46,7 @@ pub(super) enum Outcome {
 }
 
 impl Simulation {
-    /// Begins to register, unless it is doing so already.
+    /// Starts to register, unless already registering.
     pub(super) fn register(&mut self, member: usize, reason: Reason) {
         let row = &self.members[member];
         if !row.powered || row.attempt.is_some() {
@@ -116,7 +116,7 @@ impl Simulation {
         }
     }
 
-    /// Ends the attempt; the next one is at the next key server, after a pause when all were tried.
+    /// Ends the attempt; the next one is at the next key server, after a pause if all were tried.
     pub(super) fn give_up(&mut self, member: usize) {
         let Some(attempt) = self.members[member].attempt.take() else {
             return;
@@ -146,7 +146,7 @@ impl Simulation {
         );
     }
 
-    /// A member gets an answer.
+    /// Handles an answer.
     pub(super) fn answered(
         &mut self,
         member: usize,

@@ -1,4 +1,4 @@
-//! Key servers: new keys, and to whom they go.
+//! Key servers: new keys, and their recipients.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -11,11 +11,11 @@ use crate::message::{self, Content};
 use crate::scenario;
 use crate::truth::Kind;
 
-/// Members that a unicast rekey goes to at once, and the time between.
+/// Number of members per batch of a unicast rekey; the next constant is the time between batches.
 pub(super) const BATCH: u32 = 50;
 pub(super) const BATCH_TIME: Duration = Duration::from_secs(5);
 
-/// What a rekey is for.
+/// The reason for a rekey.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delivery {
     pub(super) content: Content,
@@ -23,7 +23,7 @@ pub(super) struct Delivery {
 }
 
 impl Simulation {
-    /// The side that a key server is on.
+    /// The side of a key server.
     pub(super) fn side_of(&self, group: usize, server: usize) -> usize {
         let row = &self.groups[group];
         match row.other_side {
@@ -32,19 +32,19 @@ impl Simulation {
         }
     }
 
-    /// Gives a member the policy and rekeys from now on.
+    /// Gives a member the policy, and rekeys from now on.
     pub(super) fn admit(&mut self, side: usize, member: usize) -> Rc<Plan> {
         let row = &mut self.sides[side];
         let joined = row.registered.insert(member, 0).is_none();
         let plan = Rc::new(row.plan.clone());
-        // One batch more takes longer: the next rekey has to begin earlier.
+        // An additional batch takes longer: the next rekey has to begin earlier.
         if joined && (row.registered.len() as u32).is_multiple_of(BATCH) {
             self.plan_rekey(side);
         }
         plan
     }
 
-    /// Makes new keys and sends them under the present KEK; from then on the new one holds.
+    /// Makes new keys and sends them under the current KEK; from then on the new KEK applies.
     pub(super) fn rekey(&mut self, side: usize, content: Content, forced: bool) {
         let (renew_kek, with_tek) = (content.delivers_kek(), content != Content::Kek);
         let now = self.now;
@@ -83,7 +83,7 @@ impl Simulation {
         self.plan_rekey(side);
     }
 
-    /// Sends what changes no key: a heartbeat, or the deletion of what members have.
+    /// Sends a rekey that delivers no key: a heartbeat, or the deletion of the members' keys.
     pub(super) fn push_notice(&mut self, side: usize, content: Content) {
         let config = self.groups[self.sides[side].group].config.clone();
         let row = &mut self.sides[side];
@@ -97,7 +97,7 @@ impl Simulation {
         self.push(side, kek, sequence, delivery, recipients);
     }
 
-    /// Tells the members that it is there, in the form of a rekey.
+    /// Sends a heartbeat that looks like a rekey.
     pub(super) fn heartbeat(&mut self, group: usize) {
         let row = &self.groups[group];
         let (side, every) = (row.side, row.config.heartbeat_every);
@@ -113,7 +113,7 @@ impl Simulation {
         if config.is_unicast() {
             return row.registered.keys().copied().collect();
         }
-        // Whoever has keys and is on this side of a split.
+        // Every member with keys on this side of a split.
         self.groups[row.group]
             .members
             .clone()
@@ -121,7 +121,7 @@ impl Simulation {
             .collect()
     }
 
-    /// Sends what the side's policy is now, under `old`.
+    /// Sends the side's current policy under `old`.
     pub(super) fn push(
         &mut self,
         side: usize,

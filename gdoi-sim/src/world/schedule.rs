@@ -9,18 +9,18 @@ use super::{Simulation, WorldEvent};
 use crate::message::Content;
 use crate::scenario::{Behavior, KekClock, Timers};
 
-/// Nothing is published of it.
+/// Not documented by the vendor.
 const HPE_LEAD: Duration = Duration::from_mins(1);
 const LEAST_KEK_LEAD: Duration = Duration::from_secs(200);
-/// From one rekey to the next, when both keys are due.
+/// Time between two rekeys if both keys are due.
 const BETWEEN_KEYS: Duration = Duration::from_secs(3);
 const LEAST_TEK_LEAD: Duration = Duration::from_secs(90);
-/// A KEK goes with a TEK that is due at most this much earlier.
+/// A KEK is delivered with a TEK that is due at most this much earlier.
 const TOGETHER: Duration = Duration::from_mins(1);
 
 impl Simulation {
-    /// How long before expiry a key is renewed (TAC note 116737, as reconstructed): at least 5 % of its lifetime and at
-    /// least `least`, and for unicast the time that repeats and batches take.
+    /// How long before expiry a key is renewed (TAC note 116737, as reconstructed): at least 5 % of its lifetime and
+    /// at least `least`, and for unicast the time for repeats and batches.
     fn lead(&self, side: usize, lifetime: Duration, least: Duration) -> Duration {
         let row = &self.sides[side];
         let config = &self.groups[row.group].config;
@@ -49,14 +49,14 @@ impl Simulation {
         due.max(row.keeps_kek_until)
     }
 
-    /// Plans the next rekey, and forgets what was planned.
+    /// Plans the next rekey, replacing the earlier plan.
     pub(super) fn plan_rekey(&mut self, side: usize) {
         let tek = self.sides[side].plan.newest();
         let tek_due = tek.map_or(self.now, |tek| {
             tek.expiry.before(self.lead(side, tek.lifetime, LEAST_TEK_LEAD))
         });
         let config = &self.groups[self.sides[side].group].config;
-        // Two keys that are due at once go one after the other.
+        // Two keys that are due at once are sent one after the other.
         let soonest = match config.kek_clock {
             KekClock::Own => self.now.after(BETWEEN_KEYS),
             KekClock::Together => self.now,
@@ -86,7 +86,7 @@ impl Simulation {
         }
         let own = self.groups[self.sides[side].group].config.kek_clock == KekClock::Own;
         let due = self.kek_due(side);
-        // A KEK that is due shortly after a TEK goes with it.
+        // A KEK that is due shortly after a TEK is delivered with it.
         let together = match self.servers[row.primary].behavior {
             Behavior::New if own => self.now,
             Behavior::New => self.now.after(TOGETHER),

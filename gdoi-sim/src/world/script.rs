@@ -1,4 +1,4 @@
-//! What the scenario does to the groups.
+//! Executes the scenario's events.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Simulation {
         }
     }
 
-    /// The only key server forgets its members and its keys.
+    /// The only key server loses its members and its keys.
     fn crash(&mut self, group: usize, lasting: Duration) {
         let side = self.groups[group].side;
         let primary = self.sides[side].primary;
@@ -134,7 +134,7 @@ impl Simulation {
         self.after(lasting, WorldEvent::Reborn { side });
     }
 
-    /// A key server is back with keys of its own.
+    /// A key server is back with new keys.
     pub(super) fn reborn(&mut self, side: usize) {
         let (group, primary) = (self.sides[side].group, self.sides[side].primary);
         let plan = Plan::new(&self.groups[group].config, self.now, &mut self.random);

@@ -1,4 +1,4 @@
-//! Key servers answer members that register, one after the other.
+//! Key servers answer registering members, one at a time.
 
 use std::rc::Rc;
 
@@ -9,19 +9,19 @@ use super::{Simulation, WorldEvent};
 use crate::message::{self, Session};
 use crate::scenario::Action;
 
-/// What a key server remembers of a registration.
+/// A key server's state of a registration.
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     attempt: u64,
     session: Session,
-    /// The round trip that is being worked on.
+    /// The round trip in progress.
     working_on: Option<u8>,
-    /// The last answer, to be sent again when it is asked for again.
+    /// The last answer, for repeated requests.
     last: Option<(u8, Rc<[u8]>, Outcome)>,
 }
 
 impl Simulation {
-    /// A key server gets a request.
+    /// A key server receives a request.
     pub(super) fn asked(&mut self, server: usize, member: usize, attempt: u64, trip: u8) {
         let session = match &self.members[member].attempt {
             Some(current) if current.awaited.attempt == attempt => current.session,
@@ -54,10 +54,10 @@ impl Simulation {
         self.work(server, member, attempt, trip);
     }
 
-    /// One thing after the other: in a storm the answers come late.
+    /// One request at a time: in a storm the answers come late.
     fn work(&mut self, server: usize, member: usize, attempt: u64, trip: u8) {
         let cost = self.groups[self.members[member].group].config.registration_cost;
-        // The key exchange is what costs.
+        // The key exchange is the expensive part.
         let cost = if trip == 1 { cost * 4 / 5 } else { cost / 20 };
         let row = &mut self.servers[server];
         let ready = row.busy_until.max(self.now).after(cost);

@@ -1,4 +1,4 @@
-//! Keys that end because nobody renewed them.
+//! Keys that end without a renewal.
 
 use super::{Simulation, WorldEvent};
 use crate::truth::Kind;
@@ -11,7 +11,7 @@ pub(super) enum Key {
 }
 
 impl Simulation {
-    /// Looks, when the new keys of a side end, whether there are newer ones.
+    /// When the new keys of a side end, checks whether there are newer ones.
     pub(super) fn watch_keys(&mut self, side: usize, new_kek: bool) {
         let plan = &self.sides[side].plan;
         let (kek, tek) = (plan.kek, plan.newest());

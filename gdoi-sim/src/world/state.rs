@@ -1,4 +1,4 @@
-//! What each key server, member and group knows.
+//! The state of each key server, member and group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +33,7 @@ pub(crate) struct Tek {
     pub(crate) lifetime: Duration,
 }
 
-/// All that a key server gives to a member.
+/// Everything that a key server gives a member.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) kek: Kek,
@@ -77,14 +77,14 @@ impl Tek {
     }
 }
 
-/// A group: who belongs to it.
+/// A group and its participants.
 #[derive(Debug)]
 pub(super) struct SimulatedGroup {
     pub(super) config: scenario::Group,
     pub(super) servers: Vec<usize>,
     pub(super) members: Range<usize>,
     pub(super) side: usize,
-    /// The side of every key server but the first, and of every second member, while they are split.
+    /// During a split, the side of every key server except the first, and of every second member.
     pub(super) other_side: Option<usize>,
     /// IKE SAs between key servers.
     pub(super) coop: BTreeMap<(usize, usize), (Session, Timestamp)>,
@@ -96,7 +96,7 @@ pub(super) struct Side {
     pub(super) group: usize,
     pub(super) primary: usize,
     pub(super) plan: Plan,
-    /// Members that get rekeys, and how many in a row each did not acknowledge.
+    /// Members that get rekeys, with the number of rekeys in a row that each did not acknowledge.
     pub(super) registered: BTreeMap<usize, u32>,
     pub(super) generation: u64,
     /// A rekey came due while there was no primary.
@@ -148,46 +148,46 @@ impl Server {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) group: usize,
-    /// From 0, in its group.
+    /// From 0, within its group.
     pub(super) number: u32,
     /// As the key server sees it.
     pub(super) address: SocketAddr,
-    /// Behind NAT: as the key server sees its port 4500.
+    /// The key server's view of its port 4500, if it is behind NAT.
     pub(super) nat_t: Option<SocketAddr>,
     pub(super) behavior: Behavior,
     pub(super) powered: bool,
     pub(super) attempt: Option<Attempt>,
-    /// Key server to try next, by its place in the group's list.
+    /// Index of the key server to try next, in the group's list.
     pub(super) next_server: usize,
-    /// Raised by whatever makes planned timers void.
+    /// Raised by every change that invalidates planned timers.
     pub(super) generation: u64,
     pub(super) kek: Option<Kek>,
     /// The newest last.
     pub(super) teks: Vec<Tek>,
-    /// Of the last rekey it took under its KEK.
+    /// Of the last rekey it accepted under its KEK.
     pub(super) sequence: u32,
-    /// When it will register again if nothing else happens.
+    /// When it will register again, unless something changes.
     pub(super) re_registers: Option<Timestamp>,
-    /// It registered because its KEK was about to expire, and got this same KEK.
+    /// It registered because its KEK was about to expire, and got the same KEK.
     pub(super) registered_in_vain: Option<[u8; 16]>,
-    /// The SPI it sends with, since when, and how many packets.
+    /// Its current SPI, since when, and the number of packets.
     pub(super) outbound: Option<Outbound>,
-    /// What the script does to it, and until when.
+    /// Active events for it, and their ends.
     pub(super) troubles: Vec<Trouble>,
 }
 
-/// What a member sends ESP with.
+/// A member's current SPI.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outbound {
     pub(super) spi: u32,
     pub(super) since: Timestamp,
     pub(super) expiry: Timestamp,
     pub(super) sent: u32,
-    /// It was noted that it is sent beyond its end.
+    /// Its use beyond the end of the TEK is already recorded.
     pub(super) stale: bool,
 }
 
-/// Something the script does to a member for a time.
+/// A temporary event for a member.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trouble {
     pub(super) action: Action,
@@ -233,7 +233,7 @@ impl Member {
     }
 }
 
-/// A rekey on its way.
+/// A rekey in progress.
 #[derive(Clone, Debug)]
 pub(super) struct Push {
     pub(super) side: usize,
@@ -243,13 +243,13 @@ pub(super) struct Push {
     /// The KEK it is encrypted with.
     pub(super) under: [u8; 16],
     pub(super) sequence: u32,
-    /// What it delivers.
+    /// Its content.
     pub(super) plan: Rc<Plan>,
-    /// Whom it is for.
+    /// Its recipients.
     pub(super) recipients: BTreeSet<usize>,
-    /// Who did not acknowledge it.
+    /// Members that did not acknowledge it.
     pub(super) pending: BTreeSet<usize>,
-    /// Who took it.
+    /// Members that accepted it.
     pub(super) taken: BTreeSet<usize>,
     pub(super) repeats: u32,
 }

@@ -1,6 +1,6 @@
-//! What passes the gateway, wherever it stands.
+//! The gateway's view of the traffic, at any position.
 //!
-//! The tap has chance of its own: what happens in the world does not depend on who watches it.
+//! The tap has its own random numbers: what happens in the world does not depend on the observer.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,10 +13,10 @@ use crate::emission::{Emission, EspPackets, Sent};
 use crate::journal::{About, EspSeen, Journal, Sighting};
 use crate::scenario::{Direction, Place, Vantage};
 
-/// Tells the tap's chance from the world's.
+/// Separates the tap's random numbers from the world's.
 const TAP: u64 = 0x7461_7020_7461_7020;
 
-/// Where the gateway stands, and what it saw.
+/// The position of the gateway, and what it saw.
 #[derive(Debug)]
 pub(super) struct Tap {
     vantage: Vantage,
@@ -25,11 +25,11 @@ pub(super) struct Tap {
     start: Timestamp,
     /// The address of the member at the branch.
     branch: Option<IpAddr>,
-    /// Kept when somebody will judge.
+    /// Present if the judge needs it.
     journal: Option<Box<Journal>>,
 }
 
-/// A point on the way of a datagram.
+/// A point on the path of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Point {
     Branch,
@@ -68,7 +68,7 @@ impl Tap {
         }
     }
 
-    /// Whether the gateway watches at all at this time.
+    /// Whether the gateway monitors at this time.
     fn watches(&self, now: Timestamp) -> bool {
         let Vantage { since, holes, .. } = &self.vantage;
         now >= self.start.after(*since)
@@ -78,7 +78,7 @@ impl Tap {
             })
     }
 
-    /// Whether a flow, or this packet of it, takes another way.
+    /// Whether a flow, or this packet of it, takes another path.
     fn misses(&mut self, from: u64, to: u64) -> bool {
         let (flows, packets) = (
             self.vantage.missed_flows_per_mille,
@@ -92,7 +92,7 @@ impl Tap {
 }
 
 impl Simulation {
-    /// Knows where the branch is, once all members are there.
+    /// Locates the branch, once all members exist.
     pub(super) fn place_tap(&mut self) {
         let Vantage { group, member, .. } = self.tap.vantage;
         let branch = (group as usize).checked_sub(1).and_then(|group| {
@@ -107,7 +107,8 @@ impl Simulation {
         self.groups[row.group].config.member_address(row.number)
     }
 
-    /// A datagram is at a point of its way. One that will be lost half way is seen by half of the gateways in the core.
+    /// A datagram is at a point of its path. One that will be lost half way is seen by half of the gateways in the
+    /// core.
     pub(super) fn passes(&mut self, point: Point, datagram: &Datagram) {
         if self.tap.point() != point {
             return;
@@ -118,7 +119,7 @@ impl Simulation {
         }
     }
 
-    /// Lets a datagram pass the core half a way from now, unless it was lost before.
+    /// Lets a datagram pass the core after half of the delay, unless it was lost before.
     pub(super) fn passes_core(&mut self, datagram: &Datagram, lost: bool) {
         if self.tap.point() != Point::Core || lost && self.tap.random.one_in(2) {
             return;
@@ -169,13 +170,13 @@ impl Simulation {
         }
     }
 
-    /// Whether this gateway is on the way between these two, and the direction is one that it sees.
+    /// Whether this gateway is on the path between these two, and sees this direction.
     fn is_on_the_way(&self, datagram: &Datagram) -> bool {
         let member = datagram.member();
         let to_members = match datagram.to {
             Node::Server(_) => false,
             Node::Member(_) => true,
-            // Multicast goes to members; of two key servers, what the first sends counts as sent.
+            // Multicast goes to members; between two key servers, the first one's messages count as sent.
             Node::Nobody => {
                 datagram.destination.ip().is_multicast() || datagram.source < datagram.destination
             }
@@ -208,7 +209,7 @@ impl Simulation {
         }
     }
 
-    /// ESP passes between two sites; of which group, when of one.
+    /// ESP passes between two sites; with its group, if it has one.
     pub(super) fn emit_esp(&mut self, mut esp: EspPackets, group: Option<usize>, from: IpAddr, to: IpAddr) {
         let here = match self.tap.vantage.place {
             Place::KeyServers | Place::OwnNat => true,
@@ -274,7 +275,7 @@ fn about(datagram: &Datagram) -> About {
     }
 }
 
-/// Every second member's way leads through the core.
+/// The path of every second member leads through the core.
 pub(crate) fn is_in_core(member: IpAddr) -> bool {
     match member {
         IpAddr::V4(v4) => v4.to_bits() >> 8 & 1 == 1,

@@ -29,7 +29,7 @@ impl Simulation {
         }
     }
 
-    /// Whether it is this part of the day.
+    /// Whether the time is in this part of the day.
     fn is_quiet(&self, quiet: Span) -> bool {
         let of_day = self.now.since(self.start).as_secs() % DAY.as_secs();
         let since = of_day + DAY.as_secs() - quiet.at.as_secs() % DAY.as_secs();
@@ -57,7 +57,7 @@ impl Simulation {
         };
         let sequence = outbound.sent + 1;
         outbound.sent = outbound.sent.wrapping_add(packets);
-        // Several packets were spread over the time since the last turn.
+        // The packets are spread over the time since the last turn.
         let first = if packets == 1 {
             now
         } else {
@@ -82,7 +82,7 @@ impl Simulation {
         self.emit_esp(esp, Some(group), from, to);
     }
 
-    /// The TEK that a member sends with ended: it goes over to a newer one, if it has one, or is silent; unless its data
+    /// The current TEK of a member ended: it switches to a newer one, or is silent if it has none; unless its data
     /// plane hangs.
     fn send_expired(&mut self, member: usize) {
         let now = self.now;

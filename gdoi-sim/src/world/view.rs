@@ -9,7 +9,7 @@ use gdoi_core::Timestamp;
 use super::Simulation;
 use crate::truth::Kind;
 
-/// What a member counts.
+/// A member's counters.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
     attempted: u32,
@@ -19,8 +19,8 @@ struct Counted {
 }
 
 impl Simulation {
-    /// What `show crypto gdoi` would print now on a member of a group, both numbered from 1. `None` when there is no
-    /// such member.
+    /// The output of `show crypto gdoi` on a member of a group, both numbered from 1. `None` if there is no such
+    /// member.
     pub fn show_member(&self, group: u32, member: u32) -> Option<String> {
         let group = (group as usize)
             .checked_sub(1)
@@ -76,7 +76,7 @@ impl Simulation {
         self.show_keys(member, to)
     }
 
-    /// What a member counted since the beginning.
+    /// A member's counters since the beginning.
     fn counted(&self, member: usize) -> Counted {
         let row = &self.members[member];
         let own = row.nat_t.unwrap_or(row.address);
@@ -137,7 +137,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// Whole seconds from the end of what was simulated.
+    /// Whole seconds from the current time.
     fn remaining(&self, until: Timestamp) -> u64 {
         (until.since(self.now) + Duration::from_millis(500)).as_secs()
     }

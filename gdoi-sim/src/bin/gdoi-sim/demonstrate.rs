@@ -1,5 +1,5 @@
-//! `cargo xtask demonstrate`: what the tracker says of the scenarios that show what it is for, and whether that is what
-//! is expected of it.
+//! `cargo xtask demonstrate`: the tracker's report of scenarios that show its purpose, compared with the expected
+//! one.
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -9,12 +9,12 @@ use gdoi_sim::{digest, scenario};
 
 use crate::workspace;
 
-/// Which demonstrations.
+/// Options of `demonstrate`.
 #[derive(Args)]
 pub(crate) struct Demonstrate {
-    /// Print the story of this one; all are only compared when left out
+    /// Print the report of this one; default: only compare all
     name: Option<String>,
-    /// Expect from now on what is said now
+    /// Replace the expected reports by the current ones
     #[arg(long)]
     write: bool,
 }

@@ -1,4 +1,4 @@
-//! The commands around scenarios: simulate them, judge the tracker by them.
+//! Commands for scenarios: simulate them, and judge the tracker by them.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -33,9 +33,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compare what the tracker says of the demonstrations with what is expected
+    /// Compare the tracker's reports of the demonstrations with the expected ones
     Demonstrate(demonstrate::Demonstrate),
-    /// Judge the tracker: what it says of the scenarios against what really happens
+    /// Judge the tracker: its reports of scenarios against what really happens
     Score(score::Scoring),
     /// Run a scenario: write it as a capture, with the truth about it
     Simulate(simulate::Simulate),
@@ -57,12 +57,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The checkout that this program was built from, for documents that it writes.
+/// The checkout that this program was built from, for documents.
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A scenario that ships, by its name; a random one, by its seed; or a file.
+/// A scenario of the library by name, a random one by seed, or a file.
 fn find(name: &str) -> Result<Scenario> {
     if let Some(seed) = name.strip_prefix("world:") {
         let seed = seed

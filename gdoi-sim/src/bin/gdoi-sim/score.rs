@@ -1,4 +1,4 @@
-//! `cargo xtask score`: how right the tracker is, by how much it is told and from where it watches.
+//! `cargo xtask score`: how right the tracker is, by its configuration and vantage.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,19 +18,19 @@ use crate::{find, told, workspace};
 
 const DOCUMENT: &str = "docs/simulation.md";
 const EXAMPLES: usize = 5;
-/// Smaller worlds that are tried for one failure.
+/// Smaller worlds tried for one failure.
 const TRIES: usize = 150;
 
-/// Which worlds, how much is told of them, and from where they are watched.
+/// Options of `score`.
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command")]
 pub(crate) struct Scoring {
-    /// Names or files of scenarios; all that ship when left out
+    /// Names or files of scenarios; default: the whole library
     scenarios: Vec<String>,
-    /// How much the operator told the monitor: all, named, nothing; all three when left out
+    /// How much the operator configured: all, named, nothing; default: all three
     #[arg(long)]
     told: Option<String>,
-    /// From where it watches; the scenario's own when left out, `all` for each
+    /// Vantage of the monitor; default: the scenario's own; `all` for each
     #[arg(long)]
     vantage: Option<String>,
     /// Seeds of each scenario
@@ -42,10 +42,11 @@ pub(crate) struct Scoring {
     /// The seed of the first random world
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Print what was invented or missed; of each way to be wrong in random worlds, one reduced to its smallest
+    /// Print what was invented or missed; one example of each kind of error in random worlds, reduced to its smallest
+    /// world
     #[arg(long)]
     examples: bool,
-    /// Print the examples of random worlds as they are, which is faster
+    /// Print the examples of random worlds unreduced, which is faster
     #[arg(long, requires = "examples")]
     whole: bool,
     /// Count what random worlds contain, and judge nothing
@@ -57,7 +58,7 @@ pub(crate) struct Scoring {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write the tables, and the list of scenarios, into the document that holds them
+    /// Write the tables, and the list of scenarios, into the document
     #[arg(long, conflicts_with = "scenarios")]
     write: bool,
 }
@@ -81,7 +82,7 @@ struct Run {
     seed: u64,
 }
 
-/// What was said of some runs.
+/// The results of some runs.
 #[derive(Default)]
 struct Scored {
     runs: Vec<Run>,
@@ -142,7 +143,7 @@ fn score(args: &Scoring) -> Result<Scored> {
     Ok(scored)
 }
 
-/// What `work` makes of each, in their order.
+/// The results of `work` for each, in order.
 fn on_every_core<T: Sync, R: Send>(of: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<usize, R>> = Mutex::new(BTreeMap::new());
@@ -216,7 +217,7 @@ impl Job {
     }
 }
 
-/// The scenario from each vantage that was asked for.
+/// The scenario from each requested vantage.
 fn vantages(args: &Scoring, scenario: &Scenario) -> Result<Vec<(String, Scenario)>> {
     let names: Vec<&str> = match args.vantage.as_deref() {
         None => return Ok(Vec::from([("own".to_owned(), scenario.clone())])),
@@ -359,7 +360,7 @@ fn shown(failure: &Failure, scenario: &Scenario) -> String {
     format!("{hours:02}:{minutes:02}:{seconds:02} {} {rule}", failure.key)
 }
 
-/// The smallest world in which the same is wrong in the same way, and that failure in it.
+/// The smallest world with the same kind of failure, and that failure in it.
 fn smallest(run: &Run, failure: &Failure) -> Result<(Reduced, Failure)> {
     let same = |scenario: &Scenario| -> Result<Option<Failure>> {
         let score = Score::of(scenario, run.seed, &[failure.told])?;
@@ -381,7 +382,7 @@ fn titles() -> Result<String> {
     Ok(table)
 }
 
-/// Replaces what is between the marks of each part.
+/// Replaces the text between the markers of each part.
 fn write(path: &Path, parts: &[(&str, &str)]) -> Result<()> {
     let mut text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     for (part, new) in parts {

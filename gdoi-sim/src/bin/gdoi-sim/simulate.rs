@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: a scenario as a capture, and what really happened in it.
+//! `cargo xtask simulate`: writes a scenario as a capture, and what really happened in it.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -20,7 +20,7 @@ use gdoi_sim::{Format, Observer, PcapWriter, Simulation};
     after_help = "What Prometheus would have scraped: cargo xtask simulate SCENARIO --metrics FILE (see cargo xtask scrape --help)"
 )]
 pub(crate) struct Simulate {
-    /// Name of a scenario, or path of a scenario file; the names are listed when left out
+    /// Name of a scenario, or path of a scenario file; default: list the names
     scenario: Option<String>,
     /// Seed instead of the scenario's own
     #[arg(long)]
@@ -31,25 +31,25 @@ pub(crate) struct Simulate {
     /// Members of every group instead of the scenario's own
     #[arg(long)]
     members: Option<u32>,
-    /// Write what passed the gateway to this capture file: pcapng when its name says so, else pcap
+    /// Write the gateway's traffic to this capture file: pcapng if its name says so, else pcap
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Write what really happened to this file, one JSON object a line
+    /// Write what really happened to this file, one JSON object per line
     #[arg(long)]
     truth: Option<PathBuf>,
-    /// Feed the tracker, and print its events, one JSON object a line, and how fast it was
+    /// Feed the tracker, and print its events, one JSON object per line, and its speed
     #[arg(long, conflicts_with_all = ["out", "syslog"])]
     watch: bool,
-    /// Print what `show crypto gdoi` says at the end on this member of the first group, from 1
+    /// Print `show crypto gdoi` at the end on this member of the first group, from 1
     #[arg(long, value_name = "MEMBER")]
     show: Option<u32>,
-    /// How much of the scenario the tracker that watches is told: all, named or nothing
+    /// How much of the scenario is configured in the tracker: all, named or nothing
     #[arg(long, requires = "watch", default_value = "all")]
     told: String,
-    /// Print the scenario as the text of a file
+    /// Print the scenario as a scenario file
     #[arg(long, conflicts_with_all = ["out", "syslog", "watch"])]
     toml: bool,
-    /// Print the messages that the devices would log
+    /// Print the log messages of the devices
     #[arg(long)]
     syslog: bool,
 }
