@@ -97,7 +97,7 @@ impl fmt::Display for Unread {
             write!(f, "{comma}{} of {what}", counted(*frames, "frame"))?;
         }
         if self.others > 0 {
-            write!(f, ", {} of others", counted(self.others, "frame"))?;
+            write!(f, ", {} of other kinds", counted(self.others, "frame"))?;
         }
         Ok(())
     }

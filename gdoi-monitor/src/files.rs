@@ -30,19 +30,19 @@ pub enum FileError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is a link, a pipe, a folder, a device or a socket.
-    #[error("it is {0}, and no plain file; name another, or remove it")]
+    #[error("it is {0}, not a plain file; name another, or remove it")]
     NotPlain(FileKind),
     /// It has several hard links.
-    #[error("it has {0} names, of which one may be anywhere; copy it, and remove the links")]
+    #[error("it has {0} hard links, which may be anywhere; copy it, and remove the links")]
     Linked(u64),
     /// It belongs to another user.
     #[error("it belongs to user {0}; give it to the user of the agent with `chown`")]
     Owner(u32),
     /// Others may write to it.
-    #[error("others may write to it (mode {0:03o}); take that away with `chmod go-w`")]
+    #[error("others may write to it (mode {0:03o}); run `chmod go-w` on it")]
     Mode(u32),
     /// Others may replace it.
-    #[error("anybody may put another file in its folder {0}; take that away with `chmod o-w`")]
+    #[error("anybody may replace files in its folder {0}; run `chmod o-w` on the folder")]
     Folder(PathBuf),
     /// Another agent uses it.
     #[error("another agent uses it{}; give each agent files of its own", LockHolder(*.0))]
@@ -330,7 +330,7 @@ mod tests {
         check_refused(|path, _| fs::create_dir(path).unwrap(), "it is a folder");
         check_refused(
             |path, other| fs::hard_link(other, path).unwrap(),
-            "it has 2 names",
+            "it has 2 hard links",
         );
         let with_mode = |mode| {
             move |path: &Path, _: &Path| {
@@ -341,7 +341,7 @@ mod tests {
         check_refused(with_mode(0o620), "others may write to it (mode 620)");
         check_refused(with_mode(0o602), "others may write to it (mode 602)");
         let open_folder = |path: &Path, _: &Path| set_mode(folder(path), 0o777);
-        check_refused(open_folder, "anybody may put another file in its folder");
+        check_refused(open_folder, "anybody may replace files in its folder");
         if Uid::effective().is_root() {
             let foreign = |path: &Path, _: &Path| {
                 fs::write(path, "").unwrap();

@@ -73,7 +73,7 @@ pub struct Measure {
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, lacks } = self;
-        write!(f, "{}: {}", kind.name(), lacks.as_deref().unwrap_or("given up"))
+        write!(f, "{}: {}", kind.name(), lacks.as_deref().unwrap_or("dropped"))
     }
 }
 

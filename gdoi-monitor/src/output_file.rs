@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// It is an input of the report.
-    #[error("{} is also read: the report would destroy it", path.display())]
+    #[error("{} is also an input: the report would overwrite it", path.display())]
     IsInput {
         /// The file.
         path: PathBuf,

@@ -263,7 +263,7 @@ fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
         notes[0]
             .as_str()
             .unwrap()
-            .contains("1 frame with a time far from those around"),
+            .contains("1 frame with a time far from its neighbours'"),
         "{notes:?}"
     );
     assert_eq!(report["capture"]["clock"][0]["kind"], "leap");
@@ -377,7 +377,7 @@ fn a_report_is_never_written_over_what_it_is_made_of() {
             &["analyze", capture.to_str().unwrap(), "--output", output],
             b"",
         );
-        let expect = format!("gdoi-monitor: {output} is also read: the report would destroy it\n");
+        let expect = format!("gdoi-monitor: {output} is also an input: the report would overwrite it\n");
         assert_eq!(String::from_utf8(said.stderr).unwrap(), expect);
         assert_eq!(said.status.code(), Some(1));
         assert_eq!(fs::read(&capture).unwrap(), before);

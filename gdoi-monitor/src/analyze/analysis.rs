@@ -32,7 +32,7 @@ enum AnalyzeError {
     Capture(#[from] pcap::CaptureError),
     /// Too many captures that cannot be reopened overlap in time.
     #[error(
-        "{}: more captures of one time than can be open at once, and this one cannot be closed in between: unpack it, \
+        "{}: too many captures overlap in time, and this one cannot be reopened: decompress it, \
          or merge them: mergecap -w all.pcapng FILES",
         path.display()
     )]
@@ -50,7 +50,7 @@ impl AnalyzeError {
     const fn kind(&self) -> &'static str {
         match self {
             Self::Capture(error) => error.what.kind(),
-            Self::TooMany { .. } => "captures of one time that cannot be closed in between",
+            Self::TooMany { .. } => "overlapping captures that cannot be reopened",
             Self::NotRead { .. } => "captures with frames that are not read",
             Self::Write(_) => "the report cannot be written",
         }

@@ -17,7 +17,7 @@ use crate::source::xdp::{
 };
 
 /// Reported for an interface that disappeared.
-const STAYS_AWAY: &str = "it went away, and hot plug is off: it is monitored again after a restart";
+const STAYS_AWAY: &str = "it disappeared, and hot plug is off: it is monitored again after a restart";
 
 /// An interface in one direction.
 type Key = (String, Direction);

@@ -335,10 +335,7 @@ impl Contents {
         if self.dropped > 0 {
             say(
                 "lost",
-                format!(
-                    "{} by the recorder, as it says itself",
-                    counted(self.dropped, "frame")
-                ),
+                format!("{}, as reported by the recorder", counted(self.dropped, "frame")),
             );
         }
         if let Some(words) = self.holes.words() {
@@ -418,7 +415,7 @@ pub(crate) fn clock_words(notes: &ClockNotes) -> Vec<String> {
         });
         let example = first.map(|(frame, by)| format!(", the first at frame {frame} by {}", length(*by)));
         words.push(format!(
-            "{} with a time far from those around, taken as captured with the nearest frame that is believed{}",
+            "{} with a time far from its neighbours', corrected to the nearest trusted frame{}",
             counted(notes.leaps, "frame"),
             example.unwrap_or_default()
         ));

@@ -16,7 +16,7 @@ pub(crate) const fn meaning(what: &What) -> &'static str {
         }
         What::Forgery(_) => "Messages from neither a key server nor a member: they are ignored.",
         What::Forgotten(_) => "A learned item showed no activity for long and was forgotten.",
-        What::GroupAmbiguous(_) => "Traffic fits several groups: configure them to tell them apart.",
+        What::GroupAmbiguous(_) => "Traffic fits several groups: configure what distinguishes them.",
         What::GroupDiscovered(_) => "A group was seen for the first time.",
         What::GroupMerged(_) => "Two groups turned out to be one.",
         What::Heartbeats(_) => "The key server sends heartbeats: they look like rekeys but carry no keys.",

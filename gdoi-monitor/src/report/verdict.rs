@@ -180,7 +180,7 @@ fn words(opinion: &Opinion<'_>, double: u64) -> Vec<String> {
             LifetimeSource::Configured => "as configured",
             LifetimeSource::Learned => "learned from how often it was renewed",
         };
-        words.push(format!("The KEK lives {lifetime} s, {source}."));
+        words.push(format!("The KEK lifetime is {lifetime} s, {source}."));
     }
     if double > 0 {
         words.push(format!(

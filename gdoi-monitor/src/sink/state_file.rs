@@ -95,7 +95,7 @@ pub enum StateFileError {
     #[error("it is no saved state")]
     NoState,
     /// The checksum does not match.
-    #[error("it is damaged: its checksum does not fit")]
+    #[error("it is damaged: its checksum does not match")]
     Damaged,
 }
 
@@ -286,7 +286,7 @@ mod tests {
         check(None, "nothing");
         check(Some(b""), "it is no saved state");
         check(Some(boot), "it is no saved state");
-        check(Some(&MAGIC), "it is damaged: its checksum does not fit");
+        check(Some(&MAGIC), "it is damaged: its checksum does not match");
         check(
             Some(&file(VERSION + 1, &[boot])),
             "another version of the agent saved it",

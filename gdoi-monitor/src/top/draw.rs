@@ -111,7 +111,7 @@ fn keys(frame: &mut Frame<'_>, area: Rect, model: &TopModel, palette: Palette) {
         View::Members | View::Events => "f one group/all  ",
         View::Timeline => "+/- time  ",
     };
-    let pause = if model.paused { "go on" } else { "pause" };
+    let pause = if model.paused { "resume" } else { "pause" };
     let text = format!("1-4 tab view  up/down move  {own}p {pause}  ? help  q quit");
     frame.render_widget(Line::styled(text, palette.quiet()), area);
 }
@@ -135,7 +135,7 @@ up down j k  move; page up, page down, home, end
 enter        timeline of the selected group
 f            members and events of that group only, or all
 + -          timeline of a shorter or longer time
-p            pause, so that nothing changes; go on
+p            pause, resume
 esc          back to the groups
 q, ctrl-c    quit
 

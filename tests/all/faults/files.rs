@@ -166,7 +166,7 @@ fn a_state_with_a_flipped_bit_is_not_believed_and_said_to_be_damaged() {
         assert!(agent.stop().unwrap().success());
         let said = place.log();
         assert!(
-            said.contains("it is damaged: its checksum does not fit"),
+            said.contains("it is damaged: its checksum does not match"),
             "{said}"
         );
     });

@@ -137,8 +137,7 @@ impl TimelineMark {
 
 /// What a rekey was, in words.
 fn sent(rekey: &Rekey) -> String {
-    let again =
-        (rekey.retransmissions > 0).then(|| format!(", {} messages sent again", rekey.retransmissions));
+    let again = (rekey.retransmissions > 0).then(|| format!(", {} retransmissions", rekey.retransmissions));
     let acknowledged = rekey.acknowledged.map(|count| format!(", {count} acknowledged"));
     format!(
         "{}, {} recipients{}{}",

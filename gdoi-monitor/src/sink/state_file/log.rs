@@ -102,7 +102,7 @@ pub(super) fn read(path: &Path, at: Timestamp) -> Result<Vec<Bytes>, files::File
         }
         let record = octets.split_to(length);
         if crc32fast::hash(&record) != checksum {
-            tracing::warn!(path = %path.display(), "the log of messages is damaged: what follows is not used");
+            tracing::warn!(path = %path.display(), "the message log is damaged: the rest is ignored");
             break;
         }
         records.push(record);

@@ -186,7 +186,7 @@ impl Files {
             Err(error) => {
                 self.backoff.failed(at);
                 if self.trouble.begin(error) {
-                    tracing::error!(%error, %path, "cannot save the state; tried again with growing intervals");
+                    tracing::error!(%error, %path, "cannot save the state; retrying at growing intervals");
                 }
                 if !Path::new(files::folder(&self.path)).exists() {
                     // When the folder comes back, it is another one, with another lock.

@@ -32,7 +32,7 @@ pub enum CaptureProblem {
     Empty,
     /// It is compressed in an unsupported format.
     #[error(
-        "is compressed with {name}, which is not supported: unpack it first, or pipe it: {command} FILE | gdoi-monitor analyze -"
+        "is compressed with {name}, which is not supported: decompress it first, or pipe it: {command} FILE | gdoi-monitor analyze -"
     )]
     Packed {
         /// The compression format.
@@ -41,7 +41,9 @@ pub enum CaptureProblem {
         command: &'static str,
     },
     /// It is a capture in another format.
-    #[error("is a capture of {0}, which is not read: convert it first: editcap -F pcapng FILE FILE.pcapng")]
+    #[error(
+        "is a capture of {0}, which is not supported; convert it first: editcap -F pcapng FILE FILE.pcapng"
+    )]
     Foreign(&'static str),
     /// It is neither pcap nor pcapng.
     #[error("is neither a pcap nor a pcapng capture")]
@@ -97,7 +99,7 @@ pub enum Damage {
     #[error("a record of {0} bytes")]
     Length(usize),
     /// Zeros instead of a record: a file that was extended but never filled.
-    #[error("zeros in the place of a record: what follows was never written")]
+    #[error("zeros instead of a record: the rest was never written")]
     Zeros,
     /// Too many interfaces in one section.
     #[error("too many interfaces")]

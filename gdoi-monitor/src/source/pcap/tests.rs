@@ -354,7 +354,7 @@ fn captures_that_were_joined_are_read_on() {
     assert_eq!(told.len(), 1);
     assert_eq!(
         wrong.as_deref(),
-        Some("x: is damaged at frame 2: zeros in the place of a record: what follows was never written")
+        Some("x: is damaged at frame 2: zeros instead of a record: the rest was never written")
     );
 }
 
@@ -397,8 +397,9 @@ fn captures_of_other_formats_are_refused_by_name() {
         (&erf, "Endace (ERF)"),
     ] {
         let (_, error) = read(octets);
-        let expect =
-            format!("x: is a capture of {name}, which is not read: convert it first: editcap -F pcapng FILE");
+        let expect = format!(
+            "x: is a capture of {name}, which is not supported; convert it first: editcap -F pcapng FILE"
+        );
         assert!(error.as_ref().unwrap().starts_with(&expect), "{error:?}");
     }
 }
