@@ -8,7 +8,7 @@ use gdoi_core::Timestamp;
 #[derive(Clone, Debug)]
 pub(crate) struct Agenda<E> {
     planned: u64,
-    /// Boxed: the map moves its entries about, and what can happen is large.
+    /// Boxed: the map moves its entries, and events are large.
     events: BTreeMap<(Timestamp, u64), Box<E>>,
 }
 

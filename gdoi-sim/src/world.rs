@@ -195,7 +195,7 @@ impl Simulation {
         self.tap.kept()
     }
 
-    /// Takes what passed the gateway since it was last asked for, so that it does not grow.
+    /// Takes what passed the gateway since the last call, so that it does not grow.
     pub(crate) fn take_sightings(&mut self, mut take: impl FnMut(&Journal, Sighting)) {
         let Some(journal) = self.tap.journal() else {
             return;
@@ -204,11 +204,11 @@ impl Simulation {
         for sighting in sightings.drain(..) {
             take(journal, sighting);
         }
-        // Its room is used again.
+        // Reuses its allocation.
         journal.sightings = sightings;
     }
 
-    /// Takes what really happened so far, so that it does not grow for ever. [`Self::show_member`] counts from here on.
+    /// Takes the truth so far, so that it does not grow without bound. [`Self::show_member`] counts from here on.
     pub fn take_truth(&mut self) -> Truth {
         self.truth.take()
     }

@@ -82,7 +82,7 @@ impl Scenario {
             .map_err(|error| (error, Position::of("group.members", 0)))
     }
 
-    /// Whether what is written down of it for a judge fits into memory: who got which rekey, and what was said.
+    /// Whether its journal for the judge fits into memory: who got which rekey, and what was reported.
     pub(crate) fn check_memory(&self) -> Result<(), ScenarioError> {
         let times = |every: Duration| match every.as_nanos() {
             0 => 0,

@@ -24,8 +24,8 @@ fn every_world_can_be_played_and_written_to_a_file() {
     }
 }
 
-/// Without a bound, world 44 has ten million datagrams of members that get an expired KEK again and again. What lasts too
-/// long ends earlier; that it happens, and what follows it, stays.
+/// Without a bound, world 44 has ten million datagrams of members that repeatedly get an expired KEK. Events that last
+/// too long end earlier; the events themselves, and their consequences, stay.
 #[test]
 fn no_world_costs_much_more_than_the_others() {
     for seed in (0..60).chain([5_045]) {
@@ -44,7 +44,7 @@ fn no_world_costs_much_more_than_the_others() {
     }
 }
 
-/// What a failure needs stays, everything else goes.
+/// What a failure needs stays, everything else is removed.
 #[test]
 fn a_failing_world_is_reduced_to_what_fails() {
     let reboots = |scenario: &Scenario| {

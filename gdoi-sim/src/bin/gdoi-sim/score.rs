@@ -63,7 +63,7 @@ pub(crate) struct Scoring {
     write: bool,
 }
 
-/// What is played with one seed, from one place or several.
+/// One seed, from one vantage or several.
 enum Job {
     Scenario {
         name: String,
@@ -88,7 +88,7 @@ struct Scored {
     runs: Vec<Run>,
     /// By vantage, and whether the network loses datagrams.
     scores: BTreeMap<(String, bool), Score>,
-    /// Some of what was wrong, with the number of the run it was wrong in.
+    /// Some of the failures, with the number of their run.
     failures: Vec<(usize, Failure)>,
 }
 
@@ -194,7 +194,7 @@ fn jobs(args: &Scoring) -> Result<Vec<Job>> {
 }
 
 impl Job {
-    /// A random world is watched from its own vantage, unless another was asked for.
+    /// A random world has its own vantage, unless another is requested.
     fn runs(&self, args: &Scoring) -> Result<Vec<Run>> {
         let (name, seed, watched) = match self {
             Self::Scenario { name, scenario, seed } => (name.as_str(), *seed, vantages(args, scenario)?),
@@ -294,7 +294,7 @@ fn document(scored: &Scored) -> Value {
     json!({ "rows": rows, "causes": [] })
 }
 
-/// Of each way to be wrong a few, the most frequent way first, and of these the shortest run.
+/// Prints some examples of each kind of error, the most frequent kind first, with the shortest runs.
 fn print_failures(scored: &Scored, args: &Scoring) -> Result<()> {
     let mut ways: BTreeMap<_, Vec<(&Run, &Failure)>> = BTreeMap::new();
     for (run, failure) in &scored.failures {
