@@ -1,4 +1,4 @@
-//! How the agent starts, is asked to stop, is killed, and lives with interfaces that go and come.
+//! The agent's life: startup, shutdown, kills, and interfaces that disappear and return.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -83,7 +83,7 @@ fn an_interface_that_goes_and_comes_is_watched_again() {
         agent
             .until(|metrics| metrics.sum("gdoi_capture_up", &[]) < 1.0)
             .unwrap();
-        // The counts of an interface do not end with it.
+        // The counts of an interface survive it.
         agent.until_counted(1_000).unwrap();
         network.add_pair().unwrap();
         agent
@@ -116,7 +116,7 @@ fn started_again_it_knows_what_it_knew() {
             second.metrics().unwrap().by("gdoi_messages_total", "exchange"),
             before
         );
-        // It says that it was blind in between.
+        // It reports the gap in between.
         assert!(second.page("/api/v1/events").unwrap().contains("capture_loss"));
     });
 }
@@ -231,7 +231,7 @@ fn a_missing_capability_is_named() {
     });
 }
 
-/// The agent says one line and ends.
+/// The agent prints one line and exits.
 fn refused(arguments: &[&str], code: i32, line: &str) -> String {
     let program = program::path("refused").unwrap();
     let output = Command::new(program)

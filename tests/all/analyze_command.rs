@@ -1,4 +1,4 @@
-//! `gdoi-monitor analyze`: nothing is lost on the way into a report, and it ends as it says it does.
+//! `gdoi-monitor analyze`: nothing is lost on the way into a report, and exit codes are as documented.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::captures::{self, Capture};
 use crate::program;
 
-/// What `analyze` writes, and how it ends.
+/// The output of `analyze`, and its exit code.
 pub(crate) fn analyzed(arguments: &[&str]) -> (String, Exit) {
     let typed = ["gdoi-monitor", "analyze"].iter().chain(arguments);
     let Command::Analyze(arguments) = Cli::try_parse_from(typed).unwrap().command else {
@@ -30,7 +30,7 @@ pub(crate) fn document(arguments: &[&str]) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// How many lines of each kind `decode` has, of messages, ESP, AH, keepalives.
+/// Number of `decode` lines of a kind: messages, ESP, AH, keepalives.
 fn decoded(path: &Path, kind: &str) -> u64 {
     let ports = Ports {
         isakmp: [848, 500, 0, 0],
@@ -130,33 +130,33 @@ fn a_configuration_names_what_it_knows() {
     let report = document(&["--config", file, path]);
     let groups = report["groups"].as_array().unwrap();
     let group = groups.iter().find(|group| group["name"] == "G1").unwrap();
-    // All its messages and all its ESP are of the one group that there is.
+    // All its messages and all its ESP belong to its only group.
     assert_eq!(
         (sum(&group["messages"]), group["esp"]["packets"].as_u64()),
         (27, Some(975))
     );
     let spis = report["spis"].as_array().unwrap();
     assert!(spis.iter().any(|spi| spi["site"] == "one"), "{spis:?}");
-    // What is typed goes before what is configured.
+    // The command line takes precedence over the configuration.
     let elsewhere = document(&["--config", file, "--isakmp-port", "849", path]);
     assert_eq!(elsewhere["capture"]["packets"]["isakmp"], 0);
 }
 
-/// A little-endian pcap capture in pieces: its header, and each of its records.
+/// A little-endian pcap capture in parts: its header, and each of its records.
 fn records(path: &Path) -> (Vec<u8>, Vec<Vec<u8>>) {
     let octets = captures::octets(path);
     let (header, mut rest) = octets.split_at(24);
     let mut records = Vec::new();
     while !rest.is_empty() {
         let length = u32::from_le_bytes(rest[8..12].try_into().unwrap());
-        let (record, behind) = rest.split_at(16 + length as usize);
+        let (record, tail) = rest.split_at(16 + length as usize);
         records.push(record.to_vec());
-        rest = behind;
+        rest = tail;
     }
     (header.to_vec(), records)
 }
 
-/// Writes captures of some of the records, and has them analysed with the whole.
+/// Writes captures of some of the records, and compares their analysis with that of the whole.
 struct Pieces {
     work: tempfile::TempDir,
     header: Vec<u8>,
@@ -186,7 +186,7 @@ impl Pieces {
         path.to_str().unwrap().to_owned()
     }
 
-    /// These captures say what the whole one says.
+    /// These captures give the same report as the whole one.
     fn check(&self, files: &[&str]) {
         let together = document(files);
         for field in ["events", "groups", "members", "spis", "verdicts"] {
@@ -203,9 +203,9 @@ fn captures_in_pieces_are_one() {
     let (one, other) = pieces.records.split_at(600);
     let (first, second) = (pieces.file("first", one), pieces.file("second", other));
     pieces.check(&[&first, &second]);
-    // Whatever the order they are named in.
+    // Whatever their order on the command line.
     pieces.check(&[&second, &first]);
-    // Two that run side by side, as from two interfaces, and a third that begins in their midst.
+    // Two that overlap, as from two interfaces, and a third that begins in between.
     let of = |turn: usize| -> Vec<Vec<u8>> {
         let some = one.iter().enumerate().filter(|(at, _)| at % 2 == turn);
         some.map(|(_, record)| record.clone()).collect()
@@ -222,7 +222,7 @@ fn frames_that_prove_something_are_named_by_their_capture() {
     let (one, other) = pieces.records.split_at(600);
     let (first, second) = (pieces.file("first", one), pieces.file("second", other));
     let together = document(&[&first, &second]);
-    // A frame of the second capture is the same as one of the whole, 600 later.
+    // Frame n of the second capture is frame n + 600 of the whole.
     let numbers = |report: &Value| -> Vec<u64> {
         let findings = report["findings"].as_array().unwrap().iter();
         let evidence = findings.flat_map(|finding| finding["evidence"].as_array().unwrap());
@@ -242,7 +242,7 @@ fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
     let pieces = Pieces::new();
     let (one, other) = pieces.records.split_at(600);
     let second = pieces.file("second", other);
-    // After a capture that was cut nobody knows what happened.
+    // What happened after a truncated capture is unknown.
     let whole = [pieces.header.clone(), one.concat()].concat();
     let cut = pieces.octets("cut", &whole[..whole.len() - 1]);
     let report = document(&[&cut, &second]);
@@ -250,7 +250,7 @@ fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
     let losses = events.iter().filter(|event| event["type"] == "capture_loss");
     let kinds: Vec<_> = losses.map(|loss| loss["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["blind"]);
-    // One frame with a time of a year later does not carry the clock along.
+    // A single frame with a time a year later does not move the clock.
     let mut leaping = pieces.records.clone();
     let seconds = u32::from_le_bytes(leaping[500][..4].try_into().unwrap());
     leaping[500][..4].copy_from_slice(&(seconds + 31_536_000).to_le_bytes());
@@ -267,7 +267,7 @@ fn what_is_wrong_with_one_capture_does_not_keep_the_others() {
         "{notes:?}"
     );
     assert_eq!(report["capture"]["clock"][0]["kind"], "leap");
-    // Frames of another link layer are refused by its name, and nothing is claimed of them.
+    // Frames of an unsupported link layer are refused by name, and nothing is concluded.
     let mut usb = pieces.header.clone();
     usb[20] = 220;
     let usb = pieces.octets("usb", &[usb, one.concat()].concat());
@@ -319,7 +319,7 @@ fn it_ends_as_it_was_told_to() {
     let missing = "/missing/report";
     for (arguments, exit, errors) in [
         (&["analyze", snap] as &[&str], 0, String::new()),
-        // Its messages are all cut off: that is a warning.
+        // All its messages are cut: that is a warning.
         (&["analyze", "--fail-on", "warning", snap], 3, String::new()),
         (&["analyze", "--fail-on", "critical", snap], 0, String::new()),
         (
@@ -404,7 +404,7 @@ fn names_of_captures_do_nothing_on_a_terminal() {
     }
 }
 
-/// More captures of one time than are open at once are read as well as one, closed and opened again in turns.
+/// More captures that overlap in time than may be open at once are read like one, closed and reopened in turn.
 #[test]
 fn any_number_of_captures_of_one_time_are_one() {
     let pieces = Pieces::new();
@@ -422,7 +422,7 @@ fn any_number_of_captures_of_one_time_are_one() {
         .collect();
     let names: Vec<&str> = files.iter().map(String::as_str).collect();
     pieces.check(&names);
-    // A page names a few of them in its heading.
+    // The heading of a page names a few of them.
     let (page, _) = analyzed(&[&["--format", "html"], names.as_slice()].concat());
     let heading = page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap();
     assert!(

@@ -1,5 +1,5 @@
-//! What the programs may cost the kernel: numbers that no moment changes, so that a program that grows is noticed when
-//! it does. What a packet costs in time `cargo xtask bench` measures.
+//! The cost of the programs to the kernel: numbers that never vary, so that growth of a program is noticed. `cargo
+//! xtask bench` measures the cost of a packet in time.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ fn the_programs_are_within_their_budgets() {
             size.translated_octets <= most.translated_octets,
             "{name}: {size:?}"
         );
-        // Other processors need other machine code; a kernel without a compiler has none.
+        // Other CPUs need other machine code; a kernel without a JIT has none.
         assert!(
             cfg!(not(target_arch = "x86_64")) || size.jited_octets <= most.jited_octets,
             "{name}: {size:?}"
@@ -41,14 +41,14 @@ fn a_packet_takes_so_many_instructions() {
         followed.frame(&frame).unwrap();
         let executed = followed.frame(&frame).unwrap();
         eprintln!("{name}: {executed:?}");
-        // It was followed to where such a packet is counted.
+        // The interpreter followed it to where such a packet is counted.
         assert_eq!(followed.packets(class).unwrap(), before + 2, "{name}");
         assert_eq!(executed, takes, "{name}");
     }
 }
 
-/// Frames, what each is counted as, and what it takes: exactly, for nothing here depends on
-/// the machine. A program that takes less is written down here as well.
+/// Frames with their class and exact cost, because nothing here depends on the machine. If a program gets cheaper,
+/// update these numbers as well.
 fn packets() -> [(&'static str, Vec<u8>, Class, Executed); 6] {
     let plain = Ethernet::default();
     let (v4, v6) = (["10.1.13.2", "10.1.11.2"], ["2001:db8::13:2", "2001:db8::11:2"]);
@@ -86,7 +86,7 @@ fn object() -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// At XDP and at traffic control: a twentieth more than they were when this was written.
+/// At XDP and at traffic control: a twentieth more than when this was written.
 const BUDGETS: [(&str, Size); 2] = [
     (
         "XDP",

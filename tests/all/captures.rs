@@ -1,5 +1,5 @@
-//! The captures that tests read. Recordings of real peers, field cases, attacks and hostile files are part of the
-//! repository; captures of other projects are read too where they lie beside the checkout.
+//! The captures for tests. Recordings of real peers, field cases, attacks and hostile files are part of the
+//! repository; captures of other projects are read too if they are next to the checkout.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::analyze_command::document;
 
-/// A capture of real peers, with what tshark decodes of it.
+/// A capture of real peers, with tshark's output for it.
 pub(crate) struct Capture {
-    /// Its name, without what says that it is compressed.
+    /// Its name, without the suffix of a compression.
     pub(crate) name: String,
     /// The capture itself, which may be compressed.
     pub(crate) path: PathBuf,
@@ -20,12 +20,12 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// What tshark decodes: one JSON object a line, one line a frame.
+    /// tshark's output: one JSON object per line, one line per frame.
     pub(crate) fn oracle(&self) -> String {
         text(&self.oracle.join(format!("{}.jsonl", self.name)))
     }
 
-    /// The totals of what tshark decodes.
+    /// The totals of tshark's output.
     pub(crate) fn summary(&self) -> Value {
         let path = self.oracle.join(format!("{}.summary.json", self.name));
         serde_json::from_str(&text(&path)).unwrap()
@@ -51,7 +51,7 @@ pub(crate) fn recordings() -> Vec<Capture> {
     names.map(recording).collect()
 }
 
-/// The logs of those who took part in a recording, where they wrote any: `(name, log)`.
+/// The logs of the peers in a recording, if they wrote any: `(name, log)`.
 pub(crate) fn truths() -> Vec<(String, Value)> {
     let folder = data("recordings/truth");
     let truth = |name: &String| {
@@ -61,7 +61,7 @@ pub(crate) fn truths() -> Vec<(String, Value)> {
     names(&folder).iter().map(truth).collect()
 }
 
-/// Captures of other projects, which are no part of the repository: none where they are not beside it.
+/// Captures of other projects, which are not part of the repository: none if they are not next to it.
 pub(crate) fn third_party() -> Vec<Capture> {
     let folder = beside_the_checkout();
     if !folder.is_dir() {
@@ -79,14 +79,14 @@ pub(crate) fn third_party() -> Vec<Capture> {
         .collect()
 }
 
-/// Every capture of real peers that there is.
+/// Every available capture of real peers.
 pub(crate) fn all() -> Vec<Capture> {
     let mut all = recordings();
     all.extend(third_party());
     all
 }
 
-/// A capture made for a test, and what its operator would configure.
+/// A capture made for a test, and its configuration.
 #[derive(Debug)]
 pub(crate) struct Case {
     /// The name of its file, without extensions.
@@ -134,7 +134,7 @@ fn text(path: &Path) -> String {
     String::from_utf8(octets(path)).unwrap()
 }
 
-/// The names in a folder, in order.
+/// The names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
@@ -152,7 +152,7 @@ fn beside_the_checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures")
 }
 
-/// How names of captures of other projects begin.
+/// Prefixes of the names of other projects' captures.
 const THIRD_PARTIES: [&str; 6] = [
     "arkime_",
     "corelight_",
@@ -162,7 +162,7 @@ const THIRD_PARTIES: [&str; 6] = [
     "zeek_",
 ];
 
-/// The one place that says it: all other tests read them where they are.
+/// This test alone reports them as missing: all others read them if they exist.
 #[test]
 fn captures_of_other_projects_are_read_too() {
     let folder = beside_the_checkout();

@@ -1,4 +1,4 @@
-//! An agent that is not alone: another agent on its interface, and somebody who has its configuration read all the time.
+//! Several agents on one interface, and an agent that reloads its configuration continuously.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use gdoi_wire::craft::Generator;
 
 use crate::kernel::in_network;
 
-/// Frames that reach traffic control, too: the kernel drops one that ends in its first tag before it.
+/// Frames that also reach traffic control: before it, the kernel drops a frame that ends in its first tag.
 fn frames(seed: u64, count: usize) -> Vec<Vec<u8>> {
     let is_countable = |frame: &Vec<u8>| frame.len() >= 20;
     Generator::new(seed).filter(is_countable).take(count).collect()
@@ -52,7 +52,7 @@ fn two_agents_on_one_interface_count_the_same() {
         let (one, other) = (counts(&first, 2_000), counts(&second, 2_000));
         assert_eq!(one, other);
         assert!(one[1] != "0" && one[2] != "0", "{one:?}");
-        // The first goes, by its own will and by force: the other goes on, and nothing of the first is left.
+        // The first one stops, and is killed: the other continues, and nothing of the first is left.
         first.kill().unwrap();
         assert!(!network.has_program().unwrap());
         send(&frames(0x2b, 1_000));
@@ -65,7 +65,7 @@ fn two_agents_on_one_interface_count_the_same() {
     });
 }
 
-/// What an agent has open, and its memory in pages.
+/// Open descriptors of an agent, and its memory in pages.
 fn holds(agent: &Agent) -> (usize, u64) {
     let process = format!("/proc/{}", agent.id());
     let open = fs::read_dir(Path::new(&process).join("fd")).unwrap().count();
@@ -78,8 +78,8 @@ fn a_storm_of_reloads_loses_nothing_and_leaves_nothing() {
     in_network("a_storm_of_reloads_loses_nothing_and_leaves_nothing", |_| {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gdoi.toml");
-        // Another site is another table in the kernel: programs are loaded, and replaced. That takes its time, and
-        // happens with each tenth.
+        // Another site means another table in the kernel: programs are loaded and replaced. That takes time, and
+        // happens with each tenth reload.
         let write = |site: usize| {
             let text = format!(
                 "[capture]\ninterfaces = [\"watch\"]\n[[group]]\nname = \"G\"\n\
@@ -109,12 +109,12 @@ fn a_storm_of_reloads_loses_nothing_and_leaves_nothing() {
                     })
                     .collect()
             };
-            // What is remembered once is there after the first.
+            // Everything that is allocated once exists after the first.
             let first = storm(0..20);
             let before = holds(&agent);
             let rest = storm(20..100);
             let after = holds(&agent);
-            // Before anything is judged: the sender would go on for ever.
+            // Before the checks: otherwise the sender would never stop.
             flowing.store(false, Ordering::Relaxed);
             for answer in first.into_iter().chain(rest) {
                 assert!(answer.unwrap());
@@ -129,7 +129,7 @@ fn a_storm_of_reloads_loses_nothing_and_leaves_nothing() {
         assert!((counted - all).abs() < f64::EPSILON, "{counted} of {all}");
         eprintln!("{sent} packets; descriptors and pages after 20 reloads {before:?}, after 100 {after:?}");
         assert!(after.0 <= before.0 + 2, "{before:?}, {after:?}");
-        // A ring and a table are 6 MiB, some 1,500 pages, and were there eight times more.
+        // A ring and a table are 6 MiB, some 1,500 pages; eight of them would have been leaked.
         assert!(after.1 <= before.1 + 3_000, "{before:?}, {after:?}");
         assert!(agent.stop().unwrap().success());
     });

@@ -1,4 +1,4 @@
-//! `gdoi-monitor decode` as a user runs it: what it prints, on which stream, and its exit code.
+//! `gdoi-monitor decode` as a user runs it: its output, the streams, and its exit code.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -14,7 +14,7 @@ use crate::program;
 const ETHERNET: u32 = 1;
 const USB: u32 = 220;
 
-/// A pcap capture of `frames` equal messages, one a second from the epoch on.
+/// A pcap capture of `frames` equal messages, one per second from the epoch on.
 fn capture(link: u32, frames: u32) -> Vec<u8> {
     let push = Message::new(Exchange::GroupkeyPush, [1; 8], [2; 8]).octets(18, &[0; 64]);
     let sent = frame(
@@ -37,7 +37,7 @@ fn capture(link: u32, frames: u32) -> Vec<u8> {
     capture
 }
 
-/// The program, and a folder with captures of each sort.
+/// The program, and a folder with captures of each kind.
 struct Scene {
     program: PathBuf,
     folder: TempDir,
@@ -110,7 +110,7 @@ fn a_capture_that_is_not_whole_is_read_as_far_as_it_goes() {
         0,
         "gdoi-monitor: @header: ends inside its file header\n",
     );
-    // What is wrong with one capture does not hide the next.
+    // An error in one capture does not stop the next.
     let errors = "gdoi-monitor: @truncated: ends inside frame 2\n";
     scene.check(&["@truncated", "@whole"], b"", 1, 3, errors);
 }
@@ -193,7 +193,7 @@ fn a_name_that_is_not_utf8_is_a_name() {
 fn what_is_not_read_is_told_by_name() {
     let Some(scene) = Scene::new() else { return };
     let mut octets = capture(ETHERNET, 2);
-    // The Ethertype of the first frame: NSH, of a version that is not known.
+    // The Ethertype of the first frame: NSH, of an unknown version.
     octets[24 + 16 + 12..][..2].copy_from_slice(&[0x89, 0x4f]);
     octets[24 + 16 + 14] = 0x80;
     fs::write(scene.folder.path().join("nsh"), octets).unwrap();

@@ -1,7 +1,8 @@
-//! What carries IP: `decode` reads through it as tshark does.
+//! Encapsulations: `decode` reads through them as tshark does.
 //!
-//! Frames of every framing and carrier, and of every carrier in every other, come from the generator of gdoi-wire. What
-//! tshark says of each carrier alone is in `tests/data/encapsulations.tsv`; of the pairs it is asked where it is installed.
+//! Frames of every framing and carrier, and of every carrier inside every other, come from the generator of
+//! gdoi-wire. tshark's output for each single carrier is in `tests/data/encapsulations.tsv`; for pairs, tshark runs
+//! if it is installed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -33,14 +34,14 @@ const ETHERNET_PROTOCOLS: &[Carrier] = &[
     Carrier::Pppoe,
 ];
 
-/// What stands around a packet: how the frame begins, and what is in it, outermost first.
+/// The encapsulation of a packet: the framing, and the carriers, outermost first.
 #[derive(Clone, Debug)]
 struct Chain {
     framing: Framing,
     carriers: Vec<Carrier>,
 }
 
-/// What a decoder says of a frame: initiator cookies, SPIs of ESP, SPIs of AH.
+/// A decoder's output for a frame: initiator cookies, SPIs of ESP, SPIs of AH.
 type Said = [String; 3];
 
 impl Chain {
@@ -63,7 +64,7 @@ impl Chain {
         self.framing.frame(carried)
     }
 
-    /// Whether tshark 4.0 is known to read less, and why.
+    /// Why tshark 4.0 is known to read less, if it does.
     fn is_beyond_tshark(&self) -> Option<&'static str> {
         let has = |carriers: &[Carrier]| self.carriers.iter().any(|carrier| carriers.contains(carrier));
         let follows = |outer: &[Carrier], inner: &[Carrier]| {
@@ -146,7 +147,7 @@ fn capture(link: u32, chains: &[&Chain]) -> Vec<u8> {
     octets
 }
 
-/// What `decode` says of each frame of a capture, and in what it says the last packet was carried.
+/// The output of `decode` for each frame of a capture, and the encapsulation of the last packet.
 fn decoded(path: &Path, frames: usize) -> Vec<(Said, Value)> {
     let mut lines = Vec::new();
     let unread = decode::decode(path, None, &Ports::DEFAULT, &mut lines).unwrap();
@@ -169,7 +170,7 @@ fn decoded(path: &Path, frames: usize) -> Vec<(Said, Value)> {
     said
 }
 
-/// Chains by their link layer, with what `decode` says of each frame of each.
+/// Chains by their link layer, with the output of `decode` for each frame of each.
 fn by_link(chains: &[Chain], work: &Path, mut each: impl FnMut(&Path, &[&Chain], &[(Said, Value)])) {
     let mut links: BTreeMap<u32, Vec<&Chain>> = BTreeMap::new();
     for chain in chains {
@@ -183,7 +184,7 @@ fn by_link(chains: &[Chain], work: &Path, mut each: impl FnMut(&Path, &[&Chain],
     }
 }
 
-/// What tshark says of each frame, or `None` where it is not installed.
+/// tshark's output for each frame, or `None` if it is not installed.
 fn tshark(path: &Path) -> Option<Vec<Said>> {
     let fields = ["isakmp.ispi", "esp.spi", "ah.spi"];
     let output = Command::new("tshark")
@@ -224,7 +225,7 @@ fn each_framing_and_each_carrier_alone_as_tshark_said_once() {
     by_link(&singles(), work.path(), |_, chains, said| {
         for (index, (said, encapsulation)) in said.iter().enumerate() {
             let (chain, packet) = (chains[index / 5], index % 5);
-            // Teredo carries IPv6 alone.
+            // Teredo carries only IPv6.
             let is_nothing = said.iter().all(String::is_empty);
             let is_v4_in_teredo = chain.name().contains("Teredo") && !matches!(packet, 1 | 3);
             assert_eq!(is_nothing, is_v4_in_teredo, "{} {packet}", chain.name());
@@ -248,7 +249,7 @@ fn each_framing_and_each_carrier_alone_as_tshark_said_once() {
     assert_eq!((equal, beyond), (610, 35));
 }
 
-/// Tags are told of in `vlan`.
+/// VLAN tags are in the field `vlan`.
 fn tags_alone(chain: &Chain) -> bool {
     chain
         .carriers
@@ -256,7 +257,7 @@ fn tags_alone(chain: &Chain) -> bool {
         .all(|carrier| matches!(carrier, Carrier::Vlan | Carrier::QinQ))
 }
 
-/// What tshark says here, in the form of `tests/data/encapsulations.tsv`: for a change of the generator.
+/// tshark's output in the form of `tests/data/encapsulations.tsv`: for a change of the generator.
 fn answers_of_tshark() -> Option<String> {
     let work = tempfile::tempdir().unwrap();
     let mut text = String::new();
@@ -302,7 +303,7 @@ fn each_carrier_in_each_as_tshark_says() {
     });
 }
 
-/// The captures that another packet crafter made.
+/// The captures made by another packet crafter.
 #[test]
 fn captures_of_another_crafter() {
     for (file, encapsulation) in [

@@ -1,4 +1,4 @@
-//! What goes wrong around the agent, and what it makes of it.
+//! Faults around the agent, and its reaction.
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

@@ -1,8 +1,8 @@
-//! Captures made after what operators and vendors publish, with injected packets, or with clocks that were set: what is
-//! said of each, told and untold, against the right answers.
+//! Captures after vendors' publications, with injected packets, or with clock errors: the reports with and without
+//! configuration, compared with the right answers.
 //!
-//! What is still wrong is listed in `known_wrong.txt`, one check a line. The list can only get shorter: a check in it
-//! that passes fails the test too.
+//! Wrong answers are listed in `known_wrong.txt`, one check per line. The list can only shrink: a check in it that
+//! passes fails the test too.
 
 mod check;
 
@@ -36,7 +36,7 @@ struct FieldCapture {
     /// Configurations by the name of the vantage.
     #[serde(default)]
     configurations: BTreeMap<String, String>,
-    /// Checks that hold whatever is told.
+    /// Checks that hold with any configuration.
     always: Vec<String>,
     /// Checks by the name of the vantage.
     #[serde(flatten)]
@@ -44,7 +44,7 @@ struct FieldCapture {
 }
 
 impl FieldCapture {
-    /// What names it in the list: the file's name up to the first dot.
+    /// Its name in the list: the file's name up to the first dot.
     fn name(&self) -> &str {
         let file = self.file.rsplit('/').next().unwrap();
         file.split('.').next().unwrap()
@@ -66,7 +66,7 @@ fn answers() -> Answers {
     toml::from_str(ANSWERS).unwrap()
 }
 
-/// Where a capture or a configuration is.
+/// The path of a capture or a configuration.
 fn locate(file: &str) -> PathBuf {
     let path = captures::data(file);
     assert!(path.is_file(), "there is no {}", path.display());
@@ -81,7 +81,7 @@ fn analyzed(capture: &Path, configuration: Option<&Path>) -> Value {
     document(&arguments)
 }
 
-/// Every check of every capture: its name, and what was found instead where it fails.
+/// Every check of every capture: its name, and the actual result if it fails.
 fn results() -> BTreeMap<String, Option<String>> {
     let mut results = BTreeMap::new();
     for capture in answers().capture {

@@ -1,4 +1,4 @@
-//! The flight recorder of a running agent: what it writes is what came by, without what nobody may keep.
+//! The flight recorder of a running agent writes what passed, except for what must not be stored.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use gdoi_wire::{Body, Ports};
 use crate::captures;
 use crate::kernel::in_network;
 
-/// A message: its header, octets on the wire, and what is kept behind the header.
+/// A message: its header, octets on the wire, and the octets kept after the header.
 type Message = (String, u16, Vec<u8>);
 
 #[test]
@@ -41,7 +41,7 @@ fn it_writes_the_messages_that_came_by_and_no_payload() {
     });
 }
 
-/// The recording, when it is there whole: it gets its name last.
+/// Waits for a complete recording: it gets its name last.
 fn until_written(folder: &Path) -> PathBuf {
     let path = folder.join("gdoi-flight-0.pcapng");
     let since = Instant::now();
@@ -63,12 +63,12 @@ fn check(recording: &Path, capture: &Path) {
     assert_eq!(foreign, 0, "frames that are no messages");
     assert_eq!(kept.len(), sent.len());
     let mut cut = 0;
-    for ((header, octets, behind), (sent_header, sent_octets, whole)) in kept.iter().zip(&sent) {
+    for ((header, octets, body), (sent_header, sent_octets, whole)) in kept.iter().zip(&sent) {
         assert_eq!((header, octets), (sent_header, sent_octets));
         let is_encrypted = header.contains("encrypted");
         let most = if is_encrypted { 16 } else { 512 };
-        assert_eq!(behind, &whole[..whole.len().min(most)], "{header}");
-        cut += usize::from(is_encrypted && whole.len() > behind.len());
+        assert_eq!(body, &whole[..whole.len().min(most)], "{header}");
+        cut += usize::from(is_encrypted && whole.len() > body.len());
     }
     assert!(cut > 5, "{cut} encrypted messages were cut");
     if let Some(lines) = tshark(recording) {
@@ -78,7 +78,7 @@ fn check(recording: &Path, capture: &Path) {
     }
 }
 
-/// The messages of a capture, in order, and how many other frames it has.
+/// The messages of a capture, in order, and the number of other frames.
 fn messages(path: &Path) -> (Vec<Message>, usize) {
     let mut reader = CaptureReader::open(path).unwrap();
     let (mut messages, mut others) = (Vec::new(), 0);
@@ -102,18 +102,18 @@ fn messages(path: &Path) -> (Vec<Message>, usize) {
         } else {
             "encrypted"
         };
-        let behind = frame.kept.get(offset + 28..).unwrap_or_default();
+        let body = frame.kept.get(offset + 28..).unwrap_or_default();
         let said = usize::from(octets) - 28;
         messages.push((
             format!("{word} {header:?}"),
             octets,
-            behind[..behind.len().min(said)].to_vec(),
+            body[..body.len().min(said)].to_vec(),
         ));
     }
     (messages, others)
 }
 
-/// The protocols of each frame, as tshark sees them, where it is installed.
+/// The protocols of each frame by tshark, if it is installed.
 fn tshark(path: &Path) -> Option<String> {
     let output = Command::new("tshark")
         .args([

@@ -1,4 +1,4 @@
-//! Floods at the highest rate that a veth pair gives, while a gateway forwards and a group is rekeyed.
+//! Floods at the highest rate of a veth pair, while a gateway forwards and a group is rekeyed.
 
 use std::thread;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What `cargo xtask` says on a machine that lacks something: one line with the command that gets it, and nothing is built.
+//! `cargo xtask` on a machine that lacks something: it prints one line with the command that installs it, and builds
+//! nothing.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::program;
 
-/// A copy of xtask with a target folder of its own, where anybody can read it.
+/// A copy of xtask with its own target folder, readable by all users.
 struct Machine {
     folder: TempDir,
     xtask: PathBuf,
@@ -26,7 +27,7 @@ impl Machine {
         Some(Self { folder, xtask })
     }
 
-    /// A folder of programs that are scripts.
+    /// A folder of shell scripts as programs.
     fn programs(&self, programs: &[(&str, &str)]) -> PathBuf {
         let folder = self.folder.path().join("programs");
         fs::create_dir_all(&folder).unwrap();
@@ -38,7 +39,7 @@ impl Machine {
         folder
     }
 
-    /// A folder with nothing but links to programs of this machine.
+    /// A folder with links to some programs of this machine.
     fn links(&self, programs: &[&str]) -> PathBuf {
         let folder = self.folder.path().join("links");
         fs::create_dir_all(&folder).unwrap();
@@ -50,7 +51,7 @@ impl Machine {
         folder
     }
 
-    /// Starts xtask behind other words.
+    /// Starts xtask after a prefix command.
     fn command(&self, before: &[&str], verb: &str) -> Command {
         let mut words: Vec<&Path> = before.iter().map(Path::new).collect();
         words.extend([&self.xtask, Path::new(verb)]);
@@ -67,7 +68,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// It says this one line, fails, and has built nothing.
+/// It prints this one line, fails, and has built nothing.
 fn check(output: &Output, expect: &[&str]) {
     let Output {
         status,
@@ -93,7 +94,7 @@ fn without_root_the_demonstration_says_so() {
         return;
     };
     let mut command = if nix::unistd::geteuid().is_root() {
-        // Nobody cannot ask rustup of root: its answer is not what is tested.
+        // The user nobody cannot run root's rustup: its answer is not what is tested.
         let path = machine.programs(&[("rustc", "echo rustc 1.999.0")]);
         let mut command = machine.command(
             &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
@@ -133,7 +134,7 @@ fn without_space_it_says_so() {
     let Some(machine) = Machine::new(name).filter(|_| is_root(name)) else {
         return;
     };
-    // A small disk in the place of the target folder, for this command alone.
+    // A small disk instead of the target folder, for this command only.
     let script = r#"mount -t tmpfs -o size=64m tmpfs "$1" && mkdir "$1/debug" && cp "$2" "$1/debug/xtask" && exec "$1/debug/xtask" test"#;
     let small = machine.folder.path().join("small");
     fs::create_dir(&small).unwrap();
@@ -199,7 +200,7 @@ fn is_root(test: &str) -> bool {
     is_root
 }
 
-/// The search path with another folder before it.
+/// The search path with another folder first.
 fn with_first(folder: &Path) -> std::ffi::OsString {
     let path = std::env::var_os("PATH").unwrap();
     let rest = std::env::split_paths(&path);

@@ -1,4 +1,4 @@
-//! What the fuzzers start from, and what they found: every file of the corpus comes back from its target.
+//! The fuzzers' seeds and findings: each target returns for every file of its corpus.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn every_file_comes_back() {
     }
 }
 
-/// Each target is one that can be built, and each that can be built is here.
+/// Each target can be built, and each that can be built is here.
 #[test]
 fn every_target_has_its_file() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
@@ -57,7 +57,7 @@ fn an_octet_alone_comes_back() {
     }
 }
 
-/// A state is taken up as it was kept, and whatever its octets become, nobody panics.
+/// A saved state is restored, and no change of its octets causes a panic.
 #[test]
 fn a_state_with_octets_changed_comes_back() {
     assert!(hostile::takes_up_what_it_kept());
@@ -76,7 +76,7 @@ fn check(name: &str, target: Target) {
     for entry in folder.read_dir().unwrap() {
         let octets = fs::read(entry.unwrap().path()).unwrap();
         target(&octets);
-        // And cut short anywhere.
+        // And truncated anywhere.
         for end in 0..octets.len().min(SHORT) {
             target(&octets[..end]);
         }

@@ -1,4 +1,4 @@
-//! The agent on a Linux gateway: next to other programs, on interfaces of all kinds, each packet counted once.
+//! The agent on a Linux gateway: next to other programs, on interfaces of all kinds, with each packet counted once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,7 +72,7 @@ fn what_is_forwarded_is_counted_once_and_what_is_sent_is_seen() {
         for (got, expect) in got.into_iter().zip([300.0, 200.0, 0.0, 0.0, 100.0]) {
             assert_number(got, expect);
         }
-        // They did go through.
+        // They were forwarded.
         assert!(network.sent_by(Network::WAN).unwrap() >= 400);
         assert!(network.sent_by(Network::LAN).unwrap() >= 200);
         assert_number(metrics.sum("gdoi_esp_packets_total", &[]), 500.0);
@@ -145,7 +145,7 @@ fn a_hundred_times_taken_away_and_put_back_nothing_leaks() {
                 scope.spawn(|| {
                     let frames: Vec<_> = Generator::new(0xc0de).take(200).collect();
                     while loaded.load(Ordering::Relaxed) {
-                        // Between two lives of the interface there is nothing to send on.
+                        // While the interface is gone nothing can be sent.
                         let Ok(injector) = Injector::open(Network::INJECT) else {
                             continue;
                         };
@@ -157,7 +157,7 @@ fn a_hundred_times_taken_away_and_put_back_nothing_leaks() {
                     }
                 });
                 let mut slowest = Duration::ZERO;
-                // By then the agent's buffers and tables are as large as such traffic makes them.
+                // By then the agent's buffers and tables have their final size for such traffic.
                 let mut half = None;
                 for time in 1..=100 {
                     network.remove_pair().unwrap();
@@ -189,7 +189,7 @@ fn up(metrics: &Metrics) -> f64 {
     metrics.sum("gdoi_capture_up", &[])
 }
 
-/// What the agent holds: maps, programs and links are descriptors.
+/// The resources of the agent: maps, programs and links are descriptors.
 #[derive(Debug)]
 struct Resources {
     descriptors: usize,
@@ -204,7 +204,7 @@ impl Resources {
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
             .unwrap();
-        // Connections are descriptors too, and come and go with each question.
+        // Connections are descriptors too, and come and go with each request.
         let is_kernel_object = |path: &std::path::Path| path.to_string_lossy().contains("bpf");
         Self {
             descriptors: fs::read_dir(format!("{folder}/fd"))
@@ -217,7 +217,7 @@ impl Resources {
     }
 }
 
-/// What the agent counted of generated frames.
+/// The agent's counts of generated frames.
 #[derive(Debug, PartialEq)]
 struct Counted {
     packets: BTreeMap<String, f64>,
@@ -233,8 +233,8 @@ impl Counted {
         let reached = agent.metrics().unwrap().by("gdoi_capture_info", "mode");
         assert!(reached.contains_key(mode), "{reached:?}");
         let injector = Injector::open(Network::INJECT).unwrap();
-        // The kernel takes a tag off with two octets more than it has, and drops a frame that ends before, where
-        // traffic control does not see it.
+        // The kernel strips a tag together with two more octets, and drops a frame that ends before, where traffic
+        // control does not see it.
         let is_whole = |frame: &Vec<u8>| {
             let is_tagged = matches!(frame[12..14], [0x81, 0x00] | [0x88, 0xa8]);
             !is_tagged || frame.len() >= 20
@@ -255,7 +255,7 @@ impl Counted {
     }
 }
 
-/// What is counted, by interface, when `frame` comes five hundred times.
+/// The counts by interface when `frame` comes five hundred times.
 fn counted_of(arguments: &[&str], frame: &[u8]) -> BTreeMap<String, f64> {
     let agent = Agent::start(arguments).unwrap();
     let injector = Injector::open(Network::INJECT).unwrap();

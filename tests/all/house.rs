@@ -1,4 +1,4 @@
-//! What the architecture promises of the house itself.
+//! Rules of the repository.
 
 mod commands;
 mod faults;
@@ -15,7 +15,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// What each crate may use of ours, in every kind of dependency but for tests.
+/// Crates of the workspace that each crate may use, in every kind of dependency except for tests.
 const MAY_USE: [(&str, &[&str]); 9] = [
     ("ebpf-object", &[]),
     ("gdoi-wire", &[]),
@@ -64,7 +64,7 @@ fn the_shared_crates_know_nothing_of_aya_or_of_a_host() {
             text.contains("#![no_std]") && text.contains("#![forbid(unsafe_code)]"),
             "{shared}"
         );
-        // Tests may have what a host has; nothing else can ask for the time, a file or a socket.
+        // Tests may use the host; nothing else may ask for the time, a file or a socket.
         visit(&root().join(shared).join("src"), &mut |path, text| {
             let others = text.replace("#[cfg(test)]\nextern crate std;", "");
             assert!(!others.contains("extern crate std"), "{}", path.display());
@@ -106,7 +106,7 @@ fn labels_name_no_spi_no_cookie_and_no_member() {
     }
 }
 
-/// What each crate of ours uses, but for its tests.
+/// Crates of the workspace that each crate uses, except in its tests.
 fn dependencies() -> BTreeMap<String, Vec<String>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])

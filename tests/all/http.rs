@@ -1,4 +1,4 @@
-//! The server of the agent's pages, asked by real clients.
+//! The HTTP server of the agent, tested with real clients.
 
 mod access;
 mod agent;

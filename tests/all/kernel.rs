@@ -1,4 +1,4 @@
-//! What tests need of the kernel, and how they say that they cannot have it.
+//! Requirements of tests on the kernel, and how tests are skipped without them.
 
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::program;
 
-/// Whether the kernel can be used; says why not, loudly, in a form that is counted.
+/// Whether the kernel can be used; otherwise prints a SKIP line, which is counted.
 pub(crate) fn is_usable(test: &str) -> bool {
     if geteuid().is_root() {
         return true;
@@ -20,7 +20,7 @@ pub(crate) fn is_usable(test: &str) -> bool {
     false
 }
 
-/// Runs `test` on a thread of its own, which stays in the namespace that it enters.
+/// Runs `test` on a thread of its own, because it cannot leave its namespace.
 pub(crate) fn in_network(name: &str, test: impl FnOnce(&Network) + Send + 'static) {
     if !is_usable(name) || program::path(name).is_none() {
         return;
@@ -70,7 +70,7 @@ impl Pinned {
         self.before.iter().copied()
     }
 
-    /// Goes on on another one.
+    /// Moves to another one.
     #[expect(clippy::unused_self, reason = "a thread that is pinned, and no other")]
     pub(crate) fn to(&self, number: usize) {
         cpu::stay_on(cpu::THIS_THREAD, &[number]).unwrap();
@@ -83,8 +83,8 @@ impl Drop for Pinned {
     }
 }
 
-/// A folder in a BPF file system of its own, for the calling thread and what it starts: the thread enters a namespace of
-/// mounts for good.
+/// A folder in a new BPF file system, for the calling thread and its children: the thread enters a mount namespace
+/// that it cannot leave.
 pub(crate) fn bpf_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     unshare(CloneFlags::CLONE_NEWNS).unwrap();

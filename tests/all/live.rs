@@ -1,4 +1,4 @@
-//! Captures of real peers, sent over a veth pair to the real agent: what it says is what tshark counted.
+//! Captures of real peers over a veth pair to the real agent: its counts equal tshark's.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +33,7 @@ fn the_demonstration_is_counted_as_it_was_sent() {
         out: out.path().to_owned(),
         agent: Vec::new(),
     };
-    // A thread of its own: it stays in the namespace it enters.
+    // A thread of its own: it cannot leave the namespace.
     let outcome = std::thread::spawn(move || replay.run()).join().unwrap().unwrap();
     let counted = |name| format!("{}", outcome.metrics.sum(name, &[]));
     assert!(offline.messages > 0 && offline.esp > 0);
@@ -113,7 +113,7 @@ fn check(capture: &str, times: u32, agent: &[&str]) {
         out: out.path().to_owned(),
         agent: agent.iter().map(ToString::to_string).collect(),
     };
-    // A thread of its own: it stays in the namespace it enters.
+    // A thread of its own: it cannot leave the namespace.
     let outcome = std::thread::spawn(move || replay.run()).join().unwrap().unwrap();
     let expected = Expected::of_oracle(&recording.summary(), times);
     let got = Expected::of(&outcome.metrics);

@@ -1,4 +1,4 @@
-//! Captures of real peers, sent over a veth pair in their own time: the agent tells what `analyze` tells.
+//! Captures of real peers over a veth pair at their own speed: the agent reports the same as `analyze`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{captures, kernel, program};
 
-/// Each lasts less than 45 seconds, and they run side by side.
+/// Each lasts less than 45 seconds, and they run in parallel.
 const CAPTURES: [&str; 8] = [
     "gdoid_a.pcap",
     "gdoid_badgroup.pcap",
@@ -34,7 +34,7 @@ fn live_and_from_a_file_the_same_events() {
     }
     let runs = CAPTURES.map(|capture| {
         let file = captures::recording(capture).path;
-        // A thread each: it stays in the namespace that it enters.
+        // A thread each: it cannot leave the namespace.
         (capture, file.clone(), thread::spawn(move || live(file)))
     });
     for (capture, file, run) in runs {
@@ -69,7 +69,7 @@ fn analyzed(program: &PathBuf, file: &Path) -> Events {
     events(&String::from_utf8(output.stdout).unwrap())
 }
 
-/// Events without their times, and how often there was each.
+/// Events without their times, and the number of each.
 fn events(lines: &str) -> Events {
     let mut events = Events::new();
     for line in lines.lines() {

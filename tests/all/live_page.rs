@@ -1,4 +1,4 @@
-//! The agent's page in a browser: what it shows is what the API says, and nothing of it runs.
+//! The status page in a browser: it shows what the API has, and executes none of it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use crate::http::pages::after;
 use crate::http::server::{TestServer, curl};
 use crate::report_page::browser;
 
-/// A page as the browser has it after some seconds.
+/// A page as the browser shows it after some seconds.
 struct Opened {
     dom: String,
     said: String,
@@ -23,7 +23,7 @@ struct Opened {
 }
 
 impl Opened {
-    /// Serves what an engine knows, and opens the page.
+    /// Serves the state of an engine, and opens the page.
     fn of(name: &str, state: State) -> Option<Self> {
         let browser = browser(name)?;
         let server = TestServer::serve(Arc::new(Web::plain()), Limits::default(), state);
@@ -51,7 +51,7 @@ impl Opened {
         serde_json::from_str(&curl("live_page", &[&url]).unwrap().body).unwrap()
     }
 
-    /// It ran to its end without a complaint, and every row of the API is there, in its order.
+    /// The script ran to its end without an error, and every row of the API is there, in order.
     fn check(&self) {
         assert!(!self.said.contains(":CONSOLE"), "{}", self.said);
         assert!(
@@ -102,7 +102,7 @@ fn open(browser: &Path, url: &str) -> (String, String) {
             "--disable-dev-shm-usage",
         ])
         .args(["--enable-logging=stderr", "--dump-dom"])
-        // Of the page's time, which goes on when nothing is left to wait for.
+        // In the page's virtual time, which advances when nothing is pending.
         .arg("--virtual-time-budget=5000")
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(url)
@@ -114,7 +114,7 @@ fn open(browser: &Path, url: &str) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-/// As the browser writes text, and the page what is not seen.
+/// As the browser escapes text, and the page invisible characters.
 fn escaped(text: &str) -> String {
     let text = text
         .replace('&', "&amp;")

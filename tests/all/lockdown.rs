@@ -1,4 +1,4 @@
-//! What an agent gives up once it has started, and that it does its work without.
+//! The lock-down after startup: what the agent drops, and that it works without it.
 
 mod agent;
 mod refused;
@@ -10,7 +10,7 @@ use std::path::Path;
 /// The mask of `CAP_NET_ADMIN`, `CAP_PERFMON` and `CAP_BPF` (`include/uapi/linux/capability.h`).
 const TO_ATTACH: u64 = 1 << 12 | 1 << 38 | 1 << 39;
 
-/// Whether each thread of a process is locked down, and has these capabilities and no others, nor a way to them.
+/// Whether each thread of a process is locked down, and has exactly these capabilities and no way to others.
 #[track_caller]
 fn check_threads(process: u32, capabilities: u64) {
     let tasks: Vec<_> = fs::read_dir(format!("/proc/{process}/task"))
@@ -38,10 +38,10 @@ fn status(task: &Path) -> String {
     fs::read_to_string(task.join("status")).unwrap()
 }
 
-/// What a page about the lock-down lists between two marks.
+/// The list between two markers of a page about the lock-down.
 fn listed(page: &str, of: &str) -> Vec<String> {
-    let (_, behind) = page.split_once(&format!("<!-- {of} -->\n")).unwrap();
-    let (list, _) = behind.split_once("<!-- end -->").unwrap();
+    let (_, rest) = page.split_once(&format!("<!-- {of} -->\n")).unwrap();
+    let (list, _) = rest.split_once("<!-- end -->").unwrap();
     let mut names: Vec<_> = list.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     names.sort();
     names

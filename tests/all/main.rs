@@ -1,4 +1,4 @@
-//! What crosses crates: capture oracles, kernel parity, network namespaces, replay, the command line.
+//! Tests across crates: capture oracles, kernel parity, network namespaces, replay, the command line.
 #![cfg(test)]
 
 mod agent_life;

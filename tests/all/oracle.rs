@@ -1,4 +1,4 @@
-//! `decode` and tshark say the same of every frame of every capture, but for the differences in the tables.
+//! `decode` and tshark agree on every frame of every capture, except for the differences in the tables.
 
 mod differences;
 mod fact;
@@ -15,13 +15,13 @@ use crate::captures::{self, Capture};
 use differences::{Because, DIFFERENCES, Difference, MISSES};
 use fact::{Fact, Facts};
 
-/// IKE on 500 is read as well: the oracle knows nothing of GDOI's own exchanges, and most public captures are of IKE.
+/// IKE on 500 is read as well: the oracle does not know GDOI's own exchanges, and most public captures are of IKE.
 const PORTS: Ports = Ports {
     isakmp: [848, 500, 0, 0],
     nat_t: [4500, 0, 0, 0],
 };
-/// Captures, ISAKMP messages, ESP and AH packets. Together tshark has 735 messages: one is quoted, one has a wrong UDP
-/// length, four more have a length of 0. Of its 2,756 ESP packets two are cut; of its 16 AH one is quoted.
+/// Captures, ISAKMP messages, ESP and AH packets. Over all captures tshark has 735 messages: one is quoted, one has a
+/// wrong UDP length, four more have a length of 0. Two of its 2,756 ESP packets are cut; one of its 16 AH is quoted.
 const RECORDINGS: [usize; 4] = [28, 616, 2024, 4];
 const OTHERS: [usize; 4] = [36, 121, 730, 11];
 
@@ -123,7 +123,7 @@ fn compare(capture: &Capture, tally: &mut Tally) {
     tally.wrong.extend(envelopes(name, &lines, &frames));
 }
 
-/// Applies a known difference to what tshark says. An error: there is no such difference.
+/// Applies a known difference to tshark's output. An error if there is no such difference.
 fn explain(difference: &Difference, ours: &Facts, theirs: &mut Facts) -> Result<(), &'static str> {
     let frame = difference.frame;
     match difference.because {
@@ -164,7 +164,7 @@ fn explain(difference: &Difference, ours: &Facts, theirs: &mut Facts) -> Result<
     Ok(())
 }
 
-/// Time, addresses, ports and tags of each line, against those of its frame.
+/// Compares time, addresses, ports and tags of each line with those of its frame.
 fn envelopes(name: &str, lines: &[Value], frames: &[Value]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expect = |line: &Value, field: &str, said: &str, expected: &str| {
@@ -185,7 +185,7 @@ fn envelopes(name: &str, lines: &[Value], frames: &[Value]) -> Vec<String> {
             &line["time_ns"].to_string(),
             seconds.trim_start_matches('0').or_zero(),
         );
-        // Of a packet in a tunnel the inner addresses; in UDP as RFC 3948 has it, it has no others.
+        // For a packet in a tunnel the inner addresses; in UDP by RFC 3948 there are no others.
         let layers = line["encapsulation"].as_array();
         let is_inner = layers.is_some_and(|layers| layers.iter().any(|layer| layer != "udp"));
         let outer = |names: [&str; 2]| {
@@ -205,7 +205,7 @@ fn envelopes(name: &str, lines: &[Value], frames: &[Value]) -> Vec<String> {
             &text("destination"),
             &outer(["ip.dst", "ipv6.dst"]),
         );
-        // tshark has the ports in the last fragment, and the outer tag in another field when it is 802.1ad.
+        // tshark has the ports in the last fragment, and an outer 802.1ad tag in another field.
         if line["fragment"].is_null() && !line["source_port"].is_null() {
             expect(
                 line,
@@ -243,7 +243,7 @@ impl OrZero for str {
     }
 }
 
-/// The lines of `decode`, however the capture ends.
+/// The lines of `decode`, even if the capture ends with an error.
 fn decoded(path: &Path) -> Vec<Value> {
     let mut lines = Vec::new();
     decode::decode(path, None, &PORTS, &mut lines).unwrap();

@@ -1,5 +1,5 @@
-//! The programs in the kernel and the dissector in user space say the same of every frame. Those that cannot be
-//! test-run at traffic control come over a wire in `gateway.rs`.
+//! The programs in the kernel and the dissector in user space agree on every frame. Frames that cannot be test-run at
+//! traffic control are sent over a wire in `gateway.rs`.
 
 use gdoi_core::observation::Site;
 use gdoi_lab::Parity;
@@ -45,7 +45,7 @@ fn every_frame_of_every_capture() {
     }
 }
 
-/// A table larger than a part has its second parts behind the first ones of all CPUs.
+/// In a table larger than one part, the second parts follow the first ones of all CPUs.
 #[test]
 fn tables_of_two_parts() {
     if !kernel::is_usable("tables_of_two_parts") {
@@ -110,7 +110,7 @@ fn check(hook: Hook, seed: u64, frames: usize, sites: Vec<SiteRoute>) {
         parity.check(&frame, &which).unwrap();
     }
     parity.check_table().unwrap();
-    // A comparison of zeros would pass: everything has happened.
+    // Zeros would be equal too: check that everything has occurred.
     let Counters {
         packets,
         parse_errors: misses,

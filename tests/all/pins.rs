@@ -1,4 +1,4 @@
-//! With pins, an agent that ends, is killed or is set up otherwise misses nothing: the next one goes on.
+//! With pins, an agent that ends, is killed or changes its settings misses nothing: the next one continues.
 
 mod killed;
 mod others;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::kernel::{bpf_folder, in_network, traffic_control};
 use crate::program;
 
-/// An agent with a state and pins, and what it writes.
+/// An agent with a state and pins, and its files.
 struct House {
     bpf: TempDir,
     files: TempDir,
@@ -97,7 +97,7 @@ fn what_happens_between_two_agents_is_told_by_the_second() {
                         injector.send_frame(&frame.octets).unwrap();
                     }
                 };
-                // In one piece, as a measure.
+                // Without an interruption, for comparison.
                 let whole = House::new();
                 let agent = whole.start(mode);
                 send(&frames);
@@ -115,7 +115,7 @@ fn what_happens_between_two_agents_is_told_by_the_second() {
                 assert!(agent.stop().unwrap().success());
                 send(&frames[third..2 * third]);
                 let agent = house.start(mode);
-                // The interface has not as much as changed.
+                // The interface has not changed at all.
                 assert!(!changes.take().unwrap(), "{mode}");
                 send(&frames[2 * third..]);
                 let found = told(&agent.until_counted(count).unwrap());
@@ -128,7 +128,7 @@ fn what_happens_between_two_agents_is_told_by_the_second() {
 
 #[test]
 fn set_up_otherwise_it_goes_on_counting() {
-    // An eighth of a part of the table, one, and two.
+    // An eighth of a part of the table, one part, and two.
     for slots in [["4096", "512"], ["512", "8192"]] {
         in_network("set_up_otherwise_it_goes_on_counting", move |_| {
             goes_on_with(slots);
@@ -136,7 +136,7 @@ fn set_up_otherwise_it_goes_on_counting() {
     }
 }
 
-/// An agent with a table of so many slots, and one with another.
+/// An agent with a table of this size, and then one with another.
 fn goes_on_with([before, after]: [&str; 2]) {
     let house = House::new();
     let injector = Injector::open(Network::INJECT).unwrap();
@@ -163,7 +163,7 @@ fn goes_on_with([before, after]: [&str; 2]) {
         "{esp} counted, {tracked} tracked"
     );
     assert!(!house.events().contains("capture_loss"), "{}", house.events());
-    // One set of maps is left.
+    // A single set of maps is left.
     let spot = house.pins().join("watch-ingress");
     let folders = fs::read_dir(spot)
         .unwrap()
@@ -189,7 +189,7 @@ fn an_interface_that_was_put_back_meanwhile_is_watched_anew() {
                 house.events().contains("capture_loss"),
                 "it was blind, and says so"
             );
-            // The same while an agent runs, with what is left of its rights.
+            // The same while an agent runs, with its remaining capabilities.
             network.remove_pair().unwrap();
             agent
                 .until(|metrics| metrics.sum("gdoi_capture_up", &[]) < 1.0)
@@ -206,7 +206,7 @@ fn an_interface_that_was_put_back_meanwhile_is_watched_anew() {
     );
 }
 
-/// What the tracker counted of groups, apart from times.
+/// The tracker's counters of groups, without times.
 fn told(page: &str) -> BTreeMap<String, BTreeMap<String, f64>> {
     let metrics = Metrics::parse(page);
     TOLD.iter()
@@ -238,7 +238,7 @@ fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo.pcap")
 }
 
-/// Not the rekeys: they are told when time has gone by, which a slow machine lets go by before the end.
+/// Without rekeys: they are reported after some time, which may pass before the end on a slow machine.
 const TOLD: [(&str, &str); 7] = [
     ("gdoi_packets_total", "class"),
     ("gdoi_esp_packets_total", "group"),

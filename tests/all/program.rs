@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-/// The agent next to this test executable, or `None` after saying on standard error that `what` is skipped.
+/// The agent next to this test executable, or `None` after a SKIP line for `what`.
 pub(crate) fn path(what: &str) -> Option<PathBuf> {
     named(what, "gdoi-monitor")
 }
 
-/// A program of the workspace next to this test executable, or `None` after saying that `what` is skipped.
+/// A program of the workspace next to this test executable, or `None` after a SKIP line for `what`.
 pub(crate) fn named(what: &str, name: &str) -> Option<PathBuf> {
     let mut program = std::env::current_exe().unwrap();
     // target/PROFILE/deps/all-HASH -> target/PROFILE/gdoi-monitor
@@ -35,7 +35,7 @@ pub(crate) fn run(program: &PathBuf, arguments: &[&str], input: &[u8]) -> Output
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     let writer = std::thread::spawn(move || {
-        // A program that does not want its input closes the pipe: that is no failure of the test.
+        // A program that does not need its input closes the pipe: that is no failure of the test.
         match stdin.write_all(&input) {
             Ok(()) | Err(_) => drop(stdin),
         }

@@ -1,4 +1,4 @@
-//! A long reading shows how far it is on a terminal, and nowhere else.
+//! Reading long captures shows its progress on a terminal, and nowhere else.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -25,7 +25,7 @@ fn shown_on_a_terminal_and_gone_before_the_report() {
     mkfifo(&pipe, Mode::S_IRWXU).unwrap();
     let command = format!("{} analyze {}", program.display(), pipe.display());
     let mut terminal = Terminal::start((200, 50), &command, &[]);
-    // A pipe has no end that could be told: frames are written until their number has been shown.
+    // The length of a pipe is unknown: frames are written until their number has been shown.
     let mut capture = OpenOptions::new().write(true).open(&pipe).unwrap();
     capture.write_all(&header()).unwrap();
     let many = frame().repeat(70_000);

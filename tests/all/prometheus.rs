@@ -1,4 +1,5 @@
-//! Rules, alerts and dashboards: they name what there is, each alert has its page, and a real Prometheus gives answers.
+//! Rules, alerts and dashboards: they name existing metrics, each alert has its runbook, and a real Prometheus gives
+//! answers.
 
 mod centre;
 mod dashboards;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use gdoi_lab::prometheus::program;
 
-/// Whether there is a Prometheus; says loudly, in a form that is counted, when there is none.
+/// Whether there is a Prometheus; otherwise prints a SKIP line, which is counted.
 fn is_installed(test: &str) -> bool {
     let has = program("prometheus").is_some() && program("promtool").is_some();
     if !has {
@@ -22,7 +23,7 @@ fn is_installed(test: &str) -> bool {
     has
 }
 
-/// What is deployed.
+/// The folder `deploy`.
 fn deploy() -> PathBuf {
     root().join("deploy")
 }

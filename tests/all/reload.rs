@@ -1,4 +1,4 @@
-//! The configuration is read again while traffic flows: nothing is missed, and a bad file changes nothing.
+//! Reloads the configuration in traffic: nothing is missed, and an invalid file changes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn no_packet_is_missed_while_programs_are_replaced() {
                         agent.reload()
                     })
                     .collect();
-                // Before anything is judged: the sender would go on for ever.
+                // Before the checks: otherwise the sender would never stop.
                 flowing.store(false, Ordering::Relaxed);
                 for answer in answers {
                     assert!(answer.unwrap());
@@ -55,7 +55,7 @@ fn no_packet_is_missed_while_programs_are_replaced() {
             #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
             let sent = sent as f64;
             assert!((counted - sent).abs() < f64::EPSILON, "{counted} of {sent}");
-            // What the tracker was told is what the programs counted.
+            // The tracker's counts equal the programs'.
             let esp = metrics.sum("gdoi_packets_total", &[("class", "esp")])
                 + metrics.sum("gdoi_packets_total", &[("class", "esp_udp")]);
             let tracked = metrics.sum("gdoi_esp_packets_total", &[]);
@@ -102,7 +102,7 @@ fn started(file: &Path) -> Agent {
     Agent::start(&["--config", file, "--web.enable-lifecycle", "--log.level", "off"]).unwrap()
 }
 
-/// Another site is another table in the kernel.
+/// Another site means another table in the kernel.
 fn write(file: &Path, mode: &str, site: u8) {
     let text = format!(
         "[capture]\ninterfaces = [\"watch\"]\nmode = \"{mode}\"\n\

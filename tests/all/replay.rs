@@ -1,4 +1,4 @@
-//! A capture, through the dissector and the record, into the tracker.
+//! Replays a capture through the dissector and the record into the tracker.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,10 +12,10 @@ use gdoi_wire::layers::Found;
 use gdoi_wire::record::Record;
 use gdoi_wire::{Body, Ports};
 
-/// ESP is observed once a second, as it is live.
+/// ESP is observed once a second, as in live monitoring.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What came of a capture.
+/// The result of a capture.
 pub(crate) struct Replay {
     pub(crate) transitions: Vec<Transition>,
     pub(crate) snapshot: Snapshot,
@@ -28,7 +28,7 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// The events, one JSON object a line, for people who want to know why a check failed.
+    /// The events, one JSON object per line, for people who want to know why a check failed.
     pub(crate) fn lines(&self) -> String {
         let mut lines = String::new();
         for transition in &self.transitions {
@@ -69,9 +69,9 @@ pub(crate) fn replay(path: &Path, config: Config) -> Replay {
         match packet.body {
             Body::Isakmp { .. } => {
                 let capture = frame.capture();
-                let (record, behind) = Record::message(&packet, &capture).unwrap();
-                let end = frame.kept.len().min(behind + usize::from(record.snapshot_octets));
-                let message = Message::from_record(&record, &frame.kept[behind.min(end)..end]).unwrap();
+                let (record, offset) = Record::message(&packet, &capture).unwrap();
+                let end = frame.kept.len().min(offset + usize::from(record.snapshot_octets));
+                let message = Message::from_record(&record, &frame.kept[offset.min(end)..end]).unwrap();
                 replay.messages += 1;
                 tracker.observe(now, &Observation::Message(message), &mut replay.transitions);
             }

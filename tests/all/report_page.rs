@@ -1,4 +1,4 @@
-//! The page that `analyze --format html` writes, opened in a browser: what it draws is what the JSON says.
+//! The page of `analyze --format html` in a browser: it draws what the JSON contains.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -21,13 +21,13 @@ const CAPTURES: [&str; 3] = [
     "gdoid_twogroups.pcap",
     "gdoid_retx_pull.pcap",
 ];
-/// Members that scenarios keep at most, but for the one that is about many.
+/// Maximum number of members in scenarios, except for the one about many.
 const MEMBERS: u32 = 30;
 const MANY: &str = "power_cut";
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 const WORKERS: usize = 3;
 
-/// A page and what the JSON of the same capture says.
+/// A page, and the JSON of the same capture.
 struct Page {
     name: String,
     html: PathBuf,
@@ -62,7 +62,7 @@ fn every_page_shows_what_the_json_says() {
     });
 }
 
-/// Groups that are large, or rekeyed often: what is drawn as one loses nothing, and nothing of a key server is.
+/// Groups that are large, or rekeyed often: merging marks loses nothing, and nothing of a key server is merged.
 #[test]
 fn pages_of_many_marks_show_what_the_json_says() {
     let name = "pages_of_many_marks_show_what_the_json_says";
@@ -106,14 +106,14 @@ fn pages_of_many_marks_show_what_the_json_says() {
         let marks = lane["marks"].as_array().unwrap();
         let drawn = marks.iter().filter(|mark| mark[2] == 2).count();
         assert_eq!(drawn as u64, told, "{members}");
-        // Acknowledgements are drawn as one first; what findings count (failures, warnings, criticals) never is.
+        // Acknowledgements are merged first; what findings count (failures, warnings, criticals) never is.
         let merged = model["merged"].as_array().unwrap();
         let merged: Vec<_> = merged.iter().map(|kind| kind[0].as_u64().unwrap()).collect();
         assert!(
             merged.contains(&4) && !merged.iter().any(|kind| [1, 8, 9].contains(kind)),
             "{merged:?}"
         );
-        // And the text says the same.
+        // And the text report agrees.
         let (text, _) = analyzed(&[capture.to_str().unwrap()]);
         assert!(
             text.contains(&format!("{told} ")) && text.contains(&members.to_string()),
@@ -241,7 +241,7 @@ impl Page {
 }
 
 impl Page {
-    /// Who must have a lane: every member that is known, and everybody who failed to become one.
+    /// Expected lanes: every known member, and everybody who failed to become one.
     fn addresses(&self) -> BTreeSet<String> {
         let members = self.document["members"].as_array().unwrap();
         let events = self.document["events"].as_array().unwrap().iter();
@@ -251,7 +251,7 @@ impl Page {
     }
 }
 
-/// A row of the table that the script makes of what it draws.
+/// A row of the table that the script makes from its drawing.
 struct Lane {
     address: String,
     /// Registrations, failed, rekeys, repeats, acknowledgements, warnings, critical.
@@ -300,7 +300,7 @@ impl Lane {
     }
 }
 
-/// A member's address as people write it: the port only where it says something.
+/// A member's address for people: with the port only if it is unusual.
 fn endpoint(member: &Value) -> String {
     let address: std::net::SocketAddr = member["address"].as_str().unwrap().parse().unwrap();
     match address.port() {
@@ -314,7 +314,7 @@ fn sum(values: &Value) -> u64 {
     values.map(|value| value.as_u64().unwrap()).sum()
 }
 
-/// What stands in tags that begin like this, behind that.
+/// The texts that follow tags with this beginning.
 fn elements<'a>(dom: &'a str, begin: &'a str) -> impl Iterator<Item = &'a str> {
     dom.split(begin)
         .skip(1)
@@ -342,7 +342,7 @@ fn write_page(arguments: &[&str], name: &str, work: &Path) -> PathBuf {
     path
 }
 
-/// The capture of a scenario, with few members and no longer than it takes to show what it is about.
+/// The capture of a scenario, with few members and no longer than necessary.
 fn simulated(name: &str, work: &Path) -> PathBuf {
     let mut scenario: Scenario = scenario::named(name).unwrap();
     if name != MANY {
@@ -365,7 +365,7 @@ fn written(scenario: &Scenario, path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// Opens pages: the document after its scripts have run, and what the browser said.
+/// Opens pages: the document after its scripts have run, and the browser's messages.
 fn opened<'a>(browser: &'a Path, profile: &'a Path, work: &'a Path) -> impl Fn(&Path) -> (String, String) {
     move |page| {
         let output = Command::new(browser)
@@ -387,7 +387,7 @@ fn opened<'a>(browser: &'a Path, profile: &'a Path, work: &'a Path) -> impl Fn(&
     }
 }
 
-/// A browser, or `None` after saying on standard error that `what` is skipped.
+/// A browser, or `None` after a SKIP line for `what`.
 pub(crate) fn browser(what: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = env::split_paths(&path).flat_map(|folder| BROWSERS.map(|name| folder.join(name)));

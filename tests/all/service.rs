@@ -1,4 +1,4 @@
-//! The agent as a service: what its unit grants is enough, and systemd is told how it is.
+//! The agent as a service: the unit's privileges are sufficient, and systemd is notified.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -19,7 +19,7 @@ fn as_nobody_with_what_the_unit_grants_it_watches_and_tells_systemd() {
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        // Nobody must reach the socket, and the program wherever it was built.
+        // The user nobody must reach the socket, and the program wherever it was built.
         for open in [folder.path(), &path] {
             fs::set_permissions(open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         }
@@ -88,7 +88,7 @@ struct Service(Child);
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended already: that is what is wanted.
+        // It may have ended already, which is fine.
         drop(self.0.kill());
     }
 }
@@ -99,7 +99,7 @@ fn told(socket: &UnixDatagram) -> String {
     String::from_utf8_lossy(&octets[..length]).trim().to_owned()
 }
 
-/// What is told up to, and with, `expect`.
+/// Everything that systemd is sent up to and including `expect`.
 fn until(socket: &UnixDatagram, expect: &str) -> String {
     loop {
         let said = told(socket);

@@ -1,4 +1,4 @@
-//! `show`: asks a real agent, one behind TLS and a password, and things that are no agents.
+//! `show`: queries a real agent, one with TLS and a password, and servers that are no agents.
 
 mod real;
 mod strange;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::http::server::{Folder, TestServer, nothing, text};
 use crate::program;
 
-/// What `show` says; `None`, loudly, when it is not built.
+/// The output of `show`; `None`, with a SKIP line, if it is not built.
 fn show(arguments: &[&str]) -> Option<Output> {
     let program = program::path("show")?;
     let output = Command::new(program)
@@ -27,14 +27,14 @@ fn show(arguments: &[&str]) -> Option<Output> {
     Some(output)
 }
 
-/// What was printed, of a command that succeeded.
+/// The output of a command that succeeded.
 fn said(output: &Output) -> &str {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{complaint}");
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-/// It ended with `code` after one line that has all the words.
+/// It exited with `code` after one line that contains all the words.
 fn refused(output: &Output, code: i32, words: &[&str]) {
     let line = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{line}");
@@ -45,7 +45,7 @@ fn refused(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
-/// An agent that knows one group.
+/// An agent with one group.
 fn knowing(group: &str) -> State {
     let mut snapshot = Snapshot::default();
     snapshot.groups.insert(group.to_owned(), GroupState::default());

@@ -1,4 +1,4 @@
-//! Simulated captures, read by tshark and by `decode`: nothing is malformed, and both say the same.
+//! Simulated captures in tshark and `decode`: nothing is malformed, and both agree.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,7 +12,7 @@ use gdoi_sim::{Format, PcapWriter, Simulation};
 use gdoi_wire::Ports;
 use serde_json::Value;
 
-/// Enough for the registrations, the first rekeys and what goes wrong in most scenarios.
+/// Enough for the registrations, the first rekeys and the faults of most scenarios.
 const EMISSIONS: usize = 4_000;
 
 #[test]
@@ -32,7 +32,7 @@ fn tshark_reads_every_scenario_and_agrees_with_decode() {
     }
 }
 
-/// The same messages at the same nanoseconds, in either form, by `decode` and by tshark.
+/// The same messages at the same nanoseconds, in either format, by `decode` and by tshark.
 #[test]
 fn either_form_of_a_capture_says_the_same() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,7 +117,7 @@ fn tshark<S: AsRef<OsStr>>(path: &Path, arguments: impl IntoIterator<Item = S>) 
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Frames that tshark finds malformed, or whose checksums are wrong.
+/// Frames that are malformed to tshark, or have wrong checksums.
 fn complaints(path: &Path) -> String {
     tshark(
         path,
@@ -128,7 +128,7 @@ fn complaints(path: &Path) -> String {
     )
 }
 
-/// Every message and every ESP packet as its fields, sorted: with fragments the two count frames differently.
+/// The fields of every message and every ESP packet, sorted: with fragments the two count frames differently.
 fn tshark_messages(path: &Path) -> Vec<String> {
     let fields = [
         "isakmp.ispi",

@@ -1,7 +1,8 @@
-//! `analyze` tells the same of a capture in every form, whether frames are counted many at a time or one by one.
+//! `analyze` gives the same report for a capture in every format, whether frames are counted many at a time or one by
+//! one.
 //!
-//! Captures with the most significant octet first are always read frame by frame: the same frames the other way round
-//! must give the same report.
+//! Big-endian captures are always read frame by frame: the same frames in little-endian form must give the same
+//! report.
 
 use std::fs;
 use std::io::BufWriter;
@@ -38,10 +39,10 @@ fn a_scenario_with_esp_in_both_orders_of_octets() {
     assert!(check(&path) > 20);
 }
 
-/// Compares the reports of a capture in three forms. How many events each has.
+/// Compares the reports of a capture in three formats. Returns the number of events in each.
 fn check(path: &Path) -> usize {
     let folder = tempfile::tempdir().unwrap();
-    // The report names the file: it must be called the same.
+    // The report contains the file's name: it must be the same.
     let mut reports = Vec::new();
     for order in [Order::Little, Order::Big, Order::Blocks] {
         let again = folder.path().join("x.pcap");
@@ -68,7 +69,7 @@ enum Order {
     Blocks,
 }
 
-/// Writes the Ethernet frames of a capture again, with times in nanoseconds.
+/// Rewrites the Ethernet frames of a capture, with times in nanoseconds.
 fn rewrite(from: &Path, to: &Path, order: Order) {
     let four = |number: u32| match order {
         Order::Big => number.to_be_bytes(),

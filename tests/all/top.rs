@@ -1,4 +1,4 @@
-//! `top` in a real terminal, fed by the real agent.
+//! `top` in a real terminal, with the real agent.
 
 pub(crate) mod terminal;
 
@@ -11,11 +11,11 @@ use crate::{captures, kernel, program};
 use terminal::Terminal;
 
 const WATCH: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "error"];
-/// What the shell shows after `top` has given the terminal back: what was there before, how `top` ended, and that the
-/// terminal echoes and waits for whole lines again.
+/// What the shell shows after `top` has restored the terminal: the earlier content, the exit code, and that the
+/// terminal echoes and reads lines again.
 const RESTORED: [&str; 4] = ["before", "ended 0", "icanon on", "echo on"];
 
-/// Runs `test` beside an agent that a capture went by, in a namespace of its own.
+/// Runs `test` next to an agent that has seen a capture, in a namespace of its own.
 fn beside_an_agent(name: &str, test: impl FnOnce(&str, Agent, &dyn Fn()) + Send + 'static) {
     let Some(program) = program::path(name) else {
         return;
@@ -56,7 +56,7 @@ fn every_view_at_every_size() {
         let events = values(&agent, "events", "type");
         for size in [(80, 24), (200, 50)] {
             let mut terminal = Terminal::start(size, &format!("{program} top"), &[]);
-            // Names may be cut off where there is no room.
+            // Names may be cut off if there is no room.
             for group in &groups {
                 terminal.until(&[group.get(..8).unwrap_or(group)]);
             }

@@ -1,4 +1,4 @@
-//! What the tracker says of captures, against the logs of the key servers and members that made them.
+//! The tracker's reports of captures, compared with the logs of the key servers and members in them.
 
 mod log;
 
@@ -22,7 +22,7 @@ fn run_capture(capture: &Capture) -> Replay {
     replay
 }
 
-/// Whatever a capture holds, everything is counted somewhere.
+/// For any capture, everything is counted somewhere.
 fn check_sums(name: &str, replay: &Replay) {
     let counted: u64 = replay.snapshot.messages.values().sum();
     assert_eq!(counted, replay.messages, "{name}: messages");
@@ -77,8 +77,8 @@ fn reference_key_server_agrees() {
             .collect();
         assert_eq!(chains, pushed(&name), "{name}: KEKs\n{lines}");
         for held in truth.chains() {
-            // A member logs no KEK before its first PUSH, may leave before the last, and hold one that nothing was ever
-            // sent under; what both have stands in the same order.
+            // A member logs no KEK before its first PUSH, may leave before the last, and may hold one that no message
+            // used; the common ones are in the same order.
             let agrees = |chain: &Vec<String>| {
                 let both: Vec<_> = chain.iter().filter(|kek| held.contains(kek)).collect();
                 let order: Vec<_> = held.iter().filter(|kek| chain.contains(kek)).collect();
@@ -89,7 +89,7 @@ fn reference_key_server_agrees() {
     }
 }
 
-/// The cookie pairs of what was pushed to each address, in order, as tshark decodes them.
+/// The cookie pairs of the PUSHes to each address, in order, as decoded by tshark.
 fn pushed(name: &str) -> Vec<Vec<String>> {
     let oracle = captures::recording(name).oracle();
     let mut chains: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -112,7 +112,7 @@ fn pushed(name: &str) -> Vec<Vec<String>> {
     chains.into_values().collect()
 }
 
-/// Failed registrations: where, and after how many repeats.
+/// Failed registrations: the stage, and the number of repeats.
 fn check_failure(name: &str, stage: RegistrationStage, retransmissions: u32) {
     let replay = run(name);
     let failed: Vec<_> = replay
@@ -136,7 +136,7 @@ fn an_unknown_group_fails_at_the_first_pull_message() {
     check_failure("gdoid_badgroup.pcap", RegistrationStage::Pull2, 3);
 }
 
-/// Retransmissions of registrations, and of rekeys, in the whole capture.
+/// Retransmissions of registrations and of rekeys in the whole capture.
 fn check_retransmissions(name: &str, registration: u64, rekey: u64) {
     let replay = run(name);
     let lines = replay.lines();

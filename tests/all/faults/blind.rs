@@ -1,4 +1,4 @@
-//! Times in which nobody watched: what was due then is uncertain, never missed.
+//! Times without a monitor: what was due then is uncertain, never missed.
 
 use std::fs;
 use std::thread;
@@ -19,7 +19,8 @@ tek_lifetime = \"3s\"
 retransmit = { interval = \"100ms\", count = 1 }
 ";
 
-/// Time went on to the end of the window before the window was known: what was due in it was missed for certain.
+/// A bug: time advanced to the end of the window before the window was known, and what was due in it was missed for
+/// certain.
 #[test]
 fn what_was_due_while_no_agent_ran_is_uncertain() {
     in_network("what_was_due_while_no_agent_ran", |_| {
@@ -60,7 +61,7 @@ fn what_was_due_while_no_agent_ran_is_uncertain() {
     });
 }
 
-/// The events that say that no rekey came.
+/// The events about missing rekeys.
 pub(super) fn overdue(events: &str) -> Vec<Value> {
     let events = events.lines().map(|line| serde_json::from_str(line).unwrap());
     events
@@ -75,7 +76,7 @@ pub(super) fn rekey(number: u8) -> Vec<u8> {
     craft::frame(&Ethernet::default(), server, member, &push)
 }
 
-/// A message of nobody, in clear: as much of it is kept as of any.
+/// An unrelated message in clear text: it takes as much memory as any.
 pub(super) fn unrelated(number: u64) -> Vec<u8> {
     let first = Message::new(Exchange::MainMode, (1 + number).to_be_bytes(), [0; 8]).octets(1, &[0; 484]);
     let (somebody, server) = (([10, 9, 9, 9], 848).into(), ([10, 8, 8, 8], 848).into());

@@ -1,4 +1,4 @@
-//! Whoever takes events and does not: a pipe that is not read, a journal that hangs.
+//! Blocked consumers of events: a pipe that nobody reads, a journal that hangs.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::kernel::in_network;
 
-/// As many drains of the rings as an output may wait for, and more: one parcel of events in each.
+/// More drains than an output's queue holds, with one parcel of events in each.
 const DRAINS: u64 = 1_500;
 pub(super) const QUIET: [&str; 4] = ["--interface", Network::WATCH, "--log.level", "off"];
 
@@ -24,7 +24,7 @@ fn a_pipe_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
         let (read, write) = std::io::pipe().unwrap();
         let agent = Agent::start_telling_to(&[&QUIET[..], &["--event-file", "-"]].concat(), write).unwrap();
         let lost = registered_until_full(&agent);
-        // Whoever reads at last gets whole lines, and what it gets with what was lost is all there was.
+        // When the pipe is read at last, its lines are complete, and read plus lost events are all events.
         let told = BufReader::new(read).lines();
         let counted =
             thread::spawn(move || told.map(|line| is_event(&line.unwrap())).filter(|is| *is).count());
@@ -38,14 +38,14 @@ fn a_pipe_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     });
 }
 
-/// The journal of systemd, when it has stopped reading: its socket takes a few entries and then no more.
+/// A journal of systemd that has stopped reading: its socket takes a few entries and then no more.
 #[test]
 fn a_journal_that_hangs_stops_nothing_and_what_is_lost_is_counted() {
     in_network("a_journal_that_hangs", |_| {
         let journal = journal();
         let agent = Agent::start(&[&QUIET[..], &["--event-journal"]].concat()).unwrap();
         let lost = registered_until_full(&agent);
-        // It reads at last, and ends with the last word.
+        // It resumes reading, up to the last event.
         journal.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
         let read = thread::spawn(move || {
             let mut octets = vec![0; 1 << 16];
@@ -68,7 +68,7 @@ fn a_journal_that_hangs_stops_nothing_and_what_is_lost_is_counted() {
     });
 }
 
-/// The socket of a journal, for the thread and what it starts, in the place of the one that may be there.
+/// A journal socket for the thread and its children, replacing the real one.
 fn journal() -> UnixDatagram {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
@@ -78,7 +78,7 @@ fn journal() -> UnixDatagram {
     UnixDatagram::bind("/run/systemd/journal/socket").unwrap()
 }
 
-/// Whoever takes the log, as systemd does, and has stopped reading. At its most talkative each connection is two lines.
+/// A log reader, such as systemd, that has stopped reading. At its most verbose level each connection logs two lines.
 #[test]
 fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     in_network("a_log_that_nobody_reads", |_| {
@@ -102,7 +102,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
         let metrics = agent.metrics().unwrap();
         let completed = metrics.sum("gdoi_registrations_total", &[("result", "completed")]);
         assert!((completed - 100.0).abs() < f64::EPSILON, "{completed}");
-        // Whoever reads at last gets whole lines, and is told how many are missing.
+        // When the log is read at last, its lines are complete, and it says how many are missing.
         let said = thread::spawn(|| {
             let lines = BufReader::new(read).lines();
             lines
@@ -114,12 +114,12 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     });
 }
 
-/// Registers members until the output has lost events; how many it had lost in the end.
+/// Registers members until the output has lost events; returns the final number of lost events.
 pub(super) fn registered_until_full(agent: &Agent) -> f64 {
     let injector = Injector::open(Network::INJECT).unwrap();
     for number in 0..DRAINS {
         injector.send_batch(&registration(number)).unwrap();
-        // A drain of its own for each.
+        // Each in a drain of its own.
         thread::sleep(Duration::from_millis(6));
     }
     agent.until_counted(4 * DRAINS).unwrap();

@@ -1,4 +1,4 @@
-//! A disk that is full, or cannot be written to.
+//! A disk that is full or read-only.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -20,7 +20,7 @@ fn on_a_full_disk_it_watches_on_says_so_and_leaves_the_old_state_whole() {
         let (state, events, log) = (disk.join("state"), disk.join("events"), folder.path().join("log"));
         let arguments = arguments(&state, &events);
         let start = || Agent::start_logging_to(&as_text(&arguments), File::create(&log).unwrap()).unwrap();
-        // A state that is whole, then no room for another.
+        // A complete state, then no room for another.
         assert!(start().stop().unwrap().success());
         let agent = start();
         fill(&disk);
@@ -29,7 +29,7 @@ fn on_a_full_disk_it_watches_on_says_so_and_leaves_the_old_state_whole() {
         let metrics = agent.metrics().unwrap();
         let lost = metrics.sum("gdoi_events_lost_total", &[("reason", "disk_full")]);
         assert!(lost > 0.0, "{lost}");
-        // The API still has what the disk has not, and the page says what is wrong.
+        // The API still has the events that are not on the disk, and the page shows the error.
         assert!(agent.page("/api/v1/events").unwrap().contains("\"type\""));
         assert!(agent.stop().unwrap().success());
         let said = fs::read_to_string(&log).unwrap();
@@ -39,7 +39,7 @@ fn on_a_full_disk_it_watches_on_says_so_and_leaves_the_old_state_whole() {
         for line in fs::read_to_string(&events).unwrap().lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
         }
-        // With room again it goes on.
+        // It continues when there is room again.
         fs::remove_file(disk.join("filled")).unwrap();
         let agent = start();
         send(&agent, 3_000);
@@ -69,7 +69,7 @@ fn a_state_folder_that_is_read_only_is_said_and_stops_nothing() {
     });
 }
 
-/// A disk of 256 KiB, which is gone with the thread.
+/// A disk of 256 KiB, which disappears with the thread.
 fn small_disk(at: &Path) {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     mount(
@@ -91,7 +91,7 @@ fn small_disk(at: &Path) {
     .unwrap();
 }
 
-/// Takes all the room there is.
+/// Fills the disk.
 fn fill(disk: &Path) {
     let mut file = File::create(disk.join("filled")).unwrap();
     while file.write_all(&[0; 512]).is_ok() {}

@@ -1,4 +1,4 @@
-//! What somebody puts in the place of the agent's files, and folders that are not there.
+//! Unexpected objects instead of the agent's files, and missing folders.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -50,7 +50,7 @@ impl AgentFolder {
         fs::read_to_string(self.path("log")).unwrap()
     }
 
-    /// Starts an agent that does not start, and what it says.
+    /// Starts an agent that must refuse to start, and returns its message.
     fn refused(&self, more: &[&str]) -> String {
         let Some(program) = program::path("files") else {
             return String::new();
@@ -63,7 +63,7 @@ impl AgentFolder {
     }
 }
 
-/// What a program says that ends within this time.
+/// The output of a program that ends within this time.
 fn within(patience: Duration, mut command: Command) -> Output {
     let mut child = command
         .stdout(Stdio::piped())
@@ -129,7 +129,7 @@ fn what_is_no_plain_file_is_refused_at_the_start_and_hangs_nothing() {
     });
 }
 
-/// What is read at the start is not waited for, and what is written takes its place.
+/// Startup does not wait for the files that it reads, and replaces those that it writes.
 #[test]
 fn a_pipe_in_the_place_of_the_state_is_not_waited_for() {
     in_network("a_pipe_in_the_place_of_the_state", |_| {
@@ -199,12 +199,12 @@ fn two_agents_share_no_file() {
             "{said}"
         );
         assert!(agent.stop().unwrap().success());
-        // Whoever comes after it has them.
+        // The next agent can lock them.
         assert!(place.start().stop().unwrap().success());
     });
 }
 
-/// It is said once, shown, and looked for again; nothing else suffers.
+/// The error is logged once, shown, and retried; nothing else suffers.
 #[test]
 fn a_state_folder_that_is_missing_is_said_once() {
     in_network("a_state_folder_that_is_missing", |_| {
@@ -213,7 +213,7 @@ fn a_state_folder_that_is_missing_is_said_once() {
         let state = place.path("gone/state").display().to_string();
         let log = File::create(place.path("log")).unwrap();
         let mut arguments = place.arguments();
-        // With the lock-down, a folder that is made later cannot be used before the next start.
+        // With the lock-down, a folder that is created later is not accessible before a restart.
         arguments.extend([
             "--state-file".to_owned(),
             state,
@@ -235,7 +235,7 @@ fn a_state_folder_that_is_missing_is_said_once() {
             "{ready}"
         );
         send(&agent, 100);
-        // Three seconds in which it would be saved each second.
+        // Three seconds, in each of which it would be saved.
         std::thread::sleep(Duration::from_secs(3));
         assert_eq!(
             place.log().matches("cannot save the state").count(),
@@ -258,14 +258,14 @@ fn a_state_folder_that_is_missing_is_said_once() {
     });
 }
 
-/// The proof is written when it can be, though it could not when it was asked for.
+/// The evidence is written once possible, though it could not be written when requested.
 #[test]
 fn a_flight_folder_that_goes_is_said_and_written_to_when_it_is_back() {
     in_network("a_flight_folder_that_goes", |_| {
         let place = AgentFolder::new();
         let flight = place.path("flight");
         fs::create_dir(&flight).unwrap();
-        // With the lock-down, a folder that is made later is another one.
+        // With the lock-down, a folder that is created later is another one.
         let mut arguments = place.arguments();
         arguments.extend(["--lock-down".to_owned(), "off".to_owned()]);
         let log = File::create(place.path("log")).unwrap();
@@ -283,7 +283,7 @@ fn a_flight_folder_that_goes_is_said_and_written_to_when_it_is_back() {
             }
         };
         until(&|| place.log().contains("cannot write the flight recorder"));
-        // The answer may be some moments old.
+        // The page's state may be slightly old.
         let failing = "\"flight_folder\",\"ok\":false";
         until(&|| agent.page("/-/ready").unwrap().contains(failing));
         fs::rename(&aside, &flight).unwrap();

@@ -1,5 +1,5 @@
-//! A disk that takes nothing for a while: a file system that is frozen, as by a snapshot of a virtual machine. Whoever
-//! writes to it hangs in the kernel, and cannot even be killed.
+//! A disk that hangs for a while: a frozen file system, as during a snapshot of a virtual machine. A writer blocks in
+//! the kernel, and cannot even be killed.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn while_the_disk_of_the_state_hangs_it_watches_on_and_then_keeps_all_of_it() {
         let lost = metrics.sum("gdoi_events_lost_total", &[]);
         let took = since.elapsed();
         drop(frozen);
-        // The ring would have been full five times.
+        // The ring would have filled up five times.
         assert!(lost.abs() < f64::EPSILON, "{lost} lost in {took:?}");
         assert!(took < Duration::from_secs(30), "it took {took:?}");
         until_said(&log, "the disk of the state file recovered");
@@ -62,7 +62,7 @@ fn while_the_disk_of_the_state_hangs_it_watches_on_and_then_keeps_all_of_it() {
         let agent = Agent::start_logging_to(&arguments, File::create(&log).unwrap()).unwrap();
         let known = agent.metrics().unwrap().sum("gdoi_messages_tracked_total", &[]);
         assert!((known - 32_000.0).abs() < f64::EPSILON, "{known}");
-        // The disk goes after it.
+        // The disk is removed after the agent.
         drop(agent);
     });
 }
@@ -108,7 +108,7 @@ fn until_said(log: &Path, what: &str) {
     }
 }
 
-/// A disk in a file, which is gone with the thread; `None` where the kernel cannot.
+/// A disk in a file, which disappears with the thread; `None` if the kernel does not support it.
 fn disk(folder: &Path) -> Option<PathBuf> {
     let (image, disk) = (folder.join("image"), folder.join("disk"));
     File::create(&image).unwrap().set_len(64 << 20).unwrap();
@@ -126,7 +126,7 @@ fn disk(folder: &Path) -> Option<PathBuf> {
     mounted.unwrap().success().then_some(disk)
 }
 
-/// A file system that takes nothing, until this is dropped.
+/// A frozen file system, until this is dropped.
 struct Frozen(PathBuf);
 
 impl Frozen {

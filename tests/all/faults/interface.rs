@@ -1,4 +1,4 @@
-//! An interface that is pulled out while it is flooded, and put back.
+//! An interface that is removed during a flood, and added again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -32,7 +32,7 @@ fn an_interface_that_is_pulled_out_in_a_flood_takes_no_count_along_and_is_watche
             let after = total();
             assert!(after >= counted + 20_000.0, "{after} after {counted}");
             counted = after;
-            // Nothing more comes: with the next look at the counters each message is known, or counted as lost.
+            // Traffic has stopped: with the next poll of the counters each message is known, or counted as lost.
             agent
                 .until(|metrics| {
                     let seen = metrics.sum("gdoi_messages_tracked_total", &[]);
@@ -53,14 +53,14 @@ fn an_interface_that_is_pulled_out_in_a_flood_takes_no_count_along_and_is_watche
     });
 }
 
-/// Floods until it is not wanted any more, or there is nothing to send to.
+/// Floods until stopped, or until the interface is gone.
 fn flood(wanted: &AtomicBool) {
     let injector = Injector::open(Network::INJECT).unwrap();
     let mut flood = Flood::new(Kind::Cookies, 6, [10, 1, 11, 2].into(), [10, 1, 13, 2].into());
     while wanted.load(Ordering::Relaxed) && injector.send_batch(flood.batch()).is_ok() {}
 }
 
-/// Ends the flood, whatever happens: the test would wait for it.
+/// Stops the flood even on a panic: otherwise the test would wait for it.
 struct Unwanted<'a>(&'a AtomicBool);
 
 impl Drop for Unwanted<'_> {

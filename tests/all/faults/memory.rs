@@ -1,4 +1,4 @@
-//! Memory that has an end. That a flood does not reach it is part of `floods.rs`.
+//! Limited memory. `floods.rs` checks that a flood does not exceed the shipped limit.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn with_too_little_memory_it_ends_with_a_word_and_its_state_is_whole() {
         let arguments = [&QUIET[..], &["--state-file", state.to_str().unwrap()]].concat();
         assert!(Agent::start(&arguments).unwrap().stop().unwrap().success());
         let before = fs::read(&state).unwrap();
-        // Enough to start, too little for tables that are full.
+        // Enough to start, too little for full tables.
         let limit = ["prlimit", "--data=50331648", "--"];
         let agent = Agent::start_behind(&limit, &arguments, File::create(&log).unwrap()).unwrap();
         flood_to_its_end(agent);
@@ -32,7 +32,7 @@ fn with_too_little_memory_it_ends_with_a_word_and_its_state_is_whole() {
     });
 }
 
-/// What `MemoryMax=` of systemd is.
+/// Equivalent to `MemoryMax=` of systemd.
 #[test]
 fn in_a_control_group_with_too_little_memory_it_is_killed_and_its_state_is_whole() {
     let name = "in_a_control_group_with_too_little_memory";
@@ -70,8 +70,8 @@ fn next_one_takes_it_up(arguments: &[&str], log: &Path) {
     assert_eq!(said(log), "");
 }
 
-/// What is in the log, except what the Landlock of an old kernel cannot do, and that writes took long: near its limit a
-/// control group makes its writers wait.
+/// The log, except for Landlock features that an old kernel lacks, and for slow writes: near its limit a control group
+/// makes its writers wait.
 fn said(log: &Path) -> String {
     let all = fs::read_to_string(log).unwrap();
     let is_expected =
@@ -79,15 +79,15 @@ fn said(log: &Path) -> String {
     all.lines().filter(|line| !is_expected(line)).collect()
 }
 
-/// A control group whose memory has an end; it is gone with this.
+/// A control group with limited memory; it is removed on drop.
 struct ControlGroup {
     folder: PathBuf,
-    /// Where the kernel counts whom it has killed.
+    /// The file in which the kernel counts killed processes.
     counts: &'static str,
 }
 
 impl ControlGroup {
-    /// Of the second version where that has the memory, else of the first; `None` where there is neither.
+    /// Of version 2 if that has the memory controller, else of version 1; `None` if there is neither.
     fn with_memory(octets: u64) -> Option<Self> {
         let name = format!("gdoi-test-{}", std::process::id());
         let has = |root: &&&str| {
@@ -122,12 +122,12 @@ impl ControlGroup {
         }
     }
 
-    /// What a shell does to run the words behind it in the group.
+    /// A shell script that runs its arguments in the group.
     fn enter(&self) -> String {
         format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.folder.display())
     }
 
-    /// How often the kernel has killed somebody for want of memory.
+    /// How often the kernel has killed a process for lack of memory.
     fn kills(&self) -> u64 {
         let counts = fs::read_to_string(self.folder.join(self.counts)).unwrap();
         let line = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
@@ -141,7 +141,7 @@ impl Drop for ControlGroup {
     }
 }
 
-/// Floods for a time, as long as it is wanted.
+/// Floods for this time, unless stopped.
 fn flood(time: Duration, is_wanted: impl Fn() -> bool) {
     let injector = Injector::open(Network::INJECT).unwrap();
     let mut floods = Kind::ALL.map(|kind| Flood::new(kind, 5, [10, 1, 11, 2].into(), [10, 1, 13, 2].into()));

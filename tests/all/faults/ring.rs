@@ -1,4 +1,4 @@
-//! A ring that nobody empties: the agent is stopped, and what comes meanwhile has no room.
+//! A ring that nobody drains: the agent is stopped with SIGSTOP, and messages find no room.
 
 use std::fs;
 use std::thread;
@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use super::blind::{GROUP, overdue, rekey, unrelated};
 use crate::kernel::in_network;
 
-/// A ring of 4 MiB has room for some 6,000 messages with what is kept of them.
+/// A ring of 4 MiB holds some 6,000 messages with their snapshots.
 const MESSAGES: u64 = 20_000;
 
 #[test]
@@ -38,7 +38,7 @@ fn in_a_full_ring_every_message_is_seen_or_counted_as_lost_and_what_was_due_is_u
         for number in 0..MESSAGES {
             injector.send_frame(&unrelated(number)).unwrap();
         }
-        // The next rekey is due after 3 s, and overdue after 4.55 s more: it may be among those that had no room.
+        // The next rekey is due after 3 s, and overdue after 4.55 s more: it may be among the lost messages.
         thread::sleep(Duration::from_secs(8));
         agent.signal(Signal::SIGCONT).unwrap();
         let page = agent.until_counted(1 + MESSAGES).unwrap();

@@ -1,4 +1,4 @@
-//! Interfaces that are there and not seen: without a carrier, or in another network namespace.
+//! Interfaces that exist and see nothing: without a carrier, or in another network namespace.
 
 use std::fs;
 use std::process::{Child, Command};
@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::blind::{GROUP, rekey};
 use crate::kernel::in_network;
 
-/// The windows that were told end when the loss of the carrier was noticed, and what comes by later on other interfaces
-/// is not in them.
+/// A bug: the reported windows ended when the loss of the carrier was noticed, and did not cover later traffic on
+/// other interfaces.
 #[test]
 fn while_an_interface_has_no_carrier_no_silence_is_certain() {
     in_network("while_an_interface_has_no_carrier", |_| {
@@ -44,7 +44,7 @@ fn while_an_interface_has_no_carrier_no_silence_is_certain() {
         is_dark(false).unwrap();
         link(&["set", Network::INJECT, "down"]);
         is_dark(true).unwrap();
-        // Behind the end of what was told of the loss.
+        // After the end of the reported loss.
         agent.page("/metrics").unwrap();
         let injector = Injector::open("lan0").unwrap();
         injector.send_frame(&rekey(1)).unwrap();
@@ -53,9 +53,9 @@ fn while_an_interface_has_no_carrier_no_silence_is_certain() {
         assert_eq!(told[0]["certainty"], "uncertain", "{told:?}");
         link(&["set", Network::INJECT, "up"]);
         is_dark(false).unwrap();
-        // One when it began, one of the whole.
+        // One at its beginning, one for the whole.
         assert_eq!(events(&agent, "capture_loss").len(), 2);
-        // With the carrier nothing speaks for another explanation.
+        // With the carrier back, there is no other explanation.
         injector.send_frame(&rekey(2)).unwrap();
         is_overdue(false).unwrap();
         is_overdue(true).unwrap();
@@ -95,7 +95,7 @@ fn an_interface_that_moves_to_another_namespace_leaves_no_program_there_and_is_w
             until_carrying(&[Network::INJECT, Network::WATCH]).unwrap();
             up(true).unwrap();
             send();
-            // What passed while it was away is not counted.
+            // Packets during its absence are not counted.
             agent.until_counted(1_000).unwrap();
             assert!(agent.stop().unwrap().success());
         }
@@ -106,13 +106,13 @@ fn link(arguments: &[&str]) {
     ip(&[&["link"], arguments].concat()).unwrap();
 }
 
-/// The events of a type that the agent remembers.
+/// The events of a type in the API.
 fn events(agent: &Agent, kind: &str) -> Vec<Value> {
     let events: Vec<Value> = serde_json::from_str(&agent.page("/api/v1/events").unwrap()).unwrap();
     events.into_iter().filter(|event| event["type"] == kind).collect()
 }
 
-/// Another network namespace, as long as a process of it lives.
+/// Another network namespace, as long as its process lives.
 struct Elsewhere(Child);
 
 impl Elsewhere {
@@ -123,7 +123,7 @@ impl Elsewhere {
             .spawn()
             .unwrap();
         let elsewhere = Self(process);
-        // It has entered it once it is no more where we are.
+        // It has entered its namespace once that differs from ours.
         while fs::read_link(elsewhere.path()).unwrap() == here {
             std::thread::yield_now();
         }

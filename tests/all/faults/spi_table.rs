@@ -1,4 +1,4 @@
-//! The kernel's table of SPIs when it is full.
+//! A full SPI table in the kernel.
 
 use gdoi_lab::flood::{Flood, Kind};
 use gdoi_lab::{Agent, Injector, Network};
@@ -18,7 +18,7 @@ fn in_a_full_spi_table_who_was_there_is_exact_and_the_rest_is_counted_in_total()
             "64",
         ])
         .unwrap();
-        // Each CPU has a table: whoever was there is there on the CPU that saw it.
+        // Each CPU has a table: an SPI has its slot on the CPU that saw it.
         let _pinned = Pinned::new();
         let injector = Injector::open(Network::INJECT).unwrap();
         let ours = esp(0x00c0_ffee);

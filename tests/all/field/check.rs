@@ -1,15 +1,15 @@
-//! One right answer: how many entries of a list there are that have these values.
+//! A right answer: how many entries of a list have these values.
 
 use std::cmp::Ordering;
 
 use serde_json::Value;
 
-/// The lists of the document; whatever else a check begins with is a type of event.
+/// The lists of the document; a check that begins with another word is about a type of event.
 const LISTS: [&str; 6] = ["capture", "events", "findings", "groups", "members", "spis"];
-/// Entries that are shown when a check fails.
+/// Entries printed when a check fails.
 const SHOWN: usize = 3;
 
-/// How many entries of a list there are.
+/// Expected number of entries.
 #[derive(Debug)]
 pub(super) struct Check {
     list: String,
@@ -18,7 +18,7 @@ pub(super) struct Check {
     count: usize,
 }
 
-/// What a field of an entry has to be.
+/// Expected value of a field.
 #[derive(Debug)]
 struct Filter {
     path: String,
@@ -36,7 +36,7 @@ enum Comparison {
     NotEqual,
 }
 
-/// The longer ones first: `<=` is not `<`.
+/// Longer ones first: `<=` is not `<`.
 const COMPARISONS: [(&str, Comparison); 6] = [
     ("!=", Comparison::NotEqual),
     ("<=", Comparison::AtMost),
@@ -98,7 +98,7 @@ impl Check {
         }
     }
 
-    /// What was found where the check does not hold.
+    /// The actual result, if the check fails.
     pub(super) fn failure(&self, document: &Value) -> Option<String> {
         let found = self.matching(document);
         if self.comparison.holds(Some(found.len().cmp(&self.count))) {
@@ -133,8 +133,8 @@ impl Filter {
         }
     }
 
-    /// Whether the field has that value; where its path leads through a list, any of the entries. "Not equal" means
-    /// that none is.
+    /// Whether the field has that value; if its path leads through a list, any of the entries may. "Not equal" means
+    /// that none has it.
     fn matches(&self, entry: &Value) -> bool {
         let mut found = Vec::new();
         follow(entry, &self.path, &mut found);
@@ -163,7 +163,7 @@ impl Filter {
     }
 }
 
-/// Every value at a path; what is not there is null.
+/// All values at a path; a missing one is null.
 fn follow<'a>(value: &'a Value, path: &str, found: &mut Vec<&'a Value>) {
     if let Value::Array(entries) = value {
         for entry in entries {

@@ -1,4 +1,4 @@
-//! The page of commands, which `cargo xtask COMMAND --help` reads, is what the programs say.
+//! The page of commands, which `cargo xtask COMMAND --help` reads, equals the programs' help.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The tests that `docs/reliability.md` names for each fault are there, and every test of faults is named.
+//! Every test that `docs/reliability.md` names for a fault exists, and every test of faults is named there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +34,7 @@ fn every_fault_has_the_test_that_is_named_for_it() {
     });
 }
 
-/// Whether there is a test of this name in a file, which is named from the workspace or from the tests that cross crates.
+/// Whether a file has a test of this name; the path starts at the workspace or at `tests/all`.
 fn is_test(file: &str, name: &str) -> bool {
     let places = [root().join("tests/all").join(file), root().join(file)];
     let text = places
@@ -47,5 +47,5 @@ fn is_test(file: &str, name: &str) -> bool {
 fn tests_of(text: &str) -> impl Iterator<Item = &str> {
     text.split("#[test]\nfn ")
         .skip(1)
-        .filter_map(|behind| behind.split_once('(').map(|(name, _)| name))
+        .filter_map(|rest| rest.split_once('(').map(|(name, _)| name))
 }

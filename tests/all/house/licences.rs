@@ -1,6 +1,6 @@
-//! What is built in from elsewhere: licences, sources and versions as `deny.toml` allows them, without the network.
+//! Dependencies: licences, sources and versions as `deny.toml` allows them, without the network.
 //!
-//! `cargo deny check` asks more, advisories among it, where it is installed and can reach them.
+//! `cargo deny check` checks more, for example advisories, if it is installed and online.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,17 +56,17 @@ fn what_may_not_be_built_in_is_found() {
     check(&others, &expect);
 }
 
-/// A package of somebody else.
+/// A third-party package.
 #[derive(Clone)]
 struct Package {
     name: String,
     version: String,
     licence: Option<String>,
-    /// Where it comes from, unless that is crates.io.
+    /// Its source, unless that is crates.io.
     source: Option<String>,
 }
 
-/// What is not as the rules want it.
+/// Violations of the rules.
 fn faults(rules: &toml::Value, packages: &[Package]) -> Vec<String> {
     let mut faults = Vec::new();
     let allowed = rules["licenses"]["allow"].as_array().unwrap();
@@ -117,8 +117,8 @@ fn faults(rules: &toml::Value, packages: &[Package]) -> Vec<String> {
     faults
 }
 
-/// What is built for the targets of `deny.toml`, in every kind of dependency: exactly what the build of this test had to
-/// download, so that it is asked without the network.
+/// Everything built for the targets of `deny.toml`, in every kind of dependency: the build of this test has
+/// downloaded exactly that, so no network is needed.
 fn of_the_host(rules: &toml::Value) -> Vec<Package> {
     let targets = rules["graph"]["targets"].as_array().unwrap().iter();
     let mut arguments = vec![
@@ -132,7 +132,7 @@ fn of_the_host(rules: &toml::Value) -> Vec<Package> {
     tree(&arguments).unwrap()
 }
 
-/// What the XDP program is built of. Its build is another one, which may not have been run on this machine.
+/// The dependencies of the XDP program. It is built separately, perhaps never on this machine.
 fn of_the_program() -> Option<Vec<Package>> {
     let program = [
         "--package=gdoi-monitor-ebpf",
@@ -151,7 +151,7 @@ fn of_the_program() -> Option<Vec<Package>> {
     }
 }
 
-/// Packages of others that cargo builds, asked without the network; an error is what cargo says.
+/// Third-party packages that cargo builds, offline; the error is cargo's.
 fn tree(arguments: &[&str]) -> Result<Vec<Package>, String> {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -178,11 +178,11 @@ fn tree(arguments: &[&str]) -> Result<Vec<Package>, String> {
 }
 
 impl Package {
-    /// A line of `cargo tree`: `log v0.4.35|MIT OR Apache-2.0`. A package that is not from the registry has its source
-    /// in parentheses behind its version; one of this workspace has its folder there, and is none of theirs.
+    /// A line of `cargo tree`: `log v0.4.35|MIT OR Apache-2.0`. A package from elsewhere than the registry has its
+    /// source in parentheses after its version; one of this workspace has its folder there, and is not third-party.
     fn of_line(line: &str) -> Option<Self> {
         let (package, licence) = line.split_once('|')?;
-        // A procedural macro says so in parentheses.
+        // A procedural macro is marked in parentheses.
         let package = package.replace(" (proc-macro)", "");
         let mut words = package.splitn(3, ' ');
         let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);

@@ -1,4 +1,4 @@
-//! Inside a crate: modules that do not import each other in a circle, and a name for each type.
+//! Inside a crate: no import cycles between modules, and unique type names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use syn::{Attribute, Item, ItemUse, UseTree};
 
 use super::{root, visit as visit_files};
 
-/// Where the source of each crate begins.
+/// The source folder of each crate.
 const SOURCES: [&str; 8] = [
     "gdoi-wire/src",
     "gdoi-core/src",
@@ -42,7 +42,7 @@ fn a_circle_is_found_however_it_is_closed() {
         &[("a.rs", "use crate::b::B;"), ("b.rs", "use crate::a::A;")],
         &["a", "b"],
     );
-    // Through a third, through a parent, by a path in code, by an imported module, in a group.
+    // Through a third module, through a parent, by a path in code, by an imported module, in a group.
     let third = [
         ("a.rs", "use crate::{b::B, c};"),
         ("b.rs", "fn b() { crate::c::d() }"),
@@ -51,7 +51,7 @@ fn a_circle_is_found_however_it_is_closed() {
     check(&third, &["a", "b", "c"]);
     let parent = [("a.rs", "mod b; fn a() { b::c() }"), ("a/b.rs", "use super::a;")];
     check(&parent, &["a", "a::b"]);
-    // A parent that only declares its child does not import it, and tests import what they want.
+    // A parent that only declares its child does not import it, and tests may import anything.
     let declared = [("a.rs", "mod b;"), ("a/b.rs", "use super::a;")];
     check(&declared, &[]);
     let tests = [
@@ -74,7 +74,7 @@ fn types_have_a_name_of_their_own_in_their_crate() {
     assert_eq!(shared, BTreeSet::new());
 }
 
-/// Modules by their path, without those that only tests have.
+/// Modules by path, without those for tests.
 pub(super) type Modules = BTreeMap<Vec<String>, syn::File>;
 
 pub(super) fn modules(source: &str) -> Modules {
@@ -86,7 +86,7 @@ pub(super) fn modules(source: &str) -> Modules {
             let name = Path::new(part.as_os_str()).file_stem();
             name.is_some_and(|name| name == "tests")
         });
-        // Programs beside a library are crates of their own.
+        // Binaries next to a library are crates of their own.
         if !is_test && !path.starts_with("bin") {
             let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             modules.insert(path_of(&path.to_string_lossy()), file);
@@ -95,7 +95,7 @@ pub(super) fn modules(source: &str) -> Modules {
     modules
 }
 
-/// `a/b.rs` and `a/b/mod.rs` are `a::b`; `lib.rs` and `main.rs` are the crate.
+/// `a/b.rs` and `a/b/mod.rs` are `a::b`; `lib.rs` and `main.rs` are the root.
 fn path_of(file: &str) -> Vec<String> {
     let mut parts: Vec<String> = file
         .trim_end_matches(".rs")
@@ -108,7 +108,7 @@ fn path_of(file: &str) -> Vec<String> {
     parts
 }
 
-/// What each module imports of its crate.
+/// The imports of each module within its crate.
 fn imports(modules: &Modules) -> BTreeMap<String, BTreeSet<String>> {
     let known: BTreeSet<&[String]> = modules.keys().map(Vec::as_slice).collect();
     let mut imports = BTreeMap::new();
@@ -132,7 +132,7 @@ fn imports(modules: &Modules) -> BTreeMap<String, BTreeSet<String>> {
     imports
 }
 
-/// The paths that a module names.
+/// The paths in a module.
 struct Imports<'a> {
     module: &'a [String],
     known: &'a BTreeSet<&'a [String]>,
@@ -142,7 +142,7 @@ struct Imports<'a> {
 }
 
 impl Imports<'_> {
-    /// The module that a path leads to: the longest beginning of it that is one.
+    /// The module of a path: its longest prefix that is one.
     fn resolve(&self, path: &[String]) -> Option<Vec<String>> {
         let (first, rest) = path.split_first()?;
         let mut whole = match first.as_str() {
@@ -222,7 +222,7 @@ impl<'ast> Visit<'ast> for Imports<'_> {
     }
 }
 
-/// Modules that reach themselves.
+/// Modules that import themselves, directly or indirectly.
 fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
     let reaches_itself = |module: &&String| {
         let mut reached = BTreeSet::new();
@@ -267,7 +267,7 @@ impl<'ast> Visit<'ast> for Types {
     }
 }
 
-/// Whether an item is there in tests only.
+/// Whether an item exists in tests only.
 fn is_for_tests(item: &Item) -> bool {
     let attributes: &[Attribute] = match item {
         Item::Fn(item) => &item.attrs,

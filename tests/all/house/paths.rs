@@ -1,4 +1,4 @@
-//! The maps of the code name files that exist.
+//! Paths in the documents name existing files.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::root;
 
 const MAPS: [&str; 2] = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
-/// Where files of the project are; everything else there was built or downloaded.
+/// Folders of the project; everything else was built or downloaded.
 const FOLDERS: [&str; 13] = [
     "deploy",
     "docs",
@@ -42,14 +42,14 @@ fn the_maps_of_the_code_name_what_there_is() {
     }
 }
 
-/// The paths in a piece of code: what ends like a file of Rust or like a folder, with each of its alternatives.
+/// The paths in a code span: what ends like a Rust file or a folder, with each of its alternatives.
 fn paths(code: &str) -> Vec<String> {
     let path = code.split(':').next().unwrap_or_default();
     let is_rust = Path::new(path)
         .extension()
         .is_some_and(|extension| extension == "rs");
     let is_path = (is_rust || path.ends_with('/')) && !path.contains([' ', '*', '|']);
-    // `/-/ready` is a page, `name/` and `name.rs` stand for any module.
+    // `/-/ready` is a page, `name/` and `name.rs` are placeholders.
     if !is_path || path.starts_with('/') || path.starts_with("name") {
         return Vec::new();
     }

@@ -1,7 +1,7 @@
-//! A saved state whose layout changes has another version.
+//! A changed layout of the saved state requires a new version.
 //!
-//! The layout is every field, in order, of the state and of all types in it. `tests/data/saved_state_layouts.txt` has one
-//! line for each version there was: the version, and a digest of the layout.
+//! The layout is every field, in order, of the state and of all types in it. `tests/data/saved_state_layouts.txt` has
+//! one line for each version: the version, and a digest of the layout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,7 +56,7 @@ fn every_change_of_a_layout_is_seen() {
     assert_eq!(layout(same), before);
 }
 
-/// The versions there were, and the digest of each.
+/// The versions and the digest of each.
 fn versions(text: &str) -> Vec<(u64, u64)> {
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines
@@ -72,7 +72,7 @@ fn digest(layout: &str) -> u64 {
     digest
 }
 
-/// The types and constants of some crates, by their names; a later crate's where two have the same.
+/// The types and constants of some crates, by name; for equal names the later crate wins.
 #[derive(Default)]
 struct Source {
     items: BTreeMap<String, Vec<Item>>,
@@ -95,7 +95,7 @@ impl Source {
         self.items.entry(name).or_default().push(item);
     }
 
-    /// Every type and constant that a type consists of, one on a line.
+    /// Every type and constant that a type consists of, one per line.
     fn layout(&self, of: &str) -> String {
         let mut lines = BTreeMap::new();
         let mut open = vec![of.to_owned()];
@@ -103,7 +103,7 @@ impl Source {
             let Some(items) = self.items.get(&name).filter(|_| !lines.contains_key(&name)) else {
                 continue;
             };
-            // A type that says itself how it is saved: its fields do not matter.
+            // A type with its own implementation: its fields do not matter.
             let own: Vec<&Item> = items
                 .iter()
                 .filter(|item| matches!(item, Item::Impl(_)))
@@ -197,7 +197,7 @@ fn part(item: &Item) -> Part {
 }
 
 impl Part {
-    /// What a type is converted to when it is saved.
+    /// Adds the type to which a type is converted for saving.
     fn add_conversion(&mut self, attributes: &[Attribute]) {
         for attribute in attributes
             .iter()

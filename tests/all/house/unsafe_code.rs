@@ -1,6 +1,6 @@
-//! Where `unsafe` is: in the programs of the kernel, and in one file besides.
+//! `unsafe` is allowed in the kernel programs, and in one other file.
 
-#![expect(clippy::string_slice, reason = "each place is behind a whole character")]
+#![expect(clippy::string_slice, reason = "each index is after a whole character")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ fn unsafe_is_where_the_architecture_says() {
     assert_eq!(found, BTreeSet::from([only]));
 }
 
-/// Whether the word is in a file, in whatever form, outside of comments and texts; or leave for it.
+/// Whether a file has the keyword, or an attribute that allows it, outside of comments and strings.
 fn is_unsafe(text: &str) -> bool {
     let code = code(text);
     let words: Vec<&str> = code
@@ -43,7 +43,7 @@ fn is_unsafe(text: &str) -> bool {
     words.contains(&"unsafe") || words.windows(2).any(allows)
 }
 
-/// A file without its comments and what is between quotes.
+/// A file without its comments and strings.
 fn code(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;
@@ -68,7 +68,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The length of a comment that may have others in it.
+/// The length of a comment, which may be nested.
 fn block(rest: &str) -> usize {
     let mut depth = 0;
     let mut at = 0;
@@ -89,7 +89,7 @@ fn block(rest: &str) -> usize {
     at
 }
 
-/// The length of a text between quotes.
+/// The length of a string literal.
 fn quoted(rest: &str) -> usize {
     let mut is_escaped = false;
     for (at, character) in rest.char_indices().skip(1) {
@@ -102,7 +102,7 @@ fn quoted(rest: &str) -> usize {
     rest.len()
 }
 
-/// The length of a text with its own end: `r#"..."#`; 0 when it is none.
+/// The length of a raw string, `r#"..."#`; 0 if it is none.
 fn raw(rest: &str) -> usize {
     let marks = rest[1..]
         .chars()
@@ -118,7 +118,7 @@ fn raw(rest: &str) -> usize {
         .map_or(rest.len(), |at| begin + at + end.len())
 }
 
-/// The length of a character between quotes; 0 for a lifetime.
+/// The length of a character literal; 0 for a lifetime.
 fn one_character(rest: &str) -> usize {
     let mut characters = rest.char_indices().skip(1);
     match characters.next() {

@@ -30,13 +30,13 @@ fn who_knows_the_password_is_served() {
         check(Some("bob:open sesame"), 401);
         check(None, 401);
     }
-    // The new password holds from now on, and the old one no longer.
+    // The new password is valid from now on, and the old one no longer.
     let hash = bcrypt::hash("other", 4).unwrap();
     folder.write("web.yml", &format!("basic_auth_users:\n  alice: {hash}\n"));
     web.follow();
     check(Some("alice:open sesame"), 401);
     check(Some("alice:other"), 200);
-    // A broken file changes nothing.
+    // An invalid file changes nothing.
     folder.write("web.yml", "basic_auth_users:\n  alice: secret\n");
     web.follow();
     check(Some("alice:other"), 200);

@@ -14,11 +14,11 @@ use super::server::{Folder, Got, curl, text};
 use crate::{kernel, program};
 
 const GROUPS: u32 = 1_000;
-/// Of each group.
+/// In each group.
 const MEMBERS: u32 = 100;
 const ROUNDS: u32 = 30;
 
-/// An agent that is gone when this is.
+/// An agent that is killed on drop.
 struct AgentProcess(Child);
 
 impl Drop for AgentProcess {
@@ -58,7 +58,7 @@ fn it_renews_its_certificate_by_itself() {
         let _agent = AgentProcess(agent);
         let ask = |authority: &str, url: &str| -> Option<Got> {
             let authority = folder.path(authority);
-            // Until it listens, and until it has seen the new file.
+            // Until it listens, and until it has loaded the new file.
             let patience = ["--retry", "20", "--retry-all-errors", "--retry-delay", "1"];
             let mut arguments = vec!["--cacert", text(&authority), "--user", "alice:sesame", url];
             arguments.extend(patience);
@@ -75,13 +75,13 @@ fn it_renews_its_certificate_by_itself() {
             fs::rename(next, folder.path(&format!("server.{kind}"))).unwrap();
         }
         assert!(ask("next.ca", metrics).unwrap().body.contains(good));
-        // The second address shows another certificate, which is not for it: names are checked by clients.
+        // The second address shows another certificate, which does not match: clients check names.
         assert_eq!(ask("next.ca", "http://127.0.0.2:11849/").unwrap().status, 400);
     });
     test.join().unwrap();
 }
 
-/// A release build answers ten times a second; a development build as often as it can, which is about six times.
+/// A release build answers ten times a second; a development build as often as it can, about six times.
 #[test]
 fn nothing_is_lost_while_it_is_scraped_ten_times_a_second() {
     let name = "nothing_is_lost_while_it_is_scraped_ten_times_a_second";

@@ -1,4 +1,4 @@
-//! Requests that are meant to confuse.
+//! Malformed and ambiguous requests.
 
 use std::io::{Read as _, Write as _};
 use std::thread::sleep;
@@ -9,10 +9,10 @@ use gdoi_monitor::http::Refusal;
 use super::limits::{SHORT, ask, connect, until_end};
 use super::server::TestServer;
 
-/// Sends octets, and nothing after them; gives all that is answered until the server has waited long enough.
+/// Sends octets, and nothing more; returns everything that the server answers before its timeout.
 fn say(server: &TestServer, octets: &[u8]) -> String {
     let mut stream = connect(server);
-    // It may be refused before it is all sent.
+    // It may be refused before everything is sent.
     match stream.write_all(octets) {
         Ok(()) | Err(_) => {}
     }
@@ -33,7 +33,7 @@ fn a_path_is_that_of_a_page_or_of_none() {
     };
     check("/-/healthy", "200");
     check("/-/healthy?a=b", "200");
-    // What a client asks of a proxy is a page of ours, or none.
+    // A request for a proxy is for one of our pages, or for none.
     check("http://elsewhere/-/healthy", "200");
     let no_pages = [
         "//",
@@ -66,7 +66,7 @@ fn a_path_is_that_of_a_page_or_of_none() {
     check(&format!("/{}", "a".repeat(8_000)), "404");
     let long = ask(&server, &format!("/{}", "a".repeat(15_000)));
     assert!(["404", "414", "431"].contains(&statuses(&long)[0]), "{long:.200}");
-    // Terminals and browsers are shown none of it.
+    // It is not echoed to terminals and browsers.
     let said = ask(&server, "/<script>alert(1)</script>");
     assert!(!said.contains("script>"), "{said}");
 }
@@ -103,7 +103,7 @@ fn requests_in_one_piece_are_answered_in_turn() {
     assert_eq!(statuses(&said), ["200", "404"].repeat(50));
 }
 
-/// What is behind a request is the next one exactly where its length says so.
+/// The next request begins exactly where the length of the previous one says.
 #[test]
 fn a_body_is_no_request() {
     let server = TestServer::plain(SHORT);
@@ -114,7 +114,7 @@ fn a_body_is_no_request() {
             format!("{head}\r\nHost: localhost\r\n\r\n{body}").as_bytes(),
         );
         let got = statuses(&said);
-        // It may be the last that is answered.
+        // It may be the last one that is answered.
         assert!(!got.is_empty() && expect.starts_with(&got), "{head}: {said}");
     };
     let length = hidden.len();
@@ -134,7 +134,7 @@ fn a_body_is_no_request() {
         hidden,
         &["404", "200"],
     );
-    // Two lengths, or one that is none: nobody knows where the next request begins.
+    // Two lengths, or an invalid one: the beginning of the next request is undefined.
     let unclear = [
         "Content-Length: 1\r\nContent-Length: 2",
         "Content-Length: -1",
@@ -144,7 +144,8 @@ fn a_body_is_no_request() {
     for lengths in unclear {
         check(&format!("GET /nowhere HTTP/1.1\r\n{lengths}"), hidden, &["400"]);
     }
-    // With both the length does not count (RFC 9112 §6.1): the answer is the last of its connection, or it is refused.
+    // With both, the length is ignored (RFC 9112 §6.1): the answer is the last of its connection, or the request is
+    // refused.
     let both = format!(
         "GET /nowhere HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nHost: localhost\r\n\r\n0\r\n\r\n{hidden}"
     );
@@ -154,7 +155,7 @@ fn a_body_is_no_request() {
         got == ["400"] || got == ["404"] || got == ["404", "200"],
         "{said}"
     );
-    // Nobody waits for a body that does not come.
+    // The server does not wait for a body that does not come.
     let said = say(
         &server,
         b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1099511627776\r\n\r\n",
@@ -169,7 +170,7 @@ fn an_octet_now_and_then_does_not_buy_time() {
     let mut stream = connect(&server);
     stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
-    // Each of them well within the time that a whole request may take.
+    // Each of them well within the time limit of a request.
     let mut sent = 0;
     let mut answer = [0; 256];
     loop {
@@ -199,7 +200,7 @@ fn who_only_asks_and_never_reads_is_left() {
     let asked = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
     let (mut rounds, mut failed) = (0, false);
     while !failed && rounds < 1_000 {
-        // Blocks while nobody takes it; ends when the connection does.
+        // Blocks while nobody reads it; ends with the connection.
         failed = stream.write_all(asked.as_bytes()).is_err();
         rounds += 1;
         if rounds % 4 == 0 {

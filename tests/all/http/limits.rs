@@ -1,4 +1,4 @@
-//! Clients that mean no good: they cost little, for a short time, and nobody else.
+//! Abusive clients: they cost little, for a short time, and affect nobody else.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
@@ -18,7 +18,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, sock
 
 use super::server::{Folder, TestServer, nothing};
 
-/// Little patience, so that tests need little.
+/// Short timeouts, so that tests are fast.
 pub(super) const SHORT: Limits = Limits {
     connections: 8,
     per_peer: 8,
@@ -48,7 +48,7 @@ pub(super) fn ask(server: &TestServer, path: &str) -> String {
 /// Reads until the server ends the connection.
 pub(super) fn until_end(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
-    // The server may end it with what we sent unread, which resets it.
+    // The server may close with unread input, which resets the connection.
     match stream.read_to_end(&mut answer) {
         Ok(_) | Err(_) => String::from_utf8_lossy(&answer).into_owned(),
     }
@@ -85,7 +85,7 @@ fn one_address_has_no_more_than_its_share() {
     server.until_empty();
 }
 
-/// More clients than there are places begin their headers and never end them.
+/// More clients than slots begin their headers and never end them.
 #[test]
 fn slow_headers_from_64_addresses_keep_no_scrape_out() {
     let server = TestServer::plain(Limits {
@@ -109,12 +109,12 @@ fn slow_headers_from_64_addresses_keep_no_scrape_out() {
     assert!(refused >= 19 * 64, "{refused}");
 }
 
-/// From the scraper's own address, with as many connections as one address may have and more. The scraper was let in
-/// before: its password need not be computed.
+/// From the scraper's own address, with more connections than one address may have. The scraper was admitted before:
+/// its password need not be checked again.
 #[test]
 fn who_guesses_passwords_does_not_lock_the_scraper_out() {
     let folder = Folder::new();
-    // Tens of milliseconds a guess.
+    // Tens of milliseconds per guess.
     let hash = bcrypt::hash("sesame", 9).unwrap();
     let config = format!("basic_auth_users:\n  alice: {hash}\nrate_limit: {{interval: 100ms, burst: 20}}\n");
     let web = Arc::new(Web::load(&folder.write("web.yml", &config)).unwrap());
@@ -143,7 +143,7 @@ fn who_guesses_passwords_does_not_lock_the_scraper_out() {
             if !said.as_ref().is_ok_and(|said| said.contains("gdoi_build_info")) {
                 failed.push(said);
             }
-            // What was right stays right, also when the file is written again.
+            // A correct password stays valid even if the file is written again.
             if scrape == 10 {
                 folder.write("web.yml", &(config.clone() + "# as before\n"));
                 web.follow();
@@ -156,7 +156,7 @@ fn who_guesses_passwords_does_not_lock_the_scraper_out() {
     assert!(server.refused(Refusal::Busy) > 0);
 }
 
-/// A connection that is kept open and not used again was not refused.
+/// An idle connection that was kept open counts as no refusal.
 #[test]
 fn who_keeps_its_connection_and_asks_no_more_is_no_refusal() {
     let server = TestServer::plain(SHORT);
@@ -181,7 +181,7 @@ fn who_keeps_its_connection_and_asks_no_more_is_no_refusal() {
     );
 }
 
-/// Who reads the metrics by the octet keeps its place, and nobody else from them.
+/// A client that reads the metrics octet by octet keeps its slot, and others can read them too.
 #[test]
 fn slow_readers_keep_no_scraper_out() {
     let state = State {
@@ -213,7 +213,7 @@ fn slow_readers_keep_no_scraper_out() {
     drop(slow);
 }
 
-/// Asks for metrics with credentials; the error of a connection that was closed.
+/// Requests metrics with credentials; the error if the connection was closed.
 fn try_ask(server: &TestServer, credentials: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(server.address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -227,7 +227,7 @@ fn try_ask(server: &TestServer, credentials: &str) -> std::io::Result<String> {
     Ok(answer)
 }
 
-/// Connects from another address of loopback.
+/// Connects from another loopback address.
 fn connect_from(source: Ipv4Addr, server: SocketAddr) -> TcpStream {
     let socket = socket(
         AddressFamily::Inet,
@@ -255,7 +255,7 @@ fn long_headers_and_nonsense_are_refused() {
     let server = TestServer::plain(SHORT);
     let check = |request: &[u8], expect: &str| {
         let mut stream = connect(&server);
-        // It may be refused before it is all sent.
+        // It may be refused before everything is sent.
         match stream.write_all(request) {
             Ok(()) | Err(_) => {}
         }
@@ -263,7 +263,7 @@ fn long_headers_and_nonsense_are_refused() {
         assert!(said.starts_with(expect), "{said}");
     };
     let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
-    // The answer may be lost with the reset that follows it.
+    // The reset that follows may destroy the answer.
     check(long.as_bytes(), "");
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200));
     check(many.as_bytes(), "HTTP/1.1 431");
@@ -279,7 +279,7 @@ fn long_headers_and_nonsense_are_refused() {
 #[test]
 fn who_does_not_read_loses_the_rest_and_keeps_nobody_away() {
     let state = State {
-        // More than any socket takes at once.
+        // More than any socket buffers.
         recent: vec![Arc::from(format!("\"{}\"", "x".repeat(32 << 20)))],
         ..nothing()
     };

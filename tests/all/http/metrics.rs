@@ -15,7 +15,7 @@ use gdoi_monitor::http::web::Web;
 
 use super::server::{Folder, TestServer, curl, nothing};
 
-/// The page of an agent that knows one group, with a web configuration.
+/// The page of an agent with one group, with a web configuration.
 fn page(test: &str) -> Option<String> {
     let group = GroupConfig {
         name: "a \"quoted\" \\ name".to_owned(),
@@ -34,7 +34,7 @@ fn page(test: &str) -> Option<String> {
     Some(got.body)
 }
 
-/// A page without families asks for nothing of them; this one has them all.
+/// A page without a family does not test it; this one has all families.
 #[test]
 fn who_asks_for_open_metrics_gets_the_same_samples() {
     let name = "who_asks_for_open_metrics_gets_the_same_samples";
@@ -67,7 +67,7 @@ fn who_asks_for_open_metrics_gets_the_same_samples() {
         "{head}"
     );
     assert!(open.ends_with("\n# EOF\n") && open.matches("# EOF").count() == 1);
-    // The names and labels of samples, and those of families, which for counters are shorter.
+    // The names and labels of samples, and those of families, which are shorter for counters.
     let series = |page: &str| -> Vec<String> {
         let lines = page
             .lines()
@@ -118,7 +118,7 @@ fn promtool_finds_nothing_to_say() {
     assert_eq!(String::from_utf8_lossy(&said), "");
 }
 
-/// The one that set-up unpacked for this checkout, or that of the machine.
+/// The one that setup unpacked for this checkout, or that of the machine.
 pub(super) fn promtool() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     // target/PROFILE/deps/all-HASH

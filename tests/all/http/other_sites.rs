@@ -1,4 +1,4 @@
-//! What pages of other sites can make a browser ask, by curl.
+//! Requests that pages of other sites can make a browser send, by curl.
 
 use std::fs;
 
@@ -36,7 +36,7 @@ fn a_name_that_was_made_to_lead_here_reads_nothing() {
     let browser = "Accept-Language: en";
     check("/metrics", &[rebound, browser], 403);
     check("/-/ready", &[rebound, browser], 403);
-    // Prometheus asks by the name in its configuration.
+    // Prometheus uses the name in its configuration.
     check("/metrics", &["Host: gw1.corp.example:11848"], 200);
     check(
         "/api/v1/groups",

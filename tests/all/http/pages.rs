@@ -1,4 +1,4 @@
-//! Pages for people and for programs: what they say, and that it is what is documented.
+//! Pages for people and programs: their content, and that it matches the documentation.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn ask(server: &TestServer, path: &str) -> Option<Got> {
     curl(TEST, &[&format!("http://{}{path}", server.address)])
 }
 
-/// What an agent knows after a scenario.
+/// The state of an agent after a scenario.
 pub(crate) fn after(name: &str) -> State {
     let scenario = scenario::named(name).unwrap();
     let mut tracker = Tracker::new(scenario.config(), Bounds::default());
@@ -208,7 +208,7 @@ fn the_documented_fields_are_those_that_are_there() {
     }
 }
 
-/// The fields of a list as the document has them: name and type.
+/// The documented fields of a list: name and type.
 fn documented(document: &str, list: &str) -> BTreeMap<String, String> {
     let heading = format!("`/api/v1/{list}`");
     let section = document
@@ -225,7 +225,7 @@ fn documented(document: &str, list: &str) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// Names of fields and their types; empty where only `null` was seen.
+/// Names of fields and their types; empty if only `null` was seen.
 fn fields(at: &str, value: &Value, found: &mut BTreeMap<String, String>) {
     let kind = match value {
         Value::Null => "",

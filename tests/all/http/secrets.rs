@@ -1,4 +1,4 @@
-//! What must not be told, to whoever reads the log or a page.
+//! Secrets that must not appear in the log or on a page.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _};
@@ -13,16 +13,17 @@ use nix::unistd::Pid;
 use super::server::{Folder, curl, text};
 use crate::{kernel, program};
 
-/// The name in the base64 of an `Authorization` header (RFC 7617 §2): `alice:open sesame`, and `alice:wrong horse`.
+/// User and password in the base64 of an `Authorization` header (RFC 7617 §2): `alice:open sesame`, and `alice:wrong
+/// horse`.
 const HEADERS: [&str; 2] = ["YWxpY2U6b3BlbiBzZXNhbWU=", "YWxpY2U6d3JvbmcgaG9yc2U="];
 const PASSWORDS: [&str; 2] = ["open sesame", "wrong horse"];
 
-/// An agent that is gone when this is.
+/// An agent that is killed on drop.
 struct SecretAgent(Child);
 
 impl Drop for SecretAgent {
     fn drop(&mut self) {
-        // It may have ended already: that is what is wanted.
+        // It may have ended already, which is fine.
         drop(self.0.kill());
     }
 }
@@ -67,7 +68,7 @@ fn at_the_finest_level_the_log_has_no_secret() {
             told += &got.body;
             assert_eq!(ask(PASSWORDS[1], page).unwrap().status, 401);
         }
-        // What cannot be used is named, and not shown: a hash that is none, a key that is another's.
+        // Invalid values are named, and not shown: an invalid hash, a key that does not match.
         folder.write("web.yml", &users(&format!("{hash}x")));
         until_refused(&mut log, 1);
         folder.certify("other", "monitor.example");
@@ -102,7 +103,7 @@ fn read(log: &mut File) -> String {
     text
 }
 
-/// Waits until the log says so many times that a web configuration cannot be used.
+/// Waits until the log has this many errors of the web configuration.
 fn until_refused(log: &mut File, times: usize) {
     for _ in 0..500 {
         if read(log).matches("web configuration was rejected").count() >= times {

@@ -1,4 +1,4 @@
-//! A server with an engine that knows something, certificates, and a client.
+//! A server with an engine that has a state, certificates, and a client.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-/// A server that is gone when this is.
+/// A server that is stopped on drop.
 pub(crate) struct TestServer {
     runtime: Runtime,
     _stop: watch::Sender<bool>,
@@ -58,18 +58,18 @@ impl TestServer {
         }
     }
 
-    /// Serves an engine that knows nothing, to everybody.
+    /// Serves an empty engine to everybody.
     pub(crate) fn plain(limits: Limits) -> Self {
         Self::serve(Arc::new(Web::plain()), limits, nothing())
     }
 
-    /// How often somebody was refused for this reason.
+    /// Number of refusals for this reason.
     pub(crate) fn refused(&self, why: Refusal) -> u64 {
         let refused = self.server.status().refused;
         refused.iter().find(|(have, _)| *have == why).unwrap().1
     }
 
-    /// Waits until nobody is connected.
+    /// Waits until no client is connected.
     pub(crate) fn until_empty(&self) {
         self.runtime.block_on(async {
             while self.server.status().connections > 0 {
@@ -79,7 +79,7 @@ impl TestServer {
     }
 }
 
-/// What an engine knows that knows nothing.
+/// The state of an empty engine.
 pub(crate) fn nothing() -> State {
     State {
         now: Timestamp::ZERO,
@@ -111,7 +111,7 @@ impl Folder {
         path
     }
 
-    /// Writes `NAME.crt` and `NAME.key` for 127.0.0.1 and `san`, made by a new authority, whose certificate is in
+    /// Writes `NAME.crt` and `NAME.key` for 127.0.0.1 and `san`, issued by a new authority, whose certificate is in
     /// `NAME.ca`.
     pub(crate) fn certify(&self, name: &str, san: &str) {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
@@ -131,14 +131,14 @@ impl Folder {
     }
 }
 
-/// What curl got: the status, 0 without an answer, and the body.
+/// The result of curl: the status, 0 without an answer, and the body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Got {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
 
-/// Asks as a scraper does. `None`, loudly, without curl.
+/// Sends a request as a scraper does. `None`, with a SKIP line, without curl.
 pub(crate) fn curl(test: &str, arguments: &[&str]) -> Option<Got> {
     let output = Command::new("curl")
         .args([

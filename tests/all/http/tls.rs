@@ -1,4 +1,4 @@
-//! TLS: with whom it is spoken, and with what certificate.
+//! TLS: accepted clients, and the server's certificate.
 
 use std::fs;
 use std::process::Command;
@@ -19,7 +19,7 @@ fn server(folder: &Folder, more: &str) -> (TestServer, Arc<Web>) {
     (server, web)
 }
 
-/// Asks over TLS, trusting the authority in a file.
+/// Sends a request over TLS, trusting the authority in a file.
 fn ask(folder: &Folder, server: &TestServer, authority: &str, more: &[&str]) -> Option<Got> {
     let url = format!("https://{}/-/healthy", server.address);
     let authority = folder.path(authority);
@@ -111,7 +111,7 @@ fn a_certificate_is_rotated_under_way() {
     for kind in ["crt", "key"] {
         let next = folder.path(&format!("next.{kind}"));
         fs::copy(next, folder.path(&format!("server.{kind}"))).unwrap();
-        // Between the two files it does not fit, and the old one is shown.
+        // Between the two files certificate and key do not match, and the old one is used.
         web.follow();
         if kind == "crt" {
             check("server.ca", 200);
@@ -129,7 +129,7 @@ fn a_client_certificate_is_asked_for_and_checked() {
     for (name, san) in [("scraper", "scraper.example"), ("else", "else.example")] {
         folder.certify(name, san);
     }
-    // Both authorities are trusted; only one name is wanted.
+    // Both authorities are trusted; only one name is accepted.
     let both: String = ["scraper.ca", "else.ca"]
         .map(|name| fs::read_to_string(folder.path(name)).unwrap())
         .concat();

@@ -1,4 +1,4 @@
-//! The agent itself, locked down.
+//! A locked-down agent.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _};
@@ -16,7 +16,7 @@ use super::strace::Trace;
 use super::{TO_ATTACH, check_threads};
 use crate::kernel::in_network;
 
-/// An agent with every file that it can have, and where these are.
+/// An agent with all its possible files, and their paths.
 struct Place {
     folder: TempDir,
     log: File,
@@ -72,7 +72,7 @@ impl Place {
         text
     }
 
-    /// Waits until the log says it.
+    /// Waits until the log contains it.
     #[track_caller]
     fn until_logged(&mut self, expect: &str) {
         let start = Instant::now();
@@ -147,8 +147,8 @@ fn with_three_capabilities_and_its_own_files_it_does_everything() {
     });
 }
 
-/// Somebody who may write where the agent does puts a link in the place of its folder. Without the lock-down the agent,
-/// as root, follows it.
+/// Somebody who may write where the agent does replaces its folder with a link. Without the lock-down, an agent that
+/// runs as root follows it.
 #[test]
 fn outside_its_folders_the_kernel_refuses_it() {
     in_network("outside_its_folders_the_kernel_refuses_it", |_| {
@@ -159,7 +159,7 @@ fn outside_its_folders_the_kernel_refuses_it() {
             symlink(place.path("elsewhere"), place.path("flight")).unwrap();
             agent.signal(Signal::SIGUSR1).unwrap();
             place.until_logged(said);
-            // It goes on.
+            // It continues.
             send(3, 100);
             agent.until_counted(100).unwrap();
             assert!(agent.stop().unwrap().success());
@@ -186,7 +186,7 @@ fn without_hot_plug_it_counts_without_any_capability() {
                 agent.until_counted(990).unwrap();
                 let tracked = agent.metrics().unwrap().sum("gdoi_esp_packets_total", &[]);
                 assert!(tracked > 0.0, "{tracked}");
-                // What takes no rights is taken up; what does is refused, and the old configuration stays.
+                // Changes that need no capability are applied; others are refused, and the old configuration stays.
                 place.configure("[\"watch\"]", "two");
                 assert_eq!(agent.post("/-/reload").unwrap().0, 200);
                 assert!(agent.page("/metrics").unwrap().contains("group=\"two\""));

@@ -1,4 +1,4 @@
-//! The same lock-down in a thread of ours, which then tries what it must not.
+//! The same lock-down in a thread of the test, which then tries what it must not.
 
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -67,7 +67,7 @@ fn files_that_are_not_named_are_refused_by_the_kernel() {
         fs::remove_file(state.join("state")).unwrap();
         assert_eq!(fs::read_to_string(&config).unwrap(), "real");
         assert!(fs::read_to_string("/proc/self/stat").is_ok());
-        // And what it must not, though it is root.
+        // And what it must not do, even as root.
         let kept = elsewhere.join("kept");
         check_refused(fs::write(elsewhere.join("new"), ""));
         check_refused(fs::write(&kept, ""));
@@ -99,7 +99,7 @@ fn other_machines_and_other_processes_are_out_of_reach() {
     let address = listener.local_addr().unwrap();
     let client = TcpStream::connect(address).unwrap();
     locked(Needs::kernel(), move || {
-        // Who has connected is answered.
+        // A client that is connected gets an answer.
         let (mut stream, _) = listener.accept().unwrap();
         io::Write::write_all(&mut stream, b"answer").unwrap();
         check_refused(TcpStream::connect(address));
@@ -111,7 +111,8 @@ fn other_machines_and_other_processes_are_out_of_reach() {
     drop(client);
 }
 
-/// Only programs that were there before are read without hot plug; with it, nothing of others.
+/// Without hot plug, only programs that were loaded before are read; with it, programs can be loaded, but maps of other
+/// processes stay inaccessible.
 #[test]
 fn bpf_does_what_the_agent_still_needs() {
     if !kernel::is_usable("bpf_does_what_the_agent_still_needs") {
@@ -128,13 +129,13 @@ fn bpf_does_what_the_agent_still_needs() {
     locked(Needs::kernel(), move || {
         let _loaded = probe().unwrap();
         assert!(loaded_programs().next().unwrap().is_ok());
-        // As an intruder who looks for the maps of others.
+        // As an intruder would to find the maps of other processes.
         let map = loaded_maps().next().unwrap();
         assert!(is_refused(&map.unwrap_err()), "lists maps");
     });
 }
 
-/// Whether the kernel, in the end, answered `EPERM`.
+/// Whether the root cause is `EPERM` from the kernel.
 fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes
@@ -142,7 +143,7 @@ fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
         .any(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
-/// A thread that cannot be ended alone: the process that tries this ends.
+/// A thread cannot be killed alone: the process that tries this ends.
 #[test]
 fn who_executes_something_is_ended() {
     if !kernel::is_usable("who_executes_something_is_ended") {

@@ -1,4 +1,4 @@
-//! The system calls of a running agent that fail.
+//! Failed system calls of a running agent.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _};
@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Watches each thread of a process.
+/// Traces each thread of a process.
 pub(super) struct Trace {
     strace: Child,
     said: File,
 }
 
 impl Trace {
-    /// `None`, loudly, without strace.
+    /// `None`, with a SKIP line, without strace.
     pub(super) fn of(test: &str, process: u32) -> Option<Self> {
         let said = tempfile::tempfile().unwrap();
         let strace = Command::new("strace")
@@ -40,7 +40,7 @@ impl Trace {
         }
     }
 
-    /// Once the process has ended: the calls that a filter refused.
+    /// After the process has ended: the calls that a filter denied.
     pub(super) fn refused(mut self) -> Vec<String> {
         self.strace.wait().unwrap();
         let mut text = String::new();
@@ -54,7 +54,7 @@ impl Trace {
         };
         text.lines()
             .filter(is_refusal)
-            // A thread is started by clone then.
+            // A thread is then started by clone.
             .filter(|line| !line.contains("clone3("))
             .map(str::to_owned)
             .collect()

@@ -1,4 +1,4 @@
-//! Where `decode` and tshark differ, and why. A line too many fails the test as one too few does.
+//! Where `decode` and tshark differ, and why. Both an unused and a missing line fail the test.
 
 /// Why the two differ on a frame.
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ pub(crate) enum Because {
 
 const QUOTED: Because = Because::OnlyTshark("an ICMP error quotes it: a quoted header is not a message");
 const HALF_ESP: Because = Because::OnlyTshark(
-    "cut behind the SPI: tshark says the SPI alone, decode a miss, for half an ESP header",
+    "cut after the SPI: for half an ESP header tshark gives only the SPI, decode a parse error",
 );
 const UDP_LENGTH: Because =
     Because::OnlyTshark("the UDP length is beyond the IP payload: no receiver takes it");
@@ -77,13 +77,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     differ("tcpdump_isakmp-various-oobr.pcap", 1, TOO_LONG),
 ];
 
-/// How many misses `decode` says of each capture, by reason. All others have none.
+/// Expected number of parse errors per capture in `decode`, by reason. All other captures have none.
 pub(crate) const MISSES: &[(&str, &str, usize)] = &[
     ("corelight_ipsec_client.pcap", "later_fragment", 6),
     ("der_teklong_snap60.pcap", "isakmp_truncated", 38),
     ("gdoid_frag.pcap", "later_fragment", 12),
     ("nanosec_reg.pcap", "later_fragment", 4),
-    // ESP behind a UDP header that says it is empty.
+    // ESP after a UDP header that declares an empty datagram.
     ("scapyesp_variety.pcap", "isakmp_empty", 4),
     ("scapyesp_variety.pcap", "esp_short", 3),
     ("scapyesp_variety.pcap", "later_fragment", 3),

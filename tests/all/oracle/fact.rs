@@ -1,13 +1,13 @@
-//! What a decoder says of a frame, in the same words for both.
+//! A decoder's output for a frame, in the same terms for both.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What is said, by frame.
+/// The output by frame.
 pub(crate) type Facts = BTreeMap<u64, Vec<Fact>>;
 
-/// One thing that a decoder says. `None`: it does not say.
+/// One fact of a decoder. `None`: it does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fact {
     Ah {
@@ -30,7 +30,7 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    /// Takes over what is unsaid here and said there. `false` when there is no such thing.
+    /// Takes over what is missing here and present there. `false` if there is no such thing.
     pub(crate) fn complete(&mut self, other: &Self) -> bool {
         let (
             Self::Isakmp { exchange, length, .. },
@@ -50,7 +50,7 @@ impl Fact {
     }
 }
 
-/// What `decode` says.
+/// The output of `decode`.
 pub(crate) fn of_lines(lines: &[Value]) -> Facts {
     let mut facts = Facts::new();
     for line in lines {
@@ -84,7 +84,7 @@ pub(crate) fn of_lines(lines: &[Value]) -> Facts {
     facts
 }
 
-/// What tshark says. Fields that occur more than once are separated by commas, the outer first.
+/// The output of tshark. Fields that occur more than once are separated by commas, the outer first.
 pub(crate) fn of_frames(frames: &[Value]) -> Facts {
     let mut facts = Facts::new();
     for frame in frames {
@@ -121,7 +121,7 @@ pub(crate) fn of_frames(frames: &[Value]) -> Facts {
                 length: number("isakmp.length", index),
             });
         }
-        // One octet 0xff is all of the encapsulation that is left.
+        // One octet 0xff is all that is left of the encapsulation.
         if frame["frame.protocols"].as_str().unwrap().ends_with("udpencap") {
             said.push(Fact::NatKeepalive);
         }

@@ -1,4 +1,4 @@
-//! An agent that is killed in traffic, again and again.
+//! An agent that is killed repeatedly in traffic.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -33,7 +33,7 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
                             break;
                         }
                         injector.send_frame(frame).unwrap();
-                        // A pace that leaves time to start an agent before the ring is full.
+                        // At this pace an agent can start before the ring is full.
                         if sent.fetch_add(1, Ordering::Relaxed) % 16 == 0 {
                             thread::sleep(std::time::Duration::from_millis(1));
                         }
@@ -46,7 +46,7 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
                     before = total(&killed.metrics().unwrap());
                     killed.kill().unwrap();
                     let next = agent.insert(house.start("xdp"));
-                    // What was counted stays counted.
+                    // Counted packets stay counted.
                     assert!(total(&next.metrics().unwrap()) >= before);
                 }
                 flowing.store(false, Ordering::Relaxed);
@@ -54,7 +54,8 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
             let sent = sent.load(Ordering::Relaxed);
             let agent = agent.unwrap();
             agent.until_counted(sent).unwrap();
-            // All counted, the last may still be on their way to the tracker; what never comes must be said to be lost.
+            // All are counted, but the last may not have reached the tracker; what never comes must be reported as
+            // lost.
             let followed = |metrics: &Metrics| {
                 metrics.sum("gdoi_messages_tracked_total", &[])
                     + metrics.sum("gdoi_events_lost_total", &[("kind", "message")])
@@ -85,7 +86,7 @@ fn killed_in_traffic_again_and_again_it_counts_every_packet_once() {
     );
 }
 
-/// Messages that were told as lost. An agent that is killed may have told what the next tells again.
+/// Messages reported as lost. A killed agent may have reported what the next one reports again.
 fn told_as_lost(events: &str) -> f64 {
     let events = events.lines().filter_map(|line| serde_json::from_str(line).ok());
     events

@@ -1,4 +1,4 @@
-//! What others have, or do, where the pins are.
+//! Other objects, or other processes, where the pins are.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn somebody_who_takes_its_place_is_noticed() {
         let house = House::new();
         let agent = house.start_with("auto", &["--log.level", "off"]);
         let stranger = ForeignProgram::take(&house.pins().join("watch-ingress/link")).unwrap();
-        // It watches where there is room, and says since when it did not.
+        // It monitors where there is room, and reports the gap.
         agent
             .until(|metrics| metrics.sum("gdoi_capture_info", &[("mode", traffic_control())]) >= 1.0)
             .unwrap();
@@ -96,7 +96,7 @@ fn a_strange_map_in_the_place_of_ours_is_not_used() {
             .map(|entry| entry.unwrap().path())
             .find(|path| path.is_dir())
             .unwrap();
-        // A map of another shape under the name: aya would read and write beyond it.
+        // A map of another shape under the name: aya would read and write past its end.
         fs::remove_file(maps.join("CPU_STATE")).unwrap();
         fs::rename(maps.join("RING"), maps.join("CPU_STATE")).unwrap();
         let agent = house.start_with("xdp", &["--log.level", "error"]);

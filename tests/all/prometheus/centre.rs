@@ -1,5 +1,5 @@
-//! The examples of `deploy/prometheus/README.md` for many sites, with real servers: what a centre answers to the dashboards
-//! is what the site answers.
+//! The examples of `deploy/prometheus/README.md` for many sites, with real servers: the dashboards get the same
+//! answers from a centre as from the site.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,9 +16,9 @@ use super::{dashboards, is_installed, root, rules};
 const GATEWAYS: usize = 3;
 const PATIENCE: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(500);
-/// Scrapes of the site before anything is compared.
+/// Scrapes of the site before the comparison.
 const SCRAPES: f64 = 6.0;
-/// What is younger may still be on its way.
+/// Samples younger than this may still be in transit.
 const SETTLED: u64 = 15;
 
 #[test]
@@ -41,7 +41,7 @@ fn a_centre_shows_what_the_sites_show() {
         "federating",
         &format!("global: {{scrape_interval: 2s, scrape_timeout: 2s}}\n{federation}"),
     );
-    // Only now is there something to scrape: all three have every sample.
+    // Targets are added only now: all three servers have every sample.
     fs::write(&targets, target_file(pages.address())).unwrap();
     until("scrapes", || {
         let counts = site
@@ -85,7 +85,8 @@ fn a_centre_shows_what_the_sites_show() {
     );
 }
 
-/// The page of an agent has more samples than the scrape configuration allows: Prometheus says so, and so do the alerts.
+/// The page of an agent has more samples than the scrape configuration allows: Prometheus reports it, and so do the
+/// alerts.
 #[test]
 fn a_page_beyond_the_limit_is_told_as_such() {
     if !is_installed("a_page_beyond_the_limit_is_told_as_such") {
@@ -120,7 +121,8 @@ fn centre(folder: &Path, name: &str, config: &str) -> Prometheus {
     start(folder, name, config, &["--web.enable-remote-write-receiver"])
 }
 
-/// The Prometheus of a site, by the examples: with the rules, writing everything to one centre and facts to another.
+/// The Prometheus of a site, by the examples: with the rules, writing everything to one centre and only results to
+/// another.
 fn site(folder: &Path, targets: &Path, [written, facts]: [SocketAddr; 2]) -> Prometheus {
     let judged = folder.join("rules");
     rules::copy(&judged);
@@ -161,7 +163,7 @@ fn target_file(pages: SocketAddr) -> String {
     format!("[{}]", targets.join(", "))
 }
 
-/// The example in YAML that follows a heading of the page.
+/// The YAML example that follows a heading of the page.
 fn example(heading: &str) -> String {
     let page = fs::read_to_string(root().join("deploy/prometheus/README.md")).unwrap();
     let (_, after) = page.split_once(heading).unwrap();
@@ -169,7 +171,7 @@ fn example(heading: &str) -> String {
     yaml.split_once("```").unwrap().0.to_owned()
 }
 
-/// What an expression gives at a moment, without the name of the site.
+/// The value of an expression at one time, without the name of the site.
 fn answer(server: &Prometheus, expression: &str, at: u64) -> Vec<Series> {
     let mut series = server.range(expression, (at, at), 1).unwrap();
     for one in &mut series {

@@ -1,4 +1,4 @@
-//! The dashboards that ship: they follow the rules for good ones, name what there is, and have something to show.
+//! The dashboards follow the rules for good ones, name existing metrics, and have data.
 
 mod lint;
 
@@ -12,7 +12,7 @@ use super::deploy;
 use super::expression::{Known, Names};
 use super::rules;
 
-/// A dashboard, by the name of its file.
+/// A dashboard, by file name.
 pub(super) struct Dashboard {
     name: String,
     document: Value,
@@ -33,7 +33,7 @@ impl Dashboard {
         list.iter().filter(|one| one["builtIn"] != 1)
     }
 
-    /// Every expression, with what it is for.
+    /// Every expression, with its purpose.
     fn expressions(&self) -> Vec<(String, String)> {
         let name = &self.name;
         let mut all = Vec::new();
@@ -70,7 +70,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
 }
 
-/// Every dashboard that ships.
+/// All dashboards.
 fn all() -> Vec<Dashboard> {
     let mut all = Vec::new();
     for entry in fs::read_dir(deploy().join("grafana/dashboards")).unwrap() {
@@ -83,7 +83,7 @@ fn all() -> Vec<Dashboard> {
     all
 }
 
-/// Every expression of every dashboard gives a number somewhere, but for those that are rightly empty.
+/// Every expression of every dashboard has a value somewhere, except for those that are rightly empty.
 pub(super) fn have_answers(ask: impl Fn(&str) -> Vec<Series>) {
     let mut empty = BTreeSet::new();
     for dashboard in all() {
@@ -98,7 +98,7 @@ pub(super) fn have_answers(ask: impl Fn(&str) -> Vec<Series>) {
     assert_eq!(empty, rightly);
 }
 
-/// The expressions of panels that show the process of an agent.
+/// The expressions of panels about the agent's process.
 pub(super) fn of_the_process() -> Vec<String> {
     let all = all().into_iter().flat_map(|dashboard| dashboard.expressions());
     let of_process =
@@ -108,7 +108,7 @@ pub(super) fn of_the_process() -> Vec<String> {
         .collect()
 }
 
-/// The expressions of a dashboard, or of all of them, with one job and everything of it chosen.
+/// The expressions of a dashboard, or of all of them, with one job and everything in it chosen.
 pub(super) fn with(job: &str, dashboard: &str) -> Vec<(String, String)> {
     let all = all().into_iter().filter(|one| one.name.starts_with(dashboard));
     let chosen =
@@ -116,7 +116,7 @@ pub(super) fn with(job: &str, dashboard: &str) -> Vec<(String, String)> {
     all.flat_map(|one| one.expressions()).map(chosen).collect()
 }
 
-/// The expression that Grafana asks when everything is chosen.
+/// The expression that Grafana sends when everything is chosen.
 fn with_everything(expression: &str) -> String {
     expression
         .replace("$__rate_interval", "5m")
@@ -148,8 +148,8 @@ fn dashboards_name_what_there_is() {
     assert!(orphans.is_empty(), "show {orphans:?} on a dashboard or in a rule");
 }
 
-/// What a simulated gateway does not have: files of configuration, rights to give up, a process that is scraped over the
-/// network, a program in the kernel that is timed, and peers that contradict the protocol.
+/// Data that a simulated gateway does not have: configuration files, privileges to drop, a process that is scraped
+/// over the network, a kernel program that is timed, and peers that violate the protocol.
 const RIGHTLY_EMPTY: [&str; 12] = [
     "gdoi-monitor: Blind spots A",
     "gdoi-monitor: CPU A",

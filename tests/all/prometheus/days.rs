@@ -1,4 +1,4 @@
-//! Every simulated day, before a real Prometheus: each raises exactly its alerts, and every expression has an answer.
+//! Every simulated day in a real Prometheus: each raises exactly its alerts, and every expression has a value.
 
 mod live;
 
@@ -10,7 +10,7 @@ use gdoi_sim::scenario;
 use super::{dashboards, is_installed, rules};
 use live::{Days, Fired, ONCE, STEP, TWICE, all};
 
-/// Recorded series that sum what each gateway has for itself.
+/// Recorded series that sum the gateways' own values.
 const OF_GATEWAYS: [&str; 2] = ["job:gdoi_packets:rate5m", "job:gdoi_capture_up:count"];
 
 #[test]
@@ -24,7 +24,7 @@ fn each_day_raises_its_alerts_and_screens_show_it() {
     for name in all().into_keys() {
         wanted.entry(name).or_default();
     }
-    // One group before two gateways raises what it raises before one.
+    // One group at two gateways raises the same alerts as at one.
     wanted.insert(TWICE.to_owned(), wanted[ONCE].clone());
     assert_eq!(by_day(&fired), wanted);
     a_fleet_counts_nothing_twice(&days);
@@ -41,7 +41,7 @@ fn by_day(fired: &[Fired]) -> BTreeMap<String, BTreeSet<String>> {
     by_day
 }
 
-/// What is recorded for a fleet is the same whether one gateway sees the group or two do, and it is the truth.
+/// Fleet series are the same for one gateway or two, and match the truth.
 fn a_fleet_counts_nothing_twice(days: &Days) {
     let mut compared = 0;
     for name in rules::all().into_iter().filter_map(|rule| rule.record) {
@@ -74,7 +74,7 @@ fn a_fleet_counts_nothing_twice(days: &Days) {
     assert!((last("job:gdoi_capture_up:count") - 2.0).abs() < f64::EPSILON);
 }
 
-/// The same but for the last digits of a sum.
+/// Equal except for the last digits of a sum.
 fn are_equal(one: &Series, other: &Series) -> bool {
     let close = |a: f64, b: f64| a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-9 * a.abs().max(1.0);
     one.labels == other.labels

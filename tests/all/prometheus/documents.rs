@@ -1,4 +1,4 @@
-//! What documents and examples say of metrics: each that they name exists.
+//! Metrics in documents and examples exist.
 
 use std::fs;
 use std::path::PathBuf;
@@ -86,7 +86,7 @@ fn the_snmp_module_is_whole() {
             document.contains(&format!("`{name}`")),
             "docs/snmp.md does not tell of {name}"
         );
-        // The identity of the group makes room for its name.
+        // The identity of the group is replaced by its name.
         assert_eq!(lookups[0].labelname, "group", "{name}");
         let dropped: Vec<&str> = lookups[1..].iter().map(|one| one.labelname.as_str()).collect();
         let identity: Vec<&str> = indexes[..2].iter().map(|one| one.labelname.as_str()).collect();

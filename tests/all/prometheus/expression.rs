@@ -1,4 +1,4 @@
-//! Which metrics and labels an expression of `PromQL` names, and whether there are such. Its syntax Prometheus judges.
+//! Which metrics and labels a `PromQL` expression names, and whether they exist. Prometheus itself checks the syntax.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ const SETS: [&str; 3] = ["and", "or", "unless"];
 /// Labels that Prometheus adds.
 const ADDED: [&str; 2] = ["job", "instance"];
 
-/// What may be named: series, each with its labels.
+/// Existing series, each with its labels.
 pub(super) struct Known(BTreeMap<String, BTreeSet<String>>);
 
 impl Known {
@@ -36,7 +36,7 @@ impl Known {
         Self(known)
     }
 
-    /// A series that a rule records, with the labels in its name: `job_group:metric:operation`.
+    /// A recorded series, with the labels in its name: `job_group:metric:operation`.
     pub(super) fn record(&mut self, name: &str) {
         let level = name.split(':').next().unwrap();
         let has = |label: &&&str| format!("_{level}_").contains(&format!("_{label}_"));
@@ -44,7 +44,7 @@ impl Known {
         self.0.insert(name.to_owned(), labels.collect());
     }
 
-    /// Whether there is such a series, or such a family.
+    /// Whether there is such a series or family.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name) || self.0.contains_key(&format!("{name}_bucket"))
     }
@@ -61,7 +61,7 @@ impl Known {
             .collect()
     }
 
-    /// What an expression names and there is not.
+    /// What an expression names that does not exist.
     pub(super) fn faults(&self, expression: &str) -> Vec<String> {
         let names = Names::of(expression);
         let mut faults = Vec::new();
@@ -90,11 +90,11 @@ impl Known {
 /// What an expression names.
 #[derive(Default)]
 pub(super) struct Names {
-    /// Series, each with the labels that choose among them.
+    /// Series, each with the labels of its selector.
     pub(super) series: Vec<(String, Vec<String>)>,
-    /// Labels that it groups and joins by.
+    /// Labels of its grouping and joins.
     grouping: BTreeSet<String>,
-    /// Labels that `label_replace` may make.
+    /// Labels created by `label_replace`.
     made: BTreeSet<String>,
 }
 
@@ -151,7 +151,7 @@ impl Token<'_> {
     }
 }
 
-/// Words, strings and marks; without numbers, durations and what Grafana puts in.
+/// Words, strings and symbols; without numbers, durations and Grafana's variables.
 fn tokens(expression: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = expression;
@@ -167,7 +167,7 @@ fn tokens(expression: &str) -> Vec<Token<'_>> {
                 .unwrap_or(rest.len()),
             c => c.len_utf8(),
         };
-        let (token, behind) = rest.split_at(length);
+        let (token, tail) = rest.split_at(length);
         if first.is_ascii_alphabetic() || "_:".contains(first) {
             tokens.push(Token::Word(token));
         } else if first == '"' {
@@ -175,12 +175,12 @@ fn tokens(expression: &str) -> Vec<Token<'_>> {
         } else if "(){}".contains(first) {
             tokens.push(Token::Mark(first));
         }
-        rest = behind;
+        rest = tail;
     }
     tokens
 }
 
-/// Words that are followed by labels, or join.
+/// Keywords that join, or are followed by labels.
 const KEYWORDS: [&str; 11] = [
     "by",
     "without",
@@ -195,7 +195,7 @@ const KEYWORDS: [&str; 11] = [
     "unless",
 ];
 
-/// Labels that names of recorded series have in front.
+/// Labels at the beginning of recorded series' names.
 const LABELS: [&str; 8] = [
     "key_server",
     "group",

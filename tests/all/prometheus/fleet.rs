@@ -1,4 +1,5 @@
-//! Two real agents that see the same traffic, and one real Prometheus that scrapes both by the configuration that ships.
+//! Two real agents that see the same traffic, and one real Prometheus that scrapes both with the example
+//! configuration.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +20,7 @@ fn two_agents_see_one_group_and_the_fleet_counts_it_once() {
     if !kernel::is_usable(name) || !is_installed(name) || program::path(name).is_none() {
         return;
     }
-    // A thread of its own: it stays in the namespace that it enters.
+    // A thread of its own: it cannot leave the namespace.
     let run = thread::spawn(two_agents);
     if let Err(panic) = run.join() {
         std::panic::resume_unwind(panic);
@@ -56,7 +57,7 @@ fn two_agents() {
     is("sum(up)", 2.0);
     is("sum(gdoi_packets_total)", 2.0 * number(sent));
     is("job:gdoi_capture_up:count", 2.0);
-    // What two agents counted is what one counted: the truth.
+    // Two agents give the same counts as one: the truth.
     is(
         "max by (job) (sum by (job, instance) (gdoi_messages_total))",
         messages,
@@ -71,7 +72,7 @@ fn two_agents() {
     assert!(one.stop().unwrap().success() && other.stop().unwrap().success());
 }
 
-/// The configuration that ships, but for addresses and patience.
+/// The example configuration, with other addresses and shorter times.
 fn serve(folder: &Path) -> Prometheus {
     let shipped = fs::read_to_string(deploy().join("prometheus/prometheus.yml")).unwrap();
     let judged = folder.join("rules");
@@ -88,7 +89,7 @@ fn serve(folder: &Path) -> Prometheus {
     Prometheus::start(&data, &config).unwrap()
 }
 
-/// Prometheus evaluates every rule that ships, and complains of none.
+/// Prometheus evaluates every rule without an error.
 fn every_rule_is_well(server: &Prometheus) {
     let answer = server.api("/api/v1/rules").unwrap();
     let mut count = 0;

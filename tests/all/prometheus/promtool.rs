@@ -1,4 +1,4 @@
-//! What `promtool` says of the rules, and the cases of each alert.
+//! The rules under `promtool`, and the cases of each alert.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use gdoi_lab::prometheus::promtool;
 
 use super::{deploy, is_installed};
 
-/// File of cases, alert, and what is replaced by what in its rule or in a rule that it joins with.
+/// Test file, alert, and a replacement in its rule or in a rule that it joins with.
 const PLANTED: [(&str, &str, &str, &str); 10] = [
     (
         "kek.yml",
@@ -14,7 +14,7 @@ const PLANTED: [(&str, &str, &str, &str); 10] = [
         "max by (job, group) (gdoi_kek_split) == 1",
         "gdoi_kek_split == 2",
     ),
-    // Whoever saw nothing counts as a witness.
+    // A gateway that saw nothing counts as a witness.
     (
         "rekey.yml",
         "GdoiRekeyOverdue\\\"",
@@ -25,7 +25,7 @@ const PLANTED: [(&str, &str, &str, &str); 10] = [
         "            gdoi_rekey_overdue
 ",
     ),
-    // The same for the alert that says uncertain: what saw nothing silences it.
+    // The same for the uncertain alert: a gateway that saw nothing silences it.
     (
         "rekey.yml",
         "GdoiRekeyOverdueUncertain",
@@ -36,7 +36,7 @@ const PLANTED: [(&str, &str, &str, &str); 10] = [
         "            gdoi_rekey_overdue
 ",
     ),
-    // Nobody else has to have seen the rekey.
+    // No other gateway needs to have seen the rekey.
     (
         "rekey.yml",
         "GdoiRekeyLostOnTheWay",
@@ -65,21 +65,21 @@ const PLANTED: [(&str, &str, &str, &str); 10] = [
         "time() - gdoi_key_server_last_seen_timestamp_seconds < 4500",
         "gdoi_key_server_last_seen_timestamp_seconds",
     ),
-    // A page that is refused is told as an agent that does not answer.
+    // A refused page is reported as an agent that does not answer.
     (
         "monitor.yml",
         "GdoiMonitorDown",
         " unless on (job, instance) scrape_samples_scraped{job=~\"gdoi.*\"} > 0",
         "",
     ),
-    // No limit is a limit of 0.
+    // No limit counts as a limit of 0.
     (
         "monitor.yml",
         "GdoiScrapeNearLimit",
         "(scrape_sample_limit{job=~\"gdoi.*\"} > 0)",
         "(scrape_sample_limit{job=~\"gdoi.*\"})",
     ),
-    // After an hour nobody remembers the gateway.
+    // After an hour the gateway is forgotten.
     (
         "fleet.yml",
         "GdoiGatewayMissing",
@@ -127,7 +127,7 @@ fn a_rule_that_is_wrong_fails_its_cases() {
     }
 }
 
-/// What promtool says of a file of cases, with other rules than those that ship.
+/// The result of promtool for a test file with modified rules.
 fn judged(cases: &str, rules: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     for part in ["rules", "tests"] {

@@ -1,4 +1,4 @@
-//! The rules that ship: what they name exists, every alert has its page and its two cases.
+//! The rules name existing metrics, and every alert has its runbook and its two cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ struct Group {
     rules: Vec<Rule>,
 }
 
-/// An alert, or a series that is recorded.
+/// An alert or a recording rule.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Rule {
     pub(super) alert: Option<String>,
@@ -59,7 +59,7 @@ impl Rule {
     }
 }
 
-/// Every rule that ships, in the order of the files.
+/// All rules, in the order of the files.
 pub(super) fn all() -> Vec<Rule> {
     let mut rules = Vec::new();
     for name in FILES {
@@ -70,7 +70,7 @@ pub(super) fn all() -> Vec<Rule> {
     rules
 }
 
-/// Copies the rules that ship into a folder, all to be evaluated as often as Prometheus does by itself.
+/// Copies the rules into a folder, with Prometheus' default evaluation interval.
 pub(super) fn copy(folder: &Path) {
     fs::create_dir(folder).unwrap();
     for name in FILES {
@@ -79,7 +79,7 @@ pub(super) fn copy(folder: &Path) {
     }
 }
 
-/// The alerts that ship.
+/// All alerts.
 pub(super) fn alerts() -> BTreeMap<String, Rule> {
     let named = |rule: Rule| rule.alert.clone().map(|name| (name, rule));
     all().into_iter().filter_map(named).collect()

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{refused, said, show};
 use crate::{captures, kernel, program};
 
-/// A group of the capture, under a name that would do harm elsewhere.
+/// A group of the capture, under a name that would do harm if unescaped.
 const CONFIG: &str = "\
 [[group]]
 name = \"<img src=x onerror=alert(1)>\"

@@ -1,4 +1,4 @@
-//! Things that listen and are no agents.
+//! Servers that are no agents.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{refused, show};
 
-/// Whatever is asked, `answer` writes what comes back. Ends with the test program.
+/// `answer` writes the response to any request. Ends with the test program.
 fn strange(answer: fn(&mut TcpStream) -> bool) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -37,7 +37,7 @@ fn json(stream: &mut TcpStream, body: &str) -> bool {
     )
 }
 
-/// Asked for groups, `show` ends with one line that has these words, which say what to do.
+/// `show groups` exits with one line that contains these words, which say what to do.
 fn check(answer: fn(&mut TcpStream) -> bool, words: &[&str]) {
     let url = format!("http://{}", strange(answer));
     for what in ["groups", "members", "events"] {

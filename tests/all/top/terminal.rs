@@ -1,4 +1,4 @@
-//! A terminal without a person: tmux.
+//! A terminal without a user: tmux.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Whether there is tmux; says so, loudly, when there is not.
+/// Whether there is tmux; otherwise prints a SKIP line.
 pub(crate) fn is_usable(test: &str) -> bool {
     let usable = Command::new("tmux").arg("-V").output().is_ok();
     if !usable {
@@ -20,13 +20,13 @@ pub(crate) fn is_usable(test: &str) -> bool {
     usable
 }
 
-/// A terminal with a shell in which a command runs; gone when this is.
+/// A terminal with a shell that runs a command; closed on drop.
 pub(crate) struct Terminal {
     socket: String,
 }
 
 impl Terminal {
-    /// Starts `command` in a terminal of so many columns and rows.
+    /// Starts `command` in a terminal of this size.
     pub(crate) fn start((columns, rows): (u16, u16), command: &str, environment: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl Terminal {
         terminal
     }
 
-    /// Waits until the screen shows all the words; says what it shows.
+    /// Waits until the screen shows all the words; returns its content.
     pub(crate) fn until(&mut self, words: &[&str]) -> String {
         self.wait(
             |screen| words.iter().all(|word| screen.contains(word)),
@@ -67,17 +67,17 @@ impl Terminal {
         )
     }
 
-    /// What the screen shows.
+    /// The content of the screen.
     pub(crate) fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// Waits until the screen shows the words no more.
+    /// Waits until the screen no longer shows the words.
     pub(crate) fn until_gone(&mut self, words: &str) {
         self.wait(|screen| !screen.contains(words), &format!("no {words:?}"));
     }
 
-    /// Presses keys, as tmux names them.
+    /// Presses keys, named as in tmux.
     pub(crate) fn keys(&mut self, keys: &[&str]) {
         self.tmux(&[&["send-keys"], keys].concat());
     }

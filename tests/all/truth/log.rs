@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Addresses of the members in every capture of the reference implementation.
 const MEMBERS: [(&str, &str); 2] = [("gm1", "10.0.224.37"), ("gm2", "10.0.224.40")];
 
-/// What the peers of a capture wrote down.
+/// What the peers of a capture logged.
 pub(crate) struct Truth {
     /// Completed registrations by member address.
     pub(crate) completed: BTreeMap<String, u64>,
@@ -37,7 +37,7 @@ impl Truth {
         truth
     }
 
-    /// The chain of each group: members of one group held the same, of which one may have left earlier.
+    /// The chain of each group: members of one group held the same KEKs, although one may have left earlier.
     pub(crate) fn chains(&self) -> Vec<Vec<String>> {
         let mut chains: Vec<Vec<String>> = Vec::new();
         for held in self.held.iter().filter(|held| !held.is_empty()) {
@@ -70,7 +70,7 @@ fn rekeys(log: &Value) -> Vec<RekeyKind> {
     rekeys
 }
 
-/// A member's log names its KEK with every PUSH; the one it registered with is the first of the key server's.
+/// A member's log names its KEK with every PUSH; the KEK it registered with is the first of the key server's.
 fn keks(log: &Value, member: &str) -> Vec<String> {
     let mut keks: Vec<String> = Vec::new();
     for line in lines(&log[member]).filter(|line| line[1] == "kek_spi") {

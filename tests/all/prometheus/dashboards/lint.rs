@@ -1,4 +1,4 @@
-//! What makes a dashboard good, whatever it shows: the rules of Grafana's dashboard linter and some more.
+//! Rules for any dashboard: those of Grafana's dashboard linter and some more.
 
 use std::collections::BTreeSet;
 
@@ -100,7 +100,7 @@ fn faults(dashboard: &Dashboard) -> Vec<String> {
         );
         fault(
             variable["refresh"] != 2,
-            "a variable is not read anew when the time changes",
+            "a variable is not refreshed when the time changes",
         );
     }
     for annotation in dashboard.annotations() {
@@ -171,13 +171,14 @@ fn of_panel(panel: &Value) -> impl Iterator<Item = String> {
     faults.into_iter()
 }
 
-/// What stands in the first brackets.
+/// The content of the first brackets.
 fn range(expression: &str) -> &str {
-    let behind = expression.split_once('[').map_or("", |(_, behind)| behind);
-    behind.split_once(']').map_or("", |(range, _)| range)
+    let rest = expression.split_once('[').map_or("", |(_, rest)| rest);
+    rest.split_once(']').map_or("", |(range, _)| range)
 }
 
-/// The expression without what counts the first time: a series that is younger than its window, by its value.
+/// The expression without the part that counts first occurrences: a series that is younger than its window, by its
+/// value.
 fn without_first_times(expression: &str) -> String {
     let mut rest = expression.to_owned();
     for counted in expression.split("increase(").skip(1) {
@@ -193,7 +194,7 @@ fn without_first_times(expression: &str) -> String {
     rest
 }
 
-/// Whether a counter is shown that is not counted over a time.
+/// Whether a counter is shown without a rate.
 fn has_bare_counter(expression: &str) -> bool {
     let mut before = "";
     for word in expression.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
@@ -206,7 +207,7 @@ fn has_bare_counter(expression: &str) -> bool {
     false
 }
 
-/// Panels that lie on each other or reach over the edge.
+/// Panels that overlap or exceed the grid.
 fn overlaps(document: &Value) -> impl Iterator<Item = String> {
     let mut taken = BTreeSet::new();
     let mut ids = BTreeSet::new();

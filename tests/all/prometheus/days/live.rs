@@ -1,4 +1,4 @@
-//! Days that happened, as a real Prometheus knows them: scraped, recorded, and with the alerts that fired.
+//! Simulated days in a real Prometheus: scraped, recorded, and with the alerts that fired.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -21,11 +21,11 @@ pub(super) const STEP: u64 = 60;
 pub(super) const ONCE: &str = "demo";
 pub(super) const TWICE: &str = "demo_before_two_gateways";
 
-/// Days, and a Prometheus that knows them.
+/// Days, and a Prometheus that has their data.
 pub(super) struct Days {
     server: Option<Prometheus>,
     span: (u64, u64),
-    /// When each job was scraped last.
+    /// Time of the last scrape of each job.
     ends: BTreeMap<String, u64>,
     folder: TempDir,
 }
@@ -35,7 +35,7 @@ pub(super) struct Fired {
     pub(super) alert: String,
     /// Its labels, `job` among them.
     labels: BTreeMap<String, String>,
-    /// When.
+    /// The times.
     moments: Vec<u64>,
 }
 
@@ -47,7 +47,7 @@ impl Fired {
 }
 
 impl Days {
-    /// Lets every day happen, then records what the rules record.
+    /// Simulates every day, then evaluates the recording rules.
     pub(super) fn live() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("data")).unwrap();
@@ -81,7 +81,7 @@ impl Days {
         for (name, alert) in rules::alerts() {
             for series in self.ask(&alert.expr, STEP) {
                 let mut moments = firing(&series, &alert);
-                // A day that is over looks as if its gateways were missing.
+                // After the end of a day its gateways look missing.
                 moments.retain(|at| *at <= self.ends[series.label("job")]);
                 if moments.is_empty() {
                     continue;
@@ -99,7 +99,7 @@ impl Days {
         fired
     }
 
-    /// Keeps the alerts as Prometheus keeps them, in the series `ALERTS`.
+    /// Stores the alerts as Prometheus does, in the series `ALERTS`.
     pub(super) fn keep(&mut self, fired: &[Fired]) {
         let mut blocks = self.blocks();
         for Fired {
@@ -117,7 +117,7 @@ impl Days {
         self.serve();
     }
 
-    /// Each day is a job, so that they can be asked about together.
+    /// Each day is a job, so that they can be queried together.
     fn scrape(&mut self) -> (u64, u64) {
         let mut blocks = self.blocks();
         let (mut from, mut until) = (u64::MAX, 0);
@@ -145,8 +145,8 @@ impl Days {
         (from, until)
     }
 
-    /// Writes what recording rules say, as Prometheus would have: first what rests on nothing recorded, then what rests on
-    /// that.
+    /// Writes the recorded series as Prometheus would: first rules that use no recorded series, then rules that use
+    /// those.
     fn record(&mut self) {
         let mut waiting: Vec<Rule> = rules::all();
         waiting.retain(|rule| rule.record.is_some());
@@ -174,7 +174,7 @@ impl Days {
         }
     }
 
-    /// Starts Prometheus anew: it finds the blocks that were made since.
+    /// Restarts Prometheus: it finds the new blocks.
     fn serve(&mut self) {
         self.server = None;
         let config = self.folder.path().join("prometheus.yml");
@@ -190,7 +190,7 @@ impl Days {
     }
 }
 
-/// The scenarios that ship, all on the same day; one of them once more, for two gateways.
+/// The scenarios of the library, all on the same day; one of them once more, for two gateways.
 pub(super) fn all() -> BTreeMap<String, Scenario> {
     let mut all: BTreeMap<String, Scenario> = scenario::names()
         .map(|name| (name.to_owned(), scenario::named(name).unwrap()))
@@ -218,7 +218,7 @@ fn add(blocks: &mut Blocks, name: &str, labels: &str, at: u64, value: f64) {
     blocks.add(at, &line).unwrap();
 }
 
-/// When the expression has held for as long as the alert wants, without a gap.
+/// When the expression has held for the alert's duration, without a gap.
 fn firing(series: &Series, alert: &Rule) -> Vec<u64> {
     let (mut begun, mut before) = (0, 0);
     let mut moments = Vec::new();
