@@ -1,44 +1,44 @@
-//! What the user configured of the groups, and the limits of what is remembered. The agent reads both from a file.
+//! The configuration of the groups, and the limits of the tables. The agent reads both from a file.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-/// An address prefix, as the configuration names members, sites and what a group protects.
+/// An address prefix: the configuration uses it for members, sites and protected networks.
 pub use ipnet::IpNet;
 
 use crate::observation::Site;
 
-/// What the user configured of the groups.
+/// The configuration of the groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The groups, in the order of the file.
     pub groups: Vec<GroupConfig>,
 }
 
-/// What the user configured of one group.
+/// The configuration of one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupConfig {
     /// Its name in events and metrics.
     pub name: String,
-    /// Its cooperating key servers. Empty when unknown.
+    /// Its cooperating key servers. Empty if unknown.
     pub key_servers: Vec<IpAddr>,
     /// The multicast address of its rekeys; `None` for unicast.
     pub rekey_address: Option<IpAddr>,
-    /// Addresses that its members register from. Empty when unknown.
+    /// Source addresses of its members' registrations. Empty if unknown.
     pub members: Vec<IpNet>,
     /// Prefixes of the data plane.
     pub protected: Vec<IpNet>,
-    /// KEK lifetime; learned when `None`.
+    /// KEK lifetime; learned if `None`.
     pub kek_lifetime: Option<Duration>,
-    /// TEK lifetime; learned when `None`.
+    /// TEK lifetime; learned if `None`.
     pub tek_lifetime: Option<Duration>,
-    /// How its key servers retransmit a rekey; the profile's default when `None`.
+    /// How its key servers retransmit a rekey; the profile's default if `None`.
     pub retransmit: Option<Retransmit>,
     /// The vendor whose timers it follows.
     pub profile: Profile,
-    /// Networks behind its members.
+    /// Networks of its members.
     pub sites: Vec<SiteConfig>,
 }
 
@@ -49,12 +49,12 @@ impl GroupConfig {
     }
 }
 
-/// A network behind one member.
+/// The network of a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SiteConfig {
     /// Its name in events.
     pub name: String,
-    /// The member in front of it.
+    /// Its member.
     pub member: Option<IpAddr>,
     /// Addresses of its hosts: GETVPN keeps them in the outer header of ESP (RFC 5374 §3.1).
     pub prefixes: Vec<IpNet>,
@@ -82,7 +82,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// The word for it in the configuration.
+    /// Its name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cisco => "cisco",
@@ -91,7 +91,7 @@ impl Profile {
         }
     }
 
-    /// How its key servers repeat a rekey when nothing is configured on them.
+    /// How its key servers repeat a rekey without a configuration.
     pub const fn retransmit(self) -> Retransmit {
         match self {
             Self::Cisco | Self::Rfc => Retransmit {
@@ -161,8 +161,8 @@ impl Config {
     }
 }
 
-/// The most entries of each table. A full table evicts the entry that was used least recently, or counts what is new
-/// with the others; both are counted.
+/// The maximum number of entries of each table. A full table evicts the least recently used entry, or counts new ones
+/// together; both are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Members.

@@ -1,8 +1,8 @@
-//! From facts to state: what each GDOI group is doing, concluded from headers alone, without any key.
+//! From facts to state: the activity of each GDOI group, concluded from headers without any key.
 //!
-//! A source (the kernel, a capture, a simulation) hands in [`Observation`]s; the [`Tracker`] answers with
-//! [`Transition`]s and, when asked, with a [`Snapshot`]. Nothing here can see a clock, a file or a socket: the same
-//! observations at the same times give the same transitions, byte for byte.
+//! A source (the kernel, a capture, a simulation) provides [`Observation`]s; the [`Tracker`] returns [`Transition`]s
+//! and, on request, a [`Snapshot`]. Nothing here reads a clock, a file or a socket: the same observations at the same
+//! times give the same transitions, byte for byte.
 //!
 //! Read `tracker` first, then the subject in `rules`; `state` has the data, `rules::kek::lead` every timer formula.
 #![no_std]

@@ -18,20 +18,20 @@ pub enum Observation<'a> {
     Esp(Esp),
     /// Something was not seen: absences in its window prove nothing.
     Loss(Loss),
-    /// Something is not seen at present; a [`Loss`] follows when that is over. Absences meanwhile prove nothing.
+    /// Something is invisible now; a [`Loss`] follows at the end. Absences meanwhile prove nothing.
     OpenGap(OpenGap),
 }
 
 /// An ISAKMP message, as far as a passive observer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Sender, by the IP and UDP headers.
+    /// Source address and port.
     pub source: SocketAddr,
-    /// Recipient, by the IP and UDP headers.
+    /// Destination address and port.
     pub destination: SocketAddr,
     /// The 28 octets of the ISAKMP header (RFC 2408 §3.1).
     pub header: Header,
-    /// Octets of the datagram from the ISAKMP header on, to be compared with the length in the header.
+    /// Octets of the datagram from the ISAKMP header on; compare with the length in the header.
     pub datagram_octets: u32,
     /// It follows a non-ESP marker (RFC 3948 §2.2).
     pub marked: bool,
@@ -96,7 +96,7 @@ pub struct Loss {
     pub until: Timestamp,
     /// What was lost.
     pub kind: LossKind,
-    /// How many were lost, where that is known.
+    /// How many were lost, if known.
     pub count: Option<u64>,
 }
 
@@ -144,12 +144,12 @@ pub enum LossKind {
     Spis,
     /// Everything: the source was not attached, or a capture has a hole.
     Blind,
-    /// Perhaps everything: nothing was seen for far longer than usual, and nothing says why.
+    /// Perhaps everything: there was silence for far longer than usual, without a known reason.
     Silence,
 }
 
 impl LossKind {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",
@@ -163,7 +163,7 @@ impl LossKind {
     pub const ALL: [Self; 4] = [Self::Messages, Self::Spis, Self::Blind, Self::Silence];
 }
 
-/// An address without its port, for what does not depend on one.
+/// An address without its port, where the port does not matter.
 pub(crate) const fn host(socket: SocketAddr) -> IpAddr {
     socket.ip()
 }

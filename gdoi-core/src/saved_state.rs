@@ -1,7 +1,7 @@
 //! The state across a restart: ages, KEK chains and counters survive.
 //!
-//! Times are those of the source's clock. Where that clock restarts at boot, the source must hand in times that
-//! continue, for instance those since the epoch.
+//! Times are those of the source's clock. If that clock restarts at boot, the source must convert to a clock that
+//! continues, for instance to time since the epoch.
 
 use alloc::vec::Vec;
 
@@ -78,7 +78,7 @@ impl Tracker {
             limits,
             state,
         };
-        // Nothing is reported by it.
+        // This reports nothing.
         let (now, out) = (tracker.state.now, &mut Vec::new());
         rearm_timers(&mut tracker.context(now, out));
         Ok(tracker)

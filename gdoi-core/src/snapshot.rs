@@ -1,7 +1,7 @@
-//! What is known at one moment.
+//! The state at one moment.
 //!
-//! Counters never go down and never vanish. A group, a key server or a combination of labels that was counted once is
-//! in every later snapshot.
+//! Counters never decrease and never vanish. A group, a key server or a combination of labels that was counted once
+//! is in every later snapshot.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -19,7 +19,7 @@ use crate::transition::{
     Spi, Transport, Verdict,
 };
 
-/// What is known at one moment.
+/// The state at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// Messages by group, key server and exchange. Their sum is the number of messages observed.
@@ -29,8 +29,8 @@ pub struct Snapshot {
     pub messages: BTreeMap<(String, IpAddr, Exchange), u64>,
     /// ESP by group. The sum is all ESP observed.
     pub esp: BTreeMap<String, EspTotal>,
-    /// ESP that was unattributed when it was counted, and whose group was found later: it is in that group's total now.
-    /// A counter that only grows adds it to what is unattributed.
+    /// ESP that was unattributed when it was counted, and whose group was found later: it is in that group's total
+    /// now. An exposition with counters that only grow adds it to the unattributed ESP.
     pub esp_attributed_later: EspTotal,
     /// The groups by name, [`UNATTRIBUTED`] among them.
     pub groups: BTreeMap<String, GroupState>,
@@ -44,7 +44,7 @@ pub struct Snapshot {
     pub anomalies: BTreeMap<(String, Anomaly), u64>,
     /// Observations whose time was earlier than one before.
     pub clock_steps: u64,
-    /// What could not be followed on its own, by what was full.
+    /// Objects without an entry of their own, by the full table.
     pub overflow: BTreeMap<&'static str, u64>,
 }
 
@@ -94,7 +94,7 @@ pub struct GroupState {
     pub rekey_address: Option<IpAddr>,
     /// Its key servers by address.
     pub key_servers: BTreeMap<IpAddr, KeyServerState>,
-    /// Messages sent again, by exchange.
+    /// Retransmitted messages, by exchange.
     pub retransmissions: BTreeMap<Exchange, u64>,
     /// Members known to belong to it.
     pub members: u64,
@@ -111,7 +111,7 @@ pub struct GroupState {
 /// State of one key server of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyServerState {
-    /// Whether it answers; `None` before it was asked anything.
+    /// Whether it answers; `None` before the first request to it.
     pub up: Option<bool>,
     /// When it last sent a message.
     pub last_seen: Option<Timestamp>,
@@ -136,7 +136,7 @@ pub struct KeyServerState {
 pub struct RegistrationState {
     /// Duration of the completed ones.
     pub duration: Histogram,
-    /// Started and not ended.
+    /// Registrations in progress.
     pub in_progress: u64,
     /// Whether a burst is in progress.
     pub burst_active: bool,
@@ -151,11 +151,11 @@ pub struct RegistrationState {
 /// Rekeys of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RekeyState {
-    /// Messages sent again.
+    /// Retransmitted messages.
     pub retransmissions: u64,
     /// Acknowledgements seen.
     pub acknowledgements: u64,
-    /// Recipients of the latest rekey that have not acknowledged it; `None` where acknowledgements were never seen.
+    /// Recipients of the latest rekey that have not acknowledged it; `None` if no acknowledgement was ever seen.
     pub unacknowledged_members: Option<u64>,
     /// Recipients of the latest rekey.
     pub recipients: u64,
@@ -163,7 +163,7 @@ pub struct RekeyState {
     pub duration: Histogram,
     /// When the latest rekey began.
     pub last: Option<Timestamp>,
-    /// When the next rekey should begin; `None` where that is not known.
+    /// Expected start of the next rekey; `None` if unknown.
     pub next_expected: Option<Timestamp>,
     /// Whether it is overdue.
     pub overdue: bool,
@@ -176,7 +176,7 @@ pub struct RekeyState {
 pub struct Expectation {
     /// Why it is not known; `None` when it is.
     pub unknown: Option<ExpectationUnknown>,
-    /// Time between rekeys, where that is known.
+    /// Time between rekeys, if known.
     pub interval: Option<Duration>,
 }
 
@@ -187,21 +187,21 @@ pub struct KekState {
     pub cookies: Option<Cookies>,
     /// KEK changes so far.
     pub changes: u64,
-    /// When the present KEK was delivered; `None` when that was not seen.
+    /// When the current KEK was delivered; `None` if that was not seen.
     pub start: Option<Timestamp>,
-    /// When the present KEK expires.
+    /// When the current KEK expires.
     pub expiry: Option<Timestamp>,
     /// The KEK lifetime, configured or learned.
     pub lifetime: Option<Duration>,
-    /// Where the lifetime is known from.
+    /// Source of the lifetime.
     pub lifetime_source: Option<LifetimeSource>,
-    /// How long before its expiry the last KEK was renewed, in seconds; negative when after.
+    /// How long before its expiry the last KEK was renewed, in seconds; negative after it.
     pub lead_seconds: Option<f64>,
     /// Whether it is used after its lifetime.
     pub over_age: bool,
-    /// Whether its lifetime ended and no rekey had renewed it.
+    /// Whether its lifetime ended without a renewal.
     pub expired: bool,
-    /// Whether two key servers use a KEK each: a split brain.
+    /// Whether two key servers use different KEKs: a split brain.
     pub split: bool,
     /// When members that miss the renewal register again, at the earliest and at the latest.
     pub re_registration_window: Option<(Timestamp, Timestamp)>,
@@ -233,7 +233,7 @@ pub struct MemberState {
     pub address: SocketAddr,
     /// Its group; `None` when unknown or ambiguous.
     pub group: Option<String>,
-    /// The key server it last registered at or was sent a rekey by.
+    /// The key server that it last registered at, or that last sent it a rekey.
     pub key_server: Option<IpAddr>,
     /// When it was first seen.
     pub first_seen: Timestamp,
@@ -249,7 +249,7 @@ pub struct MemberState {
     pub rekeyed: Option<Timestamp>,
     /// When it last acknowledged a rekey.
     pub acknowledged: Option<Timestamp>,
-    /// Rekeys in a row it has not acknowledged; `None` where acknowledgements were never seen.
+    /// Rekeys in a row that it has not acknowledged; `None` if no acknowledgement was ever seen.
     pub unacknowledged: Option<u32>,
 }
 
@@ -258,9 +258,9 @@ pub struct MemberState {
 pub struct SpiState {
     /// The SPI.
     pub spi: Spi,
-    /// The site that sends it, where one is configured.
+    /// The sending site, if configured.
     pub site: Option<String>,
-    /// Its group, where that is known.
+    /// Its group, if known.
     pub group: Option<String>,
     /// Whether it is in use.
     pub status: SpiStatus,
@@ -295,7 +295,7 @@ pub struct TableState {
     pub kind: &'static str,
     /// Entries in use.
     pub entries: u64,
-    /// The most entries it can hold.
+    /// The maximum number of entries.
     pub capacity: u64,
     /// Entries that were evicted because it was full.
     pub evictions: u64,
@@ -304,7 +304,7 @@ pub struct TableState {
 /// Durations, counted in buckets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// For each of [`Self::BOUNDS`], the durations up to it that no smaller bound holds; not cumulative.
+    /// For each of [`Self::BOUNDS`], the number of durations between the previous bound and this one; not cumulative.
     pub counts: [u64; HISTOGRAM_BUCKETS],
     /// Durations above every bound.
     pub beyond: u64,

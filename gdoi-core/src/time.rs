@@ -26,7 +26,7 @@ impl Timestamp {
         self.0.get() - 1
     }
 
-    /// The time since an earlier moment; zero when `earlier` is later.
+    /// The time since an earlier one; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }

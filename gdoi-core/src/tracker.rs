@@ -1,4 +1,4 @@
-//! The only entry points: observations in, transitions out. What follows from each is in `rules`.
+//! The only entry points: observations in, transitions out. `rules` has the conclusions.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -23,7 +23,7 @@ use crate::transition::{Anomaly, ClockStep, Transition, What};
 /// Smaller backward steps are multi-queue reordering, not clock changes.
 const MIN_CLOCK_STEP: Duration = Duration::from_secs(1);
 
-/// Follows every group from what a source observes.
+/// Tracks every group from a source's observations.
 #[derive(Clone, Debug)]
 pub struct Tracker {
     pub(crate) config: Config,
@@ -32,7 +32,7 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A tracker that knows nothing yet but the configuration.
+    /// A tracker that knows only the configuration.
     pub fn new(config: Config, limits: Limits) -> Self {
         let mut state = State::new(&limits);
         state.apply_config(&config, &limits);
@@ -73,7 +73,7 @@ impl Tracker {
         self.state.now = self.state.now.max(now);
     }
 
-    /// When [`Self::advance`] has something to do next, if nothing more is observed.
+    /// The time of the next timer, if nothing more is observed.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.state.timers.next()
     }
@@ -89,12 +89,12 @@ impl Tracker {
         rekey::finish_rekeys(cx);
     }
 
-    /// What is known now.
+    /// The current state.
     pub fn snapshot(&self) -> Snapshot {
         self.view().snapshot(true)
     }
 
-    /// What is known now, without the lists of members and of SPIs: all that metrics need, at a fraction of the cost.
+    /// The current state without the lists of members and of SPIs: all that metrics need, at a fraction of the cost.
     pub fn summary(&self) -> Snapshot {
         self.view().snapshot(false)
     }
@@ -137,8 +137,7 @@ impl Tracker {
     }
 }
 
-/// Something is seen, perhaps after a silence in which nothing may have been watched: that is said before anything is
-/// concluded from it.
+/// Something is seen, perhaps after a silence without a monitor: that is reported before any conclusion.
 fn on_sight(cx: &mut Context<'_>) {
     if let Some((from, until)) = cx.state.gaps.on_sight(cx.now) {
         let loss = Loss {
@@ -151,7 +150,7 @@ fn on_sight(cx: &mut Context<'_>) {
     }
 }
 
-/// Gives a message to the rules of its exchange type, and counts it.
+/// Passes a message to the rules of its exchange type, and counts it.
 fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
     cx.state.last_message = cx.now;
     let received = Received::new(message);
@@ -176,7 +175,7 @@ fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
     }
 }
 
-/// Gives a timer to the rules that set it.
+/// Passes a timer to the rules that set it.
 fn on_timer(cx: &mut Context<'_>, timer: Timer) {
     match timer {
         Timer::IkeSa(id) => registration::on_ike_sa_timer(cx, id),

@@ -48,15 +48,15 @@ pub enum What {
     CaptureLoss(Loss),
     /// The clock of the source went backwards.
     ClockStep(ClockStep),
-    /// What is configured contradicts what is seen.
+    /// The configuration contradicts the traffic.
     ConfigurationContradicted(ConfigurationContradicted),
     /// A cooperating key server is no longer heard.
     CoopSilent(CoopSilent),
     /// A member registered shortly before and shortly after the KEK expired.
     DoubleReregistration(DoubleReregistration),
-    /// Messages that no key server and no member sent.
+    /// Messages of neither a key server nor a member.
     Forgery(Forgery),
-    /// Something that was learned was forgotten.
+    /// Something learned was forgotten.
     Forgotten(Forgotten),
     /// Something belongs to one of several groups, and nothing shows to which.
     GroupAmbiguous(GroupAmbiguous),
@@ -68,15 +68,15 @@ pub enum What {
     Heartbeats(Heartbeats),
     /// The verdict on how a key server renews its KEK has changed.
     KekBehavior(KekBehavior),
-    /// A change of the KEK that was reported did not happen.
+    /// A reported change of the KEK did not happen.
     KekChangeRevoked(KekChangeRevoked),
     /// Rekeys are sent under another KEK.
     KekChanged(KekChanged),
-    /// The lifetime of the KEK ended and no rekey had replaced it.
+    /// The lifetime of the KEK ended without a renewal.
     KekExpired(KekExpired),
     /// A KEK is used beyond its lifetime.
     KekOverAge(KekOverAge),
-    /// Two key servers of one group use a KEK each: a split brain.
+    /// Two key servers of one group use different KEKs: a split brain.
     KekSplit(KekSplit),
     /// A key server that was silent answers again.
     KeyServerAnswers(KeyServerAnswers),
@@ -92,7 +92,7 @@ pub enum What {
     MemberReaddressed(MemberReaddressed),
     /// Two captures of one group were merged.
     MergedTaps(MergedTaps),
-    /// Members register regularly and nobody rekeys them.
+    /// Members register regularly without rekeys.
     PullOnly(PullOnly),
     /// A member registered again.
     ReRegistration(ReRegistration),
@@ -104,15 +104,15 @@ pub enum What {
     RegistrationCompleted(RegistrationEnd),
     /// A registration failed.
     RegistrationFailed(RegistrationEnd),
-    /// A member registers again and again although its rekeys reach it.
+    /// A member registers repeatedly although its rekeys reach it.
     RegistrationLoop(RegistrationLoop),
     /// A registration started.
     RegistrationStarted(RegistrationStarted),
     /// The group of earlier registrations is known now.
     RegistrationsAttributed(RegistrationsAttributed),
-    /// A rekey: one, however many members it went to and however often.
+    /// A rekey: one, for any number of members and repeats.
     Rekey(Rekey),
-    /// An earlier rekey delivered something else than was reported.
+    /// An earlier rekey delivered something else than reported.
     RekeyClassified(RekeyClassified),
     /// Whether it is known when the next rekey is due has changed.
     RekeyExpectation(RekeyExpectation),
@@ -122,7 +122,7 @@ pub enum What {
     RekeyNotReceived(RekeyNotReceived),
     /// No rekey came when one was due.
     RekeyOverdue(RekeyOverdue),
-    /// A rekey was sent again.
+    /// A rekey was retransmitted.
     RekeyRetransmitted(RekeyRetransmitted),
     /// A member did not acknowledge a rekey.
     RekeyUnacknowledged(RekeyUnacknowledged),

@@ -108,7 +108,7 @@ fn without_root_the_demonstration_says_so() {
     let output = command.output().unwrap();
     check(
         &output,
-        &["root is missing", r#"sudo env "PATH=$PATH" cargo xtask demo"#],
+        &["root is required", r#"sudo env "PATH=$PATH" cargo xtask demo"#],
     );
 }
 

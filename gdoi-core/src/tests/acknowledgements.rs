@@ -1,10 +1,11 @@
-//! Who has not acknowledged a rekey: whom the key server sent it again, and who did not answer then either.
+//! Missing acknowledgements: members to which the key server repeated the rekey, and which did not answer then
+//! either.
 
 use super::script::{KS, Script, Wire, group, member, script};
 
 const MEMBERS: u32 = 3;
 
-/// A rekey of the group that the first `answering` members acknowledge here.
+/// A rekey of the group; the first `answering` members acknowledge it here.
 fn rekey(script: &mut Script, sequence: u64, answering: u32) {
     for number in 0..MEMBERS {
         script.push(KS, &member(number), 1, sequence);
@@ -28,7 +29,7 @@ fn nobody_is_blamed_whom_the_key_server_does_not_wait_for() {
     );
 }
 
-/// Nobody said that the key server repeats after 40 s: the first repeat shows it.
+/// The configuration does not say that the key server repeats after 40 s: the first repeat shows it.
 #[test]
 fn a_late_repeat_belongs_to_its_rekey() {
     for answers in [true, false] {
@@ -75,7 +76,7 @@ fn an_answer_in_the_exchange_of_the_rekey_is_an_acknowledgement() {
     );
 }
 
-/// Every message is there twice, 1.7 s apart: also to members that had acknowledged it.
+/// Every message is seen twice, 1.7 s apart, also to members that had acknowledged it.
 #[test]
 fn the_copies_of_a_second_tap_are_no_repeats() {
     let mut script = script([group("G1")]);

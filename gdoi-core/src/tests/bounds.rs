@@ -1,4 +1,4 @@
-//! Floods: state stays bounded, everything is counted.
+//! Floods: the state stays bounded, and everything is counted.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::vec::Vec;
@@ -73,12 +73,12 @@ fn a_flood_is_bounded_and_counted() {
         if numbers.below(50) == 0 {
             script.wait(0.5);
         }
-        // The configured group has nothing to do with any of it.
+        // Nothing of it concerns the configured group.
         let of_g1 = |transition: &&Transition| transition.group.as_deref() == Some("G1");
         assert_eq!(script.out.iter().find(of_g1), None);
         script.out.clear();
     }
-    // Not only what the tables count: everything that is remembered. What an entry takes varies, the mean does not grow.
+    // Not only what the tables count, but all memory. The size of an entry varies, the mean does not grow.
     let (early, late) = sizes.split_at(sizes.len() / 2);
     let (early, late) = (early.iter().sum::<usize>(), late.iter().sum::<usize>());
     assert!(late < early + early / 10, "{sizes:?}");
@@ -100,7 +100,7 @@ fn a_flood_is_bounded_and_counted() {
     );
 }
 
-/// The sender of a flood can forge the key server's address, and repeat a rekey it has seen, to everywhere.
+/// The attacker can forge the key server's address, and repeat a captured rekey to any destination.
 #[test]
 fn a_rekey_to_everywhere_is_bounded_and_counted() {
     let mut script = limited([group("G1")], SMALL);
@@ -164,7 +164,7 @@ fn groups_of_a_key_server_are_bounded() {
     let server = &mut script.tracker.state.servers[id];
     assert!(ids.len() > 1_024 && server.groups.len() == 1_024);
     for group in ids {
-        // Without counters of its own it is counted with the first.
+        // Without counters of its own it counts with the first.
         assert!(server.counters(group).is_some());
     }
     assert_eq!(server.all_counters().len(), 1_024);

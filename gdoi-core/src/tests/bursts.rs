@@ -7,7 +7,7 @@ use super::script::{KS, MULTICAST, Script, address, group, member, script};
 use crate::config::GroupConfig;
 use crate::transition::{BurstCharacter, RegistrationBurst, What};
 
-/// A group that has been watched for long enough to know what is usual. These members are known.
+/// A group that was monitored long enough to know its usual rate. These members are known.
 fn watched(members: core::ops::Range<u32>) -> Script {
     let mut script = script([group("G1")]);
     script.register(&member(240), KS);
@@ -50,8 +50,8 @@ fn a_storm_begins_and_ends_once() {
     );
 }
 
-/// What is usual is not known yet. Twelve members that are rekeyed need not register; of those that nobody rekeys, and
-/// of nine that are, nothing is told.
+/// The usual rate is still unknown. Twelve rekeyed members need not register, so that is a burst; twelve that nobody
+/// rekeys, or nine that are rekeyed, are not reported.
 #[test]
 fn members_that_are_rekeyed_make_a_burst_from_the_beginning() {
     for (rekeyed, bursts) in [(12, 1), (9, 0), (0, 0)] {
@@ -84,7 +84,7 @@ fn one_member_that_keeps_trying_is_no_burst() {
 #[test]
 fn what_a_group_is_used_to_is_no_burst() {
     let mut script = script([group("G1")]);
-    // Slowly at first: a burst is relative to what was before.
+    // Slowly at first: a burst is relative to the previous rate.
     for round in 0..600 {
         script
             .register(&member(round), KS)
@@ -94,7 +94,7 @@ fn what_a_group_is_used_to_is_no_burst() {
     assert_eq!(told(&script).0.len(), 0, "{:?}", told(&script));
 }
 
-/// A thousand members register while it is not known what is usual; an hour later ten are a burst again.
+/// A thousand members register while the usual rate is unknown; an hour later ten are a burst again.
 #[test]
 fn what_was_usual_is_forgotten_in_a_quiet_hour() {
     let mut script = script([group("G1")]);
@@ -121,7 +121,7 @@ fn ten_members_within_a_minute_make_one_and_nine_do_not() {
     }
 }
 
-/// Each of twelve members tries for fifty seconds and again after half a minute: there are pauses, but no end.
+/// Each of twelve members tries for fifty seconds and again after half a minute: the pauses do not end the burst.
 #[test]
 fn members_that_fail_and_try_again_are_one_burst() {
     let mut script = watched(0..12);
@@ -140,7 +140,7 @@ fn members_that_fail_and_try_again_are_one_burst() {
     );
 }
 
-/// At the end of the keys everybody is expected; when more than one in five fails, it is a storm all the same.
+/// At the end of the keys all members are expected; if more than one in five fails, it is a storm all the same.
 #[test]
 fn a_wave_is_expected_when_keys_end_and_most_of_it_succeeds() {
     use BurstCharacter::{Storm, Wave};

@@ -1,4 +1,4 @@
-//! What is not claimed of a registration: where it is none, or not all of it was seen.
+//! Registrations that must not be reported: exchanges that are none, or were not seen completely.
 
 use std::vec::Vec;
 
@@ -33,7 +33,7 @@ fn only_an_sa_payload_tells_the_domain() {
     assert_eq!(script.count("registration_started"), 1);
 }
 
-/// At a key server that also ends tunnels of its own: those have a domain of their own.
+/// A key server that also terminates tunnels: those have another domain.
 #[test]
 fn a_quick_mode_of_three_messages_is_no_failed_registration() {
     for (messages, failed) in [(2, 1), (3, 0)] {
@@ -88,7 +88,7 @@ fn a_failure_while_blind_is_uncertain() {
 fn a_failure_in_a_blindness_that_has_not_ended_is_uncertain_without_a_word() {
     let mut script = script([]);
     script.wait(3_600.0).main_mode(&member(1), KS, 5);
-    // It began an hour before the attempt, and lasts.
+    // It began an hour before the attempt, and continues.
     script.still_blind(3_600.0).wait(40.0).advance();
     let [end] = ends(&script)[..] else {
         panic!("{:?}", script.out)

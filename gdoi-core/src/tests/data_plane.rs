@@ -1,4 +1,4 @@
-//! ESP: totals, succession, stragglers.
+//! ESP: totals, rollovers, stragglers.
 
 use std::vec::Vec;
 
@@ -83,7 +83,7 @@ fn a_site_that_stays_behind_is_stale() {
     assert!(states.contains(&(0x1000, SpiStatus::Stale)), "{states:?}");
 }
 
-/// Key servers that lost each other: each replaces the SPI of its own sites, one much earlier than the other.
+/// Key servers in a split: each replaces the SPI of its own sites, one much earlier than the other.
 #[test]
 fn each_side_of_a_split_rolls_over_and_is_not_stale() {
     let mut script = script([GroupConfig {
@@ -100,12 +100,12 @@ fn each_side_of_a_split_rolls_over_and_is_not_stale() {
     let expected = [(old, Spi(0x2000), "south"), (old, Spi(0x3000), "north")];
     assert_eq!(changes(&script), expected);
     assert_eq!(script.count("spi_stale"), 0, "{:?}", script.out);
-    // Beyond the end of its TEK it is.
+    // After the end of its TEK it is.
     traffic(&mut script, 500, 0x1000, 0x2000);
     assert_eq!(script.count("spi_stale"), 1);
 }
 
-/// Rekeys every ten minutes let expect that a TEK lasts as long, and a little longer.
+/// Rekeys every ten minutes imply that a TEK lasts that long, and a little longer.
 #[test]
 fn an_spi_is_stale_after_the_time_that_rekeys_let_expect() {
     let mut script = script([sites()]);
@@ -118,7 +118,7 @@ fn an_spi_is_stale_after_the_time_that_rekeys_let_expect() {
     traffic(&mut script, 210, 0x4000, 0x3000);
     assert_eq!(stale(&script), 0);
     traffic(&mut script, 175, 0x4000, 0x3000);
-    // What was seen in a second is of its beginning.
+    // Packets of one second count at its beginning.
     assert_eq!(stale(&script), 29);
 }
 
@@ -133,14 +133,14 @@ fn esp_without_configuration_belongs_to_a_group_once_it_followed_a_rekey() {
         script.push(KS, MULTICAST, 1, u64::from(spi));
     }
     let snapshot = script.snapshot();
-    // What an SPI carried before its group was known is the group's.
+    // Packets of an SPI before its group was known belong to the group.
     assert_eq!(snapshot.esp["10.0.0.1/239.0.1.2"].packets, 6_000);
     assert_eq!(snapshot.esp["unattributed"].packets, 0);
     assert_eq!(snapshot.esp_attributed_later.packets, 2_420);
     assert_eq!(changes(&script).len(), 2, "{:?}", script.out);
 }
 
-/// Packets of two SPIs by turns, from no configured site.
+/// Packets of two SPIs alternately, from no configured site.
 fn mixed(script: &mut Script, seconds: u32, every: u32, spis: &[u32]) {
     for _ in 0..seconds / every {
         script.wait(every.into());
@@ -210,7 +210,7 @@ fn a_tunnel_that_changes_at_other_times_as_well_is_not_the_groups() {
     assert_eq!(changes(&script), []);
 }
 
-/// Of no configured site: the old SPI never falls silent, but its TEK ends.
+/// From no configured site: the old SPI never falls silent, but its TEK ends.
 #[test]
 fn an_spi_that_goes_on_beside_its_successor_is_stale_when_its_tek_ends() {
     let mut script = script([]);
@@ -235,7 +235,7 @@ fn an_spi_that_goes_on_beside_its_successor_is_stale_when_its_tek_ends() {
     assert_eq!((spi, by), (Spi(0x4000), Spi(0x5000)));
 }
 
-/// A night with a packet in ten minutes: three times that is no silence yet.
+/// At night one packet in ten minutes: three times that is no silence yet.
 #[test]
 fn thin_traffic_is_followed() {
     let mut script = script([]);
@@ -245,7 +245,7 @@ fn thin_traffic_is_followed() {
     assert_eq!(changes(&script), [(Some(Spi(0x1000)), Spi(0x2000), "")]);
 }
 
-/// Two SPIs end at one time: nothing tells which one was replaced.
+/// Two SPIs end at the same time: nothing shows which one was replaced.
 #[test]
 fn a_succession_that_is_ambiguous_is_not_claimed() {
     let mut script = script([]);
@@ -256,7 +256,7 @@ fn a_succession_that_is_ambiguous_is_not_claimed() {
     assert_eq!(changes(&script), []);
 }
 
-/// Other ESP that goes on says nothing.
+/// Other ESP that continues proves nothing.
 #[test]
 fn a_foreign_tunnel_beside_the_group_is_not_taken_for_its_spi() {
     let mut script = script([]);
@@ -267,7 +267,7 @@ fn a_foreign_tunnel_beside_the_group_is_not_taken_for_its_spi() {
     assert_eq!(changes(&script), [(Some(Spi(0x1000)), Spi(0x2000), "")]);
 }
 
-/// While neither lifetime nor interval is known nothing is stale; once they are, what was seen before is judged.
+/// While neither lifetime nor interval is known nothing is stale; once they are, earlier observations are judged.
 #[test]
 fn a_straggler_is_named_once_the_interval_is_known() {
     let mut script = script([]);
@@ -290,7 +290,7 @@ fn a_straggler_is_named_once_the_interval_is_known() {
     assert_eq!(stale, [(Spi(0x2000), Spi(0x3000))]);
 }
 
-/// A site that missed a rekey and registered later: its roll-over is that rekey's, not the next one's.
+/// A site that missed a rekey and registered later: its rollover belongs to that rekey, not to the next one.
 #[test]
 fn a_late_site_rolls_over_since_the_rekey_that_brought_its_spi() {
     let mut script = script([GroupConfig {

@@ -1,4 +1,4 @@
-//! Rekeys under cookies that nobody was given, and KEKs that look like it and are real.
+//! Rekeys under cookies that nobody delivered, and real KEKs that look like that.
 
 use std::vec::Vec;
 
@@ -12,7 +12,7 @@ const INTERVAL: f64 = 600.0;
 const TEK_OCTETS: u32 = 652;
 const KEK_OCTETS: u32 = 1_100;
 
-/// A rekey to all members, which acknowledge it.
+/// A rekey to all members, which they acknowledge.
 fn rekey(script: &mut Script, kek: u64, sequence: u64, length: u32) {
     for number in 0..MEMBERS {
         script.push_of(KS, &member(number), kek, sequence, length);
@@ -20,7 +20,7 @@ fn rekey(script: &mut Script, kek: u64, sequence: u64, length: u32) {
     }
 }
 
-/// Rekeys every ten minutes; the fourth delivers another KEK. What they are as long as is known then.
+/// Rekeys every ten minutes; the fourth delivers another KEK. After that the lengths of both kinds are known.
 fn known_group(configured: bool) -> Script {
     let mut script = script(configured.then(|| group("G1")));
     for number in 0..MEMBERS {
@@ -51,7 +51,7 @@ fn overdue(script: &Script) -> Vec<Certainty> {
     overdue.collect()
 }
 
-/// What the real key server's group looks like, whatever was sent beside it.
+/// The state of the real key server's group, unaffected by the forgeries.
 fn check_untouched(script: &Script) {
     assert_eq!(script.count("kek_changed"), 1, "{:?}", script.out);
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_stranger_continues_no_group_that_is_alive() {
     }
 }
 
-/// The key server is dead, and nobody is deceived by two messages to one member, though by one to each.
+/// The key server is dead: two messages to one member are not taken for its rekey, but one to each member is.
 #[test]
 fn a_stranger_hides_no_missing_rekey() {
     for (recipients, certainty) in [(1, Certainty::Likely), (MEMBERS, Certainty::Uncertain)] {
@@ -101,7 +101,7 @@ fn a_stranger_hides_no_missing_rekey() {
     }
 }
 
-/// As if from the key server, acknowledged as if by the members; but the last rekey delivered no KEK.
+/// As if from the key server, and acknowledged as if by the members; but the last rekey delivered no KEK.
 #[test]
 fn a_kek_that_nobody_was_given_is_believed_only_when_it_lasts() {
     let mut script = known_group(true);

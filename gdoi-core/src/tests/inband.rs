@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::script::{KS, Script, Wire, group, member, script};
 use crate::transition::{Certainty, Rekey, RekeyKind, Transport, What};
 
-/// A request to a member, and the answer where it gives one.
+/// A request to a member, and its answer if it gives one.
 fn rekey(script: &mut Script, number: u32, message_id: u32, answers: bool) {
     let request = Wire {
         cookies: (0xa2 + u64::from(number), 0xb2),
@@ -43,7 +43,7 @@ fn requests_to_several_members_are_one_rekey() {
     for number in 0..3 {
         rekey(&mut script, number, 0, number != 2);
     }
-    // One did not answer, and is asked again.
+    // One did not answer, and gets a repeat.
     script.wait(10.0);
     rekey(&mut script, 2, 0, true);
     script.wait(60.0).advance();
@@ -89,7 +89,7 @@ fn a_member_that_does_not_answer_is_named() {
     };
     assert_eq!(unacknowledged.consecutive, 1);
     assert_eq!(unacknowledged.grounds.certainty, Certainty::Certain);
-    // A member that is not sent one may get its keys another way.
+    // A member without one may get its keys another way.
     for message_id in 1..6 {
         script.wait(600.0);
         rekey(&mut script, 0, message_id, true);

@@ -22,7 +22,7 @@ struct Case {
     renewal: Renewal,
     transport: Transport,
     lifetime: u64,
-    /// One rekey of so many is lost; 0 is none.
+    /// One rekey in this many is lost; 0 for none.
     loses: u64,
     configured: bool,
     cycles: u64,
@@ -87,7 +87,7 @@ fn run(case: Case) -> Script {
         sequence += 1;
         lost += 1;
         script.at(script_seconds(&script).max(second as f64));
-        // The rekey that delivers a KEK, and the first under it, are the ones that must not be lost to see a cycle.
+        // The rekey that delivers a KEK, and the first one under it, must not be lost for a cycle to be seen.
         if case.loses == 0 || renew || lost % case.loses != 0 {
             rekey(&mut script, case, kek, sequence);
         }
@@ -129,7 +129,7 @@ fn check_verdict(case: Case, expected: Verdict) {
     assert_eq!(server.behavior, Some(expected), "{case:?}");
 }
 
-/// Cisco's formula: the more of 5 % and 200 s; with unicast 20 s of repeats and 5 s of batch in addition.
+/// Cisco's formula: the larger of 5 % and 200 s; for unicast 20 s of repeats and 5 s of a batch are added.
 fn cisco_lead(lifetime: u64, transport: Transport) -> u64 {
     (lifetime / 20).max(200) + if transport == Transport::Unicast { 25 } else { 0 }
 }
@@ -201,7 +201,7 @@ fn a_lifetime_that_nobody_configured_is_learned() {
     assert_eq!(behaviors(&script).last().unwrap().verdict, Verdict::New);
 }
 
-/// A rekey of TEKs takes the KEK with it when it falls due before the KEK's own, which is at most one interval earlier.
+/// A rekey of TEKs includes the KEK if it is due before the KEK's own rekey, which is at most one interval earlier.
 #[test]
 fn a_lifetime_is_learned_from_renewals_that_came_a_whole_interval_early() {
     let case = Case {
@@ -215,7 +215,7 @@ fn a_lifetime_is_learned_from_renewals_that_came_a_whole_interval_early() {
     assert_eq!(kek.lifetime, Some(Duration::from_hours(2)));
 }
 
-/// Nobody said how long KEKs live; the key server is upgraded on the second day.
+/// The KEK lifetime is not configured; the key server is upgraded on the second day.
 #[test]
 fn the_verdict_follows_an_upgrade() {
     let config = Case {
@@ -322,7 +322,7 @@ fn a_kek_that_nothing_renews_expires() {
     assert_eq!(script.count("kek_expired"), 1);
 }
 
-/// New members with a key server of the old kind: each registers before the expiry and again after it.
+/// New members with a legacy key server: each registers before the expiry and again after it.
 fn cycle_with_members(legacy: bool) -> Script {
     let mut script = script([Case {
         transport: Transport::Unicast,

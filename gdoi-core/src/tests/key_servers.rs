@@ -1,4 +1,4 @@
-//! Groups that are told apart, failover, split.
+//! Separate groups, failover, split.
 
 use std::string::String;
 use std::vec::Vec;
@@ -47,7 +47,7 @@ fn a_failover_keeps_the_cookies() {
     );
 }
 
-/// Between two rekeys nobody speaks; only when one is overdue another may be a key server in its place.
+/// Between two rekeys there is silence; only an overdue rekey allows another sender to be a new key server.
 #[test]
 fn a_stranger_takes_over_no_group_whose_next_rekey_is_not_due() {
     let takes_over_after = |seconds: f64| {
@@ -76,7 +76,7 @@ fn two_live_chains_of_one_parent_are_a_split() {
         script.push(KS, MULTICAST, 1, 10 + sequence).wait(300.0);
     }
     assert_eq!(script.count("kek_split"), 1, "{:?}", script.out);
-    // The second took over; that they go on by turns is no news.
+    // The second took over; further alternations are not reported.
     assert_eq!(script.count("key_server_changed"), 1);
 }
 
@@ -163,7 +163,7 @@ fn a_rekey_from_a_member_is_forged() {
     assert_eq!(script.count("rekey"), 0);
 }
 
-/// Twisted rekeys: none makes state, all are counted.
+/// Malformed rekeys: none creates state, all are counted.
 #[test]
 fn rekeys_against_the_protocol_are_counted() {
     let mut script = script([]);
@@ -293,7 +293,7 @@ fn sites_tell_which_of_two_groups_with_the_same_members_it_is() {
     assert!(script.count("group_ambiguous") >= 2);
 }
 
-/// Each of 34 key servers announces to each other one: more pairs than are followed.
+/// Each of 34 key servers announces itself to every other: more pairs than are tracked.
 #[test]
 fn pairs_that_announce_are_bounded() {
     let servers: Vec<String> = (1..=34).map(|number| std::format!("10.0.9.{number}")).collect();

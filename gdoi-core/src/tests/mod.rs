@@ -1,4 +1,4 @@
-//! Scripted scenarios: who sends what when, and what the tracker says.
+//! Scripted scenarios: messages with times, and the tracker's reports.
 
 mod acknowledgements;
 mod bounds;

@@ -1,4 +1,4 @@
-//! Rekeys that do not come, and deletions, after which one is waited for all the same.
+//! Missing rekeys, and deletions, after which a rekey is still expected.
 
 use core::time::Duration;
 use std::vec::Vec;
@@ -65,7 +65,7 @@ fn a_deletion_suspends_what_is_expected_for_one_interval() {
     assert_eq!(script.snapshot().groups["G1"].rekey.expectation.unknown, None);
 }
 
-/// Half as long as the others, but a policy fits into it.
+/// Half as long as the others, but long enough for a policy.
 #[test]
 fn a_shorter_rekey_is_no_deletion() {
     let mut script = script([multicast()]);
@@ -84,7 +84,7 @@ fn a_shorter_rekey_is_no_deletion() {
     );
 }
 
-/// An operator forces one between two regular ones, and another to try it out.
+/// An operator forces one between two regular ones, and another as a test.
 #[test]
 fn a_forced_rekey_moves_the_next_one_and_changes_nothing_else() {
     let mut script = script([multicast()]);
@@ -106,7 +106,7 @@ fn a_forced_rekey_moves_the_next_one_and_changes_nothing_else() {
     assert_eq!(overdue(&script), [Certainty::Likely]);
 }
 
-/// Somebody sends one member a message under the cookies of the group.
+/// An attacker sends one member a message under the cookies of the group.
 #[test]
 fn a_message_to_one_of_many_members_rekeys_no_group() {
     let mut script = script([group("G1")]);
@@ -129,7 +129,7 @@ fn a_message_to_one_of_many_members_rekeys_no_group() {
     assert_eq!(overdue(&script).len(), 1);
 }
 
-/// TEKs that live twice as long as configured: nobody runs out of keys, so that nothing is critical, and that is said.
+/// TEKs live twice as long as configured: no keys run out, so nothing is critical, and the contradiction is reported.
 #[test]
 fn a_lifetime_that_was_changed_is_learned_and_alarms_nobody() {
     for told in [false, true] {
@@ -160,7 +160,7 @@ fn a_lifetime_that_was_changed_is_learned_and_alarms_nobody() {
     }
 }
 
-/// Members that had to register show that there was no rekey.
+/// Members that had to register prove that there was no rekey.
 #[test]
 fn members_without_keys_prove_that_no_rekey_came() {
     let mut script = script([group("G1")]);

@@ -1,4 +1,4 @@
-//! Members that register regularly: loops, groups that nobody rekeys, rekeys that reach nobody.
+//! Members that register regularly: loops, groups without rekeys, rekeys that reach no member.
 
 use core::time::Duration;
 use std::vec::Vec;
@@ -9,8 +9,8 @@ use crate::transition::What;
 
 const PATTERNS: [&str; 3] = ["pull_only", "registration_loop", "rekey_not_received"];
 
-/// Three members in a group with hourly rekeys, for as many hours. What member 1 does besides, in seconds since the
-/// beginning.
+/// Three members in a group with hourly rekeys, for this many hours. `registrations` are the additional ones of
+/// member 1, in seconds since the beginning.
 fn hourly(hours: u32, registrations: impl Fn(u32) -> Vec<(f64, u32)>) -> Script {
     let mut script = script([GroupConfig {
         rekey_address: Some(address(MULTICAST)),
@@ -44,7 +44,7 @@ fn a_member_that_registers_in_a_row_although_it_is_rekeyed_loops() {
     assert!(looping.registrations >= 4 && !looping.acknowledges);
 }
 
-/// The others have keys of the same age and do not register.
+/// The other members have keys of the same age and do not register.
 #[test]
 fn a_member_that_registers_in_a_row_between_two_rekeys_loops() {
     for (members, told) in [(1, 1), (2, 0), (3, 0)] {

@@ -1,4 +1,4 @@
-//! What a record of the kernel says of a message.
+//! Messages from kernel records.
 
 use gdoi_wire::record::{FLAG_FIRST_FRAGMENT, FLAG_MARKED, KIND_MESSAGE, KIND_SPI_SEEN, Record};
 

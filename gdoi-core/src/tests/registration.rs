@@ -50,7 +50,7 @@ fn a_registration_fails_where_it_stops() {
 
 #[test]
 fn a_pull_whose_ike_sa_was_not_seen_is_followed_where_it_can_only_be_gdoi() {
-    // Behind a marker it may be any IKE, and without a responder's cookie it is in no IKE SA.
+    // After a marker it may be any IKE, and without a responder cookie it belongs to no IKE SA.
     for (marked, responder, expected) in [(false, 0xb, 1), (true, 0xb, 0), (false, 0, 0), (true, 0, 0)] {
         let mut script = script([]);
         let ends = [member(1).as_str(), KS].map(|host| SocketAddr::new(address(host), 848));
@@ -123,7 +123,7 @@ fn attempts_in_a_row_are_counted() {
     );
 }
 
-/// Nobody answered, so that the member starts again at once.
+/// There was no answer, so the member starts again at once.
 #[test]
 fn an_attempt_that_was_repeated_in_vain_ends_with_the_next() {
     let mut script = script([]);
@@ -180,7 +180,7 @@ fn a_key_server_that_does_not_answer_is_down() {
     };
     assert_eq!(up(&script), (None, None));
     script.register(&member(1), KS);
-    // It never spoke, and one that asks is not enough; a stranger that asks once is nobody.
+    // It never sent anything, and a single requester is not enough; a stranger that sends one request is not counted.
     for (number, repeats, down) in [(2, 1, None), (3, 0, None), (4, 1, Some(false))] {
         let cookies = script.main_mode(&member(number), KS2, 1);
         for _ in 0..repeats {
@@ -199,7 +199,7 @@ fn a_key_server_that_does_not_answer_is_down() {
 
 const SILENCE: [&str; 2] = ["key_server_silent", "key_server_answers"];
 
-/// Two members get no answer, and in between a third does, or a stranger asks for all it is worth.
+/// Two members get no answer, and in between a third does, or a stranger repeats its request many times.
 #[test]
 fn a_key_server_is_silent_when_members_say_so() {
     for (answers_another, strangers, told) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
@@ -232,7 +232,7 @@ fn a_key_server_is_silent_when_members_say_so() {
     }
 }
 
-/// One message each, and nobody answers.
+/// One message each, and no answer.
 #[test]
 fn single_messages_of_strangers_are_a_scan() {
     let mut script = script([group("G1")]);
@@ -254,7 +254,7 @@ fn single_messages_of_strangers_are_a_scan() {
     );
 }
 
-/// The phase 1 of a second key server with the first, and what follows under it.
+/// Phase 1 of a second key server with the first, and the messages under it.
 #[test]
 fn an_ike_sa_between_key_servers_is_no_registration() {
     for (exchange, length, expected) in [(34, 588, true), (5, 588, true), (5, 92, false)] {
@@ -307,7 +307,7 @@ fn failures_are_counted_by_the_stage_they_ended_in() {
     );
 }
 
-/// Nothing is known of either end: who asks first is the member.
+/// Both ends are unknown: the initiator is the member.
 #[test]
 fn a_registration_that_began_before_is_told_when_it_is_complete() {
     let mut script = script([]);

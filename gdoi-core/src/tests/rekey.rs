@@ -116,7 +116,7 @@ fn where_nothing_is_repeated_another_number_is_another_rekey() {
     assert_eq!(rekeys(&script).len(), 4, "{:?}", script.out);
 }
 
-/// Nobody said how often, and how far apart.
+/// Interval and count of the repeats are not configured.
 #[test]
 fn repeats_with_numbers_of_their_own_are_told_by_what_was_seen() {
     let mut script = script([multicast()]);
@@ -133,11 +133,11 @@ fn repeats_with_numbers_of_their_own_are_told_by_what_was_seen() {
         .iter()
         .map(|rekey| rekey.retransmissions)
         .collect();
-    // The first is told before its first repeat comes.
+    // The first is reported before its first repeat comes.
     assert_eq!(repeats[1..], [3, 3], "{:?}", script.out);
 }
 
-/// Repeats of one rekey take turns with those of another that is longer.
+/// Repeats of one rekey alternate with those of a longer one.
 #[test]
 fn repeats_with_numbers_of_their_own_take_turns() {
     let mut script = script([multicast()]);
@@ -153,7 +153,7 @@ fn repeats_with_numbers_of_their_own_take_turns() {
     assert_eq!(repeats, [2, 2], "{:?}", script.out);
 }
 
-/// What a member acknowledged is not repeated to it: two forced rekeys within 40 s.
+/// An acknowledged rekey is not repeated to that member: two forced rekeys within 40 s.
 #[test]
 fn after_an_acknowledgement_another_number_is_another_rekey() {
     let mut script = script([group("G1")]);
@@ -196,7 +196,7 @@ fn a_repeat_of_long_ago_begins_nothing() {
     assert_eq!(rekeys(&script).len(), 2);
 }
 
-/// Between two members a rekey takes at most the time after which it would be repeated, and some more: 14.5 s.
+/// A rekey takes at most a repeat interval and some more from one member to the next: 14.5 s.
 #[test]
 fn a_rekey_to_one_member_after_the_other_is_one() {
     let check = |gap, expect: &[u32]| {
@@ -214,7 +214,7 @@ fn a_rekey_to_one_member_after_the_other_is_one() {
     check(15.0, &[1, 1]);
 }
 
-/// Unicast to `members`, of which the first `answering` acknowledge; the others are sent it twice again.
+/// Unicast to `members`; the first `answering` acknowledge it, the others get it twice more.
 fn unicast_round(script: &mut Script, members: u32, answering: u32, kek: u64, sequence: u64) {
     for number in 0..members {
         script.push(KS, &member(number), kek, sequence);
@@ -284,7 +284,7 @@ fn a_member_the_server_dropped_is_lost() {
     assert_eq!((what.unacknowledged, what.rekeys_without), (3, 1));
 }
 
-/// Nothing says that the key server dropped it: the tap may have missed what it was sent.
+/// Nothing shows that the key server dropped it: the tap may have missed its rekeys.
 #[test]
 fn a_member_that_was_not_seen_to_get_two_rekeys_is_not_lost_yet() {
     let mut script = script([group("G1")]);
@@ -313,7 +313,8 @@ fn a_missed_rekey_is_the_reason_to_register_again() {
     );
 }
 
-/// Rekeys every 55 minutes of an hour's TEK; then a member registers so long after the last one, which it may have taken.
+/// Rekeys every 55 minutes with an hour's TEK; then a member registers this long after the last one, which it may
+/// have received.
 fn reason_after(wait: f64, taken: bool) -> Option<ReRegistrationReason> {
     let hour = Some(Duration::from_hours(1));
     let mut script = script([GroupConfig {
@@ -383,7 +384,7 @@ fn the_last_rekey_under_old_cookies_delivered_the_new() {
         .advance();
     let kinds: Vec<_> = rekeys(&script).iter().map(|rekey| rekey.kind).collect();
     let (tek, kek, unknown) = (RekeyKind::Tek, RekeyKind::Kek, RekeyKind::Unknown);
-    // The first was told before the second came; what it was is corrected.
+    // The first was reported before the second came; its kind is corrected.
     assert_eq!(kinds, [unknown, kek, unknown, unknown]);
     let corrected: Vec<_> = script
         .whats()

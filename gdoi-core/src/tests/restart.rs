@@ -1,4 +1,4 @@
-//! Batches, and restarts: neither changes what is said.
+//! Batches and restarts change no report.
 
 use std::vec::Vec;
 
@@ -6,7 +6,7 @@ use super::script::{KS, KS2, MULTICAST, Script, address, group, member, script};
 use crate::config::GroupConfig;
 use crate::{Config, Limits, RestoreError, Tracker};
 
-/// Numbers that look random and are the same every time (Marsaglia's xorshift).
+/// Pseudo-random numbers, the same every time (Marsaglia's xorshift).
 pub(super) struct Numbers(u64);
 
 impl Numbers {
@@ -35,7 +35,7 @@ fn config() -> Vec<GroupConfig> {
     [multicast].to_vec()
 }
 
-/// One thing that happens in a busy and partly broken world.
+/// One step of a busy and partly broken world.
 fn act(script: &mut Script, numbers: &mut Numbers) {
     let gm = member(numbers.small(12));
     let kek = 1 + (script.now.as_nanos() / 2_000_000_000_000);
@@ -174,12 +174,12 @@ fn what_is_no_state_is_refused() {
     assert_eq!(restore(&other), Err(RestoreError::Version { found }));
 }
 
-/// Whatever octets are changed to, a state is refused or nothing crashes, then or later.
+/// A state with changed octets is rejected, or causes no panic, then or later.
 #[test]
 fn damaged_states_crash_nothing() {
     let mut numbers = Numbers::new(5);
     let (mut refused, mut restored) = (0, 0);
-    // Tables that are full, so that entries come and go.
+    // Full tables, so that entries come and go.
     let tight = Limits {
         members: 4,
         spis: 4,

@@ -14,21 +14,21 @@ use crate::{Config, Limits, Observation, Snapshot, Timestamp, Tracker};
 
 /// The key server of most scenarios.
 pub(super) const KS: &str = "10.0.0.1";
-/// One that cooperates with it.
+/// A cooperating key server.
 pub(super) const KS2: &str = "10.0.0.2";
-/// Where multicast rekeys go.
+/// The destination of multicast rekeys.
 pub(super) const MULTICAST: &str = "239.0.1.2";
 
-/// A scenario as it goes.
+/// A scenario in progress.
 pub(super) struct Script {
     pub(super) tracker: Tracker,
     pub(super) out: Vec<Transition>,
     pub(super) now: Timestamp,
-    /// Phases 1 so far: each has cookies of its own.
+    /// Number of phases 1 so far: each has its own cookies.
     associations: u64,
     /// Domain of interpretation in SA payloads (RFC 6407 §2.1).
     pub(super) domain: u64,
-    /// Hand every observation in with as many calls of `advance` as there are seconds before it.
+    /// Call `advance` for each second before an observation.
     pub(super) finely: bool,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn member(number: u32) -> String {
     std::format!("10.1.{}.{}", number / 250, number % 250 + 1)
 }
 
-/// A configured group with its key servers, as most scenarios have it.
+/// A configured group with its key servers, used by most scenarios.
 pub(super) fn group(name: &str) -> GroupConfig {
     GroupConfig {
         name: name.to_string(),
@@ -162,7 +162,7 @@ impl Script {
         self.send(port(source), port(destination), wire)
     }
 
-    /// Main mode, as many messages of the six as are asked for. Its cookies.
+    /// The first `messages` of the six of main mode. Returns its cookies.
     pub(super) fn main_mode(&mut self, member: &str, server: &str, messages: usize) -> (u64, u64) {
         self.associations += 1;
         let cookies = (0xa000 + self.associations, 0xb000 + self.associations);
@@ -189,7 +189,7 @@ impl Script {
             flags,
             message_id: 0,
             length: 80 + u32::try_from(number).unwrap(),
-            // The domain of interpretation stands in octets 4 to 7.
+            // The domain of interpretation is in octets 4 to 7.
             fingerprint: if number <= 2 {
                 self.domain
             } else {
@@ -285,7 +285,7 @@ impl Script {
         self.observe(&Observation::Esp(esp))
     }
 
-    /// Nothing was watched for the last seconds.
+    /// Nothing was monitored for the last seconds.
     pub(super) fn blind(&mut self, seconds: f64) -> &mut Self {
         let loss = Loss {
             from: self.now.before(Duration::from_secs_f64(seconds)),
@@ -296,7 +296,7 @@ impl Script {
         self.observe(&Observation::Loss(loss))
     }
 
-    /// Nothing has been watched for the last seconds, and is not yet.
+    /// Nothing has been monitored for the last seconds, and the gap continues.
     pub(super) fn still_blind(&mut self, seconds: f64) -> &mut Self {
         let blind = OpenGap {
             since: self.now.before(Duration::from_secs_f64(seconds)),
@@ -305,7 +305,7 @@ impl Script {
         self.observe(&Observation::OpenGap(blind))
     }
 
-    /// Lets deadlines pass up to now.
+    /// Fires timers up to now.
     pub(super) fn advance(&mut self) -> &mut Self {
         self.tracker.advance(self.now, &mut self.out);
         self
@@ -320,7 +320,7 @@ impl Script {
         self.tracker.snapshot()
     }
 
-    /// The names of the events, without those that are not asked about.
+    /// The names of the events, only of these types.
     pub(super) fn names(&self, of: &[&str]) -> Vec<&'static str> {
         let names = self.out.iter().map(|transition| transition.what.name());
         names.filter(|name| of.contains(name)).collect()

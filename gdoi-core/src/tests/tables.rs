@@ -1,4 +1,4 @@
-//! Tables: whatever comes and goes, what was put in is found.
+//! Tables: after any sequence of insertions and removals, every entry is found.
 
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -7,7 +7,7 @@ use super::restart::Numbers;
 use crate::state::id::MemberId;
 use crate::state::table::Table;
 
-/// Keys of which some are there at any time.
+/// Keys; some of them are present at any time.
 const KEYS: u64 = 6_000;
 const CAPACITY: usize = 4_000;
 const STEPS: usize = 200_000;
@@ -42,7 +42,7 @@ fn entries_are_found_whatever_comes_and_goes() {
     assert_eq!(found, truth.into_iter().collect::<Vec<_>>());
 }
 
-/// A table that was saved and damaged is refused, or it is one: what goes in is found, and it stays within its bounds.
+/// A saved and damaged table is refused, or is valid: entries are found, and it stays within its bounds.
 #[test]
 fn a_damaged_table_is_refused_or_sound() {
     const ENTRIES: usize = 6;

@@ -16,7 +16,7 @@ use super::words::{
     RekeyEvidence, RekeyKind, Transport, Verdict,
 };
 
-/// A clock was set. That of the source went backwards, and the tracker waited for it; or, live, the wall clock was
+/// A clock was set. The source's clock went backwards, and the tracker waited for it; or, live, the wall clock was
 /// set, which only dates events.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClockStep {
@@ -33,7 +33,7 @@ pub struct CoopSilent {
     /// Time since the last announcement.
     #[serde(rename = "silence_seconds", serialize_with = "seconds")]
     pub silence: Duration,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
@@ -54,7 +54,7 @@ pub struct DoubleReregistration {
 pub struct GroupAmbiguous {
     /// Names of the groups it may belong to.
     pub candidates: Vec<String>,
-    /// The KEK, where a KEK is ambiguous; absent where a key server serves several groups.
+    /// The KEK, if it is ambiguous; absent if a key server serves several groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookies: Option<Cookies>,
 }
@@ -75,7 +75,7 @@ pub struct GroupDiscovered {
 pub struct KekBehavior {
     /// The verdict.
     pub verdict: Verdict,
-    /// How long before its expiry the last KEK was renewed, in seconds; negative when after.
+    /// How long before its expiry the last KEK was renewed, in seconds; negative after it.
     pub lead_seconds: Option<f64>,
     /// The lead that the formula of the profile expects.
     #[serde(rename = "expected_lead_seconds", serialize_with = "some_seconds")]
@@ -86,7 +86,7 @@ pub struct KekBehavior {
     pub cycles: u32,
     /// Fewer than three cycles support it.
     pub provisional: bool,
-    /// Where the KEK lifetime is known from.
+    /// Source of the KEK lifetime.
     pub lifetime_source: Option<LifetimeSource>,
 }
 
@@ -97,14 +97,14 @@ pub struct KekChanged {
     pub from: Cookies,
     /// The new KEK, by the cookies of its rekeys.
     pub to: Cookies,
-    /// How long before the expiry of the old KEK the new one was delivered, in seconds; negative when after.
+    /// How long before the expiry of the old KEK the new one was delivered, in seconds; negative after it.
     pub lead_seconds: Option<f64>,
-    /// How long ago the rekey was sent that delivered it, where that is certain.
+    /// Time since the rekey that delivered it, if certain.
     #[serde(rename = "delivered_seconds_ago", serialize_with = "some_seconds")]
     pub delivered: Option<Duration>,
 }
 
-/// The lifetime of a KEK ended and no rekey had renewed it.
+/// The lifetime of a KEK ended without a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekExpired {
     /// The KEK, by the cookies of its rekeys.
@@ -112,7 +112,7 @@ pub struct KekExpired {
     /// Its lifetime, configured or learned.
     #[serde(rename = "lifetime_seconds", serialize_with = "seconds")]
     pub lifetime: Duration,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
@@ -130,7 +130,7 @@ pub struct KekOverAge {
     pub lifetime: Duration,
 }
 
-/// Two key servers of one group use a KEK each: a split brain, or its end.
+/// Two key servers of one group use different KEKs: a split brain, or its end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekSplit {
     /// The KEK that had been replaced, by its cookies.
@@ -152,7 +152,7 @@ pub struct KeyServerChanged {
     pub from: IpAddr,
     /// The key server that sends them now.
     pub to: IpAddr,
-    /// The KEK stayed: the key servers share their keys.
+    /// The KEK is unchanged: the key servers share their keys.
     pub cookies_kept: bool,
 }
 
@@ -174,7 +174,7 @@ pub struct MemberLost {
     pub unacknowledged: u32,
     /// Rekeys in a row that went to other members only.
     pub rekeys_without: u32,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
@@ -182,9 +182,9 @@ pub struct MemberLost {
 /// A member registered again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ReRegistration {
-    /// Why, as far as headers show.
+    /// The reason, as far as headers show it.
     pub reason: ReRegistrationReason,
-    /// Time since its last registration, where that was seen.
+    /// Time since its last registration, if that was seen.
     #[serde(rename = "since_last_seconds", serialize_with = "some_seconds")]
     pub since_last: Option<Duration>,
 }
@@ -194,7 +194,7 @@ pub struct ReRegistration {
 pub struct RegistrationBurst {
     /// Different members so far.
     pub members: u32,
-    /// Registrations started per second, at most, averaged over five seconds.
+    /// Maximum rate of registrations per second, averaged over five seconds.
     pub peak_rate: f64,
     /// Whether an expiry explains the burst.
     pub character: BurstCharacter,
@@ -229,29 +229,29 @@ pub struct RegistrationEnd {
     pub duration: Duration,
     /// Attempts of the member in a row, this one included.
     pub attempts: u32,
-    /// Messages of this attempt that were sent again.
+    /// Retransmitted messages of this attempt.
     pub retransmissions: u32,
     /// Whether the member had registered before.
     pub kind: RegistrationKind,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
 
-/// A rekey: one, however many members it was sent to and however often.
+/// A rekey: one, for any number of members and repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rekey {
     /// What it delivered.
     pub kind: RekeyKind,
-    /// What that was concluded from.
+    /// The evidence for that.
     pub evidence: RekeyEvidence,
     /// How it was sent.
     pub transport: Transport,
     /// Different destinations; 1 for multicast.
     pub recipients: u32,
-    /// Messages sent again.
+    /// Retransmitted messages.
     pub retransmissions: u32,
-    /// Recipients that acknowledged it; absent where acknowledgements were never seen.
+    /// Recipients that acknowledged it; absent if no acknowledgement was ever seen.
     pub acknowledged: Option<u32>,
     /// Time from its first message to its last.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
@@ -268,14 +268,14 @@ pub struct Rekey {
     pub began: Duration,
 }
 
-/// An earlier rekey delivered something else than was reported.
+/// An earlier rekey delivered something else than reported.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RekeyClassified {
     /// What was reported.
     pub from: RekeyKind,
     /// What it delivered.
     pub kind: RekeyKind,
-    /// What that was concluded from.
+    /// The evidence for that.
     pub evidence: RekeyEvidence,
     /// The KEK it was sent under, by its cookies.
     pub cookies: Cookies,
@@ -293,19 +293,19 @@ pub struct RekeyOverdue {
     /// The expected time between rekeys.
     #[serde(rename = "interval_seconds", serialize_with = "seconds")]
     pub interval: Duration,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
 
-/// A rekey was sent again.
+/// A rekey was retransmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RekeyRetransmitted {
     /// The KEK it was sent under, by its cookies.
     pub cookies: Cookies,
     /// How it was sent. Multicast is always retransmitted, because nobody acknowledges it.
     pub transport: Transport,
-    /// Messages sent again.
+    /// Retransmitted messages.
     pub retransmissions: u32,
     /// Different destinations; 1 for multicast.
     pub recipients: u32,
@@ -320,7 +320,7 @@ pub struct RekeyUnacknowledged {
     pub cookies: Cookies,
     /// Rekeys in a row that it has not acknowledged, this one included.
     pub consecutive: u32,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
@@ -328,14 +328,14 @@ pub struct RekeyUnacknowledged {
 /// A site sends another ESP SPI: a rollover.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpiChanged {
-    /// The SPI before; absent when several are possible.
+    /// The previous SPI; absent if several are possible.
     pub from: Option<Spi>,
-    /// The SPI now.
+    /// The new SPI.
     pub to: Spi,
-    /// Time from the rekey to the first packet with the new SPI; absent when no rekey was seen.
+    /// Time from the rekey to the first packet with the new SPI; absent if no rekey was seen.
     #[serde(rename = "roll_seconds", serialize_with = "some_seconds")]
     pub roll: Option<Duration>,
-    /// Name of the site that sends it, where one is configured.
+    /// Name of the sending site, if configured.
     pub site: Option<String>,
 }
 
@@ -344,7 +344,7 @@ pub struct SpiChanged {
 pub struct SpiFirstSeen {
     /// The SPI.
     pub spi: Spi,
-    /// Name of the site that sends it, where one is configured.
+    /// Name of the sending site, if configured.
     pub site: Option<String>,
 }
 
@@ -355,7 +355,7 @@ pub struct SpiStale {
     pub spi: Spi,
     /// The SPI that replaced it.
     pub current: Spi,
-    /// Name of the site that sends it, where one is configured.
+    /// Name of the sending site, if configured.
     pub site: Option<String>,
     /// Time since the rollover.
     #[serde(rename = "late_seconds", serialize_with = "seconds")]

@@ -1,4 +1,4 @@
-//! The fields of what is concluded from several witnesses, and of what is revised.
+//! The fields of conclusions from several witnesses, and of revised reports.
 
 use alloc::string::String;
 use core::net::{IpAddr, SocketAddr};
@@ -11,41 +11,41 @@ use super::names::Cookies;
 use super::serial::{endpoint, seconds, some_seconds};
 use super::words::{ExpectationUnknown, ForgeryKind, ForgottenKind};
 
-/// What is configured contradicts what is seen, and what is seen counts from now.
+/// The configuration contradicts the traffic; the traffic counts from now on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConfigurationContradicted {
     /// The key of the configuration.
     pub key: &'static str,
-    /// What is configured.
+    /// The configured value.
     pub configured: String,
-    /// What is seen.
+    /// The observed value.
     pub seen: String,
 }
 
-/// Messages that no key server and no member sent.
+/// Messages of neither a key server nor a member.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Forgery {
-    /// What kind.
+    /// Their kind.
     pub kind: ForgeryKind,
-    /// Who sent them, as far as an address tells.
+    /// Their source, as far as an address shows it.
     pub source: IpAddr,
-    /// To whom; `None` for several.
+    /// Their destination; `None` for several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<IpAddr>,
-    /// Under which cookies; `None` for several.
+    /// Their cookies; `None` for several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookies: Option<Cookies>,
-    /// How many so far. Not every one is reported.
+    /// Number so far. Not every one is reported.
     pub messages: u64,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
 
-/// Something that was learned was forgotten.
+/// Something learned was forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Forgotten {
-    /// What.
+    /// What was forgotten.
     pub kind: ForgottenKind,
 }
 
@@ -62,11 +62,11 @@ pub struct Heartbeats {
     /// Time between them.
     #[serde(rename = "period_seconds", serialize_with = "seconds")]
     pub period: Duration,
-    /// Octets of one.
+    /// Their length in octets.
     pub length: u32,
 }
 
-/// What was said of a change of the KEK turned out wrong: the old one is still used.
+/// A reported change of the KEK was wrong: the old one is still used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KekChangeRevoked {
     /// The KEK that is still used.
@@ -78,7 +78,7 @@ pub struct KekChangeRevoked {
 /// A key server that was silent answers again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KeyServerAnswers {
-    /// For how long it had not answered.
+    /// Duration of its silence.
     #[serde(rename = "silence_seconds", serialize_with = "seconds")]
     pub silence: Duration,
 }
@@ -88,10 +88,10 @@ pub struct KeyServerAnswers {
 pub struct KeyServerSilent {
     /// Different members that gave up.
     pub members: u32,
-    /// For how long it has not answered.
+    /// Duration of its silence.
     #[serde(rename = "silence_seconds", serialize_with = "seconds")]
     pub silence: Duration,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
@@ -99,7 +99,7 @@ pub struct KeyServerSilent {
 /// A member is at another address or port.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MemberReaddressed {
-    /// Where it was before.
+    /// Its previous address.
     #[serde(serialize_with = "endpoint")]
     pub from: SocketAddr,
 }
@@ -107,22 +107,22 @@ pub struct MemberReaddressed {
 /// The same messages are seen twice: two captures of one group were merged.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MergedTaps {
-    /// How far apart their clocks are.
+    /// The difference of their clocks.
     #[serde(rename = "offset_seconds", serialize_with = "seconds")]
     pub offset: Duration,
 }
 
-/// Members register regularly and nobody rekeys them.
+/// Members register regularly without rekeys.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PullOnly {
     /// Time between the registrations of one member.
     #[serde(rename = "interval_seconds", serialize_with = "seconds")]
     pub interval: Duration,
-    /// Members that do so.
+    /// Number of such members.
     pub members: u32,
 }
 
-/// A member registers again and again although its rekeys reach it.
+/// A member registers repeatedly although its rekeys reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RegistrationLoop {
     /// Time between its registrations.
@@ -140,7 +140,7 @@ pub struct RegistrationLoop {
 /// The group of earlier registrations is known now.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RegistrationsAttributed {
-    /// How many.
+    /// Number of registrations.
     pub registrations: u32,
     /// The first of them was this long ago.
     #[serde(rename = "since_seconds", serialize_with = "seconds")]
@@ -155,7 +155,7 @@ pub struct RekeyExpectation {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<ExpectationUnknown>,
-    /// Time between rekeys, where it is known.
+    /// Time between rekeys, if known.
     #[serde(rename = "interval_seconds", serialize_with = "some_seconds")]
     pub interval: Option<Duration>,
 }
@@ -163,10 +163,10 @@ pub struct RekeyExpectation {
 /// The time between rekeys has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RekeyIntervalChanged {
-    /// Before.
+    /// The previous interval.
     #[serde(rename = "from_seconds", serialize_with = "seconds")]
     pub from: Duration,
-    /// Now.
+    /// The new interval.
     #[serde(rename = "to_seconds", serialize_with = "seconds")]
     pub to: Duration,
 }
@@ -176,11 +176,11 @@ pub struct RekeyIntervalChanged {
 pub struct RekeyNotReceived {
     /// Members that registered after the latest of them.
     pub members: u32,
-    /// Members that should have got it.
+    /// Members that should have received it.
     pub of: u32,
     /// Rekeys in a row.
     pub consecutive: u32,
-    /// What this rests on.
+    /// Its certainty.
     #[serde(flatten)]
     pub grounds: Grounds,
 }

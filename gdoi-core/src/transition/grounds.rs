@@ -1,22 +1,22 @@
-//! What a statement rests on: how certain it is, which other explanations were excluded, and which remain.
+//! The certainty of a report: which other explanations were excluded, and which remain.
 
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// How certain a statement is.
+/// The certainty of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certainty {
     /// A witness excludes every other explanation.
     Certain,
-    /// Other explanations remain, and nothing speaks for them.
+    /// Other explanations remain without evidence for them.
     Likely,
-    /// Something speaks for another explanation: something was lost, or only one direction is visible.
+    /// There is evidence for another explanation: a loss, or only one direction is visible.
     Uncertain,
 }
 
 impl Certainty {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Certain => "certain",
@@ -26,10 +26,10 @@ impl Certainty {
     }
 }
 
-/// Another explanation for what was, or was not, seen.
+/// Another explanation for an observation or absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alternative {
-    /// Nothing, or not everything, was watched.
+    /// Nothing, or not everything, was monitored.
     CaptureGap,
     /// A clock was set.
     ClockChanged,
@@ -49,20 +49,20 @@ pub enum Alternative {
     Nat,
     /// No rekey can have delivered the KEK.
     NotDelivered,
-    /// It happened before the monitor watched.
+    /// It happened before the monitor started.
     NotWatchedYet,
     /// It belongs to another group.
     OtherGroup,
     /// It took another path.
     OtherPath,
-    /// How often the key server repeats is unknown.
+    /// The key server's repeat interval is unknown.
     RepeatsUnknown,
     /// The key servers are in a split brain.
     Split,
 }
 
 impl Alternative {
-    /// The word for it in events.
+    /// Its name in events.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CaptureGap => "capture_gap",
@@ -141,7 +141,7 @@ impl Serialize for AlternativeSet {
     }
 }
 
-/// What a statement rests on.
+/// The certainty of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Grounds {
     /// How certain it is.
@@ -155,7 +155,7 @@ pub struct Grounds {
 }
 
 impl Grounds {
-    /// Nothing is excluded by name, and nothing remains.
+    /// Without excluded or remaining explanations.
     pub const fn new(certainty: Certainty) -> Self {
         Self {
             certainty,
@@ -171,7 +171,7 @@ impl Grounds {
         self
     }
 
-    /// Another explanation remains, and nothing speaks for it.
+    /// Another explanation remains, without evidence for it.
     #[must_use]
     pub const fn open(mut self, one: Alternative) -> Self {
         self.open = self.open.with(one);
@@ -181,7 +181,7 @@ impl Grounds {
         self
     }
 
-    /// Something speaks for another explanation.
+    /// There is evidence for another explanation.
     #[must_use]
     pub const fn doubted(mut self, one: Alternative) -> Self {
         self.open = self.open.with(one);

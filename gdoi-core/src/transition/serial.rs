@@ -1,11 +1,11 @@
-//! How fields look in an event: seconds with a fraction, ports only where they tell something.
+//! Formats of fields in an event: seconds with a fraction, ports only if they are unusual.
 
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// A member's address; with its port only where that is not a well-known one.
+/// A member's address; with its port unless it is a well-known one.
 #[derive(Clone, Copy)]
 pub(super) struct Endpoint(pub(super) SocketAddr);
 

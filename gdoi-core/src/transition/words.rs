@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 pub enum Severity {
     /// Normal operation of a group.
     Info,
-    /// Somebody should look at it.
+    /// It needs attention.
     Warning,
-    /// Traffic is affected, or is about to be.
+    /// Traffic is affected, or soon will be.
     Critical,
 }
 
 impl Severity {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -38,7 +38,7 @@ pub enum RegistrationKind {
 }
 
 impl RegistrationKind {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Initial => "initial",
@@ -74,12 +74,12 @@ pub enum RegistrationStage {
     Pull4,
     /// `GSA_REGISTRATION` is not answered.
     Registration,
-    /// Everything was exchanged.
+    /// All messages were exchanged.
     Complete,
 }
 
 impl RegistrationStage {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mm1 => "mm1",
@@ -128,12 +128,12 @@ pub enum ReRegistrationReason {
     TekExpiry,
     /// Both keys were about to expire, or just had.
     TekOrKekExpiry,
-    /// The lifetimes are not known.
+    /// The lifetimes are unknown.
     Unknown,
 }
 
 impl ReRegistrationReason {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::KekExpiry => "kek_expiry",
@@ -158,7 +158,7 @@ pub enum BurstCharacter {
 }
 
 impl BurstCharacter {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Storm => "storm",
@@ -177,12 +177,12 @@ pub enum RekeyKind {
     Kek,
     /// New TEKs under the same KEK.
     Tek,
-    /// Nothing shows what.
+    /// Unknown.
     Unknown,
 }
 
 impl RekeyKind {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Delete => "delete",
@@ -196,7 +196,7 @@ impl RekeyKind {
     pub const ALL: [Self; 4] = [Self::Delete, Self::Kek, Self::Tek, Self::Unknown];
 }
 
-/// What the kind of a rekey was concluded from.
+/// The evidence for the kind of a rekey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RekeyEvidence {
@@ -204,7 +204,7 @@ pub enum RekeyEvidence {
     CookiesChanged,
     /// The next rekey had the same cookies: this one delivered no KEK.
     CookiesKept,
-    /// Its length: no policy fits into it, or only ever one kind of rekey of the group was as long.
+    /// Its length: no policy fits into it, or only one kind of rekey of the group ever had this length.
     Length,
     /// Nothing followed, and it is far shorter than every rekey with a policy.
     LastOfChain,
@@ -215,7 +215,7 @@ pub enum RekeyEvidence {
 }
 
 impl RekeyEvidence {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CookiesChanged => "cookies_changed",
@@ -239,7 +239,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// How rekeys to this address travel.
+    /// The transport of rekeys to this address.
     pub(crate) const fn to(destination: IpAddr) -> Self {
         if destination.is_multicast() {
             Self::Multicast
@@ -248,7 +248,7 @@ impl Transport {
         }
     }
 
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Multicast => "multicast",
@@ -275,7 +275,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Indeterminate => "indeterminate",
@@ -297,7 +297,7 @@ impl Verdict {
     }
 }
 
-/// Where a lifetime is known from.
+/// Source of a lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LifetimeSource {
@@ -308,7 +308,7 @@ pub enum LifetimeSource {
 }
 
 impl LifetimeSource {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Configured => "configured",
@@ -342,7 +342,7 @@ pub enum Anomaly {
 }
 
 impl Anomaly {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CookieReused => "cookie_reused",
@@ -384,24 +384,24 @@ impl Anomaly {
     }
 }
 
-/// Messages that no key server and no member sent.
+/// Messages of neither a key server nor a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ForgeryKind {
-    /// First messages of strangers that nobody answers and nobody repeats.
+    /// First messages of strangers without answer or repeat.
     Scan,
-    /// An acknowledgement of what its sender was never sent.
+    /// An acknowledgement of a rekey that its sender was never sent.
     StrayAck,
-    /// A rekey under a known KEK that went to few of the members.
+    /// A rekey under a known KEK to few of the members.
     StrayRekey,
-    /// A rekey of an address that is no key server, to a member.
+    /// A rekey to a member from an address that is no key server.
     StrangerPush,
     /// A rekey under a KEK that no rekey and no registration delivered.
     UndeliveredKek,
 }
 
 impl ForgeryKind {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scan => "scan",
@@ -434,13 +434,13 @@ pub enum ForgottenKind {
     Member,
 }
 
-/// Why it is unknown when the next rekey is due.
+/// Why the time of the next rekey is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpectationUnknown {
     /// Rekeys are sent inside the IKE SAs of the members.
     Inband,
-    /// Rekeys come at no regular time.
+    /// Rekeys are irregular.
     Irregular,
     /// The monitor has just started.
     JustRestarted,
