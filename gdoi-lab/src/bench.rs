@@ -92,22 +92,23 @@ impl Section {
         match self {
             Self::Analyze => (
                 "A capture",
-                "A made capture of 1 GiB, read by `analyze`, `cat` and a C loop of libpcap in turns; medians of five, in \
-                 CPU time of the process. tshark has one turn with a quarter of it. `cargo xtask bench offline` takes other sizes.",
+                "A generated capture of 1 GiB, read alternately by `analyze`, `cat` and a C loop of libpcap; \
+                 medians of five, in CPU time of the process. tshark reads a quarter of it, once. `cargo xtask \
+                 bench offline` measures other sizes.",
             ),
             Self::Memory => (
                 "Memory",
-                "Resident memory of a process around a tracker that is filled; each run is a process of its own.",
+                "Resident memory of a process with a full tracker; each run is a separate process.",
             ),
             Self::Start => (
                 "Start",
-                "Medians of seven: the load of one program; a start of the agent on a veth interface until it tells \
+                "Medians of seven: loading one program; starting the agent on a veth interface until it notifies \
                  systemd that it is ready, attached and listening.",
             ),
             Self::Kernel => (
                 "A packet in the program",
-                "`BPF_PROG_TEST_RUN`, in CPU time of the thread; rounds of the program and of one that does nothing (for \
-                 SPIs in turn: that only changes the SPI) take turns; the median of the pairs' ratios.",
+                "`BPF_PROG_TEST_RUN`, in CPU time of the thread; rounds of the program and of an empty one (for \
+                 SPIs in turn: one that only changes the SPI) alternate; the median of the pairs' ratios.",
             ),
             Self::C => (
                 "The same in C",
@@ -115,36 +116,37 @@ impl Section {
             ),
             Self::Instructions => (
                 "Instructions of a packet",
-                "The program as it was compiled, followed by an interpreter (`gdoi-lab/src/executed.rs`), once it knows the \
-                 SPI. What the kernel writes in line (a lookup in an array, the number of the CPU, jiffies) is one \
-                 instruction; what frozen globals decide, which the kernel leaves out, is in it.",
+                "The compiled program, run by an interpreter (`gdoi-lab/src/executed.rs`), once the SPI has a \
+                 slot. Calls that the kernel inlines (array lookups, the CPU number, jiffies) count as one \
+                 instruction; code that the kernel removes because of frozen globals is included.",
             ),
             Self::Forwarding => (
                 "A packet through a gateway",
-                "Packets from one veth pair to another, in CPU time of the kernel's thread that receives, programs and \
-                 forwards them; turns of 102,400 packets with nobody, a program that does nothing, ours, and tcpdump \
-                 beside one that does nothing; medians of the ratios of fifteen rounds.",
+                "Packets from one veth pair to another, in CPU time of the kernel thread that receives them, runs \
+                 programs and forwards; rounds of 102,400 packets without a program, with an empty program, with \
+                 ours, and with tcpdump plus an empty program; medians of the ratios of fifteen rounds.",
             ),
             Self::Counting => (
                 "Every packet",
-                "ESP as fast as a veth pair takes it, while the table is read every 10 ms. Over deaths of the agent: \
-                 `tests/all/pins/killed.rs`.",
+                "ESP as fast as a veth pair accepts it, while the table is read every 10 ms. For kills of the \
+                 agent see `tests/all/pins/killed.rs`.",
             ),
             Self::Ring => (
                 "Messages through the ring",
-                "A million messages a second from one thread, in bursts of 20,000 as fast as the program writes them; \
-                 another empties the ring every 5 ms, in turns with decoding each record and without, in CPU time of that thread. \
-                 Then records of zeros, for which the kernel wakes a task of tokio that had taken out all (aya in an `AsyncFd`).",
+                "A million messages a second from one thread, in bursts of 20,000 as fast as the program writes \
+                 them; another drains the ring every 5 ms, alternately with and without decoding each record, in \
+                 CPU time of that thread. Then records of zeros, for which the kernel wakes a tokio task that had \
+                 read everything (aya in an `AsyncFd`).",
             ),
             Self::Tracker => (
                 "An observation in the tracker",
-                "Headers of made messages into a tracker of one configured group, in CPU time of the thread; medians of \
-                 five rounds, each with a hundred thousand members of each size.",
+                "Headers of generated messages into a tracker of one configured group, in CPU time of the thread; \
+                 medians of five rounds, each with a hundred thousand members of each size.",
             ),
             Self::Scrape => (
                 "A scrape",
-                "Medians of eleven pages of an agent with 170 groups and 10,000 members. The table of the program with 1,024 \
-                 SPIs, in CPU time of the thread; against it a hash map per CPU, read by \
+                "Medians of eleven pages of an agent with 170 groups and 10,000 members. The table of the program \
+                 with 1,024 SPIs, in CPU time of the thread, compared with a per-CPU hash map read by \
                  `BPF_MAP_LOOKUP_BATCH` from C (`gdoi-lab/src/bench/lookup_batch.c`).",
             ),
         }

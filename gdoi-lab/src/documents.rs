@@ -3,13 +3,13 @@
 use gdoi_monitor::exposition;
 
 const FROM_ZERO: &str = "
-## What is there before anything happens
+## Series that exist from the beginning
 
-A configured group has these series from the beginning, at 0 (of `gdoi_registrations_total` the initial ones that complete,
-for each configured key server). Every other series of a group appears with the first thing that it counts or tells: a group
-without trouble has none for trouble. Such a counter begins at 1 and has not increased by then: to count the first too, ask
-`(x unless x offset 1h and on (job, instance) gdoi_build_info offset 1h) or increase(x[1h])`, as the rules do. The share of
-ESP that belongs to no group is always there too, as `group=\"unattributed\"`.
+A configured group has these series from the beginning, at 0 (of `gdoi_registrations_total`, completed initial registrations
+of each configured key server). Every other series of a group appears with its first count: a group without trouble has no
+series about trouble. Such a counter begins at 1, which is no increase. To count the first occurrence too, query
+`(x unless x offset 1h and on (job, instance) gdoi_build_info offset 1h) or increase(x[1h])`, as the rules do. Unattributed
+ESP always has a series, with `group=\"unattributed\"`.
 
 ";
 

@@ -18,7 +18,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
         folder: std::env::temp_dir(),
     };
     let report = offline.run()?;
-    let to_cat = Row::new("analyze, to cat", report.to_cat(), Unit::Ratio)
+    let to_cat = Row::new("analyze, relative to cat", report.to_cat(), Unit::Ratio)
         .goal("P11", Wanted::AtMost(1.15))
         .aside(format!(
             "{:.3} and {:.3} s, {} frames",
@@ -29,26 +29,31 @@ pub(super) fn run() -> Result<Vec<Row>> {
     if let (Some(libpcap), Some(ratio)) = (report.libpcap, report.libpcap_to_analyze()) {
         let of_cat = libpcap.cpu / report.cat.cpu;
         rows.push(
-            Row::new("a loop of libpcap, to analyze", ratio, Unit::Ratio)
+            Row::new("a loop of libpcap, relative to analyze", ratio, Unit::Ratio)
                 .goal("P11", Wanted::AtLeast(3.0))
-                .why("see what it takes of `cat`: by profile, most of what `analyze` takes is the kernel's copying of the file"),
+                .why("see its ratio to `cat`: by profile, most of the time of `analyze` is the kernel's copying of \
+                     the file"),
         );
-        rows.push(Row::new("a loop of libpcap, to cat", of_cat, Unit::Ratio));
+        rows.push(Row::new(
+            "a loop of libpcap, relative to cat",
+            of_cat,
+            Unit::Ratio,
+        ));
     }
     if let (Some(turn), Some(ratio)) = (report.tshark, report.tshark_to_analyze()) {
         // Reading takes the same time per octet for any capture.
         let of_cat = turn.tshark.cpu / (report.cat.cpu * number(TSHARK_OCTETS) / number(OCTETS));
         rows.push(
-            Row::new("tshark -T fields, to analyze", ratio, Unit::Ratio)
+            Row::new("tshark -T fields, relative to analyze", ratio, Unit::Ratio)
                 .goal("P11", Wanted::AtLeast(400.0))
                 .aside(format!("{:.1} s, {} frames", turn.tshark.cpu, turn.frames))
-                .why("see what it takes of `cat`"),
+                .why("see its ratio to `cat`"),
         );
-        rows.push(Row::new("tshark -T fields, to cat", of_cat, Unit::Ratio));
+        rows.push(Row::new("tshark -T fields, relative to cat", of_cat, Unit::Ratio));
     }
     rows.push(
         Row::new(
-            "memory of analyze at its peak",
+            "peak memory of analyze",
             number(report.analyze.peak_octets) / f64::from(1 << 20),
             Unit::Mebibytes,
         )
@@ -60,8 +65,8 @@ pub(super) fn run() -> Result<Vec<Row>> {
     let work = tempfile::tempdir().context("make a folder for captures")?;
     if let Some(Instructions { frame, message }) = Instructions::count(work.path())? {
         let row = |what, count| Row::new(what, count, Unit::Instructions);
-        rows.push(row("analyze, a frame that has nothing to tell", frame));
-        rows.push(row("analyze, a message, with all that is said of it", message));
+        rows.push(row("analyze, a frame without an event", frame));
+        rows.push(row("analyze, a message with its events", message));
     }
     Ok(rows)
 }

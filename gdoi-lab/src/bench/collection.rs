@@ -17,8 +17,8 @@ const IN_C: &str = include_str!("lookup_batch.c");
 const SPIS: u32 = 1024;
 const FIRST: u32 = 0x5a00_0000;
 const ROUNDS: usize = 101;
-const ADDED: &str = "the other only copies; in ours are the look at all slots, the difference to the last look, the times of \
-                     the packets, and the sum over CPUs in a sorted map";
+const ADDED: &str = "the other only copies; ours includes checking all slots, the difference to the last poll, the \
+     times of the packets, and the sum over CPUs in a sorted map";
 
 /// Our table after a packet of each SPI, and after none; a per-CPU map of the same size.
 pub(super) fn rows() -> Result<Vec<Row>> {
@@ -26,24 +26,24 @@ pub(super) fn rows() -> Result<Vec<Row>> {
     let ours = thread::spawn(collect).join();
     let Looked { spi, slot } = ours.ok().context("the thread that collects ended")??;
     let mut rows = vec![
-        Row::new("collecting an SPI that had a packet", spi, Unit::Nanoseconds),
-        Row::new("looking at a slot that had none", slot, Unit::Nanoseconds),
+        Row::new("reading an SPI that had a packet", spi, Unit::Nanoseconds),
+        Row::new("reading a slot that had none", slot, Unit::Nanoseconds),
     ];
     if let Some(batch) = lookup_batch()? {
         let to_batch = |what, took: f64| {
             Row::new(
-                format!("{what}, to an entry of lookup_batch"),
+                format!("{what}, relative to an entry of lookup_batch"),
                 took / batch,
                 Unit::Ratio,
             )
             .aside(format!("{took:.1} and {batch:.1} ns"))
         };
         rows.push(
-            to_batch("collecting an SPI", spi)
+            to_batch("reading an SPI", spi)
                 .goal("P12", Wanted::AtMost(1.0 / 30.0))
                 .why(ADDED),
         );
-        rows.push(to_batch("looking at a slot", slot));
+        rows.push(to_batch("reading a slot", slot));
     }
     Ok(rows)
 }

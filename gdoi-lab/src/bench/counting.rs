@@ -31,7 +31,7 @@ pub(super) fn run(millions: u64) -> Result<Vec<Row>> {
     let apart = number(sent.abs_diff(counted));
     let rate = number(sent) / took.as_secs_f64() / 1e6;
     Ok(vec![
-        Row::new("ESP packets sent and not counted, or the other way", apart, Unit::Count)
+        Row::new("ESP packets sent but not counted, or vice versa", apart, Unit::Count)
             .goal("P7", Wanted::AtMost(0.0))
             .aside(format!(
                 "{sent} sent of IPv4, IPv6 and VLAN at {rate:.2} million/s, {counted} counted, the table read {reads} times"

@@ -21,9 +21,9 @@ pub struct Measured {
 /// stay as in `before`.
 pub fn document(measured: &[Measured], effort: Effort, before: &str) -> Result<String, fmt::Error> {
     let mut text = format!(
-        "# Benchmarks\n\nWritten by `cargo xtask bench --write`, section by section. Each number is the median of its runs, \
-         and in brackets are the lowest and the highest of them. A ratio is to a program that does nothing, in the same \
-         run.\n\nMachine: {}. {} rounds of each program, a storm of {} seconds.\n",
+        "# Benchmarks\n\nWritten by `cargo xtask bench --write`, section by section. Each number is the median of \
+         its runs, with the lowest and the highest in brackets. Ratios are relative to an empty program in the \
+         same run.\n\nMachine: {}. {} rounds of each program, a storm of {} seconds.\n",
         machine(),
         effort.rounds,
         effort.storm,

@@ -110,7 +110,7 @@ impl Costs {
         let middle = |costs: &[f64]| median(&mut costs.to_vec());
         let (ours, tcpdump) = (added(&self.ours), added(&self.tcpdump));
         let to_pass = Row::new(
-            format!("{name}: ours, to a program that does nothing"),
+            format!("{name}: ours, relative to an empty program"),
             ratio(&self.ours),
             Unit::Ratio,
         )
@@ -120,14 +120,14 @@ impl Costs {
             middle(&self.ours)
         ));
         let to_tcpdump = Row::new(
-            format!("{name}: what ours adds, to what tcpdump adds"),
+            format!("{name}: added by ours, relative to tcpdump"),
             ours / tcpdump,
             Unit::Ratio,
         )
         .aside(format!(
-            "{ours:.0} and {tcpdump:.0} ns, tcpdump's own process not in it"
+            "{ours:.0} and {tcpdump:.0} ns, without tcpdump's own process"
         ));
-        let why = "differences of a few nanoseconds in several hundred: see how far the runs are apart";
+        let why = "differences of a few nanoseconds in several hundred: see the variation between runs";
         let (to_pass, to_tcpdump) = if goals {
             (
                 to_pass.goal("P6", Wanted::AtMost(1.02)).why(why),
@@ -137,7 +137,7 @@ impl Costs {
             (to_pass, to_tcpdump)
         };
         let of_tcpdump = Row::new(
-            format!("{name}: tcpdump, to a program that does nothing"),
+            format!("{name}: tcpdump, relative to an empty program"),
             ratio(&self.tcpdump),
             Unit::Ratio,
         );
@@ -148,7 +148,7 @@ impl Costs {
             .map(|(pass, none)| pass / none)
             .collect();
         let of_nobody = Row::new(
-            format!("{name}: a program that does nothing, to none, sending in it"),
+            format!("{name}: an empty program, relative to none, including sending"),
             median(&mut to_nobody),
             Unit::Ratio,
         )

@@ -17,12 +17,12 @@ pub(super) const LRU_SPRAYED: &str = "an LRU map per CPU instead, 1,048,576 SPIs
 pub(super) const MESSAGE: &str = "GDOI message";
 pub(super) const PERF: &str = "a record of zeros through a perf buffer instead";
 pub(super) const WAKE: &str = "a record of zeros that wakes its reader instead";
-const COUNTED: &str = "finding what this CPU counts, and counting packet and octets of others, is in it; see what the same \
-                       takes in C";
-const SLOT: &str = "finding what this CPU counts, the slot of the SPI in it, and counting there and in total are in it; see \
-                    what the same takes in C";
-const RING: &str = "a reservation in the ring, a record of two cache lines and a part of a reading of the clock are in it; \
-                    see what the same takes in C";
+const COUNTED: &str = "it includes finding this CPU's counters, and counting packets and bytes of other traffic; \
+     see the cost of the same in C";
+const SLOT: &str = "it includes finding this CPU's counters and the slot of the SPI, and counting there and in \
+     total; see the cost of the same in C";
+const RING: &str = "it includes a reservation in the ring, a record of two cache lines and a share of a clock \
+     reading; see the cost of the same in C";
 /// A round fits the ring: 30,000 records of 128 octets and a header of 8 are 4.1 of 4.2 million octets.
 const ROOM: u32 = 30_000;
 const V4: [&str; 2] = ["10.1.13.2", "10.1.11.2"];
@@ -86,7 +86,7 @@ impl Case {
 fn others() -> Vec<Case> {
     let control = Case {
         program: "bench_pass",
-        ..plain("control: nothing against nothing", tcp(V4))
+        ..plain("control: an empty program against itself", tcp(V4))
     };
     let arp = Ethernet::default().around(ETHERTYPE_ARP, &[0; 46]);
     let keepalive = udp(&Ethernet::default(), V4, 4500, &[0xff]);

@@ -7,10 +7,10 @@ use super::frames::{Case, cases};
 use super::row::{Row, Unit, Wanted};
 use crate::{Executed, Followed};
 
-const COUNTED: &str = "finding what this CPU counts takes eight of them, and counting packet and octets of others six; the \
-                       goal was set by a program that counts neither";
-const COMPARED_PORTS: &str = "as for TCP; and the ports are compared with all that may be configured, which the kernel leaves \
-                              out for those that are not";
+const COUNTED: &str = "finding this CPU's counters takes eight of them, and counting packets and bytes of other \
+     traffic six; the goal was set by a program without these counters";
+const COMPARED_PORTS: &str = "as for TCP; and the ports are compared with all configurable ones, where the kernel \
+     removes the comparisons with unused entries";
 
 /// Interprets the programs in `object`, and C's.
 pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
@@ -45,7 +45,7 @@ fn of(case: &Case, Executed { instructions, calls }: Executed) -> [Row; 2] {
         instructions.into(),
         Unit::Instructions,
     );
-    let name = format!("{}: functions of the kernel that are called", case.name);
+    let name = format!("{}: kernel functions called", case.name);
     let calls = Row::new(name, calls.into(), Unit::Count);
     match most {
         Some((most, why)) => [
@@ -60,7 +60,7 @@ fn to_c(case: &Case, ours: Executed, theirs: Executed) -> Row {
     let (ours, theirs) = (ours.instructions, theirs.instructions);
     let ratio = f64::from(ours) / f64::from(theirs);
     Row::new(
-        format!("instructions of {}, to C's", case.name),
+        format!("instructions of {}, relative to C", case.name),
         ratio,
         Unit::Ratio,
     )

@@ -14,8 +14,8 @@ use super::row::{Row, Unit, Wanted};
 const QUIET: std::ops::RangeInclusive<f64> = 0.98..=1.02;
 const ATTEMPTS: usize = 5;
 const LONG: u32 = 100_000;
-const BEST: &str = "of one SPI an LRU needs no more than a lookup; see what it takes of many";
-const RECORD: &str = "what a message adds is a reservation and a record; see what the same takes in C";
+const BEST: &str = "for one SPI an LRU map needs only a lookup; see its cost for many";
+const RECORD: &str = "a message adds a reservation and a record; see the cost of the same in C";
 
 /// Measures every case with the programs in `object`.
 pub(super) fn run(object: &[u8], effort: Effort) -> Result<Vec<Row>> {
@@ -45,7 +45,7 @@ fn to_others(measured: &[(Case, Pair)]) -> Vec<Row> {
     .into_iter()
     .filter_map(|(goal, ours, other, most, why)| {
         let (ours_adds, other_adds) = (added(ours)?, added(other)?);
-        let what = format!("{ours}: added, to {other}");
+        let what = format!("{ours}: added, relative to {other}");
         let row = Row::new(what, ours_adds / other_adds, Unit::Ratio).goal(goal, Wanted::AtMost(most));
         Some(
             row.aside(format!("{ours_adds:.1} and {other_adds:.1} ns"))

@@ -29,12 +29,12 @@ pub(super) fn run() -> Result<Vec<Row>> {
     let octets_each = with_members.parse::<f64>()? * f64::from(1 << 20) / f64::from(MEMBERS);
     Ok(vec![
         Row::new(
-            "memory of a member, its share of 1,000 groups in it",
+            "memory of a member, with its share of 1,000 groups",
             octets_each,
             Unit::Octets,
         )
         .goal("P10", Wanted::AtMost(400.0))
-        .why("the 65,536 IKE SAs that are followed at most are in it too"),
+        .why("it includes the limit of 65,536 tracked IKE SAs"),
         Row::new(
             "memory of 100,000 members, 1,000 groups, 100,000 SPIs",
             with_all.parse()?,

@@ -57,22 +57,18 @@ pub(super) fn run(object: &[u8], seconds: u64) -> Result<Vec<Row>> {
             .aside(format!("{:.1} million/s of one CPU", 1e3 / each))
             .why(CPU_STATE),
         Row::new(
-            "a task of tokio that the kernel wakes, to ours, waits in it",
+            "a tokio task woken by the kernel, relative to ours, including waits",
             theirs / ours,
             Unit::Ratio,
         )
         .goal("P8", Wanted::AtLeast(1.5))
         .aside(format!("{theirs:.1} and {ours:.1} ns a message")),
         Row::new(
-            "ring to record, taken out and not looked at, each",
+            "ring to record without decoding, each",
             taken.each(taken.cpu),
             Unit::Nanoseconds,
         ),
-        Row::new(
-            "decoding a record that is in the cache, each",
-            warm,
-            Unit::Nanoseconds,
-        ),
+        Row::new("decoding a cached record, each", warm, Unit::Nanoseconds),
     ])
 }
 
@@ -222,5 +218,5 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// How long a task that is not woken waits before it checks whether the storm is over.
 const LOOK_UP: Duration = Duration::from_millis(100);
 const WARM: u32 = 1_000_000;
-const CPU_STATE: &str = "taking it out, by aya, and decoding it have rows of their own; the rest is two cache lines of the ring that \
-                     another CPU wrote";
+const CPU_STATE: &str = "reading it with aya and decoding it have rows of their own; the rest is two cache lines \
+     of the ring that another CPU wrote";

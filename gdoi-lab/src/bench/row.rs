@@ -111,7 +111,7 @@ impl Unit {
             Self::MillionsPerSecond => format!("{number:.2} million/s"),
             Self::Milliseconds => format!("{number:.2} ms"),
             Self::Nanoseconds => format!("{number:.1} ns"),
-            Self::Octets => format!("{number:.0} octets"),
+            Self::Octets => format!("{number:.0} bytes"),
             Self::Ratio if (0.0..0.2).contains(&number) => format!("1/{:.1}", 1.0 / number),
             Self::Ratio => format!("{number:.3}"),
             Self::Times => format!("{number:.0} times"),

@@ -44,7 +44,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
             Unit::Milliseconds,
         )
         .goal("P12", Wanted::AtMost(10.0))
-        .aside(format!("{} octets", text.len())),
+        .aside(format!("{} bytes", text.len())),
         Row::new("the engine, meanwhile", median(&mut engine), Unit::Milliseconds),
     ])
 }

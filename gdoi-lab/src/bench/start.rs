@@ -41,7 +41,7 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
     }
     Ok(vec![
         Row::new(
-            "verifier and compiler of the kernel",
+            "the kernel's verifier and compiler",
             median(&mut loads),
             Unit::Milliseconds,
         )
@@ -62,12 +62,15 @@ pub(super) fn run(object: &[u8]) -> Result<Vec<Row>> {
             Unit::Milliseconds,
         )
         .goal("P14", Wanted::AtMost(60.0))
-        .why("the loading of the program is in it, and a reading of the kernel's types, which the library does unasked"),
+        .why("it includes loading the program, and parsing the kernel's BTF, which the library always does"),
         Row::new("memory of an idle agent", median(&mut resident), Unit::Mebibytes)
             .goal("P10", Wanted::AtMost(24.0)),
         Row::new("the agent's file, stripped", stripped()?, Unit::Mebibytes)
             .goal("P14", Wanted::AtMost(8.0))
-            .why("by its symbols more than a quarter of its code is the agent's and a fifth the standard library's; of some sixty libraries none has a twentieth"),
+            .why(
+                "by its symbols more than a quarter of its code is the agent's and a fifth the standard \
+                 library's; of some sixty libraries none has a twentieth",
+            ),
     ])
 }
 

@@ -40,7 +40,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
         Row::new(what, middle(&|[few, _, many]| of(many) / of(few)), Unit::Ratio)
             .goal("P9", Wanted::AtMost(1.5))
             .aside(format!("{few:.0} -> {many:.0} ns each"))
-            .why("more members than the caches of the processor hold: by profile it is in looking them up and in pages of memory")
+            .why("more members than the CPU caches hold: by profile the time is in lookups and page faults")
     };
     Ok(vec![
         rate("registrations of 10,000 members at once", |cost| {
@@ -48,10 +48,10 @@ pub(super) fn run() -> Result<Vec<Row>> {
         }),
         rate("rekeys of 10,000 members, acknowledged", |cost| cost.rekey),
         rate("ESP, 1,024 SPIs in turn", |cost| cost.esp),
-        growth("registrations of 100,000 members, to those of 1,000", |cost| {
+        growth("registrations of 100,000 members, relative to 1,000", |cost| {
             cost.registration
         }),
-        growth("rekeys of 100,000 members, to those of 1,000", |cost| cost.rekey),
+        growth("rekeys of 100,000 members, relative to 1,000", |cost| cost.rekey),
         simulation()?,
     ])
 }
@@ -204,13 +204,13 @@ fn simulation() -> Result<Row> {
     ensure!(messages > 0, "nothing happened in the group");
     let times = median(&mut ratios);
     Ok(Row::new(
-        "a group of 500 members, simulated and tracked, to real time",
+        "a group of 500 members, simulated and tracked, relative to real time",
         times,
         Unit::Times,
     )
     .goal("P13", Wanted::AtLeast(1e6))
     .aside(format!("{messages} messages"))
-    .why("making the frames of the simulated devices and taking them apart again is in it"))
+    .why("it includes building the frames of the simulated devices and dissecting them"))
 }
 
 fn nanoseconds(spent: Duration, count: u32) -> f64 {
