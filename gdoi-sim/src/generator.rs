@@ -1,7 +1,8 @@
-//! Worlds that nobody chose: a seed gives a scenario, the same on every machine.
+//! Random worlds: a seed gives a scenario, the same on every machine.
 //!
-//! Everything that a scenario can say is drawn, within what a run may cost: the most rekey messages, ESP packets and
-//! announcements of a world are bounded, so that large groups are watched for a shorter time than small ones.
+//! Everything that a scenario can state is drawn at random, within what a run may cost. The number of rekey messages,
+//! ESP packets and announcements of a world is bounded, so large groups are watched for a shorter time than small
+//! ones.
 
 mod budget;
 mod census;
@@ -19,7 +20,7 @@ use crate::scenario::{
     Timers, Vantage, start,
 };
 
-/// Tells the generator's chance from the world's.
+/// Separates the generator's random numbers from those of the world.
 const GENERATOR: u64 = 0x776f_726c_6420_6765;
 const TEKS: [u64; 9] = [300, 600, 900, 1_800, 3_600, 3_600, 7_200, 14_400, 86_400];
 const KEKS: [u64; 9] = [600, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 86_400, 604_800];
@@ -76,14 +77,14 @@ pub fn world(seed: u64) -> Scenario {
     scenario
 }
 
-/// From where the world of a seed is watched.
+/// The vantage from which the world of a seed is watched.
 pub fn vantage_of(seed: u64) -> &'static str {
     let names = Vantage::NAMES;
     let place = (seed % names.len() as u64) as usize;
     names.get(place).copied().unwrap_or_default()
 }
 
-/// Who made the devices of a group.
+/// Vendor of a group's devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Vendor {
     Cisco,
@@ -96,13 +97,13 @@ enum Vendor {
 
 struct Draw(Random);
 
-/// Draws of any kind.
+/// Random draws.
 impl Draw {
     fn between(&mut self, low: u64, high: u64) -> u64 {
         self.0.between(low, high)
     }
 
-    /// True as often as this, of a hundred.
+    /// True in `percent` of 100 cases.
     fn chance(&mut self, percent: u64) -> bool {
         self.0.below(100) < percent
     }
@@ -122,7 +123,7 @@ impl Draw {
         self.0.pick(choices)
     }
 
-    /// From one number to another, each order of magnitude as often as the next: by halves.
+    /// A number of this range; each power of two in it is equally likely.
     fn scaled(&mut self, low: u64, high: u64) -> u64 {
         let doublings = u64::from((high / low.max(1)).max(1).ilog2());
         let from = low << self.0.below(doublings + 1);
@@ -133,7 +134,7 @@ impl Draw {
         Duration::from_secs(self.scaled(low, high))
     }
 
-    /// As people configure it, or an odd one.
+    /// A lifetime as people configure it, or an odd one.
     fn lifetime(&mut self, round: &[u64], low: u64, high: u64) -> Duration {
         if self.chance(65) {
             Duration::from_secs(self.pick(round))
@@ -146,7 +147,6 @@ impl Draw {
     }
 }
 
-/// Groups.
 impl Draw {
     fn vendor(&mut self) -> Vendor {
         match self.0.below(100) {
@@ -195,8 +195,8 @@ impl Draw {
         group
     }
 
-    /// One key server, or two that cooperate; which is the first is open. Two may serve another group too, where the
-    /// other one is the primary.
+    /// One key server, or two that cooperate, in either order. Two may also serve another group, in which the other
+    /// one is the primary.
     fn key_servers(&mut self, servers: u64, before: &[Group]) -> Vec<IpAddr> {
         let pair = before.iter().rfind(|group| group.key_servers.len() > 1);
         if let Some(pair) = pair.filter(|_| self.chance(40)) {
@@ -212,7 +212,7 @@ impl Draw {
         addresses
     }
 
-    /// Members of its own, or those of a group before, some or all.
+    /// Members of its own, or all or some of those of an earlier group.
     fn members(&mut self, group: &mut Group, number: u32, before: &[Group]) {
         group.members = self.scaled(1, MOST_MEMBERS) as u32;
         let other = self.0.below(before.len() as u64) as usize;
@@ -233,7 +233,7 @@ impl Draw {
         }
     }
 
-    /// Not too far from those of the groups before, so that one run shows enough of each.
+    /// Not too far from those of the earlier groups, so that one run shows enough of each.
     fn lifetimes(&mut self, group: &mut Group, vendor: Vendor, before: &[Group]) {
         if let Some(other) = before.first() {
             let factor = self.pick(&[1, 1, 1, 2, 3]);
@@ -246,7 +246,7 @@ impl Draw {
             group.tek_lifetime = self.lifetime(&TEKS, 300, 604_800);
         }
         group.kek_lifetime = if self.chance(60) {
-            // A few TEKs to a KEK, so that several cycles fit into a run.
+            // A few TEKs per KEK, so that several cycles fit into a run.
             let teks = self.between(1, 6) as u32;
             let odd = self.between(0, 900);
             (group.tek_lifetime * teks).max(LEAST_KEK)
@@ -283,7 +283,7 @@ impl Draw {
         }
     }
 
-    /// What the devices of a vendor have in common.
+    /// What the devices of one vendor have in common.
     fn vendor_of(&mut self, group: &mut Group, vendor: Vendor) {
         match vendor {
             Vendor::Cisco => {}
@@ -314,9 +314,9 @@ impl Draw {
     }
 }
 
-/// What a world costs, and the rest of it.
+/// Cost and duration of a world.
 impl Draw {
-    /// Long enough for some rekeys of the group with the longest TEK, or for a few KEKs.
+    /// Long enough for several rekeys of the group with the longest TEK, or for a few KEKs.
     fn duration(&mut self, groups: &[Group]) -> Duration {
         let longest = groups
             .iter()
@@ -335,7 +335,7 @@ impl Draw {
             .unwrap_or(LEAST_KEK);
         let keks = self.pick(&[1, 2, 5, 6, 8]);
         let teks = longest * self.between(4, 16) as u32;
-        // The most rekeys of any group.
+        // No group rekeys more often than this.
         let most = shortest * MOST_REKEYS;
         (kek * keks + longest)
             .max(teks)
@@ -344,7 +344,7 @@ impl Draw {
             .min(MOST_DURATION)
     }
 
-    /// Takes members, packets and announcements away until a run is short.
+    /// Reduces members, packets and announcements until a run is short.
     fn fit(&mut self, group: &mut Group, duration: Duration, groups: u64) {
         let rekeys = (duration.as_secs() / group.tek_lifetime.as_secs().max(1)).max(1)
             + duration.as_secs() / group.kek_lifetime.as_secs().max(1);
@@ -363,7 +363,7 @@ impl Draw {
             group.heartbeat_every = group.heartbeat_every.max(Duration::from_secs(least));
         }
         if !group.traffic_every.is_zero() {
-            // Each member's turn is an emission, whatever its packets.
+            // Each member's turn is one emission, however many packets it has.
             let least = duration.as_secs() * u64::from(group.members) * groups / MOST_ESP;
             let least = Duration::from_secs(least.max(1));
             if group.traffic_every < least {

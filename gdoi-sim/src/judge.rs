@@ -1,5 +1,5 @@
-//! How right an observer is: what it says against what happened and what it could know, by how much it is told and from
-//! where it watches.
+//! How right an observer is: its claims against what happened and against what it could know, by degree of
+//! configuration and by vantage.
 
 mod case;
 mod goals;
@@ -31,12 +31,12 @@ pub use told::Told;
 const TICK: Duration = Duration::from_secs(10);
 
 impl Score {
-    /// Lets a scenario happen in front of a tracker for each of these degrees of being told, and judges what they say.
+    /// Plays a scenario in front of one tracker per degree of configuration, and judges their claims.
     pub fn of(scenario: &Scenario, seed: u64, told: &[Told]) -> Result<Self, ScenarioError> {
         Self::of_changed(scenario, seed, told, |_, _| {})
     }
 
-    /// The same, when the tracker had said something else: that the judge notices can be tried.
+    /// Changes the claims before they are judged, to test that the judge notices.
     pub(crate) fn of_changed(
         scenario: &Scenario,
         seed: u64,
@@ -82,12 +82,12 @@ impl Score {
     }
 }
 
-/// A tracker that everything which passes is shown to.
+/// A tracker that is shown everything that passes.
 struct Watcher {
     told: Told,
     tracker: Tracker,
     observer: Observer,
-    /// A capture with holes is read; what has none is watched live, where time passes between frames too.
+    /// A source with holes is read as a capture; any other is watched live, where time also passes between frames.
     live: bool,
     said: Vec<Transition>,
     last: Timestamp,
@@ -108,7 +108,7 @@ impl Watcher {
     fn observe(&mut self, emission: &Emission, recorded: &[Recorded]) {
         let (tracker, said) = (&mut self.tracker, &mut self.said);
         self.last = self.last.max(emission.at());
-        // A loss is told as of its beginning.
+        // A loss carries the time at which it began, which may be in the past.
         if self.live && !matches!(emission, Emission::Loss(..)) {
             tracker.advance(emission.at(), said);
         }

@@ -89,7 +89,7 @@ fn reference_key_server_agrees() {
     }
 }
 
-/// The cookie pairs of the PUSHes to each address, in order, as decoded by tshark.
+/// The cookie pairs of the PUSH messages to each address, in order, as decoded by tshark.
 fn pushed(name: &str) -> Vec<Vec<String>> {
     let oracle = captures::recording(name).oracle();
     let mut chains: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -1,22 +1,23 @@
-//! What a random world may cost: members that are left without keys ask for them every half a minute, for weeks if
-//! nothing ends it. Such a world ends what lasts too long, so that no world costs much more than the others.
+//! Limits the cost of a random world. Members without keys ask for them every half minute, for weeks if nothing ends
+//! it. In such a world, whatever lasts too long is ended, so that no world costs much more than the others.
 
 use std::time::Duration;
 
 use crate::scenario::{Action, Scenario, ScriptedEvent, Vantage};
 use crate::world::Simulation;
 
-/// Datagrams, and turns of sites to send ESP, that pass the key servers in a run.
+/// Datagrams that pass the key servers in a run, plus the turns in which sites send ESP.
 const MOST: usize = 40_000;
-/// At each of these parts of it whatever lasts is ended; at the last one the run is.
+/// The budget is divided into this many parts. After each of them whatever lasts is ended; after the last one the run
+/// ends.
 const PARTS: usize = 4;
 
-/// Datagrams of a registration, and what is said on its IKE SA after it.
+/// Datagrams of a registration and of the later exchanges on its IKE SA.
 const REGISTRATION: u64 = 13;
-/// From one registration of a member that has no keys to the next.
+/// Interval between registrations of a member that has no keys.
 const ASKS_AGAIN: Duration = Duration::from_secs(25);
 
-/// Ends what lasts when too much has passed, and the world when that does not help.
+/// Ends lasting events when the budget runs out; shortens the world if that is not enough.
 pub(super) fn keep(scenario: &mut Scenario) {
     if estimate(scenario) <= MOST as u64 || spent_after(scenario, MOST).is_none() {
         return;
@@ -32,7 +33,7 @@ pub(super) fn keep(scenario: &mut Scenario) {
     }
 }
 
-/// About how much passes at most: it saves playing most worlds to count it.
+/// Rough upper bound of what passes. It saves playing most worlds only to count it.
 fn estimate(scenario: &Scenario) -> u64 {
     let times = |every: Duration| match every.as_secs() {
         0 => 0,
@@ -74,7 +75,7 @@ fn estimate(scenario: &Scenario) -> u64 {
     groups.sum::<u64>() + events.sum::<u64>() + foreign
 }
 
-/// When this much has passed the key servers; `None` when it never does.
+/// When this much has passed the key servers; `None` if it never does.
 fn spent_after(scenario: &Scenario, most: usize) -> Option<Duration> {
     let scenario = Scenario {
         vantage: Vantage::default(),
@@ -86,14 +87,14 @@ fn spent_after(scenario: &Scenario, most: usize) -> Option<Duration> {
     Some(Duration::from_secs(whole))
 }
 
-/// Members and key servers that something is done to at this time recover.
+/// Members and key servers that an event affects at this time recover.
 fn end_what_lasts(scenario: &mut Scenario, now: Duration) {
     let mut down: Vec<(u32, u32)> = Vec::new();
     for event in &mut scenario.events {
         if event.at > now {
             break;
         }
-        // Of no length it would last for ever.
+        // An event of no length would last for ever.
         let since = now.saturating_sub(event.at).max(Duration::from_secs(1));
         event.lasting = event.lasting.min(since);
         let server = (event.group, event.key_server);
@@ -103,7 +104,7 @@ fn end_what_lasts(scenario: &mut Scenario, now: Duration) {
             _ => {}
         }
     }
-    // They start again now, not later.
+    // They start again now rather than later.
     scenario.events.retain(|event| {
         event.action != Action::ServerUp
             || event.at <= now
@@ -118,7 +119,7 @@ fn end_what_lasts(scenario: &mut Scenario, now: Duration) {
     scenario.events.sort_by_key(|event| event.at);
 }
 
-/// Lets a world end at this time, and what is watched of it with it.
+/// Ends a world at this time and scales the time in which it is watched.
 fn end(scenario: &mut Scenario, at: Duration) {
     let part = |time: Duration| time.mul_f64(at.as_secs_f64() / scenario.duration.as_secs_f64());
     let part = |time: Duration| Duration::from_secs(part(time).as_secs());

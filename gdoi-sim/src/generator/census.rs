@@ -1,4 +1,4 @@
-//! What random worlds contain: that nothing which a world can have is missing from all of them.
+//! Counts what random worlds contain, so that no ingredient is missing from all of them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,19 +11,19 @@ use crate::scenario::{
     Acknowledgement, Action, Behavior, Group, KekClock, Protocol, Scenario, SpiSwitch, Timers, Vantage,
 };
 
-/// How many of some random worlds have each ingredient.
+/// For each ingredient, how many of a set of random worlds have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// How many worlds were looked at.
+    /// Number of worlds.
     pub worlds: u64,
-    /// Each ingredient, with how many worlds have it.
+    /// Each ingredient with the number of worlds that have it.
     pub counts: Vec<(String, u64)>,
 }
 
 type Ingredient = (String, Box<dyn Fn(&Scenario) -> bool>);
 
 impl Census {
-    /// Of the worlds of these seeds.
+    /// Counts the worlds of these seeds.
     pub fn of(seeds: Range<u64>) -> Self {
         let ingredients = ingredients();
         let mut counts: Vec<(String, u64)> = ingredients.iter().map(|(name, _)| (name.clone(), 0)).collect();
@@ -53,7 +53,7 @@ fn ingredient(name: impl Into<String>, has: impl Fn(&Scenario) -> bool + 'static
     (name.into(), Box::new(has))
 }
 
-/// Something that one of the groups has.
+/// An ingredient that at least one of the groups has.
 fn in_a_group(name: &str, has: impl Fn(&Group) -> bool + 'static) -> Ingredient {
     ingredient(name, move |scenario| scenario.groups.iter().any(&has))
 }
@@ -269,7 +269,7 @@ fn any_two(scenario: &Scenario, holds: impl Fn(&Group, &Group) -> bool) -> bool 
     })
 }
 
-/// How many member addresses two groups have in common.
+/// Number of member addresses that two groups have in common.
 fn overlap(one: &Group, other: &Group) -> u32 {
     let addresses = |group: &Group| -> BTreeSet<IpAddr> {
         (0..group.members)

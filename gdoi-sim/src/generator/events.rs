@@ -1,4 +1,4 @@
-//! What is done to the groups of a random world.
+//! What happens to the groups of a random world.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::Draw;
 use crate::scenario::{Action, Group, Scenario, ScriptedEvent, Timers};
 
 impl Draw {
-    /// Nothing at all in a third of the worlds; else to each group up to four things, or pairs of things.
+    /// No events in a third of the worlds; otherwise up to four events, or pairs of events, per group.
     pub(super) fn events(&mut self, scenario: &mut Scenario) {
         if self.chance(33) {
             return;
@@ -27,7 +27,7 @@ impl Draw {
         one_at_a_time(scenario);
     }
 
-    /// Not in the first tenth of the time, in which members start.
+    /// A time after the first tenth of the run, in which members start.
     fn moment(&mut self, duration: Duration) -> Duration {
         let percent = self.between(100, 950) as u32;
         Duration::from_secs((duration * percent / 1_000).as_secs())
@@ -122,7 +122,7 @@ impl Draw {
         }
     }
 
-    /// A member, a few, or half.
+    /// One member, a few, or half of them.
     fn some_members(&mut self, group: &Group) -> Vec<u32> {
         let count = match self.0.below(3) {
             0 => 1,
@@ -138,7 +138,7 @@ impl Draw {
         members
     }
 
-    /// A key server stops, and all that it serves with it; it starts again, or not.
+    /// A key server stops, for all the groups that it serves. It starts again, or does not.
     fn outage(
         &mut self,
         group: &Group,
@@ -157,7 +157,7 @@ impl Draw {
             let Some(key_server) = other.key_servers.iter().position(|server| *server == address) else {
                 continue;
             };
-            // The group that it is done to is first, the others share the fate.
+            // The group that the event names comes first; the others share its fate.
             let event = |at: Duration, action: Action| ScriptedEvent {
                 group: index,
                 key_server: key_server as u32 + 1,
@@ -207,7 +207,7 @@ impl Draw {
     }
 }
 
-/// What cannot be done twice at once is done once: a split within a split, an outage within an outage.
+/// What cannot overlap happens once: no split within a split, no outage within an outage.
 fn one_at_a_time(scenario: &mut Scenario) {
     let mut split: Vec<u32> = Vec::new();
     let mut down: Vec<u32> = Vec::new();
@@ -225,7 +225,7 @@ fn one_at_a_time(scenario: &mut Scenario) {
                 down.push(group);
                 true
             }
-            // Once per world: what it forgot cannot be forgotten again while it is away.
+            // Once per world: a server that is away cannot lose its memory again.
             Action::Crash if crashed.contains(&group) || down.contains(&group) => false,
             Action::Crash => {
                 crashed.push(group);

@@ -1,4 +1,4 @@
-//! One run: what happened, what passed the gateway, what the observer said.
+//! One run: what happened, what passed the gateway, and what the observer claimed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +14,7 @@ use crate::scenario::{Action, Direction, Place, Scenario};
 use crate::truth::{Happened, Kind};
 use crate::world::is_in_core;
 
-/// From a message to the moment that its end can be told by its silence.
+/// How long a message must be followed by silence before it counts as ended.
 pub(crate) const SILENCE: Duration = Duration::from_mins(3);
 
 /// One run.
@@ -35,7 +35,7 @@ pub(crate) struct Case<'a> {
 pub(crate) struct Past<'a> {
     pub(crate) all: &'a [Happened],
     by_group: Vec<Vec<&'a Happened>>,
-    /// How many members of each group registered twice for a KEK.
+    /// Number of members per group that registered twice for a KEK.
     pub(crate) doubles: Vec<usize>,
 }
 
@@ -62,14 +62,14 @@ impl<'a> Past<'a> {
     }
 }
 
-/// What of the world passed the gateway; the same however much is told.
+/// What passed the gateway. It does not depend on the configuration.
 #[derive(Debug)]
 pub(crate) struct Witness {
     pub(crate) attempts: Vec<AttemptSeen>,
     pub(crate) pushes: Vec<PushSeen>,
-    /// When each key server's announcements passed, by number.
+    /// When the announcements of each key server passed, by its number.
     pub(crate) announcements: BTreeMap<usize, Vec<Timestamp>>,
-    /// Groups of which an acknowledgement passed, and when the first did.
+    /// Groups of which an acknowledgement passed, and when the first one did.
     pub(crate) acknowledging: BTreeMap<usize, Timestamp>,
     /// When nothing was watched.
     pub(crate) blind: Vec<(Timestamp, Timestamp)>,
@@ -77,7 +77,7 @@ pub(crate) struct Witness {
     pub(crate) group_of_kek: BTreeMap<[u8; 16], usize>,
     /// Group of each SPI.
     pub(crate) group_of_spi: BTreeMap<u32, usize>,
-    /// Every member by every address that it is seen with.
+    /// All members by each address under which they appear.
     pub(crate) members: BTreeMap<SocketAddr, BTreeSet<usize>>,
 }
 
@@ -88,9 +88,9 @@ pub(crate) struct AttemptSeen {
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
     pub(crate) answered: bool,
-    /// The answer that ends it well.
+    /// The answer that completes it.
     pub(crate) final_answer: Option<Timestamp>,
-    /// The request that it answers.
+    /// Whether the request that it answers was seen.
     pub(crate) final_request: bool,
 }
 
@@ -99,7 +99,7 @@ pub(crate) struct AttemptSeen {
 pub(crate) struct PushSeen {
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
-    /// When it passed on its way to each member; under `None` when multicast.
+    /// When it passed on its way to each member; under `None` if multicast.
     pub(crate) to: BTreeMap<Option<usize>, Vec<Timestamp>>,
     pub(crate) acknowledged: BTreeMap<usize, Timestamp>,
 }
@@ -118,7 +118,7 @@ impl Witness {
         }
     }
 
-    /// Knows whose everything is, once all has passed.
+    /// Assigns keys and addresses to their groups, once everything has passed.
     pub(crate) fn finish(&mut self, journal: &Journal) {
         self.attempts
             .resize_with(journal.attempts.len(), AttemptSeen::default);
@@ -177,7 +177,7 @@ impl Witness {
         }
     }
 
-    /// Whether any of this time was not watched.
+    /// Whether any part of this time was not watched.
     pub(crate) fn is_blind(&self, from: Timestamp, until: Timestamp) -> bool {
         self.blind
             .iter()
@@ -185,7 +185,7 @@ impl Witness {
     }
 }
 
-/// The row of this number, in a list that has as many rows as are known.
+/// The row of this number; the list grows as needed.
 fn grown<T: Default>(rows: &mut Vec<T>, number: usize) -> &mut T {
     if rows.len() <= number {
         rows.resize_with(number + 1, T::default);
@@ -194,7 +194,7 @@ fn grown<T: Default>(rows: &mut Vec<T>, number: usize) -> &mut T {
     &mut rows[number]
 }
 
-/// When nothing was watched: before the monitor, in holes, and where the source said so.
+/// When nothing was watched: before the monitor started, in holes, and where the source reported a loss.
 fn blind(scenario: &Scenario, end: Timestamp) -> Vec<(Timestamp, Timestamp)> {
     let start = scenario.start;
     let vantage = &scenario.vantage;
@@ -221,7 +221,7 @@ impl Case<'_> {
         self.scenario.start.after(self.scenario.vantage.since)
     }
 
-    /// Who is meant by an address, the same however a member is seen.
+    /// The member at an address, by one name for all its addresses.
     pub(crate) fn member_key(&self, address: Option<SocketAddr>) -> String {
         let Some(address) = address else {
             return "nobody".to_owned();
@@ -234,18 +234,18 @@ impl Case<'_> {
         }
     }
 
-    /// A member by its number.
+    /// Name of a member.
     pub(crate) fn member(&self, member: usize) -> String {
         let entry = self.journal.members.get(member);
         entry.map_or_else(String::new, |member| member.inside.to_string())
     }
 
-    /// The true group that the observer means by a name.
+    /// The actual group behind a name of the observer.
     pub(crate) fn group(&self, name: Option<&String>) -> Option<usize> {
         self.names.get(name?).copied()
     }
 
-    /// The true group that the observer means by a name, in words.
+    /// The name of that group.
     pub(crate) fn group_key(&self, name: Option<&String>) -> String {
         match (self.group(name), name) {
             (Some(group), _) => self.group_name(group),
@@ -289,13 +289,13 @@ impl Case<'_> {
         Some(group.member_address(vantage.member.checked_sub(1)?))
     }
 
-    /// Some flows or packets take another way.
+    /// Whether some flows or packets take another path.
     pub(crate) const fn misses_some(&self) -> bool {
         let vantage = &self.scenario.vantage;
         vantage.missed_flows_per_mille != 0 || vantage.missed_packets_per_mille != 0
     }
 
-    /// Whether rekeys of a group pass here, and none is missing for reasons of the place, for all of this time.
+    /// Whether rekeys of a group pass here and none is missing because of the vantage, for all of this time.
     pub(crate) fn sees_rekeys(&self, group: usize, from: Timestamp, until: Timestamp) -> bool {
         let near = self
             .journal
@@ -308,7 +308,7 @@ impl Case<'_> {
             && !self.witness.is_blind(from, until)
     }
 
-    /// The rekeys of a side that change keys, with their numbers.
+    /// The rekeys that change keys, with their numbers.
     pub(crate) fn rekeys(&self) -> impl Iterator<Item = (usize, &PushEntry)> {
         let pushes = self.journal.pushes.iter().enumerate();
         pushes.filter(|(_, push)| push.kind != PushKind::Heartbeat && !push.recipients.is_empty())
@@ -331,7 +331,7 @@ impl Case<'_> {
         of.iter().copied()
     }
 
-    /// Everything of one type that was said, each with its key.
+    /// Every claim of one type, each with its key.
     pub(crate) fn claims(&self, event: &str, key: impl Fn(&Transition) -> String) -> Vec<Claim> {
         let said = self.said.iter().filter(|one| one.what.name() == event);
         said.map(|one| Claim {
@@ -343,16 +343,16 @@ impl Case<'_> {
         .collect()
     }
 
-    /// Why something that ends at this time cannot be said any more, if it cannot.
+    /// Whether the run ends too early for a claim that is due by this time.
     pub(crate) fn ends_before(&self, until: Timestamp) -> bool {
         until > self.end
     }
 }
 
-/// The group that the observer means by each name: what a name is given for, in the end.
+/// The actual group of each name that the observer uses.
 ///
-/// A configured name means its group; of groups whose configuration is the same, which is which is free. A name that
-/// the observer made means the group that most of its KEKs belong to.
+/// A configured name means its group; groups whose configuration is the same are interchangeable. A name that the
+/// observer made up means the group that most of its KEKs belong to.
 pub(crate) fn names(
     scenario: &Scenario,
     told: Told,
@@ -402,7 +402,7 @@ pub(crate) fn names(
     names
 }
 
-/// An address as the tracker gives it: without the ports that everybody uses.
+/// An address as the tracker reports it: without well-known ports.
 pub(crate) fn without_well_known_port(address: SocketAddr) -> SocketAddr {
     let port = match address.port() {
         848 | 4500 => 0,
@@ -411,12 +411,12 @@ pub(crate) fn without_well_known_port(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), port)
 }
 
-/// A pair of cookies in words.
+/// A pair of cookies in hexadecimal.
 pub(crate) fn hex(cookies: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(cookies))
 }
 
-/// Whether a key server's KEK was not renewed when it should have been.
+/// Whether a key server failed to renew its KEK in time.
 pub(crate) fn is_late_kek(one: &Happened) -> bool {
     matches!(one.kind, Kind::KekExpired | Kind::KekOverAge)
 }

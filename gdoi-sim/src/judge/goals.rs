@@ -1,4 +1,4 @@
-//! What is asked of the tracker, in one table.
+//! The goals that the tracker must meet, in one table.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::told::Told;
 
 const BEHAVIOR: &str = "KEK behaviour at the end";
 
-/// The scores of networks without loss and with it, as what is asked of the tracker.
+/// The scores of networks without loss and with it, as a table of goals.
 #[derive(Clone, Debug, Default)]
 pub struct Goals {
     /// Without loss.
@@ -18,7 +18,7 @@ pub struct Goals {
     pub lossy: Score,
 }
 
-/// Tallies that belong together.
+/// Sum of the tallies that belong together.
 fn sum(score: &Score, told: Told, wanted: impl Fn(&str, Severity) -> bool) -> Tally {
     let mut sum = Tally::new(Severity::Info);
     for ((of, name), tally) in &score.tallies {

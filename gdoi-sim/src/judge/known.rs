@@ -1,4 +1,4 @@
-//! What the rules ask of a run: what was seen until when, and what can be learned from it.
+//! What the rules ask about a run: what was seen by when, and what can be learned from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -12,13 +12,13 @@ use crate::journal::{AttemptEntry, KekEntry, PushKind};
 use crate::scenario::{Action, Behavior, Protocol, ScriptedEvent};
 use crate::truth::{Happened, Kind, Reason};
 
-/// Keys with a new lifetime until it can be known.
+/// Number of keys with a new lifetime before the change can be known.
 const CHANGE_SHOWS: usize = 4;
 const SLACK: Duration = Duration::from_secs(10);
 
 /// Members and key servers.
 impl Case<'_> {
-    /// A member of a group by an address that it is seen with.
+    /// The member of a group that appears under this address.
     pub(super) fn number_of(&self, address: SocketAddr, group: usize) -> Option<usize> {
         let known = self
             .witness
@@ -33,7 +33,7 @@ impl Case<'_> {
         known.iter().find(in_group).copied()
     }
 
-    /// A member by an address that it is seen with.
+    /// Any member that appears under this address.
     pub(super) fn number_at(&self, address: SocketAddr) -> Option<usize> {
         let known = self
             .witness
@@ -42,7 +42,7 @@ impl Case<'_> {
         known.and_then(|members| members.first().copied())
     }
 
-    /// Whether this is one of those who try to talk to key servers.
+    /// Whether this address belongs to the scans of the scenario.
     pub(super) fn is_stranger(&self, address: IpAddr) -> bool {
         let scans = !self.scenario.foreign.scans_every.is_zero();
         scans && matches!(address, IpAddr::V4(v4) if v4.octets().starts_with(&[203, 0, 113]))
@@ -65,7 +65,7 @@ impl Case<'_> {
         (0..self.scenario.groups.len()).any(|other| other != group && !ours.is_disjoint(&servers(other)))
     }
 
-    /// Whether sites of this group are sites of another one too.
+    /// Whether sites of this group also belong to another one.
     pub(super) fn shares_sites(&self, group: usize) -> bool {
         let sites = |group: usize| {
             let config = self.scenario.groups.get(group);
@@ -78,7 +78,7 @@ impl Case<'_> {
             .any(|other| other != group && sites(other).is_some_and(|(one, two)| one <= last && first <= two))
     }
 
-    /// Something that was seen says which group a member belongs to.
+    /// Whether anything that was seen tells which group a member belongs to.
     pub(super) fn has_spoken_for(&self, member: usize, group: usize) -> bool {
         self.witness
             .pushes
@@ -92,7 +92,7 @@ impl Case<'_> {
             })
     }
 
-    /// How often a key server's announcements were heard before a time.
+    /// Number of announcements of a key server that were seen before a time.
     pub(super) fn heard(&self, group: usize, server: Option<IpAddr>, until: Timestamp) -> usize {
         let of = self.witness.announcements.iter().filter(|(number, _)| {
             self.journal
@@ -136,7 +136,7 @@ impl Case<'_> {
             .is_some_and(|seen| seen.first.is_some())
     }
 
-    /// Whether any rekey of a group passed here until a time.
+    /// Whether any rekey of a group passed here by this time.
     pub(super) fn has_seen_rekey(&self, group: usize, until: Timestamp) -> bool {
         self.rekeys()
             .any(|(number, push)| push.group == group && push.at <= until && self.is_push_seen(number))
@@ -169,7 +169,7 @@ impl Case<'_> {
         latest.iter().all(|(seen, _)| *seen) && *most <= *least + *least / 50 + SLACK && !blind
     }
 
-    /// When the next rekey of a group is due, and of which side.
+    /// When the next rekey of a group is due, and from which side.
     pub(super) fn next_rekey(&self, group: usize) -> Option<(Timestamp, usize)> {
         let side = self.main_side(group)?;
         let due = self.journal.due.get(&side).copied()?;
@@ -188,8 +188,8 @@ impl Case<'_> {
         first.map(|kek| kek.side)
     }
 
-    /// At a place where a rekey may go past, or where nobody is sent one any more: from when until when a rekey that
-    /// was made did not pass.
+    /// From when until when rekeys that were made did not pass. Applies where a rekey may take another path, or where
+    /// no recipient is left.
     pub(super) fn absence_here(&self, group: usize, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let made = self
             .journal
@@ -211,7 +211,7 @@ impl Case<'_> {
         last.map(|from| (from, until))
     }
 
-    /// Two rekeys of each side that were seen after a time: when the second passed.
+    /// Per side, when the second rekey passed that was seen after a time.
     pub(super) fn sides_seen_after(&self, group: usize, at: Timestamp) -> BTreeMap<usize, Timestamp> {
         let mut counts: BTreeMap<usize, Vec<Timestamp>> = BTreeMap::new();
         for (number, push) in self
@@ -228,7 +228,7 @@ impl Case<'_> {
             .collect()
     }
 
-    /// How many sides had sent two rekeys that were seen before a time.
+    /// Number of sides from which two rekeys were seen before a time.
     pub(super) fn sides_seen_before(&self, group: usize, at: Timestamp) -> usize {
         let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
         let split = self
@@ -255,13 +255,13 @@ impl Case<'_> {
         of.map(|tek| tek.lifetime).max().unwrap_or_default()
     }
 
-    /// The longest time that a member has one TEK.
+    /// The longest time that a member keeps one TEK.
     pub(super) fn longest_life(&self, member: usize) -> Duration {
         let entry = self.journal.members.get(member);
         entry.map_or(Duration::ZERO, |entry| self.longest_tek(entry.group))
     }
 
-    /// For how long two TEKs of a group are valid at once, at the most.
+    /// The longest time for which two TEKs of a group are valid at once.
     pub(super) fn overlap(&self, group: usize) -> Duration {
         let mut longest = Duration::ZERO;
         let mut before: BTreeMap<usize, Timestamp> = BTreeMap::new();
@@ -291,7 +291,7 @@ impl Case<'_> {
         of.count() >= 3
     }
 
-    /// The KEK that ended last until a time.
+    /// The last KEK that ended by this time.
     fn ended_kek(&self, group: usize, until: Timestamp) -> Option<&KekEntry> {
         let of = self
             .journal
@@ -307,15 +307,15 @@ impl Case<'_> {
         any.map_or(Duration::ZERO, |kek| kek.lifetime)
     }
 
-    /// Whether the delivery of the KEK that ended last was seen.
+    /// Whether the delivery of the last KEK that ended was seen.
     pub(super) fn kek_start_is_seen(&self, group: usize, at: Timestamp) -> bool {
         let kek = self.ended_kek(group, at);
         kek.and_then(|kek| kek.push)
             .is_some_and(|push| self.is_push_seen(push))
     }
 
-    /// Whether it was seen when the keys end that say why a member registers: both for a reload, which is what is left
-    /// when neither ends. A key that was there before anything was seen may end at any time.
+    /// Whether the ends of the keys that explain a registration were seen. A reload needs both, because it is the
+    /// explanation left when neither key ended. A key that predates everything seen may end at any time.
     pub(super) fn sees_ends(&self, entry: &AttemptEntry) -> bool {
         let Some(member) = self.journal.members.get(entry.member) else {
             return false;
@@ -341,8 +341,8 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the lifetime is told as it is, or three deliveries at equal intervals were seen and only one lifetime
-    /// explains them.
+    /// Whether the configured lifetime is right, or three deliveries were seen at equal intervals and only one
+    /// lifetime explains them.
     pub(super) fn kek_lifetime_is_known(&self, group: usize, at: Timestamp) -> bool {
         let told = self.told == Told::All
             && self
@@ -353,7 +353,7 @@ impl Case<'_> {
         told || self.kek_period(group, at).is_some() && self.is_behavior_decidable(group)
     }
 
-    /// The interval between KEKs, when the last three deliveries were seen at equal intervals.
+    /// The interval between KEKs, if the last three deliveries were seen at equal intervals.
     fn kek_period(&self, group: usize, until: Timestamp) -> Option<Duration> {
         let side = self.main_side(group)?;
         let of: Vec<&KekEntry> = self
@@ -373,7 +373,7 @@ impl Case<'_> {
         (seen && equal && !self.witness.is_blind(first.made, third.made)).then_some(two)
     }
 
-    /// The KEK that rekeys are sent under, or will be with the next one, until a time.
+    /// The KEK of the last rekey that was seen, and those after it.
     pub(super) fn keks_in_use(&self, group: usize) -> Vec<KekEntry> {
         let Some(side) = self.main_side(group) else {
             return Vec::new();
@@ -413,7 +413,7 @@ impl Case<'_> {
 
 /// How key servers renew their KEK.
 impl Case<'_> {
-    /// What holds at the end, and since when.
+    /// The behaviour at the end, and since when it applies.
     pub(super) fn behavior_at_end(&self, group: usize) -> Option<(Behavior, Timestamp)> {
         let config = self.scenario.groups.get(group)?;
         let mut now = (config.server, self.scenario.start);
@@ -438,7 +438,7 @@ impl Case<'_> {
         Some(now)
     }
 
-    /// How many times a KEK and the one after it were seen being delivered, from a time on.
+    /// Number of cycles, since a time, in which the deliveries of a KEK and of the next one were seen.
     pub(super) fn kek_cycles_seen(&self, group: usize, since: Timestamp) -> usize {
         let Some(side) = self.main_side(group) else {
             return 0;
@@ -459,8 +459,9 @@ impl Case<'_> {
             .count()
     }
 
-    /// Untold, an interval between KEKs fits the lifetime of one behaviour only: a round interval is that of a legacy key
-    /// server, one that a lead makes round is that of a new one; members that register twice per KEK show a legacy one.
+    /// Without configuration, an interval between KEKs fits the lifetime of only one behaviour: a round interval
+    /// means a legacy key server, and one that a lead makes round means a new one. Members that register twice per
+    /// KEK mean a legacy one.
     pub(super) fn is_behavior_decidable(&self, group: usize) -> bool {
         let Some(config) = self.scenario.groups.get(group) else {
             return false;
@@ -486,7 +487,7 @@ impl Case<'_> {
         of.filter(move |event| event.action == Action::SetLifetimes && event.group as usize == group + 1)
     }
 
-    /// Whether the lifetime of a group's TEKs was changed so lately that it cannot be learned yet.
+    /// Whether the lifetime of a group's TEKs changed too recently to be learned.
     pub(super) fn is_tek_lifetime_new(&self, group: usize, at: Timestamp) -> bool {
         self.changes(group)
             .filter(|event| event.tek_lifetime.is_some())
@@ -516,7 +517,7 @@ impl Case<'_> {
             })
     }
 
-    /// Whether a KEK outlived its end lately.
+    /// Whether a KEK recently outlived its end.
     pub(super) fn is_kek_late_at_end(&self, group: usize) -> bool {
         self.happened_in(group).any(super::case::is_late_kek)
     }
@@ -529,7 +530,7 @@ impl Case<'_> {
         last.is_some_and(|one| one.kind == Kind::Split)
     }
 
-    /// Whether something disturbed the cycles since a time: a forced KEK, an outage, a split.
+    /// Whether anything disturbed the cycles since a time: a forced KEK, an outage, a split.
     pub(super) fn has_trouble(&self, group: usize, since: Timestamp) -> bool {
         let disturbs = |one: &Happened| {
             one.at >= since
@@ -549,7 +550,7 @@ impl Case<'_> {
     }
 }
 
-/// A time that people would configure: whole minutes up to an hour, then whole quarters of an hour.
+/// Whether people would configure this time: whole minutes up to an hour, then whole quarters of an hour.
 fn is_round(time: Duration) -> bool {
     let unit = if time < Duration::from_hours(1) { 60 } else { 900 };
     let rest = time.as_secs() % unit;

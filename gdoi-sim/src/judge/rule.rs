@@ -1,26 +1,26 @@
 //! What can be known from where: every rule, with its reason.
 //!
-//! A fact that a rule declares known has to be said before its time is over. A fact that a rule declares open is right
-//! when it is said and not missed when it is not. Nothing here shares code with the tracker.
+//! A fact that a rule declares known must be claimed in time. A fact that a rule declares open is right if it is
+//! claimed, and not missed if it is not. Nothing here shares code with the tracker.
 
-/// Why something can be known from a place, or cannot.
+/// Why something can or cannot be known from a vantage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
     /// Known: announcements of that key server passed here until then.
     AnnouncementsSeen,
-    /// Known: both sides' rekeys pass here, more than one of each.
+    /// Known: rekeys of both sides pass here, more than one of each.
     BothSidesSeen,
-    /// Known: four KEK cycles are seen, and the lifetime is told or cannot be another.
+    /// Known: four KEK cycles are seen, and the lifetime is configured or can have no other value.
     CyclesSeen,
-    /// Known: the rekey after it passes here too.
+    /// Known: the next rekey passes here too.
     FollowerSeen,
-    /// Known: the lifetime is told or was seen twice, and the beginning of the key was seen.
+    /// Known: the lifetime is configured or was seen twice, and the start of the key was seen.
     LifetimeKnown,
-    /// Known: it went to one member, in both directions, and nothing came back until after the last repeat.
+    /// Known: it went to one member, both directions pass here, and nothing came back until after the last repeat.
     NothingCameBack,
-    /// Known: only one group can be meant.
+    /// Known: only one group is possible.
     OnlyOneGroup,
-    /// Known: the interval is told or three equal ones were seen.
+    /// Known: the interval is configured or three equal ones were seen.
     ScheduleKnown,
     /// Known: it passes here.
     Dissected,
@@ -28,21 +28,21 @@ pub enum Rule {
     SeenWhole,
     /// Open: announcements of that key server never passed here.
     NeverHeard,
-    /// Open: the beginning of this key was not seen.
+    /// Open: the start of this key was not seen.
     BeginningNotSeen,
-    /// Open: watching ended before it could be said.
+    /// Open: the run ended before it could be claimed.
     EndOfTime,
     /// Open: only one direction of it passes here.
     HalfSeen,
-    /// Open: what passed here was lost later on its way, which shows nowhere here.
+    /// Open: it passed here and was lost later, which nothing here shows.
     LostLater,
-    /// Open: no acknowledgement of this group ever passed here, so that their absence says nothing.
+    /// Open: no acknowledgement of this group ever passed here, so their absence means nothing.
     NoAcknowledgements,
-    /// Open: nothing tells the lifetime or the interval, and too little was seen to learn it.
+    /// Open: the lifetime or interval is not configured, and too little was seen to learn it.
     NotLearned,
     /// Open: it does not pass here.
     NotSeen,
-    /// Open: part of it fell in a time that was not watched.
+    /// Open: part of it happened while nothing was watched.
     NotWatching,
     /// Open: the member is in several groups, and the headers of all its registrations are alike.
     SameAddress,
@@ -79,17 +79,17 @@ impl Rule {
     }
 }
 
-/// Whether a fact has to be said.
+/// Whether a fact must be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     /// It can be known, by this rule.
     Must(Rule),
-    /// Nobody there could know it, by this rule.
+    /// It could not be known, by this rule.
     Open(Rule),
 }
 
 impl Known {
-    /// The first of these reasons for not knowing that holds; else it can be known.
+    /// Open by the first of these rules that applies; otherwise known.
     pub(crate) fn unless(must: Rule, open: &[(bool, Rule)]) -> Self {
         let reason = open.iter().find(|(holds, _)| *holds);
         reason.map_or(Self::Must(must), |(_, rule)| Self::Open(*rule))

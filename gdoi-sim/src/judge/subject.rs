@@ -1,4 +1,4 @@
-//! What is compared: for each type of event, the truth about it, who could know it, and what was said.
+//! What is compared: for each type of event, the facts, whether they could be known, and the claims.
 
 mod data_plane;
 mod key_server;
@@ -15,7 +15,6 @@ use super::rule::Known;
 use super::tally::{Claim, Fact, Score, Sure};
 use super::told::Told;
 
-/// Compares everything.
 pub(crate) fn judge(case: &Case<'_>, score: &mut Score) {
     registration::judge(case, score);
     rekey::judge(case, score);
@@ -24,7 +23,7 @@ pub(crate) fn judge(case: &Case<'_>, score: &mut Score) {
     numbers::judge(case, score);
 }
 
-/// A fact that may be said this much before or after it happened.
+/// A fact that may be claimed up to `within` before or after it happened.
 pub(crate) fn fact(key: String, at: Timestamp, within: Duration, known: Known) -> Fact {
     Fact {
         key,

@@ -25,30 +25,30 @@ pub(crate) struct Fact {
     pub(crate) known: Known,
 }
 
-/// Something that the observer said.
+/// A claim of the observer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) key: String,
     pub(crate) at: Timestamp,
-    /// How sure it said that it is.
+    /// How sure the observer claims to be.
     pub(crate) sure: Sure,
-    /// From there one has reason to be unsure.
+    /// Whether this vantage is a reason to be unsure.
     pub(crate) doubtful: bool,
 }
 
-/// How sure an observer says that it is.
+/// How sure an observer claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sure {
     /// Everything else is excluded.
     Certain,
-    /// Nothing speaks for anything else.
+    /// Nothing suggests anything else.
     Likely,
     /// Something that matters may not have been seen.
     Uncertain,
 }
 
 impl Sure {
-    /// By the word that events use.
+    /// From the certainty in an event.
     pub(crate) fn of(certainty: Certainty) -> Self {
         match certainty {
             Certainty::Certain => Self::Certain,
@@ -62,28 +62,28 @@ impl Sure {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
-    /// How much attention the observer asks for with it, at the most.
+    /// Highest severity that the observer gives it.
     pub(crate) severity: Severity,
-    /// What is known for certain has to be said so.
+    /// If it is known for certain, the claim must be certain.
     pub(crate) needs_certainty: bool,
 }
 
 /// How often an observer was right about one subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// How much attention the observer asks for with it, at the most.
+    /// Highest severity that the observer gives it.
     pub severity: Severity,
-    /// It happened and was said.
+    /// It happened and was claimed.
     pub found: u64,
-    /// It was said and did not happen.
+    /// It was claimed and did not happen.
     pub invented: u64,
-    /// It happened, could be known, and was not said.
+    /// It happened, could be known, and was not claimed.
     pub missed: u64,
-    /// It happened, nobody there could know it, and it was said or not.
+    /// It happened and could not be known, whether claimed or not.
     pub open: u64,
-    /// Of what was invented, how much was said to be certain.
+    /// The invented claims that were called certain.
     pub invented_certain: u64,
-    /// It was said to be uncertain, did not happen, and from there one could be unsure.
+    /// It was called uncertain and did not happen, at a vantage that justified the doubt.
     pub doubted: u64,
 }
 
@@ -126,12 +126,12 @@ impl Tally {
         }
     }
 
-    /// Of what was said, the part that happened; 1 when nothing was said.
+    /// Share of the claims that are right; 1 without claims.
     pub fn precision(self) -> f64 {
         part(self.found, self.invented)
     }
 
-    /// Of what could be known, the part that was said; 1 when nothing could.
+    /// Share of the facts that could be known and were claimed; 1 without such facts.
     pub fn recall(self) -> f64 {
         part(self.found, self.missed)
     }
@@ -150,62 +150,62 @@ fn part(found: u64, not: u64) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wrong {
-    /// It was said and did not happen.
+    /// It was claimed and did not happen.
     Invented,
-    /// It happened and was not said.
+    /// It happened and was not claimed.
     Missed,
 }
 
-/// Once that an observer was wrong.
+/// One wrong claim, or one that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The subject.
     pub event: &'static str,
-    /// How.
+    /// How it was wrong.
     pub wrong: Wrong,
-    /// Who and what is meant.
+    /// Group, member or key.
     pub key: String,
-    /// When it happened or was said.
+    /// When it happened or was claimed.
     #[serde(skip)]
     pub at: Timestamp,
-    /// Why it could have been known, when it was missed.
+    /// Why it could have been known, if it was missed.
     pub rule: Option<&'static str>,
-    /// How much was told.
+    /// The degree of configuration.
     pub told: Told,
 }
 
-/// A number that an observer gave or withheld, beside the right one.
+/// A number that an observer gave or withheld, compared with the right one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
     pub(crate) name: &'static str,
     pub(crate) key: &'a str,
     pub(crate) at: Timestamp,
     pub(crate) known: Known,
-    /// What it was too much, in seconds; `None` when it was withheld.
+    /// How much too high it was, in seconds; `None` if it was withheld.
     pub(crate) error: Option<f64>,
-    /// By how much it may differ, in seconds.
+    /// The permitted difference, in seconds.
     pub(crate) tolerance: f64,
 }
 
-/// By how much numbers differed from the right ones.
+/// How far numbers were from the right ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Errors {
     /// Largest difference, in seconds.
     pub most: f64,
     /// Sum of the differences, in seconds.
     pub sum: f64,
-    /// How many.
+    /// Number of differences.
     pub count: u64,
 }
 
-/// How often an observer was right, by how much it was told and by subject.
+/// How often an observer was right, by degree of configuration and by subject.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
-    /// By how much was told, and subject.
+    /// By degree of configuration and subject.
     pub tallies: BTreeMap<(Told, &'static str), Tally>,
     /// Differences of numbers, likewise.
     pub errors: BTreeMap<(Told, &'static str), Errors>,
-    /// What was invented or missed, as far as it is kept.
+    /// The first failures; the tallies count all of them.
     pub failures: Vec<Failure>,
 }
 
@@ -228,7 +228,7 @@ impl Score {
         self.failures.extend(other.failures.into_iter().take(left));
     }
 
-    /// Keeps so many failures of each way to be wrong, the first ones; they are counted all the same.
+    /// Keeps the first `most` failures of each kind; the tallies still count all of them.
     pub fn keep_failures(&mut self, most: usize) {
         let mut kept: BTreeMap<(&str, Wrong, Told), usize> = BTreeMap::new();
         self.failures.retain(|failure| {
@@ -248,7 +248,7 @@ impl Score {
             .sum()
     }
 
-    /// Pairs each claim with the nearest fact of its key that is not paired yet; the surest claims first.
+    /// Pairs each claim with the nearest fact of its key that has no claim yet, the surest claims first.
     pub(crate) fn judge(&mut self, told: Told, subject: Subject, facts: Vec<Fact>, claims: Vec<Claim>) {
         let Subject {
             name,
@@ -321,7 +321,7 @@ impl Score {
             .add(tally);
     }
 
-    /// Counts a number, right when it differs by no more than `tolerance` seconds; `None` when it was not given.
+    /// Counts a number: right if it differs by at most `tolerance` seconds; `None` if it was withheld.
     pub(crate) fn number(&mut self, told: Told, number: &Number<'_>) {
         let Number {
             name,
@@ -374,7 +374,7 @@ impl Score {
 }
 
 impl fmt::Display for Score {
-    /// One row a subject; found, invented and missed side by side for nothing, names and all told.
+    /// One row per subject; the columns show found, invented, missed and open for each degree of configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told: Vec<Told> = Told::ALL
             .into_iter()

@@ -1,4 +1,4 @@
-//! How much the operator told the monitor.
+//! How much the operator configured.
 
 use gdoi_core::Config;
 use gdoi_core::config::GroupConfig;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::scenario::Scenario;
 
-/// How much the operator told the monitor.
+/// Degree of configuration: how much the operator tells the monitor about the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Told {
@@ -19,10 +19,10 @@ pub enum Told {
 }
 
 impl Told {
-    /// All degrees, the least first.
+    /// All degrees, the lowest first.
     pub const ALL: [Self; 3] = [Self::Nothing, Self::Named, Self::All];
 
-    /// The word for it.
+    /// Name of the degree.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -31,7 +31,7 @@ impl Told {
         }
     }
 
-    /// What the monitor is told of a scenario.
+    /// The configuration that the monitor gets for a scenario.
     pub fn config(self, scenario: &Scenario) -> Config {
         let whole = scenario.config();
         match self {

@@ -1,4 +1,4 @@
-//! SPIs: when they are first seen, which took the place of which, who stays with an old one, which group they serve.
+//! SPIs: when they are first seen, which ones they replace, which sites keep an old one, which group they serve.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn seen(case: &Case<'_>) -> BTreeMap<u32, Dissected> {
 
 fn first_seen(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected>) {
     let facts = seen.iter().map(|(spi, seen)| Fact {
-        // One packet may be anybody's: with thin traffic the second comes much later.
+        // A single packet proves nothing; with thin traffic the second one comes much later.
         until: seen.last.after(SILENCE),
         ..fact(
             format!("{spi:08x}"),
@@ -68,7 +68,7 @@ fn first_seen(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected
     });
     let mut once = std::collections::BTreeSet::new();
     let claims = case.said.iter().filter_map(|one| match &one.what {
-        // At the first site; of others it may be said again.
+        // At the first site; it may be claimed again at others.
         What::SpiFirstSeen(first) => once
             .insert(first.spi)
             .then(|| claim(format!("{:08x}", first.spi.0), one.at)),
@@ -83,7 +83,7 @@ fn first_seen(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected
     );
 }
 
-/// The first packet of an SPI that a rekey delivered, after the one it takes the place of was seen.
+/// The first packet of an SPI that a rekey delivered, after the SPI that it replaces was seen.
 fn changed(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected>) {
     let mut facts = Vec::new();
     for tek in &case.journal.teks {
@@ -119,7 +119,8 @@ fn changed(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected>) 
     score.judge(case.told, subject("spi_changed", Severity::Info), facts, claims);
 }
 
-/// Whether one could know whose SPI it is: told, by its site; else because it comes after a rekey of only one group.
+/// Whether the group of an SPI could be known: by its site if that is configured, else because it follows a rekey of
+/// only one group.
 fn attributable(case: &Case<'_>, seen: &BTreeMap<u32, Dissected>, spi: u32) -> Known {
     let Some(new) = seen.get(&spi) else {
         return Known::Open(Rule::NotSeen);
@@ -161,7 +162,7 @@ fn attributable(case: &Case<'_>, seen: &BTreeMap<u32, Dissected>, spi: u32) -> K
             (rekey.is_none(), Rule::NotSeen),
             (case.witness.is_blind(tek.made, new.first), Rule::NotWatching),
             (others || strangers || two, Rule::TwoCauses),
-            // Not before two of them came after two rekeys: once is chance.
+            // Needs two that followed two rekeys: one may be chance.
             (!case.has_rolled_twice(tek.group, new.first), Rule::NotLearned),
             (new.packets < 3, Rule::TwoCauses),
             (case.ends_before(new.first.after(SILENCE)), Rule::EndOfTime),
@@ -237,13 +238,13 @@ fn stale(case: &Case<'_>, score: &mut Score) {
         })
         .collect();
     if case.told != Told::All {
-        // Without sites, several that stay behind look like one.
+        // Without configured sites, several that keep the old SPI look like one.
         facts.dedup_by(|one, two| one.key == two.key);
     }
     score.judge(case.told, subject("spi_stale", Severity::Warning), facts, claims);
 }
 
-/// The group that each SPI has in the end.
+/// The group of each SPI at the end.
 fn attribution(case: &Case<'_>, score: &mut Score, seen: &BTreeMap<u32, Dissected>) {
     let mut said: BTreeMap<u32, (Timestamp, Option<String>)> = BTreeMap::new();
     for spi in &case.snapshot.spis {

@@ -1,5 +1,5 @@
-//! Key servers and their KEKs: who sends rekeys, who is silent, what changed, expired or is used too long; groups that
-//! are discovered; what the gateway missed.
+//! Key servers and their KEKs: who sends rekeys, who is silent, which KEKs changed, expired or are used too long;
+//! also discovered groups and capture loss.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn primaries(case: &Case<'_>, score: &mut Score) {
                 .groups
                 .get(group)
                 .and_then(|config| config.rekey_source);
-            // From one address for all key servers nothing changes.
+            // If all key servers send from one address, no change shows.
             if source.is_some() {
                 continue;
             }
@@ -69,7 +69,7 @@ fn primaries(case: &Case<'_>, score: &mut Score) {
                 &[
                     (before == 0, Rule::NotSeen),
                     (first.is_none(), Rule::NotSeen),
-                    // After a merge the first one's rekeys never stopped for its own members.
+                    // After a merge the rekeys of the first one never stopped for its own members.
                     (one.kind == Kind::Merged, Rule::TwoCauses),
                     (
                         case.ends_before(first.unwrap_or(one.at).after(SILENCE)),
@@ -101,7 +101,7 @@ fn primaries(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// A key server whose announcements others listen to stops, or loses them in a split.
+/// A key server whose announcements pass here stops, or a split cuts them off.
 fn silent(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
     for group in 0..case.scenario.groups.len() {
@@ -211,7 +211,7 @@ fn expired(case: &Case<'_>, score: &mut Score) {
         for one in case.happened_in(group) {
             let open = match one.kind {
                 Kind::KekExpired => false,
-                // It is used on: whether that is called expired or over age is free.
+                // It remains in use; either "expired" or "over age" is right.
                 Kind::KekOverAge => true,
                 _ => continue,
             };
@@ -301,7 +301,7 @@ fn over_age(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Rekeys under another KEK: known with the first, or two where one could be anybody's.
+/// Rekeys under another KEK: known with the first, or with the second where one alone proves nothing.
 fn changed(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
     let mut known_before: BTreeSet<usize> = BTreeSet::new();
@@ -343,7 +343,7 @@ fn changed(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Each group once: a second discovery tears it in two, one of nobody's is a phantom.
+/// Each group once: a second discovery splits it, and a discovery without a group is a phantom.
 fn discovered(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
     for group in 0..case.scenario.groups.len() {
@@ -398,7 +398,7 @@ fn discovered(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Said where several groups are possible; nobody has to say it.
+/// May be claimed where several groups are possible, but never must be.
 fn ambiguous(case: &Case<'_>, score: &mut Score) {
     let several = case.scenario.groups.len() > 1;
     let claims: Vec<Claim> = case
@@ -430,7 +430,7 @@ fn ambiguous(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// What contradicts the protocol, the clock, what the source lost: nothing does that the scenario does not do.
+/// Capture loss and contradictions of the protocol or the clock; only the scenario can cause them.
 fn contradictions(case: &Case<'_>, score: &mut Score) {
     let start = case.scenario.start;
     let blind = case
@@ -453,7 +453,7 @@ fn contradictions(case: &Case<'_>, score: &mut Score) {
         .iter()
         .filter(|one| matches!(&one.what, What::CaptureLoss(loss) if loss.kind != LossKind::Silence))
         .map(|one| claim(String::new(), one.at));
-    // A hole that the capture says nothing of may be found.
+    // A hole that the capture does not declare may be noticed.
     let holes = case.scenario.vantage.holes.iter().map(|hole| Fact {
         from: start.after(hole.at),
         until: case.end,

@@ -1,4 +1,4 @@
-//! What is known at the end: KEK, next rekey, behaviour of each key server, the group of each member.
+//! What is known at the end: KEK, next rekey, behaviour of each key server, group of each member.
 
 use gdoi_core::Timestamp;
 use gdoi_core::snapshot::GroupState;
@@ -23,7 +23,7 @@ pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     members(case, score);
 }
 
-/// What the observer believes of a group, under the name that stands for most of it.
+/// The observer's state of a group, under the name that covers most of it.
 fn state_of<'a>(case: &Case<'a>, group: usize) -> Option<&'a GroupState> {
     let names = case.names.iter().filter(|(_, of)| **of == group);
     let states = names.filter_map(|(name, _)| case.snapshot.groups.get(name));
@@ -44,7 +44,7 @@ fn kek(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupSta
     let known = case.kek_lifetime_is_known(group, case.end);
     let life = Known::unless(Rule::LifetimeKnown, &[(!known, Rule::NotLearned)]);
     let seconds = kek.lifetime.as_secs_f64();
-    // Told, it is told; learned from the interval, it differs by repeats, batches and what goes together.
+    // A configured lifetime is exact; one learned from intervals includes repeats and batches.
     let as_told = case
         .scenario
         .groups
@@ -138,7 +138,7 @@ fn next(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupSt
     let said = state.and_then(|state| state.rekey.next_expected);
     let error = said.map(|said| difference(said, due));
     let interval = last.map_or(0.0, |(_, at)| due.since(at).as_secs_f64());
-    // Batches and repeats are part of the lead, and are not told.
+    // Batches and repeats are part of the lead, and are not configured.
     let tolerance = 30.0 + interval / 50.0;
     if case.is_split_at_end(group)
         || case.is_tek_lifetime_new(group, case.end)
@@ -159,7 +159,7 @@ fn next(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupSt
     );
 }
 
-/// How the key server that sends the rekeys renews its KEK, as it stands at the end.
+/// How the key server that sends the rekeys renews its KEK, at the end.
 fn behavior(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupState>) {
     let Some(config) = case.scenario.groups.get(group) else {
         return;
@@ -211,7 +211,7 @@ fn behavior(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&Gro
     let claims = match said {
         None | Some(Verdict::Indeterminate) if right.first() != Some(&Verdict::Indeterminate) => Vec::new(),
         Some(verdict) if right.contains(&verdict) => Vec::from([claim(key.clone(), case.end)]),
-        // Too few cycles after a change: what held before still counts.
+        // Too few cycles since the change: the earlier behaviour is still right.
         Some(_) if cycles < 3 && since > case.scenario.start => Vec::new(),
         Some(verdict) => Vec::from([claim(
             format!(
@@ -232,7 +232,7 @@ fn behavior(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&Gro
     score.judge(case.told, subject, facts, claims);
 }
 
-/// The group of each member that is in one only.
+/// The group of each member that is in only one.
 fn members(case: &Case<'_>, score: &mut Score) {
     let (mut facts, mut claims) = (Vec::new(), Vec::new());
     for member in &case.snapshot.members {

@@ -1,4 +1,4 @@
-//! Registrations: that they begin, how they end, why they were needed, and how many at once.
+//! Registrations: that they begin, how they end, why they were needed, and how many begin at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::truth::{Kind, Reason};
 const MINUTE: Duration = Duration::from_mins(1);
 const BURST: usize = 10;
 const BURST_WITHIN: Duration = Duration::from_mins(1);
-/// Before, nobody can tell what is usual here: in some groups everybody registers every few minutes.
+/// Before this, the usual rate is unknown: in some groups all members register every few minutes.
 const USUAL_AFTER: Duration = Duration::from_mins(15);
 const SOON: Duration = Duration::from_secs(5);
-/// The last answer may come again, when it was lost once.
+/// The last answer may be repeated, if it was lost once.
 const LATE_ANSWER: Duration = Duration::from_mins(1);
 
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
@@ -46,7 +46,7 @@ fn attempts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (&'a AttemptEntry, &
     case.journal.attempts.iter().zip(&case.witness.attempts)
 }
 
-/// Key servers have IKE SAs between them: of somebody unknown it shows with the PULL, or with the failure, that it is a
+/// Key servers have IKE SAs between them. For an unknown peer, only the PULL or the failure shows that it was a
 /// registration.
 fn started(case: &Case<'_>, score: &mut Score) {
     let mut known_members = BTreeSet::new();
@@ -78,7 +78,7 @@ fn started(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// What strangers try may be told, when no group is blamed for it.
+/// Attempts of strangers may be claimed, as long as they are attributed to no group.
 fn strangers<'a>(case: &'a Case<'_>, event: &'a str) -> impl Iterator<Item = Fact> + 'a {
     let said = case.said.iter().filter(move |one| {
         let nobody = one
@@ -97,7 +97,7 @@ fn strangers<'a>(case: &'a Case<'_>, event: &'a str) -> impl Iterator<Item = Fac
     })
 }
 
-/// The last answer says so, when its question was seen too.
+/// Known from the last answer, if its request was seen too.
 fn completed(case: &Case<'_>, score: &mut Score) {
     let facts = attempts(case).filter_map(|(entry, seen)| {
         let completed = entry.end.is_some_and(|(_, end)| end == AttemptEnd::Completed);
@@ -186,7 +186,7 @@ fn failed(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// A registration of a member that had been there before, and whether that was seen.
+/// A registration of a member that had registered before, and whether that was seen.
 #[derive(Clone, Copy)]
 struct Repeated {
     entry: AttemptEntry,
@@ -195,7 +195,7 @@ struct Repeated {
 }
 
 fn repeated(case: &Case<'_>) -> Vec<Repeated> {
-    // By address and group: when it first was known there; by address likewise.
+    // When each member was first known: by address and group, and by address alone.
     let mut known_in: BTreeMap<(String, usize), Timestamp> = BTreeMap::new();
     let mut known_at: BTreeMap<String, Timestamp> = BTreeMap::new();
     let mut truly: BTreeSet<(String, usize)> = BTreeSet::new();
@@ -271,7 +271,7 @@ fn re_registration(case: &Case<'_>, score: &mut Score, repeated: &[Repeated]) {
     );
 }
 
-/// Why members registered again: a word that is not the reason is wrong; to withhold it is wrong only where it can be
+/// Why members registered again. A wrong reason is always wrong; giving none is wrong only where the reason can be
 /// known.
 fn reasons(case: &Case<'_>, score: &mut Score, repeated: &[Repeated]) {
     let mut unpaired: BTreeMap<String, Vec<(Timestamp, BTreeSet<Said>, Known)>> = BTreeMap::new();
@@ -334,7 +334,7 @@ fn reasons(case: &Case<'_>, score: &mut Score, repeated: &[Repeated]) {
     );
 }
 
-/// Every word that is right for why a member registered.
+/// Every reason that is right for a registration.
 fn right_reasons(case: &Case<'_>, entry: &AttemptEntry) -> BTreeSet<Said> {
     let mut right = BTreeSet::new();
     match entry.reason {
@@ -343,7 +343,7 @@ fn right_reasons(case: &Case<'_>, entry: &AttemptEntry) -> BTreeSet<Said> {
         Reason::Tek => right.extend([Said::TekExpiry, Said::TekOrKekExpiry]),
         Reason::Forced => right.extend([Said::Forced]),
     }
-    // A rekey that it was sent since it last had keys and did not take.
+    // A rekey that it was sent since it last had keys, and did not receive.
     let long = case.longest_life(entry.member);
     let missed = case.rekeys().any(|(_, push)| {
         push.at <= entry.began
@@ -365,7 +365,7 @@ fn right_reasons(case: &Case<'_>, entry: &AttemptEntry) -> BTreeSet<Said> {
         right.insert(Said::Forced);
     }
     if entry.reason == Reason::Boot {
-        // A start that happens to fall where a key's end would have made it register anyway.
+        // A start at a time when the end of a key would have made it register anyway.
         let ends = case
             .journal
             .teks
@@ -424,8 +424,8 @@ fn double(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Ten different members of a group that begin to register within a minute. It is over when for a minute no minute had
-/// half as many beginnings.
+/// Ten different members of a group begin to register within a minute. A burst ends after a minute in which no minute
+/// had half as many beginnings.
 fn bursts(case: &Case<'_>, score: &mut Score) {
     let mut starts: BTreeMap<usize, Vec<(Timestamp, String)>> = BTreeMap::new();
     for (entry, seen) in attempts(case) {
@@ -454,14 +454,14 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
                     (case.misses_some(), Rule::HalfSeen),
                     (at < usual_from, Rule::NotLearned),
                     (is_usual(starts, at), Rule::TwoCauses),
-                    // Nothing tells the group before its first rekey.
+                    // Without configuration, the group is unknown before its first rekey.
                     (
                         case.told == Told::Nothing && !case.has_seen_rekey(*group, at),
                         Rule::NotLearned,
                     ),
                 ],
             );
-            // Where most are usual, the others are ten later.
+            // Where most of them are usual, the ten unusual ones come later.
             let within = if is_usual(starts, at) {
                 SILENCE
             } else {
@@ -479,7 +479,7 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
             .as_deref()
             .is_none_or(|name| name == gdoi_core::snapshot::UNATTRIBUTED);
         let key = if unattributed {
-            // Any group's, that has one now.
+            // It counts for any group that has a burst now.
             facts
                 .iter()
                 .find(|fact| (fact.from..=fact.until).contains(&one.at))
@@ -498,7 +498,8 @@ fn bursts(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Whether most members of a burst register regularly, and were due: three times as far apart, within a tenth.
+/// Whether most members of a burst register regularly and were due: their last three intervals differ by at most a
+/// tenth.
 fn is_usual(starts: &[(Timestamp, String)], at: Timestamp) -> bool {
     let times = |member: &str| -> Vec<Timestamp> {
         let own = starts.iter().filter(|(when, who)| who == member && *when <= at);

@@ -1,5 +1,5 @@
-//! Rekeys: that they were sent, to which group they belong, what they delivered, who did not take them, and when none
-//! came.
+//! Rekeys: that they were sent, to which group they belong, what they delivered, which members did not receive them,
+//! and when none came.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::judge::rule::{Known, Rule};
 use crate::judge::tally::{Claim, Fact, Score, Subject, Sure};
 
 const SOON: Duration = Duration::from_secs(5);
-/// Heartbeats from which a fixed time and length are learned.
+/// Number of heartbeats from which their time and length are learned.
 const HEARTBEATS_SHOW: usize = 3;
 
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
@@ -36,7 +36,7 @@ const fn subject(name: &'static str, severity: Severity) -> Subject {
     }
 }
 
-/// A rekey that was said: once, with what was believed of it in the end.
+/// A claimed rekey: counted once, with its final attribution and kind.
 struct SaidRekey {
     cookies: [u8; 16],
     began: Timestamp,
@@ -73,7 +73,7 @@ fn seen<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (usize, &'a PushEntry, T
     })
 }
 
-/// Whether what passed here of a rekey is all of it.
+/// Whether part of a rekey may have passed unseen.
 fn is_cut(case: &Case<'_>, number: usize, push: &PushEntry, first: Timestamp) -> bool {
     let last = case.witness.pushes.get(number).and_then(|seen| seen.last);
     let until = push.end.unwrap_or(first).max(last.unwrap_or(first));
@@ -86,7 +86,7 @@ fn sent(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
             Rule::Dissected,
             &[
                 (is_cut(case, number, push, at), Rule::NotWatching),
-                // One datagram under cookies that never come again may be anybody's.
+                // One datagram under cookies that never appear again proves nothing.
                 (is_alone(case, number), Rule::TwoCauses),
             ],
         );
@@ -103,7 +103,7 @@ fn sent(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
     );
 }
 
-/// A heartbeat has the form of a rekey. Until three of a group were seen, nothing shows that it is one.
+/// A heartbeat looks like a rekey until three of its group were seen.
 fn unlearned_heartbeats(case: &Case<'_>) -> Vec<Fact> {
     let mut before: BTreeMap<usize, usize> = BTreeMap::new();
     let mut facts = Vec::new();
@@ -134,7 +134,7 @@ fn is_alone(case: &Case<'_>, number: usize) -> bool {
     datagrams <= 1
 }
 
-/// What it delivered shows in the next rekey of its side: the same cookies or others.
+/// The next rekey of its side shows what it delivered, by the same cookies or different ones.
 fn kinds(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
     let facts = seen(case).map(|(number, push, at)| {
         let next = case
@@ -166,7 +166,7 @@ fn kinds(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
         };
         fact(format!("{word} {}", hex(push.under)), at, SOON, known)
     });
-    // To withhold it is to miss it.
+    // An unknown kind counts as missed.
     let claims = said.iter().filter(|rekey| rekey.kind != RekeyKind::Unknown);
     let claims = claims.map(|rekey| {
         claim(
@@ -182,7 +182,7 @@ fn kinds(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
     );
 }
 
-/// Rekeys go to their group, and to one name of it.
+/// Rekeys belong to their group, under one name of it.
 fn attribution(case: &Case<'_>, score: &mut Score, said: &[SaidRekey]) {
     let mut names: BTreeMap<usize, BTreeMap<&str, u32>> = BTreeMap::new();
     for rekey in said {
@@ -267,7 +267,7 @@ fn repeats(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// A member that the key server waited for until the last repeat, and nothing came.
+/// A member that never answered, although the key server waited until the last repeat.
 fn unacknowledged(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
     for (number, push, _) in seen(case) {
@@ -328,7 +328,7 @@ fn unacknowledged(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// A member that a key server sends no more rekeys to: known once others got one that it did not.
+/// A member that a key server no longer sends rekeys to: known once others got one that it did not.
 fn dropped(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
     for (_, push) in case.rekeys() {
@@ -421,7 +421,7 @@ fn overdue(case: &Case<'_>, score: &mut Score) {
             known,
         });
     }
-    // From a place that sees only some members, a rekey that reaches none of them is overdue there.
+    // Where only some members can be seen, a rekey that reaches none of them is overdue.
     let claims: Vec<Claim> = case
         .said
         .iter()
@@ -442,7 +442,7 @@ fn overdue(case: &Case<'_>, score: &mut Score) {
         let true_anyway = facts
             .iter()
             .any(|fact| fact.key == claim.key && (fact.from..=fact.until).contains(&claim.at));
-        // A lifetime that was made longer looks like this once, to who leaves that possible.
+        // A lengthened lifetime looks like this once, for a claim that leaves that possible.
         let lengthened = (0..case.scenario.groups.len())
             .any(|group| case.group_name(group) == claim.key && case.is_tek_lifetime_new(group, claim.at));
         let absent = absent.or((lengthened && claim.sure != Sure::Certain).then_some((claim.at, claim.at)));
