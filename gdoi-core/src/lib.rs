@@ -13,6 +13,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
+pub mod diagnosis;
 pub mod observation;
 mod rules;
 mod saved_state;
@@ -23,6 +24,7 @@ mod tracker;
 pub mod transition;
 
 pub use config::{Config, Limits};
+pub use diagnosis::Diagnosis;
 pub use observation::Observation;
 pub use saved_state::{RestoreError, SaveError};
 pub use snapshot::Snapshot;

@@ -3,22 +3,29 @@
 //! A [`Transition`] serialises to the object of event streams and reports: `type`, `severity`, `group`, `key_server` and
 //! `member` where they apply, then the fields of the type. The agent adds the date: only it knows the wall clock.
 
+mod cause;
 mod fields;
 mod findings;
 mod grounds;
+mod incident;
 mod names;
+mod sentence;
 mod serial;
 mod words;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::net::{IpAddr, SocketAddr};
 
 use serde::{Serialize, Serializer};
 
+pub use cause::*;
 pub use fields::*;
 pub use findings::*;
 pub use grounds::*;
+pub use incident::*;
 pub use names::*;
+pub use sentence::Span;
 pub use words::*;
 
 use crate::observation::{Loss, LossKind};
@@ -66,6 +73,12 @@ pub enum What {
     GroupMerged(GroupMerged),
     /// A key server sends heartbeats that look like rekeys.
     Heartbeats(Heartbeats),
+    /// An incident is over. Diagnosis reports incidents, the tracker does not.
+    IncidentClosed(Box<Incident>),
+    /// An incident began, or began again.
+    IncidentOpened(Box<Incident>),
+    /// An incident grew, or is known better.
+    IncidentUpdated(Box<Incident>),
     /// The verdict on how a key server renews its KEK has changed.
     KekBehavior(KekBehavior),
     /// A reported change of the KEK did not happen.
@@ -149,6 +162,9 @@ impl What {
             Self::GroupDiscovered(_) => "group_discovered",
             Self::GroupMerged(_) => "group_merged",
             Self::Heartbeats(_) => "heartbeats",
+            Self::IncidentClosed(_) => "incident_closed",
+            Self::IncidentOpened(_) => "incident_opened",
+            Self::IncidentUpdated(_) => "incident_updated",
             Self::KekBehavior(_) => "kek_behavior",
             Self::KekChangeRevoked(_) => "kek_change_revoked",
             Self::KekChanged(_) => "kek_changed",
@@ -185,6 +201,22 @@ impl What {
         }
     }
 
+    /// What it rests on, where that is said.
+    pub const fn grounds(&self) -> Option<Grounds> {
+        match self {
+            Self::CoopSilent(it) => Some(it.grounds),
+            Self::Forgery(it) => Some(it.grounds),
+            Self::KekExpired(it) => Some(it.grounds),
+            Self::KeyServerSilent(it) => Some(it.grounds),
+            Self::MemberLost(it) => Some(it.grounds),
+            Self::RegistrationCompleted(it) | Self::RegistrationFailed(it) => Some(it.grounds),
+            Self::RekeyNotReceived(it) => Some(it.grounds),
+            Self::RekeyOverdue(it) => Some(it.grounds),
+            Self::RekeyUnacknowledged(it) => Some(it.grounds),
+            _ => None,
+        }
+    }
+
     /// How urgent it is.
     pub const fn severity(&self) -> Severity {
         match self {
@@ -192,6 +224,7 @@ impl What {
             | Self::GroupDiscovered(_)
             | Self::GroupMerged(_)
             | Self::Heartbeats(_)
+            | Self::IncidentClosed(_)
             | Self::KekChangeRevoked(_)
             | Self::KekChanged(_)
             | Self::KeyServerAnswers(_)
@@ -227,6 +260,7 @@ impl What {
             | Self::RekeyNotReceived(_)
             | Self::RekeyUnacknowledged(_)
             | Self::SpiStale(_) => Severity::Warning,
+            Self::IncidentOpened(incident) | Self::IncidentUpdated(incident) => incident.severity,
             Self::KekBehavior(behavior) => behavior.verdict.severity(),
             Self::RegistrationBurstStarted(burst) => match burst.character {
                 BurstCharacter::Wave => Severity::Info,

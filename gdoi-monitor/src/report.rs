@@ -2,6 +2,7 @@
 
 pub(crate) mod assets;
 mod contents;
+mod diagnosis;
 mod findings;
 mod html;
 mod json;
@@ -14,11 +15,12 @@ mod verdict;
 
 use std::io::{self, Write};
 
-use gdoi_core::{Snapshot, Transition};
+use gdoi_core::transition::FrameId;
+use gdoi_core::{Diagnosis, Snapshot, Timestamp, Transition};
 
 pub(crate) use contents::{Contents, clock_words};
 pub(crate) use findings::Findings;
-pub(crate) use seen_message::{FrameId, SeenMessage};
+pub(crate) use seen_message::SeenMessage;
 
 use crate::event::DatedTransition;
 use crate::text::Json;
@@ -57,6 +59,9 @@ struct Gathered {
     kept: KeptEvents,
     timeline: Timeline,
     behaviors: Behaviors,
+    diagnosis: Diagnosis,
+    /// Changes of incidents: they are told at the end, as they are then.
+    changes: Vec<Transition>,
 }
 
 /// Events for the end of a report.
@@ -109,6 +114,10 @@ impl<W: Write> Report<W> {
         now: Option<FrameId>,
     ) -> io::Result<()> {
         let first = self.findings.worst().is_none();
+        let Gathered {
+            diagnosis, changes, ..
+        } = &mut self.gathered;
+        diagnosis.handle_transition(&transition, &frames, changes);
         self.findings.take(&transition, Calendar::EPOCH, frames);
         self.gathered.behaviors.take(&transition);
         let event = DatedTransition::new(&transition, Calendar::EPOCH);
@@ -128,9 +137,14 @@ impl<W: Write> Report<W> {
 
     /// Writes the rest, and returns the findings.
     pub(crate) fn end(mut self, ending: &Ending<'_>) -> io::Result<Findings> {
+        let Gathered {
+            diagnosis, changes, ..
+        } = &mut self.gathered;
+        let end = ending.contents.span.map_or(Timestamp::ZERO, |(_, end)| end);
+        diagnosis.finish(end, changes);
         let (out, gathered) = (&mut self.out, &self.gathered);
         match self.format {
-            ReportFormat::Json => json::end(out, ending, &self.findings, &gathered.behaviors)?,
+            ReportFormat::Json => json::end(out, ending, &self.findings, gathered)?,
             ReportFormat::Jsonl => {}
             ReportFormat::Text => text::write(out, ending, &self.findings, gathered)?,
             ReportFormat::Html => html::write(out, ending, &self.findings, gathered)?,

@@ -3,6 +3,7 @@
 //! The agent and the reports write them, `show` and `top` read them back. Words are [`Text`], so that a reader accepts
 //! those of a later agent; it ignores unknown fields.
 
+mod incident;
 mod view;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,10 @@ use serde::{Deserialize, Serialize};
 use crate::text::Text;
 use crate::time::{Calendar, Moment};
 
+pub use incident::{
+    ConsideredCause, FactState, IncidentEvidence, IncidentFrame, IncidentMembers, IncidentState, NextAction,
+    facts, incidents,
+};
 pub use view::{groups, members, spis};
 
 /// One group.

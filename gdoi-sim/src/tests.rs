@@ -2,6 +2,7 @@
 
 mod demo;
 mod demonstrations;
+mod diagnosis;
 mod generator;
 mod judge;
 mod library;

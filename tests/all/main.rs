@@ -8,6 +8,7 @@ mod captures;
 mod check_config_command;
 mod company;
 mod decode_command;
+mod diagnosis;
 mod doctor_command;
 mod encapsulations;
 mod faults;

@@ -165,8 +165,20 @@ impl Page {
             dom.contains("data-ready=\"1\""),
             "{name}: the script did not end: {said}"
         );
+        self.check_incidents(&dom);
         self.check_findings(&dom);
         self.check_lanes(&dom);
+    }
+
+    fn check_incidents(&self, dom: &str) {
+        let shown: Vec<_> = elements(dom, "<section class=\"incident")
+            .map(|tag| ["data-severity", "data-cause", "data-certainty"].map(|name| attribute(tag, name)))
+            .collect();
+        let incidents = self.document["incidents"].as_array().unwrap().iter();
+        let told: Vec<_> = incidents
+            .map(|one| ["severity", "cause", "certainty"].map(|name| one[name].as_str().unwrap().to_owned()))
+            .collect();
+        assert_eq!(shown, told, "{}", self.name);
     }
 
     fn check_findings(&self, dom: &str) {

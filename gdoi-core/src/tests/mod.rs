@@ -5,6 +5,7 @@ mod bounds;
 mod bursts;
 mod claims;
 mod data_plane;
+mod diagnosis;
 mod floods;
 mod forgeries;
 mod inband;

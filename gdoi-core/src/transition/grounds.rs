@@ -27,7 +27,8 @@ impl Certainty {
 }
 
 /// Another explanation for an observation or absence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Alternative {
     /// Nothing, or not everything, was monitored.
     CaptureGap,
@@ -80,6 +81,27 @@ impl Alternative {
             Self::OtherPath => "other_path",
             Self::RepeatsUnknown => "repeats_unknown",
             Self::Split => "split",
+        }
+    }
+
+    /// What it would mean, in a sentence.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::CaptureGap => "Not everything was seen in that time.",
+            Self::ClockChanged => "A clock may have been set.",
+            Self::ConfigurationWrong => "The monitor's configuration may be wrong.",
+            Self::Deleted => "The key server may have deleted the keys.",
+            Self::Forged => "Somebody forges messages here.",
+            Self::KeyServerRestarted => "The key server may have restarted.",
+            Self::LifetimeChanged => "Somebody may have changed a lifetime.",
+            Self::MembersLeft => "The members may have left the group.",
+            Self::Nat => "Address translation may have changed an address.",
+            Self::NotDelivered => "No rekey may have delivered the KEK.",
+            Self::NotWatchedYet => "It may have begun before the monitor watched.",
+            Self::OtherGroup => "It may belong to another group.",
+            Self::OtherPath => "The missing messages may have taken a path that is not watched here.",
+            Self::RepeatsUnknown => "How often the key server repeats is not known.",
+            Self::Split => "The key servers may be in a split brain.",
         }
     }
 

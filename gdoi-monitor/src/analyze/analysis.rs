@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gdoi_core::Timestamp;
+use gdoi_core::transition::FrameId;
 use gdoi_wire::layers::NotRead;
 
 use super::captures::{Captures, OpenCapture, Turn, TurnError};
 use super::evidence::EvidenceIndex;
 use super::pipeline::Pipeline;
 use crate::progress::Progress;
-use crate::report::{Ending, Findings, FrameId, Report, clock_words};
+use crate::report::{Ending, Findings, Report, clock_words};
 use crate::source::pcap::{self, ClockNote};
 use crate::text::{complain, counted, grouped};
 

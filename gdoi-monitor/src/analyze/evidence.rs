@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use gdoi_core::Transition;
 use gdoi_core::transition::{Cookies, What};
 
-use crate::report::{FrameId, SeenMessage};
+use crate::report::SeenMessage;
+use gdoi_core::transition::FrameId;
 
 /// A registration with main mode has ten messages.
 const MOST_FRAMES: usize = 10;

@@ -13,9 +13,10 @@ use gdoi_wire::record::Record;
 use gdoi_wire::{Body, Class, Fragment, Packet, ParseError, Ports};
 
 use super::esp::{EspCounts, SlotOutcome};
-use crate::report::{Contents, FrameId, SeenMessage};
+use crate::report::{Contents, SeenMessage};
 use crate::sites::Sites;
 use crate::source::pcap::Frame;
+use gdoi_core::transition::FrameId;
 
 /// Maximum number of kinds of unread frames, over all captures.
 const MOST_NOT_READ: usize = 4096;

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use gdoi_core::transition::{Severity, Transition};
+use gdoi_core::transition::{FrameId, Severity, Transition};
 use serde::Serialize;
 
 use super::contents::SeenDirections;
 use super::meaning::meaning;
 use super::name_of;
-use super::seen_message::FrameId;
 use crate::event::DatedTransition;
 use crate::time::{Calendar, Moment};
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use gdoi_core::transition::Severity;
+use gdoi_core::transition::{FrameId, Severity};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::contents::{CaptureObject, SeenDirections};
+use super::diagnosis::DiagnosisReport;
 use super::findings::{Evidence, Finding, Findings};
-use super::seen_message::FrameId;
 use super::verdict::Opinion;
 use super::{Ending, Gathered, KeptEvents, assets, name_of, text};
 use crate::state::{self, Group, KeyServer};
@@ -28,6 +28,8 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let capture = CaptureObject::new(ending);
     put(out, &head(&text::named(ending.files)))?;
+    let diagnosis = DiagnosisReport::new(&gathered.diagnosis, ending.files);
+    put(out, &diagnosis.page(ending, findings))?;
     put(out, &self::capture(ending, &capture))?;
     put(out, &tiles(ending, findings))?;
     put(out, &self::findings(ending, findings))?;

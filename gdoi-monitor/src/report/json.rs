@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Ending;
 use super::contents::CaptureObject;
+use super::diagnosis::DiagnosisReport;
 use super::findings::Findings;
-use super::verdict::Behaviors;
+use super::{Ending, Gathered};
 use crate::event::DatedTransition;
 use crate::state;
 use crate::text::Json;
@@ -28,11 +28,14 @@ pub(super) fn end(
     out: &mut impl Write,
     ending: &Ending<'_>,
     findings: &Findings,
-    behaviors: &Behaviors,
+    gathered: &Gathered,
 ) -> io::Result<()> {
     let calendar = Calendar::EPOCH;
     let snapshot = ending.snapshot;
     out.write_all(b"]")?;
+    let DiagnosisReport { incidents, facts } = DiagnosisReport::new(&gathered.diagnosis, ending.files);
+    field(out, "incidents", &incidents)?;
+    field(out, "facts", &facts)?;
     field(out, "capture", &CaptureObject::new(ending))?;
     field(
         out,
@@ -45,7 +48,7 @@ pub(super) fn end(
         &state::members(snapshot, calendar).collect::<Vec<_>>(),
     )?;
     field(out, "spis", &state::spis(snapshot, calendar).collect::<Vec<_>>())?;
-    field(out, "verdicts", &behaviors.opinions(snapshot))?;
+    field(out, "verdicts", &gathered.behaviors.opinions(snapshot))?;
     let visibility = ending.contents.directions.by_key_server(snapshot);
     field(out, "findings", &findings.objects(ending.files, &visibility))?;
     out.write_all(b"}\n")

@@ -4,18 +4,11 @@ use std::net::SocketAddr;
 
 use gdoi_core::Timestamp;
 use gdoi_core::observation::Message;
-use gdoi_core::transition::Cookies;
+use gdoi_core::transition::{Cookies, FrameId};
 use gdoi_wire::Exchange;
 
 /// Ports that do not identify a peer: GDOI, and IKE with and without the non-ESP marker.
 const WELL_KNOWN: [u16; 3] = [848, 500, 4500];
-
-/// A frame: the index of its capture, and its number there, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FrameId {
-    pub(crate) file: u32,
-    pub(crate) number: u64,
-}
 
 /// A message that was seen.
 #[derive(Clone, Copy, Debug)]

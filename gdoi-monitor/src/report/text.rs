@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use gdoi_core::Transition;
+use gdoi_core::transition::FrameId;
 use jiff::SignedDuration;
 
 use super::contents::{CaptureObject, SeenDirections};
+use super::diagnosis::DiagnosisReport;
 use super::findings::{Finding, Findings};
-use super::seen_message::FrameId;
 use super::verdict::Opinion;
 use super::{Ending, Gathered, KeptEvents, lanes, name_of};
 use crate::event::DatedTransition;
@@ -29,6 +30,7 @@ pub(super) fn write(
     gathered: &Gathered,
 ) -> io::Result<()> {
     let out = &mut Lines(out);
+    DiagnosisReport::new(&gathered.diagnosis, ending.files).write(out, ending, findings)?;
     capture(out, ending)?;
     out.blank()?;
     out.line("GROUPS")?;

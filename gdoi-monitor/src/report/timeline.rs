@@ -15,8 +15,9 @@ use gdoi_core::snapshot::UNATTRIBUTED;
 use gdoi_core::transition::{Cookies, RekeyClassified, Severity, Transition, What};
 use gdoi_core::{Snapshot, Timestamp};
 
-use crate::report::{FrameId, SeenMessage};
+use crate::report::SeenMessage;
 use epochs::Epochs;
+use gdoi_core::transition::FrameId;
 use marks::{MarkKind, TimelineMark};
 pub(crate) use model::{GroupModel, LaneModel, MEMBER, MarkModel, TimelineModel};
 

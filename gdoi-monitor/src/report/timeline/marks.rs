@@ -7,7 +7,8 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::{Rekey, Transition, What};
 
 use super::notice;
-use crate::report::{FrameId, SeenMessage};
+use crate::report::SeenMessage;
+use gdoi_core::transition::FrameId;
 
 /// The kind of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

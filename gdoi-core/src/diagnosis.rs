@@ -1,0 +1,136 @@
+//! From events to incidents: one for each cause, whatever the number of events that it explains.
+//!
+//! A layer above the tracker. It consumes transitions and hands out others: incidents that open, grow and close. It sees
+//! nothing else, so it can claim no more than the events that it was given. What an event means is in `meaning`; what
+//! cannot be told at once is `pending` until other events explain it, or time has passed without any.
+
+mod basis;
+mod capture;
+mod effects;
+mod incidents;
+mod keks;
+mod key_servers;
+mod meaning;
+mod notes;
+mod pending;
+mod registrations;
+mod rekeys;
+
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::time::Duration;
+
+pub use incidents::DiagnosisFact;
+use incidents::DiagnosisState;
+
+use crate::time::Timestamp;
+use crate::transition::{Cause, FrameId, Incident, Transition};
+
+/// How long an incident that is over still explains what follows from it.
+const AFTERMATH: Duration = Duration::from_mins(15);
+
+/// Finds the cause of what the tracker reports.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnosis {
+    state: DiagnosisState,
+}
+
+impl Diagnosis {
+    /// A diagnosis of nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one transition of the tracker, after every timer that was due by then. `frames` prove it, where they are
+    /// known. Changes of incidents are added to `out`.
+    pub fn handle_transition(
+        &mut self,
+        transition: &Transition,
+        frames: &[FrameId],
+        out: &mut Vec<Transition>,
+    ) {
+        self.advance(transition.at, out);
+        meaning::handle_event(&mut self.state, out, transition, frames);
+    }
+
+    /// Closes what has been quiet for long enough, and decides what has waited for an explanation.
+    pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        self.state.now = self.state.now.max(now);
+        while let Some(due) = self.state.pending.take_due(self.state.now) {
+            meaning::on_patience_ended(&mut self.state, out, due);
+        }
+        let mut index = 0;
+        while let Some(tracked) = self.state.incidents.get_mut(index) {
+            match (tracked.incident.ended, tracked.quiet_at) {
+                (None, Some(at)) if at <= self.state.now => {
+                    let latest = tracked.incident.latest;
+                    self.state.close_at(out, index, latest);
+                }
+                (Some(ended), _) if ended.max(tracked.incident.latest).after(AFTERMATH) <= self.state.now => {
+                    let gone = self.state.incidents.remove(index);
+                    self.state.keep_closed(gone.incident);
+                    continue;
+                }
+                _ => {}
+            }
+            index += 1;
+        }
+    }
+
+    /// Decides what still waits: for the end of a capture. Incidents that last stay open.
+    pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        self.advance(now, out);
+        while let Some(pending) = self.state.pending.take_first() {
+            meaning::on_end_of_observation(&mut self.state, out, pending);
+        }
+    }
+
+    /// When [`Self::advance`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let quiet = self
+            .state
+            .incidents
+            .iter()
+            .filter(|tracked| tracked.incident.is_open());
+        let quiet = quiet.filter_map(|tracked| tracked.quiet_at);
+        quiet.chain(self.state.pending.next_due()).min()
+    }
+
+    /// The incidents: the worst first, then those that last, then those that explain most.
+    pub fn incidents(&self) -> Vec<&Incident> {
+        let tracked = self.state.incidents.iter().map(|tracked| &tracked.incident);
+        let mut all: Vec<&Incident> = tracked.chain(&self.state.closed).collect();
+        all.sort_by_key(|incident| {
+            let explained: u64 = incident.effects.values().sum();
+            (
+                Reverse(incident.severity),
+                !incident.is_open(),
+                Reverse(explained),
+                Reverse(incident.began),
+                incident.id,
+            )
+        });
+        all
+    }
+
+    /// What is worth knowing and no incident.
+    pub fn facts(&self) -> impl Iterator<Item = &DiagnosisFact> {
+        self.state.facts.values()
+    }
+
+    /// How many incidents there were, by group and cause.
+    pub fn totals(&self) -> impl Iterator<Item = (Option<&str>, Cause, u64)> {
+        self.state
+            .totals
+            .iter()
+            .map(|((group, cause), count)| (group.as_deref(), *cause, *count))
+    }
+
+    /// What was not kept because there was no room.
+    pub const fn overflow(&self) -> u64 {
+        self.state
+            .overflow
+            .saturating_add(self.state.pending.overflow())
+            .saturating_add(self.state.notes.overflow())
+    }
+}

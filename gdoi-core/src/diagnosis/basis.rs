@@ -1,0 +1,92 @@
+//! An event as the diagnosis sees it: what it proves, how certainly, and of which incident it would be.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::transition::{
+    Cause, Certainty, Evidence, FrameId, Grounds, RegistrationStage, Severity, Transition,
+};
+
+/// What makes one incident another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IncidentKey {
+    pub(super) cause: Cause,
+    pub(super) group: Option<String>,
+    pub(super) key_server: Option<IpAddr>,
+    pub(super) stage: Option<RegistrationStage>,
+}
+
+impl IncidentKey {
+    pub(super) const fn new(cause: Cause, group: Option<String>, key_server: Option<IpAddr>) -> Self {
+        Self {
+            cause,
+            group,
+            key_server,
+            stage: None,
+        }
+    }
+}
+
+/// What an incident rests on.
+#[derive(Clone, Debug)]
+pub(super) struct Basis {
+    pub(super) evidence: Evidence,
+    /// How certain it makes the cause.
+    pub(super) grounds: Grounds,
+    pub(super) severity: Severity,
+    /// How long after it the incident closes, when nothing else follows and nothing has to end it.
+    pub(super) quiet: Option<Duration>,
+}
+
+/// One event, and all that its meaning needs.
+pub(super) struct Seen<'a> {
+    pub(super) transition: &'a Transition,
+    pub(super) frames: &'a [FrameId],
+}
+
+impl Seen<'_> {
+    pub(super) fn group(&self) -> Option<&str> {
+        self.transition.group.as_deref()
+    }
+
+    pub(super) fn evidence(&self) -> Evidence {
+        evidence_of(self.transition, self.frames)
+    }
+
+    pub(super) fn grounds(&self) -> Grounds {
+        let said = self.transition.what.grounds();
+        said.unwrap_or(Grounds::new(Certainty::Certain))
+    }
+
+    pub(super) fn basis(&self, quiet: Option<Duration>) -> Basis {
+        Basis {
+            evidence: self.evidence(),
+            grounds: self.grounds(),
+            severity: self.transition.what.severity(),
+            quiet,
+        }
+    }
+
+    /// The incident of this cause in the group of the event, at its key server.
+    pub(super) fn key(&self, cause: Cause) -> IncidentKey {
+        IncidentKey::new(cause, self.transition.group.clone(), self.transition.key_server)
+    }
+
+    /// The same for the group as a whole.
+    pub(super) fn group_key(&self, cause: Cause) -> IncidentKey {
+        IncidentKey::new(cause, self.transition.group.clone(), None)
+    }
+}
+
+/// An event as evidence.
+fn evidence_of(transition: &Transition, frames: &[FrameId]) -> Evidence {
+    Evidence {
+        at: transition.at,
+        event: Cow::Borrowed(transition.what.name()),
+        key_server: transition.key_server,
+        member: transition.member,
+        frames: frames.to_vec(),
+    }
+}

@@ -1,0 +1,369 @@
+//! The incidents of a diagnosis: they open, grow, become part of another, and close. All of it is bounded and counted.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use super::basis::{Basis, IncidentKey};
+use super::notes::Notes;
+use super::pending::{PendingEvent, PendingEvents};
+use crate::time::Timestamp;
+use crate::transition::{Cause, Certainty, Incident, Measures, Severity, Transition, What};
+
+/// Incidents that last at a time. Of more, the oldest closes.
+const MOST_OPEN: usize = 256;
+/// Incidents that are over and can still be asked for.
+const MOST_CLOSED: usize = 256;
+/// Pairs of group and cause that are counted.
+pub(super) const MOST_COUNTED: usize = 4_096;
+/// An incident that grows is reported again at most this often.
+const UPDATE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// What the diagnosis knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DiagnosisState {
+    pub(super) now: Timestamp,
+    pub(super) next_id: u64,
+    /// Incidents that last, and those that were over a short while ago.
+    pub(super) incidents: Vec<TrackedIncident>,
+    /// Incidents that are over, oldest first.
+    pub(super) closed: VecDeque<Incident>,
+    pub(super) pending: PendingEvents,
+    pub(super) notes: Notes,
+    /// How many incidents there were, by group and cause.
+    pub(super) totals: BTreeMap<(Option<String>, Cause), u64>,
+    /// What there was no room for.
+    pub(super) overflow: u64,
+    pub(super) facts: BTreeMap<(&'static str, Option<String>), DiagnosisFact>,
+}
+
+/// Something worth knowing that is no incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiagnosisFact {
+    /// The word for it.
+    pub name: &'static str,
+    /// In which group.
+    pub group: Option<String>,
+    /// At which key server.
+    pub key_server: Option<IpAddr>,
+    /// Since when.
+    pub since: Timestamp,
+    /// What it is, in a sentence.
+    pub summary: String,
+}
+
+/// An incident, and what is not part of it.
+#[derive(Clone, Debug)]
+pub(super) struct TrackedIncident {
+    pub(super) incident: Incident,
+    /// When it closes if nothing more belongs to it; `None` when something has to end it.
+    pub(super) quiet_at: Option<Timestamp>,
+    /// When it was last reported, and what of it was.
+    reported: Timestamp,
+    reported_as: ReportedState,
+}
+
+/// What of an incident was reported: a change is worth another report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ReportedState {
+    severity: Severity,
+    certainty: Certainty,
+    /// Power of two of the number of members.
+    members: u32,
+    evidence: u32,
+}
+
+impl ReportedState {
+    const fn of(incident: &Incident, members: u32) -> Self {
+        Self {
+            severity: incident.severity,
+            certainty: incident.certainty,
+            members: u32::BITS - members.leading_zeros(),
+            evidence: usize::BITS - incident.evidence.len().leading_zeros(),
+        }
+    }
+}
+
+impl DiagnosisState {
+    /// The incident of this key that lasts, or that was over a short while ago.
+    pub(super) fn position(&self, key: &IncidentKey) -> Option<usize> {
+        self.incidents.iter().position(|tracked| {
+            let incident = &tracked.incident;
+            incident.cause == key.cause
+                && incident.group == key.group
+                && incident.key_server == key.key_server
+                && (key.stage.is_none() || incident.measures.stage == key.stage)
+        })
+    }
+
+    /// Opens an incident, or adds to the one there is. Its place.
+    pub(super) fn open(&mut self, out: &mut Vec<Transition>, key: IncidentKey, basis: Basis) -> usize {
+        let index = match self.position(&key) {
+            Some(index) => index,
+            None => self.begin(out, key, &basis),
+        };
+        let now = self.now;
+        if let Some(tracked) = self.incidents.get_mut(index) {
+            tracked.rest_on(basis, now);
+            if tracked.incident.ended.take().is_some() {
+                tracked.report(out, now, What::IncidentOpened);
+            }
+        }
+        index
+    }
+
+    pub(super) fn begin(&mut self, out: &mut Vec<Transition>, key: IncidentKey, basis: &Basis) -> usize {
+        if self.incidents.len() >= MOST_OPEN {
+            self.overflow = self.overflow.saturating_add(1);
+            let now = self.now;
+            if self
+                .incidents
+                .first()
+                .is_some_and(|tracked| tracked.incident.is_open())
+            {
+                self.close_at(out, 0, now);
+            }
+            let gone = self.incidents.remove(0);
+            self.keep_closed(gone.incident);
+        }
+        let total = (key.group.clone(), key.cause);
+        if self.totals.len() < MOST_COUNTED || self.totals.contains_key(&total) {
+            let count = self.totals.entry(total).or_default();
+            *count = count.saturating_add(1);
+        } else {
+            self.overflow = self.overflow.saturating_add(1);
+        }
+        self.next_id += 1;
+        let incident = Incident {
+            id: self.next_id,
+            cause: key.cause,
+            group: key.group,
+            key_server: key.key_server,
+            affected: <_>::default(),
+            began: basis.evidence.at,
+            latest: basis.evidence.at,
+            ended: None,
+            severity: Severity::Info,
+            certainty: Certainty::Uncertain,
+            evidence: Vec::new(),
+            more_evidence: 0,
+            against: <_>::default(),
+            excluded: <_>::default(),
+            considered: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            parent: None,
+            measures: Measures {
+                stage: key.stage,
+                ..<_>::default()
+            },
+        };
+        let reported_as = ReportedState::of(&incident, 0);
+        self.incidents.push(TrackedIncident {
+            incident,
+            quiet_at: None,
+            reported: self.now,
+            reported_as,
+        });
+        self.incidents.len() - 1
+    }
+
+    /// An incident that was just opened and filled is reported; one that grew is, when it grew enough.
+    pub(super) fn report(&mut self, out: &mut Vec<Transition>, index: usize) {
+        let now = self.now;
+        let Some(tracked) = self.incidents.get_mut(index) else {
+            return;
+        };
+        if tracked.reported_as.evidence == 0 {
+            tracked.report(out, now, What::IncidentOpened);
+            return;
+        }
+        let state = ReportedState::of(&tracked.incident, tracked.incident.affected.count());
+        let is_worse = state.severity != tracked.reported_as.severity;
+        if is_worse || state != tracked.reported_as && now.since(tracked.reported) >= UPDATE_INTERVAL {
+            tracked.report(out, now, What::IncidentUpdated);
+        }
+    }
+
+    /// An incident is over.
+    pub(super) fn close_at(&mut self, out: &mut Vec<Transition>, index: usize, ended: Timestamp) {
+        let now = self.now;
+        if let Some(tracked) = self.incidents.get_mut(index)
+            && tracked.incident.is_open()
+        {
+            tracked.incident.ended = Some(ended.max(tracked.incident.began));
+            tracked.report(out, now, What::IncidentClosed);
+        }
+    }
+
+    pub(super) fn keep_closed(&mut self, incident: Incident) {
+        if self.closed.len() >= MOST_CLOSED {
+            self.closed.pop_front();
+            self.overflow = self.overflow.saturating_add(1);
+        }
+        self.closed.push_back(incident);
+    }
+
+    /// The place of the first such incident.
+    pub(super) fn find(&self, is_meant: impl Fn(&Incident) -> bool) -> Option<usize> {
+        let mut incidents = self.incidents.iter();
+        incidents.position(|tracked| is_meant(&tracked.incident))
+    }
+
+    pub(super) fn measure(&mut self, index: usize, set: impl FnOnce(&mut Measures)) {
+        if let Some(tracked) = self.incidents.get_mut(index) {
+            set(&mut tracked.incident.measures);
+        }
+    }
+
+    pub(super) fn affect(&mut self, index: usize, member: Option<SocketAddr>) {
+        if let (Some(tracked), Some(member)) = (self.incidents.get_mut(index), member) {
+            tracked.incident.affected.insert(member);
+        }
+    }
+
+    pub(super) fn name_subject(&mut self, index: usize, subject: String) {
+        if let Some(tracked) = self.incidents.get_mut(index) {
+            tracked.incident.name_subject(subject);
+        }
+    }
+
+    /// What waited becomes part of an incident.
+    pub(super) fn rest_on_all(&mut self, index: usize, pending: Vec<PendingEvent>, quiet: Option<Duration>) {
+        let now = self.now;
+        if let Some(tracked) = self.incidents.get_mut(index) {
+            for one in pending {
+                let member = one.member;
+                tracked.rest_on(one.into_basis(Severity::Warning, quiet), now);
+                if let Some(member) = member {
+                    tracked.incident.affected.insert(member);
+                }
+            }
+        }
+    }
+
+    pub(super) fn close_where(
+        &mut self,
+        out: &mut Vec<Transition>,
+        at: Timestamp,
+        is_meant: impl Fn(&Incident) -> bool,
+    ) {
+        for index in 0..self.incidents.len() {
+            let is_meant = |tracked: &TrackedIncident| is_meant(&tracked.incident);
+            if self.incidents.get(index).is_some_and(is_meant) {
+                self.close_at(out, index, at);
+            }
+        }
+    }
+
+    /// The number of the incident at this place.
+    pub(super) fn id_of(&self, index: usize) -> Option<u64> {
+        self.incidents.get(index).map(|tracked| tracked.incident.id)
+    }
+
+    /// The same as [`Self::report`], wherever the incident is now.
+    pub(super) fn report_id(&mut self, out: &mut Vec<Transition>, id: Option<u64>) {
+        let place = id.and_then(|id| self.find(|one| one.id == id));
+        if let Some(index) = place {
+            self.report(out, index);
+        }
+    }
+
+    /// Other incidents turn out to be part of this one: their events are its effects, and they are no more.
+    pub(super) fn absorb(
+        &mut self,
+        out: &mut Vec<Transition>,
+        into: usize,
+        is_part: impl Fn(&Incident) -> bool,
+    ) -> Option<u64> {
+        let id = self.id_of(into)?;
+        let mut index = 0;
+        while let Some(tracked) = self.incidents.get_mut(index) {
+            if tracked.incident.id == id || !is_part(&tracked.incident) {
+                index += 1;
+                continue;
+            }
+            tracked.incident.parent = Some(id);
+            let at = self.now;
+            self.close_at(out, index, at);
+            let part = self.incidents.remove(index).incident;
+            let whole = self.find(|one| one.id == id)?;
+            if let Some(tracked) = self.incidents.get_mut(whole) {
+                let incident = &mut tracked.incident;
+                for (event, count) in part.effects {
+                    let sum = incident.effects.entry(event).or_default();
+                    *sum = sum.saturating_add(count);
+                }
+                for member in part.affected.members() {
+                    incident.affected.insert(member);
+                }
+                incident.began = incident.began.min(part.began);
+                for evidence in part.evidence {
+                    incident.prove(evidence);
+                }
+                incident.more_evidence = incident.more_evidence.saturating_add(part.more_evidence);
+            }
+        }
+        Some(id)
+    }
+
+    /// A group is known by another name.
+    pub(super) fn rename(&mut self, from: Option<&str>, to: &str) {
+        for tracked in &mut self.incidents {
+            if tracked.incident.group.as_deref() == from && from.is_some() {
+                tracked.incident.group = Some(to.into());
+            }
+        }
+    }
+}
+
+impl TrackedIncident {
+    /// The incident rests on one more event: it can only become more certain by it, and never more than it.
+    fn rest_on(&mut self, basis: Basis, now: Timestamp) {
+        let Basis {
+            evidence,
+            mut grounds,
+            severity,
+            quiet,
+        } = basis;
+        let incident = &mut self.incident;
+        let row = incident.cause.row();
+        grounds.certainty = grounds.certainty.max(incident.cause.most_certain());
+        incident.began = incident.began.min(evidence.at);
+        incident.latest = incident.latest.max(evidence.at);
+        if incident.evidence.is_empty() || grounds.certainty < incident.certainty {
+            incident.certainty = grounds.certainty;
+            incident.against = grounds.open.iter().collect();
+        }
+        incident.excluded.extend(grounds.excluded.iter());
+        let excluded = incident.excluded.clone();
+        incident.against.retain(|one| !excluded.contains(one));
+        // A critical one has to rest on critical events; how urgent the others are is up to their cause.
+        incident.severity = match row.severity {
+            Severity::Critical => incident.severity.max(severity).max(Severity::Warning),
+            other => other,
+        };
+        incident.explain(evidence.event.clone());
+        incident.prove(evidence);
+        self.quiet_at = quiet.map(|quiet| now.after(quiet));
+    }
+
+    fn report(
+        &mut self,
+        out: &mut Vec<Transition>,
+        now: Timestamp,
+        what: impl FnOnce(Box<Incident>) -> What,
+    ) {
+        self.reported = now;
+        self.reported_as = ReportedState::of(&self.incident, self.incident.affected.count());
+        out.push(Transition {
+            at: now,
+            group: self.incident.group.clone(),
+            key_server: self.incident.key_server,
+            member: None,
+            what: what(Box::new(self.incident.clone())),
+        });
+    }
+}

@@ -1,0 +1,123 @@
+//! Events that one alone does not explain: they wait for others, or until time has passed without any.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use super::basis::{Basis, IncidentKey, Seen};
+use crate::time::Timestamp;
+use crate::transition::{Evidence, Grounds, Severity};
+
+const MOST_PENDING: usize = 1_024;
+
+/// What waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Many members register, and nothing says why yet.
+    Burst,
+    /// A key server is not heard by its peer.
+    CoopSilent,
+    /// A registration failed; more of them would make this incident.
+    Failed(IncidentKey),
+    /// A rekey is overdue, perhaps.
+    Overdue,
+    /// A member did not acknowledge, so many times in a row.
+    Unacknowledged(u32),
+}
+
+/// An event that waits.
+#[derive(Clone, Debug)]
+pub(super) struct PendingEvent {
+    pub(super) wait: Wait,
+    pub(super) group: Option<String>,
+    pub(super) key_server: Option<IpAddr>,
+    pub(super) member: Option<SocketAddr>,
+    /// The other key server.
+    pub(super) peer: Option<IpAddr>,
+    pub(super) evidence: Evidence,
+    pub(super) grounds: Grounds,
+    /// The member has tried to register since.
+    pub(super) has_tried: bool,
+    /// When it is decided without others.
+    pub(super) until: Timestamp,
+}
+
+impl PendingEvent {
+    /// An event begins to wait.
+    pub(super) fn new(seen: &Seen<'_>, wait: Wait, until: Timestamp) -> Self {
+        Self {
+            wait,
+            group: seen.transition.group.clone(),
+            key_server: seen.transition.key_server,
+            member: seen.transition.member,
+            peer: None,
+            evidence: seen.evidence(),
+            grounds: seen.grounds(),
+            has_tried: false,
+            until,
+        }
+    }
+    /// It becomes part of an incident.
+    pub(super) fn into_basis(self, severity: Severity, quiet: Option<Duration>) -> Basis {
+        Basis {
+            evidence: self.evidence,
+            grounds: self.grounds,
+            severity,
+            quiet,
+        }
+    }
+}
+
+/// All that waits, in the order in which it happened.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PendingEvents {
+    events: Vec<PendingEvent>,
+    overflow: u64,
+}
+
+impl PendingEvents {
+    /// One more waits. When there are too many, the oldest stays unexplained.
+    pub(super) fn add(&mut self, event: PendingEvent) {
+        if self.events.len() >= MOST_PENDING {
+            self.events.remove(0);
+            self.overflow = self.overflow.saturating_add(1);
+        }
+        self.events.push(event);
+    }
+
+    /// What waits no longer because of another event.
+    pub(super) fn take(&mut self, mut is_meant: impl FnMut(&PendingEvent) -> bool) -> Vec<PendingEvent> {
+        // Nothing waits on nearly all days.
+        if self.events.is_empty() {
+            return Vec::new();
+        }
+        self.events.extract_if(.., |event| is_meant(event)).collect()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PendingEvent> {
+        self.events.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PendingEvent> {
+        self.events.iter_mut()
+    }
+
+    /// What has waited long enough.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<PendingEvent> {
+        let due = self.events.iter().position(|event| event.until <= now)?;
+        Some(self.events.remove(due))
+    }
+
+    pub(super) fn take_first(&mut self) -> Option<PendingEvent> {
+        (!self.events.is_empty()).then(|| self.events.remove(0))
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.events.iter().map(|event| event.until).min()
+    }
+
+    pub(super) const fn overflow(&self) -> u64 {
+        self.overflow
+    }
+}
