@@ -1,4 +1,4 @@
-//! What follows from what: one module a subject.
+//! The rules, one module per subject.
 //!
 //! A rule is a function of a [`Context`] and of what happened. `handle_*` takes input, `on_*` an internal event or a
 //! timer, `arm_*` sets a timer. Rules of one subject may use those of another; `kek::lead` has every timer formula.
@@ -29,16 +29,16 @@ use crate::transition::{Anomaly, KeyServerAnswers, Malformed, Transition, What};
 
 /// What a rule works with.
 pub(crate) struct Context<'a> {
-    /// When it happens: the time of the observation, or that a timer was set to.
+    /// Time of the observation, or the time at which a timer was due.
     pub(crate) now: Timestamp,
     pub(crate) config: &'a Config,
     pub(crate) limits: &'a Limits,
     pub(crate) state: &'a mut State,
-    /// What is reported.
+    /// Receives the reported events.
     pub(crate) out: &'a mut Vec<Transition>,
 }
 
-/// A message and what kind of exchange it belongs to.
+/// A message with its type of exchange.
 #[derive(Clone, Copy)]
 pub(crate) struct Received<'a> {
     pub(crate) message: &'a Message<'a>,
@@ -58,7 +58,7 @@ impl<'a> Received<'a> {
     }
 }
 
-/// Who a transition is about.
+/// The group, key server and member that a transition is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject {
     group: GroupId,
@@ -93,7 +93,7 @@ impl Subject {
 }
 
 impl Context<'_> {
-    /// Reports something.
+    /// Reports a transition.
     pub(crate) fn emit(&mut self, subject: Subject, what: What) {
         let Subject {
             group,
@@ -109,8 +109,8 @@ impl Context<'_> {
         });
     }
 
-    /// A message contradicts the protocol. Every one is counted; of those that matter, the first and then ever fewer
-    /// are reported.
+    /// A message contradicts the protocol. Every one is counted; of the significant ones, the first and then ever
+    /// fewer are reported.
     pub(crate) fn report_anomaly(&mut self, received: Received<'_>, anomaly: Anomaly) {
         let count = self.state.anomalies.entry((GroupId::NONE, anomaly)).or_default();
         *count = count.saturating_add(1);
@@ -125,17 +125,17 @@ impl Context<'_> {
         }
     }
 
-    /// The timers of a group.
+    /// Timer formulas for a group.
     pub(crate) fn schedule(&self, group: GroupId) -> Schedule<'_> {
         Schedule::new(&self.state.groups[group], self.config)
     }
 
-    /// Where a message between a member and a key server is counted.
+    /// Group and key server for which a message of this member is counted.
     pub(crate) fn attribution_of(&self, server: KeyServerId, member: Peer) -> Attribution {
         attribution::attribution_of(self.state, self.config, server, member)
     }
 
-    /// A key server sent a message, or was sent one.
+    /// A key server sent or received a message.
     pub(crate) fn mark_heard(&mut self, server: KeyServerId, is_sender: bool) {
         if is_sender && self.state.servers[server].silent {
             self.report_answer(server);
@@ -148,7 +148,7 @@ impl Context<'_> {
         }
     }
 
-    /// A key server that was silent sends something.
+    /// A silent key server sends something again.
     fn report_answer(&mut self, id: KeyServerId) {
         let server = &self.state.servers[id];
         let what = What::KeyServerAnswers(KeyServerAnswers {
@@ -159,7 +159,7 @@ impl Context<'_> {
         self.emit(Subject::server(server.only_group(), id), what);
     }
 
-    /// The member at an address, known or new, as the most recently seen one.
+    /// The member at an address, inserted if new, as the most recently seen one.
     pub(crate) fn admit_member(&mut self, peer: Peer) -> MemberId {
         let members = &mut self.state.members;
         let id = match members.find(&peer) {

@@ -1,4 +1,4 @@
-//! What is known: plain data and its own invariants. No rule is here.
+//! The state: plain data and its invariants, without rules.
 
 pub(crate) mod burst;
 pub(crate) mod coop;
@@ -43,7 +43,7 @@ use crate::state::timers::Timers;
 use crate::time::Timestamp;
 use crate::transition::{Anomaly, Cookies};
 
-/// Everything that is known. A saved state holds it in this order.
+/// The whole state. It is saved in this order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) now: Timestamp,
@@ -63,12 +63,12 @@ pub(crate) struct State {
     pub(crate) keks: Table<KekId, Cookies, Kek>,
     pub(crate) unconfirmed: Table<UnconfirmedId, Cookies, Unconfirmed>,
     pub(crate) spis: Table<SpiId, SpiKey, SpiTraffic>,
-    /// What key servers announce to each other: from the first to the second.
+    /// Announcements between key servers: from the first to the second.
     pub(crate) coop_links: BTreeMap<(KeyServerId, KeyServerId), CoopLink>,
     pub(crate) anomalies: BTreeMap<(GroupId, Anomaly), u64>,
-    /// New SPIs that were reported.
+    /// Reported new SPIs.
     pub(crate) spi_reports: RateLimit,
-    /// Registrations of unknown members that were reported before they were answered, and those that were not.
+    /// Unanswered registrations of unknown members: those that were reported, and those that were not.
     pub(crate) stranger_reports: RateLimit,
     pub(crate) unreported_registrations: u64,
     pub(crate) scan: Scan,
@@ -112,7 +112,7 @@ impl State {
         }
     }
 
-    /// Applies the configuration to what is known.
+    /// Applies the configuration to the state.
     pub(crate) fn apply_config(&mut self, config: &Config, limits: &Limits) {
         let Self {
             groups,
@@ -133,7 +133,7 @@ impl State {
             .collect();
     }
 
-    /// Bounds tables that were just read, and indexes them.
+    /// Bounds and indexes tables that were just read.
     pub(crate) fn reindex(&mut self, limits: &Limits) {
         let Limits {
             members,
@@ -160,7 +160,7 @@ impl State {
         self.last_rekey_number
     }
 
-    /// Whether the tables of a state that was just read are tables. Before [`Self::reindex`].
+    /// Whether tables that were just read are well-formed. To be called before [`Self::reindex`].
     pub(crate) fn has_sound_tables(&self) -> bool {
         self.servers.table().is_sound()
             && self.members.is_sound()
@@ -171,8 +171,8 @@ impl State {
             && self.spis.is_sound()
     }
 
-    /// Whether every entry is found by its key, and every group and every key server that a state names is in it. Only
-    /// then do their ids index it.
+    /// Whether every entry is found by its key, and every referenced group and key server exists. Only then do their
+    /// ids index the state.
     pub(crate) fn is_consistent(&self) -> bool {
         let is_indexed = self.servers.table().is_indexed()
             && self.members.is_indexed()

@@ -1,4 +1,4 @@
-//! Which group and key server a message is counted for.
+//! The group and key server for which a message is counted.
 
 use crate::config::Config;
 use crate::observation::{Message, host};
@@ -13,7 +13,7 @@ pub(crate) struct Attribution {
     pub(crate) server: KeyServerId,
 }
 
-/// Where a message between a member and a key server is counted.
+/// Group and key server for which a message of this member is counted.
 pub(crate) fn attribution_of(
     state: &State,
     config: &Config,
@@ -27,7 +27,7 @@ pub(crate) fn attribution_of(
     Attribution { group, server }
 }
 
-/// Where a message is counted of which only the addresses are known.
+/// Where a message is counted if only its addresses are known.
 pub(crate) fn attribute_by_address(state: &mut State, config: &Config, message: &Message<'_>) -> Attribution {
     if let Some(server) = state.servers.find(host(message.source)) {
         return attribution_of(state, config, server, Peer::new(message.destination));
@@ -39,7 +39,7 @@ pub(crate) fn attribute_by_address(state: &mut State, config: &Config, message: 
     attribution_of(state, config, server, Peer::new(message.source))
 }
 
-/// Which of these groups a member belongs to.
+/// The group of these to which a member belongs.
 fn match_group(state: &State, config: &Config, candidates: &[GroupId], member: Peer) -> GroupMatch {
     if let Some(only) = state.groups.only(candidates, config) {
         return GroupMatch::One(only);

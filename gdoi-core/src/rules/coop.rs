@@ -1,8 +1,8 @@
 //! Announcements between cooperating key servers.
 //!
-//! Cisco's primary announces itself to each of its peers every 20 s, in an exchange of no registered type under an IKE
-//! SA between the two. Which type that is, and how often, is learned: any encrypted message of version 1 between two key
-//! servers counts that is neither phase 1, nor a PULL, nor a rekey.
+//! Cisco's primary announces itself to each of its peers every 20 s, in an exchange of no registered type under an
+//! IKE SA between the two. The type and the interval are learned: every encrypted message of version 1 between two
+//! key servers counts, except phase 1, PULLs and rekeys.
 
 use gdoi_wire::Exchange;
 
@@ -14,11 +14,11 @@ use crate::state::ike_sa::octets;
 use crate::state::timers::Timer;
 use crate::transition::{Alternative, CoopSilent, Grounds, What};
 
-/// Octets up to which an Informational exchange holds no more than a notification, a deletion or the detection of a dead
-/// peer (RFC 3706).
+/// An Informational exchange of at most this many octets may be a mere notification, deletion or dead-peer detection
+/// (RFC 3706).
 const MAX_NOTIFICATION_LENGTH: u32 = 160;
 
-/// A message, which is an announcement when a proven key server sends it to another.
+/// A message that is an announcement if a proven key server sends it to another one.
 pub(crate) fn handle_coop(cx: &mut Context<'_>, received: Received<'_>) {
     let may_announce = matches!(
         received.exchange,
@@ -49,8 +49,8 @@ pub(crate) fn handle_coop(cx: &mut Context<'_>, received: Received<'_>) {
     }
 }
 
-/// A message that only cooperating key servers exchange, under an IKE SA that both authenticated: it is no registration,
-/// and where one of them is a key server, the other is one too.
+/// A message that only cooperating key servers exchange, under an IKE SA that both authenticated. It is no
+/// registration, so if one end is a key server, the other is one too.
 fn prove_peer(cx: &mut Context<'_>, received: Received<'_>) {
     let header = received.header();
     if received.exchange == Exchange::Informational && header.length() <= MAX_NOTIFICATION_LENGTH {
@@ -86,7 +86,7 @@ fn prove_peer(cx: &mut Context<'_>, received: Received<'_>) {
     join_groups(cx, new);
 }
 
-/// A key server that serves no group yet serves that of its peer, where there is only one.
+/// A key server without a group serves that of its peer, if that has only one.
 fn join_groups(cx: &mut Context<'_>, new: KeyServerId) {
     let state = &mut *cx.state;
     let known = state.servers[new].peer;
@@ -98,7 +98,7 @@ fn join_groups(cx: &mut Context<'_>, new: KeyServerId) {
     }
 }
 
-/// Wakes when announcements are missing.
+/// Sets the timer for missing announcements.
 pub(crate) fn arm_coop_timer(cx: &mut Context<'_>, from: KeyServerId, to: KeyServerId) {
     if let Some(link) = cx.state.coop_links.get_mut(&(from, to))
         && let Some(due) = link.due()
@@ -124,13 +124,13 @@ pub(crate) fn on_coop_timer(cx: &mut Context<'_>, from: KeyServerId, to: KeyServ
     }
     link.silent = true;
     let last = link.last;
-    // The other one announces now: they changed roles.
+    // The other key server announces now: they changed roles.
     if back.is_some_and(|back| back > last) {
         return;
     }
     let group = state.servers[from].only_group();
     let grounds = Grounds::from(state.gaps.certainty(last, cx.now));
-    // Where nothing else was seen either, the tap may be deaf.
+    // If nothing else was seen either, the tap may be down.
     let grounds = if state.last_message.since(last) < period {
         grounds.doubted(Alternative::CaptureGap)
     } else {

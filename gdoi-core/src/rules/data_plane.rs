@@ -1,8 +1,8 @@
-//! ESP, which no key is needed to follow: which SPIs are sent, which replaced which, and who is late.
+//! ESP, which can be followed without a key: which SPIs are sent, which replaced which, and which sites are late.
 //!
 //! One SPI serves all senders of a group (RFC 5374 §3), so sequence numbers prove nothing here. An SPI belongs to a
-//! group when a configured site sends it, or when it replaces another SPI after a rekey of that group; until then it is
-//! unattributed, because ESP of another origin looks the same.
+//! group when a configured site sends it, or when it replaces another SPI after a rekey of that group. Until then it
+//! is unattributed, because ESP of another origin looks the same.
 
 pub(crate) mod group_match;
 pub(crate) mod rollover;
@@ -16,9 +16,9 @@ use crate::state::data_plane::{SpiKey, SpiTraffic};
 use crate::state::id::{GroupId, SpiId};
 use crate::transition::{Anomaly, Spi, SpiFirstSeen, What};
 
-/// SPIs below are reserved (RFC 4303 §2.1).
+/// Lower SPIs are reserved (RFC 4303 §2.1).
 const FIRST_UNRESERVED_SPI: u32 = 256;
-/// New SPIs that are reported in ten seconds; more of a spray of forged ones are only counted.
+/// New SPIs that are reported in ten seconds. Of a flood of forged ones, the rest are only counted.
 const NEW_SPI_REPORT_LIMIT: u32 = 256;
 
 /// ESP packets of one SPI were counted.
@@ -58,7 +58,7 @@ fn group_of_site(state: &State, site: Option<Site>) -> GroupId {
         .unwrap_or(GroupId::NONE)
 }
 
-/// A site sends an SPI that it had not sent before.
+/// A site sends an SPI for the first time.
 fn on_new_spi(cx: &mut Context<'_>, key: SpiKey, esp: &Esp, placed: GroupId) -> SpiId {
     let (spi, site) = key;
     let suspected = match placed.known() {

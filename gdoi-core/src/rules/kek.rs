@@ -1,7 +1,7 @@
-//! KEKs: the cookie pairs of rekeys, which group each serves, and which replaces which.
+//! KEKs: the cookie pairs of rekeys, the group that each serves, and which replaces which.
 //!
-//! A rekey that delivers a new KEK still carries the old cookies (RFC 6407 §4.3): the new pair is first seen one rekey
-//! later, and the delivery is, in retrospect, the last rekey under the old pair.
+//! A rekey that delivers a new KEK still carries the old cookies (RFC 6407 §4.3). So the new pair is first seen one
+//! rekey later, and the delivery was the last rekey under the old pair.
 
 pub(crate) mod attribution;
 pub(crate) mod behavior;
@@ -23,8 +23,8 @@ use crate::state::kek::Kek;
 use crate::state::timers::Timer;
 use crate::transition::{Anomaly, Cookies, GroupAmbiguous, GroupDiscovered, Transport, What};
 
-/// A rekey under an unknown cookie pair: once more than this message confirms it, it is a KEK, and belongs to a group.
-/// The others that it was sent to before, in the same rekey.
+/// A rekey under an unknown cookie pair. Once anything but this message confirms the pair, it becomes a KEK and is
+/// attributed to a group. Also returns the earlier recipients of the same rekey.
 pub(crate) fn confirm_kek(
     cx: &mut Context<'_>,
     received: Received<'_>,
@@ -48,7 +48,7 @@ pub(crate) fn confirm_kek(
         Continuation::Of(group) | Continuation::Doubtful(group, _) => (group, false),
         Continuation::New => (discover_group(cx, received, cookies, transport)?, true),
         Continuation::Ambiguous => {
-            // It gets a group of its own: none is claimed that it may not belong to.
+            // It gets a group of its own rather than one to which it may not belong.
             report_ambiguous(cx, cookies, server);
             (discover_group(cx, received, cookies, transport)?, true)
         }
@@ -67,7 +67,7 @@ pub(crate) fn confirm_kek(
     Some((id, others))
 }
 
-/// Inserts a KEK. The rekeys of the one that is evicted for it are reported first.
+/// Inserts a KEK. Rekeys of the KEK that it evicts are reported first.
 fn insert_kek(cx: &mut Context<'_>, kek: Kek) -> KekId {
     let inserted = cx.state.keks.insert(kek.cookies, kek);
     if let Some((_, mut evicted)) = inserted.evicted {
@@ -79,7 +79,7 @@ fn insert_kek(cx: &mut Context<'_>, kek: Kek) -> KekId {
     inserted.id
 }
 
-/// A new KEK belongs to a group, and may replace another.
+/// Attributes a new KEK to a group, in which it may replace another one.
 fn adopt_kek(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: KeyServerId) {
     let state = &mut *cx.state;
     let kek = &state.keks[id];
@@ -90,7 +90,7 @@ fn adopt_kek(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: Ke
     if kek.transport == Transport::Multicast {
         group.rekey_address = Some(host(received.message.destination));
     }
-    // After a split, each key server continues with its own.
+    // After a split, each key server continues with its own KEK.
     let own = group.kek.split.filter(|split| {
         let split = state.keks.find(split).map(|id| &state.keks[id]);
         split.is_some_and(|kek| kek.server == Some(server))
@@ -103,7 +103,7 @@ fn adopt_kek(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: Ke
     }
 }
 
-/// A group for a KEK that belongs to no known one. `None` when there are too many groups.
+/// A group for a KEK that belongs to no known one. `None` if there are too many groups.
 fn discover_group(
     cx: &mut Context<'_>,
     received: Received<'_>,

@@ -24,7 +24,7 @@ use crate::state::ike_sa::{IkeMode, IkeSa, PullMessage, octets, step};
 use crate::state::timers::Timer;
 use crate::transition::Anomaly;
 
-/// How exactly the eviction order is kept: touching an entry for each message would cost more than all the rest.
+/// Resolution of the eviction order: touching an entry for every message would cost more than everything else.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Who sent a message.
@@ -32,7 +32,7 @@ const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 enum Sender {
     Member,
     Server,
-    /// Neither address fits: forged, or the cookie was drawn twice.
+    /// Neither address matches: forged, or a cookie collision.
     Stranger,
 }
 
@@ -45,7 +45,7 @@ struct IkeMessage<'a> {
     attribution: Attribution,
 }
 
-/// A message under an IKE SA. `None` when the SA is unknown and cannot be followed.
+/// A message under an IKE SA. `None` if the SA is unknown and cannot be followed.
 pub(crate) fn handle_ike_message(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
     let cookie = octets(received.header().initiator_cookie());
     let id = match cx.state.ike_sas.find(&cookie) {
@@ -86,14 +86,14 @@ pub(crate) fn handle_ike_message(cx: &mut Context<'_>, received: Received<'_>) -
     Some(attribution)
 }
 
-/// Follows an IKE SA: from its first message, or later where it is clear who is who.
+/// Follows an IKE SA from its first message, or later if the roles are clear.
 fn open_ike_sa(cx: &mut Context<'_>, received: Received<'_>, cookie: [u8; 8]) -> Option<IkeSaId> {
     let message = received.message;
     let header = received.header();
     let from_start = header.responder_cookie().is_zero();
     let is_followed = match received.exchange {
         Exchange::MainMode | Exchange::Aggressive | Exchange::IkeSaInit => from_start,
-        // After a non-ESP marker it may be any IKE: only what is seen from its first message is followed there.
+        // After a non-ESP marker it may be any IKE, which is followed only from its first message.
         Exchange::GroupkeyPull | Exchange::GsaAuth | Exchange::GsaRegistration => {
             !message.marked && !from_start
         }
@@ -144,8 +144,8 @@ fn handle_phase1(cx: &mut Context<'_>, message: IkeMessage<'_>) {
     handle_step(cx, message, bit);
 }
 
-/// The initial exchanges of version 2. Requests and responses carry their direction in a flag and repeat their message
-/// identifier when sent again (RFC 7296 §2.1).
+/// The initial exchanges of version 2. A flag tells requests from responses, and a retransmission has the same
+/// message identifier (RFC 7296 §2.1).
 fn handle_ike_initial(cx: &mut Context<'_>, message: IkeMessage<'_>) {
     let bit = match (message.received.exchange, message.is_from_member) {
         (Exchange::IkeSaInit, true) => step::FIRST,
@@ -219,7 +219,7 @@ fn handle_gsa_exchange(cx: &mut Context<'_>, message: IkeMessage<'_>) {
         attribution,
     } = message;
     let message_id = received.header().message_id();
-    // Not every response differs in its first octets from another; the message identifier distinguishes them.
+    // Responses may have the same first octets; the message identifier distinguishes them.
     let digest = if is_from_member {
         1
     } else {
@@ -245,7 +245,7 @@ fn handle_gsa_exchange(cx: &mut Context<'_>, message: IkeMessage<'_>) {
     }
 }
 
-/// A message was sent again.
+/// Counts a retransmission.
 fn count_retransmission(cx: &mut Context<'_>, message: IkeMessage<'_>) {
     let ike_sa = &mut cx.state.ike_sas[message.ike_sa];
     ike_sa.retransmissions = ike_sa.retransmissions.saturating_add(1);
@@ -261,7 +261,7 @@ fn count_retransmission(cx: &mut Context<'_>, message: IkeMessage<'_>) {
     }
 }
 
-/// Wakes an IKE SA when it has been silent for too long.
+/// Sets the timer of an IKE SA that may fall silent.
 pub(crate) fn arm_ike_sa_timer(cx: &mut Context<'_>, id: IkeSaId) {
     let state = &mut *cx.state;
     let ike_sa = &mut state.ike_sas[id];
@@ -324,7 +324,7 @@ fn aggressive_step(header: &Header, is_from_member: bool) -> u8 {
     }
 }
 
-/// The key server's cookie comes with its first answer. Whether it had answered with another before.
+/// Learns the key server's cookie from its first answer. Returns whether it had answered with another one before.
 fn learn_responder(ike_sa: &mut IkeSa, header: &Header) -> bool {
     let cookie = header.responder_cookie();
     if cookie.is_zero() {
@@ -344,7 +344,7 @@ fn doi(message: &Message<'_>) -> Option<u32> {
     Some(u32::from_be_bytes([a, b, c, d]))
 }
 
-/// What distinguishes one message from another of the same exchange and sender.
+/// Distinguishes the messages of one sender in one exchange.
 fn digest(message: &Message<'_>) -> u32 {
     let mut digest = message.header.length() ^ 0x811c_9dc5;
     for octet in message.fingerprint.unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! Rekeys: GROUPKEY-PUSH and `GSA_REKEY` messages, and who acknowledges them.
+//! Rekeys: GROUPKEY-PUSH and `GSA_REKEY` messages, and their acknowledgements.
 
 pub(crate) mod classify;
 pub(crate) mod expectation;
@@ -19,7 +19,7 @@ use crate::rules::{Context, Received};
 use crate::state::id::{KekId, Peer};
 use crate::transition::{Anomaly, Cookies};
 
-/// A rekey message. `None` when it belongs to no group.
+/// A rekey message. `None` if it belongs to no group.
 pub(crate) fn handle_push(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
     let cookies = Cookies::from(received.header());
     // A member that was just sent a rekey answers in the same exchange.
@@ -50,7 +50,7 @@ pub(crate) fn handle_push(cx: &mut Context<'_>, received: Received<'_>) -> Optio
     Some(Attribution { group, server })
 }
 
-/// Whether a message cannot be a rekey, whatever it says.
+/// Whether a message cannot be a rekey, whatever its header claims.
 fn is_forged(cx: &mut Context<'_>, received: Received<'_>, cookies: Cookies) -> bool {
     let (header, message) = (received.header(), received.message);
     if cookies == Cookies::default() {
@@ -75,15 +75,15 @@ fn is_forged(cx: &mut Context<'_>, received: Received<'_>, cookies: Cookies) -> 
     false
 }
 
-/// Whether no key server sends it so (RFC 6407 §4: message identifier zero, encrypted). Under known cookies it counts
-/// all the same.
+/// Whether no key server sends it in this form (RFC 6407 §4: message identifier zero, encrypted). Under known cookies
+/// it still counts.
 fn is_nonconforming(received: Received<'_>) -> bool {
     let header = received.header();
     received.exchange != Exchange::GsaRekey
         && (header.message_id() != 0 || header.flags() != 1 || header.responder_cookie().is_zero())
 }
 
-/// A GROUPKEY-PUSH-ACK in clear (RFC 8263). `None` when it acknowledges nothing that was seen.
+/// A GROUPKEY-PUSH-ACK in clear (RFC 8263). `None` if it acknowledges nothing that was seen.
 pub(crate) fn handle_push_ack(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
     let cookies = Cookies::from(received.header());
     if cookies == Cookies::default() {
@@ -94,8 +94,8 @@ pub(crate) fn handle_push_ack(cx: &mut Context<'_>, received: Received<'_>) -> O
     acknowledge(cx, received, kek)
 }
 
-/// A message outside any IKE SA: an acknowledgement when a member that was just sent a rekey sends it to that key
-/// server, under the cookies of the rekey or under new ones: those of the KEK it has just received.
+/// A message outside any IKE SA. It is an acknowledgement if a member sends it to a key server that has just sent it
+/// a rekey, under the cookies of that rekey or of the KEK that it delivered.
 pub(crate) fn match_implicit_ack(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
     if matches!(
         received.exchange,
@@ -107,7 +107,7 @@ pub(crate) fn match_implicit_ack(cx: &mut Context<'_>, received: Received<'_>) -
     let member = &state.members[state.members.find(&Peer::new(received.message.source))?];
     let (rekeyed, last) = (member.rekeyed?, member.kek?);
     let kek = state.keks.find(&Cookies::from(received.header())).unwrap_or(last);
-    // The KEK that the member was last sent a rekey under may have been evicted.
+    // The KEK of the member's last rekey may have been evicted.
     let group = state.keks.lookup(kek)?.group;
     if cx.now.since(rekeyed) > cx.schedule(group).round_window() {
         return None;
@@ -140,8 +140,8 @@ fn acknowledge(cx: &mut Context<'_>, received: Received<'_>, id: KekId) -> Optio
     Some(Attribution { group, server })
 }
 
-/// The end of observation: reports what is held back. A rekey that it cut off is reported, but no member counts as not
-/// having acknowledged it.
+/// The end of observation: reports the rekeys that were held back. For a rekey that it cut off, no member counts as
+/// not having acknowledged it.
 pub(crate) fn finish_rekeys(cx: &mut Context<'_>) {
     for id in cx.state.keks.ids() {
         let state = &mut *cx.state;

@@ -24,7 +24,7 @@ use crate::state::table::Table;
 use crate::time::Timestamp;
 use crate::transition::{RegistrationKind, RegistrationStage, RekeyKind, Spi, Transport};
 
-/// What a snapshot is made from.
+/// The input of a snapshot.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) state: &'a State,
@@ -32,7 +32,7 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
-    /// What is known now; with the lists of members and of SPIs, or without: at a fraction of the cost.
+    /// The present state, with or without the lists of members and SPIs; without them it costs a fraction.
     pub(crate) fn snapshot(self, lists: bool) -> Snapshot {
         let mut snapshot = Snapshot {
             messages: BTreeMap::new(),
@@ -204,7 +204,7 @@ fn rekey_state(group: &Group, schedule: Schedule<'_>) -> RekeyState {
     }
 }
 
-/// Whether it is known when the next rekey is due, and why not.
+/// Whether the time of the next rekey is known, and why not.
 fn rekey_expectation(group: &Group, schedule: Schedule<'_>) -> Expectation {
     Expectation {
         unknown: expectation::unknown(group, schedule),
@@ -231,7 +231,7 @@ fn kek_state(group: &Group, schedule: Schedule<'_>) -> KekState {
     }
 }
 
-/// Both kinds are always there: a series that begins with its first event hides it.
+/// Both kinds are always present: a series that starts with its first event hides that event.
 fn fill(state: &mut KeyServerState) {
     for kind in RegistrationKind::ALL {
         state.completed.entry(kind).or_default();

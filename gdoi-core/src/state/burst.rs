@@ -23,16 +23,16 @@ const BURST_WINDOW: Duration = Duration::from_mins(1);
 /// The fewest different members of a burst.
 const MIN_BURST_MEMBERS: u32 = 10;
 
-/// How many times the usual number of registrations makes a burst.
+/// Multiple of the usual number of registrations that makes a burst.
 const BURST_FACTOR: f64 = 4.0;
 
-/// How fast the usual number follows the present one: a tenth in a minute.
+/// How fast the baseline follows the present number: a tenth in a minute.
 const BASELINE_GAIN: f64 = 1.0 / 120.0;
 
-/// Buckets after which nothing is left of what was usual: three hours.
+/// Buckets after which nothing of the baseline is left: three hours.
 const BASELINE_MEMORY: u64 = 3 * 60 * BURST_BUCKETS as u64;
 
-/// Members that are distinguished; further ones are counted each time they start.
+/// Members that are distinguished; the rest are counted each time they start.
 const MAX_BURST_PEERS: usize = 16_384;
 
 /// Registrations of one group over time.
@@ -41,11 +41,11 @@ pub(crate) struct Burst {
     /// Number of the newest bucket since time zero.
     pub(crate) newest: u64,
     pub(crate) buckets: Recent<BurstBucket, BURST_BUCKETS>,
-    /// Registrations in a window that the group is used to.
+    /// The usual number of registrations in a window.
     pub(crate) baseline: f64,
-    /// While there is no burst: the members that began lately, and when each last did.
+    /// Without a burst: the members that started recently, and when each last did.
     pub(crate) recent: BTreeMap<Peer, Timestamp>,
-    /// While there is one: its members.
+    /// During a burst: its members.
     pub(crate) known: BTreeSet<Peer>,
     pub(crate) active: bool,
     pub(crate) total: u64,
@@ -61,7 +61,7 @@ pub(crate) struct Burst {
     pub(crate) timer: TimerSlot,
 }
 
-/// Registrations in a time.
+/// Registrations in a period.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct BurstBucket {
     pub(crate) started: u32,
@@ -107,7 +107,7 @@ impl Burst {
         window
     }
 
-    /// Moves the window up to now.
+    /// Moves the window to `now`.
     pub(crate) fn roll(&mut self, now: Timestamp) {
         let newest = now.as_nanos() / BURST_BUCKET_NANOS;
         let passed = newest.saturating_sub(self.newest);
@@ -115,21 +115,21 @@ impl Burst {
             self.learn();
             self.buckets.push(BurstBucket::default());
         }
-        // Nothing started since.
+        // Nothing has started since.
         for _ in BURST_BUCKETS as u64..passed.min(BASELINE_MEMORY) {
             self.learn();
         }
         self.newest = newest.max(self.newest);
     }
 
-    /// What is usual follows the present window; a burst is not usual.
+    /// The baseline follows the present window, but not during a burst.
     fn learn(&mut self) {
         if !self.active {
             self.baseline += (f64::from(self.window().started) - self.baseline) * BASELINE_GAIN;
         }
     }
 
-    /// Counts what began or ended just now.
+    /// Counts registrations that just started or ended.
     pub(crate) fn count(&mut self, one: BurstBucket) {
         if let Some(first) = self.buckets.newest_mut() {
             first.add(one);
@@ -140,14 +140,14 @@ impl Burst {
         }
     }
 
-    /// A member of the present burst began.
+    /// A member of the present burst starts.
     pub(crate) fn join(&mut self, member: Peer) {
         if self.known.len() >= MAX_BURST_PEERS || self.known.insert(member) {
             self.members = self.members.saturating_add(1);
         }
     }
 
-    /// A member began while there was no burst. Whether there is one now.
+    /// A member starts while there is no burst. Returns whether there is one now.
     pub(crate) fn is_reached(&mut self, now: Timestamp, member: Peer) -> bool {
         self.recent.insert(member, now);
         let threshold = self.threshold() as usize;

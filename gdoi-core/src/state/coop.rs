@@ -1,4 +1,4 @@
-//! What cooperating key servers announce to each other.
+//! Announcements between cooperating key servers.
 
 use core::time::Duration;
 
@@ -14,16 +14,16 @@ pub(crate) const MAX_COOP_LINKS: usize = 1024;
 /// Messages closer together are fragments or retransmissions of one announcement.
 const ANNOUNCEMENT_SPAN: Duration = Duration::from_secs(2);
 
-/// Missing announcements from which a key server counts as silent.
+/// Missing announcements after which a key server counts as silent.
 const MISSED_ANNOUNCEMENTS: u32 = 3;
 
 /// The announcements of one key server to another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CoopLink {
     pub(crate) last: Timestamp,
-    /// Times between them, the latest first.
+    /// Intervals between them, the latest first.
     pub(crate) intervals: Recent<Option<Duration>, 4>,
-    /// They stopped.
+    /// Whether they stopped.
     pub(crate) silent: bool,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
@@ -53,7 +53,7 @@ impl CoopLink {
         self.intervals.push(Some(interval));
     }
 
-    /// The time between them, once they have been regular.
+    /// The interval between them, if they have been regular.
     pub(crate) fn period(&self) -> Option<Duration> {
         let known = || self.intervals.iter().flatten().copied();
         let (shortest, longest) = (known().min()?, known().max()?);
@@ -61,7 +61,7 @@ impl CoopLink {
         regular.then_some(longest)
     }
 
-    /// When the key server counts as silent, if no announcement comes.
+    /// When the key server counts as silent if no announcement comes.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         Some(self.last.after(self.period()? * MISSED_ANNOUNCEMENTS)).filter(|_| !self.silent)
     }

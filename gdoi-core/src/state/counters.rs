@@ -7,7 +7,7 @@ use crate::state::id::GroupId;
 use crate::time::Timestamp;
 use crate::transition::{RegistrationKind, RegistrationStage, RekeyKind, Transport};
 
-/// Exchanges that are counted on their own, and one for the rest.
+/// Exchanges with their own counter, plus one for the rest.
 const EXCHANGE_COUNTERS: usize = Exchange::NAMED.len() + 1;
 
 /// A counter for each exchange.
@@ -27,25 +27,25 @@ impl ExchangeCounters {
         }
     }
 
-    /// Every exchange that was counted; those without a name under number 0.
+    /// Every exchange that was counted; unnamed ones have number 0.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Exchange, u64)> {
         let exchanges = Exchange::NAMED.into_iter().chain([Exchange::Unknown(0)]);
         exchanges.zip(self.0).filter(|&(_, count)| count > 0)
     }
 }
 
-/// Single messages of strangers that nobody answered.
+/// Single unanswered messages of strangers.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Scan {
-    /// Those that came close together, and the first of them.
+    /// Those in quick succession, and the first of them.
     pub(crate) since: Timestamp,
     pub(crate) strangers: u32,
-    /// All of them, and how many there are when they are reported again.
+    /// All of them, and the number at which they are reported again.
     pub(crate) messages: u64,
     pub(crate) report_at: u64,
 }
 
-/// What is counted for one key server of one group.
+/// The counters of one key server in one group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct GroupCounters {
     pub(crate) group: GroupId,
@@ -71,14 +71,14 @@ impl GroupCounters {
     }
 }
 
-/// Adds one to a counter of a closed set, whose members are numbered in order.
+/// Increments a counter of a closed set, whose members are numbered in order.
 pub(crate) fn increment(counters: &mut [u64], at: usize) {
     if let Some(counter) = counters.get_mut(at) {
         *counter = counter.saturating_add(1);
     }
 }
 
-/// What was reported in the present ten seconds: a spray of forged messages must not become a spray of events.
+/// Limits reports per ten seconds, so that a flood of forged messages does not become a flood of events.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RateLimit {
     window: u64,

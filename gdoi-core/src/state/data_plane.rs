@@ -11,19 +11,20 @@ use crate::snapshot::{EspTotal, Histogram};
 use crate::state::id::GroupId;
 use crate::time::Timestamp;
 
-/// An SPI at a site; site 0 is none.
+/// An SPI at a site; site 0 means none.
 pub(crate) type SpiKey = (u32, u32);
 
-/// Silence after which an SPI is out of use, where traffic is dense.
+/// Silence after which an SPI with dense traffic is out of use.
 const SPI_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Usual silences that make an SPI idle.
+/// Multiple of the usual gap after which an SPI is idle.
 const USUAL_GAPS: u32 = 3;
 
 /// The thinnest traffic that is followed: two packets in twenty minutes.
 const MAX_USUAL_GAP: Duration = Duration::from_mins(20);
 
-/// How far two equal times of a clock differ at most, or a thousandth of them: people are not that exact.
+/// Tolerance between two equal intervals of one clock, or a thousandth of them if that is longer. Manual actions are
+/// less exact.
 const MIN_CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
 
 /// The shortest time between the rekeys of TEKs: the shortest lifetime is five minutes.
@@ -39,22 +40,22 @@ const MAX_REPLACED_SPIS: usize = 32;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SpiTraffic {
     pub(crate) group: GroupId,
-    /// The group it would follow from, while nothing confirms that.
+    /// The group of the SPI that it may have replaced, until confirmed.
     pub(crate) suspected: GroupId,
     /// The SPI it replaces.
     pub(crate) replaces: Option<u32>,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) total: EspTotal,
-    /// The rekey that brought it, or its first packet when none was seen: its TEK is not older.
+    /// The rekey that brought it, or its first packet if none was seen. Its TEK is not older.
     pub(crate) since: Timestamp,
-    /// Whether a rekey was seen that brought it.
+    /// Whether the rekey that brought it was seen.
     pub(crate) is_brought: bool,
-    /// Milliseconds: the longest of its recent silences, older ones forgotten little by little.
+    /// Longest recent gap in milliseconds; older gaps fade.
     pub(crate) usual_gap_ms: u32,
-    /// Packets after its TEK had ended, as far as two.
+    /// Packets after the end of its TEK, counted up to two.
     pub(crate) overtime: u8,
-    /// It was reported as stale.
+    /// Whether it was reported as stale.
     pub(crate) stale: bool,
 }
 
@@ -62,24 +63,24 @@ pub(crate) struct SpiTraffic {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DataPlane {
     pub(crate) total: EspTotal,
-    /// What was counted here and turned out to be another group's.
+    /// Traffic that was counted here and turned out to belong to another group.
     pub(crate) moved: EspTotal,
     pub(crate) changes: u64,
     pub(crate) rollover: Histogram,
     pub(crate) stale_packets: u64,
-    /// Replaced SPIs: when, and by what.
+    /// Replaced SPIs: when, and by which one.
     pub(crate) replaced: Vec<(u32, Timestamp, u32)>,
-    /// SPIs of each site that are, or may be, this group's, the oldest first.
+    /// SPIs of each site that belong, or may belong, to this group, the oldest first.
     pub(crate) recent: BTreeMap<u32, Vec<u32>>,
     /// Which rekey brought an SPI, the oldest first.
     brought: VecDeque<(u32, Timestamp)>,
-    /// The longest lifetime of a TEK is known, from the configuration or from the interval of rekeys.
+    /// Whether the longest lifetime of a TEK is known, from the configuration or from the rekey interval.
     pub(crate) is_end_known: bool,
-    /// How many SPIs that may be this group's have come since the latest rekey.
+    /// Number of SPIs since the latest rekey that may belong to this group.
     pub(crate) suspects: u32,
     /// The latest rekey.
     pub(crate) rekeyed: Option<Timestamp>,
-    /// The one before, whether or not it was the group's.
+    /// The previous one, of this group or not.
     rekeyed_before: Option<Timestamp>,
     pub(crate) votes: RolloverVotes,
 }
@@ -91,7 +92,7 @@ impl DataPlane {
         self.suspects = 0;
     }
 
-    /// When the rekey before the latest was.
+    /// When the rekey before the latest one was.
     pub(crate) const fn rekeyed_before(&self) -> Option<Timestamp> {
         self.rekeyed_before
     }
@@ -109,7 +110,7 @@ impl DataPlane {
             .map(|&(_, at)| at)
     }
 
-    /// A rekey brought an SPI.
+    /// Records the rekey that brought an SPI.
     pub(crate) fn bring(&mut self, spi: u32, rekeyed: Timestamp) {
         if self.brought(spi).is_some() {
             return;
@@ -120,7 +121,7 @@ impl DataPlane {
         self.brought.push_back((spi, rekeyed));
     }
 
-    /// The time between the latest three rekeys that brought SPIs, where a clock kept it twice.
+    /// The interval between the latest three rekeys that brought SPIs, if both intervals agree.
     pub(crate) fn rollover_interval(&self) -> Option<Duration> {
         let mut times: Vec<Timestamp> = self.brought.iter().map(|&(_, at)| at).collect();
         times.sort_unstable();
@@ -134,17 +135,17 @@ impl DataPlane {
         (shorter >= MIN_TEK_INTERVAL && is_exact).then_some(longer)
     }
 
-    /// SPIs of a site that are, or may be, this group's, the oldest first.
+    /// SPIs of a site that belong, or may belong, to this group, the oldest first.
     pub(crate) fn recent_of(&self, site: u32) -> &[u32] {
         self.recent.get(&site).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a site has sent something.
+    /// Whether a site has sent anything.
     pub(crate) fn is_used(&self, site: u32) -> bool {
         self.recent.contains_key(&site)
     }
 
-    /// An SPI of a site is, or may be, this group's.
+    /// Records that an SPI of a site belongs, or may belong, to this group.
     pub(crate) fn remember(&mut self, spi: u32, site: u32) {
         let recent = self.recent.entry(site).or_default();
         if recent.contains(&spi) {
@@ -156,7 +157,7 @@ impl DataPlane {
         recent.push(spi);
     }
 
-    /// When an SPI was replaced, and by what.
+    /// When an SPI was replaced, and by which one.
     pub(crate) fn replacement(&self, spi: u32) -> Option<(Timestamp, u32)> {
         self.replaced
             .iter()
@@ -181,7 +182,7 @@ impl SpiTraffic {
         self.is_brought.then_some(self.since)
     }
 
-    /// How long it must be silent to be out of use: several times what is usual for it.
+    /// How long it must be silent to be out of use: several times its usual gap.
     pub(crate) fn idle_timeout(&self) -> Duration {
         let usual = Duration::from_millis(self.usual_gap_ms.into());
         usual.saturating_mul(USUAL_GAPS).max(SPI_IDLE_TIMEOUT)
@@ -192,10 +193,10 @@ impl SpiTraffic {
         now.since(self.last) > self.idle_timeout()
     }
 
-    /// Adds packets, and learns how they come.
+    /// Adds packets, and learns the gaps between them.
     pub(crate) fn count(&mut self, esp: &Esp) {
         let gap = esp.first.since(self.last);
-        // A longer silence ended its use, and says nothing of how thin its traffic is.
+        // A longer silence ended its use and says nothing about the usual gap.
         if esp.packets > 0 && gap <= MAX_USUAL_GAP {
             let gap_ms = u32::try_from(gap.as_millis()).unwrap_or(u32::MAX);
             self.usual_gap_ms = gap_ms.max(self.usual_gap_ms - self.usual_gap_ms / 8);
@@ -204,7 +205,7 @@ impl SpiTraffic {
         self.total.add(esp);
     }
 
-    /// Its group turned out to be another.
+    /// Moves it to another group.
     pub(crate) fn regroup(&mut self, from: GroupId, to: GroupId) {
         for group in [&mut self.group, &mut self.suspected] {
             if *group == from {
@@ -214,11 +215,11 @@ impl SpiTraffic {
     }
 }
 
-/// What the roll-overs of a configured group without rekeys point to.
+/// Which group the rollovers of a configured group without rekeys match.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RolloverVotes {
-    /// Discovered groups, and how often.
+    /// Discovered groups with their votes.
     pub(crate) groups: Vec<(GroupId, u32)>,
-    /// The SPI that counted last: it counts once, however many sites use it.
+    /// The SPI of the last vote: it counts once, however many sites use it.
     pub(crate) counted: Option<u32>,
 }

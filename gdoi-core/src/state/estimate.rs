@@ -1,22 +1,22 @@
-//! A quantity that is learned from what is seen: robust against one odd value, and unlearned when it changes.
+//! A learned quantity: robust against a single odd value, and unlearned when it changes.
 //!
-//! Machines are exact, people are not: values of one clock agree to a few seconds in an hour. A value is believed once
-//! enough of the recent ones agree, until later ones agree with each other and not with it: two that are longer, three
-//! that are shorter. What is expected too late costs less than what is expected too early.
+//! Machines are exact and people are not: intervals of one clock agree to a few seconds in an hour. A value is
+//! accepted once enough of the recent ones agree. It stays until later values agree with each other and not with it:
+//! two longer ones, or three shorter ones. Expecting a value too late costs less than expecting it too early.
 
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Values that are remembered.
+/// Number of values that are kept.
 const RECENT: usize = 8;
-/// Multiples up to which a value that spans a gap counts as missed ones.
+/// Largest multiple that counts as missed values across a gap.
 const MULTIPLES: u32 = 64;
-/// Values in a row that change what is believed: longer ones, and shorter ones.
+/// Consecutive values that change the accepted one: longer ones, and shorter ones.
 const LONGER_QUORUM: usize = 2;
 const SHORTER_QUORUM: usize = 3;
 
-/// How well values agree that come from one clock.
+/// How closely values of one clock agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Precision {
     pub(crate) absolute: Duration,
@@ -31,7 +31,7 @@ impl Precision {
         per_mille: 1,
     };
 
-    /// Repeats of a message: the key server looks at all its members in turn.
+    /// Repeats of a message: the key server visits all its members in turn.
     pub(crate) const REPEATS: Self = Self {
         absolute: Duration::from_secs(1),
         per_mille: 200,
@@ -55,17 +55,17 @@ impl Precision {
 /// What a new value changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Still too little is known.
+    /// Still unknown.
     None,
-    /// It is known now.
+    /// Known from now on.
     Learned(Duration),
-    /// As before.
+    /// Unchanged.
     Kept,
-    /// Not as before; once is not enough to believe it.
+    /// A deviation; one alone is not accepted.
     Odd,
-    /// As before, with this many missed in a gap.
+    /// Unchanged, with this many missed in a gap.
     Missed(u32),
-    /// It was one thing and is another now.
+    /// Changed to another value.
     Switched { from: Duration, to: Duration },
     /// None of the recent values agrees with it any more.
     Lost,
@@ -75,7 +75,7 @@ pub(crate) enum Change {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Estimate {
     precision: Precision,
-    /// Values that must agree before one is believed.
+    /// Values that must agree before one is accepted.
     quorum: u8,
     /// The latest first.
     recent: [Option<Duration>; RECENT],
@@ -83,7 +83,7 @@ pub(crate) struct Estimate {
 }
 
 impl Default for Estimate {
-    /// Of a timer of a key server, believed when seen twice.
+    /// For a timer of a key server, accepted when seen twice.
     fn default() -> Self {
         Self::new(Precision::CLOCK, 2)
     }
@@ -103,13 +103,13 @@ impl Estimate {
         self.value
     }
 
-    /// How many values were seen, up to those that are remembered.
+    /// Number of values that are kept now.
     pub(crate) fn samples(&self) -> usize {
         self.recent.iter().flatten().count()
     }
 
-    /// Takes a value. `gap`: not everything was seen in that time. `proven`: a witness excludes that anything was missed
-    /// in it, so one value that differs is enough.
+    /// Takes a value. `gap`: part of the interval was not watched. `proven`: other evidence excludes a missed value,
+    /// so one deviation is enough.
     pub(crate) fn learn(&mut self, seen: Duration, gap: bool, proven: bool) -> Change {
         if let Some(value) = self.value
             && gap
@@ -142,8 +142,8 @@ impl Estimate {
         let is_switched = if seen < value {
             in_a_row >= SHORTER_QUORUM
         } else {
-            // Where two clocks take turns, the longer time is between the rekeys of one of them; a multiple is what
-            // was missed.
+            // If two clocks alternate, the longer interval is that between rekeys of one of them; a multiple means
+            // missed ones.
             in_a_row.max(self.if_longest(seen)) >= LONGER_QUORUM
                 && (in_a_row >= LONGER_QUORUM || !self.is_multiple(seen, value))
         };
@@ -174,7 +174,7 @@ impl Estimate {
         self.recent.iter().take_while(agrees).count()
     }
 
-    /// How many recent values agree with this one, when none is longer.
+    /// How many recent values agree with this one, if none is longer.
     fn if_longest(&self, value: Duration) -> usize {
         let longest = self.recent.iter().flatten().copied().max().unwrap_or_default();
         if self.precision.agree(longest, value) {

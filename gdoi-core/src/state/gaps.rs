@@ -1,4 +1,4 @@
-//! When not everything was watched: windows that a source declared, and silences that nothing explains.
+//! When not everything was watched: windows that a source declared, and unexplained silences.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -9,27 +9,27 @@ use crate::state::estimate::{Estimate, Precision};
 use crate::time::Timestamp;
 use crate::transition::Certainty;
 
-/// Windows that are remembered; older ones are merged into one.
+/// Windows that are kept; older ones are merged into one.
 const MAX_GAPS: usize = 64;
-/// No shorter silence is doubted.
+/// Shorter silences are never doubted.
 const MIN_DOUBTED_SILENCE: Duration = Duration::from_mins(2);
-/// How many times the usual silence is doubted.
+/// Multiple of the usual silence that is doubted.
 const DOUBTED_FACTOR: u32 = 4;
-/// How many times a doubted silence must have been watched, before it can be called unusual.
+/// Multiple of a doubted silence that must have been watched before it can be called unusual.
 const WATCHED_FACTOR: u32 = 5;
-/// Time after which what was usual long ago counts half.
+/// Time after which older silences count half.
 const USUAL_HALF_LIFE: Duration = Duration::from_hours(48);
 /// Lengths of silences by powers of two: below 1 s, below 2 s and so on up to 48 days.
 const LENGTHS: usize = 22;
 
-/// The windows in which something was lost, oldest first, and how long silences usually are.
+/// The windows in which something was lost, oldest first, and the usual lengths of silences.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct CaptureGaps {
     windows: VecDeque<(Timestamp, Timestamp)>,
     sight: Sight,
 }
 
-/// What is known of silences: time without any observation.
+/// Statistics of silences: time without any observation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Sight {
     /// When anything was last seen.
@@ -38,10 +38,10 @@ struct Sight {
     spent: [Duration; LENGTHS],
 }
 
-/// Another tap that sees the same messages, in a capture that was merged from two.
+/// A second tap that sees the same messages, in a capture merged from two.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct SecondTap {
-    /// By how much its clock differs.
+    /// Offset of its clock.
     pub(crate) offset: Estimate,
     pub(crate) reported: bool,
 }
@@ -56,8 +56,8 @@ impl Default for SecondTap {
 }
 
 impl Sight {
-    /// The silence from which on it is doubted that anything was watched. `None` until it is known what is usual: for
-    /// three quarters of the time that was watched, silences were shorter.
+    /// The length from which a silence is doubted. `None` until the usual length is known: three quarters of the
+    /// watched time was spent in shorter silences.
     fn limit(&self) -> Option<Duration> {
         let watched = self.watched();
         let mut shorter = Duration::ZERO;
@@ -107,7 +107,7 @@ impl CaptureGaps {
         }
     }
 
-    /// Something is seen. The silence before it, when it was so unusual that nothing may have been watched.
+    /// Something is seen. Returns the silence before it, if that was so unusual that nothing may have been watched.
     pub(crate) fn on_sight(&mut self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let last = self.sight.last.replace(now)?;
         let silence = now.since(last);
@@ -117,7 +117,7 @@ impl CaptureGaps {
         }
         let is_declared = self.has_window(last, now);
         let is_doubted = self.sight.limit().is_some_and(|limit| silence > limit);
-        // A declared one teaches nothing; what is doubted again and again becomes usual.
+        // A declared one teaches nothing; one that is doubted repeatedly becomes usual.
         let counted = match (is_declared, is_doubted) {
             (true, _) => Duration::ZERO,
             (false, true) => silence.min(self.sight.watched() / 10),
@@ -145,7 +145,7 @@ impl CaptureGaps {
         self.windows.iter().any(touched)
     }
 
-    /// Whether the silence that lasts is unusual.
+    /// Whether the present silence is unusual.
     fn is_doubted(&self, now: Timestamp) -> bool {
         let silence = self.sight.last.map_or(Duration::ZERO, |last| now.since(last));
         silence > MIN_DOUBTED_SILENCE && self.sight.limit().is_some_and(|limit| silence > limit)

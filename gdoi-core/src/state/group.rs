@@ -1,7 +1,7 @@
-//! Groups, and which of them something belongs to.
+//! Groups, and their attribution.
 //!
-//! The identifier of a group is never visible (RFC 6407 §5.2: it is sent encrypted). A group that is not configured is
-//! recognised by its KEKs, its multicast address and its key servers. Where several groups remain, none is claimed.
+//! The identifier of a group is never visible (RFC 6407 §5.2: it is sent encrypted). A group that is not configured
+//! is recognised by its KEKs, its multicast address and its key servers. If several groups remain, none is claimed.
 
 use alloc::format;
 use alloc::string::String;
@@ -24,10 +24,10 @@ use crate::state::rekey::{MissedRekeys, Rekeys};
 use crate::time::Timestamp;
 use crate::transition::Transport;
 
-/// Key servers that are remembered for one group.
+/// Key servers that are kept for one group.
 const MAX_KEY_SERVERS_PER_GROUP: usize = 64;
 
-/// What is known of a group.
+/// The state of a group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) name: String,
@@ -40,7 +40,7 @@ pub(crate) struct Group {
     pub(crate) retransmissions: ExchangeCounters,
     pub(crate) registration_duration: Histogram,
     pub(crate) double_registrations: u64,
-    /// That its key server serves several groups was reported.
+    /// Whether it was reported that its key server serves several groups.
     pub(crate) ambiguity_reported: bool,
     pub(crate) burst: Burst,
     pub(crate) missed: MissedRekeys,
@@ -57,7 +57,7 @@ impl Group {
         }
     }
 
-    /// What the user knows of it.
+    /// Its configuration.
     pub(crate) fn known_config<'a>(&self, config: &'a Config) -> Option<&'a GroupConfig> {
         config.groups.get(self.config?)
     }
@@ -74,7 +74,7 @@ impl Group {
         self.rekeys.acknowledgements > 0
     }
 
-    /// A key server of this group.
+    /// Adds a key server of this group.
     pub(crate) fn add_key_server(&mut self, server: KeyServerId) {
         if !self.servers.contains(&server) && self.servers.len() < MAX_KEY_SERVERS_PER_GROUP {
             self.servers.push(server);
@@ -82,19 +82,19 @@ impl Group {
     }
 }
 
-/// Which group something belongs to.
+/// The result of an attribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupMatch {
     /// This one.
     One(GroupId),
-    /// None is known.
+    /// No known group.
     Nothing,
     /// One of several.
     Several,
 }
 
 impl GroupMatch {
-    /// The group, or that there is none.
+    /// The group, or none.
     pub(crate) const fn group(self) -> GroupId {
         match self {
             Self::One(group) => group,
@@ -108,9 +108,9 @@ impl GroupMatch {
 pub(crate) struct Groups {
     list: Vec<Group>,
     capacity: usize,
-    /// Groups that found no room.
+    /// Groups beyond the limit.
     pub(crate) overflow: u64,
-    /// Recipients of rekeys that there was no room to remember.
+    /// Recipients of rekeys beyond the limit.
     pub(crate) unlisted: u64,
 }
 
@@ -124,7 +124,7 @@ impl Groups {
         }
     }
 
-    /// Takes the groups of a configuration, those already known by their names, and their key servers.
+    /// Takes over the groups of a configuration, matching known ones by name, and their key servers.
     pub(crate) fn configure(&mut self, config: &Config, servers: &mut KeyServers, capacity: usize) {
         self.capacity = capacity.max(config.groups.len());
         for group in &mut self.list {
@@ -158,8 +158,8 @@ impl Groups {
         id
     }
 
-    /// The discovered group that a configuration means: by its multicast address, or, when unicast, the only one of
-    /// its key servers.
+    /// The discovered group that a configuration means: by its multicast address or, if unicast, the only one of its
+    /// key servers.
     fn discovered(&self, known: &GroupConfig, servers: &KeyServers) -> Option<GroupId> {
         let ours = |group: &Group| {
             let mut addresses = group.servers.iter().map(|&server| servers[server].address);
@@ -181,7 +181,7 @@ impl Groups {
         GroupId(u32::try_from(self.list.len() - 1).unwrap_or(0))
     }
 
-    /// A group nobody had named. `None` when there is no more room.
+    /// Adds a group that is not configured. `None` if there are too many.
     pub(crate) fn discover(&mut self, name: &str) -> Option<GroupId> {
         if self.list.len() > self.capacity {
             self.overflow += 1;
@@ -197,8 +197,8 @@ impl Groups {
         Some(self.push(Group::new(unique)))
     }
 
-    /// A discovered group is a configured one: it takes its name, its configuration and its data plane. What the
-    /// configured one was before keeps the discovered one's name, and has no key server.
+    /// A discovered group turns out to be a configured one, whose name, configuration and data plane it takes. The
+    /// former configured entry keeps the discovered name, and has no key server.
     pub(crate) fn merge(&mut self, configured: GroupId, discovered: GroupId, servers: &mut KeyServers) {
         let mut before = core::mem::take(&mut self[configured]);
         for server in core::mem::take(&mut before.servers) {
@@ -215,7 +215,7 @@ impl Groups {
         self[configured] = before;
     }
 
-    /// A key server serves a group.
+    /// Records that a key server serves a group.
     pub(crate) fn join(&mut self, id: GroupId, server: KeyServerId, servers: &mut KeyServers) {
         self[id].add_key_server(server);
         servers[server].add_group(id);
@@ -243,12 +243,12 @@ impl Groups {
         Some(self[id.known()?].name.clone())
     }
 
-    /// What the user knows of a group.
+    /// The configuration of a group.
     pub(crate) fn config<'a>(&self, id: GroupId, config: &'a Config) -> Option<&'a GroupConfig> {
         self[id].known_config(config)
     }
 
-    /// The candidates that a member at `address` may be in, as far as the configuration says.
+    /// The candidates in which the configuration allows a member at `address`.
     pub(crate) fn fitting<'a>(
         &'a self,
         candidates: &'a [GroupId],
@@ -263,7 +263,7 @@ impl Groups {
         })
     }
 
-    /// The one candidate there is, when it may be anybody's.
+    /// The only candidate, if its configuration allows any member.
     pub(crate) fn only(&self, candidates: &[GroupId], config: &Config) -> Option<GroupId> {
         let &[only] = candidates else {
             return None;
@@ -274,7 +274,7 @@ impl Groups {
         open.then_some(only)
     }
 
-    /// The group that a member at `address` manages its keys for at a key server of `candidates`.
+    /// The group for which a member at `address` manages its keys at a key server of `candidates`.
     pub(crate) fn match_group(
         &self,
         candidates: &[GroupId],

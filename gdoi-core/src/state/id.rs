@@ -1,4 +1,4 @@
-//! How things are named: groups by number, entries of tables by slot, members by address.
+//! Identifiers: groups by number, table entries by slot, members by address.
 
 use core::hash::Hash;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -6,15 +6,15 @@ use core::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-/// Number of a group. 0 is what belongs to none.
+/// Number of a group. 0 is for everything without a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct GroupId(pub(super) u32);
 
 impl GroupId {
-    /// What belongs to no known group.
+    /// For everything without a known group.
     pub(crate) const NONE: Self = Self(0);
 
-    /// Its place in a list of all groups.
+    /// Index in a list of all groups.
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
@@ -24,7 +24,7 @@ impl GroupId {
     }
 }
 
-/// Number of a slot in a table. It is stored as one more, so that one that may be missing takes no more room.
+/// Number of a slot in a table. It is stored plus one, so that an optional one takes no more space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u32", into = "u32")]
 pub(crate) struct Slot(NonZeroU32);
@@ -48,13 +48,13 @@ impl Slot {
     }
 }
 
-/// A slot of one table, and of no other.
+/// A slot of one particular table.
 pub(crate) trait TableId: Copy {
     fn from_slot(slot: Slot) -> Self;
     fn slot(self) -> Slot;
 }
 
-/// Names an IKE SA.
+/// Identifies an IKE SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct IkeSaId(Slot);
 
@@ -68,7 +68,7 @@ impl TableId for IkeSaId {
     }
 }
 
-/// Names the attempts of a member at a key server.
+/// Identifies the attempts of a member at a key server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct AttemptsId(Slot);
 
@@ -82,7 +82,7 @@ impl TableId for AttemptsId {
     }
 }
 
-/// Names a KEK.
+/// Identifies a KEK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct KekId(Slot);
 
@@ -96,7 +96,7 @@ impl TableId for KekId {
     }
 }
 
-/// Names a key server. Key servers are never forgotten.
+/// Identifies a key server. Key servers are never forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct KeyServerId(Slot);
 
@@ -110,7 +110,7 @@ impl TableId for KeyServerId {
     }
 }
 
-/// Names a member.
+/// Identifies a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct MemberId(Slot);
 
@@ -124,7 +124,7 @@ impl TableId for MemberId {
     }
 }
 
-/// Names an SPI at a site.
+/// Identifies an SPI at a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct SpiId(Slot);
 
@@ -138,7 +138,7 @@ impl TableId for SpiId {
     }
 }
 
-/// Names an unconfirmed cookie pair.
+/// Identifies an unconfirmed cookie pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct UnconfirmedId(Slot);
 
@@ -159,7 +159,7 @@ pub(crate) struct Peer {
     port: u16,
 }
 
-/// Ports that say nothing about who is meant: GDOI, and IKE with and without the non-ESP marker.
+/// Ports that do not distinguish members: GDOI, and IKE with and without the non-ESP marker.
 const WELL_KNOWN: [u16; 3] = [848, 500, 4500];
 
 impl Peer {

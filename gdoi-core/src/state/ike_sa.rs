@@ -1,4 +1,4 @@
-//! IKE SAs between members and key servers, and how far the registrations in each came.
+//! IKE SAs between members and key servers, and the progress of their registrations.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -12,30 +12,30 @@ use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{RegistrationKind, RegistrationStage};
 
-/// Silence after which a registration is given up: longer than the longest wait between repeats of the stacks in use
-/// (7, 9, 11 s in the reference implementation; 10 s in Cisco's; 4 to 24 s in strongSwan).
+/// Silence after which a registration is given up: longer than the longest retransmission interval of the
+/// implementations in use (7, 9, 11 s in the reference implementation; 10 s in Cisco's; 4 to 24 s in strongSwan).
 pub(crate) const IKE_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Silence after an Informational exchange.
 pub(crate) const NOTIFIED_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an IKE SA is remembered after its registration ended, for retransmissions and further PULLs. Key servers
-/// close it soon themselves.
+/// How long an IKE SA is kept after its registration ended, for retransmissions and further PULLs. Key servers soon
+/// close it themselves.
 pub(crate) const ENDED_IKE_SA_RETENTION: Duration = Duration::from_mins(2);
 
 /// How long a member may retransmit before its registration counts as failed although it still tries.
 pub(crate) const RETRANSMISSION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Unanswered retransmissions from which a registration that the end of observation cut off counts as failed.
+/// Unanswered retransmissions after which a registration that the end of observation cut off counts as failed.
 pub(crate) const MIN_UNANSWERED_RETRANSMISSIONS: u32 = 2;
 
-/// Longest wait for an answer before a retransmission: the shortest wait of the stacks above.
+/// Longest wait for an answer before a retransmission: the shortest wait of the implementations above.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// PULLs that are followed at once in one IKE SA.
+/// Concurrent PULLs that are followed in one IKE SA.
 const MAX_PULLS_PER_IKE_SA: usize = 4;
 
-/// How phase 1 is done.
+/// The mode of phase 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum IkeMode {
     Main,
@@ -70,28 +70,28 @@ pub(crate) struct IkeSa {
     pub(crate) member: Peer,
     pub(crate) server: KeyServerId,
     pub(crate) server_address: IpAddr,
-    /// Domain of interpretation, when it was seen in clear (RFC 6407 §2.1: 2; some implementations send 1).
+    /// Domain of interpretation, if seen in clear (RFC 6407 §2.1: 2; some implementations send 1).
     pub(crate) doi: Option<u32>,
-    /// Its first message was seen.
+    /// Whether its first message was seen.
     pub(crate) from_start: bool,
     /// Messages of phase 1 that were seen: a set of [`step`] bits.
     pub(crate) steps: u8,
     pub(crate) started: Timestamp,
     pub(crate) last: Timestamp,
-    /// When a message was last seen that is no retransmission.
+    /// When the last message was seen that was no retransmission.
     pub(crate) progress: Timestamp,
-    /// An Informational exchange followed: a notification or a deletion usually ends a registration.
+    /// Whether an Informational exchange followed: a notification or a deletion usually ends a registration.
     pub(crate) notified: bool,
     pub(crate) retransmissions: u32,
     /// Retransmissions of the member since the last progress.
     pub(crate) unanswered: u32,
-    /// The start of a registration was reported.
+    /// Whether the start of a registration was reported.
     pub(crate) reported: bool,
-    /// The registration ended. Only another PULL is reported.
+    /// Whether the registration ended. After that only another PULL is reported.
     pub(crate) ended: bool,
     pub(crate) completed: u16,
     pub(crate) kind: RegistrationKind,
-    /// There is rarely a second.
+    /// There is rarely a second one.
     pub(crate) pulls: SmallVec<[Pull; 1]>,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
@@ -132,7 +132,7 @@ impl IkeSa {
         self.steps & step != 0
     }
 
-    /// The member continued although no answer of the key server was seen: only one direction is visible.
+    /// Whether the member continued although no answer of the key server was seen: only one direction is visible.
     pub(crate) fn is_one_way(&self) -> bool {
         let skipped = |answer: u8, next: u8| !self.has_seen(answer) && self.has_seen(next);
         self.from_start
@@ -143,7 +143,7 @@ impl IkeSa {
                 || self.pulls.iter().any(Pull::is_one_way))
     }
 
-    /// Whether the key server said nothing at all.
+    /// Whether the key server sent nothing at all.
     pub(crate) fn is_unheard(&self) -> bool {
         self.steps & !step::FIRST == 0 && self.pulls.is_empty()
     }
@@ -157,12 +157,12 @@ impl IkeSa {
         }
     }
 
-    /// When it fails, or is forgotten, without another message.
+    /// When it fails or is forgotten without another message.
     pub(crate) fn due(&self) -> Timestamp {
         if self.ended {
             return self.last.after(ENDED_IKE_SA_RETENTION);
         }
-        // Key servers that cooperate say nothing for some time.
+        // Cooperating key servers send nothing for some time.
         let stall = if !self.reported && self.stage() == RegistrationStage::Pull1 {
             IKE_EXCHANGE_TIMEOUT * 2
         } else if self.notified {
@@ -187,7 +187,7 @@ impl IkeSa {
         self.notified = false;
     }
 
-    /// The stage it has reached.
+    /// The stage that it has reached.
     pub(crate) fn stage(&self) -> RegistrationStage {
         if let Some(pull) = self.pulls.last() {
             return match pull.stage(self.mode) {
@@ -213,7 +213,7 @@ impl IkeSa {
         }
     }
 
-    /// The PULL with a message identifier, known or new.
+    /// The PULL with a message identifier, inserted if new.
     pub(crate) fn pull(&mut self, message_id: u32, now: Timestamp) -> Option<&mut Pull> {
         let known = self.pulls.iter().position(|pull| pull.message_id == message_id);
         let at = known.unwrap_or_else(|| {
@@ -243,24 +243,24 @@ pub(crate) struct RegistrationAttempts {
     pub(crate) since: Timestamp,
     /// When the latest of them started.
     pub(crate) latest: Timestamp,
-    /// The IKE SA of the present attempt, and its cookie: the slot may be used again.
+    /// The IKE SA of the present attempt, and its cookie: the slot may be reused.
     pub(crate) current: Option<(IkeSaId, [u8; 8])>,
 }
 
 impl RegistrationAttempts {
-    /// Counts one more failure. Returns how many there are in a row.
+    /// Counts a failure. Returns the number of consecutive ones.
     pub(crate) const fn count_failure(&mut self) -> u32 {
         self.failed = self.failed.saturating_add(1);
         self.failed
     }
 }
 
-/// Octets of a cookie.
+/// The octets of a cookie.
 pub(crate) const fn octets(cookie: Cookie) -> [u8; 8] {
     cookie.0
 }
 
-/// What a message of a PULL is to the messages before it.
+/// How a message of a PULL relates to the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PullMessage {
     /// Message 1 to 4, seen for the first time.
@@ -275,10 +275,10 @@ pub(crate) enum PullMessage {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Pull {
     pub(crate) message_id: u32,
-    /// Digests of the four messages; 0 before a message was seen.
+    /// Digests of the four messages; 0 if not seen.
     pub(crate) digests: [u32; 4],
     pub(crate) started: Timestamp,
-    /// It completed or failed.
+    /// Whether it completed or failed.
     pub(crate) ended: bool,
 }
 
@@ -326,12 +326,12 @@ impl Pull {
         }
     }
 
-    /// All four messages were exchanged.
+    /// Whether all four messages were exchanged.
     pub(crate) const fn is_complete(&self) -> bool {
         self.has_seen(4)
     }
 
-    /// Three messages: what a Quick Mode looks like that is complete (RFC 2409 §5.5).
+    /// Whether there were three messages, as in a complete Quick Mode (RFC 2409 §5.5).
     pub(crate) const fn is_three(&self) -> bool {
         self.has_seen(1) && self.has_seen(2) && self.has_seen(3) && !self.has_seen(4)
     }

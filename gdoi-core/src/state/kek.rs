@@ -15,19 +15,19 @@ use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{Cookies, ForgeryKind, Transport, Verdict};
 
-/// Cycles that are remembered of one group.
+/// Cycles that are kept for one group.
 const MAX_KEK_CYCLES: usize = 16;
 
-/// How far two cycles of one lifetime differ at most.
+/// Tolerance between two cycles of one lifetime.
 const EQUAL_CYCLES: Duration = Duration::from_secs(15);
 
-/// Cookie pairs that are remembered of one group.
+/// Cookie pairs that are kept for one group.
 const MAX_CHAINED_KEKS: usize = 32;
 
-/// Destinations that are remembered of a rekey under a pair that is not confirmed.
+/// Destinations that are kept for a rekey under an unconfirmed pair.
 const MAX_HELD_DESTINATIONS: usize = 64;
 
-/// A KEK, named by the cookie pair of its rekeys.
+/// A KEK, identified by the cookie pair of its rekeys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Kek {
     pub(crate) cookies: Cookies,
@@ -38,11 +38,11 @@ pub(crate) struct Kek {
     pub(crate) transport: Transport,
     pub(crate) first: Timestamp,
     pub(crate) rounds: Vec<RekeyRound>,
-    /// Digests of messages, to recognise retransmissions of rekeys that are over.
+    /// Digests of messages, to recognise retransmissions of earlier rekeys.
     pub(crate) digests: Recent<u64, 8>,
     /// The KEK it replaced.
     pub(crate) parent: Option<Cookies>,
-    /// Another one replaced it.
+    /// Whether another one replaced it.
     pub(crate) replaced: bool,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
@@ -92,13 +92,13 @@ pub(crate) struct KekHistory {
     pub(crate) current: Option<Cookies>,
     pub(crate) chain: VecDeque<Cookies>,
     pub(crate) changes: u64,
-    /// When the present KEK was delivered, and the one before it.
+    /// When the present KEK was delivered, and the previous one.
     pub(crate) start: Option<Timestamp>,
     pub(crate) start_before: Option<Timestamp>,
     pub(crate) lead_seconds: Option<f64>,
     pub(crate) over_age: bool,
     pub(crate) expired: bool,
-    /// That the configured lifetime of KEKs is contradicted was reported.
+    /// Whether it was reported that the configured lifetime of KEKs is contradicted.
     pub(crate) contradicted: bool,
     /// A KEK of the same group that another key server uses.
     pub(crate) split: Option<Cookies>,
@@ -108,7 +108,7 @@ pub(crate) struct KekHistory {
 }
 
 impl KekHistory {
-    /// Another KEK replaced the present one. `start` is when it was delivered, where that is certain.
+    /// Another KEK replaced the present one. `start`: when it was delivered, if that is certain.
     pub(crate) fn replace(&mut self, before: Cookies, to: Cookies, start: Option<Timestamp>) {
         if self.split == Some(before) {
             self.split = self.current;
@@ -122,13 +122,13 @@ impl KekHistory {
         self.expired = false;
     }
 
-    /// The first KEK that is seen of a group: when it was delivered is not known.
+    /// The first KEK of a group that is seen: the time of its delivery is unknown.
     pub(crate) fn begin(&mut self, cookies: Cookies) {
         self.current = Some(cookies);
         self.remember(cookies);
     }
 
-    /// A KEK that seemed replaced is still in use. When it was delivered is no longer certain.
+    /// A KEK that seemed replaced is still in use. The time of its delivery is no longer certain.
     pub(crate) fn resume(&mut self, cookies: Cookies) {
         self.current = Some(cookies);
         self.chain.pop_back();
@@ -143,18 +143,18 @@ impl KekHistory {
     }
 }
 
-/// The time between two deliveries of a key server.
+/// The interval between two deliveries of a key server.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct KekCycle {
     pub(crate) server: KeyServerId,
     pub(crate) period: Duration,
 }
 
-/// The cycles of one group, and what they say about how its key servers renew the KEK.
+/// The cycles of one group, and the resulting verdicts on how its key servers renew the KEK.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct BehaviorVotes {
     pub(crate) cycles: VecDeque<KekCycle>,
-    /// The lifetime that explains the cycles, when only one does.
+    /// The lifetime that explains the cycles, if only one does.
     pub(crate) learned: Option<Duration>,
     /// The last reported verdict on each key server, and whether it was provisional.
     pub(crate) reported: Vec<(KeyServerId, Verdict, bool)>,
@@ -168,25 +168,25 @@ impl BehaviorVotes {
         self.cycles.push_back(cycle);
     }
 
-    /// Whether the latest KEK that was renewed had lived longer than this.
+    /// Whether the last KEK that was renewed had lived longer than this.
     pub(crate) fn outlives(&self, limit: Duration) -> bool {
         self.cycles.back().is_some_and(|cycle| cycle.period > limit)
     }
 
-    /// How long the latest two KEKs lived, when that is longer than this, and equal.
+    /// The lifetime of the latest two KEKs, if it is longer than this and equal.
     pub(crate) fn lived_longer(&self, limit: Duration) -> Option<Duration> {
         let mut latest = self.cycles.iter().rev().map(|cycle| cycle.period);
         let (one, other) = (latest.next()?, latest.next()?);
         (one.min(other) > limit && one.abs_diff(other) <= EQUAL_CYCLES).then_some(one)
     }
 
-    /// The verdict that was last reported on a key server, and whether it was provisional.
+    /// The last reported verdict on a key server, and whether it was provisional.
     pub(crate) fn verdict_on(&self, server: KeyServerId) -> Option<(Verdict, bool)> {
         let found = self.reported.iter().find(|(of, _, _)| *of == server);
         found.map(|&(_, verdict, provisional)| (verdict, provisional))
     }
 
-    /// Remembers the verdict that is reported on a key server. Whether it differs from the last one.
+    /// Records the verdict that is reported on a key server. Returns whether it differs from the last one.
     pub(crate) fn set_verdict(&mut self, server: KeyServerId, verdict: Verdict, provisional: bool) -> bool {
         let entry = (server, verdict, provisional);
         match self.reported.iter_mut().find(|(of, _, _)| *of == server) {
@@ -203,18 +203,18 @@ impl BehaviorVotes {
 pub(crate) struct Unconfirmed {
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
-    /// When its latest rekey began, and how many there were.
+    /// When its latest rekey began, and the number of its rekeys.
     pub(crate) began: Timestamp,
     pub(crate) rekeys: u32,
     pub(crate) source: IpAddr,
-    /// To whom its latest rekey was sent, as far as there is room, and to how many.
+    /// Recipients of its latest rekey up to the limit, and their number.
     pub(crate) destinations: SmallVec<[Peer; 2]>,
     pub(crate) recipients: u32,
     pub(crate) messages: u64,
     /// The group that it would continue, and why that is in doubt.
     pub(crate) group: GroupId,
     pub(crate) doubt: Option<ForgeryKind>,
-    /// It was reported as a forgery.
+    /// Whether it was reported as a forgery.
     pub(crate) reported: bool,
     #[serde(skip)]
     pub(crate) timer: TimerSlot,
@@ -238,7 +238,7 @@ impl Unconfirmed {
         }
     }
 
-    /// A message was sent to a destination; a rekey is over when nothing more of it came for as long as the window.
+    /// A message was sent to a destination; a rekey is over when the window passes without a message.
     pub(crate) fn note(&mut self, destination: Peer, now: Timestamp, window: Duration) {
         if now.since(self.last) > window {
             self.began = now;

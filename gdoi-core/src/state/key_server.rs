@@ -1,4 +1,4 @@
-//! Key servers: what they sent and which groups they serve.
+//! Key servers: the messages that they sent and the groups that they serve.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -12,26 +12,26 @@ use crate::state::id::{GroupId, KeyServerId, Peer};
 use crate::state::table::Table;
 use crate::time::Timestamp;
 
-/// Groups that one key server is counted for; further ones are counted together as unattributed.
+/// Groups with counters of their own per key server; the rest are counted together as unattributed.
 const MAX_GROUPS_PER_KEY_SERVER: usize = 1024;
 
-/// A key server, or an address that somebody sent a request to as if it were one.
+/// A key server, or an address to which a request was sent as if it were one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct KeyServer {
     pub(crate) address: IpAddr,
-    /// It has shown that it is a key server, or is configured as one.
+    /// Whether it has shown that it is a key server, or is configured as one.
     pub(crate) proven: bool,
-    /// The groups it serves, as far as known.
+    /// The groups that it serves, as far as known.
     pub(crate) groups: Vec<GroupId>,
     /// When it last sent a message.
     pub(crate) sent: Option<Timestamp>,
-    /// When it was first sent a message since then.
+    /// When it first received a message since then.
     pub(crate) asked: Option<Timestamp>,
-    /// A member that it did not answer since, and gave up.
+    /// A member that has since given up without an answer.
     pub(crate) unanswered: Option<Peer>,
-    /// It answers nobody.
+    /// Whether it answers nobody.
     pub(crate) silent: bool,
-    /// The key server that showed, by announcing to it or by its announcements, that this is one too.
+    /// The proven key server that exchanged announcements with this one, which shows that this is one too.
     pub(crate) peer: Option<KeyServerId>,
     /// When it was reported that its members register instead of being rekeyed.
     pub(crate) pull_only: Option<Timestamp>,
@@ -54,7 +54,7 @@ impl KeyServer {
         }
     }
 
-    /// Whether it answers. `None` before it was asked anything.
+    /// Whether it answers. `None` if it was never asked.
     pub(crate) const fn is_up(&self) -> Option<bool> {
         match (self.sent, self.silent) {
             (_, true) => Some(false),
@@ -63,7 +63,7 @@ impl KeyServer {
         }
     }
 
-    /// Its group, where it serves one alone.
+    /// Its group, if it serves only one.
     pub(crate) fn only_group(&self) -> GroupId {
         match self.groups[..] {
             [only] => only,
@@ -141,7 +141,7 @@ impl KeyServers {
         &self.table
     }
 
-    /// The key server for everything beyond the limit.
+    /// The entry for everything beyond the limit.
     pub(crate) fn other(&mut self) -> KeyServerId {
         if let Some(other) = self.other {
             return other;
@@ -158,7 +158,7 @@ impl KeyServers {
         self.table.find(&address)
     }
 
-    /// The key server at an address, known or new; the other one when the table is full.
+    /// The key server at an address, inserted if new; the entry for others if the table is full.
     pub(crate) fn admit(&mut self, address: IpAddr) -> KeyServerId {
         if let Some(known) = self.find(address) {
             return known;
@@ -170,7 +170,7 @@ impl KeyServers {
         self.table.insert(address, KeyServer::new(address)).id
     }
 
-    /// The key server at an address that only a request names: half of the table is kept for those that answer.
+    /// The key server at an address that only a request names. Half of the table is reserved for those that answer.
     pub(crate) fn admit_unproven(&mut self, address: IpAddr, capacity: usize) -> KeyServerId {
         if let Some(known) = self.find(address) {
             return known;
@@ -182,14 +182,14 @@ impl KeyServers {
         self.admit(address)
     }
 
-    /// Shows that there is a key server at an address, known or new.
+    /// Marks the key server at an address as proven; inserts it if new.
     pub(crate) fn prove(&mut self, address: IpAddr) -> KeyServerId {
         let id = self.admit(address);
         self[id].proven = true;
         id
     }
 
-    /// Whether an address has shown that a key server is there.
+    /// Whether an address is proven to be a key server.
     pub(crate) fn is_proven(&self, address: IpAddr) -> bool {
         self.find(address).is_some_and(|id| self[id].proven)
     }

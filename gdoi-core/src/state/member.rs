@@ -1,4 +1,4 @@
-//! Members: who registered, was sent rekeys, or acknowledged one.
+//! Members: their registrations, rekeys and acknowledgements.
 
 use core::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::state::recent::Recent;
 use crate::state::rhythm::Rhythm;
 use crate::time::Timestamp;
 
-/// What is known of a member. Only what a key server answers or sends creates an entry, so forged requests create none.
+/// The state of a member. Only messages of a key server create an entry, so forged requests create none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
-    /// Its groups, where rekeys show them; otherwise they follow from its key server.
+    /// Its groups, if rekeys show them; otherwise they follow from its key server.
     pub(crate) groups: [GroupId; 4],
-    /// The key server it last registered at or was sent a rekey from.
+    /// The key server at which it last registered or from which it got a rekey.
     pub(crate) server: Option<KeyServerId>,
     pub(crate) first_seen: Timestamp,
     pub(crate) last_seen: Timestamp,
@@ -23,23 +23,23 @@ pub(crate) struct Member {
     pub(crate) rhythm: Rhythm,
     pub(crate) registrations: u32,
     pub(crate) failures: u32,
-    /// The KEK under which it was last sent a rekey.
+    /// The KEK of its last rekey.
     pub(crate) kek: Option<KekId>,
-    /// Number of the last rekey it was sent, and when.
+    /// Number and time of the last rekey sent to it.
     pub(crate) rekey: u32,
     pub(crate) rekeyed: Option<Timestamp>,
-    /// Message identifier of the last one inside its IKE SA.
+    /// Message identifier of the last rekey inside its IKE SA.
     pub(crate) inband: u32,
-    /// Number of the last rekey it acknowledged, and when.
+    /// Number and time of the last rekey that it acknowledged.
     pub(crate) acknowledged_rekey: u32,
     pub(crate) acknowledged: Option<Timestamp>,
     /// Number of the last rekey that was reported as not acknowledged.
     pub(crate) unacknowledged_rekey: u32,
-    /// Rekeys in a row it has not acknowledged.
+    /// Consecutive rekeys that it has not acknowledged.
     pub(crate) unacknowledged: u32,
-    /// Rekeys of its group since it was last sent one.
+    /// Rekeys of its group since the last one that was sent to it.
     pub(crate) rekeys_without: u32,
-    /// It was reported as lost.
+    /// Whether it was reported as lost.
     pub(crate) lost: bool,
     /// The KEK expiry for which a double registration was counted.
     pub(crate) double_expiry: Option<Timestamp>,
@@ -70,7 +70,7 @@ impl Member {
         }
     }
 
-    /// Its group, when it is in one alone.
+    /// Its group, if it is in only one.
     pub(crate) fn group(&self) -> GroupId {
         match self.groups {
             [one, second, ..] if second == GroupId::NONE => one,
@@ -83,7 +83,7 @@ impl Member {
         group != GroupId::NONE && self.groups.contains(&group)
     }
 
-    /// A rekey shows that it is in this group.
+    /// Records that a rekey showed it to be in this group.
     pub(crate) fn join(&mut self, group: GroupId) {
         if group == GroupId::NONE || self.groups.contains(&group) {
             return;
@@ -141,7 +141,7 @@ impl Member {
         self.lost = false;
     }
 
-    /// Whether it has what a rekey delivered: it acknowledged it, or registered since.
+    /// Whether it has the keys that a rekey delivered: it acknowledged the rekey, or has registered since.
     pub(crate) fn has_taken(&self, rekey: Timestamp, now: Timestamp) -> bool {
         self.acknowledged.is_some_and(|at| at >= rekey) || self.registered_in(rekey, now).is_some()
     }
@@ -160,7 +160,7 @@ impl Member {
         self.registered.newest().copied().flatten()
     }
 
-    /// When the row of regular registrations began that the latest belongs to.
+    /// When the series of regular registrations began to which the latest belongs.
     pub(crate) fn rhythm_since(&self) -> Timestamp {
         self.last_registered()
             .unwrap_or_default()

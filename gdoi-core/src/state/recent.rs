@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The latest `N` values, the newest first. Those that are not there yet are `T::default()`.
+/// The latest `N` values, the newest first. Missing ones are `T::default()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(serialize = "[T; N]: Serialize", deserialize = "[T; N]: Deserialize<'de>"))]
 pub(crate) struct Recent<T, const N: usize>([T; N]);
@@ -14,7 +14,7 @@ impl<T: Copy + Default, const N: usize> Default for Recent<T, N> {
 }
 
 impl<T: Copy, const N: usize> Recent<T, N> {
-    /// Adds one; the oldest goes.
+    /// Adds a value and drops the oldest.
     pub(crate) fn push(&mut self, value: T) {
         self.0.rotate_right(1);
         if let Some(first) = self.0.first_mut() {

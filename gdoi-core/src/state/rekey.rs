@@ -1,4 +1,4 @@
-//! Rekeys of one group, and one rekey: all the messages that deliver the same keys.
+//! The rekeys of one group, and one rekey: all the messages that deliver the same keys.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -15,22 +15,22 @@ use crate::state::timers::TimerSlot;
 use crate::time::Timestamp;
 use crate::transition::{Certainty, Cookies, RekeyEvidence, RekeyKind, Transport};
 
-/// How long a rekey is held back until what follows it shows what it delivered.
+/// How long a rekey is held back until later messages show what it delivered.
 pub(crate) const CLASSIFY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a message into which no policy fits is held back until others show that it is a heartbeat: two periods of
-/// Juniper's key servers.
+/// How long a message that is too short for a policy is held back until others show that it is a heartbeat: two
+/// periods of Juniper's key servers.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_mins(11);
 
 /// Octets up to which a GROUPKEY-PUSH cannot hold a policy: header 28, sequence number 8, signature of RSA-1024 132,
 /// deletions 16 to 44 each, against more than 100 for the shortest SA and KD payloads (RFC 6407 §4.2, §5.9).
 const MAX_DELETE_OCTETS: u32 = 260;
 
-/// Octets by which a rekey with a KEK is longer than one without, at the least (RFC 6407 §5.3, §5.6: the SAK payload and
-/// the keys).
+/// Minimum number of octets by which a rekey with a KEK is longer than one without (RFC 6407 §5.3, §5.6: the SAK
+/// payload and the keys).
 const MIN_KEK_OCTETS: u32 = 100;
 
-/// Digests that one rekey is recognised by.
+/// Digests by which one rekey is recognised.
 const MAX_ROUND_DIGESTS: usize = 64;
 
 /// The rekeys of one group.
@@ -39,44 +39,44 @@ const MAX_ROUND_DIGESTS: usize = 64;
 pub(crate) struct Rekeys {
     pub(crate) retransmissions: u64,
     pub(crate) acknowledgements: u64,
-    /// Recipients of the latest rekey that have not acknowledged it, and all its recipients.
+    /// Recipients of the latest rekey that have not acknowledged it, and the number of all its recipients.
     pub(crate) unacknowledged: u64,
     pub(crate) recipients: u64,
     pub(crate) duration: Histogram,
     /// When the latest rekey of the group began.
     pub(crate) last: Option<Timestamp>,
-    /// The one before the latest.
+    /// When the one before it began.
     pub(crate) last_but_one: Option<Timestamp>,
     /// The key server that sends them.
     pub(crate) server: Option<KeyServerId>,
-    /// When each of the latest two key servers last sent one, the latest first.
+    /// When each of the last two key servers last sent one, the latest first.
     pub(crate) senders: [Option<(KeyServerId, Timestamp)>; 2],
-    /// Two key servers send them in turn.
+    /// Whether two key servers alternate.
     pub(crate) contested: bool,
-    /// Time between rekeys of the group.
+    /// Interval between rekeys of the group.
     pub(crate) interval: Estimate,
     pub(crate) heartbeats: HeartbeatSeries,
     pub(crate) repeats: Repeats,
-    /// That the configured lifetime of TEKs is contradicted was reported.
+    /// Whether it was reported that the configured lifetime of TEKs is contradicted.
     pub(crate) contradicted: bool,
-    /// It was known after the latest one when the next is due.
+    /// Whether the time of the next one was known after the latest one.
     pub(crate) expected: bool,
-    /// It was known once, and is not any more.
+    /// Whether that time was known once, and is no longer.
     pub(crate) lost_expectation: bool,
-    /// How certain it was said to be that one is overdue.
+    /// The certainty with which a rekey was reported as overdue.
     pub(crate) overdue: Option<Certainty>,
-    /// When keys were last deleted, and nothing followed.
+    /// When keys were last deleted, if nothing followed.
     pub(crate) deleted: Option<Timestamp>,
-    /// When a rekey began that went to the group and is in doubt.
+    /// When a doubtful rekey of the group began.
     pub(crate) contended: Option<Timestamp>,
     /// Recipients of the latest rekey of the group.
     pub(crate) audience: u32,
-    /// The latest rekey went to a few members only.
+    /// Whether the latest rekey went to only a few members.
     pub(crate) strayed: bool,
     /// Rekeys under a KEK so far, and the length of the shortest with a policy.
     pub(crate) rounds: u32,
     pub(crate) shortest: Option<u32>,
-    /// Lengths that only rekeys with a KEK, or only those without, have had.
+    /// Lengths seen only in rekeys with a KEK, and only in rekeys without one.
     pub(crate) kek_lengths: Recent<u32, 4>,
     pub(crate) tek_lengths: Recent<u32, 4>,
     /// The rekey in progress inside the members' IKE SAs.
@@ -90,9 +90,9 @@ pub(crate) struct Rekeys {
 /// Rekeys of one group after which its members register again.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MissedRekeys {
-    /// The latest rekey after which one did.
+    /// The latest rekey after which a member registered.
     pub(crate) rekey: Option<Timestamp>,
-    /// The number of the latest after which most did, and how many there were in a row.
+    /// Number of the latest rekey after which most members did, and how many were consecutive.
     latest: u32,
     consecutive: u32,
     #[serde(skip)]
@@ -100,7 +100,7 @@ pub(crate) struct MissedRekeys {
 }
 
 impl MissedRekeys {
-    /// Everybody has registered after a rekey. How many in a row most members missed.
+    /// All members have registered after a rekey. Returns how many consecutive ones most members missed.
     pub(crate) const fn close(&mut self, number: u32, is_missed: bool) -> u32 {
         if !is_missed {
             self.consecutive = 0;
@@ -114,7 +114,7 @@ impl MissedRekeys {
     }
 }
 
-/// Heartbeats of the key servers of a group, known or not.
+/// Heartbeats of the key servers of a group, known or suspected.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct HeartbeatSeries {
     length: u32,
@@ -122,20 +122,20 @@ pub(crate) struct HeartbeatSeries {
     period: Estimate,
 }
 
-/// What a message is that no policy fits into.
+/// The classification of a message that is too short for a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
     /// No heartbeat, or not known to be one.
     No,
-    /// One of those that are known.
+    /// A heartbeat of a known series.
     Known,
-    /// One more: they are known now, and how far apart.
+    /// The heartbeat that completes a series: the period is known now.
     Learned(Duration),
 }
 
 impl HeartbeatSeries {
-    /// A message of this length came, to one of the members perhaps. The first one under another KEK may begin the
-    /// series anew.
+    /// A message of this length came, possibly to one of several members. The first one under another KEK may restart
+    /// the series.
     pub(crate) fn note(&mut self, length: u32, now: Timestamp, window: Duration, is_first: bool) -> Beat {
         let known = self.period.value();
         if length != self.length {
@@ -159,7 +159,7 @@ impl HeartbeatSeries {
                 _ => Beat::No,
             };
         };
-        // Long before the next one is due, it is something else.
+        // Well before the next one is due, it is something else.
         if since > window && since < known / 10 * 9 && !is_first {
             return Beat::No;
         }
@@ -177,7 +177,7 @@ pub(crate) struct RekeySa {
 }
 
 impl Rekeys {
-    /// What rekeys of this length have been so far.
+    /// The content of earlier rekeys of this length.
     pub(crate) fn by_length(&self, round: &RekeyRound) -> Option<(RekeyKind, RekeyEvidence)> {
         // One kind alone proves nothing: the other may be as long.
         if [self.kek_lengths, self.tek_lengths].contains(&Recent::default()) {
@@ -207,12 +207,12 @@ impl Rekeys {
         );
     }
 
-    /// Whether a rekey that went to so many goes to the group, and not to a few of its members.
+    /// Whether a rekey with this many recipients goes to the group rather than to a few of its members.
     pub(crate) const fn is_covered_by(&self, recipients: u32) -> bool {
         recipients.saturating_mul(2) >= self.audience
     }
 
-    /// Whether all rekeys of this length delivered a KEK so far.
+    /// Whether all rekeys of this length have delivered a KEK so far.
     pub(crate) fn is_as_long_as_keks(&self, round: &RekeyRound) -> bool {
         self.kek_lengths.contains(&round.length) && !self.tek_lengths.contains(&round.length)
     }
@@ -223,7 +223,7 @@ impl Rekeys {
         longest > 0 && round.length >= longest + MIN_KEK_OCTETS
     }
 
-    /// Whether a rekey is as long as those that deliver TEKs only, and those that deliver a KEK are longer.
+    /// Whether a rekey is as long as those that deliver only TEKs, while those that deliver a KEK are longer.
     pub(crate) fn is_as_long_as_teks(&self, round: &RekeyRound) -> bool {
         let kek = self
             .kek_lengths
@@ -239,7 +239,7 @@ impl Rekeys {
         self.tek_lengths.contains(&length) || self.kek_lengths.contains(&length)
     }
 
-    /// Notes who sent a rekey. When that key server sent the one before, unless it is new.
+    /// Records the sender of a rekey. Returns when that key server sent the previous one, unless it is new.
     pub(crate) fn note_sender(&mut self, server: KeyServerId, now: Timestamp) -> Option<Timestamp> {
         let [first, second] = &mut self.senders;
         if let Some((at, last)) = first
@@ -263,7 +263,7 @@ pub(crate) const fn fits_no_policy(length: u32) -> bool {
     length <= MAX_DELETE_OCTETS
 }
 
-/// A rekey: all its messages, to all members and however often they are retransmitted.
+/// A rekey: all its messages, to all members, including retransmissions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct RekeyRound {
@@ -272,32 +272,32 @@ pub(crate) struct RekeyRound {
     pub(crate) started: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) length: u32,
-    /// Digests of its messages: several where each member is sent its own.
+    /// Digests of its messages: several if each member gets its own.
     pub(crate) digests: Vec<u64>,
-    /// The members it was sent to, when unicast.
+    /// Its recipients, if unicast.
     pub(crate) members: Vec<MemberId>,
-    /// Those of them that it was sent to again.
+    /// The recipients that got it again.
     pub(crate) awaited: Vec<MemberId>,
     pub(crate) recipients: u32,
     pub(crate) retransmissions: u32,
     pub(crate) acknowledged: u32,
-    /// Every retransmission had the same octets.
+    /// Whether every retransmission had the same octets.
     pub(crate) identical: bool,
-    /// It came when one was due, or nothing is known of that.
+    /// Whether it came when one was due, or the schedule is unknown.
     pub(crate) is_regular: bool,
-    /// It goes to the group, and not to a few of its members.
+    /// Whether it goes to the group rather than to a few of its members.
     pub(crate) is_of_group: bool,
     pub(crate) server: KeyServerId,
     pub(crate) message_id: Option<u32>,
-    /// Nothing more of it is expected. A late repeat opens it again.
+    /// Whether no more messages of it are expected. A late repeat reopens it.
     pub(crate) closed: bool,
-    /// It was closed before.
+    /// Whether it was closed before.
     pub(crate) was_closed: bool,
-    /// That it was repeated was reported.
+    /// Whether its repeats were reported.
     pub(crate) repeats_reported: bool,
-    /// What it delivered, once that is known.
+    /// What it delivered, once known.
     pub(crate) kind: Option<(RekeyKind, RekeyEvidence)>,
-    /// What was reported that it delivered.
+    /// The reported content.
     pub(crate) reported: Option<RekeyKind>,
 }
 
@@ -327,7 +327,7 @@ impl RekeyRound {
         }
     }
 
-    /// Whether a member was sent it: as its latest rekey, or before that of another KEK or group.
+    /// Whether a member was sent it: as its latest rekey, or before a later one of another KEK or group.
     pub(crate) fn was_sent_to(&self, id: MemberId, member: &Member) -> bool {
         member.rekey == self.number || (member.rekey > self.number && self.members.contains(&id))
     }
@@ -342,7 +342,7 @@ impl RekeyRound {
         }
     }
 
-    /// Adds a recipient. Whether it could not be remembered, because there are too many.
+    /// Adds a recipient. Returns whether it was dropped because there are too many.
     pub(crate) fn add(&mut self, member: Option<MemberId>, capacity: usize) -> bool {
         self.recipients = self.recipients.saturating_add(1);
         let full = self.members.len() >= capacity;
@@ -352,7 +352,7 @@ impl RekeyRound {
         full && member.is_some()
     }
 
-    /// It was sent again: to this member, when unicast.
+    /// It was sent again: to this member, if unicast.
     pub(crate) fn note_repeat(&mut self, member: Option<MemberId>) {
         self.retransmissions = self.retransmissions.saturating_add(1);
         let is_new = |member: &MemberId| !self.awaited.contains(member);
@@ -367,7 +367,7 @@ impl RekeyRound {
         matches!(self.kind, Some((RekeyKind::Delete, _)))
     }
 
-    /// Sets what it delivered. The round, unless better evidence was there before.
+    /// Sets what it delivered. Returns the round, unless there was better evidence before.
     pub(crate) fn settle(&mut self, kind: RekeyKind, evidence: RekeyEvidence) -> Option<Self> {
         let guessed = matches!(self.kind, None | Some((_, RekeyEvidence::Length)));
         if !guessed || self.is_delete() || self.is_delete_by_length() {
@@ -377,7 +377,7 @@ impl RekeyRound {
         Some(self.clone())
     }
 
-    /// Whether no policy fits into it.
+    /// Whether it is too short for a policy.
     pub(crate) const fn is_delete_by_length(&self) -> bool {
         fits_no_policy(self.length) && self.message_id.is_none()
     }
@@ -387,7 +387,7 @@ impl RekeyRound {
         self.closed && self.reported.is_none() && (self.kind.is_some() || self.reported_by() <= now)
     }
 
-    /// When it is reported although it is not known what it delivered.
+    /// When it is reported even if its content is unknown.
     pub(crate) fn reported_by(&self) -> Timestamp {
         let waits = if self.is_delete_by_length() {
             HEARTBEAT_TIMEOUT

@@ -1,7 +1,8 @@
-//! How the key servers of one group send a message again that is not acknowledged.
+//! How the key servers of one group repeat unacknowledged messages.
 //!
-//! A repeat has the octets of the first message, or a sequence number of its own: nothing forbids either (RFC 6407 §4).
-//! One with a number of its own looks like another rekey. It is told from one by its length and by the time between.
+//! A repeat has either the octets of the first message or a new sequence number; nothing forbids either (RFC 6407
+//! §4). One with a new number looks like another rekey. Its length and the time since the last message distinguish
+//! them.
 
 use core::time::Duration;
 
@@ -9,26 +10,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::estimate::{Estimate, Precision};
 
-/// No key server waits longer before it sends a message again.
+/// No key server waits longer before it repeats a message.
 const MAX_INTERVAL: Duration = Duration::from_mins(2);
-/// The network delays a message by less.
+/// Network delays are shorter.
 const MIN_INTERVAL: Duration = Duration::from_secs(2);
-/// Repeats in a row that a tap may miss.
+/// Consecutive repeats that a tap may miss.
 const MAX_MISSED: u32 = 2;
-/// Identical repeats that show that all are.
+/// Identical repeats from which all are taken to be identical.
 const IDENTICAL_QUORUM: u8 = 2;
-/// Rekeys in a row without a repeat that show that there are none.
+/// Consecutive rekeys without a repeat from which there are taken to be none.
 const UNREPEATED_QUORUM: u8 = 2;
 
-/// What is known of the repeats of a group.
+/// What is known about the repeats of a group.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Repeats {
-    /// Time between them.
+    /// Interval between repeats.
     interval: Estimate,
-    /// How many had the octets of the first message, and how many had not.
+    /// How many had the octets of the first message, and how many did not.
     identical: u8,
     renumbered: u8,
-    /// Rekeys in a row that were not repeated.
+    /// Consecutive rekeys that were not repeated.
     unrepeated: u8,
 }
 
@@ -44,12 +45,12 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// Time between repeats, as seen.
+    /// Observed interval between repeats.
     pub(crate) const fn interval(&self) -> Option<Duration> {
         self.interval.value()
     }
 
-    /// A message was sent again.
+    /// A message was repeated.
     pub(crate) fn learn(&mut self, after: Duration, is_identical: bool) {
         let count = if is_identical {
             &mut self.identical
@@ -63,7 +64,7 @@ impl Repeats {
         }
     }
 
-    /// A rekey is over that would have been repeated.
+    /// A rekey that could have been repeated is over.
     pub(crate) const fn close(&mut self, is_repeated: bool) {
         self.unrepeated = if is_repeated {
             0
@@ -72,8 +73,8 @@ impl Repeats {
         };
     }
 
-    /// Whether a message with other octets than the one before may be a repeat of it, this long after it. `is_awaited`:
-    /// it is not acknowledged, though others are.
+    /// Whether a message with different octets may be a repeat of the previous one, `gap` after it. `is_awaited`: it
+    /// is not acknowledged, though others are.
     pub(crate) fn may_be_renumbered(&self, gap: Duration, is_awaited: bool) -> bool {
         let is_possible = MIN_INTERVAL <= gap && gap <= MAX_INTERVAL + MIN_INTERVAL;
         let are_identical = self.identical >= IDENTICAL_QUORUM && self.renumbered <= self.identical;
@@ -87,7 +88,7 @@ impl Repeats {
     }
 }
 
-/// Whether repeats in this interval are so far apart, one or two of them missed perhaps.
+/// Whether this gap fits repeats at this interval, of which up to two may be missing.
 pub(crate) fn is_spaced(gap: Duration, interval: Duration) -> bool {
     let allowed = (interval / 5).max(Duration::from_secs(1));
     (1..=1 + MAX_MISSED).any(|number| gap.abs_diff(interval * number) <= allowed)

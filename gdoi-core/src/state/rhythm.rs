@@ -1,24 +1,24 @@
-//! Registrations of one member at regular times.
+//! Registrations of one member at regular intervals.
 
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Registrations in a row, each as long after the one before as the others. The member knows when the latest was.
+/// Consecutive registrations at equal intervals. The member has the time of the latest.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rhythm {
-    /// The latest time between two of them.
+    /// The latest interval.
     period_millis: u32,
     /// From the first to the latest.
     span_seconds: u32,
-    /// How many there are; the first is one.
+    /// Number of registrations, including the first.
     pub(crate) count: u16,
-    /// A loop was reported.
+    /// Whether a loop was reported.
     pub(crate) reported: bool,
 }
 
 impl Rhythm {
-    /// One more registration was completed, this long after the one before.
+    /// A registration was completed, this long after the previous one.
     pub(crate) fn register(&mut self, gap: Option<Duration>) {
         let Some(gap) = gap else {
             self.count = 1;
@@ -52,7 +52,7 @@ impl Rhythm {
         self.count >= 3 && self.agrees(since)
     }
 
-    /// Whether another member registers as often, as far as that can be told yet.
+    /// Whether another member registers at the same interval, as far as known.
     pub(crate) fn is_like(&self, other: Self) -> bool {
         self.count >= 2 && self.agrees(Duration::from_millis(other.period_millis.into()))
     }

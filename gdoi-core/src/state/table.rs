@@ -1,8 +1,8 @@
 //! A bounded map whose iteration order does not depend on hashing.
 //!
-//! Entries have numbered slots. A full table evicts the entry that was touched least recently. An entry keeps its slot
-//! as long as it is there, so an id is a cheap reference. An id that was just found or inserted
-//! indexes the table; one that was kept while entries may have gone is looked up with [`Table::lookup`].
+//! Entries have numbered slots. A full table evicts the entry that was least recently touched. An entry keeps its
+//! slot while it exists, so an id is a cheap reference. An id that was just found or inserted indexes the table; an
+//! id that was kept while entries may have been removed is looked up with [`Table::lookup`].
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher as _, Hash};
@@ -17,7 +17,7 @@ use crate::state::id::TableId;
 
 const NONE: u32 = u32::MAX;
 
-/// Entries up to which a table grows as any vector.
+/// Up to this many entries a table grows like any vector.
 const SELF_GROWING_ENTRIES: usize = 1_024;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ struct Node<K, V> {
     older: u32,
 }
 
-/// A bounded map. See the module.
+/// A bounded map; see the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<I, K, V> {
     slots: Vec<Node<K, V>>,
@@ -41,7 +41,7 @@ pub(crate) struct Table<I, K, V> {
     ids: PhantomData<I>,
 }
 
-/// A new entry, and the one that was evicted for it.
+/// A new entry, and the one that it evicted.
 pub(crate) struct Inserted<I, K, V> {
     pub(crate) id: I,
     pub(crate) evicted: Option<(K, V)>,
@@ -66,7 +66,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         self.index.len()
     }
 
-    /// Entries, also before [`Self::reindex`].
+    /// Number of entries, also before [`Self::reindex`].
     pub(crate) fn occupied(&self) -> usize {
         self.slots.len().saturating_sub(self.free.len())
     }
@@ -90,12 +90,12 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
             .map(|&slot| I::from_slot(slot.into()))
     }
 
-    /// An entry whose id was kept, unless it was removed since.
+    /// The entry of a kept id, unless it has been removed.
     pub(crate) fn lookup(&self, id: I) -> Option<&V> {
         self.entry(id).map(|(_, value)| value)
     }
 
-    /// As [`Self::lookup`], with the key and for changes.
+    /// Like [`Self::lookup`], with the key and mutable.
     pub(crate) fn lookup_entry_mut(&mut self, id: I) -> Option<(K, &mut V)> {
         let (key, value) = self.slots.get_mut(id.slot().index())?.entry.as_mut()?;
         Some((*key, value))
@@ -127,7 +127,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         }
     }
 
-    /// Inserts an entry whose key is not there yet.
+    /// Inserts an entry under a new key.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Inserted<I, K, V> {
         let evicted = if self.is_full() { self.evict() } else { None };
         if self.index.len() == self.index.capacity() {
@@ -159,7 +159,8 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         self.slots.get_mut(id.slot().index())?.entry.take()
     }
 
-    /// Whether a table that was just read is one: every slot is either free or linked, once. Before [`Self::reindex`].
+    /// Whether a table that was just read is well-formed: every slot is either free or linked exactly once. To be
+    /// called before [`Self::reindex`].
     pub(crate) fn is_sound(&self) -> bool {
         let is_empty = |number: u32| {
             let slot = self.slots.get(index_of(number));
@@ -193,7 +194,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
             .all(|(id, key, _)| self.find(key).is_some_and(|found| found.slot() == id.slot()))
     }
 
-    /// Bounds a table that was just read, and makes its index.
+    /// Bounds a table that was just read, and builds its index.
     pub(crate) fn reindex(&mut self, capacity: usize, seed: u64) {
         self.capacity = capacity.max(1);
         self.hasher = FixedState::with_seed(seed);
@@ -202,8 +203,8 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         while self.index.len() > self.capacity && self.evict().is_some() {}
     }
 
-    /// Rebuilds the index with capacity for twice the entries, in the order of the slots. Growing by itself, it would
-    /// read the entries in its own order, with a cache miss for each.
+    /// Rebuilds the index with capacity for twice the entries, in slot order. If it grew by itself, it would read the
+    /// entries in hash order, with a cache miss for each.
     fn renew_index(&mut self) {
         let Self {
             slots, index, hasher, ..
@@ -243,13 +244,13 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
         u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
     }
 
-    /// Beyond the first thousand entries, reserves addresses for the whole table; memory is taken when it is used.
-    /// Doubling would copy everything each time and touch every page twice.
+    /// Beyond the first thousand entries, reserves address space for the whole table; memory is used only when
+    /// touched. Doubling would copy everything each time and touch every page twice.
     fn reserve(&mut self) {
         let held = self.slots.len();
         if held >= SELF_GROWING_ENTRIES && held == self.slots.capacity() {
             let wanted = self.capacity.saturating_sub(held);
-            // If that many addresses are not available, it grows as any vector.
+            // If that much address space is not available, it grows like any vector.
             drop(self.slots.try_reserve_exact(wanted));
         }
     }
@@ -283,7 +284,7 @@ impl<I: TableId, K: Copy + Eq + Hash, V> Table<I, K, V> {
     }
 }
 
-/// For an id that was just found or inserted: its entry is there.
+/// For an id that was just found or inserted: its entry exists.
 impl<I: TableId, K, V> Index<I> for Table<I, K, V> {
     type Output = V;
 
@@ -331,7 +332,7 @@ const fn index_of(number: u32) -> usize {
     number as usize
 }
 
-/// What is saved of a table: everything but what follows from it.
+/// The saved form of a table: everything that cannot be derived.
 #[derive(Serialize)]
 struct TableRef<'a, K, V> {
     slots: &'a [Node<K, V>],
@@ -374,7 +375,7 @@ impl<I, K: Serialize, V: Serialize> Serialize for Table<I, K, V> {
     }
 }
 
-/// Without an index: [`Table::reindex`] makes it.
+/// Without an index: [`Table::reindex`] builds it.
 impl<'de, I, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<I, K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let SavedTable {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::state::id::{GroupId, IkeSaId, KekId, KeyServerId, UnconfirmedId};
 use crate::time::Timestamp;
 
-/// What is due when it fires.
+/// What is due when a timer fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Timer {
     /// An IKE SA was silent for too long.
@@ -26,11 +26,11 @@ pub(crate) enum Timer {
     Trial(UnconfirmedId),
     /// A burst of registrations in a group may be over.
     Burst(GroupId),
-    /// A group: every member that did not get its latest rekey has registered.
+    /// All members of a group that missed its latest rekey have registered.
     MissedRekey(GroupId),
 }
 
-/// When a timer fires; kept by what it belongs to.
+/// When a timer fires; stored with its owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TimerSlot(Option<Timestamp>);
 
@@ -41,7 +41,8 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Arms `timer` to fire at `at`, or earlier: its owner checks then and arms it again. So moving it later costs nothing.
+    /// Arms `timer` to fire at `at`, or earlier: its owner then checks and arms it again. So postponing it costs
+    /// nothing.
     pub(crate) fn arm(&mut self, slot: &mut TimerSlot, timer: Timer, at: Timestamp) {
         match slot.0 {
             Some(before) if before <= at => return,

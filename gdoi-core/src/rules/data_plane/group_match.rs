@@ -1,8 +1,8 @@
-//! Which configured group a discovered one is, where members and key servers do not tell.
+//! Matches a discovered group to a configured one where members and key servers do not identify it.
 //!
-//! Two groups with the same members on one key server have the same control plane. Their data planes differ: when a
-//! site of a configured group rolls over right after a rekey of one discovered group, and of no other, and does so
-//! again, the two are one.
+//! Two groups with the same members on one key server have the same control plane. Their data planes differ: if a
+//! site of a configured group twice rolls over right after a rekey of one discovered group, and of no other, the two
+//! are the same.
 
 use crate::rules::kek::lead::ROLLOVER_WINDOW;
 use crate::state::State;
@@ -10,10 +10,10 @@ use crate::state::data_plane::SpiKey;
 use crate::state::id::GroupId;
 use crate::time::Timestamp;
 
-/// Rollovers that make two groups one.
+/// Rollovers after which two groups are merged.
 const VOTES_TO_MERGE: u32 = 2;
 
-/// A site of a configured group uses a new SPI. Returns the group it belongs to from now on.
+/// A site of a configured group uses a new SPI. Returns the group to which the SPI belongs from now on.
 pub(crate) fn match_group_by_rollover(
     state: &mut State,
     placed: GroupId,
@@ -61,7 +61,7 @@ pub(crate) fn recently_rekeyed_group(
     candidates.next().filter(|_| candidates.next().is_none())
 }
 
-/// A discovered group is a configured one: it takes its name, its configuration and its data plane.
+/// A discovered group turns out to be a configured one, whose name, configuration and data plane it takes.
 fn merge_groups(state: &mut State, configured: GroupId, discovered: GroupId) {
     state.groups.merge(configured, discovered, &mut state.servers);
     let sites = state.site_groups.iter_mut();

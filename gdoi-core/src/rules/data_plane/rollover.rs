@@ -1,7 +1,8 @@
 //! Which SPI replaced which.
 //!
-//! A member may use the old TEK until shortly before it ends, so a new SPI may come any time between a rekey and the end
-//! of the old TEK. At a configured site the new SPI itself is the proof; without one, that the old SPI falls silent.
+//! A member may use the old TEK until shortly before it ends, so a new SPI may appear any time between a rekey and
+//! the end of the old TEK. At a configured site the new SPI itself is the proof; elsewhere the proof is that the old
+//! SPI falls silent.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -15,9 +16,9 @@ use crate::state::id::{GroupId, SpiId};
 use crate::time::Timestamp;
 use crate::transition::{Spi, SpiChanged, What};
 
-/// SPIs without a configured site that may come from one rekey; more is a spray.
+/// SPIs without a configured site that may come from one rekey; more are a flood.
 const MAX_SUSPECTED_SPIS: u32 = 8;
-/// SPIs that one new SPI may replace; where more are in use, nothing says which.
+/// SPIs that one new SPI may replace; if more are in use, the right one cannot be found.
 const MAX_CANDIDATES: usize = 8;
 
 /// The one group whose rekey a new SPI may come from.
@@ -27,7 +28,7 @@ pub(crate) fn suspect_group(cx: &Context<'_>, first: Timestamp) -> GroupId {
         let is_recent = |at: Timestamp| at <= first && first.since(at) <= window;
         let sites = group.known_config(cx.config).map_or(0, |known| known.sites.len());
         id.known().is_some()
-            // Where the sites of a group are configured, what comes from none of them is not the group's.
+            // If the sites of a group are configured, an SPI from no site is not the group's.
             && sites == 0
             && group.data.rekeyed_at().is_some_and(is_recent)
             && group.data.suspects < MAX_SUSPECTED_SPIS
@@ -38,7 +39,8 @@ pub(crate) fn suspect_group(cx: &Context<'_>, first: Timestamp) -> GroupId {
     }
 }
 
-/// The rekey of a group that brought a new SPI: the one that brought it to another site, or the latest in time.
+/// The rekey of a group that brought a new SPI: the one that already brought it to another site, otherwise the latest
+/// one.
 pub(crate) fn rekey_that_brought(
     cx: &Context<'_>,
     id: GroupId,
@@ -51,11 +53,11 @@ pub(crate) fn rekey_that_brought(
     let is_recent = |at: &Timestamp| *at <= first && first.since(*at) <= window;
     data.brought(spi)
         .or_else(|| data.rekeyed_at().filter(is_recent))
-        // The rekeys of a configured group may still be counted under another name.
+        // Rekeys of a configured group may still be counted under another name.
         .or_else(|| group_match::recently_rekeyed_group(cx.state, id, first).map(|(_, at)| at))
 }
 
-/// What a new SPI of a group may replace, at the same site.
+/// The SPIs at the same site that a new SPI of a group may replace.
 pub(crate) fn find_predecessors(
     state: &State,
     group: GroupId,
@@ -70,7 +72,7 @@ pub(crate) fn find_predecessors(
     let data = &state.groups[group].data;
     let open = |spi: u32| {
         let traffic = state.spis.find(&(spi, site)).map(|id| &state.spis[id]);
-        // Replaced at other sites by an SPI that this one never sent: a split brain of the key servers.
+        // At other sites it was replaced by an SPI that this site never sent: a split brain of the key servers.
         let is_open = data
             .replacement(spi)
             .is_none_or(|(_, by)| by == new || state.spis.find(&(by, site)).is_none());
@@ -85,7 +87,7 @@ pub(crate) fn find_predecessors(
     if !own.is_empty() {
         return own;
     }
-    // What was sent before the first rekey was seen belongs to no group yet.
+    // An SPI from before the first rekey that was seen belongs to no group yet.
     let unattributed = in_use(GroupId::NONE);
     if !unattributed.is_empty() {
         return if unattributed.len() > MAX_CANDIDATES {
@@ -94,7 +96,7 @@ pub(crate) fn find_predecessors(
             unattributed
         };
     }
-    // A site that was silent meanwhile used this one last.
+    // A site that was silent in between used this one last.
     let recent = data.recent_of(site).iter().copied();
     let latest = recent.filter_map(|spi| Some((open(spi)?.last, spi))).max();
     latest
@@ -116,7 +118,7 @@ fn is_in_use(traffic: &SpiTraffic, first: Timestamp) -> bool {
     traffic.last.after(traffic.idle_timeout().max(ROLLOVER_WINDOW)) >= first
 }
 
-/// A suspected rollover is confirmed when the old SPI falls silent, and no other does, or when its TEK has ended.
+/// Confirms a suspected rollover when the old SPI, and no other, has fallen silent, or when its TEK has ended.
 pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     let (now, state) = (cx.now, &mut *cx.state);
     let traffic = &state.spis[id];
@@ -134,7 +136,7 @@ pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
         let id = state.spis.find(&(spi, key.1))?;
         let old = &state.spis[id];
         let is_silent = old.is_idle_at(now) && old.last.after(old.idle_timeout()) >= first;
-        // The group's own SPI, after the end of its TEK: what came alone with the rekey replaced it.
+        // The group's own SPI, past the end of its TEK: the only SPI that appeared with the rekey replaced it.
         let is_over =
             old.group == suspected && lifetime.is_some_and(|lifetime| old.since.after(lifetime) < now);
         let has_ended = is_silent || (is_only_suspect && is_over);
@@ -153,13 +155,13 @@ pub(crate) fn confirm_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     stale::on_replaced(cx, old_id);
 }
 
-/// Whether an SPI may come from the rekey before: a tunnel of another origin changes its SPI at other times as well. A site
-/// that has been silent since before that rekey did not get to use what it brought.
+/// Whether an SPI may come from the previous rekey; a tunnel of another origin also changes its SPI at other times. A
+/// site that has been silent since before that rekey never used the SPI that it brought.
 fn may_come_from(old: &SpiTraffic, rekey: Option<Timestamp>, window: Duration) -> bool {
     rekey.is_none_or(|rekey| old.last < rekey || (rekey <= old.first && old.first <= rekey.after(window)))
 }
 
-/// An SPI turns out to be a group's: what it carried so far counts for the group too.
+/// An SPI turns out to belong to a group, which now also counts its earlier traffic.
 fn attribute_spi(state: &mut State, id: SpiId, group: GroupId) {
     let traffic = &mut state.spis[id];
     if traffic.group == GroupId::NONE {

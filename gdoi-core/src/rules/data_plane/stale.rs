@@ -1,8 +1,8 @@
-//! Who still sends an SPI after its TEK has ended.
+//! Sites that still send an SPI after its TEK has ended.
 //!
-//! The claim needs two things: another SPI replaced it, and its lifetime is over. The lifetime is the configured one or,
-//! once rekeys come in equal intervals, at most the interval and the longest lead. While neither is known nothing is
-//! claimed; what was sent meanwhile is judged as soon as one is.
+//! The claim needs two things: another SPI replaced it, and its lifetime is over. The lifetime is the configured one
+//! or, once rekeys come at equal intervals, at most the interval plus the longest lead. While neither is known,
+//! nothing is claimed; once one is, earlier traffic is judged too.
 
 use core::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::state::id::{GroupId, SpiId};
 use crate::time::Timestamp;
 use crate::transition::{Spi, SpiStale, What};
 
-/// Packets that make an SPI stale: one may have been on the way.
+/// Packets that make an SPI stale: a single one may have been delayed.
 const STALE_PACKETS: u8 = 2;
-/// Use after the end that makes an SPI stale where its packets were not counted apart.
+/// Use after the end of its TEK that makes an SPI stale if its packets were not counted separately.
 const STALE_USE: Duration = Duration::from_mins(1);
 
 /// Reports a replaced SPI that is still sent after its TEK has ended.
@@ -49,7 +49,7 @@ pub(crate) fn on_replaced(cx: &mut Context<'_>, id: SpiId) {
     }
 }
 
-/// Once the lifetime of TEKs is known, the SPIs that were replaced before are judged too.
+/// Once the lifetime of TEKs is known, also judges the SPIs that were replaced earlier.
 fn judge_what_was_sent_before(cx: &mut Context<'_>, group: GroupId, lifetime: Duration) {
     if core::mem::replace(&mut cx.state.groups[group].data.is_end_known, true) {
         return;
@@ -76,7 +76,7 @@ fn judge_replaced(cx: &mut Context<'_>, id: SpiId, lifetime: Duration) {
 fn is_over(cx: &Context<'_>, id: SpiId, spi: u32, lifetime: Duration, at: Timestamp) -> bool {
     let traffic = &cx.state.spis[id];
     let is_replaced = cx.state.groups[traffic.group].data.replacement(spi).is_some();
-    // In a split brain, or when forced, key servers replace an SPI long before its end.
+    // In a split brain or after a forced rekey, key servers replace an SPI long before its end.
     is_replaced && at > traffic.since.after(lifetime)
 }
 

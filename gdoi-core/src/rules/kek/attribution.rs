@@ -1,6 +1,7 @@
 //! Which group a new KEK belongs to.
 //!
-//! While the key server of a group is alive, nobody else continues the group; and no KEK is used that nobody was given.
+//! While the key server of a group is alive, no other sender continues the group; and no KEK is used before it has
+//! been delivered.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -13,23 +14,23 @@ use crate::state::id::{GroupId, KeyServerId, Peer};
 use crate::state::rekey::RekeyRound;
 use crate::transition::{Certainty, ForgeryKind, Transport};
 
-/// Time between rekeys where it is not known.
+/// Interval between rekeys where it is unknown.
 const DEFAULT_REKEY_INTERVAL: Duration = Duration::from_hours(1);
 
-/// What a cookie pair that was never seen is the KEK of.
+/// The group of a new cookie pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Continuation {
     /// This group.
     Of(GroupId),
-    /// A group that is not known.
+    /// An unknown group.
     New,
     /// One of several groups.
     Ambiguous,
-    /// This group, or nothing at all: something speaks against it.
+    /// This group or none: something contradicts it.
     Doubtful(GroupId, ForgeryKind),
 }
 
-/// The group whose rekeys a new KEK continues.
+/// The group that a new KEK continues.
 pub(crate) fn attribute_kek(cx: &Context<'_>, received: Received<'_>, transport: Transport) -> Continuation {
     let server = cx.state.servers.find(host(received.message.source));
     match transport {
@@ -38,7 +39,7 @@ pub(crate) fn attribute_kek(cx: &Context<'_>, received: Received<'_>, transport:
     }
 }
 
-/// Multicast: the group of that address, when this key server serves it, or when its own has gone silent.
+/// Multicast: the group of that address, if this key server serves it or its own has fallen silent.
 fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: Option<KeyServerId>) -> Continuation {
     let mut found = Continuation::New;
     for (id, group) in cx.state.groups.iter() {
@@ -46,7 +47,7 @@ fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: Option<KeyS
             continue;
         }
         let known = group.known_config(cx.config);
-        // Where its key servers are configured, nobody else is one while they send.
+        // If its key servers are configured, no other sender is one while they send.
         let is_open = known.is_some_and(|known| known.key_servers.is_empty());
         if let Some(server) = server.filter(|server| continues(cx, id, *server)) {
             return doubt_delivery(cx, id, server);
@@ -65,7 +66,7 @@ fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: Option<KeyS
     found
 }
 
-/// Unicast: the group of the member, by the configuration, or by the rekeys it got before and their schedule.
+/// Unicast: the group of the member, by the configuration, or by its earlier rekeys and their schedule.
 fn match_by_member(cx: &Context<'_>, peer: Peer, server: Option<KeyServerId>) -> Continuation {
     let state = &*cx.state;
     let configured = server.map_or_else(Vec::new, |server| configured_groups(cx, peer, server));
@@ -81,7 +82,7 @@ fn match_by_member(cx: &Context<'_>, peer: Peer, server: Option<KeyServerId>) ->
     if let (Some(server), false) = (server, own.is_empty()) {
         return match_own(cx, &own, server, configured.is_empty());
     }
-    // Of another key server: one that is known has other groups, one that is not has none, while theirs is alive.
+    // From another key server, while the member's own is alive: a known one serves other groups, an unknown one none.
     if let Some(alive) = before.iter().copied().find(|id| is_alive(cx, *id)) {
         let is_proven = server.is_some_and(|server| state.servers[server].proven);
         return match (is_proven, configured.as_slice()) {
@@ -97,7 +98,7 @@ fn match_by_member(cx: &Context<'_>, peer: Peer, server: Option<KeyServerId>) ->
     }
 }
 
-/// The groups of a key server that a member may be in, by the configuration.
+/// The groups of a key server in which the configuration places a member.
 fn configured_groups(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> Vec<GroupId> {
     let state = &*cx.state;
     let is_unicast = |id: &GroupId| {
@@ -109,8 +110,8 @@ fn configured_groups(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> Vec<G
     fitting.filter(is_unicast).collect()
 }
 
-/// One of the groups of this key server that a member is in: the one whose latest rekey shows that it delivered a KEK,
-/// or the only one that is due.
+/// One of the groups that a member has on this key server: the one whose latest rekey evidently delivered a KEK, or
+/// the only one that is due.
 fn match_own(cx: &Context<'_>, own: &[GroupId], server: KeyServerId, is_untold: bool) -> Continuation {
     let has_delivered: Vec<GroupId> = own
         .iter()
@@ -129,15 +130,15 @@ fn match_own(cx: &Context<'_>, own: &[GroupId], server: KeyServerId, is_untold: 
     let possible = own.iter().filter(|&&id| is_due(id) != Some(false)).count();
     match (due.as_slice(), own, possible) {
         (&[only], _, _) => doubt_delivery(cx, only, server),
-        // The member is known in one group only, and the schedule of that does not contradict.
+        // The member is known in one group only, whose schedule does not contradict.
         ([], &[only], 1) if is_untold => doubt_delivery(cx, only, server),
         ([], _, 0) if is_untold => Continuation::New,
         _ => Continuation::Ambiguous,
     }
 }
 
-/// A group whose latest rekey cannot have delivered a KEK is not continued by one, unless members were given it in
-/// another way, or a rekey was missed.
+/// A new KEK does not continue a group whose latest rekey cannot have delivered one, unless members got it in another
+/// way or a rekey was missed.
 fn doubt_delivery(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> Continuation {
     let rekeys = &cx.state.groups[id].rekeys;
     let Some(round) = delivery(cx, id, server) else {
@@ -155,14 +156,14 @@ fn doubt_delivery(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> Continu
     }
 }
 
-/// Whether a rekey of a group may have been missed: nothing came when one was due, not even what is in doubt.
+/// Whether a rekey of a group may have been missed: none came when one was due, not even a doubtful one.
 fn may_have_missed_one(cx: &Context<'_>, id: GroupId) -> bool {
     let rekeys = &cx.state.groups[id].rekeys;
     let overdue = cx.schedule(id).overdue_deadline();
     overdue.is_none_or(|overdue| overdue <= cx.now) && rekeys.contended <= rekeys.last
 }
 
-/// Whether a rekey shows that it delivered a KEK: it is longer than those that do not, as long as those that did, or it
+/// Whether a rekey evidently delivered a KEK: it is longer than those that do not, as long as those that did, or it
 /// came out of turn.
 pub(crate) fn is_delivery(cx: &Context<'_>, id: GroupId, round: &RekeyRound) -> bool {
     let rekeys = &cx.state.groups[id].rekeys;
@@ -171,15 +172,15 @@ pub(crate) fn is_delivery(cx: &Context<'_>, id: GroupId, round: &RekeyRound) -> 
         || (!round.is_regular && !rekeys.is_as_long_as_teks(round))
 }
 
-/// The latest rekey of a group, when this key server can have delivered a KEK with it.
+/// The latest rekey of a group with which this key server can have delivered a KEK.
 pub(crate) fn delivery<'a>(cx: &'a Context<'_>, id: GroupId, server: KeyServerId) -> Option<&'a RekeyRound> {
     let current = cx.state.groups[id].kek.current?;
     let kek = &cx.state.keks[cx.state.keks.find(&current)?];
     classify::delivery(kek, server)
 }
 
-/// Whether a key server continues a group with another KEK: one of its configured key servers, or one that sent its
-/// latest rekeys. It knows the KEK that is replaced.
+/// Whether a key server can continue a group with another KEK: it is configured for the group, or it sent the latest
+/// rekeys and so knows the KEK that is replaced.
 fn continues(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> bool {
     let group = &cx.state.groups[id];
     let address = cx.state.servers[server].address;
@@ -190,7 +191,7 @@ fn continues(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> bool {
     is_configured || senders.any(|(sender, _)| *sender == server)
 }
 
-/// Whether the rekeys of a group go on, as far as can be known before the next one is overdue.
+/// Whether the rekeys of a group continue, as far as can be known before the next one is overdue.
 fn is_alive(cx: &Context<'_>, id: GroupId) -> bool {
     let Some(last) = cx.state.groups[id].rekeys.last else {
         return false;

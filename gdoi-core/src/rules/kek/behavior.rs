@@ -1,8 +1,8 @@
 //! How a key server renews its KEK, judged from timing alone.
 //!
 //! Each cycle, from one delivery to the next, is one vote: renewed well before the end of the lifetime, at the end,
-//! after it, or neither. Three that agree make a verdict; one makes a provisional one. The latest three that agree make
-//! one whatever was before: the key server runs other software now.
+//! after it, or neither. Three that agree make a verdict; one makes a provisional one. The latest three that agree
+//! override all earlier votes, because the key server may run other software now.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,22 +16,22 @@ use crate::transition::{KekBehavior, Verdict, What};
 
 /// Votes that make a verdict.
 const VERDICT_QUORUM: u32 = 3;
-/// The new behaviour renews at least this long before the end (Cisco document 116737).
+/// The new behaviour renews at least this early (Cisco document 116737).
 const NEW_BEHAVIOR_LEAD: Duration = Duration::from_secs(200);
 /// Lifetimes that people configure, in seconds.
 const COMMON_LIFETIMES_SECONDS: [u64; 14] = [
     600, 900, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 28_800, 43_200, 86_400, 172_800, 604_800, 2_592_000,
 ];
 
-/// What one cycle says.
+/// The vote of one cycle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CycleVote {
     For(Verdict),
-    /// Renewed out of schedule: a change of policy, a failover.
+    /// Renewed off schedule: a change of policy, a failover.
     Forced,
 }
 
-/// A cycle ended with a delivery. Returns how long before the end of the lifetime that was, in seconds.
+/// A cycle ended with a delivery. Returns its lead before the end of the lifetime, in seconds.
 pub(crate) fn on_kek_cycle(
     cx: &mut Context<'_>,
     id: GroupId,
@@ -52,8 +52,8 @@ pub(crate) fn on_kek_cycle(
     Some(lead)
 }
 
-/// The one common lifetime that explains every cycle, by either behaviour. After a key server changed its behaviour, the
-/// lifetime that was learned stays as long as it explains the latest cycles; else the latest decide.
+/// The one common lifetime that explains every cycle, by either behaviour. After a key server changed its behaviour,
+/// the learned lifetime remains while it explains the latest cycles; after that the latest cycles decide.
 fn learn_lifetime(schedule: Schedule<'_>, behavior: &BehaviorVotes) -> Option<Duration> {
     let periods: Vec<Duration> = behavior.cycles.iter().map(|cycle| cycle.period).collect();
     let quorum = VERDICT_QUORUM as usize;
@@ -64,7 +64,7 @@ fn learn_lifetime(schedule: Schedule<'_>, behavior: &BehaviorVotes) -> Option<Du
     else {
         return behavior.learned;
     };
-    // A rekey of TEKs may renew the KEK early, where there are several to one KEK.
+    // If there are several TEKs to a KEK, a rekey of TEKs may renew the KEK early.
     let shortest = periods.iter().copied().min().unwrap_or_default();
     let is_between = |interval: &Duration| *interval * 2 <= shortest;
     let interval = schedule.rekey_interval().filter(is_between).unwrap_or_default();
@@ -128,7 +128,7 @@ fn judge_behavior(cx: &mut Context<'_>, id: GroupId, server: KeyServerId, lifeti
     }
 }
 
-/// What the cycles of a key server say, the latest first, as far as they count.
+/// The valid votes of a key server's cycles, the latest first.
 fn collect_votes(
     schedule: Schedule<'_>,
     behavior: &BehaviorVotes,
@@ -155,7 +155,7 @@ fn collect_votes(
 }
 
 fn classify_cycle(schedule: Schedule<'_>, lifetime: Duration, period: Duration) -> CycleVote {
-    // A rekey of TEKs that is due earlier renews the KEK as well.
+    // A rekey of TEKs that is due earlier also renews the KEK.
     let interval = schedule.rekey_interval().unwrap_or(lifetime / 2);
     if period > lifetime + KEK_TIMING_SLACK {
         return CycleVote::For(Verdict::Overdue);

@@ -1,7 +1,7 @@
 //! Every timer formula: when keys end, when their renewal is due, when members act, and the slack of each.
 //!
-//! What is configured is taken as it is; what is not is the profile's default, or learned. Nothing here changes
-//! anything: a [`Schedule`] reads one group and its configuration.
+//! Configured values are used as they are; others are the profile's defaults, or learned. A [`Schedule`] reads one
+//! group and its configuration, and changes nothing.
 
 use core::time::Duration;
 
@@ -21,26 +21,26 @@ const CISCO_BATCH_TIME: Duration = Duration::from_secs(5);
 const CISCO_BATCH_MEMBERS: u64 = 50;
 /// Juniper: four times the activation time delay of 15 s.
 const JUNIPER_LEAD: Duration = Duration::from_mins(1);
-/// Time between retransmissions when nothing is known of the group: Cisco's default.
+/// Retransmission interval for an unknown group: Cisco's default.
 const DEFAULT_RETRANSMIT_INTERVAL: Duration = Duration::from_secs(10);
-/// How far clocks and jitter move the renewal of a KEK.
+/// How far clocks and jitter shift the renewal of a KEK.
 pub(crate) const KEK_TIMING_SLACK: Duration = Duration::from_secs(15);
-/// The longest delay of a renewal that happens again and again.
+/// The longest delay of a renewal that recurs.
 const LATEST_RENEWAL: Duration = Duration::from_mins(5);
-/// What retransmissions and a batch of members add to a lead at most: three times 40 s and 5 s, the slowest of the public
-/// configurations.
+/// The longest time by which retransmissions and a batch of members extend a lead: three times 40 s plus 5 s, the
+/// slowest published configuration.
 const LONGEST_UNICAST_ALLOWANCE: Duration = Duration::from_secs(125);
-/// How long the old TEK may last after a rekey while neither its lifetime nor the interval of rekeys is known: twice the
-/// longest lead of a TEK of an hour.
+/// How long the old TEK may last after a rekey while both its lifetime and the rekey interval are unknown: twice the
+/// longest lead of a one-hour TEK.
 const UNKNOWN_ROLLOVER_WINDOW: Duration = Duration::from_mins(10);
-/// How late the last packet under a TEK may be seen: clocks, and packets on the way.
+/// How late the last packet under a TEK may be seen, because of clocks and delays.
 const TEK_SLACK: Duration = Duration::from_secs(30);
-/// The shortest time after a rekey in which its SPIs come into use: Cisco keeps both SAs for at least 90 s, and for as
-/// long as retransmissions and batches take in addition.
+/// The shortest time after a rekey in which its SPIs come into use: Cisco keeps both SAs for at least 90 s, plus the
+/// time of retransmissions and batches.
 pub(crate) const ROLLOVER_WINDOW: Duration = Duration::from_secs(130);
 /// Slack around the windows in which members register again.
 const REGISTRATION_WINDOW_SLACK: Duration = Duration::from_mins(1);
-/// How long after the expiry of its KEK a member registers at the latest.
+/// Latest time after the expiry of its KEK at which a member registers.
 pub(crate) const EXPIRY_AFTERMATH: Duration = Duration::from_mins(3);
 /// How long a registration takes, clock differences included.
 const REGISTRATION_TIME: Duration = Duration::from_secs(15);
@@ -52,7 +52,7 @@ pub(crate) struct Schedule<'a> {
     config: Option<&'a GroupConfig>,
 }
 
-/// A key that ends, and how long it lives.
+/// The end of a key and its lifetime.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyEnd {
     at: Timestamp,
@@ -60,7 +60,8 @@ pub(crate) struct KeyEnd {
 }
 
 impl KeyEnd {
-    /// Whether members register around now because of it: from 5 % of the lifetime before to three minutes after.
+    /// Whether members register around now because of it: from 5 % of the lifetime before its end to three minutes
+    /// after.
     pub(crate) fn is_around(self, now: Timestamp) -> bool {
         self.at.before(expiry_window(self.lifetime)) <= now && now <= self.at.after(EXPIRY_AFTERMATH)
     }
@@ -71,14 +72,14 @@ pub(crate) fn expiry_window(lifetime: Duration) -> Duration {
     lifetime / 20 + REGISTRATION_WINDOW_SLACK
 }
 
-/// How long before the end of a key members without its successor register: at the earliest and at the latest, 5 and
-/// 3 % of the lifetime, at least a minute.
+/// Lead with which members without a successor of their key register, earliest and latest: 5 and 3 % of the lifetime,
+/// at least a minute.
 fn re_registration_lead(lifetime: Duration) -> (Duration, Duration) {
     let latest = (lifetime * 3 / 100).max(Duration::from_mins(1));
     (latest + lifetime / 50, latest)
 }
 
-/// The longest lead of a TEK whose rekeys come in this interval: with a lead of 5 % its lifetime is 20/19 of it.
+/// The longest lead of a TEK with this rekey interval: with a lead of 5 % its lifetime is 20/19 of the interval.
 fn longest_tek_lead(interval: Duration) -> Duration {
     (interval / 19).max(CISCO_MIN_TEK_LEAD) + LONGEST_UNICAST_ALLOWANCE
 }
@@ -91,14 +92,14 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    // --- leads: how long before the end of a key its renewal is due
+    // --- leads: how early a key is renewed
 
-    /// How long before the end of a KEK of this lifetime its renewal is due, by the group's profile.
+    /// Lead with which a KEK of this lifetime is renewed, by the group's profile.
     pub(crate) fn kek_lead(&self, lifetime: Duration) -> Duration {
         self.lead(lifetime, CISCO_MIN_KEK_LEAD)
     }
 
-    /// How long before the end of a TEK of this lifetime its renewal is due, by the group's profile.
+    /// Lead with which a TEK of this lifetime is renewed, by the group's profile.
     pub(crate) fn tek_lead(&self, lifetime: Duration) -> Duration {
         self.lead(lifetime, CISCO_MIN_TEK_LEAD).min(lifetime / 2)
     }
@@ -111,7 +112,7 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// What a key server adds for retransmissions, and for one batch of members after the other.
+    /// Time that a key server adds for retransmissions and for successive batches of members.
     fn unicast_allowance(&self) -> Duration {
         if self.group.transport != Some(Transport::Unicast) {
             return Duration::ZERO;
@@ -149,7 +150,7 @@ impl<'a> Schedule<'a> {
             .unwrap_or_else(profile)
     }
 
-    /// Whether the key server is configured not to repeat what is not acknowledged.
+    /// Whether the key server is configured not to repeat unacknowledged rekeys.
     pub(crate) fn never_repeats(&self) -> bool {
         let told = self.config.and_then(|known| known.retransmit);
         told.is_some_and(|retransmit| retransmit.count == 0)
@@ -157,7 +158,7 @@ impl<'a> Schedule<'a> {
 
     // --- the KEK
 
-    /// The lifetime of the group's KEK, and where it is known from.
+    /// The lifetime of the group's KEK, and its source.
     pub(crate) fn kek_lifetime(&self) -> Option<(Duration, LifetimeSource)> {
         let learned = self.group.kek.behavior.learned;
         self.configured_kek_lifetime()
@@ -166,20 +167,20 @@ impl<'a> Schedule<'a> {
             .or(learned.map(|lifetime| (lifetime, LifetimeSource::Learned)))
     }
 
-    /// How long KEKs live, as the user said it.
+    /// The lifetime of KEKs, as configured.
     fn configured_kek_lifetime(&self) -> Option<Duration> {
         self.config.and_then(|known| known.kek_lifetime)
     }
 
-    /// The configured lifetime of KEKs and how long they live, when the latest two lived longer, and equally long: no
-    /// key server is so late again and again.
+    /// The configured lifetime of KEKs and the actual one, if the latest two lived longer and equally long: no key
+    /// server is repeatedly that late.
     pub(crate) fn contradicted_kek_lifetime(&self) -> Option<(Duration, Duration)> {
         let configured = self.configured_kek_lifetime()?;
         let limit = configured + self.kek_slack() + LATEST_RENEWAL;
         Some((configured, self.group.kek.behavior.lived_longer(limit)?))
     }
 
-    /// Whether the user said how long KEKs live, and nothing contradicts it.
+    /// Whether the lifetime of KEKs is configured and nothing contradicts it.
     pub(crate) fn is_kek_lifetime_configured(&self) -> bool {
         self.configured_kek_lifetime().is_some() && self.contradicted_kek_lifetime().is_none()
     }
@@ -190,17 +191,17 @@ impl<'a> Schedule<'a> {
         Some(start.after(self.kek_lifetime()?.0))
     }
 
-    /// When the present KEK has certainly expired: a renewal under way would have been seen.
+    /// When the present KEK has certainly expired: a renewal in progress would have been seen by then.
     pub(crate) fn kek_expiry_deadline(&self) -> Option<Timestamp> {
         Some(self.kek_expiry()?.after(self.kek_slack()))
     }
 
-    /// How late the renewal of a KEK may be and still count as in time: retransmissions, and the slack of clocks.
+    /// How late the renewal of a KEK may be and still count as in time: retransmissions plus clock slack.
     pub(crate) fn kek_slack(&self) -> Duration {
         KEK_TIMING_SLACK + self.retransmission_span()
     }
 
-    /// When members that missed the renewal register again, at the earliest and at the latest.
+    /// When members that missed the renewal register again, earliest and latest.
     pub(crate) fn re_registration_window(&self) -> Option<(Timestamp, Timestamp)> {
         let (lifetime, _) = self.kek_lifetime()?;
         let expiry = self.kek_expiry()?;
@@ -218,7 +219,7 @@ impl<'a> Schedule<'a> {
 
     // --- TEKs and rekeys
 
-    /// The lifetime of TEKs, where the user said it: headers do not tell.
+    /// The configured lifetime of TEKs; headers do not reveal it.
     pub(crate) fn tek_lifetime(&self) -> Option<Duration> {
         self.config.and_then(|known| known.tek_lifetime)
     }
@@ -233,7 +234,8 @@ impl<'a> Schedule<'a> {
         })
     }
 
-    /// How long after its start a TEK can still be seen at most: as configured, or as the time between rekeys suggests.
+    /// The longest time after its start for which a TEK can be seen: as configured, or as the rekey interval
+    /// suggests.
     pub(crate) fn max_tek_lifetime(&self) -> Option<Duration> {
         let learned = || {
             let rolled = || self.group.data.rollover_interval();
@@ -252,7 +254,7 @@ impl<'a> Schedule<'a> {
         window.max(ROLLOVER_WINDOW) + TEK_SLACK
     }
 
-    /// Time between rekeys: as it has been lately, where that contradicts the configured TEK lifetime or none is
+    /// The interval between rekeys: the recent one if it contradicts the configured TEK lifetime or none is
     /// configured.
     pub(crate) fn rekey_interval(&self) -> Option<Duration> {
         let seen = self.group.rekeys.interval.value();
@@ -263,14 +265,14 @@ impl<'a> Schedule<'a> {
         Some(seen.filter(differs).unwrap_or(configured))
     }
 
-    /// Time between rekeys by the configured lifetime of TEKs.
+    /// The interval between rekeys by the configured lifetime of TEKs.
     fn configured_interval(&self) -> Option<Duration> {
         let lifetime = self.tek_lifetime()?;
         Some(lifetime.saturating_sub(self.tek_lead(lifetime)))
     }
 
-    /// The configured lifetime of TEKs, when the time between rekeys cannot be that of such TEKs: they would have ended,
-    /// or no key server renews them so early.
+    /// The configured lifetime of TEKs if the rekey interval rules it out: they would have ended, or no key server
+    /// renews them so early.
     pub(crate) fn contradicted_tek_lifetime(&self) -> Option<Duration> {
         let lifetime = self.tek_lifetime()?;
         let seen = self.group.rekeys.interval.value()?;
@@ -279,14 +281,14 @@ impl<'a> Schedule<'a> {
         (!is_possible).then_some(lifetime)
     }
 
-    /// When the next rekey should begin, where that is known. After a deletion the key server may start again whenever
-    /// it likes, but not later than if it had not deleted anything.
+    /// When the next rekey should begin, if known. After a deletion the key server may resume at any time, but not
+    /// later than without the deletion.
     pub(crate) fn next_rekey(&self) -> Option<Timestamp> {
         let last = self.group.rekeys.last?;
         Some(last.after(self.rekey_interval()?))
     }
 
-    /// When the TEKs that the latest rekey delivered end, by the configured lifetime or by the time between rekeys.
+    /// When the TEKs that the latest rekey delivered end, by the configured lifetime or by the rekey interval.
     pub(crate) fn probable_tek_end(&self) -> Option<Timestamp> {
         let interval = self.rekey_interval()?;
         let told = self
@@ -302,7 +304,7 @@ impl<'a> Schedule<'a> {
         Some(self.next_rekey()?.after(tolerance))
     }
 
-    /// Whether a rekey is due at `now`, by the schedule of the group. `None` when that is not known.
+    /// Whether a rekey is due at `now`, by the schedule of the group. `None` if unknown.
     pub(crate) fn is_rekey_due(&self, now: Timestamp) -> Option<bool> {
         let slack = self.round_window() + self.rekey_interval()? / 50;
         Some(self.next_rekey()?.before(slack) <= now)
@@ -318,8 +320,8 @@ impl<'a> Schedule<'a> {
             .any(|end| end.is_around(now))
     }
 
-    /// Whether a member registers when the TEK that the latest rekey replaced is about to end, as only members do that
-    /// did not receive that rekey.
+    /// Whether a member registers when the TEK that the latest rekey replaced is about to end. Only members that did
+    /// not receive that rekey do so.
     pub(crate) fn missed_tek(&self, now: Timestamp, member: &Member) -> bool {
         let rekeys = &self.group.rekeys;
         let Some((lifetime, last)) = self.tek_lifetime().zip(rekeys.last) else {
@@ -342,7 +344,7 @@ impl<'a> Schedule<'a> {
         !member.has_taken(last, now) && earliest <= now && now <= until
     }
 
-    /// Whether a member registers because its KEK is about to end although a rekey was sent that renewed it.
+    /// Whether a member registers because its KEK is about to end although a rekey renewed it.
     pub(crate) fn missed_kek(&self, now: Timestamp, member: &Member) -> bool {
         let Some((KeyEnd { at, lifetime }, last)) = self.kek_end().zip(self.group.rekeys.last) else {
             return false;

@@ -1,4 +1,4 @@
-//! The life of a group's KEK: when it was delivered, when it expires, and what replaced it.
+//! The life of a group's KEK: its delivery, its expiry, and its replacement.
 
 use alloc::format;
 
@@ -48,7 +48,7 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     arm_kek_expiry(cx, group);
 }
 
-/// The lifetime of KEKs is not the configured one: said once, and what is seen counts.
+/// The configured lifetime of KEKs is contradicted: reports it once; the observed lifetime applies.
 fn report_contradiction(cx: &mut Context<'_>, id: GroupId) {
     let schedule = cx.schedule(id);
     let Some((configured, seen)) = schedule.contradicted_kek_lifetime() else {
@@ -65,7 +65,7 @@ fn report_contradiction(cx: &mut Context<'_>, id: GroupId) {
     cx.emit(Subject::group(id), what);
 }
 
-/// Wakes a group when its KEK has expired.
+/// Sets the timer for the expiry of a group's KEK.
 pub(crate) fn arm_kek_expiry(cx: &mut Context<'_>, group: GroupId) {
     if let Some(due) = cx.schedule(group).kek_expiry_deadline() {
         let slot = &mut cx.state.groups[group].kek.timer;
@@ -73,7 +73,7 @@ pub(crate) fn arm_kek_expiry(cx: &mut Context<'_>, group: GroupId) {
     }
 }
 
-/// Arms the timer of a restored group.
+/// Sets the timer of a restored group.
 pub(crate) fn rearm_kek_expiry(cx: &mut Context<'_>, group: GroupId) {
     let history = &cx.state.groups[group].kek;
     if !history.expired && !history.over_age {
@@ -93,7 +93,7 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
         return;
     }
     let group = &mut cx.state.groups[id];
-    // Any rekey in the last third may have delivered the next KEK: its cookies are seen only with the rekey after.
+    // Any rekey in the last third may have delivered the next KEK, whose cookies first appear in the rekey after.
     let is_late = group
         .rekeys
         .last
@@ -119,7 +119,7 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
     cx.emit(Subject::group(id), what);
 }
 
-/// Whether the latest rekey under the present KEK looks as if it had delivered the next, long before it was due.
+/// Whether the latest rekey under the present KEK seems to have delivered the next one, long before it was due.
 fn was_renewed_early(cx: &Context<'_>, id: GroupId) -> bool {
     let group = &cx.state.groups[id];
     let server = group.rekeys.server;
@@ -127,9 +127,9 @@ fn was_renewed_early(cx: &Context<'_>, id: GroupId) -> bool {
     round.is_some_and(|round| attribution::is_delivery(cx, id, round))
 }
 
-/// A KEK is used: reports when it is too old for that.
+/// Reports a KEK that is used past its lifetime.
 ///
-/// A key server that never missed a rekey and renews the KEK later than it should has another lifetime than is known.
+/// If no rekey was missed and the KEK is renewed too late, the lifetime differs from the known one.
 pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
     let (cookies, group) = (cx.state.keks[id].cookies, cx.state.keks[id].group);
     let schedule = cx.schedule(group);

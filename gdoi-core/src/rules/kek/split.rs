@@ -8,10 +8,10 @@ use crate::rules::{Context, Subject};
 use crate::state::id::{GroupId, KekId, KeyServerId};
 use crate::transition::{Cookies, GroupDiscovered, KekSplit, KeyServerChanged, What};
 
-/// Time between rekeys where it is not known.
+/// Interval between rekeys where it is unknown.
 const DEFAULT_REKEY_INTERVAL: Duration = Duration::from_hours(1);
 
-/// A key server sent a rekey. It may have taken over; or two send them in turn, because of a split brain.
+/// A key server sent a rekey. It may have taken over, or two alternate because of a split brain.
 pub(crate) fn on_push_sender(cx: &mut Context<'_>, kek: KekId, server: KeyServerId) {
     let now = cx.now;
     let id = cx.state.keks[kek].group;
@@ -55,7 +55,7 @@ pub(crate) fn on_push_sender(cx: &mut Context<'_>, kek: KekId, server: KeyServer
     }
 }
 
-/// The end of a split brain: one of the two key servers went silent, the other has the group.
+/// The end of a split brain: one of the two key servers went silent, and the other serves the whole group.
 fn report_merged(cx: &mut Context<'_>, id: GroupId) {
     let history = &mut cx.state.groups[id].kek;
     let (Some(first), Some(second)) = (history.split.take(), history.current) else {
@@ -64,7 +64,7 @@ fn report_merged(cx: &mut Context<'_>, id: GroupId) {
     report_split(cx, id, first, second, true);
 }
 
-/// A new rekey under a KEK that another one had replaced: both are in use.
+/// A rekey under a KEK that another one had replaced: both are in use.
 pub(crate) fn check_kek_split(cx: &mut Context<'_>, id: KekId) {
     lifetime::check_kek_age(cx, id);
     let state = &mut *cx.state;
@@ -86,7 +86,7 @@ pub(crate) fn check_kek_split(cx: &mut Context<'_>, id: KekId) {
     report_split(cx, group_id, cookies, other, false);
 }
 
-/// Reports two KEKs of one group, where the key servers that use them are known.
+/// Reports two KEKs of one group if the key servers that use them are known.
 fn report_split(cx: &mut Context<'_>, group: GroupId, first: Cookies, second: Cookies, merged: bool) {
     let state = &*cx.state;
     let address_of = |cookies: Cookies| {
@@ -106,7 +106,7 @@ fn report_split(cx: &mut Context<'_>, group: GroupId, first: Cookies, second: Co
     cx.emit(Subject::group(group), what);
 }
 
-/// A KEK that seemed replaced is still used by the same key server: the other one is another group's.
+/// The same key server still uses a KEK that seemed replaced: the other KEK belongs to another group.
 fn split_off(cx: &mut Context<'_>, id: KekId, other: Cookies) {
     let state = &mut *cx.state;
     let Some(other_id) = state.keks.find(&other) else {

@@ -1,8 +1,8 @@
-//! Cookie pairs that are not a KEK yet: what only their sender says proves nothing.
+//! Cookie pairs that are not a KEK yet: the word of their sender alone proves nothing.
 //!
-//! A pair is confirmed by a second party. Where it would continue a group that is alive, and its sender cannot, or no
-//! rekey can have delivered it, it is held; told as a forgery when its rekey is over; and believed after all when rekey
-//! after rekey of it goes to the group and the old KEK is silent.
+//! A pair is confirmed by a second party. It is in doubt if it would continue a group that is alive, and its sender
+//! cannot do so or no rekey can have delivered it. A pair in doubt is reported as a forgery when its rekey is over.
+//! It is accepted after all when several of its rekeys reach the group and the old KEK is silent.
 
 use alloc::vec::Vec;
 
@@ -14,20 +14,20 @@ use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::transition::{Alternative, Certainty, Cookies, Forgery, ForgeryKind, Grounds, Transport, What};
 
-/// Rekeys under a pair in doubt from which it is believed.
+/// Rekeys after which a pair in doubt is accepted.
 const BELIEVED_AFTER: u32 = 3;
 
 /// A pair that is a KEK.
 pub(crate) struct Confirmed {
     /// When its present rekey began.
     pub(crate) first: Timestamp,
-    /// To whom it was sent before this message.
+    /// Its recipients before this message.
     pub(crate) others: Vec<Peer>,
 }
 
-/// A pair that nothing speaks against. One unicast message of an unknown sender makes no group: a known key server, a
-/// second destination or a repeat does. Unconfirmed pairs have a table of their own, so that a spray of them evicts no
-/// KEK.
+/// A pair that nothing contradicts. One unicast message of an unknown sender does not make a group; a known key
+/// server, a second destination or a repeat does. Unconfirmed pairs have a table of their own, so that a flood of
+/// them evicts no KEK.
 pub(crate) fn corroborate(
     cx: &mut Context<'_>,
     received: Received<'_>,
@@ -48,7 +48,7 @@ pub(crate) fn corroborate(
     Some(confirm(cx, cookies))
 }
 
-/// A pair that would continue a group and cannot, as far as is known.
+/// A pair that would continue a group but, as far as is known, cannot.
 pub(crate) fn outlasts_doubt(
     cx: &mut Context<'_>,
     received: Received<'_>,
@@ -80,7 +80,7 @@ pub(crate) fn outlasts_doubt(
     None
 }
 
-/// A message under a pair that is not confirmed.
+/// Records a message under an unconfirmed pair.
 fn note(cx: &mut Context<'_>, received: Received<'_>, cookies: Cookies, group: GroupId) -> UnconfirmedId {
     let window = cx.schedule(group).round_window();
     let state = &mut *cx.state;
@@ -118,7 +118,7 @@ fn confirm(cx: &mut Context<'_>, cookies: Cookies) -> Confirmed {
     )
 }
 
-/// A rekey under a pair in doubt is over: it is told as what it is.
+/// The rekey under a pair in doubt is over: reports it as the forgery that it is.
 pub(crate) fn on_trial_timer(cx: &mut Context<'_>, id: UnconfirmedId) {
     let Some((cookies, trial)) = cx.state.unconfirmed.lookup_entry_mut(id) else {
         return;

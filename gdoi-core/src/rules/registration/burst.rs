@@ -1,11 +1,11 @@
 //! Many registrations at once.
 //!
 //! A burst starts when, within a minute, ten different members start to register, and four times as many as usual in
-//! the group. It ends when for a minute no minute had half as many: members that fail and try again after a pause belong
-//! to the same burst.
+//! the group. It ends after a minute in which no minute had half as many; so members that fail and retry after a
+//! pause belong to the same burst.
 //!
-//! At first it is not known what is usual: members that nobody rekeys register all the time. Members that are rekeyed
-//! need not register, and failures are usual nowhere: these make a burst at once.
+//! At first the usual number is unknown, because members that are not rekeyed register all the time. Members that are
+//! rekeyed need not register, and failures are never usual: these make a burst at once.
 
 use core::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::transition::{BurstCharacter, Transport, What};
 
-/// How long registrations are watched before it is known what is usual.
+/// How long registrations are watched before the usual number is known.
 const LEARNING_TIME: Duration = Duration::from_mins(15);
 
 /// A registration started.
@@ -51,7 +51,7 @@ pub(crate) fn on_registration_started(cx: &mut Context<'_>, id: GroupId, member:
     cx.emit(Subject::group(id), What::RegistrationBurstStarted(report));
 }
 
-/// Whether a member has keys that are sent to it: it need not register.
+/// Whether a member gets its keys by rekey and so need not register.
 fn is_rekeyed(group: &Group, member: &Member) -> bool {
     let last_rekey = match group.transport {
         Some(Transport::Multicast) => group.rekeys.last.filter(|at| *at >= member.first_seen),
@@ -85,7 +85,7 @@ pub(crate) fn on_burst_timer(cx: &mut Context<'_>, id: GroupId) {
     cx.emit(Subject::group(id), What::RegistrationBurstEnded(report));
 }
 
-/// Arms the timer of a restored burst.
+/// Sets the timer of a restored burst.
 pub(crate) fn rearm_burst(cx: &mut Context<'_>, id: GroupId) {
     if cx.state.groups[id].burst.active {
         arm_burst_timer(cx, id, cx.state.now);

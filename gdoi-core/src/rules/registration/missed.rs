@@ -9,14 +9,14 @@ use crate::state::timers::Timer;
 use crate::time::Timestamp;
 use crate::transition::{RekeyNotReceived, What};
 
-/// Rekeys in a row after which it is reported.
+/// Consecutive missed rekeys after which they are reported.
 const MIN_MISSED_REKEYS: u32 = 2;
-/// Members of whom one alone says nothing about the way of the rekeys.
+/// Members needed for a conclusion about the path of the rekeys; one alone proves nothing.
 const MIN_MISSING_MEMBERS: u32 = 2;
 /// How long members take to notice and to register.
 const NOTICE_TIME: Duration = Duration::from_mins(1);
 
-/// A member registered again: did a rekey just before not reach it?
+/// A member registered again: did an earlier rekey not reach it?
 pub(crate) fn on_re_registration(cx: &mut Context<'_>, id: GroupId) {
     let Some(rekey) = cx.state.groups[id].rekeys.last else {
         return;
@@ -30,14 +30,14 @@ pub(crate) fn on_re_registration(cx: &mut Context<'_>, id: GroupId) {
     arm_missed_timer(cx, id);
 }
 
-/// How long after a rekey members register that did not get it: until the keys end that it replaces.
+/// How long after a rekey the members that missed it register: until the replaced keys end.
 fn window(cx: &Context<'_>, id: GroupId) -> Duration {
     let schedule = cx.schedule(id);
     let lead = schedule.rekey_interval().unwrap_or_default() / 16;
     lead.max(schedule.rollover_window()) + NOTICE_TIME
 }
 
-/// Wakes a group when every member that did not get a rekey has registered.
+/// Sets the timer for when all members that missed a rekey have registered.
 pub(crate) fn arm_missed_timer(cx: &mut Context<'_>, id: GroupId) {
     if let Some(rekey) = cx.state.groups[id].missed.rekey {
         let due = rekey.after(window(cx, id));
@@ -48,7 +48,7 @@ pub(crate) fn arm_missed_timer(cx: &mut Context<'_>, id: GroupId) {
     }
 }
 
-/// Everybody that did not get a rekey has registered.
+/// All members that missed a rekey have registered.
 pub(crate) fn on_missed_timer(cx: &mut Context<'_>, id: GroupId) {
     let group = &mut cx.state.groups[id];
     group.missed.timer.clear();
@@ -86,7 +86,7 @@ fn is_explained(cx: &Context<'_>, id: GroupId, rekey: Timestamp) -> bool {
     is_deleted || kek_ends.is_some_and(|end| end.is_around(rekey) || end.is_around(cx.now))
 }
 
-/// Members that registered after a rekey without having acknowledged it, of those that had keys before.
+/// Members that registered after a rekey without having acknowledged it, and all that had keys before.
 fn count_missing(cx: &Context<'_>, id: GroupId, rekey: Timestamp) -> (u32, u32) {
     let mut counts = (0, 0);
     for (_, &peer, member) in cx.state.members.iter() {

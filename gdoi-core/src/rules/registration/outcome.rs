@@ -1,4 +1,4 @@
-//! How registrations start and end, and what of that is reported.
+//! How registrations start and end, and what is reported of them.
 
 use core::time::Duration;
 
@@ -23,23 +23,23 @@ use crate::transition::{
 const DOI_GDOI: u32 = 2;
 /// The domain of interpretation of `IPsec` (RFC 2407 §4.2).
 const DOI_IPSEC: u32 = 1;
-/// Silence between two attempts after which they are not for the same cause.
+/// Silence after which a further attempt has another cause.
 const ATTEMPT_GAP: Duration = Duration::from_mins(5);
-/// Keys that are not older are not renewed.
+/// Younger keys are not renewed.
 const NEW_KEYS: Duration = Duration::from_mins(1);
 /// Unanswered registrations of unknown members that are reported in ten seconds.
 const STRANGER_REPORT_LIMIT: u32 = 256;
 
-/// Reports that a registration starts, where it is clear that this is one.
+/// Reports the start of an evident registration.
 ///
-/// A phase 1 for something else looks the same. A registration shows by the domain of interpretation, by a proven key
-/// server, or (`is_proof`) by a message that only a registration has.
+/// A phase 1 for another purpose looks the same. The domain of interpretation, a proven key server, or (`is_proof`) a
+/// message that only registrations have shows that it is one.
 pub(crate) fn report_started(cx: &mut Context<'_>, id: IkeSaId, attribution: Attribution, is_proof: bool) {
     let ike_sa = &cx.state.ike_sas[id];
     if ike_sa.reported || !(is_proof || is_registration(cx, ike_sa)) {
         return;
     }
-    // Of somebody unknown phase 1 alone tells nothing: key servers have IKE SAs between them.
+    // For an unknown peer phase 1 alone proves nothing: key servers have IKE SAs between them.
     let is_plain = !is_proof && ike_sa.pulls.is_empty() && ike_sa.unanswered == 0;
     if is_plain && !has_role(cx, ike_sa.member) {
         return;
@@ -68,15 +68,15 @@ fn start(cx: &mut Context<'_>, id: IkeSaId, attribution: Attribution) {
     burst::on_registration_started(cx, attribution.group, member);
 }
 
-/// Whether an address is known to be that of a member, or configured as one.
+/// Whether an address is known or configured as that of a member.
 fn has_role(cx: &Context<'_>, member: Peer) -> bool {
     let address = member.ip();
     let mut configured = cx.config.groups.iter().flat_map(|group| &group.members);
     cx.state.members.find(&member).is_some() || configured.any(|prefix| prefix.contains(&address))
 }
 
-/// Whether a registration that is not answered yet may be reported: that of a known member always, those of others as
-/// long as they are few. The rest are reported when they are answered.
+/// Whether a registration may be reported before it is answered: always for a known member, otherwise while there are
+/// few. The rest are reported when they are answered.
 fn may_report_unanswered(cx: &mut Context<'_>, member: Peer) -> bool {
     let is_known = cx.state.members.find(&member).is_some();
     let may = is_known || cx.state.stranger_reports.allow(cx.now, STRANGER_REPORT_LIMIT);
@@ -94,8 +94,8 @@ fn is_registration(cx: &Context<'_>, ike_sa: &IkeSa) -> bool {
     ike_sa.doi == Some(DOI_GDOI) || servers[ike_sa.server].proven
 }
 
-/// A member that may be in several groups of this key server registers for each of them. While no group is known, one
-/// that has just registered does so for another group: its keys are new.
+/// The kind of a registration. A member that may be in several groups of this key server registers for each of them.
+/// While no group is known, one that has just registered does so for another group, because its keys are new.
 fn kind_of(cx: &Context<'_>, member: Peer, server: KeyServerId) -> RegistrationKind {
     let state = &*cx.state;
     let groups = &state.servers[server].groups;
@@ -114,7 +114,7 @@ fn kind_of(cx: &Context<'_>, member: Peer, server: KeyServerId) -> RegistrationK
     }
 }
 
-/// A new attempt of a member ends its previous one, unless that one makes progress: a member of several groups may
+/// A new attempt of a member ends its previous one, unless that is making progress: a member of several groups may
 /// register in all of them at once.
 fn supersede(cx: &mut Context<'_>, id: IkeSaId) {
     let state = &mut *cx.state;
@@ -135,7 +135,7 @@ fn supersede(cx: &mut Context<'_>, id: IkeSaId) {
     }
     attempts.latest = attempts.latest.max(started);
     let before = attempts.current.replace((id, cookie));
-    // The IKE SA of the previous attempt may have been evicted, and its slot used again.
+    // The IKE SA of the previous attempt may have been evicted, and its slot reused.
     if let Some((old, old_cookie)) = before
         && old != id
         && state.ike_sas.key(old) == Some(old_cookie)
@@ -183,7 +183,7 @@ pub(crate) fn on_complete(cx: &mut Context<'_>, id: IkeSaId, message_id: u32) {
     report_completed(cx, peer, attribution, end, is_first);
 }
 
-/// Reports why a member registered again, as far as that can be told. It has tried since `tried`.
+/// Reports why a member registered again, as far as that can be determined. It has been trying since `tried`.
 fn report_re_registration(cx: &mut Context<'_>, tried: Timestamp, attribution: Attribution, peer: Peer) {
     let Attribution { group, server } = attribution;
     let member = cx.state.members.find(&peer).map(|id| &cx.state.members[id]);
@@ -232,7 +232,7 @@ pub(crate) fn fail_registration(cx: &mut Context<'_>, id: IkeSaId) {
     if core::mem::replace(&mut ike_sa.ended, true) {
         return;
     }
-    // A Quick Mode is complete with three messages; of one direction alone nothing can be said.
+    // A Quick Mode is complete after three messages; one direction alone proves nothing.
     let is_quick_mode = ike_sa.doi == Some(DOI_IPSEC) && ike_sa.pulls.last().is_some_and(Pull::is_three);
     let is_after_success = ike_sa.completed > 0 && ike_sa.pulls.iter().all(|pull| pull.ended);
     let stage = ike_sa.stage();
@@ -257,8 +257,8 @@ pub(crate) fn fail_registration(cx: &mut Context<'_>, id: IkeSaId) {
     report_failed(cx, peer, server, end, unanswered_since);
 }
 
-/// Reports the start of a registration that failed before it was clear that it is one. Whether it is one: a single
-/// message of somebody unknown that nobody answers is a scan.
+/// Reports the late start of a failed registration. Returns whether it was one: a single unanswered message of an
+/// unknown peer is a scan.
 fn report_late(cx: &mut Context<'_>, id: IkeSaId) -> bool {
     let ike_sa = &cx.state.ike_sas[id];
     let (member, server) = (ike_sa.member, ike_sa.server);

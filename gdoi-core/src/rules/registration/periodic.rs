@@ -1,7 +1,8 @@
-//! Members that register at regular times: one that loops although its rekeys arrive, and many that nobody rekeys.
+//! Members that register at regular intervals: one that loops although its rekeys arrive, or many that are not
+//! rekeyed.
 //!
-//! A member that registers although its keys are as good as those of the others loops. When the key server stops to
-//! rekey, all of them register.
+//! A member that registers although its keys are as recent as those of the others loops. If the key server stops
+//! sending rekeys, all members register.
 
 use core::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::state::member::Member;
 use crate::time::Timestamp;
 use crate::transition::{PullOnly, RegistrationLoop, Transport, What};
 
-/// Members whose registrations are a pattern of the group, and not of one of them.
+/// Number of periodic members that make a pattern of the group rather than of one member.
 const MIN_PERIODIC_MEMBERS: u32 = 3;
 
 /// A member completed a registration.
@@ -34,7 +35,7 @@ pub(crate) fn check_rhythm(cx: &mut Context<'_>, attribution: Attribution, id: M
     }
 }
 
-/// Whether most members of a key server have other rhythms than this one, or none.
+/// Whether most members of a key server have another rhythm, or none.
 fn is_alone(cx: &Context<'_>, attribution: Attribution, member: &Member) -> bool {
     let members = cx.state.members.iter().map(|(.., member)| member);
     let (mut alike, mut all) = (0_u32, 0_u32);
@@ -45,7 +46,7 @@ fn is_alone(cx: &Context<'_>, attribution: Attribution, member: &Member) -> bool
     alike * 2 < all
 }
 
-/// Reports a member that registers in a row, although it was sent a rekey meanwhile, and once more without one.
+/// Reports a member that registers again and again, although a rekey reached it, and once more without one.
 fn report_loop(cx: &mut Context<'_>, attribution: Attribution, id: MemberId, last_rekey: Timestamp) {
     let Attribution { group, server } = attribution;
     let Some((peer, member)) = cx.state.members.lookup_entry_mut(id) else {
@@ -89,7 +90,7 @@ fn report_pull_only(cx: &mut Context<'_>, attribution: Attribution) {
     cx.emit(Subject::server(group, server), what);
 }
 
-/// Members of a key server that register regularly and were sent no rekey meanwhile, all its members, and the shortest
+/// Members of a key server that register regularly and got no rekey in between; all its members; and the shortest
 /// period.
 fn count_periodic(cx: &Context<'_>, server: KeyServerId) -> (u32, u32, Duration) {
     let members = cx.state.members.iter().map(|(.., member)| member);

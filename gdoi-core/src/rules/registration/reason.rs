@@ -1,4 +1,4 @@
-//! Why members register again, and those that do it twice for one expiry.
+//! Why members register again, and which ones do so twice for one expiry.
 
 use core::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::state::member::Member;
 use crate::time::Timestamp;
 use crate::transition::{DoubleReregistration, ReRegistrationReason, Verdict, What};
 
-/// How long after a deletion, or a rekey out of schedule, members register because of it.
+/// How long after a deletion, or a rekey off schedule, members register because of it.
 const FORCED_WINDOW: Duration = Duration::from_mins(5);
 
-/// A member registered: reports when it had, for the same expiry of a KEK, registered before.
+/// A member registered: reports an earlier registration for the same expiry of a KEK.
 pub(crate) fn check_double_registration(cx: &mut Context<'_>, id: GroupId, member_id: MemberId) {
     let now = cx.now;
     let Some((lifetime, _)) = cx.schedule(id).kek_lifetime() else {
@@ -47,7 +47,7 @@ pub(crate) fn check_double_registration(cx: &mut Context<'_>, id: GroupId, membe
     }
 }
 
-/// Why a member registers again, as it began to do at `now`.
+/// Why a member registers again that started at `now`.
 pub(crate) fn reason(
     cx: &Context<'_>,
     now: Timestamp,
@@ -83,7 +83,7 @@ pub(crate) fn reason(
     if deleted.is_some_and(|at| now.since(at) <= FORCED_WINDOW) {
         return ReRegistrationReason::Forced;
     }
-    // Only where both lifetimes are known can it be said that nothing was due.
+    // Only if both lifetimes are known is it certain that nothing was due.
     if kek.is_some() && tek.is_some() {
         ReRegistrationReason::Reload
     } else {
@@ -91,7 +91,7 @@ pub(crate) fn reason(
     }
 }
 
-/// Whether the key server of a group is believed to renew the KEK early.
+/// Whether the key server of a group seems to renew the KEK early.
 fn renews_early(group: &Group) -> bool {
     let verdict = group
         .rekeys

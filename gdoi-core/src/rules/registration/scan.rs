@@ -1,4 +1,4 @@
-//! Single messages of strangers that nobody answers: no registrations, and no word about the key server.
+//! Single unanswered messages of strangers: neither registrations nor evidence about the key server.
 
 use core::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::transition::{Alternative, Certainty, Forgery, ForgeryKind, Grounds, W
 
 /// Strangers within this time are one scan.
 const SCAN_WINDOW: Duration = Duration::from_secs(10);
-/// Strangers from which they are a scan.
+/// Number of strangers that make a scan.
 const MIN_STRANGERS: u32 = 3;
 
-/// A stranger sent one message that nobody answered.
+/// A stranger sent one message that was not answered.
 pub(crate) fn on_scan(cx: &mut Context<'_>, server: KeyServerId, stranger: Peer) {
     cx.state.unreported_registrations += 1;
     let scan = &mut cx.state.scan;

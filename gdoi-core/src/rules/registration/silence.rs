@@ -1,12 +1,13 @@
-//! Key servers that answer nobody, by what their members witness.
+//! Key servers that answer nobody, on the evidence of their members.
 
 use crate::rules::{Context, Subject};
 use crate::state::id::{KeyServerId, Peer};
 use crate::transition::{Alternative, Certainty, Grounds, KeyServerSilent, What};
 
-/// A peer gave up a registration without a word of the key server to anybody since it asked.
+/// A peer gave up a registration, and the key server sent nothing to anyone since it was asked.
 ///
-/// Anybody can ask once: a member is a witness, and where the key server never spoke, two peers that asked again.
+/// Anyone can ask once, so a single stranger proves nothing. A member is a witness; for a key server that never
+/// spoke, two peers that asked again are.
 pub(crate) fn on_unanswered(cx: &mut Context<'_>, id: KeyServerId, peer: Peer, retransmissions: u32) {
     let state = &mut *cx.state;
     let server = &mut state.servers[id];

@@ -1,4 +1,4 @@
-//! What a rekey delivered: shown by what follows it, or by its length.
+//! What a rekey delivered, as shown by later rekeys or by its length.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -10,10 +10,10 @@ use crate::state::kek::Kek;
 use crate::state::rekey::{RekeyRound, Rekeys};
 use crate::transition::{RekeyClassified, RekeyEvidence, RekeyKind, What};
 
-/// Rekeys of a group from which a far shorter last one shows that the keys were deleted.
+/// Length of a group's chain of rekeys from which a far shorter last one means a deletion.
 const MIN_ROUNDS_OF_CHAIN: u32 = 4;
 
-/// Another rekey of the same key server came under the same cookies: those before it delivered no KEK.
+/// Another rekey of the same key server came under the same cookies: the earlier ones delivered no KEK.
 pub(crate) fn settle_kept(cx: &mut Context<'_>, id: KekId, server: KeyServerId) {
     let rounds = cx.state.keks[id].rounds.iter_mut();
     let settled = rounds
@@ -38,7 +38,8 @@ pub(crate) fn settle_replaced(cx: &mut Context<'_>, id: KekId, server: KeyServer
     report_settled(cx, id, settled);
 }
 
-/// The last rekey of a key server under a KEK that can have delivered the next; of any, when it sent none.
+/// The last rekey of a key server under a KEK that can have delivered the next one; of any key server, if it sent
+/// none.
 pub(crate) fn delivery(kek: &Kek, server: KeyServerId) -> Option<&RekeyRound> {
     let own = kek.rounds.iter().rfind(|round| round.server == server);
     // A deletion before the change: members got the new KEK by registering again.
@@ -56,7 +57,7 @@ fn report_settled(cx: &mut Context<'_>, id: KekId, settled: Vec<RekeyRound>) {
     report::arm_kek_timer(cx, id);
 }
 
-/// It is known now what a rekey delivered: the group learns from it, and an earlier statement is corrected.
+/// The content of a rekey is now known: updates the group and corrects the earlier report.
 fn report_reclassified(
     cx: &mut Context<'_>,
     id: KekId,
@@ -81,7 +82,7 @@ fn report_reclassified(
     }
 }
 
-/// A new rekey is a deletion when no policy fits into it and it is far shorter than those with a policy.
+/// A new rekey is a deletion if it is too short for a policy and far shorter than those with one.
 pub(crate) fn guess_delete(rekeys: &Rekeys, round: &mut RekeyRound) {
     let is_far_shorter = rekeys
         .shortest

@@ -1,7 +1,7 @@
-//! When the next rekey is due: learned from those of the group, and what follows when none comes.
+//! When the next rekey is due, learned from those of the group, and the consequences if none comes.
 //!
-//! A group is rekeyed when its members are, not one of them: a message to a few of many neither fulfils nor resets what
-//! is expected. One odd interval changes nothing but the time it is counted from.
+//! A rekey of the group reaches its members, not just one: a message to a few of many neither fulfils nor resets the
+//! expectation. One odd interval changes nothing but the start of the next one.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -21,16 +21,16 @@ use crate::transition::{
     RekeyIntervalChanged, RekeyOverdue, What,
 };
 
-/// Rekeys between which two intervals lie.
+/// Rekeys that span two intervals.
 const MIN_SAMPLES: usize = 2;
-/// The shortest time between rekeys of a schedule: the shortest lifetime of a TEK is five minutes.
+/// The shortest interval of a schedule: the shortest lifetime of a TEK is five minutes.
 const MIN_INTERVAL: Duration = Duration::from_mins(2);
-/// How long after the end of its TEKs it is clear that no member is without keys.
+/// How long after the end of its TEKs it is clear that members still have keys.
 const END_SLACK: Duration = Duration::from_mins(1);
-/// How long after that end members have tried to register, if they try.
+/// How long after that end members have tried to register, if they try at all.
 const SECOND_LOOK: Duration = Duration::from_mins(3);
 
-/// The group is rekeyed: by a rekey that began then.
+/// The group is rekeyed by a rekey that began at `started`.
 pub(crate) fn on_group_rekey(cx: &mut Context<'_>, kek: KekId, started: Timestamp, is_delete: bool) {
     let group = cx.state.keks[kek].group;
     if !is_delete {
@@ -43,8 +43,8 @@ pub(crate) fn on_group_rekey(cx: &mut Context<'_>, kek: KekId, started: Timestam
     arm_overdue_timer(cx, group);
 }
 
-/// A rekey is closed. One that reached a few members only is of the group all the same when it came when one was due and
-/// was as long as others; or when the one before it did the same: members have left.
+/// A rekey is closed. One that reached only a few members still counts for the group if it was due and as long as
+/// others. It also counts if the previous one did the same: members have left.
 pub(crate) fn settle_coverage(cx: &mut Context<'_>, kek: KekId, round: &mut RekeyRound) {
     let group = cx.state.keks[kek].group;
     let rekeys = &cx.state.groups[group].rekeys;
@@ -74,12 +74,12 @@ fn learn_interval(cx: &mut Context<'_>, id: GroupId, started: Timestamp) {
         return;
     };
     let seen = started.since(last);
-    // Two rekeys on each other's heels are no schedule.
+    // Two rekeys in quick succession are no schedule.
     if seen < MIN_INTERVAL {
         return;
     }
     let is_sighted = cx.state.gaps.certainty(last, started) == Certainty::Certain;
-    // A rekey that came late although nobody had run out of keys: they live longer now.
+    // A late rekey although no member had run out of keys: their lifetime is longer now.
     let lasted = is_sighted && is_late(cx.schedule(id), started) && !has_run_out(cx, id, last, started);
     let is_told = cx.schedule(id).tek_lifetime().is_some();
     let change = cx.state.groups[id]
@@ -95,13 +95,13 @@ fn learn_interval(cx: &mut Context<'_>, id: GroupId, started: Timestamp) {
     report_contradiction(cx, id);
 }
 
-/// Whether a rekey that began then was overdue.
+/// Whether a rekey that began at `started` was overdue.
 fn is_late(schedule: Schedule<'_>, started: Timestamp) -> bool {
     schedule.overdue_deadline().is_some_and(|due| due <= started)
 }
 
-/// Whether members have run out of keys since a rekey, or may have: that nobody did shows where their registrations are
-/// seen.
+/// Whether members have, or may have, run out of keys since a rekey. Only where their registrations are seen is it
+/// clear that none did.
 fn has_run_out(cx: &Context<'_>, id: GroupId, last: Timestamp, now: Timestamp) -> bool {
     let Some(due) = cx.schedule(id).next_rekey() else {
         return true;
@@ -114,7 +114,7 @@ fn has_run_out(cx: &Context<'_>, id: GroupId, last: Timestamp, now: Timestamp) -
     !has_ended || members.tried > 0 || !members.are_seen_registering()
 }
 
-/// What is configured is contradicted: said once, and what is seen counts.
+/// The configuration is contradicted: reports it once; the observed interval applies.
 fn report_contradiction(cx: &mut Context<'_>, id: GroupId) {
     let schedule = cx.schedule(id);
     let (Some(lifetime), Some(interval)) = (schedule.contradicted_tek_lifetime(), schedule.rekey_interval())
@@ -132,7 +132,7 @@ fn report_contradiction(cx: &mut Context<'_>, id: GroupId) {
     cx.emit(Subject::group(id), what);
 }
 
-/// Why it is not known when the next rekey of a group is due; `None` when it is known.
+/// Why the time of the next rekey of a group is unknown; `None` if it is known.
 pub(crate) fn unknown(group: &Group, schedule: Schedule<'_>) -> Option<ExpectationUnknown> {
     let rekeys = &group.rekeys;
     if rekeys.deleted.is_some() {
@@ -148,7 +148,7 @@ pub(crate) fn unknown(group: &Group, schedule: Schedule<'_>) -> Option<Expectati
     }
 }
 
-/// Reports that it is no longer known when the next rekey is due, or that it is again.
+/// Reports that the time of the next rekey is no longer known, or known again.
 fn report_expectation(cx: &mut Context<'_>, id: GroupId) {
     let group = &cx.state.groups[id];
     let schedule = cx.schedule(id);
@@ -159,7 +159,7 @@ fn report_expectation(cx: &mut Context<'_>, id: GroupId) {
         interval: schedule.rekey_interval(),
     });
     let was_known = core::mem::replace(&mut cx.state.groups[id].rekeys.expected, reason.is_none());
-    // That it becomes known is reported only after it was lost.
+    // Becoming known is reported only after it was lost.
     let was_lost = cx.state.groups[id].rekeys.lost_expectation;
     if was_known && reason.is_some() || was_lost && reason.is_none() {
         cx.state.groups[id].rekeys.lost_expectation = reason.is_some();
@@ -167,7 +167,7 @@ fn report_expectation(cx: &mut Context<'_>, id: GroupId) {
     }
 }
 
-/// Wakes a group when its next rekey is overdue.
+/// Sets the timer for when the next rekey of a group is overdue.
 pub(crate) fn arm_overdue_timer(cx: &mut Context<'_>, id: GroupId) {
     if let Some(due) = cx.schedule(id).overdue_deadline() {
         let slot = &mut cx.state.groups[id].rekeys.timer;
@@ -175,7 +175,7 @@ pub(crate) fn arm_overdue_timer(cx: &mut Context<'_>, id: GroupId) {
     }
 }
 
-/// A rekey may be overdue, or it may be clearer now that one is.
+/// A rekey may be overdue, or more certainly so.
 pub(crate) fn on_overdue_timer(cx: &mut Context<'_>, id: GroupId) {
     let now = cx.now;
     cx.state.groups[id].rekeys.timer.clear();
@@ -247,11 +247,11 @@ fn judge_absence(cx: &Context<'_>, id: GroupId, expected: Timestamp) -> Grounds 
         .open(Alternative::OtherPath)
 }
 
-/// The members of a group, and what they did since a time.
+/// The members of a group, and their attempts since a time.
 #[derive(Default)]
 struct MemberCounts {
     all: u32,
-    /// Have been seen registering, ever.
+    /// Were ever seen to register.
     registered: u32,
     /// Have tried to register since then.
     tried: u32,
@@ -269,7 +269,7 @@ pub(crate) fn have_registered_since(cx: &Context<'_>, id: GroupId, since: Timest
     count_members(cx, id, since).tried > 0
 }
 
-/// Counts the members of a group. Once for each rekey that does not come: it looks at all of them.
+/// Counts the members of a group. It visits all of them, but runs only once per missing rekey.
 fn count_members(cx: &Context<'_>, id: GroupId, since: Timestamp) -> MemberCounts {
     let mut counts = MemberCounts::default();
     let ike_sas = cx.state.ike_sas.iter().map(|(_, _, ike_sa)| ike_sa);

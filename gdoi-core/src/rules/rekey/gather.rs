@@ -1,4 +1,4 @@
-//! Messages gathered into the rekey they belong to.
+//! Groups messages into rekeys.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,25 +16,25 @@ use crate::state::rekey::{RekeyRound, RekeySa, fits_no_policy};
 use crate::state::repeats::is_spaced;
 use crate::transition::{MergedTaps, Transport, What};
 
-/// Time between two copies of one message that the network made.
+/// Interval between two copies of a message that the network duplicated.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
-/// Time between two copies of one message in a capture that was merged from two taps.
+/// Interval between two copies of a message in a capture merged from two taps.
 const MAX_TAP_OFFSET: Duration = Duration::from_secs(5);
-/// Rekeys of one KEK that are followed at once.
+/// Concurrent rekeys of one KEK that are followed.
 const MAX_OPEN_ROUNDS: usize = 8;
 
-/// What one message of a rekey is to the rekeys before it.
+/// How a message relates to the rekeys before it.
 #[derive(Clone, Copy)]
 enum RoundLookup {
     /// Part of the round at this index.
     In(usize),
-    /// A retransmission of one that ended long ago.
+    /// A retransmission of a rekey that ended long ago.
     Late,
-    /// The first of a new one.
+    /// The first message of a new rekey.
     New,
 }
 
-/// Adds a message to the rekey it belongs to.
+/// Adds a message to its rekey.
 pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: KeyServerId) {
     let digest = digest(received);
     let kek = &cx.state.keks[id];
@@ -81,16 +81,16 @@ pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, se
     };
     let gap = now.since(sent_before);
     let is_copy = !is_first && round.has(digest);
-    // Copied by the network: no key server retransmits so fast.
+    // Duplicated by the network: no key server retransmits so fast.
     let by_network = is_copy && gap < DUPLICATE_WINDOW;
-    // Or by another tap: no key server repeats what was acknowledged.
+    // Or by another tap: no key server repeats an acknowledged message.
     let by_tap = is_copy
         && gap < MAX_TAP_OFFSET
         && member_state
             .as_ref()
             .is_some_and(|member| member.acknowledged_rekey == round.number);
     if by_network || by_tap {
-        // What comes next is compared with the message, not with its copy.
+        // The next message is compared with the original, not with its copy.
         if let Some(member) = member_state {
             member.rekeyed = Some(sent_before);
         }
@@ -118,7 +118,7 @@ pub(crate) fn gather(cx: &mut Context<'_>, received: Received<'_>, id: KekId, se
     }
 }
 
-/// A message was seen twice, this far apart: the capture is that of two taps whose clocks differ.
+/// A message was seen twice, this far apart: the capture comes from two taps whose clocks differ.
 fn note_second_tap(cx: &mut Context<'_>, offset: Duration) {
     let taps = &mut cx.state.second_tap;
     let change = taps.offset.learn(offset, false, false);
@@ -130,7 +130,7 @@ fn note_second_tap(cx: &mut Context<'_>, offset: Duration) {
     }
 }
 
-/// Members that the first rekey under a KEK was sent to before it was confirmed.
+/// Adds the recipients of the first rekey under a KEK from before it was confirmed.
 pub(crate) fn gather_others(cx: &mut Context<'_>, id: KekId, server: KeyServerId, others: Vec<Peer>) {
     let kek = &cx.state.keks[id];
     if kek.transport == Transport::Multicast {
@@ -157,8 +157,8 @@ pub(crate) fn gather_others(cx: &mut Context<'_>, id: KekId, server: KeyServerId
     }
 }
 
-/// The member that a rekey is sent to, known or new. `None` when the table is full and the group is not configured: the
-/// recipient is only counted, so that forged rekeys evict no members of other groups.
+/// The member that a rekey is sent to, inserted if new. `None` if the table is full and the group is not configured.
+/// The recipient is then only counted, so that forged rekeys evict no members of other groups.
 fn admit_recipient(cx: &mut Context<'_>, peer: Peer, group: GroupId) -> Option<MemberId> {
     let state = &mut *cx.state;
     let is_admitted = !state.members.is_full()
@@ -171,13 +171,13 @@ fn admit_recipient(cx: &mut Context<'_>, peer: Peer, group: GroupId) -> Option<M
     Some(cx.admit_member(peer))
 }
 
-/// A rekey message was sent again.
+/// Counts a retransmission of a rekey message.
 pub(crate) fn count_retransmission(group: &mut Group, exchange: Exchange) {
     group.rekeys.retransmissions = group.rekeys.retransmissions.saturating_add(1);
     group.retransmissions.add(exchange);
 }
 
-/// Which rekey a message belongs to.
+/// The rekey to which a message belongs.
 fn match_round(
     cx: &Context<'_>,
     received: Received<'_>,
@@ -209,7 +209,7 @@ fn match_round(
                 RoundLookup::New
             };
         }
-        // To another member at the same time, with octets of its own.
+        // To another member at the same time, with different octets.
         if is_in_window {
             return RoundLookup::In(index);
         }
@@ -217,7 +217,7 @@ fn match_round(
     RoundLookup::New
 }
 
-/// Whether a message with other octets is a repeat: by the configured interval, or by what is seen of the group.
+/// Whether a message with different octets is a repeat: by the configured interval, or by what is seen of the group.
 fn is_renumbered(cx: &Context<'_>, id: GroupId, round: &RekeyRound, member: Option<&Member>) -> bool {
     let group = &cx.state.groups[id];
     let sent = match member {
@@ -241,13 +241,13 @@ fn is_renumbered(cx: &Context<'_>, id: GroupId, round: &RekeyRound, member: Opti
     }
 }
 
-/// A new rekey begins: what came before under the same cookies delivered no KEK.
+/// Starts a new rekey: the earlier ones under the same cookies delivered no KEK.
 fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: KeyServerId) {
     let group = cx.state.keks[id].group;
     let number = cx.state.next_rekey_number();
     let schedule = cx.schedule(group);
     let kek = &cx.state.keks[id];
-    // The first under a KEK may have begun before there was enough to confirm it.
+    // The first rekey under a KEK may have begun before it was confirmed.
     let is_first = kek.rounds.is_empty() && cx.now.since(kek.first) <= schedule.round_window();
     let started = if is_first { kek.first } else { cx.now };
     let is_regular = schedule.is_rekey_due(started) != Some(false);
@@ -273,7 +273,7 @@ fn is_heartbeat(cx: &mut Context<'_>, received: Received<'_>, id: KekId) -> bool
         && heartbeat::note_heartbeat(cx, id, length)
 }
 
-/// A rekey was sent to another member, or to all: it may go to the group now.
+/// A rekey was sent to another member or to all: it may now count for the group.
 fn check_coverage(cx: &mut Context<'_>, id: KekId, index: usize) {
     let kek = &mut cx.state.keks[id];
     let (group, transport) = (kek.group, kek.transport);
@@ -281,7 +281,7 @@ fn check_coverage(cx: &mut Context<'_>, id: KekId, index: usize) {
         return;
     };
     let rekeys = &cx.state.groups[group].rekeys;
-    // What may be a heartbeat rekeys nobody.
+    // A possible heartbeat does not count as a rekey.
     let is_rekey = round.is_delete() || !round.is_delete_by_length();
     let is_covered = transport == Transport::Multicast || rekeys.is_covered_by(round.recipients);
     if is_rekey && is_covered {
@@ -292,7 +292,7 @@ fn check_coverage(cx: &mut Context<'_>, id: KekId, index: usize) {
     }
 }
 
-/// Too many concurrent rekeys: reports the oldest as it stands.
+/// Too many concurrent rekeys: reports the oldest with what is known of it.
 fn evict_oldest_round(cx: &mut Context<'_>, id: KekId) {
     let kek = &mut cx.state.keks[id];
     if kek.rounds.len() < MAX_OPEN_ROUNDS {
@@ -304,7 +304,7 @@ fn evict_oldest_round(cx: &mut Context<'_>, id: KekId) {
     }
 }
 
-/// What distinguishes the messages of one rekey from those of another; 0 when nothing does.
+/// Distinguishes the messages of one rekey from those of another; 0 if nothing does.
 fn digest(received: Received<'_>) -> u64 {
     if received.exchange == Exchange::GsaRekey {
         return u64::from(received.header().message_id()) | 1 << 63;

@@ -1,14 +1,14 @@
 //! Heartbeats: messages that look like rekeys and deliver nothing (Juniper's key servers send them every 300 s).
 //!
-//! No policy fits into one, it is not acknowledged, and it comes at equal times. Before that is known, such a message is
-//! held back: alone it deletes keys.
+//! A heartbeat is too short for a policy, is not acknowledged, and comes at equal intervals. Until that is known,
+//! such a message is held back, because a single one looks like a deletion.
 
 use crate::rules::{Context, Subject};
 use crate::state::id::KekId;
 use crate::state::rekey::Beat;
 use crate::transition::{Heartbeats, What};
 
-/// A message came that begins no known rekey and into which no policy fits. Whether it is a heartbeat.
+/// A message that begins no known rekey and is too short for a policy. Returns whether it is a heartbeat.
 pub(crate) fn note_heartbeat(cx: &mut Context<'_>, id: KekId, length: u32) -> bool {
     let window = cx.schedule(cx.state.keks[id].group).round_window();
     let kek = &mut cx.state.keks[id];
@@ -19,7 +19,7 @@ pub(crate) fn note_heartbeat(cx: &mut Context<'_>, id: KekId, length: u32) -> bo
         Beat::No => false,
         Beat::Known => true,
         Beat::Learned(period) => {
-            // Those before were heartbeats too.
+            // The earlier ones were heartbeats too.
             kek.rounds
                 .retain(|round| round.length != length || round.reported.is_some());
             rekeys.deleted = None;

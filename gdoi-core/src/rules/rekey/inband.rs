@@ -1,7 +1,7 @@
 //! Rekeys inside the IKE SAs of the members: `GSA_INBAND_REKEY`, a request to each and its answer (RFC 9838 §2.4).
 //!
-//! They have no KEK: only time shows that requests to several members deliver the same keys. What they deliver is not
-//! visible, and a member that gets none is not lost: it may be sent its keys another way.
+//! They have no KEK: only time shows that requests to several members deliver the same keys. Their content is not
+//! visible. A member that gets none is not lost, because its keys may be sent in another way.
 
 use crate::observation::host;
 use crate::rules::attribution::Attribution;
@@ -12,7 +12,7 @@ use crate::state::rekey::{InbandRekey, RekeyRound, RekeySa};
 use crate::state::timers::Timer;
 use crate::transition::{Cookies, RekeyEvidence, RekeyKind, Transport};
 
-/// A request of a key server, or the answer of a member. `None` when the key server is not known as one.
+/// A request of a key server, or the answer of a member. `None` if the key server is not known to be one.
 pub(crate) fn handle_inband_rekey(cx: &mut Context<'_>, received: Received<'_>) -> Option<Attribution> {
     let (source, destination) = (received.message.source, received.message.destination);
     let is_answer = received.header().is_response();
@@ -41,7 +41,8 @@ fn handle_request(cx: &mut Context<'_>, received: Received<'_>, attribution: Att
     let member = &cx.state.members[member_id];
     let open = cx.state.groups[group].rekeys.inband.as_ref();
     let open = open.filter(|open| open.round.server == server);
-    // Message identifiers count within an IKE SA (RFC 7296 §2.2): another one to the same member is another rekey.
+    // Message identifiers count within an IKE SA (RFC 7296 §2.2): a different one to the same member means another
+    // rekey.
     let is_served = open.is_some_and(|open| member.rekey == open.round.number);
     let is_repeated = is_served && member.inband == message_id;
     if open.is_none() || (is_served && !is_repeated) {
@@ -102,7 +103,7 @@ fn handle_answer(cx: &mut Context<'_>, group: GroupId, peer: Peer) {
     rekeys.acknowledgements = rekeys.acknowledgements.saturating_add(1);
 }
 
-/// Closes and reports the rekey of a group, when it is due.
+/// Closes and reports the rekey of a group when it is due.
 pub(crate) fn on_inband_timer(cx: &mut Context<'_>, group: GroupId) {
     cx.state.groups[group].rekeys.inband_timer.clear();
     let window = cx.schedule(group).round_window();
@@ -113,7 +114,7 @@ pub(crate) fn on_inband_timer(cx: &mut Context<'_>, group: GroupId) {
     arm_inband_timer(cx, group);
 }
 
-/// Wakes a group when its rekey can be closed.
+/// Sets the timer for closing the rekey of a group.
 pub(crate) fn arm_inband_timer(cx: &mut Context<'_>, group: GroupId) {
     let window = cx.schedule(group).round_window();
     let rekeys = &mut cx.state.groups[group].rekeys;
@@ -132,7 +133,7 @@ fn close_inband(cx: &mut Context<'_>, group: GroupId) {
     }
 }
 
-/// The end of observation: a rekey that it cut off is reported, but no member counts as not having answered.
+/// The end of observation. For a rekey that it cut off, no member counts as not having answered.
 pub(crate) fn finish_inband(cx: &mut Context<'_>, group: GroupId) {
     if let Some((sa, round)) = take_inband(cx, group) {
         report::report_rekey(cx, sa, &round);

@@ -1,4 +1,4 @@
-//! Rekeys reported: once it is known what they delivered, who did not acknowledge them, and that one is overdue.
+//! Reports rekeys: their content once known, who did not acknowledge them, and lost members.
 
 use alloc::vec::Vec;
 
@@ -13,23 +13,23 @@ use crate::transition::{
     MemberLost, Rekey, RekeyEvidence, RekeyKind, RekeyRetransmitted, RekeyUnacknowledged, Transport, What,
 };
 
-/// Members that are named for one rekey; more are only counted.
+/// Members that are named for one rekey; the rest are only counted.
 const MAX_NAMED_MEMBERS: usize = 256;
-/// Rekeys in a row that a member did not acknowledge, from which it counts as lost.
+/// Consecutive unacknowledged rekeys after which a member counts as lost.
 const LOST_AFTER_UNACKNOWLEDGED: u32 = 3;
-/// Rekeys of its group in a row that a member was not sent, from which it counts as lost.
+/// Consecutive rekeys of its group that were not sent to a member, after which it counts as lost.
 const LOST_AFTER_REKEYS_WITHOUT: u32 = 2;
-/// Rekeys of others in a row after which a member that was not seen to miss one is lost: a tap that misses one message
-/// in ten hardly ever misses all of four.
+/// Consecutive rekeys of others after which a member counts as lost that was not seen to miss one: a tap that misses
+/// one message in ten hardly ever misses all four.
 const LOST_AFTER_REKEYS_MISSED: u32 = 4;
 
-/// Wakes a KEK when its next rekey can be closed or reported.
+/// Sets the timer for when the next rekey of a KEK can be closed or reported.
 pub(crate) fn arm_kek_timer(cx: &mut Context<'_>, id: KekId) {
     let window = cx.schedule(cx.state.keks[id].group).round_window();
     let kek = &mut cx.state.keks[id];
     let closes = kek.rounds.iter().filter(|round| !round.closed);
     let closes = closes.map(|round| round.last.after(window));
-    // Rounds are reported in their order: of those that wait to be classified, only the first can become due.
+    // Rounds are reported in order, so only the first that is not classified yet can become due.
     let first = kek.rounds.iter().find(|round| round.reported.is_none());
     let classified = first.filter(|round| round.closed);
     let classified = classified.map(RekeyRound::reported_by);
@@ -47,7 +47,7 @@ pub(crate) fn on_kek_timer(cx: &mut Context<'_>, id: KekId) {
     arm_kek_timer(cx, id);
 }
 
-/// Closes rekeys whose window has passed: nothing more of them will come.
+/// Closes rekeys whose window has passed: no more messages of them are expected.
 pub(crate) fn close_rounds(cx: &mut Context<'_>, id: KekId) {
     let window = cx.schedule(cx.state.keks[id].group).round_window();
     let kek = &mut cx.state.keks[id];
@@ -74,7 +74,7 @@ pub(crate) fn close_rounds(cx: &mut Context<'_>, id: KekId) {
     }
 }
 
-/// A rekey is closed, perhaps again after a late repeat: counts and reports its retransmissions, and who did not
+/// A rekey is closed, possibly again after a late repeat: counts and reports its retransmissions, and who did not
 /// acknowledge it.
 pub(crate) fn report_unanswered(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) {
     let RekeySa {
@@ -104,8 +104,8 @@ pub(crate) fn report_unanswered(cx: &mut Context<'_>, sa: RekeySa, round: &Rekey
     }
 }
 
-/// Members that the key server sent a rekey again and that did not answer. What it does not send again was acknowledged,
-/// perhaps on another way.
+/// Members that got a rekey again and did not answer. Without a repeat, the rekey was acknowledged, possibly on
+/// another path.
 fn report_unacknowledged(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) {
     let never_repeats = cx.schedule(sa.group).never_repeats();
     let certainty = cx.state.gaps.certainty(round.started, cx.now);
@@ -116,7 +116,7 @@ fn report_unacknowledged(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) 
         &round.awaited
     };
     for &id in awaited {
-        // The slot may be another member's by now, or the member may have been sent a later rekey.
+        // The slot may have been reused, or the member may have been sent a later rekey.
         let Some((peer, member)) = cx.state.members.lookup_entry_mut(id) else {
             continue;
         };
@@ -152,7 +152,7 @@ fn report_lost_members(cx: &mut Context<'_>, group: GroupId, round: &RekeyRound)
             continue;
         }
         member.rekeys_without = member.rekeys_without.saturating_add(1);
-        // A key server drops whoever acknowledges nothing; without that, the tap may have missed them.
+        // A key server drops members that acknowledge nothing; otherwise the tap may have missed the rekeys.
         let without = if member.unacknowledged > 0 {
             LOST_AFTER_REKEYS_WITHOUT
         } else {
@@ -171,7 +171,7 @@ fn report_lost_members(cx: &mut Context<'_>, group: GroupId, round: &RekeyRound)
     }
 }
 
-/// Reports the rekeys that are closed, in their order, once it is known what they delivered or too late to wait.
+/// Reports closed rekeys in order, once their content is known or the wait is over.
 pub(crate) fn report_ready(cx: &mut Context<'_>, id: KekId) {
     loop {
         let kek = &mut cx.state.keks[id];
@@ -186,21 +186,21 @@ pub(crate) fn report_ready(cx: &mut Context<'_>, id: KekId) {
     }
 }
 
-/// Reports every rekey of a KEK that was not yet.
+/// Reports every rekey of a KEK that was not reported yet.
 pub(crate) fn report_all(cx: &mut Context<'_>, id: KekId) {
     for index in 0..cx.state.keks[id].rounds.len() {
         report_at(cx, id, index);
     }
 }
 
-/// Reports the rekeys of a KEK that was evicted: one that was seen is never silently absent.
+/// Reports the rekeys of an evicted KEK, so that every rekey that was seen is reported.
 pub(crate) fn report_evicted(cx: &mut Context<'_>, kek: &Kek) {
     for round in kek.rounds.iter().filter(|round| round.reported.is_none()) {
         report_rekey(cx, RekeySa::from(kek), round);
     }
 }
 
-/// Reports one rekey of a KEK, unless it was already.
+/// Reports one rekey of a KEK, unless that was done before.
 fn report_at(cx: &mut Context<'_>, id: KekId, index: usize) {
     let kek = &cx.state.keks[id];
     let Some(round) = kek.rounds.get(index).filter(|round| round.reported.is_none()) else {
@@ -210,14 +210,14 @@ fn report_at(cx: &mut Context<'_>, id: KekId, index: usize) {
     let kind = report_rekey(cx, sa, &round);
     if let Some(round) = cx.state.keks[id].rounds.get_mut(index) {
         round.reported = Some(kind);
-        // Nothing that follows shows more of it.
+        // Later messages would reveal no more about it.
         if round.is_delete_by_length() && round.kind.is_none() {
             round.kind = Some((kind, RekeyEvidence::None));
         }
     }
 }
 
-/// Reports a rekey. Returns what it is said to have delivered.
+/// Reports a rekey. Returns the reported content.
 pub(crate) fn report_rekey(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) -> RekeyKind {
     let RekeySa {
         group,
