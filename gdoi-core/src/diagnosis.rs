@@ -1,8 +1,8 @@
-//! From events to incidents: one for each cause, whatever the number of events that it explains.
+//! From events to incidents: one per cause, however many events it explains.
 //!
-//! A layer above the tracker. It consumes transitions and hands out others: incidents that open, grow and close. It sees
-//! nothing else, so it can claim no more than the events that it was given. What an event means is in `meaning`; what
-//! cannot be told at once is `pending` until other events explain it, or time has passed without any.
+//! A layer above the tracker. It consumes transitions and returns others: incidents that open, grow and close. It
+//! sees nothing else, so its claims rest on the events alone. `meaning` has the meaning of each event; an event that
+//! is not clear at once is `pending` until others explain it or its time is over.
 
 mod basis;
 mod capture;
@@ -26,23 +26,23 @@ use incidents::DiagnosisState;
 use crate::time::Timestamp;
 use crate::transition::{Cause, FrameId, Incident, Transition};
 
-/// How long an incident that is over still explains what follows from it.
+/// How long a closed incident still explains its consequences.
 const AFTERMATH: Duration = Duration::from_mins(15);
 
-/// Finds the cause of what the tracker reports.
+/// Finds the causes of what the tracker reports.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
     state: DiagnosisState,
 }
 
 impl Diagnosis {
-    /// A diagnosis of nothing yet.
+    /// An empty diagnosis.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes one transition of the tracker, after every timer that was due by then. `frames` prove it, where they are
-    /// known. Changes of incidents are added to `out`.
+    /// Takes one transition of the tracker, after every timer that was due by then. `frames` prove it, if known.
+    /// Changes of incidents are added to `out`.
     pub fn handle_transition(
         &mut self,
         transition: &Transition,
@@ -53,7 +53,7 @@ impl Diagnosis {
         meaning::handle_event(&mut self.state, out, transition, frames);
     }
 
-    /// Closes what has been quiet for long enough, and decides what has waited for an explanation.
+    /// Closes incidents that have been quiet for long enough, and decides events that have waited for an explanation.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
         self.state.now = self.state.now.max(now);
         while let Some(due) = self.state.pending.take_due(self.state.now) {
@@ -77,7 +77,7 @@ impl Diagnosis {
         }
     }
 
-    /// Decides what still waits: for the end of a capture. Incidents that last stay open.
+    /// Decides all waiting events, at the end of a capture. Open incidents stay open.
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
         self.advance(now, out);
         while let Some(pending) = self.state.pending.take_first() {
@@ -96,7 +96,7 @@ impl Diagnosis {
         quiet.chain(self.state.pending.next_due()).min()
     }
 
-    /// The incidents: the worst first, then those that last, then those that explain most.
+    /// The incidents: the most severe first, then open ones, then those that explain most.
     pub fn incidents(&self) -> Vec<&Incident> {
         let tracked = self.state.incidents.iter().map(|tracked| &tracked.incident);
         let mut all: Vec<&Incident> = tracked.chain(&self.state.closed).collect();
@@ -113,12 +113,12 @@ impl Diagnosis {
         all
     }
 
-    /// What is worth knowing and no incident.
+    /// Notable observations that are no incidents.
     pub fn facts(&self) -> impl Iterator<Item = &DiagnosisFact> {
         self.state.facts.values()
     }
 
-    /// How many incidents there were, by group and cause.
+    /// Number of incidents, by group and cause.
     pub fn totals(&self) -> impl Iterator<Item = (Option<&str>, Cause, u64)> {
         self.state
             .totals
@@ -126,7 +126,7 @@ impl Diagnosis {
             .map(|((group, cause), count)| (group.as_deref(), *cause, *count))
     }
 
-    /// What was not kept because there was no room.
+    /// What was dropped because of the limits.
     pub const fn overflow(&self) -> u64 {
         self.state
             .overflow

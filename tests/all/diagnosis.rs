@@ -1,5 +1,5 @@
-//! The diagnosis of every field case, every attack and every demonstration, as it is printed: expected texts in
-//! `tests/data/diagnosis`. When a change of them is right: `EXPECT=write cargo test -p gdoi-tests -- diagnosis::`.
+//! The printed diagnosis of every field case, every attack and every demonstration; expected texts are in
+//! `tests/data/diagnosis`. To accept a change: `EXPECT=write cargo test -p gdoi-tests -- diagnosis::`.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -13,10 +13,10 @@ use gdoi_sim::{Format, PcapWriter, Simulation};
 use crate::analyze_command::analyzed;
 use crate::captures;
 
-/// The variable that makes what is printed now the expected text.
+/// The variable that replaces the expected text by the present output.
 const WRITE: &str = "EXPECT";
 
-/// The section of the report that says what is wrong.
+/// The section of the report that states what is wrong.
 fn diagnosis(capture: &Path, configuration: Option<&Path>) -> String {
     let mut arguments = vec![capture.to_str().unwrap()];
     if let Some(configuration) = configuration {
@@ -41,7 +41,7 @@ fn play(name: &str, path: &Path) {
     capture.finish().unwrap();
 }
 
-/// Compares with the expected text, or makes it that.
+/// Compares with the expected text, or replaces it.
 fn complaint(name: &str, text: &str) -> Option<String> {
     let path = captures::data(&format!("diagnosis/{name}.txt"));
     if std::env::var_os(WRITE).is_some() {

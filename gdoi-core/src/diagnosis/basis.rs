@@ -1,4 +1,4 @@
-//! An event as the diagnosis sees it: what it proves, how certainly, and of which incident it would be.
+//! An event as the diagnosis sees it: what it proves, how certainly, and to which incident it belongs.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -9,7 +9,7 @@ use crate::transition::{
     Cause, Certainty, Evidence, FrameId, Grounds, RegistrationStage, Severity, Transition,
 };
 
-/// What makes one incident another.
+/// Distinguishes incidents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IncidentKey {
     pub(super) cause: Cause,
@@ -29,18 +29,18 @@ impl IncidentKey {
     }
 }
 
-/// What an incident rests on.
+/// The basis of an incident.
 #[derive(Clone, Debug)]
 pub(super) struct Basis {
     pub(super) evidence: Evidence,
     /// How certain it makes the cause.
     pub(super) grounds: Grounds,
     pub(super) severity: Severity,
-    /// How long after it the incident closes, when nothing else follows and nothing has to end it.
+    /// Quiet time after which the incident closes; `None` if only an event can end it.
     pub(super) quiet: Option<Duration>,
 }
 
-/// One event, and all that its meaning needs.
+/// An event with everything that its meaning needs.
 pub(super) struct Seen<'a> {
     pub(super) transition: &'a Transition,
     pub(super) frames: &'a [FrameId],
@@ -74,7 +74,7 @@ impl Seen<'_> {
         IncidentKey::new(cause, self.transition.group.clone(), self.transition.key_server)
     }
 
-    /// The same for the group as a whole.
+    /// The same for the whole group.
     pub(super) fn group_key(&self, cause: Cause) -> IncidentKey {
         IncidentKey::new(cause, self.transition.group.clone(), None)
     }

@@ -1,4 +1,4 @@
-//! What the monitor did not see, what contradicts its configuration, and what strangers send.
+//! Gaps in what the monitor sees, contradictions of its configuration, and messages of strangers.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -15,10 +15,10 @@ use crate::transition::{
     Transition, What,
 };
 
-/// After this long without anything new an incident is over that nothing else ends.
+/// Quiet time after which an incident closes that no event ends.
 const QUIET: Duration = Duration::from_hours(1);
 
-/// How long a time between rekeys that seems to have changed may come of something that was not seen.
+/// How long after a gap a changed rekey interval may be due to it.
 const HOLE_MEMORY: Duration = Duration::from_hours(12);
 
 impl DiagnosisState {
@@ -29,12 +29,12 @@ impl DiagnosisState {
         self.report(out, index);
     }
 
-    /// The incident of the monitor itself, where it did not see everything since then: what is missing proves nothing.
+    /// The incident of an incomplete capture since this time: missing messages then prove nothing.
     pub(super) fn hole_since(&self, since: Timestamp) -> Option<usize> {
         self.find(|one| one.cause == Cause::CaptureIncomplete && one.latest >= since)
     }
 
-    /// A lifetime that held until a rekey was overdue was changed; otherwise the configuration is wrong.
+    /// If the lifetime applied until a rekey was overdue, it was changed; otherwise the configuration is wrong.
     pub(super) fn on_contradiction(
         &mut self,
         out: &mut Vec<Transition>,

@@ -1,4 +1,4 @@
-//! Which incident explains an event: it is counted there, and is none of its own.
+//! Which incident explains an event: the event is counted there and opens none of its own.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -9,14 +9,14 @@ use super::basis::Seen;
 use super::incidents::DiagnosisState;
 use crate::transition::{Cause, Incident, ReRegistrationReason, Transition, What};
 
-/// Causes that explain whatever their group or key server suffers meanwhile, the strongest first.
+/// Causes that explain all concurrent problems of their group or key server, the strongest first.
 const OF_ALL: [Cause; 4] = [
     Cause::KeyServerDown,
     Cause::KeyServerSplit,
     Cause::MembersCleared,
     Cause::PowerCut,
 ];
-/// Causes that explain what their own members suffer meanwhile.
+/// Causes that explain concurrent problems of their own members.
 const OF_MEMBERS: [Cause; 9] = [
     Cause::KeyServerUnreachable,
     Cause::RekeyFragmentsDropped,
@@ -29,7 +29,7 @@ const OF_MEMBERS: [Cause; 9] = [
     Cause::RekeyLost,
 ];
 
-/// Whether two names may be of the same group: what is not yet known is.
+/// Whether two names may mean the same group; an unknown one may mean any.
 pub(super) fn may_be_same(one: Option<&str>, other: Option<&str>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one == other,
@@ -37,7 +37,7 @@ pub(super) fn may_be_same(one: Option<&str>, other: Option<&str>) -> bool {
     }
 }
 
-/// Whether an incident is of this group, or of this key server where the group is not known.
+/// Whether an incident concerns this group, or this key server if the group is unknown.
 pub(super) fn concerns(incident: &Incident, group: Option<&str>, server: Option<IpAddr>) -> bool {
     match (incident.group.as_deref(), group) {
         (Some(one), Some(other)) => one == other,
@@ -46,7 +46,7 @@ pub(super) fn concerns(incident: &Incident, group: Option<&str>, server: Option<
 }
 
 impl DiagnosisState {
-    /// The place of the incident that explains an event of this type.
+    /// Index of the incident that explains an event of this type.
     pub(super) fn explaining(&self, transition: &Transition) -> Option<usize> {
         let group = transition.group.as_deref();
         let server = transition.key_server;
@@ -81,7 +81,7 @@ impl DiagnosisState {
         found.or_else(|| member.and_then(|member| self.of_member(group, member)))
     }
 
-    /// The incident that a member is part of.
+    /// The incident to which a member belongs.
     fn of_member(&self, group: Option<&str>, member: SocketAddr) -> Option<usize> {
         OF_MEMBERS.iter().find_map(|cause| {
             self.find(|one| {
@@ -92,7 +92,7 @@ impl DiagnosisState {
         })
     }
 
-    /// An event is explained by an incident that there is: it is counted there.
+    /// An existing incident explains an event: counts it there.
     pub(super) fn explain(&mut self, out: &mut Vec<Transition>, seen: &Seen<'_>) -> bool {
         let Some(index) = self.explaining(seen.transition) else {
             return false;

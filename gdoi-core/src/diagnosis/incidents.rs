@@ -1,4 +1,4 @@
-//! The incidents of a diagnosis: they open, grow, become part of another, and close. All of it is bounded and counted.
+//! The incidents of a diagnosis: they open, grow, merge and close, all within counted limits.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -13,60 +13,60 @@ use super::pending::{PendingEvent, PendingEvents};
 use crate::time::Timestamp;
 use crate::transition::{Cause, Certainty, Incident, Measures, Severity, Transition, What};
 
-/// Incidents that last at a time. Of more, the oldest closes.
+/// Open incidents; if there are more, the oldest closes.
 const MOST_OPEN: usize = 256;
-/// Incidents that are over and can still be asked for.
+/// Closed incidents that are kept.
 const MOST_CLOSED: usize = 256;
 /// Pairs of group and cause that are counted.
 pub(super) const MOST_COUNTED: usize = 4_096;
-/// An incident that grows is reported again at most this often.
+/// Minimum interval between reports of a growing incident.
 const UPDATE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What the diagnosis knows.
+/// The state of the diagnosis.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DiagnosisState {
     pub(super) now: Timestamp,
     pub(super) next_id: u64,
-    /// Incidents that last, and those that were over a short while ago.
+    /// Open incidents, and those that closed recently.
     pub(super) incidents: Vec<TrackedIncident>,
-    /// Incidents that are over, oldest first.
+    /// Closed incidents, the oldest first.
     pub(super) closed: VecDeque<Incident>,
     pub(super) pending: PendingEvents,
     pub(super) notes: Notes,
-    /// How many incidents there were, by group and cause.
+    /// Number of incidents, by group and cause.
     pub(super) totals: BTreeMap<(Option<String>, Cause), u64>,
-    /// What there was no room for.
+    /// What was dropped because of the limits.
     pub(super) overflow: u64,
     pub(super) facts: BTreeMap<(&'static str, Option<String>), DiagnosisFact>,
 }
 
-/// Something worth knowing that is no incident.
+/// A notable observation that is no incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiagnosisFact {
-    /// The word for it.
+    /// Its name.
     pub name: &'static str,
-    /// In which group.
+    /// Its group.
     pub group: Option<String>,
-    /// At which key server.
+    /// Its key server.
     pub key_server: Option<IpAddr>,
-    /// Since when.
+    /// When it began.
     pub since: Timestamp,
-    /// What it is, in a sentence.
+    /// Description in one sentence.
     pub summary: String,
 }
 
-/// An incident, and what is not part of it.
+/// An incident with data that is not part of it.
 #[derive(Clone, Debug)]
 pub(super) struct TrackedIncident {
     pub(super) incident: Incident,
-    /// When it closes if nothing more belongs to it; `None` when something has to end it.
+    /// When it closes without further events; `None` if only an event can end it.
     pub(super) quiet_at: Option<Timestamp>,
-    /// When it was last reported, and what of it was.
+    /// When it was last reported, and with which content.
     reported: Timestamp,
     reported_as: ReportedState,
 }
 
-/// What of an incident was reported: a change is worth another report.
+/// The reported content of an incident: a change of it is reported again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ReportedState {
     severity: Severity,
@@ -88,7 +88,7 @@ impl ReportedState {
 }
 
 impl DiagnosisState {
-    /// The incident of this key that lasts, or that was over a short while ago.
+    /// The incident with this key that is open or closed recently.
     pub(super) fn position(&self, key: &IncidentKey) -> Option<usize> {
         self.incidents.iter().position(|tracked| {
             let incident = &tracked.incident;
@@ -99,7 +99,7 @@ impl DiagnosisState {
         })
     }
 
-    /// Opens an incident, or adds to the one there is. Its place.
+    /// Opens an incident, or adds to the existing one. Returns its index.
     pub(super) fn open(&mut self, out: &mut Vec<Transition>, key: IncidentKey, basis: Basis) -> usize {
         let index = match self.position(&key) {
             Some(index) => index,
@@ -170,7 +170,7 @@ impl DiagnosisState {
         self.incidents.len() - 1
     }
 
-    /// An incident that was just opened and filled is reported; one that grew is, when it grew enough.
+    /// Reports a new incident, and one that has grown enough.
     pub(super) fn report(&mut self, out: &mut Vec<Transition>, index: usize) {
         let now = self.now;
         let Some(tracked) = self.incidents.get_mut(index) else {
@@ -187,7 +187,7 @@ impl DiagnosisState {
         }
     }
 
-    /// An incident is over.
+    /// Closes an incident.
     pub(super) fn close_at(&mut self, out: &mut Vec<Transition>, index: usize, ended: Timestamp) {
         let now = self.now;
         if let Some(tracked) = self.incidents.get_mut(index)
@@ -206,7 +206,7 @@ impl DiagnosisState {
         self.closed.push_back(incident);
     }
 
-    /// The place of the first such incident.
+    /// Index of the first matching incident.
     pub(super) fn find(&self, is_meant: impl Fn(&Incident) -> bool) -> Option<usize> {
         let mut incidents = self.incidents.iter();
         incidents.position(|tracked| is_meant(&tracked.incident))
@@ -230,7 +230,7 @@ impl DiagnosisState {
         }
     }
 
-    /// What waited becomes part of an incident.
+    /// Adds waiting events to an incident.
     pub(super) fn rest_on_all(&mut self, index: usize, pending: Vec<PendingEvent>, quiet: Option<Duration>) {
         let now = self.now;
         if let Some(tracked) = self.incidents.get_mut(index) {
@@ -258,12 +258,12 @@ impl DiagnosisState {
         }
     }
 
-    /// The number of the incident at this place.
+    /// Number of the incident at this index.
     pub(super) fn id_of(&self, index: usize) -> Option<u64> {
         self.incidents.get(index).map(|tracked| tracked.incident.id)
     }
 
-    /// The same as [`Self::report`], wherever the incident is now.
+    /// As [`Self::report`], for the incident with this number.
     pub(super) fn report_id(&mut self, out: &mut Vec<Transition>, id: Option<u64>) {
         let place = id.and_then(|id| self.find(|one| one.id == id));
         if let Some(index) = place {
@@ -271,7 +271,7 @@ impl DiagnosisState {
         }
     }
 
-    /// Other incidents turn out to be part of this one: their events are its effects, and they are no more.
+    /// Other incidents turn out to belong to this one: their events become its effects, and they are removed.
     pub(super) fn absorb(
         &mut self,
         out: &mut Vec<Transition>,
@@ -309,7 +309,7 @@ impl DiagnosisState {
         Some(id)
     }
 
-    /// A group is known by another name.
+    /// A group gets another name.
     pub(super) fn rename(&mut self, from: Option<&str>, to: &str) {
         for tracked in &mut self.incidents {
             if tracked.incident.group.as_deref() == from && from.is_some() {
@@ -320,7 +320,8 @@ impl DiagnosisState {
 }
 
 impl TrackedIncident {
-    /// The incident rests on one more event: it can only become more certain by it, and never more than it.
+    /// Adds an event to the basis of the incident, which can only make it more certain, at most as certain as the
+    /// event.
     fn rest_on(&mut self, basis: Basis, now: Timestamp) {
         let Basis {
             evidence,
@@ -340,7 +341,7 @@ impl TrackedIncident {
         incident.excluded.extend(grounds.excluded.iter());
         let excluded = incident.excluded.clone();
         incident.against.retain(|one| !excluded.contains(one));
-        // A critical one has to rest on critical events; how urgent the others are is up to their cause.
+        // A critical incident needs critical events; the severity of others depends on their cause.
         incident.severity = match row.severity {
             Severity::Critical => incident.severity.max(severity).max(Severity::Warning),
             other => other,

@@ -1,4 +1,4 @@
-//! How key servers renew their KEK, and two of them that use one each.
+//! How key servers renew their KEK, and two key servers with a KEK each.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
@@ -119,7 +119,7 @@ impl DiagnosisState {
         self.find(|one| one.cause == Cause::LegacyKeyServer && one.group.as_deref() == group && one.is_open())
     }
 
-    /// Rekeys that a late KEK made useless were not lost: members had deleted the KEK that they were sent under.
+    /// Rekeys that a late KEK made useless were not lost: members had deleted the KEK under which they were sent.
     pub(super) fn absorb_lost_kek_rekeys(
         &mut self,
         out: &mut Vec<Transition>,
@@ -143,7 +143,7 @@ impl DiagnosisState {
         self.absorb(out, legacy, is_part)
     }
 
-    /// Whether a KEK that is renewed late explains what happens in a group now.
+    /// Whether a late renewal of the KEK explains what happens in a group now.
     pub(super) fn legacy_explains(&self, seen: &Seen<'_>) -> Option<usize> {
         let at = seen.transition.at;
         let legacy = self.open_legacy(seen.group())?;
@@ -171,7 +171,7 @@ impl DiagnosisState {
             pending.wait == Wait::CoopSilent && pending.key_server.is_some_and(|one| servers.contains(&one))
         });
         self.rest_on_all(index, silent, None);
-        // That another one took over was the first sign of it.
+        // The takeover was its first sign.
         let id = self.absorb(out, index, |one| {
             matches!(one.cause, Cause::KeyServerFailover | Cause::KeyServerUnreachable)
                 && one.group.as_deref() == group

@@ -12,11 +12,11 @@ use crate::transition::{
     Alternative, Cause, Certainty, CoopSilent, KeyServerChanged, RegistrationStage, RekeyOverdue, Transition,
 };
 
-/// How long the silence between two key servers waits for what comes of it.
+/// How long silence between two key servers waits for its consequences.
 const COOP_PATIENCE: Duration = Duration::from_mins(10);
-/// How long something waits that may only not have been seen.
+/// How long an event waits that may be due to something unseen.
 const UNSEEN_PATIENCE: Duration = Duration::from_hours(24);
-/// After this long without anything new an incident is over that nothing else ends.
+/// Quiet time after which an incident closes that no event ends.
 const QUIET: Duration = Duration::from_hours(1);
 
 impl DiagnosisState {
@@ -74,7 +74,7 @@ impl DiagnosisState {
     ) {
         let at = seen.transition.at;
         let server = seen.transition.key_server;
-        // The incident of an overdue rekey of the same key server is this one.
+        // An overdue rekey of the same key server belongs to this incident.
         let index = self.open(out, seen.key(Cause::KeyServerDown), seen.basis(None));
         let failed = self
             .pending
@@ -122,7 +122,7 @@ impl DiagnosisState {
         if let Some(index) = split.or(forgery) {
             return self.explain_by(out, seen, index);
         }
-        // A loss may be told before what it hides.
+        // A loss may be reported before its consequences.
         let hole = self.hole_since(due);
         if let Some(hole) = hole.filter(|_| grounds.open.contains(Alternative::CaptureGap)) {
             return self.explain_by(out, seen, hole);
@@ -133,7 +133,7 @@ impl DiagnosisState {
                 && concerns(one, group, server)
         });
         if known.is_none() && grounds.certainty == Certainty::Uncertain {
-            // What nobody could see is explained when that is over.
+            // If a gap may be the reason, waits until that is over.
             let patience = if grounds.open.contains(Alternative::CaptureGap) {
                 UNSEEN_PATIENCE
             } else {

@@ -1,4 +1,4 @@
-//! What each event means for the diagnosis: it is part of an incident, opens one, ends one, or waits.
+//! What each event means for the diagnosis: it belongs to an incident, opens one, ends one, or waits.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -8,10 +8,10 @@ use super::incidents::DiagnosisState;
 use super::pending::{PendingEvent, Wait};
 use crate::transition::{Cause, Certainty, ForgottenKind, FrameId, RekeyKind, Severity, Transition, What};
 
-/// After this long without anything new a silence between key servers is no incident any more.
+/// Quiet time after which silence between key servers is no longer an incident.
 const COOP_QUIET: Duration = Duration::from_hours(1);
 
-/// What an event means.
+/// Handles an event by its meaning.
 pub(super) fn handle_event(
     state: &mut DiagnosisState,
     out: &mut Vec<Transition>,
@@ -83,7 +83,7 @@ pub(super) fn handle_event(
     }
 }
 
-/// Something has waited long enough, and nothing explained it.
+/// A waiting event was not explained in time.
 pub(super) fn on_patience_ended(
     state: &mut DiagnosisState,
     out: &mut Vec<Transition>,
@@ -112,13 +112,13 @@ pub(super) fn on_patience_ended(
     }
 }
 
-/// Observation ends while something waits: nothing more will explain it.
+/// Observation ends while an event waits: nothing more will explain it.
 pub(super) fn on_end_of_observation(
     state: &mut DiagnosisState,
     out: &mut Vec<Transition>,
     pending: PendingEvent,
 ) {
-    // Of a silence between key servers it is too early to say anything.
+    // For silence between key servers it is too early to decide.
     if pending.wait != Wait::CoopSilent {
         on_patience_ended(state, out, pending);
     }

@@ -1,4 +1,4 @@
-//! What is remembered of each group between events, all of it bounded.
+//! Bounded notes on each group between events.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
@@ -15,12 +15,12 @@ const MOST_DELIVERIES: usize = 8;
 const MOST_REGISTRATIONS: usize = 1_024;
 const MOST_OFF_SCHEDULE: usize = 8;
 const MOST_REKEYS: usize = 16;
-/// Intervals between rekeys that agree before they are a schedule.
+/// Equal intervals between rekeys that make a schedule.
 const REGULAR_INTERVALS: u32 = 2;
-/// Two intervals are the same when they differ by less than this part.
+/// Two intervals are equal if they differ by less than this fraction.
 const TOLERANCE: u32 = 50;
 
-/// What is remembered.
+/// All notes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Notes {
     groups: BTreeMap<String, GroupNotes>,
@@ -31,7 +31,7 @@ pub(super) struct Notes {
     overflow: u64,
 }
 
-/// What is remembered of a group.
+/// The notes on a group.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GroupNotes {
     pub(super) schedule: RekeyPace,
@@ -42,45 +42,45 @@ pub(super) struct GroupNotes {
     pub(super) acknowledged: Option<u32>,
     /// When rekeys began, the latest last.
     pub(super) rekeys: VecDeque<Timestamp>,
-    /// Who registered again soon after a multicast rekey.
+    /// Members that registered again soon after a multicast rekey.
     pub(super) after_rekey: BTreeSet<SocketAddr>,
     /// When KEKs were delivered.
     pub(super) deliveries: VecDeque<Timestamp>,
     /// When members registered because a KEK expired.
     pub(super) expiry_registrations: BTreeMap<SocketAddr, Timestamp>,
-    /// When a rekey was last repeated, and that it is not yet explained.
+    /// When a rekey was last repeated, while that is unexplained.
     pub(super) repeated: Option<Timestamp>,
     /// When the key server last deleted the keys.
     pub(super) deleted: Option<Timestamp>,
-    /// Registrations of the burst that goes on.
+    /// Registrations of the present burst.
     pub(super) burst: BurstNotes,
 }
 
-/// The schedule of rekeys, as far as they kept to one.
+/// The schedule of rekeys, while there is one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RekeyPace {
     /// When the latest rekey on schedule began.
     pub(super) last: Option<Timestamp>,
     interval: Option<Duration>,
     agreeing: u32,
-    /// Rekeys before their time.
+    /// Rekeys that came early.
     off_schedule: Vec<EarlyRekey>,
 }
 
-/// A rekey before its time.
+/// A rekey that came early.
 #[derive(Clone, Debug)]
 struct EarlyRekey {
     began: Timestamp,
-    /// The KEK that it was sent under.
+    /// The KEK under which it was sent.
     cookies: Cookies,
     evidence: Evidence,
 }
 
-/// Why members register in a burst.
+/// The reasons of the members that register in a burst.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BurstNotes {
     pub(super) since: Option<Timestamp>,
-    /// When a member last said why.
+    /// When a member's reason was last known.
     pub(super) latest: Option<Timestamp>,
     pub(super) known_before: u32,
     pub(super) new: u32,
@@ -92,7 +92,7 @@ pub(super) struct BurstNotes {
 }
 
 impl BurstNotes {
-    /// A burst begins: what was counted before belongs to no burst.
+    /// A burst begins: earlier counts belong to no burst.
     pub(super) fn begin(&mut self, now: Timestamp) {
         *self = Self {
             since: Some(now),
@@ -122,26 +122,26 @@ impl BurstNotes {
         *count = count.saturating_add(1);
     }
 
-    /// How many said why.
+    /// Number of members whose reason is known.
     pub(super) const fn reasons(&self) -> u32 {
         self.missed + self.forced + self.expired + self.reloaded + self.unknown
     }
 }
 
-/// Rekeys that turned out to be sent out of schedule.
+/// Rekeys that turned out to be sent off schedule.
 pub(super) struct ForcedRekeys {
     pub(super) regular: Duration,
     pub(super) rekeys: Vec<Evidence>,
 }
 
 impl RekeyPace {
-    /// The time between rekeys, where they keep to one.
+    /// The interval between rekeys, if there is a schedule.
     pub(super) fn regular(&self) -> Option<Duration> {
         self.interval.filter(|_| self.agreeing >= REGULAR_INTERVALS)
     }
 
-    /// A rekey began. Those before it that were out of schedule, once the next one shows that the schedule began anew
-    /// with them: a rekey with a clock of its own leaves the schedule as it was.
+    /// Adds a rekey. Returns the earlier rekeys that were off schedule, once the next one shows that the schedule
+    /// restarted with them. A rekey with a timer of its own leaves the schedule unchanged.
     pub(super) fn add(
         &mut self,
         began: Timestamp,
@@ -166,14 +166,14 @@ impl RekeyPace {
         };
         let early = self.off_schedule.last().map(|early| early.began);
         if is_same(regular, since) {
-            // On schedule: what was between has a clock of its own.
+            // On schedule: what was in between has a timer of its own.
             self.off_schedule.clear();
             self.last = Some(began);
         } else if early.is_some_and(|early| is_same(regular, began.since(early))) {
             self.last = Some(began);
             let early = core::mem::take(&mut self.off_schedule);
-            // A KEK is renewed when its own time has come, and the TEKs with it: only a rekey that delivered none is
-            // out of schedule for certain, and then so are those that came with it.
+            // A KEK is renewed at its own time, together with the TEKs. Only a rekey that delivered no KEK is off
+            // schedule for certain, and so are those that came with it.
             let next = early.iter().skip(1).map(|next| next.cookies).chain([cookies]);
             let has_kept_kek = early.iter().zip(next).any(|(one, next)| one.cookies == next);
             return has_kept_kek.then(|| ForcedRekeys {
@@ -187,7 +187,7 @@ impl RekeyPace {
                 evidence,
             });
         } else {
-            // Late, or no schedule any more: learn again.
+            // Late, or no schedule any more: learns again.
             *self = Self {
                 last: Some(began),
                 ..Self::default()
@@ -196,7 +196,7 @@ impl RekeyPace {
         None
     }
 
-    /// Nothing is known of the schedule any more.
+    /// Forgets the schedule.
     pub(super) fn forget(&mut self) {
         let last = self.last;
         *self = Self {
@@ -212,7 +212,7 @@ fn is_same(one: Duration, other: Duration) -> bool {
 }
 
 impl GroupNotes {
-    /// A member registered because a KEK expired.
+    /// Adds a registration of a member because a KEK expired.
     pub(super) fn add_expiry_registration(&mut self, member: SocketAddr, now: Timestamp) {
         if self.expiry_registrations.len() < MOST_REGISTRATIONS
             || self.expiry_registrations.contains_key(&member)
@@ -221,7 +221,7 @@ impl GroupNotes {
         }
     }
 
-    /// A rekey began.
+    /// Adds the start of a rekey.
     pub(super) fn add_rekey(&mut self, began: Timestamp) {
         if self.rekeys.len() >= MOST_REKEYS {
             self.rekeys.pop_front();
@@ -229,14 +229,14 @@ impl GroupNotes {
         self.rekeys.push_back(began);
     }
 
-    /// A member registered again soon after a multicast rekey.
+    /// Adds a member that registered again soon after a multicast rekey.
     pub(super) fn add_after_rekey(&mut self, member: SocketAddr) {
         if self.after_rekey.len() < MOST_REGISTRATIONS {
             self.after_rekey.insert(member);
         }
     }
 
-    /// A KEK was delivered.
+    /// Adds the delivery of a KEK.
     pub(super) fn add_delivery(&mut self, at: Timestamp) {
         if self.deliveries.len() >= MOST_DELIVERIES {
             self.deliveries.pop_front();
@@ -244,7 +244,7 @@ impl GroupNotes {
         self.deliveries.push_back(at);
     }
 
-    /// Whether something happened within this time after a KEK was delivered.
+    /// Whether something happened within this time after the delivery of a KEK.
     pub(super) fn follows_delivery(&self, at: Timestamp, within: Duration) -> bool {
         let mut deliveries = self.deliveries.iter();
         deliveries.any(|delivered| *delivered <= at && at.since(*delivered) <= within)
@@ -252,7 +252,7 @@ impl GroupNotes {
 }
 
 impl Notes {
-    /// The notes on a group. Those of a group beyond the bound are forgotten at once.
+    /// The notes on a group, inserted if new; `None` beyond the limit.
     pub(super) fn group(&mut self, name: Option<&str>) -> Option<&mut GroupNotes> {
         let name = name?;
         if !self.groups.contains_key(name) {
@@ -265,12 +265,12 @@ impl Notes {
         self.groups.get_mut(name)
     }
 
-    /// The notes on a group, as they are.
+    /// The existing notes on a group.
     pub(super) fn known(&self, name: Option<&str>) -> Option<&GroupNotes> {
         self.groups.get(name?)
     }
 
-    /// A group is known by another name, or is forgotten.
+    /// A group gets another name, or is forgotten.
     pub(super) fn forget_group(&mut self, name: Option<&str>) {
         if let Some(name) = name {
             self.groups.remove(name);
@@ -293,8 +293,8 @@ impl Notes {
         }
     }
 
-    /// Whether both directions of a key server's registrations were seen to their end. In version 1 every stage but the
-    /// first shows both; in version 2 a request that is never answered may only not have been seen answered.
+    /// Whether both directions of a key server's registrations were fully visible. In version 1 every stage but the
+    /// first proves both; in version 2 the answer to a request may have been missed.
     pub(super) fn is_seen_whole(&self, server: Option<IpAddr>) -> bool {
         self.completed(server).is_some() || server.is_none_or(|server| !self.version_2.contains(&server))
     }

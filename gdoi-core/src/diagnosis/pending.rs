@@ -1,4 +1,4 @@
-//! Events that one alone does not explain: they wait for others, or until time has passed without any.
+//! Events that alone prove nothing: they wait for others until their time is over.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,22 +11,22 @@ use crate::transition::{Evidence, Grounds, Severity};
 
 const MOST_PENDING: usize = 1_024;
 
-/// What waits.
+/// The reason to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Many members register, and nothing says why yet.
+    /// Many members register, for an unknown reason yet.
     Burst,
-    /// A key server is not heard by its peer.
+    /// A peer no longer hears a key server.
     CoopSilent,
-    /// A registration failed; more of them would make this incident.
+    /// A registration failed; several would make this incident.
     Failed(IncidentKey),
-    /// A rekey is overdue, perhaps.
+    /// A rekey may be overdue.
     Overdue,
-    /// A member did not acknowledge, so many times in a row.
+    /// A member did not acknowledge this many consecutive rekeys.
     Unacknowledged(u32),
 }
 
-/// An event that waits.
+/// A waiting event.
 #[derive(Clone, Debug)]
 pub(super) struct PendingEvent {
     pub(super) wait: Wait,
@@ -37,14 +37,14 @@ pub(super) struct PendingEvent {
     pub(super) peer: Option<IpAddr>,
     pub(super) evidence: Evidence,
     pub(super) grounds: Grounds,
-    /// The member has tried to register since.
+    /// Whether the member has tried to register since.
     pub(super) has_tried: bool,
-    /// When it is decided without others.
+    /// When it is decided without further events.
     pub(super) until: Timestamp,
 }
 
 impl PendingEvent {
-    /// An event begins to wait.
+    /// An event that starts to wait.
     pub(super) fn new(seen: &Seen<'_>, wait: Wait, until: Timestamp) -> Self {
         Self {
             wait,
@@ -69,7 +69,7 @@ impl PendingEvent {
     }
 }
 
-/// All that waits, in the order in which it happened.
+/// All waiting events, in the order in which they happened.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PendingEvents {
     events: Vec<PendingEvent>,
@@ -77,7 +77,7 @@ pub(super) struct PendingEvents {
 }
 
 impl PendingEvents {
-    /// One more waits. When there are too many, the oldest stays unexplained.
+    /// Adds an event. If there are too many, the oldest stays unexplained.
     pub(super) fn add(&mut self, event: PendingEvent) {
         if self.events.len() >= MOST_PENDING {
             self.events.remove(0);
@@ -86,9 +86,9 @@ impl PendingEvents {
         self.events.push(event);
     }
 
-    /// What waits no longer because of another event.
+    /// Takes the events that need not wait any longer because of another event.
     pub(super) fn take(&mut self, mut is_meant: impl FnMut(&PendingEvent) -> bool) -> Vec<PendingEvent> {
-        // Nothing waits on nearly all days.
+        // Usually nothing waits.
         if self.events.is_empty() {
             return Vec::new();
         }
@@ -103,7 +103,7 @@ impl PendingEvents {
         self.events.iter_mut()
     }
 
-    /// What has waited long enough.
+    /// Takes an event whose time is over.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<PendingEvent> {
         let due = self.events.iter().position(|event| event.until <= now)?;
         Some(self.events.remove(due))

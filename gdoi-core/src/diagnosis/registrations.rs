@@ -1,4 +1,4 @@
-//! Registrations that fail, that come back, and that come all at once.
+//! Registrations that fail, that recur, and that come all at once.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -16,20 +16,20 @@ use crate::transition::{
     RegistrationLoop, RegistrationStage, RegistrationStarted, Severity, Transition, Transport,
 };
 
-/// How long a failed registration waits for others that show the same.
+/// How long a failed registration waits for others of the same kind.
 const FAILURE_PATIENCE: Duration = Duration::from_mins(10);
-/// Failures of one member in a row, or members that fail, before it is an incident.
+/// Consecutive failures of one member, or failing members, that make an incident.
 const MIN_FAILURES: usize = 3;
 /// How long a burst of registrations waits for its reason.
 const BURST_PATIENCE: Duration = Duration::from_mins(3);
-/// After this long without anything new an incident is over that nothing else ends.
+/// Quiet time after which an incident closes that no event ends.
 const QUIET: Duration = Duration::from_hours(1);
-/// Members register this long after a rekey that they missed, where it was multicast.
+/// How long after a missed multicast rekey members register.
 const AFTER_LOST_REKEY: Duration = Duration::from_mins(5);
 /// Around the expiry of a KEK: from the first registration of its members to the last repeat of its rekey.
 const AROUND_EXPIRY: Duration = Duration::from_mins(10);
 
-/// Which cause a failed registration shows, by the stage that it reached. `None` where it shows none.
+/// The cause that a failed registration indicates by its stage; `None` if it indicates none.
 const fn cause_of(end: &RegistrationEnd) -> Option<(Cause, Option<RegistrationStage>)> {
     Some(match end.stage {
         RegistrationStage::Mm1 | RegistrationStage::Am1 | RegistrationStage::SaInit => {
@@ -38,7 +38,7 @@ const fn cause_of(end: &RegistrationEnd) -> Option<(Cause, Option<RegistrationSt
         RegistrationStage::Mm3 => (Cause::KeyServerUnreachable, Some(RegistrationStage::Mm3)),
         RegistrationStage::Auth => (Cause::AuthenticationRefused, None),
         RegistrationStage::Pull2 | RegistrationStage::Registration => (Cause::NotAuthorised, None),
-        // The key server repeats its offer when it hears nothing; a member that refuses it says so at once.
+        // A key server repeats its offer if it gets no answer; a member that refuses the offer answers at once.
         RegistrationStage::Policy if end.retransmissions > 0 => (Cause::RekeyFragmentsDropped, None),
         RegistrationStage::Policy => (Cause::PolicyRefused, None),
         RegistrationStage::Pull1 | RegistrationStage::Pull4 | RegistrationStage::Complete => return None,
@@ -81,7 +81,7 @@ impl DiagnosisState {
         self.report(out, index);
     }
 
-    /// A member that moved did not miss its rekey: it went to where the member had been.
+    /// A member that moved did not miss its rekey: the rekey went to its old address.
     pub(super) fn on_readdressed(&mut self, out: &mut Vec<Transition>, seen: &Seen<'_>, from: SocketAddr) {
         let missed = self
             .pending
@@ -259,7 +259,7 @@ impl DiagnosisState {
         if end.grounds.certainty == Certainty::Uncertain || !self.notes.is_seen_whole(server) {
             return;
         }
-        // A key server that is overrun by a burst answers some and not others.
+        // A key server overloaded by a burst answers some members and not others.
         let burst = self.notes.known(seen.group()).and_then(|notes| notes.burst.since);
         let completed = self.notes.completed(server);
         let is_served = burst.is_some() && completed >= burst;
@@ -309,7 +309,7 @@ impl DiagnosisState {
                     Cow::Borrowed("the key server completes other registrations"),
                 );
             }
-            // What these members missed, and that they all try at once, comes of it.
+            // Missed rekeys and simultaneous retries of these members are consequences.
             let affected = incident.affected.clone();
             let group = incident.group.clone();
             let missed = self.pending.take(|pending| {
@@ -382,7 +382,7 @@ impl DiagnosisState {
         }
     }
 
-    /// Why many members registered at once, as far as their registrations have shown it.
+    /// Why many members registered at once, by the evidence so far.
     pub(super) fn decide_burst(
         &mut self,
         out: &mut Vec<Transition>,
@@ -405,7 +405,7 @@ impl DiagnosisState {
                 .is_some_and(|last| at.since(last) <= AFTER_LOST_REKEY && last <= at);
         let (recipients, transport) = (notes.recipients, notes.transport);
         let half = burst.reasons() / 2;
-        // Where lifetimes are not known, an expiry may explain a burst: not one of all members at once that had just
+        // If lifetimes are unknown, an expiry may explain a burst, but not one of all members that had just
         // acknowledged new keys.
         let nearly_all = recipients.map(|recipients| recipients - recipients / 10);
         let is_nearly_all = transport == Some(Transport::Unicast)

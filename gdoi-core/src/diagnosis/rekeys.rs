@@ -1,4 +1,4 @@
-//! Rekeys that members do not get, and rekeys out of schedule.
+//! Rekeys that do not reach members, and rekeys off schedule.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -12,13 +12,13 @@ use crate::transition::{
     Severity, Transition, Transport, What,
 };
 
-/// Members that do not acknowledge the same rekey before that is an incident at once.
+/// Members that miss the same rekey and make an incident at once.
 const MIN_UNACKNOWLEDGED: usize = 3;
-/// How long anything waits where no schedule says how long that should be.
+/// How long an event waits if no schedule determines it.
 const LONG_PATIENCE: Duration = Duration::from_hours(2);
 /// Around the expiry of a KEK: from the first registration of its members to the last repeat of its rekey.
 const AROUND_EXPIRY: Duration = Duration::from_mins(10);
-/// After this long without anything new an incident is over that nothing else ends.
+/// Quiet time after which an incident closes that no event ends.
 const QUIET: Duration = Duration::from_hours(1);
 
 impl DiagnosisState {
@@ -50,7 +50,7 @@ impl DiagnosisState {
             measures.expected = Some(changed.from);
             measures.period = Some(changed.to);
         });
-        // A rekey that only came later was no silence.
+        // A rekey that only came late was no silence.
         let id = self.absorb(out, index, |one| {
             one.cause == Cause::KeyServerDown
                 && one.group.as_deref() == seen.group()
@@ -92,7 +92,7 @@ impl DiagnosisState {
         self.report(out, index);
     }
 
-    /// Rekeys do not reach members: this event and what waited shows it.
+    /// Rekeys do not reach members, as this event and the waiting ones show.
     pub(super) fn open_lost_rekey(
         &mut self,
         out: &mut Vec<Transition>,
@@ -116,7 +116,7 @@ impl DiagnosisState {
         self.measure(index, |measures| {
             measures.transport = transport;
             measures.of = measures.of.max(recipients);
-            // Events of the same rekey are minutes apart, rekeys are not.
+            // Events of one rekey are minutes apart, rekeys are further apart.
             let is_other = measures
                 .latest_rekey
                 .is_none_or(|latest| first.since(latest) > AROUND_EXPIRY);
@@ -131,7 +131,7 @@ impl DiagnosisState {
         {
             let incident = &mut tracked.incident;
             if incident.affected.recover(member) {
-                // For those that miss the same rekey and register a little later.
+                // Waits for members that miss the same rekey and register a little later.
                 tracked.quiet_at = Some(at.after(Duration::from_mins(1)));
             }
         }
@@ -245,7 +245,7 @@ impl DiagnosisState {
         if rekey.kind == RekeyKind::Delete {
             return self.on_deleted(out, seen, Some(rekey.recipients));
         }
-        // The key server rekeys: it is there.
+        // The key server rekeys, so it is up.
         drop(self.take_overdue(group));
         self.close_where(out, began, |one| {
             one.group.as_deref() == group
@@ -316,7 +316,7 @@ impl DiagnosisState {
         }
     }
 
-    /// Keys were deleted: those of the group when all members are told, otherwise only those of some.
+    /// Keys were deleted: those of the group if all members get the deletion, otherwise only those of some.
     pub(super) fn on_deleted(&mut self, out: &mut Vec<Transition>, seen: &Seen<'_>, recipients: Option<u32>) {
         let at = seen.transition.at;
         let mut basis = seen.basis(Some(QUIET));

@@ -1,4 +1,4 @@
-//! What is concluded from what the tracker says: one incident for one cause, and none where nothing is wrong.
+//! Conclusions from what the tracker reports: one incident per cause, and none if nothing is wrong.
 
 use core::time::Duration;
 use std::string::String;
@@ -12,7 +12,7 @@ use crate::transition::{
 };
 use crate::{Diagnosis, Timestamp};
 
-/// What a diagnosis says of all that a script made the tracker say, and the changes on the way.
+/// The diagnosis of the events of a script, and the changes along the way.
 fn diagnosed(script: &Script) -> (Diagnosis, Vec<Transition>) {
     let mut diagnosis = Diagnosis::new();
     let mut changes = Vec::new();
@@ -41,7 +41,7 @@ fn rekeyed(groups: impl IntoIterator<Item = GroupConfig>, rekeys: u64) -> Script
     script
 }
 
-/// A rekey to eight members; these do not acknowledge it, and it is repeated twice.
+/// A rekey to eight members. These do not acknowledge it, and it is repeated twice.
 fn rekey(script: &mut Script, sequence: u64, silent: &[u32]) {
     for number in 1..=8 {
         script.push(KS, &member(number), 1, sequence);
@@ -137,7 +137,7 @@ fn a_dead_key_server_is_one_incident_with_everything_that_follows() {
         incident.effects
     );
     assert_eq!(incident.effect("rekey_overdue"), 1);
-    // It comes back: the incident ends, and the registrations that follow belong to it.
+    // It comes back: the incident ends, and the following registrations belong to it.
     for number in 1..=8 {
         script.register(&member(number), KS);
     }
@@ -182,7 +182,7 @@ fn a_member_that_cannot_authenticate_is_one_incident_however_often_it_tries() {
     assert_eq!(incident.cause, Cause::AuthenticationRefused);
     assert_eq!(incident.effect("registration_failed"), 20);
     assert!(incident.evidence.len() <= 12 && incident.more_evidence > 0);
-    // It is not reported once an attempt.
+    // It is not reported for every attempt.
     assert!(changes.len() <= 6, "{}", changes.len());
     script.register(&member(9), KS);
     let (diagnosis, _) = diagnosed(&script);
@@ -297,7 +297,7 @@ fn a_split_is_one_incident_with_the_failover_that_was_its_first_sign() {
 fn a_rekey_out_of_schedule_was_forced_and_one_with_a_new_kek_was_not() {
     let check = |keks: [u64; 2], expected: &[Cause]| {
         let mut script = rekeyed([group("G1")], 4);
-        // The schedule begins anew with it.
+        // The schedule restarts with it.
         for (place, kek) in keks.into_iter().enumerate() {
             script.at(4.5 * 1_800.0 + 1_800.0 * place as f64);
             for number in 1..=8 {
@@ -356,7 +356,7 @@ fn a_power_cut_is_told_from_a_rekey_that_all_missed() {
         );
         assert_eq!(incident.effect("re_registration"), 30);
     }
-    // Where lifetimes are not known, an expiry may explain it.
+    // If lifetimes are unknown, an expiry may explain it.
     let mut transitions = std::vec![burst];
     transitions.extend(
         (1..=30).map(|number| again(10_010 + u64::from(number), number, ReRegistrationReason::Unknown)),

@@ -1,4 +1,4 @@
-//! The causes that incidents can have: one row each, with what an operator needs to act on it.
+//! The causes of incidents: one row each, with what an operator needs to act.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,35 +13,35 @@ pub enum Cause {
     AuthenticationRefused,
     /// The monitor did not see everything.
     CaptureIncomplete,
-    /// What is configured is not what is seen.
+    /// The configuration contradicts the traffic.
     ConfigurationContradicted,
-    /// A key server rekeyed out of schedule.
+    /// A key server rekeyed off schedule.
     ForcedRekey,
-    /// Messages that no key server and no member sent.
+    /// Messages from neither a key server nor a member.
     Forgery,
     /// A KEK is used beyond its lifetime, or nothing replaced it in time.
     KekOverAge,
-    /// A key server does nothing that it should do.
+    /// A key server neither answers nor rekeys.
     KeyServerDown,
     /// Another key server took over the group.
     KeyServerFailover,
     /// Two key servers give the group different keys.
     KeyServerSplit,
-    /// A key server works, and some members cannot talk with it.
+    /// A key server works, but some members cannot reach it.
     KeyServerUnreachable,
-    /// A key server renews its KEK only when it expires, and members expect it earlier.
+    /// A key server renews its KEK only at expiry, while members expect it earlier.
     LegacyKeyServer,
-    /// The time between rekeys changed.
+    /// The interval between rekeys changed.
     LifetimeChanged,
     /// The key server no longer sends rekeys to a member.
     MemberDropped,
     /// A member is silent.
     MemberGone,
-    /// A member started again.
+    /// A member restarted.
     MemberReloaded,
     /// The key server deleted the keys of the group.
     MembersCleared,
-    /// The address of a member changed, and what was sent to the old one was lost.
+    /// The address of a member changed, and messages to the old one were lost.
     NatRebound,
     /// The key server does not let a member into the group.
     NotAuthorised,
@@ -49,13 +49,13 @@ pub enum Cause {
     PolicyRefused,
     /// Many members restarted at once.
     PowerCut,
-    /// A member registers again and again although nothing is missing.
+    /// A member registers again and again although it has current keys.
     RecoveryLoop,
     /// Large messages do not arrive.
     RekeyFragmentsDropped,
     /// Rekeys do not reach members.
     RekeyLost,
-    /// A key server works and no longer rekeys.
+    /// A key server works but no longer rekeys.
     RekeyStopped,
     /// Strangers look for key servers.
     Scan,
@@ -63,7 +63,7 @@ pub enum Cause {
     StaleSpi,
 }
 
-/// Where a command is typed.
+/// Where a command is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepTarget {
@@ -80,7 +80,7 @@ pub enum StepTarget {
 /// What to check next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextStep {
-    /// Where.
+    /// Where to check.
     pub target: StepTarget,
     /// The command. `{server}`, `{other}` and `{member}` are addresses of the incident.
     pub command: &'static str,
@@ -88,16 +88,16 @@ pub struct NextStep {
     pub look_for: &'static str,
 }
 
-/// What is known of a cause, whatever the incident.
+/// Properties of a cause, the same for all its incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CauseRow {
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub name: &'static str,
-    /// How urgent it is at most.
+    /// Highest severity.
     pub severity: Severity,
-    /// What it is, as a title.
+    /// Title.
     pub title: &'static str,
-    /// What to check next, the most telling first.
+    /// What to check next, the most conclusive first.
     pub next: &'static [NextStep],
 }
 
@@ -142,12 +142,12 @@ impl Cause {
         Self::StaleSpi,
     ];
 
-    /// The word for it in events and metrics.
+    /// Its name in events and metrics.
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// How certain it can be at most: headers show what fails, and some causes are only the likeliest reason for that.
+    /// The highest possible certainty. Headers show what fails; some causes are only the most likely reason.
     pub const fn most_certain(self) -> Certainty {
         match self {
             Self::AuthenticationRefused
@@ -179,7 +179,7 @@ impl Cause {
         }
     }
 
-    /// What is known of it.
+    /// Its properties.
     pub const fn row(self) -> &'static CauseRow {
         match self {
             Self::AuthenticationRefused => &AUTHENTICATION_REFUSED,
@@ -664,7 +664,7 @@ mod tests {
         for (place, cause) in Cause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, place);
             assert!(!cause.row().next.is_empty(), "{cause:?}");
-            // The word in serialised form is the word of the row.
+            // The serialised name equals the name in the row.
             let word = std::format!("{cause:?}");
             let mut snake = std::string::String::new();
             for letter in word.chars() {

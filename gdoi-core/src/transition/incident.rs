@@ -1,4 +1,4 @@
-//! An incident: one cause, whatever the number of events that it explains.
+//! An incident: one cause, however many events it explains.
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -14,9 +14,9 @@ use super::grounds::{Alternative, Certainty};
 use super::words::{RegistrationStage, Severity, Transport};
 use crate::time::Timestamp;
 
-/// Members that one incident tells apart; more are only said to be more.
+/// Members that one incident lists; the rest are only counted.
 const MOST_MEMBERS: usize = 1_024;
-/// Events that prove an incident; of more, the first ones and the latest.
+/// Events that prove an incident; of more, the first ones and the latest are kept.
 const MOST_EVIDENCE: usize = 12;
 /// Frames that prove one event.
 const MOST_FRAMES: usize = 10;
@@ -26,13 +26,13 @@ const MOST_SUBJECTS: usize = 16;
 /// A frame of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FrameId {
-    /// Which capture, in the order in which they were named.
+    /// Index of the capture, in command-line order.
     pub file: u32,
-    /// Which frame in it, from 1.
+    /// Number of the frame, from 1.
     pub number: u64,
 }
 
-/// One event that an incident rests on.
+/// An event that supports an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// When it happened.
@@ -43,47 +43,47 @@ pub struct Evidence {
     pub key_server: Option<IpAddr>,
     /// The member it concerns.
     pub member: Option<SocketAddr>,
-    /// The frames that prove it, where they are known.
+    /// The frames that prove it, if known.
     pub frames: Vec<FrameId>,
 }
 
-/// Whom an incident concerns: how many, and who.
+/// The members that an incident affects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affected {
     members: BTreeSet<SocketAddr>,
     recovered: BTreeSet<SocketAddr>,
-    /// More than are told apart.
+    /// Number of members, if more than are listed.
     counted: u32,
 }
 
-/// The numbers that make the sentence of an incident. Which are known depends on the cause.
+/// The numbers in the sentence of an incident. Which are known depends on the cause.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// Members of the group, or recipients of its rekeys.
     pub of: Option<u32>,
     /// Rekeys.
     pub rekeys: u32,
-    /// The latest of them.
+    /// The latest of these rekeys.
     pub latest_rekey: Option<Timestamp>,
     /// How they are sent.
     pub transport: Option<Transport>,
     /// Messages.
     pub messages: u64,
-    /// What something is now: a time between rekeys or registrations, an age, a lateness.
+    /// Present value: an interval between rekeys or registrations, an age, a delay.
     pub period: Option<Duration>,
-    /// What it was, or should be.
+    /// Previous or expected value.
     pub expected: Option<Duration>,
     /// How long nothing came.
     pub silence: Option<Duration>,
     /// Seconds before the expiry of the KEK at which it is renewed.
     pub lead_seconds: Option<f64>,
-    /// KEK cycles that say so.
+    /// KEK cycles that support the verdict.
     pub cycles: u32,
-    /// Registrations a second, at most.
+    /// Highest rate of registrations per second.
     pub peak_rate: f64,
-    /// Registrations that completed, and that failed.
+    /// Completed registrations.
     pub completed: u32,
-    /// Registrations that failed.
+    /// Failed registrations.
     pub failed: u32,
     /// The other key server.
     pub other_server: Option<IpAddr>,
@@ -91,78 +91,78 @@ pub struct Measures {
     pub stage: Option<RegistrationStage>,
     /// A key of the configuration.
     pub key: Cow<'static, str>,
-    /// What is configured.
+    /// The configured value.
     pub configured: String,
-    /// What is seen.
+    /// The observed value.
     pub seen: String,
-    /// Sites, or addresses that are neither member nor key server.
+    /// Sites, or addresses of neither members nor key servers.
     pub subjects: BTreeSet<String>,
 }
 
-/// One cause and what it does, from when to when.
+/// One cause and its effects, from beginning to end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Its number; never used twice.
+    /// Its number, which is never reused.
     pub id: u64,
-    /// Why it happens.
+    /// Its cause.
     pub cause: Cause,
-    /// In which group; `None` when it concerns none, or an unknown one.
+    /// Its group; `None` if unknown or if it concerns none.
     pub group: Option<String>,
-    /// At which key server.
+    /// Its key server.
     pub key_server: Option<IpAddr>,
-    /// Which members it affects.
+    /// The affected members.
     pub affected: Affected,
     /// When it began.
     pub began: Timestamp,
-    /// When the latest event that belongs to it happened.
+    /// Time of its latest event.
     pub latest: Timestamp,
-    /// When it was over; `None` while it lasts.
+    /// When it ended; `None` while it is open.
     pub ended: Option<Timestamp>,
-    /// How urgent it is.
+    /// Its severity.
     pub severity: Severity,
-    /// How certain it is.
+    /// Its certainty.
     pub certainty: Certainty,
-    /// The events it rests on.
+    /// Events that support it.
     pub evidence: Vec<Evidence>,
-    /// Events that are not in that list.
+    /// Further events that are not listed.
     pub more_evidence: u64,
     /// Other explanations that remain.
     pub against: BTreeSet<Alternative>,
     /// Other explanations that a witness excludes.
     pub excluded: BTreeSet<Alternative>,
-    /// Other causes, and why they are not it.
+    /// Other causes, and why they were ruled out.
     pub considered: BTreeMap<Cause, Cow<'static, str>>,
-    /// The events that it explains, by type.
+    /// Number of events that it explains, by type.
     pub effects: BTreeMap<Cow<'static, str>, u64>,
-    /// The incident that this is a part of.
+    /// The incident of which it is a part.
     pub parent: Option<u64>,
     /// Its numbers.
     pub measures: Measures,
 }
 
 impl Affected {
-    /// Whom it concerns, as far as they are told apart.
+    /// The listed members.
     pub fn members(&self) -> impl ExactSizeIterator<Item = SocketAddr> {
         self.members.iter().copied()
     }
 
-    /// How many it concerns.
+    /// Number of affected members.
     pub fn count(&self) -> u32 {
         let listed = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
         listed.max(self.counted)
     }
 
-    /// How many of them have recovered.
+    /// Number of recovered members.
     pub fn recovered(&self) -> u32 {
         u32::try_from(self.recovered.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether it is one of those that are told apart.
+    /// Whether a member is listed.
     pub fn contains(&self, member: SocketAddr) -> bool {
         self.members.contains(&member)
     }
 
-    /// Concerns one more. A member that had recovered is affected again.
+    /// Adds a member. One that had recovered is affected again.
     pub fn insert(&mut self, member: SocketAddr) {
         self.recovered.remove(&member);
         if self.members.len() < MOST_MEMBERS {
@@ -172,12 +172,12 @@ impl Affected {
         }
     }
 
-    /// As many are known to be concerned, whoever they are.
+    /// At least this many members are affected.
     pub fn at_least(&mut self, count: u32) {
         self.counted = self.counted.max(count);
     }
 
-    /// A member is well again. Whether all are.
+    /// A member has recovered. Returns whether all have.
     pub fn recover(&mut self, member: SocketAddr) -> bool {
         if self.members.contains(&member) {
             self.recovered.insert(member);
@@ -187,22 +187,22 @@ impl Affected {
 }
 
 impl Incident {
-    /// Whether it lasts.
+    /// Whether it is open.
     pub const fn is_open(&self) -> bool {
         self.ended.is_none()
     }
 
-    /// How long it lasted, or lasts as of the latest event.
+    /// Its duration, so far if it is open.
     pub fn lasted(&self) -> Duration {
         self.ended.unwrap_or(self.latest).since(self.began)
     }
 
-    /// How many events of a type it explains.
+    /// Number of events of a type that it explains.
     pub fn effect(&self, event: &str) -> u64 {
         self.effects.get(event).copied().unwrap_or_default()
     }
 
-    /// Keeps an event among those that prove it.
+    /// Adds an event that proves it.
     pub(crate) fn prove(&mut self, mut evidence: Evidence) {
         evidence.frames.truncate(MOST_FRAMES);
         if self.evidence.len() < MOST_EVIDENCE {
@@ -215,13 +215,13 @@ impl Incident {
         }
     }
 
-    /// Explains one more event.
+    /// Counts an event that it explains.
     pub(crate) fn explain(&mut self, event: Cow<'static, str>) {
         let count = self.effects.entry(event).or_default();
         *count = count.saturating_add(1);
     }
 
-    /// Names a site or an address, unless there are many.
+    /// Adds a site or an address, up to the limit.
     pub(crate) fn name_subject(&mut self, subject: String) {
         if self.measures.subjects.len() < MOST_SUBJECTS {
             self.measures.subjects.insert(subject);

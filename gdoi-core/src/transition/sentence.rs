@@ -1,4 +1,4 @@
-//! What an incident says: one sentence with its numbers. Dates are left to whoever knows the wall clock.
+//! The sentence of an incident, with its numbers but without dates, because only the reader's wall clock has those.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -14,7 +14,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// A length of time as people say it: its two largest units.
+/// A duration for people: its two largest units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -45,7 +45,7 @@ fn counted(count: u64, noun: &str) -> String {
     }
 }
 
-/// The form of a verb for so many.
+/// The form of a verb for this count.
 const fn verb<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
     if count == 1 { one } else { many }
 }
@@ -55,7 +55,7 @@ fn seconds(seconds: f64) -> Span {
 }
 
 impl Incident {
-    /// What happened, in one or two sentences with their numbers.
+    /// What happened, in one or two sentences with numbers.
     pub fn summary(&self) -> String {
         match self.cause {
             Cause::AuthenticationRefused => self.failed_registrations(
@@ -129,7 +129,7 @@ impl Incident {
         }
     }
 
-    /// Why it may be otherwise, a sentence each.
+    /// Doubts about the cause, a sentence each.
     pub fn doubts(&self) -> impl Iterator<Item = &'static str> {
         self.against.iter().map(|one| one.meaning())
     }
@@ -506,7 +506,7 @@ impl Incident {
     }
 }
 
-/// The same with a capital letter first.
+/// Capitalises the first letter.
 fn capital(text: String) -> String {
     let mut letters = text.chars();
     match letters.next() {

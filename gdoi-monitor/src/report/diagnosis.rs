@@ -1,4 +1,4 @@
-//! What is wrong and why, before everything else: the worst first, a paragraph each.
+//! What is wrong and why, at the top of the report: the most severe first, a paragraph each.
 
 use std::io::{self, Write};
 
@@ -13,16 +13,16 @@ use crate::state::{self, FactState, IncidentEvidence, IncidentState};
 use crate::text::{Lines, Plain, counted, grouped};
 use crate::time::Calendar;
 
-/// Events that prove an incident in the text; the pages and the forms for programs have more.
+/// Events listed per incident in the text; pages and machine-readable formats list more.
 const MOST_EVIDENCE: usize = 4;
-/// Frames that are named for each.
+/// Frames listed per event.
 const MOST_FRAMES: usize = 6;
-/// What of the contents of captures limits what can be seen.
+/// Subjects of CAPTURE that limit what can be seen.
 const LIMITS: [&str; 4] = ["lost", "not read", "snap length", "unreadable"];
-/// Members that are named.
+/// Members that are listed.
 const MOST_MEMBERS: usize = 8;
 
-/// The incidents of a capture and what is known beside.
+/// The incidents of a capture, and other notable facts.
 pub(super) struct DiagnosisReport {
     pub(super) incidents: Vec<IncidentState>,
     pub(super) facts: Vec<FactState>,
@@ -58,7 +58,7 @@ impl DiagnosisReport {
         out.blank()
     }
 
-    /// In a page.
+    /// As part of a page.
     pub(super) fn page(&self, ending: &Ending<'_>, findings: &Findings) -> Markup {
         html! {
             h2 { "Diagnosis" }
@@ -71,7 +71,7 @@ impl DiagnosisReport {
     }
 }
 
-/// That nothing is wrong is said only as far as something was seen.
+/// States that nothing is wrong, and which part of the traffic that covers.
 fn nothing_wrong(ending: &Ending<'_>, findings: &Findings) -> Vec<String> {
     let capture = CaptureObject::new(ending);
     let (true, Some(start), Some(end)) = (ending.contents.has_gdoi(), capture.start, capture.end) else {
@@ -111,7 +111,7 @@ fn fact_words(fact: &FactState) -> String {
     format!("{of}{}", fact.summary)
 }
 
-/// What the captures say of why not everything was seen.
+/// Why not everything was seen, from the contents of the captures.
 fn limits(ending: &Ending<'_>, incident: &IncidentState) -> Vec<String> {
     if *incident.cause != *Cause::CaptureIncomplete.name() {
         return Vec::new();
@@ -123,7 +123,7 @@ fn limits(ending: &Ending<'_>, incident: &IncidentState) -> Vec<String> {
         .collect()
 }
 
-/// From when to when.
+/// Beginning and end.
 fn times(incident: &IncidentState) -> String {
     let began = incident.began;
     match incident.ended {
@@ -173,7 +173,7 @@ fn evidence_words(evidence: &IncidentEvidence, is_named: bool) -> String {
     parts.join("  ")
 }
 
-/// Why it is believed to be this and nothing else.
+/// Excluded causes and remaining doubts.
 fn reasons(incident: &IncidentState) -> Vec<(&'static str, String)> {
     let mut reasons = Vec::new();
     for considered in &incident.considered {

@@ -1,4 +1,4 @@
-//! Incidents as programs and people read them: dated, with the sentence and what to type next.
+//! Incidents for programs and people: dated, with the sentence and the next steps.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,70 +16,70 @@ use crate::time::{Calendar, Moment};
 /// Members that are listed.
 const MOST_LISTED: usize = 100;
 
-/// One cause and what it does.
+/// One cause and its effects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentState {
     /// Its number.
     pub id: u64,
-    /// Why it happens.
+    /// Its cause.
     pub cause: Text,
-    /// The same as a title.
+    /// The cause as a title.
     pub title: Text,
-    /// How urgent it is.
+    /// Its severity.
     pub severity: Text,
-    /// How certain it is.
+    /// Its certainty.
     pub certainty: Text,
-    /// In which group.
+    /// Its group.
     pub group: Option<Text>,
-    /// At which key server.
+    /// Its key server.
     pub key_server: Option<IpAddr>,
-    /// Whom it affects.
+    /// The affected members.
     pub members: IncidentMembers,
     /// When it began.
     pub began: Moment,
-    /// When the latest event that belongs to it happened.
+    /// Time of its latest event.
     pub latest: Moment,
-    /// When it was over; null while it lasts.
+    /// When it ended; null while it is open.
     pub ended: Option<Moment>,
-    /// What happened, with its numbers.
+    /// What happened, with numbers.
     pub summary: Text,
-    /// The events it rests on.
+    /// Events that support it.
     pub evidence: Vec<IncidentEvidence>,
-    /// Events that are not in that list.
+    /// Further events that are not listed.
     pub more_evidence: u64,
-    /// Why it may be otherwise.
+    /// Doubts about the cause.
     pub against: Vec<Text>,
-    /// Other causes, and why they are not it.
+    /// Other causes, and why they were ruled out.
     pub considered: Vec<ConsideredCause>,
-    /// The events that it explains, by type.
+    /// Number of events that it explains, by type.
     pub effects: BTreeMap<Text, u64>,
     /// What to check next.
     pub next: Vec<NextAction>,
-    /// The incident that it is a part of.
+    /// The incident of which it is a part.
     pub parent: Option<u64>,
 }
 
 /// Members of an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentMembers {
-    /// How many.
+    /// Number of members.
     pub count: u64,
-    /// Of how many, where that is known.
+    /// Number of all members, if known.
     pub of: Option<u64>,
-    /// Who, as far as they are listed.
+    /// The listed ones.
     pub list: Vec<Text>,
 }
 
-/// An event that an incident rests on.
+/// An event that supports an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentEvidence {
-    /// The type of the event.
+    /// Type of the event.
     pub event: Text,
     /// When it happened.
     pub time: Moment,
-    /// The key server it concerns.
+    /// The key server that it concerns.
     pub key_server: Option<IpAddr>,
-    /// The member it concerns.
+    /// The member that it concerns.
     pub member: Option<Text>,
     /// The frames that prove it.
     pub frames: Vec<IncidentFrame>,
@@ -88,50 +88,50 @@ pub struct IncidentEvidence {
 /// A frame of a capture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentFrame {
-    /// The name of the capture.
+    /// Name of the capture.
     pub file: Text,
-    /// Its number there.
+    /// Number of the frame.
     pub frame: u64,
 }
 
 /// A cause that was considered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConsideredCause {
-    /// Which.
+    /// The cause.
     pub cause: Text,
-    /// Why it is not that one.
+    /// Why it was ruled out.
     pub why_not: Text,
 }
 
 /// What to check next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NextAction {
-    /// Where: with its address, where that is known.
+    /// The device, with its address if known.
     #[serde(rename = "where")]
     pub place: Text,
-    /// What to type there.
+    /// The command.
     pub command: Text,
     /// What to look for.
     pub look_for: Text,
 }
 
-/// Something worth knowing that is no incident.
+/// A notable observation that is no incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FactState {
-    /// The word for it.
+    /// Its name.
     pub fact: Text,
-    /// In which group.
+    /// Its group.
     pub group: Option<Text>,
-    /// At which key server.
+    /// Its key server.
     pub key_server: Option<IpAddr>,
-    /// Since when.
+    /// When it began.
     pub since: Moment,
-    /// What it is, in a sentence.
+    /// Description in one sentence.
     pub summary: Text,
 }
 
-/// The incidents of a diagnosis, those that last and the worst first. `files` are the captures that frames are
-/// numbered in.
+/// The incidents of a diagnosis: open ones and the most severe first. `files` are the captures in which frames are
+/// numbered.
 pub fn incidents(diagnosis: &Diagnosis, calendar: Calendar, files: &[String]) -> Vec<IncidentState> {
     let incidents = diagnosis.incidents().into_iter();
     incidents
@@ -139,7 +139,7 @@ pub fn incidents(diagnosis: &Diagnosis, calendar: Calendar, files: &[String]) ->
         .collect()
 }
 
-/// What a diagnosis knows beside.
+/// The other observations of a diagnosis.
 pub fn facts(diagnosis: &Diagnosis, calendar: Calendar) -> Vec<FactState> {
     diagnosis
         .facts()
@@ -148,7 +148,7 @@ pub fn facts(diagnosis: &Diagnosis, calendar: Calendar) -> Vec<FactState> {
 }
 
 impl IncidentState {
-    /// An incident whose times are on the clock that `calendar` knows.
+    /// An incident with times on the clock of `calendar`.
     pub fn new(incident: &Incident, calendar: Calendar, files: &[String]) -> Self {
         let Incident {
             id,

@@ -1,5 +1,5 @@
-//! What is diagnosed of the scenarios that ship: nothing on quiet days, whatever is told and from wherever they are
-//! watched, and the right cause on the others.
+//! Diagnosis of the shipped scenarios: nothing on quiet days, for every configuration and vantage, and the right
+//! cause otherwise.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const QUIET: [&str; 9] = [
     "two_groups",
 ];
 
-/// The causes of the incidents of a scenario, the worst first.
+/// The causes of the incidents of a scenario, the most severe first.
 fn causes(scenario: &Scenario, told: Told) -> Vec<Cause> {
     let mut simulation = Simulation::new(scenario, None).unwrap();
     let mut tracker = Tracker::new(told.config(scenario), Limits::default());
@@ -46,8 +46,8 @@ fn causes(scenario: &Scenario, told: Told) -> Vec<Cause> {
         .collect()
 }
 
-/// What is still wrong: of a silence that is longer than any before, and that nothing explains, the tracker says that a
-/// rekey is overdue, or comes at other times. The list can only get shorter.
+/// Known errors: when an unexplained silence is longer than all before, the tracker reports an overdue rekey or a
+/// changed interval. The list may only get shorter.
 const KNOWN_WRONG: [&str; 9] = [
     "ipv6 holes told nothing: [LifetimeChanged]",
     "ipv6 holes told named: [KeyServerDown]",
@@ -60,7 +60,7 @@ const KNOWN_WRONG: [&str; 9] = [
     "two_groups holes told all: [KeyServerDown]",
 ];
 
-/// What may be said of a quiet day: that not all of it was seen, and only where that is so.
+/// On a quiet day only an incomplete capture may be reported, and only if it was incomplete.
 fn is_allowed(cause: Cause, vantage: &str) -> bool {
     cause == Cause::CaptureIncomplete && ["holes", "late"].contains(&vantage)
 }
@@ -123,8 +123,8 @@ fn what_goes_wrong_has_its_cause_and_no_other() {
             wrong.extend(check(name, told, expected));
         }
     }
-    // Every member restarts once, for its own upgrade, and one of those misses a rekey meanwhile. That they restart can be
-    // told where it is known that no key was about to expire.
+    // Every member restarts once, for its own upgrade, and one of them misses a rekey meanwhile. The restarts can be
+    // recognised if it is known that no key was about to expire.
     for (told, expected) in [
         (Told::Nothing, &[LegacyKeyServer, RekeyLost][..]),
         (Told::Named, &[LegacyKeyServer, RekeyLost]),
@@ -132,7 +132,7 @@ fn what_goes_wrong_has_its_cause_and_no_other() {
     ] {
         wrong.extend(check("mixed_upgrade", told, expected));
     }
-    // That a KEK is too old can be told by those only who know its lifetime.
+    // Only with a known lifetime can it be seen that a KEK is too old.
     wrong.extend(check("over_age", Told::All, &[KekOverAge]));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
