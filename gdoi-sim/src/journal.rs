@@ -50,6 +50,7 @@ pub(crate) struct ServerEntry {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptEntry {
     pub(crate) member: usize,
+    pub(crate) server: usize,
     pub(crate) reason: Reason,
     pub(crate) began: Timestamp,
     pub(crate) end: Option<(Timestamp, AttemptEnd)>,

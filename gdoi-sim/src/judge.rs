@@ -2,6 +2,7 @@
 //! configuration and by vantage.
 
 mod case;
+mod events;
 mod goals;
 mod known;
 mod rule;
@@ -19,6 +20,7 @@ use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
 use case::{Case, Past, Witness};
 
+pub use events::{EVENTS, Judged};
 pub use goals::Goals;
 #[cfg(test)]
 pub(crate) use rule::Known;

@@ -42,10 +42,22 @@ impl Case<'_> {
         known.and_then(|members| members.first().copied())
     }
 
+    /// Members of every group that have one member's address.
+    pub(super) fn same_address(&self, member: usize) -> Vec<usize> {
+        let Some(entry) = self.journal.members.get(member) else {
+            return Vec::new();
+        };
+        let all = self.journal.members.iter().enumerate();
+        all.filter(|(_, other)| other.inside == entry.inside)
+            .map(|(number, _)| number)
+            .collect()
+    }
+
     /// Whether this address belongs to the scans of the scenario.
     pub(super) fn is_stranger(&self, address: IpAddr) -> bool {
         let scans = !self.scenario.foreign.scans_every.is_zero();
-        scans && matches!(address, IpAddr::V4(v4) if v4.octets().starts_with(&[203, 0, 113]))
+        // Below are the members of a NAT.
+        scans && matches!(address, IpAddr::V4(v4) if matches!(v4.octets(), [203, 0, 113, 66..=255]))
     }
 
     /// The address that a key server's rekeys come from.
@@ -528,6 +540,29 @@ impl Case<'_> {
             .filter(|one| matches!(one.kind, Kind::Split | Kind::Merged))
             .last();
         last.is_some_and(|one| one.kind == Kind::Split)
+    }
+
+    /// Whether anything is done to one of these groups.
+    pub(super) fn is_scripted(&self, groups: &[usize]) -> bool {
+        let mut events = self.scenario.events.iter();
+        events.any(|event| groups.iter().any(|group| event.group as usize == group + 1))
+    }
+
+    /// Whether rekeys of a group ever came at another time than their schedule says.
+    pub(super) fn is_disturbed(&self, group: usize) -> bool {
+        let disturbs = |one: &Happened| {
+            matches!(
+                one.kind,
+                Kind::Failover { .. }
+                    | Kind::KekExpired
+                    | Kind::KekOverAge
+                    | Kind::Merged
+                    | Kind::Rekey { forced: true, .. }
+                    | Kind::ServerDown
+                    | Kind::Split
+            )
+        };
+        self.happened_in(group).any(disturbs)
     }
 
     /// Whether anything disturbed the cycles since a time: a forced KEK, an outage, a split.

@@ -1,10 +1,14 @@
 //! What is compared: for each type of event, the facts, whether they could be known, and the claims.
 
+mod burst;
 mod data_plane;
 mod key_server;
 mod numbers;
 mod registration;
 mod rekey;
+mod revision;
+mod schedule;
+mod service;
 
 use std::time::Duration;
 
@@ -17,10 +21,14 @@ use super::told::Told;
 
 pub(crate) fn judge(case: &Case<'_>, score: &mut Score) {
     registration::judge(case, score);
+    burst::judge(case, score);
+    service::judge(case, score);
     rekey::judge(case, score);
     key_server::judge(case, score);
     data_plane::judge(case, score);
     numbers::judge(case, score);
+    schedule::judge(case, score);
+    revision::judge(case, score);
 }
 
 /// A fact that may be claimed up to `within` before or after it happened.

@@ -238,6 +238,7 @@ impl Score {
             *kept += 1;
             *kept <= most
         });
+        self.failures.shrink_to_fit();
     }
 
     /// How often something was invented or missed.
@@ -396,6 +397,7 @@ impl fmt::Display for Score {
             }
         }
         names.sort_by_key(|(name, severity)| (std::cmp::Reverse(*severity), *name));
+        let mut unused = Vec::new();
         for (name, severity) in names {
             let row = |told: &Told| self.tallies.get(&(*told, name));
             if told
@@ -403,6 +405,7 @@ impl fmt::Display for Score {
                 .filter_map(row)
                 .all(|tally| tally.found + tally.invented + tally.missed + tally.open == 0)
             {
+                unused.push(name);
                 continue;
             }
             write!(f, "| {name} | {} |", severity.name())?;
@@ -420,6 +423,9 @@ impl fmt::Display for Score {
             }
             writeln!(f)?;
         }
-        Ok(())
+        if unused.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nNeither happened nor was said: {}.", unused.join(", "))
     }
 }

@@ -7,7 +7,7 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::Severity;
 
 use super::library;
-use crate::judge::{Claim, Fact, Known, Rule, Score, Subject, Sure, Tally, Told};
+use crate::judge::{Claim, EVENTS, Fact, Judged, Known, Rule, Score, Subject, Sure, Tally, Told};
 
 /// Worlds from before the judge covered more than full configuration next to the key servers.
 #[test]
@@ -95,6 +95,34 @@ fn a_claim_is_paired_with_one_fact_only_and_within_its_time() {
             "{claims:?}"
         );
         assert_eq!(score.failures.len() as u64, invented + missed);
+    }
+}
+
+/// A new type of event needs a row that judges it, or a reason why none does.
+#[test]
+fn every_type_of_event_is_judged() {
+    let source = include_str!("../../../gdoi-core/src/transition.rs");
+    let (_, names) = source.split_once("pub const fn name(&self)").unwrap();
+    let (names, _) = names.split_once("\n    }\n").unwrap();
+    let types: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
+    assert!(
+        types.contains(&"rekey") && types.contains(&"spi_stale"),
+        "{types:?}"
+    );
+    let judged: Vec<&str> = EVENTS.iter().map(|(event, _)| *event).collect();
+    assert_eq!(
+        judged, types,
+        "judge/events.rs has every type once, in their order"
+    );
+    let score = Score::of(&library("demo"), 1, &[Told::Nothing]).unwrap();
+    for (event, judged) in EVENTS {
+        match judged {
+            Judged::By(row) => {
+                let is_there = score.tallies.contains_key(&(Told::Nothing, row));
+                assert!(is_there, "{event}: no row {row}");
+            }
+            Judged::Not(why) => assert!(why.len() > 20, "{event}: {why:?} is no reason"),
+        }
     }
 }
 

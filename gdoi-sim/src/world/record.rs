@@ -36,11 +36,12 @@ impl Simulation {
         }
     }
 
-    pub(super) fn record_attempt(&mut self, member: usize, reason: Reason) {
+    pub(super) fn record_attempt(&mut self, member: usize, server: usize, reason: Reason) {
         let began = self.now;
         if let Some(journal) = self.tap.journal() {
             journal.attempts.push(AttemptEntry {
                 member,
+                server,
                 reason,
                 began,
                 end: None,

@@ -76,7 +76,7 @@ impl Simulation {
             reason,
         };
         self.members[member].attempt = Some(attempt);
-        self.record_attempt(member, reason);
+        self.record_attempt(member, server, reason);
         self.note_member(member, Some(server), Kind::RegistrationStarted { reason });
         self.ask(member);
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask score`: how right the tracker is, by its configuration and vantage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -294,7 +294,7 @@ fn document(scored: &Scored) -> Value {
     json!({ "rows": rows, "causes": [] })
 }
 
-/// Prints some examples of each kind of error, the most frequent kind first, with the shortest runs.
+/// Prints some examples of each kind of error, the kind of most runs first, with the shortest runs.
 fn print_failures(scored: &Scored, args: &Scoring) -> Result<()> {
     let mut ways: BTreeMap<_, Vec<(&Run, &Failure)>> = BTreeMap::new();
     for (run, failure) in &scored.failures {
@@ -315,8 +315,16 @@ fn print_failures(scored: &Scored, args: &Scoring) -> Result<()> {
             .filter_map(|score| score.tallies.get(&(told, event)));
         tallies.map(|tally| tally.wrong(wrong)).sum()
     };
+    let in_runs = |of: &[(&Run, &Failure)]| -> usize {
+        let runs: BTreeSet<_> = of
+            .iter()
+            .map(|(run, _)| (&run.name, &run.vantage, run.seed))
+            .collect();
+        runs.len()
+    };
     let mut ways: Vec<_> = ways.into_iter().collect();
-    ways.sort_by_key(|(way, _)| std::cmp::Reverse(times(*way)));
+    // One run may repeat the same hundreds of times.
+    ways.sort_by_key(|(way, of)| std::cmp::Reverse((in_runs(of), times(*way))));
     for (_, of) in &mut ways {
         of.sort_by_key(|(run, _)| run.scenario.duration);
     }
@@ -330,7 +338,8 @@ fn print_failures(scored: &Scored, args: &Scoring) -> Result<()> {
     let mut reduced = reduced.into_iter().map(Option::transpose);
     for (way, of) in ways {
         let (event, wrong, told) = way;
-        println!("\n{} x {wrong:?} {event}, told {}", times(way), told.name());
+        let (times, runs, told) = (times(way), in_runs(&of), told.name());
+        println!("\n{times} x {wrong:?} {event}, told {told}, in {runs} runs");
         for (run, failure) in of.iter().take(EXAMPLES) {
             let Run { name, vantage, .. } = run;
             println!(
