@@ -73,6 +73,7 @@ pub fn world(seed: u64) -> Scenario {
         events: Vec::new(),
     };
     draw.events(&mut scenario);
+    draw.patience(&mut scenario);
     budget::keep(&mut scenario);
     scenario
 }
@@ -402,6 +403,16 @@ impl Draw {
             _ => {}
         }
         vantage
+    }
+
+    /// When key servers give up on members that do not acknowledge: no document but Cisco's says.
+    fn patience(&mut self, scenario: &mut Scenario) {
+        for group in &mut scenario.groups {
+            group.drop_after = match group.timers {
+                Timers::Cisco => 3,
+                Timers::Hpe | Timers::Juniper | Timers::Rfc => self.pick(&[3, 1, 2]),
+            };
+        }
     }
 
     fn network(&mut self) -> Network {

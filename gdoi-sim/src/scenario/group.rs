@@ -130,6 +130,9 @@ pub struct Group {
     /// Repeats of a rekey after the first.
     #[serde(default = "value::retransmit_count")]
     pub retransmit_count: u32,
+    /// Rekeys in a row without acknowledgement before the key server drops a member.
+    #[serde(default = "value::drop_after")]
+    pub drop_after: u32,
     /// Whether a repeat has a new sequence number, instead of the same octets.
     #[serde(default)]
     pub retransmit_renumbered: bool,
@@ -203,6 +206,7 @@ impl Group {
             tek_lifetime: value::tek_lifetime(),
             retransmit_interval: value::retransmit_interval(),
             retransmit_count: value::retransmit_count(),
+            drop_after: value::drop_after(),
             retransmit_renumbered: false,
             policy_entries: value::policy_entries(),
             signature_octets: value::signature_octets(),

@@ -123,6 +123,10 @@ pub(super) const fn retransmit_count() -> u32 {
     2
 }
 
+pub(super) const fn drop_after() -> u32 {
+    3
+}
+
 pub(super) const fn policy_entries() -> u32 {
     4
 }

@@ -10,9 +10,6 @@ use crate::message::{self, Content};
 use crate::scenario::Protocol;
 use crate::truth::Kind;
 
-/// Rekeys in a row without acknowledgement before the key server drops a member.
-const MISSED_AT_MOST: u32 = 3;
-
 impl Simulation {
     /// Sends a rekey to members that have not acknowledged it, in batches; multicast goes to all at once. Returns
     /// their number.
@@ -101,7 +98,7 @@ impl Simulation {
         );
     }
 
-    /// Members that did not accept it missed it; members that did not acknowledge three in a row get no more.
+    /// Members that did not accept it missed it; members that did not acknowledge `drop_after` in a row get no more.
     fn end_push(&mut self, id: u64, acknowledged: bool) {
         let Some(push) = self.pushes.remove(&id) else {
             return;
@@ -125,6 +122,7 @@ impl Simulation {
         if !acknowledged || heartbeat {
             return;
         }
+        let drop_after = self.groups[self.sides[push.side].group].config.drop_after;
         for member in push.pending {
             let kind = Kind::RekeyUnacknowledged { cookies: push.under };
             self.note_member(member, Some(push.server), kind);
@@ -134,7 +132,7 @@ impl Simulation {
                 continue;
             };
             *missed += 1;
-            if *missed >= MISSED_AT_MOST {
+            if *missed >= drop_after {
                 registered.remove(&member);
                 self.note_member(member, Some(push.server), Kind::MemberDropped);
                 self.amend_push(id, |push, _| push.dropped.push(member));

@@ -16,6 +16,8 @@ use crate::judge::tally::{Claim, Fact, Score, Subject, Sure};
 const SOON: Duration = Duration::from_secs(5);
 /// Number of heartbeats from which their time and length are learned.
 const HEARTBEATS_SHOW: usize = 3;
+/// Rekeys to others only, after which it is clear that a member gets no more.
+const LOST_SHOWS: usize = 2;
 
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     let said = said(case);
@@ -328,40 +330,48 @@ fn unacknowledged(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// A member that a key server no longer sends rekeys to: known once others got one that it did not.
+/// A member that a key server no longer sends rekeys to: known once it left one unanswered and two more went to others
+/// only. After three unanswered rekeys the tracker may report it at once.
 fn dropped(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
-    for (_, push) in case.rekeys() {
+    for (number, push) in case.rekeys() {
         for member in &push.dropped {
             let at = push.end.unwrap_or(push.at);
-            let after = seen(case).find(|(_, next, first)| {
-                next.side == push.side && *first > at && !next.recipients.contains(member)
-            });
+            let mut others = seen(case)
+                .filter(|(_, next, first)| {
+                    next.side == push.side && *first > at && !next.recipients.contains(member)
+                })
+                .map(|(_, _, first)| first);
+            let shown = others.nth(LOST_SHOWS - 1);
             let back =
                 case.journal.attempts.iter().find(|attempt| {
                     attempt.member == *member && attempt.end.is_some_and(|(end, _)| end > at)
                 });
             let back = back.and_then(|attempt| attempt.end).map(|(end, _)| end);
-            let next = after.map(|(_, _, first)| first);
-            let until = next.unwrap_or(case.end).after(SILENCE * 2);
+            let until = shown.unwrap_or(case.end).after(SILENCE * 2);
+            let sent = case.witness.pushes.get(number).is_some_and(|seen| {
+                seen.to.contains_key(&Some(*member)) && !seen.acknowledged.contains_key(member)
+            });
+            let acknowledging = case.witness.acknowledging.get(&push.group);
             let known = Known::unless(
                 Rule::NothingCameBack,
                 &[
-                    (next.is_none(), Rule::NotSeen),
+                    (shown.is_none() || !sent, Rule::NotSeen),
                     (
-                        back.zip(next).is_some_and(|(back, next)| back <= next),
+                        acknowledging.is_none_or(|first| *first > push.at),
+                        Rule::NoAcknowledgements,
+                    ),
+                    (
+                        back.zip(shown).is_some_and(|(back, shown)| back <= shown),
                         Rule::TwoCauses,
                     ),
-                    (
-                        !case.sees_both_ways(*member, push.at.before(case.longest_life(*member) * 3), until),
-                        Rule::HalfSeen,
-                    ),
+                    (!case.sees_both_ways(*member, push.at, until), Rule::HalfSeen),
                     (case.ends_before(until), Rule::EndOfTime),
                 ],
             );
             facts.push(Fact {
                 from: push.at,
-                until: until.after(case.longest_life(*member) * 2),
+                until,
                 ..fact(case.member(*member), at, SILENCE, known)
             });
         }
