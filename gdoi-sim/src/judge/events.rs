@@ -9,8 +9,11 @@ pub enum Judged {
     Not(&'static str),
 }
 
+const INCIDENT: &str =
+    "it sums up other events, and each of these is judged; its cause is not compared with the scenario yet";
+
 /// Every type of event that the tracker has.
-pub const EVENTS: [(&str, Judged); 44] = [
+pub const EVENTS: [(&str, Judged); 47] = [
     ("capture_loss", Judged::By("capture_loss")),
     ("clock_step", Judged::By("clock_step")),
     (
@@ -28,6 +31,9 @@ pub const EVENTS: [(&str, Judged); 44] = [
     ("group_discovered", Judged::By("group_discovered")),
     ("group_merged", Judged::By("group_merged")),
     ("heartbeats", Judged::By("heartbeats")),
+    ("incident_closed", Judged::Not(INCIDENT)),
+    ("incident_opened", Judged::Not(INCIDENT)),
+    ("incident_updated", Judged::Not(INCIDENT)),
     ("kek_behavior", Judged::By("KEK behaviour at the end")),
     ("kek_change_revoked", Judged::By("kek_change_revoked")),
     ("kek_changed", Judged::By("kek_changed")),
