@@ -279,7 +279,7 @@ pub(crate) fn on_ike_sa_timer(cx: &mut Context<'_>, id: IkeSaId) {
         return;
     }
     if is_due {
-        outcome::fail_registration(cx, id);
+        outcome::fail_registration(cx, id, outcome::Ending::Silence);
     }
     arm_ike_sa_timer(cx, id);
 }

@@ -29,6 +29,9 @@ pub(crate) const RETRANSMISSION_TIMEOUT: Duration = Duration::from_mins(2);
 /// Unanswered retransmissions after which a registration that the end of observation cut off counts as failed.
 pub(crate) const MIN_UNANSWERED_RETRANSMISSIONS: u32 = 2;
 
+/// Repeats from which a silence after an answer counts as a failure: the answers do not reach the member.
+const MIN_REPEATS_OF_FAILURE: u32 = 2;
+
 /// Longest wait for an answer before a retransmission: the shortest wait of the implementations above.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -146,6 +149,12 @@ impl IkeSa {
     /// Whether the key server sent nothing at all.
     pub(crate) fn is_unheard(&self) -> bool {
         self.steps & !step::FIRST == 0 && self.pulls.is_empty()
+    }
+
+    /// Whether a silence after the last message means that the registration failed. Both ends repeat a message that is
+    /// not answered, several times: one that is not repeated was answered where this place does not see it.
+    pub(crate) const fn shows_failure(&self) -> bool {
+        self.unanswered > 0 || self.notified || self.retransmissions >= MIN_REPEATS_OF_FAILURE
     }
 
     /// Whether both ends authenticated each other.

@@ -128,7 +128,7 @@ fn members_that_fail_and_try_again_are_one_burst() {
     for round in 0..5_u32 {
         for number in 0..12 {
             script.at(5_000.0 + f64::from(round) * 80.0 + f64::from(number) * 4.0);
-            script.main_mode(&member(number), KS, 1);
+            script.stalled_main_mode(&member(number), KS, 1);
         }
     }
     script.wait(600.0).advance();
@@ -163,7 +163,7 @@ fn a_wave_is_expected_when_keys_end_and_most_of_it_succeeds() {
         script.push(KS, MULTICAST, 1, 1).at(begins);
         for number in 0..20 {
             if number < failing {
-                script.main_mode(&member(number), KS, 1);
+                script.stalled_main_mode(&member(number), KS, 1);
             } else {
                 script.register(&member(number), KS);
             }

@@ -41,7 +41,7 @@ fn a_quick_mode_of_three_messages_is_no_failed_registration() {
         script.register(&member(1), KS);
         script.domain = 1;
         let cookies = script.main_mode(&member(2), KS, 6);
-        for number in 1..=messages {
+        for number in (1..=messages).chain([messages; 2]) {
             script.pull_message(&member(2), KS, cookies, 7, number);
         }
         script.wait(31.0).advance();
@@ -73,7 +73,7 @@ fn nothing_is_claimed_of_what_began_before() {
 #[test]
 fn a_failure_while_blind_is_uncertain() {
     let mut script = script([]);
-    script.main_mode(&member(1), KS, 5);
+    script.stalled_main_mode(&member(1), KS, 5);
     script.wait(10.0).blind(5.0).wait(30.0).advance();
     let [end] = ends(&script)[..] else {
         panic!("{:?}", script.out)
@@ -87,7 +87,7 @@ fn a_failure_while_blind_is_uncertain() {
 #[test]
 fn a_failure_in_a_blindness_that_has_not_ended_is_uncertain_without_a_word() {
     let mut script = script([]);
-    script.wait(3_600.0).main_mode(&member(1), KS, 5);
+    script.wait(3_600.0).stalled_main_mode(&member(1), KS, 5);
     // It began an hour before the attempt, and continues.
     script.still_blind(3_600.0).wait(40.0).advance();
     let [end] = ends(&script)[..] else {

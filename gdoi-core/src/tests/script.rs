@@ -172,6 +172,15 @@ impl Script {
         cookies
     }
 
+    /// Main mode that gets no further than so many messages: the last one is repeated twice. Its cookies.
+    pub(super) fn stalled_main_mode(&mut self, member: &str, server: &str, messages: usize) -> (u64, u64) {
+        let cookies = self.main_mode(member, server, messages);
+        for _ in 0..2 {
+            self.main_mode_message(member, server, cookies, messages);
+        }
+        cookies
+    }
+
     /// One message of main mode.
     pub(super) fn main_mode_message(
         &mut self,

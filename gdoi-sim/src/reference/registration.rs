@@ -103,6 +103,16 @@ impl Registration {
         }
     }
 
+    /// How often any message was sent again.
+    fn repeats_of_both(&self, until: Timestamp) -> usize {
+        let is_repeat = |(index, (at, _)): (usize, &(Timestamp, u8))| *at <= until && self.is_repeat(index);
+        self.messages
+            .iter()
+            .enumerate()
+            .filter(|message| is_repeat(*message))
+            .count()
+    }
+
     /// When it has failed, if that is determined.
     fn given_up(&self, all: &[Self], end: Timestamp) -> Option<Timestamp> {
         let silence = self.silent();
@@ -114,9 +124,12 @@ impl Registration {
         let next = next
             .min()
             .filter(|at| self.repeats(*at) > 0 || at.since(self.progress()) > ANSWER);
-        let at = next.map_or(silence, |next| next.min(silence));
-        if at <= end {
-            Some(at)
+        if let Some(next) = next.filter(|next| *next < silence && *next <= end) {
+            Some(next)
+        } else if silence <= end {
+            // A message that nobody repeated was answered, if not here.
+            let is_shown = self.repeats(silence) > 0 || self.repeats_of_both(silence) >= 2;
+            is_shown.then_some(silence)
         } else {
             // The end of the script: the request was repeated without an answer.
             (self.repeats(end) >= 2).then_some(end)

@@ -141,7 +141,7 @@ fn supersede(cx: &mut Context<'_>, id: IkeSaId) {
         && state.ike_sas.key(old) == Some(old_cookie)
         && state.ike_sas.lookup(old).is_some_and(|old| old.is_stuck(cx.now))
     {
-        fail_registration(cx, old);
+        fail_registration(cx, old, Ending::Superseded);
     }
 }
 
@@ -226,8 +226,17 @@ fn report_completed(
     }
 }
 
-/// Ends a registration that was not completed, and reports it where it certainly failed.
-pub(crate) fn fail_registration(cx: &mut Context<'_>, id: IkeSaId) {
+/// What ended a registration before it was complete.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Nothing more was seen of it.
+    Silence,
+    /// Its member began another one.
+    Superseded,
+}
+
+/// Ends a registration that was not completed, and reports it where something shows that it failed.
+pub(crate) fn fail_registration(cx: &mut Context<'_>, id: IkeSaId, ending: Ending) {
     let ike_sa = &mut cx.state.ike_sas[id];
     if core::mem::replace(&mut ike_sa.ended, true) {
         return;
@@ -243,6 +252,9 @@ pub(crate) fn fail_registration(cx: &mut Context<'_>, id: IkeSaId) {
         return;
     }
     let ike_sa = &cx.state.ike_sas[id];
+    if ending == Ending::Silence && !ike_sa.shows_failure() {
+        return;
+    }
     let (peer, server, started) = (ike_sa.member, ike_sa.server, ike_sa.started);
     let attempts = cx.state.attempts.find(&(peer, ike_sa.server_address));
     let end = RegistrationEnd {
@@ -315,7 +327,7 @@ fn report_failed(
 pub(crate) fn finish_registrations(cx: &mut Context<'_>) {
     for id in cx.state.ike_sas.ids() {
         if cx.state.ike_sas[id].unanswered >= MIN_UNANSWERED_RETRANSMISSIONS {
-            fail_registration(cx, id);
+            fail_registration(cx, id, Ending::Silence);
         }
     }
 }
