@@ -1,7 +1,7 @@
 //! Exchange types. The version in the same header decides what a number means.
 //!
 //! To add one, add a variant to [`Exchange`], in the order of the wire. The compiler then requires its entry in
-//! [`Exchange::NAMED`], its numbers, and a decision by each rule.
+//! [`Exchange::NAMED`] and its numbers. Rules with a `_` arm do not follow it until they name it.
 
 use strum::{EnumCount, IntoStaticStr};
 
