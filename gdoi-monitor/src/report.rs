@@ -60,7 +60,7 @@ struct Gathered {
     timeline: Timeline,
     behaviors: Behaviors,
     diagnosis: Diagnosis,
-    /// Changes of incidents: they are told at the end, as they are then.
+    /// Changes of incidents, which are reported once, in their final form.
     changes: Vec<Transition>,
 }
 

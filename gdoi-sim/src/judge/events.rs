@@ -1,18 +1,18 @@
-//! Which row of the tables judges each type of event, or why none does.
+//! The table row that judges each type of event, or the reason why none does.
 
 /// How a type of event is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
     /// By the row of this name.
     By(&'static str),
-    /// By none, for this reason.
+    /// Not judged, for this reason.
     Not(&'static str),
 }
 
 const INCIDENT: &str =
     "it sums up other events, and each of these is judged; its cause is not compared with the scenario yet";
 
-/// Every type of event that the tracker has.
+/// Every event type of the tracker.
 pub const EVENTS: [(&str, Judged); 47] = [
     ("capture_loss", Judged::By("capture_loss")),
     ("clock_step", Judged::By("clock_step")),
@@ -39,7 +39,7 @@ pub const EVENTS: [(&str, Judged); 47] = [
     ("kek_changed", Judged::By("kek_changed")),
     ("kek_expired", Judged::By("kek_expired")),
     ("kek_over_age", Judged::By("kek_over_age")),
-    // Also `kek_merged`, when it is over.
+    // Also `kek_merged`, when it ends.
     ("kek_split", Judged::By("kek_split")),
     ("key_server_answers", Judged::By("key_server_answers")),
     ("key_server_changed", Judged::By("key_server_changed")),

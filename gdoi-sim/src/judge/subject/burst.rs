@@ -1,4 +1,4 @@
-//! Many registrations at once: when that begins, and when it is over.
+//! Many registrations at once: when a burst begins and ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
                 ),
                 open @ Known::Open(_) => open,
             };
-            // Groups of whose burst less than half is attributed end earlier, or with the rest.
+            // If less than half of a burst is attributed to its group, it may end earlier, or with the rest.
             ends.push(Fact {
                 from: at,
                 ..fact(case.group_name(*group), over, SILENCE, end)

@@ -1,5 +1,5 @@
-//! What was learned late or taken back: groups that turned out to be one, a KEK that did not change, members at another
-//! address; and what is none of the groups' business, or was sent by nobody in them.
+//! Corrections: groups that turned out to be one, a KEK that did not change, members at another address. Also
+//! duplicate frames and messages of strangers.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
     forgeries(case, score);
 }
 
-/// Counts claims that say all that is needed to check them: each is right or invented, and none can be missed.
+/// Counts claims that contain everything needed to check them: each is right or invented, and none can be missed.
 fn check(case: &Case<'_>, score: &mut Score, name: &'static str, claims: Vec<(Claim, bool)>) {
     let right = claims.iter().filter(|(_, right)| *right);
     let facts = right.map(|(claim, _)| {
@@ -40,13 +40,13 @@ fn check(case: &Case<'_>, score: &mut Score, name: &'static str, claims: Vec<(Cl
     score.judge(case.told, subject, facts, claims);
 }
 
-/// Both names mean the same group. A torn group that is never mended shows as the group of its rekeys.
+/// Both names mean the same group. A split group that is never merged shows as the group of its rekeys.
 fn merged(case: &Case<'_>, score: &mut Score) {
     let claims = case.said.iter().filter_map(|one| match &one.what {
         What::GroupMerged(said) => {
             let (from, into) = (case.group(one.group.as_ref()), case.group(Some(&said.into)));
             let key = format!("{} into {}", case.group_key(one.group.as_ref()), said.into);
-            // A name that no rekey was said under means nothing yet.
+            // A name that no claimed rekey has means nothing yet.
             let right = from == into || from.is_none() || into.is_none();
             Some((claim(key, one.at), right))
         }
@@ -56,7 +56,8 @@ fn merged(case: &Case<'_>, score: &mut Score) {
     check(case, score, "group_merged", claims);
 }
 
-/// The KEK that was said to have followed did not: it is another group's, another side's, nobody's, or was there before.
+/// The claimed KEK change did not happen: the KEK belongs to another group, another side or none, or was there
+/// before.
 fn revoked(case: &Case<'_>, score: &mut Score) {
     let keks = &case.journal.keks;
     let claims = case.said.iter().filter_map(|one| match &one.what {
@@ -74,7 +75,7 @@ fn revoked(case: &Case<'_>, score: &mut Score) {
     check(case, score, "kek_change_revoked", claims);
 }
 
-/// Both addresses are one member's.
+/// Both addresses belong to one member.
 fn readdressed(case: &Case<'_>, score: &mut Score) {
     let members = |address| case.witness.members.get(&without_well_known_port(address));
     let claims = case.said.iter().filter_map(|one| match &one.what {
@@ -90,7 +91,7 @@ fn readdressed(case: &Case<'_>, score: &mut Score) {
     check(case, score, "member_readdressed", claims);
 }
 
-/// Frames are there twice at a mirror port, and where both sides of a NAT are seen.
+/// Frames are duplicated at a mirror port, and where both sides of a NAT are visible.
 fn taps(case: &Case<'_>, score: &mut Score) {
     let vantage = &case.scenario.vantage;
     let twice = vantage.mirrored || vantage.place == Place::OwnNat;
@@ -104,8 +105,8 @@ fn taps(case: &Case<'_>, score: &mut Score) {
     check(case, score, "merged_taps", claims);
 }
 
-/// Strangers that try to talk to key servers may be said so, each time that there are many more; nobody has to call a few
-/// first messages a scan. Nobody else sends what nobody sent.
+/// Strangers that contact key servers may be claimed each time that there are many more, but a few first messages
+/// need not be called a scan. Other forgeries do not occur in scenarios.
 fn forgeries(case: &Case<'_>, score: &mut Score) {
     let (mut facts, mut claims): (Vec<Fact>, Vec<Claim>) = (Vec::new(), Vec::new());
     for one in case.said {

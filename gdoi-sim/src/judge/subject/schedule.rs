@@ -1,5 +1,5 @@
-//! When rekeys are due: what was said of the interval, of its changes, of a configuration that it contradicts, and of
-//! heartbeats that have the form of rekeys.
+//! When rekeys are due: claims about the interval, its changes, a contradicted configuration, and heartbeats that
+//! look like rekeys.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::judge::rule::{Known, Rule};
 use crate::judge::tally::{Claim, Fact, Score, Subject};
 use crate::scenario::Action;
 
-/// Intervals differ by batches, repeats and what goes together.
+/// Batches, repeats and combined rekeys vary the intervals.
 const SLACK: Duration = Duration::from_secs(30);
-/// Rekeys after which a new interval can be known, and after which a configuration is contradicted.
+/// Rekeys after which a new interval or a contradicted configuration can be known.
 const CHANGE_SHOWS: usize = 5;
-/// Heartbeats after which they can be told from rekeys by anybody.
+/// Heartbeats after which they can be distinguished from rekeys.
 const HEARTBEATS_SHOW: usize = 5;
 
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
@@ -39,7 +39,7 @@ fn is_near(one: Duration, other: Duration) -> bool {
     one.abs_diff(other) <= SLACK + one.max(other) / 50
 }
 
-/// From one rekey of a group to the next, and to the next that delivers the same kind of key, each with its end.
+/// From one rekey of a group to the next, and to the next one with the same kind of key; each interval with its end.
 fn intervals(case: &Case<'_>, group: usize, until: Timestamp) -> Vec<(Timestamp, Duration)> {
     let of: Vec<&PushEntry> = case
         .rekeys()
@@ -58,7 +58,7 @@ fn intervals(case: &Case<'_>, group: usize, until: Timestamp) -> Vec<(Timestamp,
     intervals
 }
 
-/// A right claim is found; who withholds is judged by when the next rekey is due.
+/// A right claim counts as found. A withheld one is judged by when the next rekey is due.
 fn expectations(case: &Case<'_>, score: &mut Score) {
     let (mut facts, mut claims) = (Vec::new(), Vec::new());
     for one in case.said {
@@ -71,7 +71,7 @@ fn expectations(case: &Case<'_>, score: &mut Score) {
         let key = format!("{} {} s", case.group_key(one.group.as_ref()), interval.as_secs());
         claims.push(claim(key.clone(), one.at));
         let right = case.group(one.group.as_ref()).is_some_and(|group| {
-            // Told, it is known before the first of them.
+            // If configured, it is known before the first of them.
             let until = one.at.after(interval * 2);
             let real = intervals(case, group, until);
             real.iter().any(|(_, real)| is_near(*real, interval))
@@ -93,7 +93,7 @@ fn expectations(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// TEKs of a group since its lifetime was changed, and whether that is by more than a quarter.
+/// TEKs of a group since its lifetime changed, and whether it changed by more than a quarter.
 fn lifetime_changes<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (usize, Timestamp, Vec<&'a TekEntry>)> {
     let changes = case.scenario.events.iter().filter_map(|event| {
         let lifetime = event
@@ -123,7 +123,7 @@ fn lifetime_changes<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (usize, Time
     })
 }
 
-/// Whether the change of a lifetime shows here, and when it does: enough rekeys of the new interval, all of them seen.
+/// Whether and when a changed lifetime shows here: enough rekeys at the new interval, all of them seen.
 fn shows(case: &Case<'_>, group: usize, at: Timestamp, since: &[&TekEntry]) -> (Timestamp, Known) {
     let enough = since.get(CHANGE_SHOWS);
     let shown = enough.map_or(case.end, |tek| tek.made);
@@ -144,7 +144,7 @@ fn shows(case: &Case<'_>, group: usize, at: Timestamp, since: &[&TekEntry]) -> (
                 !case.sees_rekeys(group, case.watched_from(), shown),
                 Rule::HalfSeen,
             ),
-            // An outage or a forced rekey makes intervals of its own.
+            // An outage or a forced rekey causes intervals of its own.
             (case.is_disturbed(group), Rule::TwoCauses),
         ],
     );
@@ -154,7 +154,7 @@ fn shows(case: &Case<'_>, group: usize, at: Timestamp, since: &[&TekEntry]) -> (
 fn changes(case: &Case<'_>, score: &mut Score) {
     let mut facts: Vec<Fact> = Vec::new();
     for (group, at, since) in lifetime_changes(case) {
-        // Who is told the lifetimes says that they are contradicted.
+        // With configured lifetimes the contradiction is claimed instead.
         let (shown, known) = shows(case, group, at, &since);
         let known = if case.told == Told::All {
             Known::Open(Rule::TwoCauses)
@@ -179,7 +179,7 @@ fn changes(case: &Case<'_>, score: &mut Score) {
             .iter()
             .any(|fact| fact.key == key && (fact.from..=fact.until).contains(&one.at));
         claims.push(claim(key.clone(), one.at));
-        // Other members, another behaviour and clocks of its own change intervals too.
+        // Other members, another behaviour and a separate timer also change intervals.
         let real = case
             .group(one.group.as_ref())
             .map(|group| intervals(case, group, one.at))
@@ -201,7 +201,7 @@ fn changes(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// A lifetime that was told is not the one that rekeys show. Only a TEK's shows.
+/// A configured lifetime differs from the one that rekeys show. Only that of TEKs shows.
 fn contradictions(case: &Case<'_>, score: &mut Score) {
     let mut facts: Vec<Fact> = Vec::new();
     for (group, at, since) in lifetime_changes(case).filter(|_| case.told == Told::All) {

@@ -1,4 +1,4 @@
-//! Whether members get what they ask for: key servers that answer nobody, rekeys that reach nobody, members that register
+//! Whether members are served: key servers that answer nobody, rekeys that reach nobody, members that register
 //! instead of being rekeyed, or again and again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +16,11 @@ use crate::judge::rule::{Known, Rule};
 use crate::judge::tally::{Claim, Fact, Score, Subject, Sure};
 use crate::truth::Kind;
 
-/// Members that give up on a key server before anybody can say that it answers nobody.
+/// Members that give up before a key server can be said to answer nobody.
 const GIVE_UP: usize = 3;
-/// Registrations of a member at equal intervals after which anybody can say that they are regular.
+/// Registrations of a member at equal intervals from which they can be called regular.
 const REGULAR: usize = 5;
-/// Rekeys in a row that at least half of the members miss.
+/// Consecutive rekeys that at least half of the members miss.
 const MISSED: usize = 4;
 
 pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
@@ -123,7 +123,7 @@ fn silent(case: &Case<'_>, score: &mut Score) {
         let explained = facts
             .iter()
             .any(|fact| fact.key == key && (fact.from..=fact.until).contains(&one.at));
-        // Where the way to it is closed it is silent here all the same.
+        // If the path to it is blocked, it is silent as seen from here.
         let from = one.at.before(said.silence);
         let answered = attempts(case).any(|(entry, seen)| {
             server(case, entry) == Some(address)
@@ -155,7 +155,7 @@ fn silent(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Of which silence was said: known with the next registration that it completes.
+/// The end of a claimed silence: known with the next registration that it completes.
 fn answers(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
     for one in case.said {
@@ -216,7 +216,7 @@ fn registrations(case: &Case<'_>) -> BTreeMap<usize, Vec<(Timestamp, IpAddr, boo
     completed
 }
 
-/// A key server that has no groups but such that nobody is rekeyed in, and members that register regularly.
+/// A key server that rekeys in none of its groups, and members that register regularly.
 fn pull_only(case: &Case<'_>, score: &mut Score) {
     let completed = registrations(case);
     let mut facts = Vec::new();
@@ -253,7 +253,7 @@ fn pull_only(case: &Case<'_>, score: &mut Score) {
                 (shown.is_none(), Rule::NotLearned),
                 (!only, Rule::TwoCauses),
                 (case.misses_some(), Rule::HalfSeen),
-                // Who is in several groups registers for each.
+                // A member of several groups registers for each.
                 (
                     groups.len() > 1 || groups.iter().any(|group| has_shared_members(case, *group)),
                     Rule::SameAddress,
@@ -279,7 +279,7 @@ fn pull_only(case: &Case<'_>, score: &mut Score) {
             known,
         };
         facts.push(fact(known));
-        // It may be said again when it was interrupted.
+        // It may be claimed again after an interruption.
         let said = case
             .said
             .iter()
@@ -300,8 +300,8 @@ fn has_shared_members(case: &Case<'_>, group: usize) -> bool {
         .any(|(number, _)| case.groups_of(number).len() > 1)
 }
 
-/// A claim that a member registers at equal intervals is right when it did. From which on that is a loop is free, so that
-/// none is missed.
+/// A claim that a member registers at equal intervals is right if it did. When that becomes a loop is open, so none
+/// is missed.
 fn loops(case: &Case<'_>, score: &mut Score) {
     let completed = registrations(case);
     let mut facts = Vec::new();
@@ -340,7 +340,7 @@ fn loops(case: &Case<'_>, score: &mut Score) {
     );
 }
 
-/// Rekeys in a row that at least half of the members did not take, and that they registered after.
+/// Consecutive rekeys that at least half of the members did not receive, and after which they registered.
 fn not_received(case: &Case<'_>, score: &mut Score) {
     let mut facts = Vec::new();
     let missed = |push: &PushEntry| -> BTreeSet<usize> {
