@@ -129,7 +129,7 @@ fn site(folder: &Path, targets: &Path, [written, facts]: [SocketAddr; 2]) -> Pro
     let url = "https://metrics.example.net/api/v1/write";
     let to = |address: SocketAddr| format!("http://{address}/api/v1/write");
     let everything = example("**Remote write.**").replace(url, &to(written));
-    let only_facts = example("**Facts alone.**");
+    let only_facts = example("**Results only.**");
     let (_, only_facts) = only_facts.split_once("remote_write:\n").unwrap();
     let only_facts = only_facts.replace(url, &to(facts));
     let global = "global:\n  scrape_interval: 6s\n  scrape_timeout: 6s\n  evaluation_interval: 6s\n";
