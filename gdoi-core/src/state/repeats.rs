@@ -31,6 +31,9 @@ pub(crate) struct Repeats {
     renumbered: u8,
     /// Consecutive rekeys that were not repeated.
     unrepeated: u8,
+    /// Time between the last two messages of different lengths: those are two rekeys.
+    #[serde(skip)]
+    between_rekeys: Option<Duration>,
 }
 
 impl Default for Repeats {
@@ -40,6 +43,7 @@ impl Default for Repeats {
             identical: 0,
             renumbered: 0,
             unrepeated: 0,
+            between_rekeys: None,
         }
     }
 }
@@ -64,6 +68,11 @@ impl Repeats {
         }
     }
 
+    /// A message came that is of another length than the previous one, `gap` after it.
+    pub(crate) const fn note_other_rekey(&mut self, gap: Duration) {
+        self.between_rekeys = Some(gap);
+    }
+
     /// A rekey that could have been repeated is over.
     pub(crate) const fn close(&mut self, is_repeated: bool) {
         self.unrepeated = if is_repeated {
@@ -82,7 +91,11 @@ impl Repeats {
             return false;
         }
         let Some(interval) = self.interval() else {
-            return is_awaited || self.unrepeated < UNREPEATED_QUORUM;
+            // Messages that come as regularly as rekeys do are rekeys.
+            let is_regular = self
+                .between_rekeys
+                .is_some_and(|between| is_spaced_once(gap, between));
+            return is_awaited || (self.unrepeated < UNREPEATED_QUORUM && !is_regular);
         };
         is_awaited || is_spaced(gap, interval)
     }
@@ -90,8 +103,16 @@ impl Repeats {
 
 /// Whether this gap fits repeats at this interval, of which up to two may be missing.
 pub(crate) fn is_spaced(gap: Duration, interval: Duration) -> bool {
-    let allowed = (interval / 5).max(Duration::from_secs(1));
-    (1..=1 + MAX_MISSED).any(|number| gap.abs_diff(interval * number) <= allowed)
+    (1..=1 + MAX_MISSED).any(|number| gap.abs_diff(interval * number) <= deviation(interval))
+}
+
+fn is_spaced_once(gap: Duration, interval: Duration) -> bool {
+    gap.abs_diff(interval) <= deviation(interval)
+}
+
+/// By how much a gap may differ from an interval.
+fn deviation(interval: Duration) -> Duration {
+    (interval / 5).max(Duration::from_secs(1))
 }
 
 #[cfg(test)]
@@ -119,6 +140,17 @@ mod tests {
         repeats.learn(seconds(10), true);
         repeats.learn(seconds(10), true);
         assert!(!repeats.may_be_renumbered(seconds(10), true));
+    }
+
+    #[test]
+    fn what_comes_as_regularly_as_rekeys_is_a_rekey() {
+        let mut repeats = Repeats::default();
+        repeats.note_other_rekey(seconds(7));
+        assert!(!repeats.may_be_renumbered(seconds(7), false));
+        assert!(repeats.may_be_renumbered(seconds(40), false));
+        // Where a repeat was recognised, its interval decides.
+        repeats.learn(seconds(7), false);
+        assert!(repeats.may_be_renumbered(seconds(7), false));
     }
 
     #[test]

@@ -256,7 +256,12 @@ fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: K
     if received.exchange == Exchange::GsaRekey {
         round.message_id = Some(received.header().message_id());
     }
+    let previous = kek.rounds.last().filter(|last| last.length != round.length);
+    let gap = previous.map(|previous| cx.now.since(previous.last));
     let known = &mut cx.state.groups[group];
+    if let Some(gap) = gap {
+        known.rekeys.repeats.note_other_rekey(gap);
+    }
     known.data.on_rekey(cx.now);
     known.rekeys.rounds = known.rekeys.rounds.saturating_add(1);
     classify::settle_kept(cx, id, server);
