@@ -6,7 +6,7 @@ use gdoi_core::transition::{Severity, Verdict};
 
 use super::{Told, claim, fact};
 use crate::journal::KekEntry;
-use crate::judge::case::Case;
+use crate::judge::case::{Case, SILENCE};
 use crate::judge::rule::{Known, Rule};
 use crate::judge::tally::{Number, Score, Subject};
 use crate::scenario::{Behavior, Timers};
@@ -136,7 +136,14 @@ fn next(case: &Case<'_>, score: &mut Score, group: usize, state: Option<&GroupSt
         ],
     );
     let said = state.and_then(|state| state.rekey.next_expected);
-    let error = said.map(|said| difference(said, due));
+    // A rekey that begins just before the end may not be reported yet: then it is the next one.
+    let begun = last.map(|(_, at)| at).filter(|at| case.end.since(*at) < SILENCE);
+    let error = said.map(|said| {
+        let errors = [Some(due), begun].into_iter().flatten();
+        let errors = errors.map(|right| difference(said, right));
+        let nearest = errors.min_by(|one, two| one.abs().total_cmp(&two.abs()));
+        nearest.unwrap_or_default()
+    });
     let interval = last.map_or(0.0, |(_, at)| due.since(at).as_secs_f64());
     // Batches and repeats are part of the lead, and are not configured.
     let tolerance = 30.0 + interval / 50.0;
