@@ -1,6 +1,7 @@
 //! Compares the simulator's truth with the logs of real key servers and members: a world with the intervals of a
 //! recording has the rekeys of the recording.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -200,4 +201,58 @@ fn who_is_refused_registers_as_rarely_as_in_the_recordings() {
         });
         assert_eq!((real, ours), (0, 0), "{name}");
     }
+}
+
+/// Exchanges of a recording, as tshark counts them.
+fn exchanges(summary: &Path) -> BTreeMap<String, u64> {
+    let summary: Value = serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap();
+    serde_json::from_value(summary["isakmp_by_version_exchange"].clone()).unwrap()
+}
+
+/// Rekeys are compared where a peer logged them. The second key server and the plain IKE of strongSwan sent none, so that
+/// there is nothing to compare; derived recordings repeat one that has a log.
+#[test]
+fn a_recording_without_a_log_has_no_rekey() {
+    let logged: Vec<String> = logs().into_iter().map(|(name, _)| name).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/recordings/oracle");
+    let mut without = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some(name) = file.strip_suffix(".pcap.summary.json") else {
+            continue;
+        };
+        if name.starts_with("der_") || logged.iter().any(|known| known == name) {
+            continue;
+        }
+        without += 1;
+        let rekeys = exchanges(&path)
+            .into_iter()
+            .filter(|(name, _)| name.ends_with("/xchg33"));
+        assert_eq!(rekeys.count(), 0, "{name}");
+    }
+    assert!(without > 5, "{without} recordings");
+}
+
+/// The second key server repeats its last answer; what a registration consists of is the same.
+#[test]
+fn a_registration_has_the_messages_of_another_stack() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/recordings/oracle");
+    let real = exchanges(&folder.join("nanosec_reg.pcap.summary.json"));
+    let mut scenario = super::library("multicast");
+    scenario.groups.truncate(1);
+    (scenario.groups[0].members, scenario.groups[0].traffic_every) = (1, Duration::ZERO);
+    scenario.events.clear();
+    scenario.duration = scenario.groups[0].boot_within + Duration::from_mins(1);
+    let (emissions, _) = play(&scenario, 1);
+    let count = |exchange: u8| {
+        let of = emissions.iter().filter(|one| match one {
+            crate::Emission::Sent(sent) => sent.datagram.get(18) == Some(&exchange),
+            _ => false,
+        });
+        of.count() as u64
+    };
+    assert_eq!(count(2), real["v0x10/xchg2"]);
+    let repeats = real["v0x10/xchg32"] - count(32);
+    assert_eq!((count(32), repeats, count(33)), (4, 4, 0));
 }
