@@ -2,6 +2,7 @@
 
 mod commands;
 mod faults;
+mod language;
 mod licences;
 mod modules;
 mod paths;
