@@ -65,6 +65,10 @@ impl Sight {
     /// The usual length of a silence: three quarters of the watched time was spent in shorter ones.
     fn usual(&self) -> Option<Duration> {
         let watched = self.watched();
+        // Before anything was watched, every silence is usual.
+        if watched.is_zero() {
+            return None;
+        }
         let mut shorter = Duration::ZERO;
         (0_u32..).zip(&self.spent).find_map(|(power, spent)| {
             shorter = shorter.saturating_add(*spent);
