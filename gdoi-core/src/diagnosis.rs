@@ -85,17 +85,6 @@ impl Diagnosis {
         }
     }
 
-    /// When [`Self::advance`] has something to do next.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        let quiet = self
-            .state
-            .incidents
-            .iter()
-            .filter(|tracked| tracked.incident.is_open());
-        let quiet = quiet.filter_map(|tracked| tracked.quiet_at);
-        quiet.chain(self.state.pending.next_due()).min()
-    }
-
     /// The incidents: the most severe first, then open ones, then those that explain most.
     pub fn incidents(&self) -> Vec<&Incident> {
         let tracked = self.state.incidents.iter().map(|tracked| &tracked.incident);

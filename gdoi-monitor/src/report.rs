@@ -60,8 +60,6 @@ struct Gathered {
     timeline: Timeline,
     behaviors: Behaviors,
     diagnosis: Diagnosis,
-    /// Changes of incidents, which are reported once, in their final form.
-    changes: Vec<Transition>,
 }
 
 /// Events for the end of a report.
@@ -114,10 +112,9 @@ impl<W: Write> Report<W> {
         now: Option<FrameId>,
     ) -> io::Result<()> {
         let first = self.findings.worst().is_none();
-        let Gathered {
-            diagnosis, changes, ..
-        } = &mut self.gathered;
-        diagnosis.handle_transition(&transition, &frames, changes);
+        // The report shows incidents as they are at the end, not how they changed.
+        let diagnosis = &mut self.gathered.diagnosis;
+        diagnosis.handle_transition(&transition, &frames, &mut Vec::new());
         self.findings.take(&transition, Calendar::EPOCH, frames);
         self.gathered.behaviors.take(&transition);
         let event = DatedTransition::new(&transition, Calendar::EPOCH);
@@ -137,11 +134,8 @@ impl<W: Write> Report<W> {
 
     /// Writes the rest, and returns the findings.
     pub(crate) fn end(mut self, ending: &Ending<'_>) -> io::Result<Findings> {
-        let Gathered {
-            diagnosis, changes, ..
-        } = &mut self.gathered;
         let end = ending.contents.span.map_or(Timestamp::ZERO, |(_, end)| end);
-        diagnosis.finish(end, changes);
+        self.gathered.diagnosis.finish(end, &mut Vec::new());
         let (out, gathered) = (&mut self.out, &self.gathered);
         match self.format {
             ReportFormat::Json => json::end(out, ending, &self.findings, gathered)?,

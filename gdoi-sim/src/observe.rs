@@ -133,9 +133,7 @@ fn record_frame(frame: &[u8]) -> Option<Recorded> {
     let Dissected::Packet(packet) = dissect(&capture, &Ports::DEFAULT) else {
         return None;
     };
-    let (record, behind) = Record::message(&packet, &capture)?;
-    let snapshot = capture
-        .up_to(behind, usize::from(record.snapshot_octets))
-        .to_vec();
+    let (record, end) = Record::message(&packet, &capture)?;
+    let snapshot = capture.up_to(end, usize::from(record.snapshot_octets)).to_vec();
     Some(Recorded { record, snapshot })
 }

@@ -58,6 +58,7 @@ impl PendingEvent {
             until,
         }
     }
+
     /// It becomes part of an incident.
     pub(super) fn into_basis(self, severity: Severity, quiet: Option<Duration>) -> Basis {
         Basis {
@@ -111,10 +112,6 @@ impl PendingEvents {
 
     pub(super) fn take_first(&mut self) -> Option<PendingEvent> {
         (!self.events.is_empty()).then(|| self.events.remove(0))
-    }
-
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.events.iter().map(|event| event.until).min()
     }
 
     pub(super) const fn overflow(&self) -> u64 {

@@ -23,8 +23,9 @@ pub(crate) struct Member {
     pub(crate) rhythm: Rhythm,
     pub(crate) registrations: u32,
     pub(crate) failures: u32,
-    /// When it last began to register, in seconds, and whether only the answers of the key server are seen.
+    /// When it last began to register, in seconds since time zero; 0 if never.
     tried_seconds: u32,
+    /// Whether the first message seen then was an answer: its own messages do not pass here.
     pub(crate) was_answered: bool,
     /// The KEK of its last rekey.
     pub(crate) kek: Option<KekId>,
@@ -103,7 +104,7 @@ impl Member {
         self.registrations > 0 || self.rekeyed.is_some() || self.acknowledged.is_some()
     }
 
-    /// It begins to register.
+    /// It begins to register. `is_answer`: the first message seen is from the key server.
     pub(crate) fn try_to_register(&mut self, now: Timestamp, is_answer: bool) {
         let seconds = now.since(Timestamp::ZERO).as_secs();
         self.tried_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);

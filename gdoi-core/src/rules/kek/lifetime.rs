@@ -111,17 +111,15 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
     let latest = server.and_then(|server| attribution::delivery(cx, id, server));
     let was_early = latest.is_some_and(|round| attribution::is_delivery(cx, id, round));
     let may_be_renewed = is_late || was_early;
-    // Members that registered were given a KEK, this one or another.
-    let is_replaced = group
-        .rekeys
-        .last
-        .is_some_and(|last| expectation::has_most_registered_since(cx, id, last));
     let group = &mut cx.state.groups[id];
     let (Some(cookies), false) = (group.kek.current, may_be_renewed || group.kek.expired) else {
         return;
     };
     group.kek.expired = true;
-    let from = group.rekeys.last.unwrap_or_default();
+    let last = group.rekeys.last;
+    let from = last.unwrap_or_default();
+    // Members that registered were given a KEK, this one or another.
+    let is_replaced = last.is_some_and(|last| expectation::has_most_registered_since(cx, id, last));
     let grounds = match (cx.state.gaps.certainty(from, cx.now), source) {
         (Certainty::Certain, _) if is_replaced => {
             Grounds::new(Certainty::Uncertain).doubted(Alternative::KeyServerRestarted)
@@ -155,6 +153,15 @@ pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
         return;
     };
     let limit = lifetime + schedule.kek_slack();
+    let history = &cx.state.groups[group].kek;
+    let (Some(start), false) = (history.start, history.over_age) else {
+        return;
+    };
+    let age = cx.now.since(start);
+    if history.current != Some(cookies) || age <= limit {
+        return;
+    }
+    // Only now: the members are counted.
     let latest = cx.state.keks[id].rounds.last();
     let is_renewed = latest.is_some_and(|round| attribution::is_delivery(cx, group, round));
     let rekeys = &cx.state.groups[group].rekeys;
@@ -164,13 +171,6 @@ pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
     let is_other_lifetime = is_noticed != Some(true) && was_on_time && (is_renewed || !is_told);
     let history = &mut cx.state.groups[group].kek;
     if history.behavior.outlives(limit) || are_changed || is_other_lifetime {
-        return;
-    }
-    let (Some(start), false) = (history.start, history.over_age) else {
-        return;
-    };
-    let age = cx.now.since(start);
-    if history.current != Some(cookies) || age <= limit {
         return;
     }
     history.over_age = true;
