@@ -22,6 +22,7 @@ use serde::{Serialize, Serializer};
 pub use cause::*;
 pub use fields::*;
 pub use findings::*;
+pub(crate) use grounds::saved_grounds;
 pub use grounds::*;
 pub use incident::*;
 pub use names::*;

@@ -176,6 +176,35 @@ pub struct Grounds {
     pub open: AlternativeSet,
 }
 
+/// Grounds in a saved state: every field is always there.
+#[derive(Serialize, Deserialize)]
+struct SavedGrounds(Certainty, u32, u32);
+
+/// How grounds are saved.
+pub(crate) mod saved_grounds {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::{AlternativeSet, Grounds, SavedGrounds};
+
+    pub(crate) fn serialize<S: Serializer>(grounds: &Grounds, serializer: S) -> Result<S::Ok, S::Error> {
+        let Grounds {
+            certainty,
+            excluded,
+            open,
+        } = grounds;
+        SavedGrounds(*certainty, excluded.0, open.0).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Grounds, D::Error> {
+        let SavedGrounds(certainty, excluded, open) = SavedGrounds::deserialize(deserializer)?;
+        Ok(Grounds {
+            certainty,
+            excluded: AlternativeSet(excluded),
+            open: AlternativeSet(open),
+        })
+    }
+}
+
 impl Grounds {
     /// Without excluded or remaining explanations.
     pub const fn new(certainty: Certainty) -> Self {
