@@ -28,7 +28,7 @@ use crate::time::Timestamp;
 use crate::transition::{Cause, FrameId, Incident, Transition};
 
 /// Version of the layout of a saved diagnosis. Any change of `DiagnosisState`, or of a type in it, raises it.
-const VERSION: u16 = 1;
+const DIAGNOSIS_LAYOUT: u16 = 1;
 /// How long a closed incident still explains its consequences.
 const AFTERMATH: Duration = Duration::from_mins(15);
 
@@ -41,14 +41,14 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Encodes what is known for [`Self::restore`].
     pub fn save(&self) -> Result<Vec<u8>, SaveError> {
-        let saved = Vec::from(VERSION.to_be_bytes());
+        let saved = Vec::from(DIAGNOSIS_LAYOUT.to_be_bytes());
         postcard::to_extend(&self.state, saved).map_err(|_postcard| SaveError)
     }
 
     /// Decodes what [`Self::save`] encoded; `None` if another version saved it, or it is damaged.
     pub fn restore(saved: &[u8]) -> Option<Self> {
         let (version, state) = saved.split_first_chunk()?;
-        let is_known = u16::from_be_bytes(*version) == VERSION;
+        let is_known = u16::from_be_bytes(*version) == DIAGNOSIS_LAYOUT;
         let state = postcard::from_bytes(state).ok().filter(|_| is_known)?;
         Some(Self { state })
     }

@@ -38,7 +38,10 @@ pub(super) struct PendingEvent {
     /// The other key server.
     pub(super) peer: Option<IpAddr>,
     pub(super) evidence: Evidence,
-    #[serde(with = "crate::transition::saved_grounds")]
+    #[serde(
+        serialize_with = "crate::transition::save_grounds",
+        deserialize_with = "crate::transition::restore_grounds"
+    )]
     pub(super) grounds: Grounds,
     /// Whether the member has tried to register since.
     pub(super) has_tried: bool,

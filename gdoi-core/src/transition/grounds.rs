@@ -1,7 +1,7 @@
 //! The certainty of a report: which other explanations were excluded, and which remain.
 
 use serde::ser::SerializeSeq as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The certainty of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -180,29 +180,24 @@ pub struct Grounds {
 #[derive(Serialize, Deserialize)]
 struct SavedGrounds(Certainty, u32, u32);
 
-/// How grounds are saved.
-pub(crate) mod saved_grounds {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+/// Saves grounds: every field, whatever they are.
+pub(crate) fn save_grounds<S: Serializer>(grounds: &Grounds, serializer: S) -> Result<S::Ok, S::Error> {
+    let Grounds {
+        certainty,
+        excluded,
+        open,
+    } = grounds;
+    SavedGrounds(*certainty, excluded.0, open.0).serialize(serializer)
+}
 
-    use super::{AlternativeSet, Grounds, SavedGrounds};
-
-    pub(crate) fn serialize<S: Serializer>(grounds: &Grounds, serializer: S) -> Result<S::Ok, S::Error> {
-        let Grounds {
-            certainty,
-            excluded,
-            open,
-        } = grounds;
-        SavedGrounds(*certainty, excluded.0, open.0).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Grounds, D::Error> {
-        let SavedGrounds(certainty, excluded, open) = SavedGrounds::deserialize(deserializer)?;
-        Ok(Grounds {
-            certainty,
-            excluded: AlternativeSet(excluded),
-            open: AlternativeSet(open),
-        })
-    }
+/// Restores grounds that [`save_grounds`] saved.
+pub(crate) fn restore_grounds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Grounds, D::Error> {
+    let SavedGrounds(certainty, excluded, open) = SavedGrounds::deserialize(deserializer)?;
+    Ok(Grounds {
+        certainty,
+        excluded: AlternativeSet(excluded),
+        open: AlternativeSet(open),
+    })
 }
 
 impl Grounds {
