@@ -172,9 +172,9 @@ fn goes_on_with([before, after]: [&str; 2]) {
 }
 
 #[test]
-fn an_interface_that_was_put_back_meanwhile_is_watched_anew() {
+fn an_interface_that_was_put_back_meanwhile_is_watched_again() {
     in_network(
-        "an_interface_that_was_put_back_meanwhile_is_watched_anew",
+        "an_interface_that_was_put_back_meanwhile_is_watched_again",
         |network| {
             let house = House::new();
             let agent = house.start("auto");

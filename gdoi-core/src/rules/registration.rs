@@ -119,6 +119,9 @@ fn open_ike_sa(cx: &mut Context<'_>, received: Received<'_>, cookie: [u8; 8]) ->
     let mut ike_sa = IkeSa::new(mode(received.exchange), member, (server, server_address), cx.now);
     ike_sa.responder = responder;
     ike_sa.from_start = from_start;
+    if let Some(known) = cx.state.members.find(&member) {
+        cx.state.members[known].try_to_register(cx.now, is_from_server);
+    }
     let inserted = cx.state.ike_sas.insert(cookie, ike_sa);
     if let Some((_, mut evicted)) = inserted.evicted {
         let timer = Timer::IkeSa(inserted.id);

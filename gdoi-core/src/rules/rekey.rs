@@ -17,6 +17,7 @@ use crate::rules::attribution::Attribution;
 use crate::rules::kek::{self, split};
 use crate::rules::{Context, Received};
 use crate::state::id::{KekId, Peer};
+use crate::state::ike_sa::octets;
 use crate::transition::{Anomaly, Cookies};
 
 /// A rekey message. `None` if it belongs to no group.
@@ -104,6 +105,14 @@ pub(crate) fn match_implicit_ack(cx: &mut Context<'_>, received: Received<'_>) -
         return None;
     }
     let state = &*cx.state;
+    // Under the cookies of an IKE SA it is something else, whatever its addresses: they may be translated.
+    if state
+        .ike_sas
+        .find(&octets(received.header().initiator_cookie()))
+        .is_some()
+    {
+        return None;
+    }
     let member = &state.members[state.members.find(&Peer::new(received.message.source))?];
     let (rekeyed, last) = (member.rekeyed?, member.kek?);
     let kek = state.keks.find(&Cookies::from(received.header())).unwrap_or(last);

@@ -302,7 +302,7 @@ impl View<'_> {
             failures: member.failures,
             rekeyed: member.rekeyed,
             acknowledged: member.acknowledged,
-            unacknowledged: acknowledges.then_some(member.unacknowledged),
+            unacknowledged: acknowledges.then_some(member.unacknowledged.into()),
         }
     }
 

@@ -128,7 +128,8 @@ impl Estimate {
             *first = Some(seen);
         }
         let Some(value) = self.value else {
-            if self.in_a_row(seen).max(self.if_longest(seen)) < usize::from(self.quorum) {
+            let quorum = usize::from(self.quorum);
+            if self.if_longest(seen) < quorum && self.in_a_row(seen) < quorum.max(SHORTER_QUORUM) {
                 return Change::None;
             }
             self.value = Some(seen);
@@ -238,6 +239,8 @@ mod tests {
         assert_eq!(learned(&[1213, 13_615, 1213]).0, None);
         assert_eq!(learned(&[1213, 13_615, 1213, 13_615, 1213]).0, Some(13_615));
         assert_eq!(learned(&[600, 600, 900, 600, 900]).0, Some(900));
+        assert_eq!(learned(&[240, 120, 120]).0, None);
+        assert_eq!(learned(&[240, 120, 120, 240, 120, 120]).0, Some(240));
     }
 
     #[test]

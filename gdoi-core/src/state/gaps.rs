@@ -56,17 +56,20 @@ impl Default for SecondTap {
 }
 
 impl Sight {
-    /// The length from which a silence is doubted. `None` until the usual length is known: three quarters of the
-    /// watched time was spent in shorter silences.
+    /// The length from which a silence is doubted. `None` until the usual length is known.
     fn limit(&self) -> Option<Duration> {
+        let limit = (self.usual()? * DOUBTED_FACTOR).max(MIN_DOUBTED_SILENCE);
+        (self.watched() >= limit * WATCHED_FACTOR).then_some(limit)
+    }
+
+    /// The usual length of a silence: three quarters of the watched time was spent in shorter ones.
+    fn usual(&self) -> Option<Duration> {
         let watched = self.watched();
         let mut shorter = Duration::ZERO;
-        let usual = (0_u32..).zip(&self.spent).find_map(|(power, spent)| {
+        (0_u32..).zip(&self.spent).find_map(|(power, spent)| {
             shorter = shorter.saturating_add(*spent);
             (shorter >= watched / 4 * 3).then(|| Duration::from_secs(1 << power))
-        })?;
-        let limit = (usual * DOUBTED_FACTOR).max(MIN_DOUBTED_SILENCE);
-        (watched >= limit * WATCHED_FACTOR).then_some(limit)
+        })
     }
 
     fn watched(&self) -> Duration {
@@ -138,6 +141,15 @@ impl CaptureGaps {
         } else {
             Certainty::Certain
         }
+    }
+
+    /// Whether anything was seen since a time, or a silence that long is usual: then it is watched.
+    pub(crate) fn is_watched_since(&self, since: Timestamp, now: Timestamp) -> bool {
+        let Some(last) = self.sight.last.filter(|last| *last < since) else {
+            return true;
+        };
+        let is_usual = |usual: Duration| now.since(last) <= usual + usual / 2;
+        self.sight.usual().is_none_or(is_usual)
     }
 
     fn has_window(&self, from: Timestamp, until: Timestamp) -> bool {

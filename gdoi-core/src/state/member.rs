@@ -23,6 +23,9 @@ pub(crate) struct Member {
     pub(crate) rhythm: Rhythm,
     pub(crate) registrations: u32,
     pub(crate) failures: u32,
+    /// When it last began to register, in seconds, and whether only the answers of the key server are seen.
+    tried_seconds: u32,
+    pub(crate) was_answered: bool,
     /// The KEK of its last rekey.
     pub(crate) kek: Option<KekId>,
     /// Number and time of the last rekey sent to it.
@@ -36,9 +39,9 @@ pub(crate) struct Member {
     /// Number of the last rekey that was reported as not acknowledged.
     pub(crate) unacknowledged_rekey: u32,
     /// Consecutive rekeys that it has not acknowledged.
-    pub(crate) unacknowledged: u32,
+    pub(crate) unacknowledged: u16,
     /// Rekeys of its group since the last one that was sent to it.
-    pub(crate) rekeys_without: u32,
+    pub(crate) rekeys_without: u16,
     /// Whether it was reported as lost.
     pub(crate) lost: bool,
     /// The KEK expiry for which a double registration was counted.
@@ -56,6 +59,8 @@ impl Member {
             rhythm: Rhythm::default(),
             registrations: 0,
             failures: 0,
+            tried_seconds: 0,
+            was_answered: false,
             kek: None,
             rekey: 0,
             rekeyed: None,
@@ -96,6 +101,18 @@ impl Member {
     /// Whether it had keys before now.
     pub(crate) const fn had_keys(&self) -> bool {
         self.registrations > 0 || self.rekeyed.is_some() || self.acknowledged.is_some()
+    }
+
+    /// It begins to register.
+    pub(crate) fn try_to_register(&mut self, now: Timestamp, is_answer: bool) {
+        let seconds = now.since(Timestamp::ZERO).as_secs();
+        self.tried_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        self.was_answered = is_answer;
+    }
+
+    /// Whether it has begun to register since a time, to the second.
+    pub(crate) fn has_tried_since(&self, since: Timestamp) -> bool {
+        self.tried_seconds > 0 && u64::from(self.tried_seconds) >= since.since(Timestamp::ZERO).as_secs()
     }
 
     /// It completed a registration.

@@ -217,6 +217,12 @@ impl Rekeys {
         self.kek_lengths.contains(&round.length) && !self.tek_lengths.contains(&round.length)
     }
 
+    /// Whether a rekey with a policy is not as long as those that delivered TEKs only.
+    pub(crate) fn is_unlike_teks(&self, round: &RekeyRound) -> bool {
+        let is_known = self.tek_lengths != Recent::default();
+        is_known && !self.tek_lengths.contains(&round.length) && !fits_no_policy(round.length)
+    }
+
     /// Whether a rekey is too long to deliver TEKs only, as far as their lengths are known.
     pub(crate) fn is_longer_than_teks(&self, round: &RekeyRound) -> bool {
         let longest = self.tek_lengths.iter().copied().max().unwrap_or_default();
@@ -232,6 +238,31 @@ impl Rekeys {
             .filter(|length| *length > 0)
             .min();
         kek.is_some_and(|kek| self.tek_lengths.contains(&round.length) && round.length < kek)
+    }
+
+    /// Whether a message of this length may deliver nothing: no policy fits into it, or it is as long as a signature, and
+    /// rekeys of the group that deliver TEKs are longer.
+    pub(crate) fn may_be_heartbeat(&self, length: u32) -> bool {
+        let mut others = self.tek_lengths.iter();
+        fits_no_policy(length)
+            || (is_bare_signature(length) && others.any(|other| *other >= length + MIN_KEK_OCTETS))
+    }
+
+    /// What was learned from heartbeats before they were known as such.
+    pub(crate) fn unlearn_heartbeats(&mut self, length: u32) {
+        for lengths in [&mut self.tek_lengths, &mut self.kek_lengths] {
+            let mut others = Recent::default();
+            for other in lengths
+                .iter()
+                .copied()
+                .filter(|other| *other != length && *other > 0)
+            {
+                others.push(other);
+            }
+            *lengths = others;
+        }
+        self.interval = Estimate::default();
+        self.deleted = None;
     }
 
     /// Whether rekeys of the group have had this length.
@@ -256,6 +287,14 @@ impl Rekeys {
         *first = Some((server, now));
         None
     }
+}
+
+/// Whether a message of this length may hold a signature and nothing else: header 28, sequence number 8, payload header 4,
+/// and padding (RFC 6407 §4.2).
+fn is_bare_signature(length: u32) -> bool {
+    [128, 256, 384, 512]
+        .iter()
+        .any(|signature| (signature + 40..signature + 56).contains(&length))
 }
 
 /// Whether a rekey of this length holds no policy.

@@ -11,7 +11,7 @@ use crate::observation::host;
 use crate::rules::rekey::{classify, expectation};
 use crate::rules::{Context, Received};
 use crate::state::id::{GroupId, KeyServerId, Peer};
-use crate::state::rekey::RekeyRound;
+use crate::state::rekey::{RekeyRound, Rekeys};
 use crate::transition::{Certainty, ForgeryKind, Transport};
 
 /// Interval between rekeys where it is unknown.
@@ -49,7 +49,8 @@ fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: Option<KeyS
         let known = group.known_config(cx.config);
         // If its key servers are configured, no other sender is one while they send.
         let is_open = known.is_some_and(|known| known.key_servers.is_empty());
-        if let Some(server) = server.filter(|server| continues(cx, id, *server)) {
+        let continues = |server: &KeyServerId| continues(cx, id, *server) || takes_over(cx, id, *server);
+        if let Some(server) = server.filter(continues) {
             return doubt_delivery(cx, id, server);
         }
         if is_open {
@@ -77,7 +78,8 @@ fn match_by_member(cx: &Context<'_>, peer: Peer, server: Option<KeyServerId>) ->
     let before: Vec<GroupId> = member.map_or_else(Vec::new, |member| {
         member.groups.into_iter().filter_map(GroupId::known).collect()
     });
-    let is_its_own = |id: &GroupId| server.is_some_and(|server| continues(cx, *id, server));
+    let is_its_own =
+        |id: &GroupId| server.is_some_and(|server| continues(cx, *id, server) || takes_over(cx, *id, server));
     let own: Vec<GroupId> = before.iter().copied().filter(is_its_own).collect();
     if let (Some(server), false) = (server, own.is_empty()) {
         return match_own(cx, &own, server, configured.is_empty());
@@ -113,12 +115,14 @@ fn configured_groups(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> Vec<G
 /// One of the groups that a member has on this key server: the one whose latest rekey evidently delivered a KEK, or
 /// the only one that is due.
 fn match_own(cx: &Context<'_>, own: &[GroupId], server: KeyServerId, is_untold: bool) -> Continuation {
-    let has_delivered: Vec<GroupId> = own
-        .iter()
-        .copied()
-        .filter(|&id| delivery(cx, id, server).is_some_and(|round| is_delivery(cx, id, round)))
-        .collect();
-    if let [only] = has_delivered[..] {
+    let only_one = |has_delivered: &dyn Fn(GroupId, &RekeyRound) -> bool| {
+        let delivered =
+            |id: &GroupId| delivery(cx, *id, server).is_some_and(|round| has_delivered(*id, round));
+        let mut found = own.iter().copied().filter(delivered);
+        found.next().filter(|_| found.next().is_none())
+    };
+    let by_length = only_one(&|id, round| is_delivery_by_length(&cx.state.groups[id].rekeys, round));
+    if let Some(only) = by_length.or_else(|| only_one(&|id, round| is_delivery(cx, id, round))) {
         return Continuation::Of(only);
     }
     let is_due = |id: GroupId| cx.schedule(id).is_rekey_due(cx.now);
@@ -167,9 +171,12 @@ fn may_have_missed_one(cx: &Context<'_>, id: GroupId) -> bool {
 /// came out of turn.
 pub(crate) fn is_delivery(cx: &Context<'_>, id: GroupId, round: &RekeyRound) -> bool {
     let rekeys = &cx.state.groups[id].rekeys;
-    rekeys.is_longer_than_teks(round)
-        || rekeys.is_as_long_as_keks(round)
-        || (!round.is_regular && !rekeys.is_as_long_as_teks(round))
+    is_delivery_by_length(rekeys, round) || (!round.is_regular && !rekeys.is_as_long_as_teks(round))
+}
+
+/// Whether the length of a rekey shows that it delivered a KEK.
+fn is_delivery_by_length(rekeys: &Rekeys, round: &RekeyRound) -> bool {
+    rekeys.is_longer_than_teks(round) || rekeys.is_as_long_as_keks(round) || rekeys.is_unlike_teks(round)
 }
 
 /// The latest rekey of a group with which this key server can have delivered a KEK.
@@ -189,6 +196,21 @@ fn continues(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> bool {
         .is_some_and(|known| known.key_servers.contains(&address));
     let mut senders = group.rekeys.senders.iter().flatten();
     is_configured || senders.any(|(sender, _)| *sender == server)
+}
+
+/// Whether a key server sends the next rekey of a group when it is due, or after one that delivered a KEK, while the one
+/// that sent the latest no longer announces itself to it.
+fn takes_over(cx: &Context<'_>, id: GroupId, server: KeyServerId) -> bool {
+    let Some(before) = cx.state.groups[id].rekeys.server else {
+        return false;
+    };
+    let link = cx.state.coop_links.get(&(before, server));
+    let is_silent = link.is_some_and(|link| {
+        let missing = |period| cx.now.since(link.last) > period + period / 4;
+        link.period().is_some_and(missing)
+    });
+    let has_delivered = || delivery(cx, id, before).is_some_and(|round| is_delivery(cx, id, round));
+    before != server && is_silent && (cx.schedule(id).is_rekey_due(cx.now) == Some(true) || has_delivered())
 }
 
 /// Whether the rekeys of a group continue, as far as can be known before the next one is overdue.

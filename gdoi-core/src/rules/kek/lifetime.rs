@@ -3,7 +3,7 @@
 use alloc::format;
 
 use crate::rules::kek::{attribution, behavior};
-use crate::rules::rekey::classify;
+use crate::rules::rekey::{classify, expectation};
 use crate::rules::{Context, Subject};
 use crate::state::id::{GroupId, KekId, KeyServerId};
 use crate::state::timers::Timer;
@@ -21,12 +21,21 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
         .and_then(|old| classify::delivery(&cx.state.keks[old], server))
         .map(|round| (round.started, attribution::is_delivery(cx, group, round)));
     // During a gap another rekey may have delivered it, or one that is missing from the schedule.
-    let missed_after = cx.schedule(group).overdue_deadline();
+    let schedule = cx.schedule(group);
+    let missed_after = schedule.overdue_deadline();
+    let also_missed_after = missed_after
+        .zip(schedule.rekey_interval())
+        .map(|(at, more)| at.after(more));
     let was_watched = |at| cx.state.gaps.certainty(at, now) == Certainty::Certain;
     let began = cx.state.keks[id].first;
     let is_next = missed_after.is_none_or(|missed| began <= missed);
+    let is_next_but_one = also_missed_after.is_none_or(|missed| began <= missed);
+    // A key server that restarted made it, and members were given it when they registered again.
+    let is_enrolled = |at| expectation::has_most_registered_since(cx, group, at);
     let seen = delivered.filter(|&(at, _)| was_watched(at));
-    let delivered = seen.filter(|&(_, is_sure)| is_next || is_sure).map(|(at, _)| at);
+    let delivered = seen
+        .filter(|&(at, is_sure)| is_next || (is_sure && is_next_but_one && !is_enrolled(at)))
+        .map(|(at, _)| at);
     if let Some(old) = old {
         cx.state.keks[old].replaced = true;
         classify::settle_replaced(cx, old, server, seen.is_some());
@@ -92,13 +101,21 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
         arm_kek_expiry(cx, id);
         return;
     }
-    let group = &mut cx.state.groups[id];
+    let group = &cx.state.groups[id];
     // Any rekey in the last third may have delivered the next KEK, whose cookies first appear in the rekey after.
     let is_late = group
         .rekeys
         .last
         .is_some_and(|last| last > expiry.before(lifetime / 3));
-    let may_be_renewed = is_late || was_renewed_early(cx, id);
+    let server = group.rekeys.server;
+    let latest = server.and_then(|server| attribution::delivery(cx, id, server));
+    let was_early = latest.is_some_and(|round| attribution::is_delivery(cx, id, round));
+    let may_be_renewed = is_late || was_early;
+    // Members that registered were given a KEK, this one or another.
+    let is_replaced = group
+        .rekeys
+        .last
+        .is_some_and(|last| expectation::has_most_registered_since(cx, id, last));
     let group = &mut cx.state.groups[id];
     let (Some(cookies), false) = (group.kek.current, may_be_renewed || group.kek.expired) else {
         return;
@@ -106,6 +123,9 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
     group.kek.expired = true;
     let from = group.rekeys.last.unwrap_or_default();
     let grounds = match (cx.state.gaps.certainty(from, cx.now), source) {
+        (Certainty::Certain, _) if is_replaced => {
+            Grounds::new(Certainty::Uncertain).doubted(Alternative::KeyServerRestarted)
+        }
         (Certainty::Certain, LifetimeSource::Learned) => {
             Grounds::new(Certainty::Likely).open(Alternative::LifetimeChanged)
         }
@@ -119,12 +139,10 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
     cx.emit(Subject::group(id), what);
 }
 
-/// Whether the latest rekey under the present KEK seems to have delivered the next one, long before it was due.
-fn was_renewed_early(cx: &Context<'_>, id: GroupId) -> bool {
-    let group = &cx.state.groups[id];
-    let server = group.rekeys.server;
-    let round = server.and_then(|server| attribution::delivery(cx, id, server));
-    round.is_some_and(|round| attribution::is_delivery(cx, id, round))
+/// Whether members act as if their KEK had ended: they register, or try to. `None` where that is not seen.
+fn has_run_out(cx: &Context<'_>, id: GroupId) -> Option<bool> {
+    let window = cx.schedule(id).re_registration_window();
+    window.and_then(|(begin, _)| expectation::did_members_try_since(cx, id, begin))
 }
 
 /// Reports a KEK that is used past its lifetime.
@@ -133,15 +151,19 @@ fn was_renewed_early(cx: &Context<'_>, id: GroupId) -> bool {
 pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
     let (cookies, group) = (cx.state.keks[id].cookies, cx.state.keks[id].group);
     let schedule = cx.schedule(group);
-    let Some((lifetime, _)) = schedule.kek_lifetime() else {
+    let Some((lifetime, source)) = schedule.kek_lifetime() else {
         return;
     };
     let limit = lifetime + schedule.kek_slack();
     let latest = cx.state.keks[id].rounds.last();
     let is_renewed = latest.is_some_and(|round| attribution::is_delivery(cx, group, round));
-    let was_on_time = cx.state.groups[group].rekeys.overdue.is_none();
+    let rekeys = &cx.state.groups[group].rekeys;
+    let was_on_time = !matches!(rekeys.overdue, Some(Certainty::Certain | Certainty::Likely));
+    let are_changed = rekeys.contradicted;
+    let (is_noticed, is_told) = (has_run_out(cx, group), source == LifetimeSource::Configured);
+    let is_other_lifetime = is_noticed != Some(true) && was_on_time && (is_renewed || !is_told);
     let history = &mut cx.state.groups[group].kek;
-    if history.behavior.outlives(limit) || (is_renewed && was_on_time) {
+    if history.behavior.outlives(limit) || are_changed || is_other_lifetime {
         return;
     }
     let (Some(start), false) = (history.start, history.over_age) else {

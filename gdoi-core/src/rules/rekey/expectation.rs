@@ -3,7 +3,6 @@
 //! A rekey of the group reaches its members, not just one: a message to a few of many neither fulfils nor resets the
 //! expectation. One odd interval changes nothing but the start of the next one.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use core::time::Duration;
 
@@ -218,10 +217,11 @@ fn judge_absence(cx: &Context<'_>, id: GroupId, expected: Timestamp) -> Grounds 
     let certainty = rekeys
         .last
         .map_or(Certainty::Uncertain, |last| cx.state.gaps.certainty(last, cx.now));
-    let grounds = if certainty == Certainty::Certain {
+    let is_watched = cx.state.gaps.is_watched_since(expected, cx.now);
+    let grounds = if certainty == Certainty::Certain && is_watched {
         Grounds::new(certainty).excluding(Alternative::CaptureGap)
     } else {
-        Grounds::new(certainty).doubted(Alternative::CaptureGap)
+        Grounds::new(Certainty::Uncertain).doubted(Alternative::CaptureGap)
     };
     if rekeys.deleted.is_some() {
         return grounds.doubted(Alternative::Deleted);
@@ -231,6 +231,10 @@ fn judge_absence(cx: &Context<'_>, id: GroupId, expected: Timestamp) -> Grounds 
     }
     let members = count_members(cx, id, expected);
     if members.tried > 0 && members.tried * 3 >= members.all {
+        // They were given keys: it answers, and has forgotten when it sent the last rekey.
+        if members.answered * 2 >= members.tried {
+            return grounds.doubted(Alternative::KeyServerRestarted);
+        }
         return grounds
             .excluding(Alternative::LifetimeChanged)
             .excluding(Alternative::OtherPath);
@@ -255,6 +259,8 @@ struct MemberCounts {
     registered: u32,
     /// Have tried to register since then.
     tried: u32,
+    /// Have registered, or were answered by the key server.
+    answered: u32,
 }
 
 impl MemberCounts {
@@ -269,23 +275,32 @@ pub(crate) fn have_registered_since(cx: &Context<'_>, id: GroupId, since: Timest
     count_members(cx, id, since).tried > 0
 }
 
-/// Counts the members of a group. It visits all of them, but runs only once per missing rekey.
+/// Whether members have registered, or tried to, since a time. `None` where their registrations are not seen.
+pub(crate) fn did_members_try_since(cx: &Context<'_>, id: GroupId, since: Timestamp) -> Option<bool> {
+    let members = count_members(cx, id, since);
+    (members.tried > 0 || members.are_seen_registering()).then_some(members.tried > 0)
+}
+
+/// Whether most members of a group have registered since a time.
+pub(crate) fn has_most_registered_since(cx: &Context<'_>, id: GroupId, since: Timestamp) -> bool {
+    let members = count_members(cx, id, since);
+    members.answered > 0 && members.answered * 2 >= members.all
+}
+
+/// Counts the members of a group. It visits all of them, but runs only once per missing rekey or changed KEK.
 fn count_members(cx: &Context<'_>, id: GroupId, since: Timestamp) -> MemberCounts {
     let mut counts = MemberCounts::default();
-    let ike_sas = cx.state.ike_sas.iter().map(|(_, _, ike_sa)| ike_sa);
-    let trying: BTreeSet<Peer> = ike_sas
-        .filter(|ike_sa| ike_sa.started >= since)
-        .map(|ike_sa| ike_sa.member)
-        .collect();
     for (_, &peer, member) in cx.state.members.iter() {
         if group_of(cx, peer, member) != id {
             continue;
         }
         counts.all += 1;
-        counts.registered += u32::from(member.registrations > 0);
+        // Where only the answers of the key server pass, that nobody asks shows nothing.
+        counts.registered += u32::from(member.registrations > 0 && !member.was_answered);
         let has_registered = member.last_registered().is_some_and(|at| at >= since);
-        let has_failed = member.failures > 0 && member.last_seen >= since;
-        counts.tried += u32::from(has_registered || has_failed || trying.contains(&peer));
+        let has_tried = member.has_tried_since(since);
+        counts.tried += u32::from(has_registered || has_tried);
+        counts.answered += u32::from(has_registered || (has_tried && member.was_answered));
     }
     counts
 }

@@ -12,7 +12,7 @@ use crate::state::estimate::Change;
 use crate::state::group::Group;
 use crate::state::id::{GroupId, KekId, KeyServerId, MemberId, Peer};
 use crate::state::member::Member;
-use crate::state::rekey::{RekeyRound, RekeySa, fits_no_policy};
+use crate::state::rekey::{RekeyRound, RekeySa};
 use crate::state::repeats::is_spaced;
 use crate::transition::{MergedTaps, Transport, What};
 
@@ -274,7 +274,9 @@ fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: K
 fn is_heartbeat(cx: &mut Context<'_>, received: Received<'_>, id: KekId) -> bool {
     let length = received.header().length();
     received.exchange == Exchange::GroupkeyPush
-        && fits_no_policy(length)
+        && cx.state.groups[cx.state.keks[id].group]
+            .rekeys
+            .may_be_heartbeat(length)
         && heartbeat::note_heartbeat(cx, id, length)
 }
 

@@ -8,7 +8,7 @@ use crate::state::id::KekId;
 use crate::state::rekey::Beat;
 use crate::transition::{Heartbeats, What};
 
-/// A message that begins no known rekey and is too short for a policy. Returns whether it is a heartbeat.
+/// A message that begins no known rekey and may deliver nothing. Returns whether it is a heartbeat.
 pub(crate) fn note_heartbeat(cx: &mut Context<'_>, id: KekId, length: u32) -> bool {
     let window = cx.schedule(cx.state.keks[id].group).round_window();
     let kek = &mut cx.state.keks[id];
@@ -22,7 +22,7 @@ pub(crate) fn note_heartbeat(cx: &mut Context<'_>, id: KekId, length: u32) -> bo
             // The earlier ones were heartbeats too.
             kek.rounds
                 .retain(|round| round.length != length || round.reported.is_some());
-            rekeys.deleted = None;
+            rekeys.unlearn_heartbeats(length);
             let what = What::Heartbeats(Heartbeats { period, length });
             cx.emit(Subject::group(group), what);
             true

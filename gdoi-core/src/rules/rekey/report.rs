@@ -16,12 +16,12 @@ use crate::transition::{
 /// Members that are named for one rekey; the rest are only counted.
 const MAX_NAMED_MEMBERS: usize = 256;
 /// Consecutive unacknowledged rekeys after which a member counts as lost.
-const LOST_AFTER_UNACKNOWLEDGED: u32 = 3;
+const LOST_AFTER_UNACKNOWLEDGED: u16 = 3;
 /// Consecutive rekeys of its group that were not sent to a member, after which it counts as lost.
-const LOST_AFTER_REKEYS_WITHOUT: u32 = 2;
+const LOST_AFTER_REKEYS_WITHOUT: u16 = 2;
 /// Consecutive rekeys of others after which a member counts as lost that was not seen to miss one: a tap that misses
 /// one message in ten hardly ever misses all four.
-const LOST_AFTER_REKEYS_MISSED: u32 = 4;
+const LOST_AFTER_REKEYS_MISSED: u16 = 4;
 
 /// Sets the timer for when the next rekey of a KEK can be closed or reported.
 pub(crate) fn arm_kek_timer(cx: &mut Context<'_>, id: KekId) {
@@ -123,6 +123,10 @@ fn report_unacknowledged(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) 
         if member.rekey < round.number || member.acknowledged_rekey >= round.number {
             continue;
         }
+        // Where nothing is repeated, only who acknowledged others shows that it acknowledges at all.
+        if never_repeats && member.acknowledged.is_none() {
+            continue;
+        }
         named += 1;
         if member.unacknowledged_rekey >= round.number {
             continue;
@@ -131,7 +135,7 @@ fn report_unacknowledged(cx: &mut Context<'_>, sa: RekeySa, round: &RekeyRound) 
         member.unacknowledged = member.unacknowledged.saturating_add(1);
         let what = What::RekeyUnacknowledged(RekeyUnacknowledged {
             cookies: sa.cookies,
-            consecutive: member.unacknowledged,
+            consecutive: member.unacknowledged.into(),
             grounds: certainty.into(),
         });
         if named <= MAX_NAMED_MEMBERS {
@@ -163,8 +167,8 @@ fn report_lost_members(cx: &mut Context<'_>, group: GroupId, round: &RekeyRound)
             continue;
         }
         let what = What::MemberLost(MemberLost {
-            unacknowledged: member.unacknowledged,
-            rekeys_without: member.rekeys_without,
+            unacknowledged: member.unacknowledged.into(),
+            rekeys_without: member.rekeys_without.into(),
             grounds: certainty.into(),
         });
         cx.emit(Subject::member(group, round.server, peer), what);
