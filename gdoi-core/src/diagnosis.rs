@@ -23,9 +23,12 @@ use core::time::Duration;
 pub use incidents::DiagnosisFact;
 use incidents::DiagnosisState;
 
+use crate::saved_state::SaveError;
 use crate::time::Timestamp;
 use crate::transition::{Cause, FrameId, Incident, Transition};
 
+/// Version of the layout of a saved diagnosis. Any change of `DiagnosisState`, or of a type in it, raises it.
+const DIAGNOSIS_LAYOUT: u16 = 1;
 /// How long a closed incident still explains its consequences.
 const AFTERMATH: Duration = Duration::from_mins(15);
 
@@ -36,6 +39,20 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// Encodes what is known for [`Self::restore`].
+    pub fn save(&self) -> Result<Vec<u8>, SaveError> {
+        let saved = Vec::from(DIAGNOSIS_LAYOUT.to_be_bytes());
+        postcard::to_extend(&self.state, saved).map_err(|_postcard| SaveError)
+    }
+
+    /// Decodes what [`Self::save`] encoded; `None` if another version saved it, or it is damaged.
+    pub fn restore(saved: &[u8]) -> Option<Self> {
+        let (version, state) = saved.split_first_chunk()?;
+        let is_known = u16::from_be_bytes(*version) == DIAGNOSIS_LAYOUT;
+        let state = postcard::from_bytes(state).ok().filter(|_| is_known)?;
+        Some(Self { state })
+    }
+
     /// An empty diagnosis.
     pub fn new() -> Self {
         Self::default()

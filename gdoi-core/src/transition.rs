@@ -23,6 +23,7 @@ pub use cause::*;
 pub use fields::*;
 pub use findings::*;
 pub use grounds::*;
+pub(crate) use grounds::{restore_grounds, save_grounds};
 pub use incident::*;
 pub use names::*;
 pub use sentence::Span;

@@ -152,6 +152,8 @@ pub mod path {
     pub const MEMBERS: &str = "/api/v1/members?limit=100000";
     /// The ESP SPIs.
     pub const SPIS: &str = "/api/v1/spis?limit=100000";
+    /// The incidents, the worst first.
+    pub const INCIDENTS: &str = "/api/v1/incidents?limit=100000";
     /// The latest events.
     pub const EVENTS: &str = "/api/v1/events";
     /// Whether every interface is monitored. 503, with the same body, if one is not.

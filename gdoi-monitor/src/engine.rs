@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use gdoi_core::observation::{Loss, LossKind, OpenGap};
 use gdoi_core::transition::{ClockStep, What};
-use gdoi_core::{Limits, Observation, Timestamp, Tracker, Transition};
+use gdoi_core::{Diagnosis, Limits, Observation, Timestamp, Tracker, Transition};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -36,7 +36,7 @@ use drain::Batch;
 pub use interfaces::{AttachedInterfaces, Interfaces};
 pub use request::{ChangeError, ConfigChange, Detail, Plan, Request, answers};
 pub use resume::Resume;
-pub use state::{CaptureState, State};
+pub use state::{CaptureState, DiagnosisView, State};
 
 /// A ring of 4 MiB holds 32,768 records: at this interval it takes 6.5 million records per second.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
@@ -50,6 +50,7 @@ const COUNTERS_FRESH_FOR: Duration = Duration::from_millis(100);
 pub struct Engine {
     interfaces: Interfaces,
     tracker: Tracker,
+    diagnosis: Diagnosis,
     events: EventSink,
     /// The state file; `saved_at` is the time of the last save.
     saved: Option<StateFile>,
@@ -82,6 +83,7 @@ impl Engine {
         let AttachedInterfaces { interfaces, changes } = watching;
         let Resume {
             tracker,
+            diagnosis,
             saved,
             handover,
         } = past;
@@ -89,6 +91,7 @@ impl Engine {
         let mut engine = Self {
             interfaces,
             tracker,
+            diagnosis,
             events,
             saved,
             batch: Batch::default(),
@@ -283,6 +286,7 @@ impl Engine {
             events: self.event_counts(),
             tally: self.events.tally().clone(),
             recent: self.events.recent(),
+            diagnosis: DiagnosisView::new(&self.diagnosis, self.events.calendar()),
             snapshot: match detail {
                 Detail::Summary => self.tracker.summary(),
                 Detail::Full => self.tracker.snapshot(),
@@ -301,6 +305,16 @@ impl Engine {
         let troubles = troubles.into_iter().filter_map(|(name, why)| Some((name, why?)));
         counts.troubles.extend(troubles);
         counts
+    }
+
+    /// Finds the causes of what has happened: changes of incidents are events as well.
+    fn diagnose(&mut self) {
+        let mut changes = Vec::new();
+        for transition in &self.out {
+            self.diagnosis.handle_transition(transition, &[], &mut changes);
+        }
+        self.diagnosis.advance(self.now, &mut changes);
+        self.out.append(&mut changes);
     }
 
     /// Passes events to the recorder, and lets it write when due.
@@ -340,6 +354,7 @@ impl Engine {
             tracing::info!("programs stay attached and count for the next agent");
         } else {
             self.tracker.finish(self.now, &mut self.out);
+            self.diagnose();
             self.events.write(&mut self.out);
         }
         self.events.flush();

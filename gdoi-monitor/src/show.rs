@@ -2,6 +2,7 @@
 
 mod events;
 mod group;
+mod incidents;
 mod lists;
 mod member;
 mod table;
@@ -49,6 +50,8 @@ pub enum ShowCommand {
     Interfaces(AllArgs),
     /// Show the latest events, and follow new ones
     Events(EventsArgs),
+    /// Show what is wrong and why, the worst first, with what to type next
+    Incidents(IncidentsArgs),
 }
 
 /// The arguments of a list that is always whole.
@@ -122,6 +125,23 @@ pub struct EventsArgs {
     agent: AgentArgs,
 }
 
+/// The arguments of `show incidents`.
+#[derive(Debug, Args)]
+pub struct IncidentsArgs {
+    /// Go on with incidents as they open, grow and close
+    #[arg(short, long)]
+    follow: bool,
+    /// Only those of this group
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// Print the agent's JSON
+    #[arg(long)]
+    json: bool,
+    /// Which agent.
+    #[command(flatten)]
+    agent: AgentArgs,
+}
+
 /// Runs the subcommand.
 pub fn command(arguments: &Show) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -138,6 +158,7 @@ pub fn command(arguments: &Show) -> anyhow::Result<Exit> {
             ShowCommand::Spis(arguments) => lists::show_spis(arguments).await,
             ShowCommand::Interfaces(all) => lists::show_interfaces(&all.agent, all.json).await,
             ShowCommand::Events(arguments) => events::show(arguments).await,
+            ShowCommand::Incidents(arguments) => incidents::show(arguments).await,
         }
     })?;
     Ok(Exit::Fine)

@@ -83,6 +83,7 @@ fn the_list_of_metrics_is_the_catalogue() {
 #[test]
 fn labels_name_no_spi_no_cookie_and_no_member() {
     let labels = [
+        "cause",
         "class",
         "direction",
         "exchange",

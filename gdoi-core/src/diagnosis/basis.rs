@@ -5,12 +5,14 @@ use alloc::string::String;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::transition::{
     Cause, Certainty, Evidence, FrameId, Grounds, RegistrationStage, Severity, Transition,
 };
 
 /// Distinguishes incidents.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct IncidentKey {
     pub(super) cause: Cause,
     pub(super) group: Option<String>,

@@ -160,7 +160,7 @@ impl DiagnosisState {
             ),
             _ => return,
         };
-        let key = (name, seen.transition.group.clone());
+        let key = (Cow::Borrowed(name), seen.transition.group.clone());
         if self.facts.len() >= MOST_COUNTED && !self.facts.contains_key(&key) {
             self.overflow = self.overflow.saturating_add(1);
             return;
@@ -170,7 +170,7 @@ impl DiagnosisState {
             .get(&key)
             .map_or(seen.transition.at, |known| known.since);
         let fact = DiagnosisFact {
-            name,
+            name: Cow::Borrowed(name),
             group: seen.transition.group.clone(),
             key_server: seen.transition.key_server,
             since,

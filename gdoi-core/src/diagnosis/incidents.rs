@@ -1,11 +1,14 @@
 //! The incidents of a diagnosis: they open, grow, merge and close, all within counted limits.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::basis::{Basis, IncidentKey};
 use super::notes::Notes;
@@ -23,7 +26,7 @@ pub(super) const MOST_COUNTED: usize = 4_096;
 const UPDATE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The state of the diagnosis.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct DiagnosisState {
     pub(super) now: Timestamp,
     pub(super) next_id: u64,
@@ -37,14 +40,14 @@ pub(super) struct DiagnosisState {
     pub(super) totals: BTreeMap<(Option<String>, Cause), u64>,
     /// What was dropped because of the limits.
     pub(super) overflow: u64,
-    pub(super) facts: BTreeMap<(&'static str, Option<String>), DiagnosisFact>,
+    pub(super) facts: BTreeMap<(Cow<'static, str>, Option<String>), DiagnosisFact>,
 }
 
 /// A notable observation that is no incident.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DiagnosisFact {
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its group.
     pub group: Option<String>,
     /// Its key server.
@@ -56,7 +59,7 @@ pub struct DiagnosisFact {
 }
 
 /// An incident with data that is not part of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TrackedIncident {
     pub(super) incident: Incident,
     /// When it closes without further events; `None` if only an event can end it.
@@ -67,7 +70,7 @@ pub(super) struct TrackedIncident {
 }
 
 /// The reported content of an incident: a change of it is reported again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ReportedState {
     severity: Severity,
     certainty: Certainty,

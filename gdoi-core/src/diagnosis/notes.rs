@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 use crate::transition::{Cookies, Evidence, ReRegistrationReason, RegistrationKind, Transport};
 
@@ -21,7 +23,7 @@ const REGULAR_INTERVALS: u32 = 2;
 const TOLERANCE: u32 = 50;
 
 /// All notes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Notes {
     groups: BTreeMap<String, GroupNotes>,
     /// When each key server last completed a registration.
@@ -32,7 +34,7 @@ pub(super) struct Notes {
 }
 
 /// The notes on a group.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct GroupNotes {
     pub(super) schedule: RekeyPace,
     pub(super) transport: Option<Transport>,
@@ -57,7 +59,7 @@ pub(super) struct GroupNotes {
 }
 
 /// The schedule of rekeys, while there is one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct RekeyPace {
     /// When the latest rekey on schedule began.
     pub(super) last: Option<Timestamp>,
@@ -68,7 +70,7 @@ pub(super) struct RekeyPace {
 }
 
 /// A rekey that came early.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct EarlyRekey {
     began: Timestamp,
     /// The KEK under which it was sent.
@@ -77,7 +79,7 @@ struct EarlyRekey {
 }
 
 /// The reasons of the members that register in a burst.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct BurstNotes {
     pub(super) since: Option<Timestamp>,
     /// When a member's reason was last known.

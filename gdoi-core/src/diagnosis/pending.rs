@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::basis::{Basis, IncidentKey, Seen};
 use crate::time::Timestamp;
 use crate::transition::{Evidence, Grounds, Severity};
@@ -12,7 +14,7 @@ use crate::transition::{Evidence, Grounds, Severity};
 const MOST_PENDING: usize = 1_024;
 
 /// The reason to wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Wait {
     /// Many members register, for an unknown reason yet.
     Burst,
@@ -27,7 +29,7 @@ pub(super) enum Wait {
 }
 
 /// A waiting event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct PendingEvent {
     pub(super) wait: Wait,
     pub(super) group: Option<String>,
@@ -36,6 +38,10 @@ pub(super) struct PendingEvent {
     /// The other key server.
     pub(super) peer: Option<IpAddr>,
     pub(super) evidence: Evidence,
+    #[serde(
+        serialize_with = "crate::transition::save_grounds",
+        deserialize_with = "crate::transition::restore_grounds"
+    )]
     pub(super) grounds: Grounds,
     /// Whether the member has tried to register since.
     pub(super) has_tried: bool,
@@ -71,7 +77,7 @@ impl PendingEvent {
 }
 
 /// All waiting events, in the order in which they happened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct PendingEvents {
     events: Vec<PendingEvent>,
     overflow: u64,

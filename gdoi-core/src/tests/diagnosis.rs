@@ -413,3 +413,21 @@ fn multicast_rekeys_that_reach_nobody() {
         incident.summary()
     );
 }
+
+#[test]
+fn a_saved_diagnosis_goes_on() {
+    let mut script = rekeyed([group("G1")], 3);
+    for sequence in 4..=6 {
+        script.at(1_800.0 * sequence as f64);
+        rekey(&mut script, sequence, &[5]);
+    }
+    let (diagnosis, _) = diagnosed(&script);
+    let saved = diagnosis.save().unwrap();
+    let restored = Diagnosis::restore(&saved).unwrap();
+    assert_eq!(restored.incidents(), diagnosis.incidents());
+    assert_eq!(restored.save().unwrap(), saved);
+    assert!(Diagnosis::restore(&saved[..saved.len() / 2]).is_none());
+    assert!(Diagnosis::restore(&[]).is_none());
+    let other = [&[0xff, 0xff], &saved[2..]].concat();
+    assert!(Diagnosis::restore(&other).is_none());
+}

@@ -1,7 +1,7 @@
 //! The certainty of a report: which other explanations were excluded, and which remain.
 
 use serde::ser::SerializeSeq as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The certainty of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -174,6 +174,30 @@ pub struct Grounds {
     /// Other explanations that remain.
     #[serde(skip_serializing_if = "AlternativeSet::is_empty")]
     pub open: AlternativeSet,
+}
+
+/// Grounds in a saved state: every field is always there.
+#[derive(Serialize, Deserialize)]
+struct SavedGrounds(Certainty, u32, u32);
+
+/// Saves grounds: every field, whatever they are.
+pub(crate) fn save_grounds<S: Serializer>(grounds: &Grounds, serializer: S) -> Result<S::Ok, S::Error> {
+    let Grounds {
+        certainty,
+        excluded,
+        open,
+    } = grounds;
+    SavedGrounds(*certainty, excluded.0, open.0).serialize(serializer)
+}
+
+/// Restores grounds that [`save_grounds`] saved.
+pub(crate) fn restore_grounds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Grounds, D::Error> {
+    let SavedGrounds(certainty, excluded, open) = SavedGrounds::deserialize(deserializer)?;
+    Ok(Grounds {
+        certainty,
+        excluded: AlternativeSet(excluded),
+        open: AlternativeSet(open),
+    })
 }
 
 impl Grounds {

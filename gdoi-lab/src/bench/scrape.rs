@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use gdoi_core::{Snapshot, Timestamp};
-use gdoi_monitor::engine::State;
+use gdoi_monitor::engine::{DiagnosisView, State};
 use gdoi_monitor::exposition::{Exposition, Format};
 use gdoi_monitor::http::Status;
 use gdoi_monitor::sink::{EventCounts, Tally};
@@ -66,5 +66,6 @@ fn known(snapshot: Snapshot) -> State {
         tally: Tally::default(),
         recent: Vec::new(),
         snapshot,
+        diagnosis: DiagnosisView::default(),
     }
 }

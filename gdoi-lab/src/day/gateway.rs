@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use gdoi_core::{Limits, Timestamp, Tracker, Transition};
-use gdoi_monitor::engine::{CaptureState, State};
+use gdoi_core::{Diagnosis, Limits, Timestamp, Tracker, Transition};
+use gdoi_monitor::engine::{CaptureState, DiagnosisView, State};
 use gdoi_monitor::exposition::{Exposition, Format};
 use gdoi_monitor::http::Status;
 use gdoi_monitor::sink::EventSink;
@@ -24,6 +24,7 @@ const SLOTS: usize = 4_096;
 /// An agent in virtual time.
 pub(crate) struct Gateway {
     tracker: Tracker,
+    diagnosis: Diagnosis,
     observer: Observer,
     events: EventSink,
     exposition: Exposition,
@@ -31,11 +32,21 @@ pub(crate) struct Gateway {
     transitions: Vec<Transition>,
 }
 
+/// Adds what the transitions mean: changes of incidents.
+fn diagnose(diagnosis: &mut Diagnosis, transitions: &mut Vec<Transition>) {
+    let mut changes = Vec::new();
+    for transition in transitions.iter() {
+        diagnosis.handle_transition(transition, &[], &mut changes);
+    }
+    transitions.append(&mut changes);
+}
+
 impl Gateway {
     /// An agent configured with the scenario's groups.
     pub(crate) fn new(scenario: &Scenario) -> Self {
         Self {
             tracker: Tracker::new(scenario.config(), Limits::default()),
+            diagnosis: Diagnosis::new(),
             observer: Observer::new(TICK, true),
             events: EventSink::nowhere(Calendar::EPOCH),
             exposition: Exposition::default(),
@@ -48,12 +59,14 @@ impl Gateway {
     pub(crate) fn see(&mut self, emission: &Emission) {
         let Self {
             tracker,
+            diagnosis,
             observer,
             events,
             transitions,
             ..
         } = self;
         observer.observe(emission, &mut |at, seen| tracker.observe(at, seen, transitions));
+        diagnose(diagnosis, transitions);
         events.write(transitions);
         let packets = match emission {
             Emission::Esp(esp) => u64::from(esp.packets),
@@ -68,6 +81,7 @@ impl Gateway {
     pub(crate) fn page(&mut self, now: Timestamp) -> Result<String> {
         let Self {
             tracker,
+            diagnosis,
             observer,
             events,
             transitions,
@@ -75,6 +89,8 @@ impl Gateway {
         } = self;
         observer.flush(now, &mut |at, seen| tracker.observe(at, seen, transitions));
         tracker.advance(now, transitions);
+        diagnose(diagnosis, transitions);
+        diagnosis.advance(now, transitions);
         events.write(transitions);
         let page = self
             .exposition
@@ -106,6 +122,7 @@ impl Gateway {
             tally: self.events.tally().clone(),
             recent: Vec::new(),
             snapshot: self.tracker.summary(),
+            diagnosis: DiagnosisView::new(&self.diagnosis, Calendar::EPOCH),
         }
     }
 

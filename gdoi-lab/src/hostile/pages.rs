@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gdoi_core::{Limits as Bounds, Tracker};
 use gdoi_monitor::client::{Address, Client, Event, Group, Member, SpiUse, path};
-use gdoi_monitor::engine::{Request, State};
+use gdoi_monitor::engine::{DiagnosisView, Request, State};
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{self, Limits, Server};
 use gdoi_monitor::sink::{EventSink, Tally};
@@ -171,6 +171,7 @@ fn known() -> State {
         events: events.counts(),
         recent: events.recent(),
         snapshot: tracker.snapshot(),
+        diagnosis: DiagnosisView::default(),
     }
 }
 

@@ -73,3 +73,20 @@ pub(crate) const READY: &str = r#"{"ready":false,"interfaces":[
 {"name":"eth0","direction":"ingress","watched":true,"mode":"xdp","reason":null,"blind_spots":["hardware_offload"]},
 {"name":"ppp0","direction":"ingress","watched":false,"mode":null,"reason":"no such interface","blind_spots":[]}],
 "checks":[{"name":"web_config","ok":true,"reason":null}]}"#;
+
+/// An incident, as the API has it.
+pub(crate) const INCIDENTS: &str = r#"[{
+    "id": 1, "cause": "key_server_down", "title": "The key server is down or cut off", "severity": "critical",
+    "certainty": "certain", "group": "G1", "key_server": "10.1.11.2",
+    "members": {"count": 2, "of": null, "list": ["10.1.13.2", "10.1.14.2"]},
+    "began": "2026-03-01T11:48:29Z", "latest": "2026-03-01T11:49:29Z", "ended": null,
+    "summary": "Key server 10.1.11.2 answered nobody for 74 s: 2 members gave up.",
+    "evidence": [{"event": "key_server_silent", "time": "2026-03-01T11:49:29Z", "key_server": "10.1.11.2",
+        "member": null, "frames": []}],
+    "more_evidence": 0, "against": ["Somebody may have changed a lifetime."],
+    "considered": [{"cause": "capture_incomplete", "why_not": "nothing was lost in that time"}],
+    "effects": {"key_server_silent": 1, "registration_failed": 3},
+    "next": [{"where": "key server 10.1.11.2", "command": "show crypto gdoi ks members",
+        "look_for": "whether the process runs"}],
+    "parent": null
+}]"#;

@@ -130,6 +130,7 @@ impl Engine {
         self.process_records(&records);
         self.now = self.now.max(until);
         self.tracker.advance(self.now, &mut self.out);
+        self.diagnose();
         self.record();
         self.events.write(&mut self.out);
         if self.hinted && self.now.since(self.polled_at) >= COUNTERS_FRESH_FOR {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gdoi_core::observation::{Loss, LossKind};
-use gdoi_core::{Observation, Timestamp, Tracker};
+use gdoi_core::{Diagnosis, Observation, Timestamp, Tracker};
 use gdoi_wire::record::Counters;
 
 use super::clock::boot_time;
@@ -31,6 +31,8 @@ const SAVE_TIME_SHARE: u32 = 200;
 pub struct Resume {
     /// A new tracker, or that of the previous agent.
     pub(super) tracker: Tracker,
+    /// A new diagnosis, or that of the previous agent.
+    pub(super) diagnosis: Diagnosis,
     /// Its state file.
     pub(super) saved: Option<StateFile>,
     /// What the previous agent left besides its tracker.
@@ -52,6 +54,7 @@ impl Resume {
         let Some(restored) = restored else {
             let past = Self {
                 tracker: new(),
+                diagnosis: Diagnosis::new(),
                 saved: None,
                 handover: None,
             };
@@ -59,6 +62,7 @@ impl Resume {
         };
         let Restored {
             tracker,
+            diagnosis,
             at,
             taps,
             in_rings,
@@ -66,6 +70,7 @@ impl Resume {
         } = restored;
         let past = Self {
             tracker,
+            diagnosis,
             saved: None,
             handover: Some(Handover {
                 at,
@@ -174,7 +179,10 @@ impl Engine {
                 self.now = self.now.max(record.at);
                 let message = Observation::Message(message);
                 self.tracker.observe(self.now, &message, &mut reported);
-                reported.clear();
+                let mut changes = Vec::new();
+                for transition in reported.drain(..) {
+                    self.diagnosis.handle_transition(&transition, &[], &mut changes);
+                }
             }
         }
         (self.now, u64::try_from(messages.len()).unwrap_or(u64::MAX))
@@ -195,7 +203,13 @@ impl Engine {
             return;
         };
         let start = boot_time();
-        if let Err(error) = saved.save(&self.tracker, self.now, self.in_rings, self.interfaces.keep()) {
+        if let Err(error) = saved.save(
+            &self.tracker,
+            &self.diagnosis,
+            self.now,
+            self.in_rings,
+            self.interfaces.keep(),
+        ) {
             tracing::error!(%error, path = %saved.path().display(), "cannot save the state");
         }
         // The more there is to save, the less often: saving must not take time from monitoring.

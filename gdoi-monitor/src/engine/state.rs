@@ -1,13 +1,15 @@
 //! The state of the engine at one moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gdoi_core::{Snapshot, Timestamp};
+use gdoi_core::transition::{Cause, Severity};
+use gdoi_core::{Diagnosis, Snapshot, Timestamp};
 use gdoi_wire::record::Counters;
 
 use crate::sink::{EventCounts, Tally};
 use crate::source::xdp::{Attached, BlindSpot, Direction, Runs};
+use crate::state::{self, FactState, IncidentState};
 use crate::time::Calendar;
 
 /// The state of the engine at one moment.
@@ -29,6 +31,44 @@ pub struct State {
     pub recent: Vec<Arc<str>>,
     /// The tracker's state.
     pub snapshot: Snapshot,
+    /// What is wrong, and why.
+    pub diagnosis: DiagnosisView,
+}
+
+/// What is wrong, and why.
+#[derive(Clone, Debug, Default)]
+pub struct DiagnosisView {
+    /// The incidents, the worst first.
+    pub incidents: Vec<IncidentState>,
+    /// What is worth knowing beside.
+    pub facts: Vec<FactState>,
+    /// How many incidents last, by group, cause and severity.
+    pub active: BTreeMap<(Option<String>, Cause, Severity), u64>,
+    /// How many there were, by group and cause.
+    pub totals: BTreeMap<(Option<String>, Cause), u64>,
+    /// What found no room.
+    pub overflow: u64,
+}
+
+impl DiagnosisView {
+    /// What a diagnosis knows now.
+    pub fn new(diagnosis: &Diagnosis, calendar: Calendar) -> Self {
+        let mut active = BTreeMap::new();
+        for incident in diagnosis.incidents().into_iter().filter(|one| one.is_open()) {
+            let key = (incident.group.clone(), incident.cause, incident.severity);
+            *active.entry(key).or_default() += 1;
+        }
+        let totals = diagnosis.totals();
+        Self {
+            incidents: state::incidents(diagnosis, calendar, &[]),
+            facts: state::facts(diagnosis, calendar),
+            active,
+            totals: totals
+                .map(|(group, cause, count)| ((group.map(str::to_owned), cause), count))
+                .collect(),
+            overflow: diagnosis.overflow(),
+        }
+    }
 }
 
 /// One interface in one direction.

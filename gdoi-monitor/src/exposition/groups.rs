@@ -11,8 +11,11 @@ use super::family::{Family, Samples, counter, gauge, histogram};
 pub(super) const GROUP: &[&str] = &["group"];
 pub(super) const SERVER: &[&str] = &["group", "key_server"];
 /// Events that have a family of their own.
-const COUNTED_ELSEWHERE: [&str; 13] = [
+const COUNTED_ELSEWHERE: [&str; 16] = [
     "double_reregistration",
+    "incident_closed",
+    "incident_opened",
+    "incident_updated",
     "kek_changed",
     "re_registration",
     "registration_burst_ended",
@@ -87,6 +90,32 @@ pub(super) static FAMILIES: &[Family] = &[
             for ((group, kind, severity), count) in &facts.state.tally.events {
                 if facts.groups.has(group) && !COUNTED_ELSEWHERE.contains(kind) {
                     samples.count(&[group, kind, severity.name()], *count);
+                }
+            }
+        },
+    ),
+    gauge(
+        "gdoi_incidents_active",
+        &["group", "cause", "severity"],
+        "Incidents that last, by cause.",
+        |facts, samples| {
+            for ((group, cause, severity), count) in &facts.state.diagnosis.active {
+                let group = group.as_deref().unwrap_or(UNATTRIBUTED);
+                if facts.groups.has(group) {
+                    samples.count(&[group, cause.name(), severity.name()], *count);
+                }
+            }
+        },
+    ),
+    counter(
+        "gdoi_incidents_total",
+        &["group", "cause"],
+        "Incidents since the start, by cause.",
+        |facts, samples| {
+            for ((group, cause), count) in &facts.state.diagnosis.totals {
+                let group = group.as_deref().unwrap_or(UNATTRIBUTED);
+                if facts.groups.has(group) {
+                    samples.count(&[group, cause.name()], *count);
                 }
             }
         },

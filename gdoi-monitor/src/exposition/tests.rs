@@ -8,6 +8,7 @@ use gdoi_core::snapshot::{EspTotal, GroupState, Snapshot};
 use gdoi_core::{Config, Limits, Timestamp, Tracker};
 
 use super::*;
+use crate::engine::DiagnosisView;
 use crate::sink::{EventCounts, Tally};
 use crate::time::Calendar;
 
@@ -23,6 +24,7 @@ fn state(now: Duration, snapshot: Snapshot) -> State {
         tally: Tally::default(),
         recent: Vec::new(),
         snapshot,
+        diagnosis: DiagnosisView::default(),
     }
 }
 

@@ -19,6 +19,7 @@ use query::Query;
 pub(super) enum List {
     Events,
     Groups,
+    Incidents,
     Members,
     Spis,
 }
@@ -29,6 +30,7 @@ impl List {
         Some(match name {
             "events" => Self::Events,
             "groups" => Self::Groups,
+            "incidents" => Self::Incidents,
             "members" => Self::Members,
             "spis" => Self::Spis,
             _ => return None,
@@ -40,6 +42,7 @@ impl List {
         match self {
             Self::Events => &["group", "type", "severity", "limit", "offset"],
             Self::Groups => &["group", "limit", "offset"],
+            Self::Incidents => &["group", "key_server", "severity", "limit", "offset"],
             Self::Members => &["group", "key_server", "limit", "offset"],
             Self::Spis => &["group", "spi", "limit", "offset"],
         }
@@ -48,7 +51,7 @@ impl List {
     /// How much of the state it needs.
     const fn detail(self) -> Detail {
         match self {
-            Self::Events | Self::Groups => Detail::Summary,
+            Self::Events | Self::Groups | Self::Incidents => Detail::Summary,
             Self::Members | Self::Spis => Detail::Full,
         }
     }
@@ -69,6 +72,14 @@ impl List {
             Self::Groups => {
                 let groups = state::groups(snapshot, state.calendar);
                 query.part(groups.filter(|group| query.wants_group(Some(&group.name))))
+            }
+            Self::Incidents => {
+                let incidents = state.diagnosis.incidents.iter();
+                query.part(incidents.filter(|incident| {
+                    query.wants_group(incident.group.as_deref())
+                        && query.wants_severity(&incident.severity)
+                        && query.wants_key_server(incident.key_server)
+                }))
             }
             Self::Members => {
                 let members = state::members(snapshot, state.calendar);

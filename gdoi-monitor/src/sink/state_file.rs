@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use bytes::Bytes;
-use gdoi_core::{Config, Limits, Timestamp, Tracker};
+use gdoi_core::{Config, Diagnosis, Limits, Timestamp, Tracker};
 use serde::{Deserialize, Serialize};
 
 use super::trouble::Trouble;
@@ -27,7 +27,7 @@ use writer::Writer;
 
 const MAGIC: [u8; 8] = *b"gdoikept";
 /// Layout of the file and of [`Head`]. Any change raises it.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 /// Octets before the part that the checksum covers.
 const START: usize = MAGIC.len() + size_of::<u16>() + size_of::<u32>();
 /// The largest tracker, with a million members, is smaller.
@@ -52,6 +52,8 @@ pub struct StateFile {
 pub struct Restored {
     /// Its tracker.
     pub tracker: Tracker,
+    /// Its diagnosis.
+    pub diagnosis: Diagnosis,
     /// When it was saved.
     pub at: Timestamp,
     /// Its counters and reading positions at that time.
@@ -68,6 +70,7 @@ struct Head {
     at_ns: u64,
     in_rings: i64,
     taps: Vec<SavedTap>,
+    diagnosis: Vec<u8>,
 }
 
 /// Why the state could not be resumed or saved.
@@ -129,6 +132,7 @@ impl StateFile {
         let at = Timestamp::from_nanos(head.at_ns);
         Ok(Some(Restored {
             tracker: Tracker::restore(config, limits, state)?,
+            diagnosis: Diagnosis::restore(&head.diagnosis).unwrap_or_default(),
             at,
             taps: head.taps,
             in_rings: head.in_rings,
@@ -143,6 +147,7 @@ impl StateFile {
     pub fn save(
         &mut self,
         tracker: &Tracker,
+        diagnosis: &Diagnosis,
         now: Timestamp,
         in_rings: i64,
         taps: Vec<SavedTap>,
@@ -162,6 +167,7 @@ impl StateFile {
             at_ns: now.as_nanos(),
             in_rings,
             taps,
+            diagnosis: diagnosis.save()?,
         };
         let octets = postcard::to_extend(&head, begun()?).map_err(|_postcard| gdoi_core::SaveError)?;
         let octets = sealed([octets, tracker.save()?].concat());
@@ -306,7 +312,9 @@ mod tests {
         let mut saved = StateFile::open(&folder.path().join("state")).unwrap();
         let tracker = Tracker::new(Config::default(), Limits::default());
         let at = Timestamp::from_nanos(77);
-        saved.save(&tracker, at, 0, Vec::new()).unwrap();
+        saved
+            .save(&tracker, &Diagnosis::new(), at, 0, Vec::new())
+            .unwrap();
         assert!(saved.finish());
         let whole = fs::read(saved.path()).unwrap();
         assert_eq!(said(Some(&whole)), "since 77");
@@ -338,7 +346,9 @@ mod tests {
         let tracker = Tracker::new(Config::default(), Limits::default());
         let mut save = |second: u64| {
             let now = Timestamp::from_nanos(second * 1_000_000_000);
-            saved.save(&tracker, now, 0, Vec::new()).unwrap();
+            saved
+                .save(&tracker, &Diagnosis::new(), now, 0, Vec::new())
+                .unwrap();
             assert!(saved.finish());
             saved.trouble().is_some()
         };
@@ -355,7 +365,13 @@ mod tests {
         let mut saved = StateFile::open(&folder.path().join("state")).unwrap();
         let tracker = Tracker::new(Config::default(), Limits::default());
         saved
-            .save(&tracker, Timestamp::from_nanos(77), 0, Vec::new())
+            .save(
+                &tracker,
+                &Diagnosis::new(),
+                Timestamp::from_nanos(77),
+                0,
+                Vec::new(),
+            )
             .unwrap();
         assert!(saved.finish());
         assert_eq!(said(Some(&fs::read(saved.path()).unwrap())), "since 77");
@@ -379,7 +395,13 @@ mod tests {
         // Nothing is logged before there is a state that it follows.
         saved.note(vec![one.clone()]);
         saved
-            .save(&tracker, Timestamp::from_nanos(1), 0, Vec::new())
+            .save(
+                &tracker,
+                &Diagnosis::new(),
+                Timestamp::from_nanos(1),
+                0,
+                Vec::new(),
+            )
             .unwrap();
         assert_eq!(messages(&mut saved), [""; 0]);
         saved.note(vec![one.clone()]);
@@ -394,7 +416,13 @@ mod tests {
         fs::write(saved.log_path(), &flipped).unwrap();
         assert_eq!(messages(&mut saved), [&one]);
         saved
-            .save(&tracker, Timestamp::from_nanos(2), 0, Vec::new())
+            .save(
+                &tracker,
+                &Diagnosis::new(),
+                Timestamp::from_nanos(2),
+                0,
+                Vec::new(),
+            )
             .unwrap();
         assert_eq!(messages(&mut saved), [""; 0]);
         fs::write(saved.log_path(), &log).unwrap();

@@ -318,7 +318,7 @@ impl FactState {
             summary,
         } = fact;
         Self {
-            fact: Text::own(*name),
+            fact: Text::own(name.clone()),
             group: group.clone().map(Text::own),
             key_server: *key_server,
             since: calendar.date(*since),

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gdoi_core::snapshot::GroupState;
-use gdoi_core::{Limits as Bounds, Tracker};
-use gdoi_monitor::engine::{CaptureState, State};
+use gdoi_core::{Diagnosis, Limits as Bounds, Tracker};
+use gdoi_monitor::engine::{CaptureState, DiagnosisView, State};
 use gdoi_monitor::http::Limits;
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::sink::EventSink;
@@ -19,7 +19,8 @@ use serde_json::Value;
 use super::server::{Got, TestServer, curl, nothing};
 
 const TEST: &str = "pages";
-const COUNTS: [&str; 6] = [
+const COUNTS: [&str; 7] = [
+    "effects",
     "messages",
     "retransmissions",
     "completed",
@@ -44,10 +45,17 @@ pub(crate) fn after(name: &str) -> State {
     let mut out = Vec::new();
     let minute = std::time::Duration::from_mins(1);
     Observer::new(minute, true).watch(&mut simulation, &mut tracker, &mut out);
+    let mut diagnosis = Diagnosis::new();
+    let mut changes = Vec::new();
+    for transition in &out {
+        diagnosis.handle_transition(transition, &[], &mut changes);
+    }
+    out.append(&mut changes);
     let mut events = EventSink::nowhere(Calendar::EPOCH);
     events.write(&mut out);
     State {
         recent: events.recent(),
+        diagnosis: DiagnosisView::new(&diagnosis, Calendar::EPOCH),
         snapshot: tracker.snapshot(),
         ..nothing()
     }
@@ -183,10 +191,15 @@ fn lists_are_asked_for_in_parts() {
 
 #[test]
 fn the_documented_fields_are_those_that_are_there() {
-    let server = serve(after("demo"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
     let document = std::fs::read_to_string(path).unwrap();
-    for list in ["groups", "members", "spis"] {
+    for (list, scenario) in [
+        ("groups", "demo"),
+        ("incidents", "dead_server"),
+        ("members", "demo"),
+        ("spis", "demo"),
+    ] {
+        let server = serve(after(scenario));
         let Some(got) = ask(&server, &format!("/api/v1/{list}")) else {
             return;
         };

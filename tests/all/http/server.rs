@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gdoi_core::{Snapshot, Timestamp};
-use gdoi_monitor::engine::{Request, State};
+use gdoi_monitor::engine::{DiagnosisView, Request, State};
 use gdoi_monitor::http::web::Web;
 use gdoi_monitor::http::{self, Limits, Refusal, Server};
 use gdoi_monitor::sink::{EventCounts, Tally};
@@ -90,6 +90,7 @@ pub(crate) fn nothing() -> State {
         events: EventCounts::default(),
         recent: Vec::new(),
         snapshot: Snapshot::default(),
+        diagnosis: DiagnosisView::default(),
     }
 }
 

@@ -119,6 +119,10 @@ impl Query {
         self.key_server.is_none_or(|wanted| key_server == Some(wanted))
     }
 
+    pub(super) fn wants_severity(&self, severity: &str) -> bool {
+        self.severity.as_deref().is_none_or(|wanted| severity == wanted)
+    }
+
     pub(super) fn wants_spi(&self, spi: &str) -> bool {
         self.spi.is_none_or(|wanted| *spi == *wanted.to_string())
     }
