@@ -1,7 +1,7 @@
 //! A changed layout of the saved state requires a new version.
 //!
-//! The layout is every field, in order, of the state and of all types in it. `tests/data/saved_state_layouts.txt` has
-//! one line for each version: the version, and a digest of the layout.
+//! The layout is every field, in order, of the state and of all types in it. `tests/data/saved_state_layouts.txt` and
+//! `saved_diagnosis_layouts.txt` have one line for each version: the version, and a digest of the layout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,18 +15,27 @@ use super::root;
 
 #[test]
 fn a_saved_state_that_changed_has_another_version() {
+    check("State", "VERSION", "saved_state");
+}
+
+#[test]
+fn a_saved_diagnosis_that_changed_has_another_version() {
+    check("DiagnosisState", "DIAGNOSIS_LAYOUT", "saved_diagnosis");
+}
+
+/// The layout of this type belongs to the version in this constant, as `tests/data/NAME_layouts.txt` says.
+fn check(of: &str, constant: &str, name: &str) {
     let source = Source::new(["gdoi-wire/src", "gdoi-core/src"].map(modules));
-    let text = fs::read_to_string(root().join("tests/data/saved_state_layouts.txt")).unwrap();
-    let known = versions(&text);
+    let file = format!("tests/data/{name}_layouts.txt");
+    let known = versions(&fs::read_to_string(root().join(&file)).unwrap());
     assert!(known.windows(2).all(|pair| pair[0].0 < pair[1].0), "{known:?}");
-    let layout = source.layout("State");
-    assert!(layout.contains("State: "), "it is not there:\n{layout}");
-    let now = (source.version("VERSION"), digest(&layout));
+    let layout = source.layout(of);
+    assert!(layout.contains(&format!("{of}: ")), "it is not there:\n{layout}");
+    let now = (source.version(constant), digest(&layout));
     assert!(
         known.last() == Some(&now),
-        "The layout of a saved state is not that of its version. Raise VERSION in gdoi-core/src/saved_state.rs and add \
-         `{} {:016x}` to tests/data/saved_state_layouts.txt. Where fields were only renamed, replace the last digest \
-         instead.\n{layout}",
+        "The layout of {of} is not that of its version. Raise {constant} and add `{} {:016x}` to {file}. Where fields \
+         were only renamed, replace the last digest instead.\n{layout}",
         now.0,
         now.1
     );
