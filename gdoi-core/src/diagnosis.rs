@@ -81,7 +81,7 @@ impl Diagnosis {
             match (tracked.incident.ended, tracked.quiet_at) {
                 (None, Some(at)) if at <= self.state.now => {
                     let latest = tracked.incident.latest;
-                    self.state.close_at(out, index, latest);
+                    self.state.end_at(out, index, latest);
                 }
                 (Some(ended), _) if ended.max(tracked.incident.latest).after(AFTERMATH) <= self.state.now => {
                     let gone = self.state.incidents.remove(index);

@@ -16,8 +16,18 @@ use super::pending::{PendingEvent, PendingEvents};
 use crate::time::Timestamp;
 use crate::transition::{Cause, Certainty, Incident, Measures, Severity, Transition, What};
 
-/// Open incidents; if there are more, the oldest closes.
-const MOST_OPEN: usize = 256;
+/// Incidents that are tracked. Beyond it, new ones are collected.
+const MOST_TRACKED: usize = 256;
+/// Incidents of one cause in one group, or without a group. Beyond it, new ones are collected.
+const MOST_PER_GROUP: usize = 8;
+/// Incidents of one cause. Beyond it, new ones are collected.
+const MOST_PER_CAUSE: usize = 32;
+/// Quiet time after which a collecting incident closes.
+const COLLECTING_QUIET: Duration = Duration::from_hours(1);
+/// How often an incident may open again before it no longer closes at once.
+const MOST_REOPENED: u32 = 3;
+/// Quiet time after which an incident closes that opens again and again.
+const FLAPPING_QUIET: Duration = Duration::from_mins(15);
 /// Closed incidents that are kept.
 const MOST_CLOSED: usize = 256;
 /// Pairs of group and cause that are counted.
@@ -64,6 +74,8 @@ pub(super) struct TrackedIncident {
     pub(super) incident: Incident,
     /// When it closes without further events; `None` if only an event can end it.
     pub(super) quiet_at: Option<Timestamp>,
+    /// How often it opened again.
+    reopened: u32,
     /// When it was last reported, and with which content.
     reported: Timestamp,
     reported_as: ReportedState,
@@ -96,6 +108,7 @@ impl DiagnosisState {
         self.incidents.iter().position(|tracked| {
             let incident = &tracked.incident;
             incident.cause == key.cause
+                && incident.collected == 0
                 && incident.group == key.group
                 && incident.key_server == key.key_server
                 && (key.stage.is_none() || incident.measures.stage == key.stage)
@@ -106,32 +119,57 @@ impl DiagnosisState {
     pub(super) fn open(&mut self, out: &mut Vec<Transition>, key: IncidentKey, basis: Basis) -> usize {
         let index = match self.position(&key) {
             Some(index) => index,
-            None => self.begin(out, key, &basis),
+            None if self.is_full(&key) => return self.collect(key.cause, basis),
+            None => self.begin(key, &basis),
         };
         let now = self.now;
         if let Some(tracked) = self.incidents.get_mut(index) {
             tracked.rest_on(basis, now);
             if tracked.incident.ended.take().is_some() {
+                tracked.reopened = tracked.reopened.saturating_add(1);
                 tracked.report(out, now, What::IncidentOpened);
             }
         }
         index
     }
 
-    pub(super) fn begin(&mut self, out: &mut Vec<Transition>, key: IncidentKey, basis: &Basis) -> usize {
-        if self.incidents.len() >= MOST_OPEN {
-            self.overflow = self.overflow.saturating_add(1);
-            let now = self.now;
-            if self
-                .incidents
-                .first()
-                .is_some_and(|tracked| tracked.incident.is_open())
-            {
-                self.close_at(out, 0, now);
-            }
-            let gone = self.incidents.remove(0);
-            self.keep_closed(gone.incident);
+    /// Whether there are too many incidents for another one with this key.
+    fn is_full(&mut self, key: &IncidentKey) -> bool {
+        let of_cause = |group: Option<&Option<String>>| {
+            let incidents = self.incidents.iter().map(|tracked| &tracked.incident);
+            let alike = incidents.filter(|one| {
+                one.cause == key.cause && one.collected == 0 && group.is_none_or(|group| *group == one.group)
+            });
+            alike.count()
+        };
+        if of_cause(Some(&key.group)) >= MOST_PER_GROUP || of_cause(None) >= MOST_PER_CAUSE {
+            return true;
         }
+        if self.incidents.len() < MOST_TRACKED {
+            return false;
+        }
+        let Some(over) = self.find(|one| !one.is_open()) else {
+            return true;
+        };
+        let gone = self.incidents.remove(over);
+        self.keep_closed(gone.incident);
+        false
+    }
+
+    /// Adds an event to the one incident that collects what is too much of its cause. Returns its index.
+    fn collect(&mut self, cause: Cause, basis: Basis) -> usize {
+        let collecting = self.find(|one| one.cause == cause && one.collected > 0 && one.is_open());
+        let index = collecting.unwrap_or_else(|| self.begin(IncidentKey::new(cause, None, None), &basis));
+        let now = self.now;
+        if let Some(tracked) = self.incidents.get_mut(index) {
+            tracked.incident.collected = tracked.incident.collected.saturating_add(1);
+            let quiet = Some(basis.quiet.unwrap_or(COLLECTING_QUIET));
+            tracked.rest_on(Basis { quiet, ..basis }, now);
+        }
+        index
+    }
+
+    fn begin(&mut self, key: IncidentKey, basis: &Basis) -> usize {
         let total = (key.group.clone(), key.cause);
         if self.totals.len() < MOST_COUNTED || self.totals.contains_key(&total) {
             let count = self.totals.entry(total).or_default();
@@ -158,6 +196,7 @@ impl DiagnosisState {
             considered: BTreeMap::new(),
             effects: BTreeMap::new(),
             parent: None,
+            collected: 0,
             measures: Measures {
                 stage: key.stage,
                 ..<_>::default()
@@ -167,6 +206,7 @@ impl DiagnosisState {
         self.incidents.push(TrackedIncident {
             incident,
             quiet_at: None,
+            reopened: 0,
             reported: self.now,
             reported_as,
         });
@@ -190,8 +230,19 @@ impl DiagnosisState {
         }
     }
 
-    /// Closes an incident.
+    /// An event ends an incident. One that opens again and again stays open until it is quiet.
     pub(super) fn close_at(&mut self, out: &mut Vec<Transition>, index: usize, ended: Timestamp) {
+        let now = self.now;
+        match self.incidents.get_mut(index) {
+            Some(tracked) if tracked.reopened >= MOST_REOPENED && tracked.incident.is_open() => {
+                tracked.quiet_at = Some(now.after(FLAPPING_QUIET));
+            }
+            _ => self.end_at(out, index, ended),
+        }
+    }
+
+    /// Ends an incident.
+    pub(super) fn end_at(&mut self, out: &mut Vec<Transition>, index: usize, ended: Timestamp) {
         let now = self.now;
         if let Some(tracked) = self.incidents.get_mut(index)
             && tracked.incident.is_open()
@@ -290,7 +341,7 @@ impl DiagnosisState {
             }
             tracked.incident.parent = Some(id);
             let at = self.now;
-            self.close_at(out, index, at);
+            self.end_at(out, index, at);
             let part = self.incidents.remove(index).incident;
             let whole = self.find(|one| one.id == id)?;
             if let Some(tracked) = self.incidents.get_mut(whole) {

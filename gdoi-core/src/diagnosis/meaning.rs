@@ -19,6 +19,10 @@ pub(super) fn handle_event(
     frames: &[FrameId],
 ) {
     let seen = &Seen { transition, frames };
+    confirm_group(state, seen);
+    if state.notes.is_hearsay(seen.group()) && is_about_rekeys(&transition.what) {
+        return;
+    }
     let (at, server) = (transition.at, transition.key_server);
     match &transition.what {
         What::CaptureLoss(loss) => state.on_capture_loss(out, seen, *loss),
@@ -30,6 +34,7 @@ pub(super) fn handle_event(
         What::Forgotten(forgotten) if forgotten.kind == ForgottenKind::Group => {
             state.notes.forget_group(seen.group());
         }
+        What::GroupDiscovered(_) => state.notes.discover_group(seen.group()),
         What::GroupMerged(merged) => {
             state.rename(seen.group(), &merged.into);
             state.notes.forget_group(seen.group());
@@ -69,7 +74,6 @@ pub(super) fn handle_event(
             state.note_fact(seen);
         }
         What::Forgotten(_)
-        | What::GroupDiscovered(_)
         | What::IncidentClosed(_)
         | What::IncidentOpened(_)
         | What::IncidentUpdated(_)
@@ -81,6 +85,48 @@ pub(super) fn handle_event(
         | What::SpiChanged(_)
         | What::SpiFirstSeen(_) => {}
     }
+}
+
+/// A member that registers or acknowledges confirms its group, and so do rekeys on a schedule.
+fn confirm_group(state: &mut DiagnosisState, seen: &Seen<'_>) {
+    if !state.notes.is_hearsay(seen.group()) {
+        return;
+    }
+    let is_witness = match &seen.transition.what {
+        What::DoubleReregistration(_)
+        | What::ReRegistration(_)
+        | What::RegistrationCompleted(_)
+        | What::RegistrationsAttributed(_)
+        | What::RekeyNotReceived(_) => true,
+        What::Rekey(rekey) => rekey.acknowledged > Some(0),
+        _ => state
+            .notes
+            .known(seen.group())
+            .is_some_and(|notes| notes.schedule.regular().is_some()),
+    };
+    if is_witness {
+        state.notes.confirm_group(seen.group());
+    }
+}
+
+/// Whether an event says something about the rekeys or the keys of a group, which needs a group.
+const fn is_about_rekeys(what: &What) -> bool {
+    matches!(
+        what,
+        What::ConfigurationContradicted(_)
+            | What::CoopSilent(_)
+            | What::KekBehavior(_)
+            | What::KekExpired(_)
+            | What::KekOverAge(_)
+            | What::KekSplit(_)
+            | What::KeyServerChanged(_)
+            | What::MemberLost(_)
+            | What::RekeyIntervalChanged(_)
+            | What::RekeyOverdue(_)
+            | What::RekeyUnacknowledged(_)
+            | What::SpiStale(_)
+    ) || matches!(what, What::Rekey(rekey) if matches!(rekey.kind, RekeyKind::Delete))
+        || matches!(what, What::RekeyClassified(rekey) if matches!(rekey.kind, RekeyKind::Delete))
 }
 
 /// A waiting event was not explained in time.

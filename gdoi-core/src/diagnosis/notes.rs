@@ -36,6 +36,9 @@ pub(super) struct Notes {
 /// The notes on a group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct GroupNotes {
+    /// Whether only the senders of rekeys say that there is such a group: it is not configured, no member was seen,
+    /// and its rekeys have no schedule.
+    is_hearsay: bool,
     pub(super) schedule: RekeyPace,
     pub(super) transport: Option<Transport>,
     /// Recipients of the latest rekey.
@@ -254,13 +257,37 @@ impl GroupNotes {
 }
 
 impl Notes {
+    /// A group was discovered: so far only the sender of a rekey says that there is one.
+    pub(super) fn discover_group(&mut self, name: Option<&str>) {
+        if self.known(name).is_none()
+            && let Some(notes) = self.group(name)
+        {
+            notes.is_hearsay = true;
+        }
+    }
+
+    /// A member or a schedule confirms a group.
+    pub(super) fn confirm_group(&mut self, name: Option<&str>) {
+        if let Some(notes) = name.and_then(|name| self.groups.get_mut(name)) {
+            notes.is_hearsay = false;
+        }
+    }
+
+    /// Whether nothing but its senders says that there is this group.
+    pub(super) fn is_hearsay(&self, name: Option<&str>) -> bool {
+        self.known(name).is_some_and(|notes| notes.is_hearsay)
+    }
+
     /// The notes on a group, inserted if new; `None` beyond the limit.
     pub(super) fn group(&mut self, name: Option<&str>) -> Option<&mut GroupNotes> {
         let name = name?;
         if !self.groups.contains_key(name) {
             if self.groups.len() >= MOST_GROUPS {
                 self.overflow = self.overflow.saturating_add(1);
-                return None;
+                let mut groups = self.groups.iter();
+                let (hearsay, _) = groups.find(|(_, notes)| notes.is_hearsay)?;
+                let hearsay = hearsay.clone();
+                self.groups.remove(&hearsay);
             }
             self.groups.insert(name.into(), GroupNotes::default());
         }

@@ -9,6 +9,7 @@ mod diagnosis;
 mod floods;
 mod forgeries;
 mod inband;
+mod incident_floods;
 mod kek;
 mod key_servers;
 mod overdue;

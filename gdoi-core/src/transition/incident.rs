@@ -136,6 +136,8 @@ pub struct Incident {
     pub effects: BTreeMap<Cow<'static, str>, u64>,
     /// The incident of which it is a part.
     pub parent: Option<u64>,
+    /// Events of further incidents of the same cause, if it collects those that are too many to be listed.
+    pub collected: u64,
     /// Its numbers.
     pub measures: Measures,
 }

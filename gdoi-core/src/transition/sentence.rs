@@ -57,6 +57,12 @@ fn seconds(seconds: f64) -> Span {
 impl Incident {
     /// What happened, in one or two sentences with numbers.
     pub fn summary(&self) -> String {
+        if self.collected > 0 {
+            return format!(
+                "The same at more key servers or in more groups than are listed one by one: {}.",
+                counted(self.collected, "event")
+            );
+        }
         match self.cause {
             Cause::AuthenticationRefused => self.failed_registrations(
                 "reaches",

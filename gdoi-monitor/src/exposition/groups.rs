@@ -97,7 +97,7 @@ pub(super) static FAMILIES: &[Family] = &[
     gauge(
         "gdoi_incidents_active",
         &["group", "cause", "severity"],
-        "Incidents that last, by cause.",
+        "Open incidents, by cause.",
         |facts, samples| {
             for ((group, cause, severity), count) in &facts.state.diagnosis.active {
                 let group = group.as_deref().unwrap_or(UNATTRIBUTED);

@@ -301,7 +301,7 @@ mod tests {
         let other = file(VERSION, &[&other]);
         check(Some(&other), "the machine was rebooted since it was saved");
         check(Some(&file(VERSION, &[boot, &[1]])), "the saved state is damaged");
-        let wrong = file(VERSION, &[boot, &[7, 0, 0], b"something"]);
+        let wrong = file(VERSION, &[boot, &[7, 0, 0, 0], b"something"]);
         check(Some(&wrong), "this is not a saved state");
     }
 

@@ -57,6 +57,9 @@ pub struct IncidentState {
     pub next: Vec<NextAction>,
     /// The incident of which it is a part.
     pub parent: Option<u64>,
+    /// Events of further incidents of the same cause that are too many to be listed.
+    #[serde(default)]
+    pub collected: u64,
 }
 
 /// Members of an incident.
@@ -168,6 +171,7 @@ impl IncidentState {
             considered,
             effects,
             parent,
+            collected,
             measures,
         } = incident;
         Self {
@@ -198,6 +202,7 @@ impl IncidentState {
                 .map(|step| NextAction::new(step, incident))
                 .collect(),
             parent: *parent,
+            collected: *collected,
         }
     }
 }
