@@ -165,7 +165,23 @@ fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
             }
             rekey::match_implicit_ack(cx, received)
         }
-        _ => {
+        Exchange::Base
+        | Exchange::MainMode
+        | Exchange::AuthenticationOnly
+        | Exchange::Aggressive
+        | Exchange::Informational
+        | Exchange::Transaction
+        | Exchange::GroupkeyPull
+        | Exchange::Unregistered34
+        | Exchange::IkeSaInit
+        | Exchange::IkeAuth
+        | Exchange::CreateChildSa
+        | Exchange::IkeInformational
+        | Exchange::IkeSessionResume
+        | Exchange::GsaAuth
+        | Exchange::GsaRegistration
+        | Exchange::IkeIntermediate
+        | Exchange::IkeFollowupKe => {
             registration::handle_ike_message(cx, received).or_else(|| rekey::match_implicit_ack(cx, received))
         }
     };

@@ -2,11 +2,16 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead as _, BufReader};
+use std::num::NonZero;
 use std::process::Stdio;
+use std::{env, thread};
 
 use crate::error::{Context as _, Result};
 use crate::process;
 use crate::workspace::Workspace;
+
+/// Tests that run at the same time, per core.
+const TESTS_PER_CORE: usize = 2;
 
 /// The result of `cargo test`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,6 +45,11 @@ impl Suite {
         ]);
         // Also of tests that pass: they print skips.
         cargo.args(["--", "--show-output"]);
+        // Many tests wait for the kernel or for a clock: one per core would leave the cores idle.
+        if env::var_os("RUST_TEST_THREADS").is_none() {
+            let cores = thread::available_parallelism().map_or(1, NonZero::get);
+            cargo.env("RUST_TEST_THREADS", (TESTS_PER_CORE * cores).to_string());
+        }
         let mut tests = cargo
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

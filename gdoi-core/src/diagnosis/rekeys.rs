@@ -105,6 +105,13 @@ impl DiagnosisState {
         let recipients = notes
             .filter(|_| transport == Some(Transport::Unicast))
             .and_then(|notes| notes.recipients);
+        // Waits for members that miss the same rekey and register a little later. Nobody acknowledges a multicast rekey:
+        // only the next one shows whether rekeys arrive again.
+        let quiet = match (transport, notes.and_then(|notes| notes.schedule.regular())) {
+            (Some(Transport::Unicast), _) => Duration::from_mins(1),
+            (_, Some(regular)) => regular.saturating_add(AROUND_EXPIRY),
+            (_, None) => LONG_PATIENCE,
+        };
         let index = self.open(out, seen.key(Cause::RekeyLost), seen.basis(Some(LONG_PATIENCE)));
         let mut first = seen.transition.at;
         for one in &missed {
@@ -131,8 +138,7 @@ impl DiagnosisState {
         {
             let incident = &mut tracked.incident;
             if incident.affected.recover(member) {
-                // Waits for members that miss the same rekey and register a little later.
-                tracked.quiet_at = Some(at.after(Duration::from_mins(1)));
+                tracked.quiet_at = Some(at.after(quiet));
             }
         }
         self.report(out, index);

@@ -74,13 +74,41 @@ pub(crate) fn handle_ike_message(cx: &mut Context<'_>, received: Received<'_>) -
         is_from_member: sender == Sender::Member,
         attribution,
     };
-    match received.exchange {
-        Exchange::GroupkeyPull => handle_pull(cx, message),
-        Exchange::MainMode | Exchange::Aggressive => handle_phase1(cx, message),
-        Exchange::Informational => cx.state.ike_sas[id].notified = true,
-        Exchange::IkeSaInit | Exchange::IkeAuth => handle_ike_initial(cx, message),
-        Exchange::GsaAuth | Exchange::GsaRegistration => handle_gsa_exchange(cx, message),
-        _ => {}
+    match part(received.exchange) {
+        Part::Pull => handle_pull(cx, message),
+        Part::MainMode => handle_phase1(
+            cx,
+            message,
+            main_mode_step(received.header(), message.is_from_member),
+        ),
+        Part::Aggressive => {
+            handle_phase1(
+                cx,
+                message,
+                aggressive_step(received.header(), message.is_from_member),
+            );
+        }
+        Part::Notification => cx.state.ike_sas[id].notified = true,
+        Part::Init => handle_step(
+            cx,
+            message,
+            if message.is_from_member {
+                step::FIRST
+            } else {
+                step::SECOND
+            },
+        ),
+        Part::Auth => handle_step(
+            cx,
+            message,
+            if message.is_from_member {
+                step::THIRD
+            } else {
+                step::FOURTH
+            },
+        ),
+        Part::Gsa => handle_gsa_exchange(cx, message),
+        Part::None => {}
     }
     arm_ike_sa_timer(cx, id);
     Some(attribution)
@@ -91,13 +119,15 @@ fn open_ike_sa(cx: &mut Context<'_>, received: Received<'_>, cookie: [u8; 8]) ->
     let message = received.message;
     let header = received.header();
     let from_start = header.responder_cookie().is_zero();
-    let is_followed = match received.exchange {
-        Exchange::MainMode | Exchange::Aggressive | Exchange::IkeSaInit => from_start,
-        // After a non-ESP marker it may be any IKE, which is followed only from its first message.
-        Exchange::GroupkeyPull | Exchange::GsaAuth | Exchange::GsaRegistration => {
-            !message.marked && !from_start
-        }
-        _ => false,
+    // After a non-ESP marker it may be any IKE, which is followed only from its first message.
+    let is_in_the_middle = !message.marked && !from_start;
+    let (mode, is_followed) = match part(received.exchange) {
+        Part::MainMode => (IkeMode::Main, from_start),
+        Part::Aggressive => (IkeMode::Aggressive, from_start),
+        Part::Init => (IkeMode::Ikev2, from_start),
+        Part::Pull => (IkeMode::Main, is_in_the_middle),
+        Part::Gsa => (IkeMode::Ikev2, is_in_the_middle),
+        Part::Auth | Part::Notification | Part::None => return None,
     };
     if !is_followed {
         return None;
@@ -116,7 +146,7 @@ fn open_ike_sa(cx: &mut Context<'_>, received: Received<'_>, cookie: [u8; 8]) ->
         None => servers.other(),
     };
     let responder = octets(header.responder_cookie());
-    let mut ike_sa = IkeSa::new(mode(received.exchange), member, (server, server_address), cx.now);
+    let mut ike_sa = IkeSa::new(mode, member, (server, server_address), cx.now);
     ike_sa.responder = responder;
     ike_sa.from_start = from_start;
     if let Some(known) = cx.state.members.find(&member) {
@@ -132,30 +162,12 @@ fn open_ike_sa(cx: &mut Context<'_>, received: Received<'_>, cookie: [u8; 8]) ->
 }
 
 /// Main or aggressive mode.
-fn handle_phase1(cx: &mut Context<'_>, message: IkeMessage<'_>) {
-    let received = message.received;
-    let header = received.header();
-    let bit = match received.exchange {
-        Exchange::MainMode => main_mode_step(header, message.is_from_member),
-        _ => aggressive_step(header, message.is_from_member),
-    };
+fn handle_phase1(cx: &mut Context<'_>, message: IkeMessage<'_>, bit: u8) {
     let ike_sa = &mut cx.state.ike_sas[message.ike_sa];
-    ike_sa.doi = ike_sa.doi.or(doi(received.message));
+    ike_sa.doi = ike_sa.doi.or(doi(message.received.message));
     if !ike_sa.has_seen(bit) {
         ike_sa.ended = ike_sa.ended && ike_sa.completed > 0;
     }
-    handle_step(cx, message, bit);
-}
-
-/// The initial exchanges of version 2. A flag tells requests from responses, and a retransmission has the same
-/// message identifier (RFC 7296 §2.1).
-fn handle_ike_initial(cx: &mut Context<'_>, message: IkeMessage<'_>) {
-    let bit = match (message.received.exchange, message.is_from_member) {
-        (Exchange::IkeSaInit, true) => step::FIRST,
-        (Exchange::IkeSaInit, false) => step::SECOND,
-        (_, true) => step::THIRD,
-        (_, false) => step::FOURTH,
-    };
     handle_step(cx, message, bit);
 }
 
@@ -299,11 +311,45 @@ fn sender(ike_sa: &IkeSa, message: &Message<'_>) -> Sender {
     }
 }
 
-const fn mode(exchange: Exchange) -> IkeMode {
+/// What an exchange is in a registration.
+enum Part {
+    MainMode,
+    Aggressive,
+    /// Both messages of `IKE_SA_INIT`: a flag distinguishes requests from responses, and a retransmission has the same
+    /// message identifier (RFC 7296 §2.1).
+    Init,
+    /// Both messages of `IKE_AUTH`.
+    Auth,
+    Pull,
+    Gsa,
+    Notification,
+    /// No part of it.
+    None,
+}
+
+const fn part(exchange: Exchange) -> Part {
     match exchange {
-        Exchange::Aggressive => IkeMode::Aggressive,
-        Exchange::IkeSaInit | Exchange::GsaAuth | Exchange::GsaRegistration => IkeMode::Ikev2,
-        _ => IkeMode::Main,
+        Exchange::MainMode => Part::MainMode,
+        Exchange::Aggressive => Part::Aggressive,
+        Exchange::IkeSaInit => Part::Init,
+        Exchange::IkeAuth => Part::Auth,
+        Exchange::GroupkeyPull => Part::Pull,
+        Exchange::GsaAuth | Exchange::GsaRegistration => Part::Gsa,
+        Exchange::Informational => Part::Notification,
+        Exchange::Base
+        | Exchange::AuthenticationOnly
+        | Exchange::Transaction
+        | Exchange::Unregistered34
+        | Exchange::CreateChildSa
+        | Exchange::IkeInformational
+        | Exchange::IkeSessionResume
+        | Exchange::IkeIntermediate
+        | Exchange::IkeFollowupKe
+        | Exchange::GroupkeyPush
+        | Exchange::GroupkeyPushAck
+        | Exchange::GsaRekey
+        | Exchange::GsaInbandRekey
+        | Exchange::Unknown(_) => Part::None,
     }
 }
 
