@@ -2,6 +2,7 @@
 //! configuration and by vantage.
 
 mod case;
+mod causes;
 mod events;
 mod goals;
 mod known;
@@ -20,6 +21,7 @@ use crate::scenario::{Scenario, ScenarioError};
 use crate::world::Simulation;
 use case::{Case, Past, Witness};
 
+pub use causes::{CauseScore, CauseTally, QuietWorlds};
 pub use events::{EVENTS, Judged};
 pub use goals::Goals;
 #[cfg(test)]
@@ -79,6 +81,7 @@ impl Score {
                 end,
             };
             subject::judge(&case, &mut score);
+            causes::judge(&case, &mut score);
         }
         Ok(score)
     }

@@ -7,6 +7,7 @@ use gdoi_core::Timestamp;
 use gdoi_core::transition::{Certainty, Severity};
 use serde::Serialize;
 
+use super::causes::CauseScore;
 use super::rule::{Known, Rule};
 use super::told::Told;
 
@@ -205,6 +206,8 @@ pub struct Score {
     pub tallies: BTreeMap<(Told, &'static str), Tally>,
     /// Differences of numbers, likewise.
     pub errors: BTreeMap<(Told, &'static str), Errors>,
+    /// The causes of incidents.
+    pub causes: CauseScore,
     /// The first failures; the tallies count all of them.
     pub failures: Vec<Failure>,
 }
@@ -224,6 +227,7 @@ impl Score {
             sum.sum += errors.sum;
             sum.count += errors.count;
         }
+        self.causes.add(other.causes);
         let left = MOST_FAILURES.saturating_sub(self.failures.len());
         self.failures.extend(other.failures.into_iter().take(left));
     }
@@ -367,7 +371,7 @@ impl Score {
         }
     }
 
-    fn fail(&mut self, failure: Failure) {
+    pub(crate) fn fail(&mut self, failure: Failure) {
         if self.failures.len() < MOST_FAILURES {
             self.failures.push(failure);
         }

@@ -262,7 +262,9 @@ fn tables(scored: &Scored) -> String {
         clean: all.remove(&false).unwrap_or_default(),
         lossy: all.remove(&true).unwrap_or_default(),
     };
-    let _ok = writeln!(text, "{goals}");
+    let mut causes = goals.clean.clone();
+    causes.add(goals.lossy.clone());
+    let _ok = writeln!(text, "{goals}\nCauses of incidents:\n\n{}", causes.causes);
     text
 }
 
@@ -291,7 +293,19 @@ fn document(scored: &Scored) -> Value {
             }));
         }
     }
-    json!({ "rows": rows, "causes": [] })
+    let mut causes = Vec::new();
+    for ((vantage, lossy), score) in &scored.scores {
+        for ((told, done), tally) in &score.causes.tallies {
+            causes.push(json!({
+                "done": done,
+                "told": told,
+                "vantage": vantage,
+                "loss": lossy,
+                "tally": tally,
+            }));
+        }
+    }
+    json!({ "rows": rows, "causes": causes })
 }
 
 /// Prints some examples of each kind of error, the kind of most runs first, with the shortest runs.
