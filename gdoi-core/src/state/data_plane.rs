@@ -68,6 +68,8 @@ pub(crate) struct DataPlane {
     pub(crate) changes: u64,
     pub(crate) rollover: Histogram,
     pub(crate) stale_packets: u64,
+    /// The longest time for which an SPI was used and nothing had replaced it: TEKs live at least as long.
+    pub(crate) longest_life: Duration,
     /// Replaced SPIs: when, and by which one.
     pub(crate) replaced: Vec<(u32, Timestamp, u32)>,
     /// SPIs of each site that belong, or may belong, to this group, the oldest first.

@@ -329,3 +329,32 @@ fn reserved_spis_are_counted_and_make_no_state() {
     assert_eq!(snapshot.esp["unattributed"].packets, 12);
     assert_eq!(snapshot.anomalies.values().sum::<u64>(), 12);
 }
+
+/// Rekeys come every 20 minutes, but a TEK lasts for two of them: its rekeys alternate with those of the KEK.
+#[test]
+fn an_spi_that_nothing_has_replaced_yet_is_not_stale_whatever_the_rekeys_let_expect() {
+    let mut script = script([]);
+    for (sequence, spi) in (1..).zip([0x1000, 0x2000, 0x2000, 0x3000, 0x3000, 0x4000, 0x4000, 0x5000]) {
+        script.push(KS, MULTICAST, 1, sequence);
+        mixed(&mut script, 20, 1, &[spi]);
+        mixed(&mut script, 1_180, 1, &[spi]);
+    }
+    assert_eq!(changes(&script).len(), 4, "{:?}", script.out);
+    assert_eq!(staleness(&script), []);
+}
+
+/// What a first rekey seems to replace may have been of another origin, so its use proves nothing.
+#[test]
+fn an_spi_that_replaced_none_of_the_group_is_not_stale() {
+    let mut script = script([]);
+    for sequence in 1..=3 {
+        script.push(KS, MULTICAST, 1, sequence);
+        mixed(&mut script, 1_200, 7, &[0x1000]);
+    }
+    script.push(KS, MULTICAST, 1, 4);
+    mixed(&mut script, 100, 7, &[0x2000]);
+    assert_eq!(changes(&script).len(), 1, "{:?}", script.out);
+    // The other tunnel had only been silent.
+    mixed(&mut script, 2_000, 7, &[0x1000, 0x2000]);
+    assert_eq!(staleness(&script), []);
+}

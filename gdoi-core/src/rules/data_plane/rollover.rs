@@ -180,6 +180,12 @@ pub(crate) fn on_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     let (spi, site) = key;
     let traffic = &cx.state.spis[id];
     let (group, old, first, brought) = (traffic.group, traffic.replaces, traffic.first, traffic.brought());
+    // Until another SPI appeared it was valid. An idle one may have ended long before.
+    let life = old.and_then(|old| {
+        let traffic = &cx.state.spis[cx.state.spis.find(&(old, key.1))?];
+        let is_used = traffic.is_brought && traffic.last.after(traffic.idle_timeout()) >= first;
+        is_used.then(|| first.since(traffic.since))
+    });
     let data = &mut cx.state.groups[group].data;
     data.changes = data.changes.saturating_add(1);
     let roll = brought.filter(|&at| at <= first).map(|at| first.since(at));
@@ -191,6 +197,9 @@ pub(crate) fn on_rollover(cx: &mut Context<'_>, id: SpiId, key: SpiKey) {
     }
     if let Some(old) = old {
         data.replace(old, first, spi);
+        if let Some(life) = life {
+            data.longest_life = data.longest_life.max(life);
+        }
     }
     let what = What::SpiChanged(SpiChanged {
         from: old.map(Spi),

@@ -3,6 +3,9 @@
 //! The claim needs two things: another SPI replaced it, and its lifetime is over. The lifetime is the configured one
 //! or, once rekeys come at equal intervals, at most the interval plus the longest lead. While neither is known,
 //! nothing is claimed; once one is, earlier traffic is judged too.
+//!
+//! Without configured sites, an SPI of another group may seem to be replaced. So the SPI must have replaced one of the
+//! group itself, and while nothing had replaced it yet, its use past the estimated end disproves the estimate.
 
 use core::time::Duration;
 
@@ -27,7 +30,7 @@ pub(crate) fn check_stale_spi(cx: &mut Context<'_>, id: SpiId, key: SpiKey, esp:
         return;
     };
     judge_what_was_sent_before(cx, group, lifetime);
-    if esp.packets == 0 || !is_over(cx, id, key.0, lifetime, esp.first) {
+    if esp.packets == 0 || !is_over(cx, id, key, lifetime, esp.first) {
         return;
     }
     let traffic = &mut cx.state.spis[id];
@@ -66,18 +69,24 @@ fn judge_replaced(cx: &mut Context<'_>, id: SpiId, lifetime: Duration) {
         return;
     };
     let traffic = &cx.state.spis[id];
-    let (end, last) = (traffic.since.after(lifetime), traffic.last);
-    if last > end.after(STALE_USE) && is_over(cx, id, key.0, lifetime, last) {
+    let longest_life = cx.state.groups[traffic.group].data.longest_life;
+    let (end, last) = (traffic.since.after(lifetime.max(longest_life)), traffic.last);
+    if last > end.after(STALE_USE) && is_over(cx, id, key, lifetime, last) {
         report_stale(cx, id, key, end);
     }
 }
 
 /// Whether an SPI was replaced and its TEK had ended at a time.
-fn is_over(cx: &Context<'_>, id: SpiId, spi: u32, lifetime: Duration, at: Timestamp) -> bool {
+fn is_over(cx: &Context<'_>, id: SpiId, (spi, site): SpiKey, lifetime: Duration, at: Timestamp) -> bool {
     let traffic = &cx.state.spis[id];
-    let is_replaced = cx.state.groups[traffic.group].data.replacement(spi).is_some();
+    let data = &cx.state.groups[traffic.group].data;
+    let Some((replaced, _)) = data.replacement(spi) else {
+        return false;
+    };
+    let end = traffic.since.after(lifetime.max(data.longest_life));
+    let is_of_group = site != 0 || traffic.is_brought && traffic.replaces.is_some();
     // In a split brain or after a forced rekey, key servers replace an SPI long before its end.
-    is_replaced && at > traffic.since.after(lifetime)
+    is_of_group && replaced <= end && at > end
 }
 
 fn report_stale(cx: &mut Context<'_>, id: SpiId, key: SpiKey, began: Timestamp) {
