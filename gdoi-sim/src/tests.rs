@@ -1,5 +1,6 @@
 //! One file per subject.
 
+mod causes;
 mod demo;
 mod demonstrations;
 mod diagnosis;

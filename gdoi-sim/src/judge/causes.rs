@@ -94,9 +94,17 @@ pub(super) fn judge(case: &Case<'_>, score: &mut Score) {
             None => unexplained.push(*incident),
         }
     }
-    for (deed, incidents) in deeds.iter().zip(of_deed) {
-        if deed.is_counted {
-            count(case, score, deed, &incidents);
+    for (deed, of) in deeds.iter().zip(of_deed) {
+        // One incident may cover several deeds of one kind.
+        let is_covered = || {
+            incidents
+                .iter()
+                .any(|incident| deed.causes.contains(&incident.cause) && concerns(case, deed, incident))
+        };
+        if deed.is_counted && of.is_empty() && is_covered() {
+            score.causes.of(case.told, deed.name).first += 1;
+        } else if deed.is_counted {
+            count(case, score, deed, &of);
         }
     }
     let told = case.told;
@@ -172,12 +180,7 @@ fn deed_of(case: &Case<'_>, deeds: &[Deed], incident: &Incident) -> Option<usize
         deeds
             .iter()
             .enumerate()
-            .filter(|(_, deed)| {
-                is_meant(deed)
-                    && incident.began <= deed.until
-                    && incident.latest >= deed.from
-                    && is_of_group(case, deed, incident.group.as_ref(), incident.key_server)
-            })
+            .filter(|(_, deed)| is_meant(deed) && concerns(case, deed, incident))
             .min_by_key(|(_, deed)| {
                 let distance = deed.from.since(incident.began) + incident.began.since(deed.from);
                 (!deed.is_counted, distance)
@@ -187,6 +190,13 @@ fn deed_of(case: &Case<'_>, deeds: &[Deed], incident: &Incident) -> Option<usize
     near(&|deed| deed.causes.contains(&incident.cause))
         .or_else(|| near(&|deed| deed.also.contains(&incident.cause)))
         .or_else(|| near(&|deed| deed.is_counted && deed.name != LEGACY))
+}
+
+/// Whether an incident is of the group and the time of a deed.
+fn concerns(case: &Case<'_>, deed: &Deed, incident: &Incident) -> bool {
+    incident.began <= deed.until
+        && incident.latest >= deed.from
+        && is_of_group(case, deed, incident.group.as_ref(), incident.key_server)
 }
 
 fn is_of_group(case: &Case<'_>, deed: &Deed, name: Option<&String>, server: Option<IpAddr>) -> bool {
@@ -245,13 +255,17 @@ fn conditions(case: &Case<'_>) -> Vec<Deed> {
         network,
         vantage,
         foreign,
+        groups,
         ..
     } = case.scenario;
     let is_partial = !vantage.holes.is_empty()
         || !vantage.since.is_zero()
         || vantage.direction != Direction::Both
         || case.misses_some();
-    let conditions: [(bool, &'static str, &'static [Cause]); 3] = [
+    let is_legacy = groups.iter().any(|group| group.server == Behavior::Legacy);
+    let conditions: [(bool, &'static str, &'static [Cause]); 4] = [
+        // It is one whatever its members are.
+        (is_legacy, "legacy key server", &[Cause::LegacyKeyServer]),
         (is_partial, "vantage", &[Cause::CaptureIncomplete]),
         (
             network.lost_per_mille > 0,
