@@ -117,7 +117,14 @@ impl Agent {
         let mut before = 0.0;
         let mut since = Instant::now();
         loop {
-            let page = self.page("/metrics")?;
+            let page = match self.page("/metrics") {
+                // On an overloaded host an answer may take too long.
+                Err(_) if since.elapsed() <= PATIENCE => {
+                    sleep(POLL);
+                    continue;
+                }
+                page => page?,
+            };
             let metrics = Metrics::parse(&page);
             if wanted(&metrics) {
                 return Ok(page);

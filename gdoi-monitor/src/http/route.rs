@@ -114,8 +114,8 @@ async fn metrics(server: &Server, wanted: Wanted, is_scraper: bool) -> Answer {
 
 async fn ready(server: &Server) -> Answer {
     match now(server, Detail::Summary).await {
-        Some(state) => ready::answer(&state, &server.status()),
-        None => stopping(),
+        Ok(state) => ready::answer(&state, &server.status()),
+        Err(missing) => missing.answer(),
     }
 }
 
@@ -144,8 +144,9 @@ pub(super) async fn long<E: Display>(
         Detail::Full => everything(server).await,
         Detail::Summary => now(server, detail).await,
     };
-    let Some(state) = state else {
-        return stopping();
+    let state = match state {
+        Ok(state) => state,
+        Err(missing) => return missing.answer(),
     };
     // Takes tens of milliseconds, in which this thread serves no one else.
     match block_in_place(|| make(&state).map(|body| answer::long(kind, body, gzip, permit))) {
@@ -161,30 +162,48 @@ pub(super) async fn long<E: Display>(
 }
 
 /// The engine's full state, at most [`YOUNG`] old: listing it costs the engine time, however many clients ask.
-async fn everything(server: &Server) -> Option<Arc<State>> {
+async fn everything(server: &Server) -> Result<Arc<State>, NoState> {
     let mut latest = server.everything.lock().await;
     if let Some((at, state)) = latest.as_ref()
         && at.elapsed() < YOUNG
     {
-        return Some(Arc::clone(state));
+        return Ok(Arc::clone(state));
     }
     // The old state is dropped before the new one is made.
     *latest = None;
     let state = now(server, Detail::Full).await?;
     *latest = Some((Instant::now(), Arc::clone(&state)));
-    Some(state)
+    Ok(state)
 }
 
-fn stopping() -> Answer {
-    text(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down\n")
+/// Why there is no state to answer with.
+#[derive(Clone, Copy)]
+enum NoState {
+    /// The engine has stopped.
+    Stopped,
+    /// The engine did not answer in time.
+    Late,
 }
 
-/// The engine's current state; `None` if it has stopped.
-async fn now(server: &Server, detail: Detail) -> Option<Arc<State>> {
+impl NoState {
+    fn answer(self) -> Answer {
+        let why = match self {
+            Self::Stopped => "the agent is shutting down\n",
+            Self::Late => "the agent did not answer in time: this host is overloaded; retry later\n",
+        };
+        text(StatusCode::SERVICE_UNAVAILABLE, why)
+    }
+}
+
+/// The engine's current state.
+async fn now(server: &Server, detail: Detail) -> Result<Arc<State>, NoState> {
     let (reply, answer) = oneshot::channel();
     let ask = async {
         server.engine.send(engine::Request { detail, reply }).await.ok()?;
         answer.await.ok()
     };
-    timeout(ANSWER_WAIT, ask).await.ok()?
+    match timeout(ANSWER_WAIT, ask).await {
+        Ok(state) => state.ok_or(NoState::Stopped),
+        Err(_elapsed) => Err(NoState::Late),
+    }
 }
