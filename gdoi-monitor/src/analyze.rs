@@ -45,7 +45,7 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
     let ports = arguments.ports.over(&config.capture.ports)?;
     let mut analysis = Analysis::new(
         Pipeline::new(config.groups, config.limits, ports),
-        Report::begin(arguments.format, BufWriter::with_capacity(BUFFER_OCTETS, out))?,
+        Report::new(arguments.format, BufWriter::with_capacity(BUFFER_OCTETS, out)),
         Progress::new(!io::stdout().is_terminal() || is_written_at_the_end(arguments.format)),
     );
     analysis.read(&arguments.files)?;
@@ -65,5 +65,5 @@ pub fn analyze(arguments: &cli::Analyze, out: impl Write) -> anyhow::Result<Exit
 
 /// Whether the report is written only after all captures are read, so that progress may use the terminal.
 const fn is_written_at_the_end(format: ReportFormat) -> bool {
-    matches!(format, ReportFormat::Text | ReportFormat::Html)
+    !matches!(format, ReportFormat::Jsonl)
 }

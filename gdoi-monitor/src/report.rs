@@ -45,12 +45,13 @@ pub enum ReportFormat {
     Html,
 }
 
-/// A report in the making. Formats for programs are written continuously, formats for people at the end.
+/// A report in the making. `jsonl` is written continuously, the other formats at the end.
 pub(crate) struct Report<W> {
     out: W,
     format: ReportFormat,
     findings: Findings,
     gathered: Gathered,
+    events: json::Events,
 }
 
 /// Data for the end of a report, all bounded.
@@ -85,16 +86,14 @@ pub(crate) struct Ending<'a> {
 }
 
 impl<W: Write> Report<W> {
-    pub(crate) fn begin(format: ReportFormat, mut out: W) -> io::Result<Self> {
-        if format == ReportFormat::Json {
-            json::begin(&mut out)?;
-        }
-        Ok(Self {
+    pub(crate) fn new(format: ReportFormat, out: W) -> Self {
+        Self {
             out,
             format,
             findings: Findings::default(),
             gathered: Gathered::default(),
-        })
+            events: json::Events::new(),
+        }
     }
 
     /// Handles a message.
@@ -111,7 +110,6 @@ impl<W: Write> Report<W> {
         frames: Vec<FrameId>,
         now: Option<FrameId>,
     ) -> io::Result<()> {
-        let first = self.findings.worst().is_none();
         // The report shows incidents as they are at the end, not how they changed.
         let diagnosis = &mut self.gathered.diagnosis;
         diagnosis.handle_transition(&transition, &frames, &mut Vec::new());
@@ -119,7 +117,7 @@ impl<W: Write> Report<W> {
         self.gathered.behaviors.take(&transition);
         let event = DatedTransition::new(&transition, Calendar::EPOCH);
         match self.format {
-            ReportFormat::Json => json::event(&mut self.out, first, &event)?,
+            ReportFormat::Json => self.events.add(&event)?,
             ReportFormat::Jsonl => {
                 serde_json::to_writer(Json(&mut self.out), &event)?;
                 self.out.write_all(b"\n")?;
@@ -138,7 +136,7 @@ impl<W: Write> Report<W> {
         self.gathered.diagnosis.finish(end, &mut Vec::new());
         let (out, gathered) = (&mut self.out, &self.gathered);
         match self.format {
-            ReportFormat::Json => json::end(out, ending, &self.findings, gathered)?,
+            ReportFormat::Json => json::write(out, ending, &self.findings, gathered, self.events)?,
             ReportFormat::Jsonl => {}
             ReportFormat::Text => text::write(out, ending, &self.findings, gathered)?,
             ReportFormat::Html => html::write(out, ending, &self.findings, gathered)?,

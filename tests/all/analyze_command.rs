@@ -80,6 +80,14 @@ fn every_message_and_esp_packet_is_in_the_report() {
     }
 }
 
+/// What is wrong is what is looked for: it comes before thousands of events.
+#[test]
+fn incidents_are_the_first_key_of_the_document() {
+    let path = &captures::all()[0].path;
+    let (text, _) = analyzed(&["--format", "json", path.to_str().unwrap()]);
+    assert!(text.starts_with("{\"incidents\":["));
+}
+
 #[test]
 fn every_form_tells_the_same_events() {
     let Capture { path, .. } = captures::recording("gdoid_live_cbc.pcap");

@@ -1,8 +1,10 @@
-//! JSON: one document. Events are written as they come, so that memory does not grow with them.
+//! JSON: one document, the incidents first. Events are kept in a file until then, so that memory does not grow with
+//! them.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Seek as _, Write};
 
 use serde::Serialize;
+use tempfile::SpooledTempFile;
 
 use super::contents::CaptureObject;
 use super::diagnosis::DiagnosisReport;
@@ -13,29 +15,55 @@ use crate::state;
 use crate::text::Json;
 use crate::time::Calendar;
 
-pub(super) fn begin(out: &mut impl Write) -> io::Result<()> {
-    out.write_all(b"{\"events\":[")
+/// Events in memory; more are in a temporary file.
+const MOST_IN_MEMORY: usize = 16 << 20;
+
+/// The events of a document, until its end.
+pub(super) struct Events {
+    spool: BufWriter<SpooledTempFile>,
+    is_empty: bool,
 }
 
-pub(super) fn event(out: &mut impl Write, first: bool, event: &DatedTransition<'_>) -> io::Result<()> {
-    if !first {
-        out.write_all(b",\n")?;
+impl Events {
+    pub(super) fn new() -> Self {
+        Self {
+            spool: BufWriter::new(SpooledTempFile::new(MOST_IN_MEMORY)),
+            is_empty: true,
+        }
     }
-    Ok(serde_json::to_writer(Json(out), event)?)
+
+    pub(super) fn add(&mut self, event: &DatedTransition<'_>) -> io::Result<()> {
+        if !self.is_empty {
+            self.spool.write_all(b",\n")?;
+        }
+        self.is_empty = false;
+        Ok(serde_json::to_writer(Json(&mut self.spool), event)?)
+    }
+
+    fn copy_to(self, out: &mut impl Write) -> io::Result<()> {
+        let mut spool = self.spool.into_inner().map_err(io::IntoInnerError::into_error)?;
+        spool.rewind()?;
+        io::copy(&mut spool, out)?;
+        Ok(())
+    }
 }
 
-pub(super) fn end(
+pub(super) fn write(
     out: &mut impl Write,
     ending: &Ending<'_>,
     findings: &Findings,
     gathered: &Gathered,
+    events: Events,
 ) -> io::Result<()> {
     let calendar = Calendar::EPOCH;
     let snapshot = ending.snapshot;
-    out.write_all(b"]")?;
     let DiagnosisReport { incidents, facts } = DiagnosisReport::new(&gathered.diagnosis, ending.files);
-    field(out, "incidents", &incidents)?;
+    out.write_all(b"{\"incidents\":")?;
+    serde_json::to_writer(Json(&mut *out), &incidents)?;
     field(out, "facts", &facts)?;
+    out.write_all(b",\n\"events\":[")?;
+    events.copy_to(out)?;
+    out.write_all(b"]")?;
     field(out, "capture", &CaptureObject::new(ending))?;
     field(
         out,
