@@ -36,7 +36,7 @@ use drain::Batch;
 pub use interfaces::{AttachedInterfaces, Interfaces};
 pub use request::{ChangeError, ConfigChange, Detail, Plan, Request, answers};
 pub use resume::Resume;
-pub use state::{CaptureState, DiagnosisView, State};
+pub use state::{CaptureState, DiagnosisView, OpenIncidents, State};
 
 /// A ring of 4 MiB holds 32,768 records: at this interval it takes 6.5 million records per second.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(5);

@@ -7,6 +7,7 @@ mod days;
 mod documents;
 mod expression;
 mod fleet;
+mod incidents;
 mod promtool;
 mod rules;
 

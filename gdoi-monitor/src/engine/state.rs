@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gdoi_core::transition::{Cause, Severity};
+use gdoi_core::transition::{Cause, Certainty, Severity};
 use gdoi_core::{Diagnosis, Snapshot, Timestamp};
 use gdoi_wire::record::Counters;
 
@@ -42,21 +42,32 @@ pub struct DiagnosisView {
     pub incidents: Vec<IncidentState>,
     /// What is worth knowing beside.
     pub facts: Vec<FactState>,
-    /// How many incidents last, by group, cause and severity.
-    pub active: BTreeMap<(Option<String>, Cause, Severity), u64>,
-    /// How many there were, by group and cause.
+    /// Open incidents, by group, cause and severity.
+    pub active: BTreeMap<(Option<String>, Cause, Severity), OpenIncidents>,
+    /// Incidents since the start, by group and cause.
     pub totals: BTreeMap<(Option<String>, Cause), u64>,
-    /// What found no room.
+    /// What was dropped because of the limits.
     pub overflow: u64,
+}
+
+/// Numbers of open incidents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenIncidents {
+    /// All of them.
+    pub count: u64,
+    /// Those for whose cause another explanation has evidence.
+    pub uncertain: u64,
 }
 
 impl DiagnosisView {
     /// What a diagnosis knows now.
     pub fn new(diagnosis: &Diagnosis, calendar: Calendar) -> Self {
-        let mut active = BTreeMap::new();
+        let mut active = BTreeMap::<_, OpenIncidents>::new();
         for incident in diagnosis.incidents().into_iter().filter(|one| one.is_open()) {
             let key = (incident.group.clone(), incident.cause, incident.severity);
-            *active.entry(key).or_default() += 1;
+            let open = active.entry(key).or_default();
+            open.count += 1;
+            open.uncertain += u64::from(incident.certainty == Certainty::Uncertain);
         }
         let totals = diagnosis.totals();
         Self {

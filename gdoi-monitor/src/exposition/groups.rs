@@ -99,10 +99,23 @@ pub(super) static FAMILIES: &[Family] = &[
         &["group", "cause", "severity"],
         "Open incidents, by cause.",
         |facts, samples| {
-            for ((group, cause, severity), count) in &facts.state.diagnosis.active {
+            for ((group, cause, severity), open) in &facts.state.diagnosis.active {
                 let group = group.as_deref().unwrap_or(UNATTRIBUTED);
                 if facts.groups.has(group) {
-                    samples.count(&[group, cause.name(), severity.name()], *count);
+                    samples.count(&[group, cause.name(), severity.name()], open.count);
+                }
+            }
+        },
+    ),
+    gauge(
+        "gdoi_incidents_uncertain",
+        &["group", "cause", "severity"],
+        "Open incidents for whose cause another explanation has evidence.",
+        |facts, samples| {
+            for ((group, cause, severity), open) in &facts.state.diagnosis.active {
+                let group = group.as_deref().unwrap_or(UNATTRIBUTED);
+                if facts.groups.has(group) {
+                    samples.count(&[group, cause.name(), severity.name()], open.uncertain);
                 }
             }
         },

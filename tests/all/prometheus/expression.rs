@@ -196,9 +196,12 @@ const KEYWORDS: [&str; 11] = [
 ];
 
 /// Labels at the beginning of recorded series' names.
-const LABELS: [&str; 8] = [
+const LABELS: [&str; 11] = [
     "key_server",
     "group",
+    "cause",
+    "severity",
+    "certainty",
     "class",
     "stage",
     "result",

@@ -7,7 +7,7 @@ use gdoi_lab::prometheus::promtool;
 use super::{deploy, is_installed};
 
 /// Test file, alert, and a replacement in its rule or in a rule that it joins with.
-const PLANTED: [(&str, &str, &str, &str); 10] = [
+const PLANTED: [(&str, &str, &str, &str); 12] = [
     (
         "kek.yml",
         "GdoiKekSplit",
@@ -40,9 +40,27 @@ const PLANTED: [(&str, &str, &str, &str); 10] = [
     (
         "rekey.yml",
         "GdoiRekeyLostOnTheWay",
-        "            and on (job, instance, group) job_instance_group:gdoi_rekey_saw_latest:bool == 0
+        "            gdoi_rekey_overdue == 1
+            and on (job, instance, group) job_instance_group:gdoi_rekey_watched:bool == 1
+            and on (job, instance, group) job_instance_group:gdoi_rekey_saw_latest:bool == 0
 ",
-        "",
+        "            gdoi_rekey_overdue == 1
+            and on (job, instance, group) job_instance_group:gdoi_rekey_watched:bool == 1
+",
+    ),
+    // An uncertain incident pages.
+    (
+        "incident.yml",
+        "GdoiIncidentCritical",
+        "{severity=\"critical\", certainty=\"certain\"}",
+        "{severity=\"critical\"}",
+    ),
+    // A gateway that missed the latest rekey says that none came.
+    (
+        "incident.yml",
+        "GdoiIncidentCritical",
+        "cause=~\"kek_over_age|key_server_down|rekey_stopped\"",
+        "cause=\"none\"",
     ),
     // A KEK that no gateway knows to be valid refutes.
     (
