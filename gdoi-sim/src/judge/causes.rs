@@ -350,14 +350,14 @@ fn deed(case: &Case<'_>, event: &ScriptedEvent) -> Option<Deed> {
 }
 
 /// The name of a deed, its right causes, those that may be stated beside one, and the events that show it.
-type Meaning = (
+type DeedMeaning = (
     &'static str,
     &'static [Cause],
     &'static [Cause],
     &'static [&'static str],
 );
 
-fn meaning(event: &ScriptedEvent) -> Meaning {
+fn meaning(event: &ScriptedEvent) -> DeedMeaning {
     use Cause::{
         AuthenticationRefused, CaptureIncomplete, ConfigurationContradicted, ForcedRekey, KekOverAge,
         KeyServerDown, KeyServerFailover, KeyServerSplit, KeyServerUnreachable, LegacyKeyServer,
