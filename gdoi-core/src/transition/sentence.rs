@@ -83,13 +83,21 @@ impl Incident {
             Cause::KeyServerUnreachable => self.key_server_unreachable(),
             Cause::LegacyKeyServer => self.legacy_key_server(),
             Cause::LifetimeChanged => self.lifetime_changed(),
-            Cause::MemberDropped => format!(
-                "{} no longer sends rekeys to {}, after {} in a row without acknowledgement.{}",
-                self.server("The key server"),
-                self.who(),
-                counted(u64::from(self.measures.rekeys), "rekey"),
-                self.recovery("registered again")
-            ),
+            Cause::MemberDropped => {
+                let after = match self.measures.rekeys {
+                    0 => String::new(),
+                    rekeys => format!(
+                        ", after {} in a row without acknowledgement",
+                        counted(u64::from(rekeys), "rekey")
+                    ),
+                };
+                format!(
+                    "{} no longer sends rekeys to {}{after}.{}",
+                    capital(self.server("The key server")),
+                    self.who(),
+                    self.recovery("registered again")
+                )
+            }
             Cause::MemberGone => self.member_gone(),
             Cause::MemberReloaded => format!(
                 "{} registered again although no key was about to expire: {} restarted.",
@@ -360,8 +368,9 @@ impl Incident {
                 self.who()
             ),
             _ => format!(
-                "{} asks {server} and no answer passes here ({failed}): the path to the key server, or back, is blocked.{recovery}",
-                capital(self.who())
+                "{} {} {server} and no answer passes here ({failed}): the path to the key server, or back, is blocked.{recovery}",
+                capital(self.who()),
+                verb(self.count(), "asks", "ask")
             ),
         }
     }
