@@ -1,4 +1,4 @@
-//! The status page: what is monitored, the state of the groups, and links.
+//! The status page: what is wrong, what is monitored, the state of the groups, and links.
 //!
 //! Without JavaScript it shows the state at the time of the request; with it, it updates (`page/`). It loads nothing
 //! from elsewhere, and escapes everything that may come from the wire.
@@ -16,12 +16,13 @@ use crate::text::Html;
 
 const SHOWN_GROUPS: usize = 200;
 const SHOWN_EVENTS: usize = 10;
+const SHOWN_INCIDENTS: usize = 10;
 /// `2026-01-02T03:04:05`.
 const SECONDS: usize = 19;
 const LINKS: &str = "<nav aria-label=\"More\"><ul><li><a href=\"metrics\">Metrics</a><li><a href=\"-/ready\">Readiness</a>\
     <li><a href=\"-/healthy\">Health</a><li>As JSON: <a href=\"api/v1/groups\">groups</a>, \
     <a href=\"api/v1/members\">members</a>, <a href=\"api/v1/spis\">SPIs</a>, \
-    <a href=\"api/v1/events\">events</a></ul></nav>";
+    <a href=\"api/v1/events\">events</a>, <a href=\"api/v1/incidents\">incidents</a></ul></nav>";
 
 /// The status page as HTML.
 pub(super) fn page(state: &State, server: &Status) -> Vec<u8> {
@@ -47,12 +48,67 @@ fn write(out: &mut String, state: &State, server: &Status) -> fmt::Result {
             "<p class=warning role=status>The web configuration file was rejected; the previous one stays in force."
         )?;
     }
+    incidents(out, state)?;
     interfaces(out, state)?;
     write!(out, "<section id=groups>")?;
     groups(out, state)?;
     write!(out, "</section>")?;
     events(out, state)?;
     writeln!(out, "</main><footer>{LINKS}</footer></body></html>")
+}
+
+/// Open incidents, the worst first.
+fn incidents(out: &mut String, state: &State) -> fmt::Result {
+    write!(out, "<section id=incidents><h2>Incidents</h2>")?;
+    let incidents = &state.diagnosis.incidents;
+    let open = || incidents.iter().filter(|incident| incident.ended.is_none());
+    let count = open().count();
+    if count == 0 {
+        return write!(
+            out,
+            "<p>No incident is open in what this agent sees.</p></section>"
+        );
+    }
+    write!(
+        out,
+        "<table><thead><tr><th scope=col>Severity<th scope=col>Group<th scope=col>What happened<th scope=col>Since\
+         <th scope=col>Certainty<th scope=col>What to type next</thead><tbody>"
+    )?;
+    for incident in open().take(SHOWN_INCIDENTS) {
+        let class = match &*incident.severity {
+            "critical" => "critical",
+            "warning" => "warning",
+            _ => "unknown",
+        };
+        write!(
+            out,
+            "<tr><td class={class}>{}<td>{}<td><strong>{}</strong><br>{}<td>{:.0}<td>{}<td>",
+            Html(&incident.severity),
+            Html(incident.group.as_deref().unwrap_or_default()),
+            Html(&incident.title),
+            Html(&incident.summary),
+            incident.began,
+            Html(&incident.certainty)
+        )?;
+        if let Some(next) = incident.next.first() {
+            write!(
+                out,
+                "{}: <code>{}</code>: {}",
+                Html(&next.place),
+                Html(&next.command),
+                Html(&next.look_for)
+            )?;
+        }
+    }
+    write!(out, "</tbody></table>")?;
+    if count > SHOWN_INCIDENTS {
+        write!(
+            out,
+            "<p>And {} more: <a href=\"api/v1/incidents\">all of them</a>.</p>",
+            count - SHOWN_INCIDENTS
+        )?;
+    }
+    write!(out, "</section>")
 }
 
 fn interfaces(out: &mut String, state: &State) -> fmt::Result {

@@ -279,3 +279,28 @@ fn fields(at: &str, value: &Value, found: &mut BTreeMap<String, String>) {
         _ => {}
     }
 }
+
+#[test]
+fn the_page_begins_with_what_is_wrong() {
+    let quiet = after("healthy_day");
+    let mut wrong = after("dead_server");
+    let worst = &mut wrong.diagnosis.incidents[0];
+    worst.ended = None;
+    let summary = worst.summary.to_string();
+    let next = format!("<code>{}</code>", worst.next[0].command);
+    for (state, said) in [
+        (quiet, vec!["No incident is open".to_owned()]),
+        (wrong, vec![summary, next]),
+    ] {
+        let server = serve(state);
+        let Some(got) = ask(&server, "/") else {
+            return;
+        };
+        let (_, main) = got.body.split_once("<main>").unwrap();
+        let (section, _) = main.split_once("</section>").unwrap();
+        assert!(section.starts_with("<section id=incidents>"), "{section}");
+        for words in said {
+            assert!(section.contains(&words), "{words}: {section}");
+        }
+    }
+}

@@ -90,7 +90,7 @@ class Page {
     try {
       const answers = await Promise.all(LISTS.map(ask));
       this.show(Object.fromEntries(LISTS.map((list, at) => [list, answers[at].rows])), answers[0].now);
-      await this.interfaces();
+      await this.refresh();
       this.answered();
     } catch (error) {
       this.silent(error);
@@ -129,11 +129,14 @@ class Page {
   }
 
   // Texts that only the server knows come from the page itself.
-  async interfaces() {
+  async refresh() {
     const response = await fetch("./", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("interfaces");
-    const shown = document.getElementById("interfaces");
-    if (fresh && fresh.textContent !== shown.textContent) shown.replaceWith(document.adoptNode(fresh));
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const id of ["incidents", "interfaces"]) {
+      const fresh = page.getElementById(id);
+      const shown = document.getElementById(id);
+      if (fresh && fresh.textContent !== shown.textContent) shown.replaceWith(document.adoptNode(fresh));
+    }
   }
 
   answered() {
