@@ -128,7 +128,7 @@ pub struct EventsArgs {
 /// The arguments of `show incidents`.
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
-    /// Go on with incidents as they open, grow and close
+    /// Follow incidents as they open, grow and close
     #[arg(short, long)]
     follow: bool,
     /// Only those of this group

@@ -128,7 +128,7 @@ const HEAD: &str = "\
 # Causes
 
 Why something is wrong: the label `cause` of `gdoi_incidents_active`, and the alerts *GdoiIncident* and
-*GdoiIncidentCritical*. `gdoi-monitor show incidents`, `analyze` and the agent's page show the same steps with the addresses
-of the incident. A test keeps this page equal to the agent's table. Commands are those of Cisco IOS and IOS-XE; they were not
-run for this page, because no router was at hand.
+*GdoiIncidentCritical*. `gdoi-monitor show incidents` and `analyze` show the same steps with the addresses of the incident;
+the agent's page shows the first step. A test keeps this page equal to the agent's table. Commands are those of Cisco IOS and
+IOS-XE; they were not run for this page, because no router was at hand.
 ";
