@@ -88,7 +88,7 @@ impl Score {
 }
 
 /// A tracker that is shown everything that passes.
-struct Watcher {
+pub(crate) struct Watcher {
     told: Told,
     tracker: Tracker,
     observer: Observer,
@@ -99,7 +99,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(scenario: &Scenario, told: Told) -> Self {
+    pub(crate) fn new(scenario: &Scenario, told: Told) -> Self {
         Self {
             told,
             tracker: Tracker::new(told.config(scenario), Limits::default()),
@@ -110,7 +110,7 @@ impl Watcher {
         }
     }
 
-    fn observe(&mut self, emission: &Emission, recorded: &[Recorded]) {
+    pub(crate) fn observe(&mut self, emission: &Emission, recorded: &[Recorded]) {
         let (tracker, said) = (&mut self.tracker, &mut self.said);
         self.last = self.last.max(emission.at());
         // A loss carries the time at which it began, which may be in the past.
@@ -123,7 +123,7 @@ impl Watcher {
             });
     }
 
-    fn finish(mut self, end: Timestamp) -> (Vec<Transition>, gdoi_core::Snapshot) {
+    pub(crate) fn finish(mut self, end: Timestamp) -> (Vec<Transition>, gdoi_core::Snapshot) {
         let (tracker, said) = (&mut self.tracker, &mut self.said);
         self.observer
             .flush(self.last, &mut |at, seen| tracker.observe(at, seen, said));

@@ -12,6 +12,7 @@
 )]
 
 mod agenda;
+pub mod attack;
 mod capture;
 pub mod demonstration;
 mod digest;

@@ -6,6 +6,7 @@
     reason = "a command prints its results"
 )]
 
+mod attacks;
 mod demonstrate;
 mod score;
 mod simulate;

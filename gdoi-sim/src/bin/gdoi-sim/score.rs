@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use gdoi_sim::attack::AttackerPlace;
 use gdoi_sim::generator;
 use gdoi_sim::judge::{Failure, Goals, Score, Told, Wrong};
 use gdoi_sim::reduce::{Reduced, reduce};
 use gdoi_sim::scenario::{self, Scenario, Vantage};
 use serde_json::{Value, json};
 
-use crate::{find, told, workspace};
+use crate::{attacks, find, told, workspace};
 
 const DOCUMENT: &str = "docs/simulation.md";
 const EXAMPLES: usize = 5;
@@ -39,13 +40,19 @@ pub(crate) struct Scoring {
     /// Random worlds instead, this many, one for each seed
     #[arg(long, conflicts_with = "scenarios")]
     worlds: Option<u64>,
-    /// The seed of the first random world
+    /// Random attacks instead, this many, one for each seed: what do they hide, invent or take over?
+    #[arg(long, conflicts_with_all = ["scenarios", "worlds"])]
+    attacks: Option<u64>,
+    /// Where the attackers are: off-path, on-path; default: both
+    #[arg(long, requires = "attacks")]
+    place: Option<String>,
+    /// The seed of the first random world or attack
     #[arg(long, default_value_t = 0)]
     from: u64,
     /// Print what was invented or missed; one example of each kind of error in random worlds, reduced to its smallest
     /// world
     #[arg(long)]
-    examples: bool,
+    pub(crate) examples: bool,
     /// Print the examples of random worlds unreduced, which is faster
     #[arg(long, requires = "examples")]
     whole: bool,
@@ -57,7 +64,7 @@ pub(crate) struct Scoring {
     event: Option<String>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// Write the tables, and the list of scenarios, into the document
     #[arg(long, conflicts_with = "scenarios")]
     write: bool,
@@ -92,7 +99,22 @@ struct Scored {
     failures: Vec<(usize, Failure)>,
 }
 
+impl Scoring {
+    /// Where the attackers are, if all are in one place.
+    pub(crate) fn position(&self) -> Result<Option<AttackerPlace>> {
+        Ok(match self.place.as_deref() {
+            None => None,
+            Some("off-path") => Some(AttackerPlace::OffPath),
+            Some("on-path") => Some(AttackerPlace::OnPath),
+            Some(word) => bail!("--place is off-path or on-path, not {word:?}"),
+        })
+    }
+}
+
 pub(crate) fn run(args: &Scoring) -> Result<()> {
+    if let Some(number) = args.attacks {
+        return attacks::run(args, number);
+    }
     if args.census {
         let census = generator::Census::of(seeds(args, args.worlds.unwrap_or_default()));
         print!("{census}");
@@ -144,7 +166,7 @@ fn score(args: &Scoring) -> Result<Scored> {
 }
 
 /// The results of `work` for each, in order.
-fn on_every_core<T: Sync, R: Send>(of: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn on_every_core<T: Sync, R: Send>(of: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<usize, R>> = Mutex::new(BTreeMap::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -168,7 +190,7 @@ fn on_every_core<T: Sync, R: Send>(of: &[T], work: impl Fn(&T) -> R + Sync) -> V
     results.into_values().collect()
 }
 
-fn seeds(args: &Scoring, worlds: u64) -> std::ops::Range<u64> {
+pub(crate) fn seeds(args: &Scoring, worlds: u64) -> std::ops::Range<u64> {
     args.from..args.from.saturating_add(worlds)
 }
 
