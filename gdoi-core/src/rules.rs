@@ -132,7 +132,7 @@ impl Context<'_> {
 
     /// Group and key server for which a message of this member is counted.
     pub(crate) fn attribution_of(&self, server: KeyServerId, member: Peer) -> Attribution {
-        attribution::attribution_of(self.state, self.config, server, member)
+        attribution::attribution_of(self.state, server, member)
     }
 
     /// A key server sent or received a message.

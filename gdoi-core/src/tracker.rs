@@ -185,7 +185,7 @@ fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
             registration::handle_ike_message(cx, received).or_else(|| rekey::match_implicit_ack(cx, received))
         }
     };
-    let attribution = attribution.unwrap_or_else(|| attribute_by_address(cx.state, cx.config, message));
+    let attribution = attribution.unwrap_or_else(|| attribute_by_address(cx.state, message));
     if let Some(counters) = cx.state.servers.counters(attribution.server, attribution.group) {
         counters.messages.add(received.exchange);
     }

@@ -74,7 +74,7 @@ impl View<'_> {
     }
 
     fn group_of(self, server: KeyServerId, member: Peer) -> GroupId {
-        attribution_of(self.state, self.config, server, member).group
+        attribution_of(self.state, server, member).group
     }
 
     fn group_state(self, group: &Group) -> GroupState {

@@ -11,7 +11,7 @@ use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, GroupConfig};
+use crate::config::{Config, GroupConfig, IpNet};
 use crate::snapshot::{Histogram, UNATTRIBUTED};
 use crate::state::burst::Burst;
 use crate::state::counters::ExchangeCounters;
@@ -34,6 +34,9 @@ pub(crate) struct Group {
     /// Its index in the configuration.
     #[serde(skip)]
     pub(crate) config: Option<usize>,
+    /// Configured addresses of its members, sorted and without overlaps.
+    #[serde(skip)]
+    member_prefixes: Vec<IpNet>,
     pub(crate) transport: Option<Transport>,
     pub(crate) rekey_address: Option<IpAddr>,
     pub(crate) servers: Vec<KeyServerId>,
@@ -60,6 +63,20 @@ impl Group {
     /// Its configuration.
     pub(crate) fn known_config<'a>(&self, config: &'a Config) -> Option<&'a GroupConfig> {
         config.groups.get(self.config?)
+    }
+
+    /// Whether its configuration allows a member at any address.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.member_prefixes.is_empty()
+    }
+
+    /// Whether its configuration names the address of a member.
+    pub(crate) fn names_member(&self, address: IpAddr) -> bool {
+        let after = self
+            .member_prefixes
+            .partition_point(|prefix| prefix.network() <= address);
+        let before = after.checked_sub(1).and_then(|at| self.member_prefixes.get(at));
+        before.is_some_and(|prefix| prefix.contains(&address))
     }
 
     /// The group is rekeyed: nothing is overdue any more.
@@ -129,11 +146,13 @@ impl Groups {
         self.capacity = capacity.max(config.groups.len());
         for group in &mut self.list {
             group.config = None;
+            group.member_prefixes.clear();
         }
         for (at, known) in config.groups.iter().enumerate() {
             let id = self.named(known, servers);
             let group = &mut self[id];
             group.config = Some(at);
+            group.member_prefixes = IpNet::aggregate(&known.members);
             group.rekey_address = known.rekey_address.or(group.rekey_address);
             if known.rekey_address.is_some() {
                 group.transport = Some(Transport::Multicast);
@@ -207,6 +226,7 @@ impl Groups {
         let group = &mut self[discovered];
         core::mem::swap(&mut before.name, &mut group.name);
         core::mem::swap(&mut before.config, &mut group.config);
+        core::mem::swap(&mut before.member_prefixes, &mut group.member_prefixes);
         let rekeyed = group.data.rekeyed_at();
         core::mem::swap(&mut before.data, &mut group.data);
         if let Some(at) = rekeyed {
@@ -253,25 +273,17 @@ impl Groups {
         &'a self,
         candidates: &'a [GroupId],
         address: IpAddr,
-        config: &'a Config,
     ) -> impl Iterator<Item = GroupId> + 'a {
-        candidates.iter().copied().filter(move |&candidate| {
-            let members = self
-                .config(candidate, config)
-                .map_or(&[][..], |known| &known.members);
-            members.is_empty() || members.iter().any(|prefix| prefix.contains(&address))
-        })
+        let fits = move |id: &GroupId| self[*id].is_open() || self[*id].names_member(address);
+        candidates.iter().copied().filter(fits)
     }
 
     /// The only candidate, if its configuration allows any member.
-    pub(crate) fn only(&self, candidates: &[GroupId], config: &Config) -> Option<GroupId> {
+    pub(crate) fn only(&self, candidates: &[GroupId]) -> Option<GroupId> {
         let &[only] = candidates else {
             return None;
         };
-        let open = self
-            .config(only, config)
-            .is_none_or(|known| known.members.is_empty());
-        open.then_some(only)
+        self[only].is_open().then_some(only)
     }
 
     /// The group for which a member at `address` manages its keys at a key server of `candidates`.
@@ -280,7 +292,6 @@ impl Groups {
         candidates: &[GroupId],
         address: IpAddr,
         member: Option<&Member>,
-        config: &Config,
     ) -> GroupMatch {
         if let Some(group) = member.and_then(|member| member.group().known()) {
             return GroupMatch::One(group);
@@ -288,13 +299,11 @@ impl Groups {
         let mut by_exclusion = GroupMatch::Nothing;
         let mut by_address = GroupMatch::Nothing;
         for &candidate in candidates {
-            let members = self
-                .config(candidate, config)
-                .map_or(&[][..], |known| &known.members);
-            if members.iter().any(|prefix| prefix.contains(&address)) {
-                by_address = by_address.or(candidate);
-            } else if members.is_empty() {
+            let group = &self[candidate];
+            if group.is_open() {
                 by_exclusion = by_exclusion.or(candidate);
+            } else if group.names_member(address) {
+                by_address = by_address.or(candidate);
             }
         }
         match by_address {

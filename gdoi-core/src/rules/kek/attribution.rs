@@ -108,7 +108,7 @@ fn configured_groups(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> Vec<G
         known.is_some_and(|known| known.rekey_address.is_none())
     };
     let groups = &state.servers[server].groups;
-    let fitting = state.groups.fitting(groups, peer.ip(), cx.config);
+    let fitting = state.groups.fitting(groups, peer.ip());
     fitting.filter(is_unicast).collect()
 }
 

@@ -70,9 +70,8 @@ fn start(cx: &mut Context<'_>, id: IkeSaId, attribution: Attribution) {
 
 /// Whether an address is known or configured as that of a member.
 fn has_role(cx: &Context<'_>, member: Peer) -> bool {
-    let address = member.ip();
-    let mut configured = cx.config.groups.iter().flat_map(|group| &group.members);
-    cx.state.members.find(&member).is_some() || configured.any(|prefix| prefix.contains(&address))
+    let mut groups = cx.state.groups.iter();
+    cx.state.members.find(&member).is_some() || groups.any(|(_, group)| group.names_member(member.ip()))
 }
 
 /// Whether a registration may be reported before it is answered: always for a known member, otherwise while there are
@@ -99,7 +98,7 @@ fn is_registration(cx: &Context<'_>, ike_sa: &IkeSa) -> bool {
 fn kind_of(cx: &Context<'_>, member: Peer, server: KeyServerId) -> RegistrationKind {
     let state = &*cx.state;
     let groups = &state.servers[server].groups;
-    let candidates = state.groups.fitting(groups, member.ip(), cx.config).count();
+    let candidates = state.groups.fitting(groups, member.ip()).count();
     let is_initial = |known: &Member| {
         let since = known.since_registered(cx.now);
         let is_another = groups.is_empty() && since.is_some_and(|since| since < NEW_KEYS);
