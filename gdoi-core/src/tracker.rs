@@ -8,7 +8,7 @@ use gdoi_wire::Exchange;
 use crate::config::{Config, Limits};
 use crate::observation::{Loss, LossKind, Message, Observation};
 use crate::rules::attribution::attribute_by_address;
-use crate::rules::kek::{lifetime, trial};
+use crate::rules::kek::{lifetime, split, trial};
 use crate::rules::registration::{self, burst, missed, outcome};
 use crate::rules::rekey::{self, expectation, inband, report};
 use crate::rules::snapshot::View;
@@ -195,7 +195,10 @@ fn handle_message(cx: &mut Context<'_>, message: &Message<'_>) {
 fn on_timer(cx: &mut Context<'_>, timer: Timer) {
     match timer {
         Timer::IkeSa(id) => registration::on_ike_sa_timer(cx, id),
-        Timer::Kek(id) => report::on_kek_timer(cx, id),
+        Timer::Kek(id) => {
+            split::check_audience(cx, id);
+            report::on_kek_timer(cx, id);
+        }
         Timer::Inband(group) => inband::on_inband_timer(cx, group),
         Timer::Coop(from, to) => coop::on_coop_timer(cx, from, to),
         Timer::Overdue(group) => expectation::on_overdue_timer(cx, group),

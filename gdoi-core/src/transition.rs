@@ -208,6 +208,7 @@ impl What {
             Self::CoopSilent(it) => Some(it.grounds),
             Self::Forgery(it) => Some(it.grounds),
             Self::KekExpired(it) => Some(it.grounds),
+            Self::KekOverAge(it) => Some(it.grounds),
             Self::KeyServerSilent(it) => Some(it.grounds),
             Self::MemberLost(it) => Some(it.grounds),
             Self::RegistrationCompleted(it) | Self::RegistrationFailed(it) => Some(it.grounds),

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Number of values that are kept.
 const RECENT: usize = 8;
+/// Multiple of a value from which another one shows that it is no interval of its own.
+const BURST_FACTOR: u32 = 16;
 /// Largest multiple that counts as missed values across a gap.
 const MULTIPLES: u32 = 64;
 /// Consecutive values that change the accepted one: longer ones, and shorter ones.
@@ -129,7 +131,8 @@ impl Estimate {
         }
         let Some(value) = self.value else {
             let quorum = usize::from(self.quorum);
-            if self.if_longest(seen) < quorum && self.in_a_row(seen) < quorum.max(SHORTER_QUORUM) {
+            let is_steady = self.in_a_row(seen) >= quorum.max(SHORTER_QUORUM) && !self.is_burst(seen);
+            if self.if_longest(seen) < quorum && !is_steady {
                 return Change::None;
             }
             self.value = Some(seen);
@@ -141,7 +144,7 @@ impl Estimate {
         }
         let in_a_row = self.in_a_row(seen);
         let is_switched = if seen < value {
-            in_a_row >= SHORTER_QUORUM
+            in_a_row >= SHORTER_QUORUM && !self.is_burst(seen)
         } else {
             // If two clocks alternate, the longer interval is that between rekeys of one of them; a multiple means
             // missed ones.
@@ -168,6 +171,11 @@ impl Estimate {
         }
     }
 
+    /// Whether this value agrees with the accepted one.
+    pub(crate) fn agrees(&self, seen: Duration) -> bool {
+        self.value.is_some_and(|value| self.precision.agree(seen, value))
+    }
+
     /// How many of the latest values agree with this one.
     fn in_a_row(&self, value: Duration) -> usize {
         let agrees =
@@ -183,6 +191,14 @@ impl Estimate {
         } else {
             0
         }
+    }
+
+    /// Whether this value is far shorter than others: then something came several times in a row.
+    fn is_burst(&self, value: Duration) -> bool {
+        self.recent
+            .iter()
+            .flatten()
+            .any(|known| *known > value * BURST_FACTOR)
     }
 
     fn is_multiple(&self, seen: Duration, value: Duration) -> bool {

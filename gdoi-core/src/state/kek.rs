@@ -95,6 +95,8 @@ pub(crate) struct KekHistory {
     /// When the present KEK was delivered, and the previous one.
     pub(crate) start: Option<Timestamp>,
     pub(crate) start_before: Option<Timestamp>,
+    /// When the present KEK was delivered at the latest.
+    pub(crate) start_at_latest: Option<Timestamp>,
     pub(crate) lead_seconds: Option<f64>,
     pub(crate) over_age: bool,
     pub(crate) expired: bool,
@@ -131,8 +133,10 @@ impl KekHistory {
     /// A KEK that seemed replaced is still in use. The time of its delivery is no longer certain.
     pub(crate) fn resume(&mut self, cookies: Cookies) {
         self.current = Some(cookies);
+        self.changes = self.changes.saturating_sub(1);
         self.chain.pop_back();
         self.start = None;
+        self.start_at_latest = None;
     }
 
     fn remember(&mut self, cookies: Cookies) {

@@ -99,6 +99,16 @@ impl Member {
         }
     }
 
+    /// Records that it is not in this group after all.
+    pub(crate) fn leave(&mut self, group: GroupId) {
+        let others = self.groups.into_iter().filter(|other| *other != group);
+        let mut groups = [GroupId::NONE; 4];
+        for (slot, other) in groups.iter_mut().zip(others) {
+            *slot = other;
+        }
+        self.groups = groups;
+    }
+
     /// Whether it had keys before now.
     pub(crate) const fn had_keys(&self) -> bool {
         self.registrations > 0 || self.rekeyed.is_some() || self.acknowledged.is_some()

@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Histogram;
-use crate::state::estimate::{Change, Estimate};
+use crate::state::estimate::{Change, Estimate, Precision};
 use crate::state::id::{GroupId, KeyServerId, MemberId};
 use crate::state::member::Member;
 use crate::state::recent::Recent;
@@ -53,8 +53,12 @@ pub(crate) struct Rekeys {
     pub(crate) senders: [Option<(KeyServerId, Timestamp)>; 2],
     /// Whether two key servers alternate.
     pub(crate) contested: bool,
-    /// Interval between rekeys of the group.
-    pub(crate) interval: Estimate,
+    /// Interval between consecutive rekeys of one length, and of different ones: where TEKs and the KEK have clocks of
+    /// their own, the time from a rekey of the one to a rekey of the other is no interval.
+    interval: Estimate,
+    mixed_interval: MixedInterval,
+    /// Length of the latest rekey of the group.
+    pub(crate) last_length: u32,
     pub(crate) heartbeats: HeartbeatSeries,
     pub(crate) repeats: Repeats,
     /// Whether it was reported that the configured lifetime of TEKs is contradicted.
@@ -176,7 +180,47 @@ pub(crate) struct RekeySa {
     pub(crate) transport: Transport,
 }
 
+/// The time between consecutive rekeys of different lengths, once several agree.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct MixedInterval(Estimate);
+
+impl Default for MixedInterval {
+    fn default() -> Self {
+        Self(Estimate::new(Precision::CLOCK, 4))
+    }
+}
+
 impl Rekeys {
+    /// Interval between rekeys of the group.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.interval.value().or(self.mixed_interval.0.value())
+    }
+
+    /// Number of intervals that were seen.
+    pub(crate) fn samples(&self) -> usize {
+        self.interval.samples() + self.mixed_interval.0.samples()
+    }
+
+    /// A rekey came this long after the one before. `is_alike`: it has the same length. For the rest see
+    /// [`Estimate::learn`].
+    pub(crate) fn learn_interval(
+        &mut self,
+        seen: Duration,
+        is_alike: bool,
+        gap: bool,
+        proven: bool,
+    ) -> Change {
+        if is_alike || self.interval.agrees(seen) {
+            return self.interval.learn(seen, gap, proven);
+        }
+        let change = self.mixed_interval.0.learn(seen, gap, proven);
+        if self.interval.value().is_some() {
+            Change::Odd
+        } else {
+            change
+        }
+    }
+
     /// The content of earlier rekeys of this length.
     pub(crate) fn by_length(&self, round: &RekeyRound) -> Option<(RekeyKind, RekeyEvidence)> {
         // One kind alone proves nothing: the other may be as long.
@@ -223,27 +267,34 @@ impl Rekeys {
         is_known && !self.tek_lengths.contains(&round.length) && !fits_no_policy(round.length)
     }
 
+    /// Whether every rekey whose content is known delivered a KEK.
+    pub(crate) fn delivers_keks_only(&self) -> bool {
+        self.tek_lengths == Recent::default() && self.kek_lengths != Recent::default()
+    }
+
+    /// Whether no rekey is known to have delivered TEKs only.
+    pub(crate) fn kinds_are_unknown(&self) -> bool {
+        self.tek_lengths == Recent::default()
+    }
+
     /// Whether a rekey is too long to deliver TEKs only, as far as their lengths are known.
     pub(crate) fn is_longer_than_teks(&self, round: &RekeyRound) -> bool {
         let longest = self.tek_lengths.iter().copied().max().unwrap_or_default();
         longest > 0 && round.length >= longest + MIN_KEK_OCTETS
     }
 
-    /// Whether a rekey is as long as those that deliver only TEKs, while those that deliver a KEK are longer.
+    /// Whether a rekey is as long as those that deliver only TEKs, while those that deliver a KEK are longer. Where these
+    /// are shorter, one with a KEK and other TEKs may be as long.
     pub(crate) fn is_as_long_as_teks(&self, round: &RekeyRound) -> bool {
-        let kek = self
-            .kek_lengths
-            .iter()
-            .copied()
-            .filter(|length| *length > 0)
-            .min();
-        kek.is_some_and(|kek| self.tek_lengths.contains(&round.length) && round.length < kek)
+        let keks = self.kek_lengths.iter().copied().filter(|length| *length > 0);
+        keks.min()
+            .is_some_and(|kek| self.tek_lengths.contains(&round.length) && round.length < kek)
     }
 
     /// Whether a message of this length may deliver nothing: no policy fits into it, or it is as long as a signature, and
-    /// rekeys of the group that deliver TEKs are longer.
+    /// rekeys of the group that deliver keys are longer.
     pub(crate) fn may_be_heartbeat(&self, length: u32) -> bool {
-        let mut others = self.tek_lengths.iter();
+        let mut others = self.tek_lengths.iter().chain(self.kek_lengths.iter());
         fits_no_policy(length)
             || (is_bare_signature(length) && others.any(|other| *other >= length + MIN_KEK_OCTETS))
     }
@@ -262,6 +313,7 @@ impl Rekeys {
             *lengths = others;
         }
         self.interval = Estimate::default();
+        self.mixed_interval = MixedInterval::default();
         self.deleted = None;
     }
 
@@ -291,7 +343,7 @@ impl Rekeys {
 
 /// Whether a message of this length may hold a signature and nothing else: header 28, sequence number 8, payload header 4,
 /// and padding (RFC 6407 §4.2).
-fn is_bare_signature(length: u32) -> bool {
+pub(crate) fn is_bare_signature(length: u32) -> bool {
     [128, 256, 384, 512]
         .iter()
         .any(|signature| (signature + 40..signature + 56).contains(&length))

@@ -160,6 +160,76 @@ fn a_lifetime_that_was_changed_is_learned_and_alarms_nobody() {
     }
 }
 
+/// Rekeys at these multiples of a second, those of the KEK every `kek` seconds and shorter.
+fn two_clocks(config: GroupConfig, tek: u32, kek: u32, until: u32) -> Script {
+    let mut script = script([config]);
+    let mut number = 1;
+    for second in 1..until {
+        if second % kek == 0 {
+            script
+                .at(f64::from(second))
+                .push_of(KS, MULTICAST, number, second.into(), 540);
+            number += 1;
+        }
+        if second % tek == 0 {
+            script
+                .at(f64::from(second) + 1.0)
+                .push_of(KS, MULTICAST, number, second.into(), 3_948);
+        }
+    }
+    script.at(f64::from(until)).advance();
+    script
+}
+
+/// From a rekey of TEKs to one of the KEK is no interval, however often it is the same.
+#[test]
+fn two_clocks_contradict_no_lifetime() {
+    let config = GroupConfig {
+        kek_lifetime: Some(Duration::from_mins(30)),
+        tek_lifetime: Some(Duration::from_mins(45)),
+        ..multicast()
+    };
+    for config in [config, multicast()] {
+        let script = two_clocks(config, 2_565, 1_710, 20_000);
+        assert_eq!(overdue(&script), []);
+        assert_eq!(script.count("configuration_contradicted"), 0);
+    }
+}
+
+/// Every rekey renews the KEK. A key server that now renews it at its end sends none before.
+#[test]
+fn a_later_renewal_of_the_kek_is_not_overdue_before_its_end() {
+    let config = GroupConfig {
+        kek_lifetime: Some(Duration::from_mins(10)),
+        tek_lifetime: Some(Duration::from_hours(4)),
+        ..multicast()
+    };
+    let mut script = script([config]);
+    for kek in 1..8 {
+        script.at(400.0 * kek as f64).push(KS, MULTICAST, kek, kek);
+    }
+    script.at(3_420.0).advance();
+    assert_eq!(overdue(&script), []);
+    script.at(3_500.0).advance();
+    assert_eq!(overdue(&script), [Certainty::Likely]);
+}
+
+/// Repeats with numbers of their own, and a day between the rekeys.
+#[test]
+fn several_in_a_row_are_no_schedule() {
+    let mut script = script([multicast()]);
+    script.push(KS, MULTICAST, 1, 1);
+    for day in 1..4_u32 {
+        for repeat in 0..4_u32 {
+            let seconds = day * 80_000 + repeat * 140;
+            script
+                .at(f64::from(seconds))
+                .push(KS, MULTICAST, 1, seconds.into());
+        }
+    }
+    assert_eq!(overdue(&script), []);
+}
+
 /// Members that had to register prove that there was no rekey.
 #[test]
 fn members_without_keys_prove_that_no_rekey_came() {

@@ -128,6 +128,9 @@ pub struct KekOverAge {
     /// Its lifetime, configured or learned.
     #[serde(rename = "lifetime_seconds", serialize_with = "seconds")]
     pub lifetime: Duration,
+    /// Its certainty.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// Two key servers of one group use different KEKs: a split brain, or its end.

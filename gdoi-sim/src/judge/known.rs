@@ -14,6 +14,10 @@ use crate::truth::{Happened, Kind, Reason};
 
 /// Number of keys with a new lifetime before the change can be known.
 const CHANGE_SHOWS: usize = 4;
+/// KEKs that are made later than before until a tracker can know it.
+const KEKS_LATER: usize = 2;
+/// Rekeys that all deliver a KEK where its clock is the only one.
+const ALL_KEKS: usize = 3;
 const SLACK: Duration = Duration::from_secs(10);
 
 /// Members and key servers.
@@ -527,6 +531,29 @@ impl Case<'_> {
                     .filter(|kek| kek.group == group && kek.made >= changed);
                 changed <= at && since.filter(|kek| kek.made <= at).count() < CHANGE_SHOWS
             })
+    }
+
+    /// Whether all rekeys of a group deliver a KEK, and its key server renews the KEK later than before since a short time:
+    /// its lifetime is longer, it renews at the end, or not at all.
+    pub(super) fn is_kek_later(&self, group: usize, at: Timestamp) -> bool {
+        let of_group = self
+            .rekeys()
+            .filter(|(_, push)| push.group == group && push.at <= at);
+        let mut latest: Vec<PushKind> = of_group.map(|(_, push)| push.kind).collect();
+        latest.drain(..latest.len().saturating_sub(ALL_KEKS));
+        if latest.iter().any(|kind| *kind != PushKind::Kek) {
+            return false;
+        }
+        let renews_later = |event: &&ScriptedEvent| {
+            event.group as usize == group + 1
+                && (matches!(event.action, Action::DowngradeServers | Action::KeepKek)
+                    || event.action == Action::SetLifetimes && event.kek_lifetime.is_some())
+        };
+        self.scenario.events.iter().filter(renews_later).any(|event| {
+            let changed = self.scenario.start.after(event.at);
+            let made = |kek: &&KekEntry| kek.group == group && kek.made >= changed && kek.made <= at;
+            changed <= at && self.journal.keks.iter().filter(made).count() < KEKS_LATER
+        })
     }
 
     /// Whether a KEK recently outlived its end.

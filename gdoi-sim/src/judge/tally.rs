@@ -300,7 +300,13 @@ impl Score {
                 None => {
                     tally.invented += 1;
                     tally.invented_certain += u64::from(claim.sure == Sure::Certain);
-                    self.fail(failure(Wrong::Invented, None));
+                    let mut failure = failure(Wrong::Invented, None);
+                    failure.key.push_str(match claim.sure {
+                        Sure::Certain => "",
+                        Sure::Likely => " (said to be likely)",
+                        Sure::Uncertain => " (said to be uncertain)",
+                    });
+                    self.fail(failure);
                 }
             }
         }

@@ -142,8 +142,11 @@ impl Simulation {
         octets: &Rc<[u8]>,
         push: u64,
     ) {
-        let address_of = |member: &usize| self.rekey_source(*member, self.servers[server].address);
-        let source = members.first().map_or(self.servers[server].address, address_of);
+        // Even if no member is left that has the KEK.
+        let side = self.pushes.get(&push).map(|push| push.side);
+        let config = side.map(|side| &self.groups[self.sides[side].group].config);
+        let source = config.and_then(|config| config.rekey_source);
+        let source = source.unwrap_or(self.servers[server].address);
         let mut datagram = Datagram {
             source: SocketAddr::new(source, GDOI),
             destination: SocketAddr::new(address, GDOI),

@@ -11,11 +11,18 @@ use crate::observation::host;
 use crate::rules::rekey::{classify, expectation};
 use crate::rules::{Context, Received};
 use crate::state::id::{GroupId, KeyServerId, Peer};
+use crate::state::recent::Recent;
 use crate::state::rekey::{RekeyRound, Rekeys};
 use crate::transition::{Certainty, ForgeryKind, Transport};
 
 /// Interval between rekeys where it is unknown.
 const DEFAULT_REKEY_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Weight beyond that of the member alone.
+const MORE_THAN_MEMBER: i32 = 3;
+
+/// Between the rekeys of several groups that a key server sends in turn.
+const SAME_TURN: Duration = Duration::from_secs(10);
 
 /// The group of a new cookie pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +42,7 @@ pub(crate) fn attribute_kek(cx: &Context<'_>, received: Received<'_>, transport:
     let server = cx.state.servers.find(host(received.message.source));
     match transport {
         Transport::Multicast => match_by_rekey_address(cx, host(received.message.destination), server),
-        Transport::Unicast => match_by_member(cx, Peer::new(received.message.destination), server),
+        Transport::Unicast => match_by_member(cx, received, server),
     }
 }
 
@@ -67,9 +74,10 @@ fn match_by_rekey_address(cx: &Context<'_>, address: IpAddr, server: Option<KeyS
     found
 }
 
-/// Unicast: the group of the member, by the configuration, or by its earlier rekeys and their schedule.
-fn match_by_member(cx: &Context<'_>, peer: Peer, server: Option<KeyServerId>) -> Continuation {
+/// Unicast: the group of the member, by the configuration, or by what is known of the groups of the key server.
+fn match_by_member(cx: &Context<'_>, received: Received<'_>, server: Option<KeyServerId>) -> Continuation {
     let state = &*cx.state;
+    let peer = Peer::new(received.message.destination);
     let configured = server.map_or_else(Vec::new, |server| configured_groups(cx, peer, server));
     if let ([only], Some(server)) = (&configured[..], server) {
         return doubt_delivery(cx, *only, server);
@@ -78,24 +86,56 @@ fn match_by_member(cx: &Context<'_>, peer: Peer, server: Option<KeyServerId>) ->
     let before: Vec<GroupId> = member.map_or_else(Vec::new, |member| {
         member.groups.into_iter().filter_map(GroupId::known).collect()
     });
-    let is_its_own =
-        |id: &GroupId| server.is_some_and(|server| continues(cx, *id, server) || takes_over(cx, *id, server));
-    let own: Vec<GroupId> = before.iter().copied().filter(is_its_own).collect();
-    if let (Some(server), false) = (server, own.is_empty()) {
-        return match_own(cx, &own, server, configured.is_empty());
+    if let Some(server) = server {
+        let may_be_continued = |id: &GroupId| {
+            let group = &state.groups[*id];
+            group.transport == Some(Transport::Unicast)
+                && group.kek.current.is_some()
+                // Configured members exclude others.
+                && (group.is_open() || group.names_member(peer.ip()))
+                && (continues(cx, *id, server) || takes_over(cx, *id, server))
+        };
+        let of_others = before
+            .iter()
+            .filter(|id| !state.servers[server].groups.contains(id));
+        let all = state.servers[server].groups.iter().chain(of_others).copied();
+        let own: Vec<GroupId> = all.filter(may_be_continued).collect();
+        // If a configured group has no KEK yet, more than the member must speak for another one.
+        let is_free = |id: &GroupId| state.groups[*id].kek.current.is_none();
+        let least = if configured.iter().any(is_free) {
+            MORE_THAN_MEMBER
+        } else {
+            1
+        };
+        match weigh_all(cx, &own, received, least) {
+            Weighed::One(only) => return doubt_delivery(cx, only, server),
+            Weighed::Several => return Continuation::Ambiguous,
+            Weighed::Nothing if !own.is_empty() => return match_new(cx, &configured),
+            Weighed::Nothing => {}
+        }
     }
     // From another key server, while the member's own is alive: a known one serves other groups, an unknown one none.
     if let Some(alive) = before.iter().copied().find(|id| is_alive(cx, *id)) {
         let is_proven = server.is_some_and(|server| state.servers[server].proven);
-        return match (is_proven, configured.as_slice()) {
-            (true, []) => Continuation::New,
-            (true, _) => Continuation::Ambiguous,
-            (false, _) => Continuation::Doubtful(alive, ForgeryKind::StrangerPush),
+        return if is_proven {
+            match_new(cx, &configured)
+        } else {
+            Continuation::Doubtful(alive, ForgeryKind::StrangerPush)
         };
     }
     match (before.as_slice(), configured.is_empty()) {
         (&[only], true) => Continuation::Of(only),
-        ([], true) => Continuation::New,
+        _ => match_new(cx, &configured),
+    }
+}
+
+/// A KEK that continues no group: the only configured group that has none yet, or an unknown one.
+fn match_new(cx: &Context<'_>, configured: &[GroupId]) -> Continuation {
+    let is_free = |id: &GroupId| cx.state.groups[*id].kek.current.is_none();
+    let free: Vec<GroupId> = configured.iter().copied().filter(is_free).collect();
+    match free[..] {
+        [] => Continuation::New,
+        [only] => Continuation::Of(only),
         _ => Continuation::Ambiguous,
     }
 }
@@ -112,33 +152,99 @@ fn configured_groups(cx: &Context<'_>, peer: Peer, server: KeyServerId) -> Vec<G
     fitting.filter(is_unicast).collect()
 }
 
-/// One of the groups that a member has on this key server: the one whose latest rekey evidently delivered a KEK, or
-/// the only one that is due.
-fn match_own(cx: &Context<'_>, own: &[GroupId], server: KeyServerId, is_untold: bool) -> Continuation {
-    let only_one = |has_delivered: &dyn Fn(GroupId, &RekeyRound) -> bool| {
-        let delivered =
-            |id: &GroupId| delivery(cx, *id, server).is_some_and(|round| has_delivered(*id, round));
-        let mut found = own.iter().copied().filter(delivered);
-        found.next().filter(|_| found.next().is_none())
+/// What a weighing of several groups says.
+enum Weighed {
+    /// The evidence is for this one.
+    One(GroupId),
+    /// It is for several, and equally strong.
+    Several,
+    /// It is for none.
+    Nothing,
+}
+
+/// Weighs which of these groups a new KEK continues.
+fn weigh_all(cx: &Context<'_>, groups: &[GroupId], received: Received<'_>, least: i32) -> Weighed {
+    let weighed = groups.iter().map(|&id| (weigh(cx, id, received), id));
+    let mut weighed: Vec<(i32, GroupId)> = weighed.filter(|(weight, _)| *weight >= least).collect();
+    weighed.sort_by_key(|(weight, _)| core::cmp::Reverse(*weight));
+    match weighed[..] {
+        [] => Weighed::Nothing,
+        [(_, only)] => Weighed::One(only),
+        [(most, first), (next, _), ..] if most > next => Weighed::One(first),
+        [(most, _), ..] => {
+            weighed.retain(|(weight, _)| *weight == most);
+            let equal: Vec<GroupId> = weighed.into_iter().map(|(_, id)| id).collect();
+            first_in_turn(cx, &equal).map_or(Weighed::Several, Weighed::One)
+        }
+    }
+}
+
+/// How much speaks for a group as the one that a new KEK continues; less than zero speaks against it.
+fn weigh(cx: &Context<'_>, id: GroupId, received: Received<'_>) -> i32 {
+    let group = &cx.state.groups[id];
+    let rekeys = &group.rekeys;
+    let schedule = cx.schedule(id);
+    let length = received.header().length();
+    let latest = current_rounds(cx, id).last();
+    let mut weight = 0;
+    // The policy of a group gives its rekeys their lengths.
+    let knows_lengths = [rekeys.tek_lengths, rekeys.kek_lengths] != [Recent::default(); 2];
+    let has_had = rekeys.has_had_length(length) || latest.is_some_and(|round| round.length == length);
+    weight += match (has_had, knows_lengths) {
+        (true, _) => 2,
+        (false, true) => -2,
+        (false, false) => 0,
     };
-    let by_length = only_one(&|id, round| is_delivery_by_length(&cx.state.groups[id].rekeys, round));
-    if let Some(only) = by_length.or_else(|| only_one(&|id, round| is_delivery(cx, id, round))) {
-        return Continuation::Of(only);
+    // The rekey before must have delivered the KEK.
+    if let Some(latest) = latest.filter(|latest| !latest.is_delete()) {
+        if is_delivery_by_length(rekeys, latest) {
+            weight += 3;
+        } else if rekeys.is_as_long_as_teks(latest) {
+            weight -= 1;
+        }
+        // A group that was rekeyed just now is not rekeyed again.
+        if cx.now.since(latest.started) < schedule.round_window() {
+            weight -= 3;
+        }
     }
-    let is_due = |id: GroupId| cx.schedule(id).is_rekey_due(cx.now);
-    let due: Vec<GroupId> = own
-        .iter()
-        .copied()
-        .filter(|&id| is_due(id) == Some(true))
-        .collect();
-    let possible = own.iter().filter(|&&id| is_due(id) != Some(false)).count();
-    match (due.as_slice(), own, possible) {
-        (&[only], _, _) => doubt_delivery(cx, only, server),
-        // The member is known in one group only, whose schedule does not contradict.
-        ([], &[only], 1) if is_untold => doubt_delivery(cx, only, server),
-        ([], _, 0) if is_untold => Continuation::New,
-        _ => Continuation::Ambiguous,
+    weight += match (schedule.is_on_beat(cx.now), schedule.is_rekey_due(cx.now)) {
+        (true, _) => 2,
+        (false, Some(true)) => 1,
+        (false, Some(false)) => -1,
+        (false, None) => 0,
+    };
+    // While a key server of the group is alive, another one does not rekey it.
+    let sender = cx.state.servers.find(host(received.message.source));
+    if rekeys.server != sender && sender.is_some_and(|sender| !takes_over(cx, id, sender)) {
+        weight -= 2;
     }
+    let known = cx.state.members.find(&Peer::new(received.message.destination));
+    let member = known.map(|id| &cx.state.members[id]);
+    weight
+        + match member {
+            Some(member) if member.is_in(id) => 2,
+            _ => -2,
+        }
+}
+
+/// Groups whose latest rekeys came together: a key server visits them in the same order.
+fn first_in_turn(cx: &Context<'_>, equal: &[GroupId]) -> Option<GroupId> {
+    let latest = |id: &GroupId| {
+        let round = current_rounds(cx, *id).last()?;
+        Some((round.number, round.started, *id))
+    };
+    let mut turns: Vec<_> = equal.iter().map(latest).collect::<Option<_>>()?;
+    turns.sort_unstable_by_key(|(number, _, _)| *number);
+    let (&(_, from, first), &(_, until, _)) = (turns.first()?, turns.last()?);
+    (until.since(from) <= SAME_TURN).then_some(first)
+}
+
+/// The rekeys under the present KEK of a group that are still kept, the latest last.
+fn current_rounds<'a>(cx: &'a Context<'_>, id: GroupId) -> impl DoubleEndedIterator<Item = &'a RekeyRound> {
+    let current = cx.state.groups[id].kek.current;
+    let kek = current.and_then(|current| cx.state.keks.find(&current));
+    let rounds = kek.map_or(&[][..], |kek| &cx.state.keks[kek].rounds);
+    rounds.iter()
 }
 
 /// A new KEK does not continue a group whose latest rekey cannot have delivered one, unless members got it in another

@@ -23,6 +23,10 @@ const CISCO_BATCH_MEMBERS: u64 = 50;
 const JUNIPER_LEAD: Duration = Duration::from_mins(1);
 /// Retransmission interval for an unknown group: Cisco's default.
 const DEFAULT_RETRANSMIT_INTERVAL: Duration = Duration::from_secs(10);
+/// Repeats of a rekey that a key server can be configured to send.
+const MOST_REPEATS: u32 = 5;
+/// Repeats of a rekey, where their number is not configured.
+const LEARNED_REPEATS: u32 = 3;
 /// How far clocks and jitter shift the renewal of a KEK.
 pub(crate) const KEK_TIMING_SLACK: Duration = Duration::from_secs(15);
 /// The longest delay of a renewal that recurs.
@@ -138,6 +142,12 @@ impl<'a> Schedule<'a> {
         interval + interval / 4 + Duration::from_secs(2)
     }
 
+    /// How long after its first message a rekey may still be repeated.
+    pub(crate) fn repeat_window(&self) -> Duration {
+        let repeats = self.repeat_interval() * MOST_REPEATS;
+        self.retransmission_span().max(repeats) + self.round_window()
+    }
+
     /// Time between retransmissions: as configured, as seen, or the profile's.
     fn repeat_interval(&self) -> Duration {
         let told = self.config.and_then(|known| known.retransmit);
@@ -193,12 +203,15 @@ impl<'a> Schedule<'a> {
 
     /// When the present KEK has certainly expired: a renewal in progress would have been seen by then.
     pub(crate) fn kek_expiry_deadline(&self) -> Option<Timestamp> {
-        Some(self.kek_expiry()?.after(self.kek_slack()))
+        let start = self.group.kek.start_at_latest?;
+        Some(start.after(self.kek_lifetime()?.0).after(self.kek_slack()))
     }
 
     /// How late the renewal of a KEK may be and still count as in time: retransmissions plus clock slack.
     pub(crate) fn kek_slack(&self) -> Duration {
-        KEK_TIMING_SLACK + self.retransmission_span()
+        let repeats = self.group.rekeys.repeats.interval();
+        let learned = repeats.map_or(Duration::ZERO, |interval| interval * LEARNED_REPEATS);
+        KEK_TIMING_SLACK + self.retransmission_span().max(learned)
     }
 
     /// When members that missed the renewal register again, earliest and latest.
@@ -257,7 +270,7 @@ impl<'a> Schedule<'a> {
     /// The interval between rekeys: the recent one if it contradicts the configured TEK lifetime or none is
     /// configured.
     pub(crate) fn rekey_interval(&self) -> Option<Duration> {
-        let seen = self.group.rekeys.interval.value();
+        let seen = self.group.rekeys.interval();
         let Some(configured) = self.configured_interval() else {
             return seen;
         };
@@ -273,12 +286,25 @@ impl<'a> Schedule<'a> {
 
     /// The configured lifetime of TEKs if the rekey interval rules it out: they would have ended, or no key server
     /// renews them so early.
+    ///
+    /// The renewals of a KEK with a clock of its own come at any interval.
     pub(crate) fn contradicted_tek_lifetime(&self) -> Option<Duration> {
         let lifetime = self.tek_lifetime()?;
-        let seen = self.group.rekeys.interval.value()?;
+        let rekeys = &self.group.rekeys;
+        let seen = rekeys.interval()?;
         let lead = self.tek_lead(lifetime).saturating_mul(2).max(lifetime / 3);
         let is_possible = lifetime.saturating_sub(lead) <= seen && seen <= lifetime + self.round_window();
-        (!is_possible).then_some(lifetime)
+        let is_kek_clock = rekeys.delivers_keks_only()
+            || self
+                .kek_lifetime()
+                .is_some_and(|(kek, _)| seen <= kek && kek < lifetime);
+        let may_be_kek_clock = seen < lifetime && (is_kek_clock || rekeys.kinds_are_unknown());
+        (!is_possible && !may_be_kek_clock).then_some(lifetime)
+    }
+
+    /// Whether the key servers of the group send heartbeats, by its profile.
+    pub(crate) fn sends_heartbeats(&self) -> bool {
+        self.config.is_some_and(|known| known.profile == Profile::Juniper)
     }
 
     /// When the next rekey should begin, if known. After a deletion the key server may resume at any time, but not
@@ -301,13 +327,37 @@ impl<'a> Schedule<'a> {
     /// When the next rekey is overdue.
     pub(crate) fn overdue_deadline(&self) -> Option<Timestamp> {
         let tolerance = self.round_window() * 2 + self.rekey_interval()? / 10;
-        Some(self.next_rekey()?.after(tolerance))
+        let overdue = self.next_rekey()?.after(tolerance);
+        Some(overdue.max(self.latest_kek_renewal().unwrap_or_default()))
+    }
+
+    /// If every rekey delivers a KEK: when the one that the latest delivered ends. A key server that now renews at the
+    /// end sends no rekey before.
+    fn latest_kek_renewal(&self) -> Option<Timestamp> {
+        let rekeys = &self.group.rekeys;
+        let (lifetime, _) = self.kek_lifetime().filter(|_| rekeys.delivers_keks_only())?;
+        Some(rekeys.last?.after(lifetime).after(self.kek_slack()))
     }
 
     /// Whether a rekey is due at `now`, by the schedule of the group. `None` if unknown.
     pub(crate) fn is_rekey_due(&self, now: Timestamp) -> Option<bool> {
         let slack = self.round_window() + self.rekey_interval()? / 50;
         Some(self.next_rekey()?.before(slack) <= now)
+    }
+
+    /// Whether a rekey is due at about `now`: one interval after the latest one or, where the KEK has a clock of its own,
+    /// after the one before.
+    pub(crate) fn is_on_beat(&self, now: Timestamp) -> bool {
+        let Some(interval) = self.rekey_interval() else {
+            return false;
+        };
+        let slack = self.round_window() + interval / 50;
+        let rekeys = &self.group.rekeys;
+        let is_at = |last: Timestamp| now.since(last).abs_diff(interval) <= slack;
+        [rekeys.last, rekeys.last_but_one]
+            .into_iter()
+            .flatten()
+            .any(is_at)
     }
 
     // --- members

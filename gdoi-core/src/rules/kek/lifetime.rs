@@ -19,6 +19,8 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     let old = cx.state.keks.find(&before);
     let delivered = old
         .and_then(|old| classify::delivery(&cx.state.keks[old], server))
+        // One that is as long as those without a KEK delivered none: the delivery was not seen.
+        .filter(|round| !cx.state.groups[group].rekeys.is_as_long_as_teks(round))
         .map(|round| (round.started, attribution::is_delivery(cx, group, round)));
     // During a gap another rekey may have delivered it, or one that is missing from the schedule.
     let schedule = cx.schedule(group);
@@ -33,9 +35,9 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     // A key server that restarted made it, and members were given it when they registered again.
     let is_enrolled = |at| expectation::has_most_registered_since(cx, group, at);
     let seen = delivered.filter(|&(at, _)| was_watched(at));
-    let delivered = seen
-        .filter(|&(at, is_sure)| is_next || (is_sure && is_next_but_one && !is_enrolled(at)))
-        .map(|(at, _)| at);
+    let delivered = seen.filter(|&(at, is_sure)| is_next || (is_sure && is_next_but_one && !is_enrolled(at)));
+    let is_sure = delivered.is_some_and(|(_, is_sure)| is_sure);
+    let delivered = delivered.map(|(at, _)| at);
     if let Some(old) = old {
         cx.state.keks[old].replaced = true;
         classify::settle_replaced(cx, old, server, seen.is_some());
@@ -46,6 +48,8 @@ pub(crate) fn replace_kek(cx: &mut Context<'_>, id: KekId, before: Cookies, serv
     report_contradiction(cx, group);
     let history = &mut cx.state.groups[group].kek;
     history.replace(before, to, certain);
+    // Another rekey, which was not seen, may have delivered it later, but not later than its first use.
+    history.start_at_latest = certain.map(|at| if is_sure { at } else { began });
     history.lead_seconds = lead_seconds.or(history.lead_seconds);
     let what = What::KekChanged(KekChanged {
         from: before,
@@ -102,11 +106,12 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
         return;
     }
     let group = &cx.state.groups[id];
-    // Any rekey in the last third may have delivered the next KEK, whose cookies first appear in the rekey after.
-    let is_late = group
-        .rekeys
-        .last
-        .is_some_and(|last| last > expiry.before(lifetime / 3));
+    // Any rekey in the last third, or one that is due before the KEK, may have delivered the next KEK, whose cookies first
+    // appear in the rekey after.
+    let interval = schedule.rekey_interval().unwrap_or_default();
+    let renewal = schedule.kek_lead(lifetime) + interval + schedule.kek_slack();
+    let begin = expiry.before(renewal.max(lifetime / 3));
+    let is_late = group.rekeys.last.is_some_and(|last| last > begin);
     let server = group.rekeys.server;
     let latest = server.and_then(|server| attribution::delivery(cx, id, server));
     let was_early = latest.is_some_and(|round| attribution::is_delivery(cx, id, round));
@@ -124,9 +129,7 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
         (Certainty::Certain, _) if is_replaced => {
             Grounds::new(Certainty::Uncertain).doubted(Alternative::KeyServerRestarted)
         }
-        (Certainty::Certain, LifetimeSource::Learned) => {
-            Grounds::new(Certainty::Likely).open(Alternative::LifetimeChanged)
-        }
+        (Certainty::Certain, _) => grounds_of_lifetime(source, has_run_out(cx, id)),
         (certainty, _) => certainty.into(),
     };
     let what = What::KekExpired(KekExpired {
@@ -135,6 +138,16 @@ pub(crate) fn on_kek_expiry(cx: &mut Context<'_>, id: GroupId) {
         grounds,
     });
     cx.emit(Subject::group(id), what);
+}
+
+/// A lifetime is certain if it is configured and members act by it. Otherwise it may be longer by now.
+fn grounds_of_lifetime(source: LifetimeSource, have_run_out: Option<bool>) -> Grounds {
+    match (source, have_run_out) {
+        (LifetimeSource::Configured, Some(true)) => {
+            Grounds::new(Certainty::Certain).excluding(Alternative::LifetimeChanged)
+        }
+        _ => Grounds::new(Certainty::Likely).open(Alternative::LifetimeChanged),
+    }
 }
 
 /// Whether members act as if their KEK had ended: they register, or try to. `None` where that is not seen.
@@ -154,7 +167,7 @@ pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
     };
     let limit = lifetime + schedule.kek_slack();
     let history = &cx.state.groups[group].kek;
-    let (Some(start), false) = (history.start, history.over_age) else {
+    let (Some(start), false) = (history.start_at_latest, history.over_age) else {
         return;
     };
     let age = cx.now.since(start);
@@ -178,6 +191,7 @@ pub(crate) fn check_kek_age(cx: &mut Context<'_>, id: KekId) {
         cookies,
         age,
         lifetime,
+        grounds: grounds_of_lifetime(source, is_noticed),
     });
     cx.emit(Subject::group(group), what);
 }

@@ -3,10 +3,14 @@
 use alloc::format;
 use core::time::Duration;
 
+use crate::rules::kek::lead::Schedule;
 use crate::rules::kek::lifetime;
 use crate::rules::{Context, Subject};
 use crate::state::id::{GroupId, KekId, KeyServerId};
-use crate::transition::{Cookies, GroupDiscovered, KekSplit, KeyServerChanged, What};
+use crate::state::rekey::RekeyRound;
+use crate::transition::{
+    Cookies, GroupDiscovered, KekChangeRevoked, KekSplit, KeyServerChanged, Transport, What,
+};
 
 /// Interval between rekeys where it is unknown.
 const DEFAULT_REKEY_INTERVAL: Duration = Duration::from_hours(1);
@@ -70,20 +74,54 @@ pub(crate) fn check_kek_split(cx: &mut Context<'_>, id: KekId) {
     let state = &mut *cx.state;
     let kek = &state.keks[id];
     let (cookies, group_id) = (kek.cookies, kek.group);
-    let history = &mut state.groups[group_id].kek;
+    let history = &state.groups[group_id].kek;
     let Some(other) = history.current else {
         return;
     };
     if !kek.replaced || other == cookies || history.split == Some(cookies) {
         return;
     }
-    let other_server = state.keks.find(&other).and_then(|id| state.keks[id].server);
+    let other_kek = state.keks.find(&other).map(|id| &state.keks[id]);
+    // The rekey that delivered the other one is still being repeated.
+    let repeats = Schedule::new(&state.groups[group_id], cx.config).repeat_window();
+    if other_kek.is_some_and(|kek| cx.now.since(kek.first) <= repeats) {
+        return;
+    }
+    let history = &mut state.groups[group_id].kek;
+    let other_server = other_kek.and_then(|kek| kek.server);
     if other_server == kek.server {
         split_off(cx, id, other);
         return;
     }
     history.split = Some(cookies);
     report_split(cx, group_id, cookies, other, false);
+}
+
+/// The first rekey under a KEK is over. If neither its recipients nor its length are those of the group that it seemed to
+/// continue, it belongs to another one.
+pub(crate) fn check_audience(cx: &mut Context<'_>, id: KekId) {
+    let state = &*cx.state;
+    let kek = &state.keks[id];
+    let window = cx.schedule(kek.group).round_window();
+    let is_first_and_over = |round: &&RekeyRound| {
+        round.started.since(kek.first) <= window
+            && !round.closed
+            && !round.was_closed
+            && round.last.after(window) <= cx.now
+    };
+    let parent = kek.parent.and_then(|parent| state.keks.find(&parent));
+    let (Some(round), Some(parent)) = (kek.rounds.first().filter(is_first_and_over), parent) else {
+        return;
+    };
+    let rekeys = &state.groups[kek.group].rekeys;
+    let (before, now) = (rekeys.audience, round.recipients);
+    let are_others = before > 0 && (now > before.saturating_mul(2) || now.saturating_mul(2) < before);
+    let is_alike = rekeys.has_had_length(round.length);
+    let is_current = state.groups[kek.group].kek.current == Some(kek.cookies);
+    let is_unicast = kek.transport == Transport::Unicast;
+    if is_unicast && is_current && are_others && !is_alike && state.keks[parent].group == kek.group {
+        split_off(cx, parent, kek.cookies);
+    }
 }
 
 /// Reports two KEKs of one group if the key servers that use them are known.
@@ -127,8 +165,23 @@ fn split_off(cx: &mut Context<'_>, id: KekId, other: Cookies) {
     other_kek.group = found;
     other_kek.parent = None;
     let transport = other_kek.transport;
-    state.groups[group].kek.resume(cookies);
+    // Its recipients belong to the other group, as far as they get no more rekeys of this one.
+    for id in state.members.ids() {
+        let member = &mut state.members[id];
+        if member.kek == Some(other_id) {
+            member.leave(group);
+            member.join(found);
+        }
+    }
+    let began = state.keks[other_id].first;
+    let resumed = &mut state.groups[group];
+    resumed.kek.resume(cookies);
+    let last = resumed.rekeys.last.filter(|last| *last >= began);
+    if last.is_some() {
+        resumed.rekeys.last = resumed.rekeys.last_but_one.take();
+    }
     let discovered = &mut state.groups[found];
+    discovered.rekeys.last = last;
     discovered.transport = Some(transport);
     discovered.kek.begin(other);
     let what = What::GroupDiscovered(GroupDiscovered {
@@ -136,5 +189,10 @@ fn split_off(cx: &mut Context<'_>, id: KekId, other: Cookies) {
         rekey_address: None,
         cookies: other,
     });
+    let revoked = What::KekChangeRevoked(KekChangeRevoked {
+        from: cookies,
+        to: other,
+    });
+    cx.emit(Subject::server(group, server), revoked);
     cx.emit(Subject::server(found, server), what);
 }

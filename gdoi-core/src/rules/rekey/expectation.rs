@@ -22,21 +22,24 @@ use crate::transition::{
 
 /// Rekeys that span two intervals.
 const MIN_SAMPLES: usize = 2;
-/// The shortest interval of a schedule: the shortest lifetime of a TEK is five minutes.
-const MIN_INTERVAL: Duration = Duration::from_mins(2);
+/// The shortest interval of a schedule: longer than the longest time between repeats, two minutes. The shortest lifetime
+/// of a TEK is five minutes.
+const MIN_INTERVAL: Duration = Duration::from_secs(130);
 /// How long after the end of its TEKs it is clear that members still have keys.
 const END_SLACK: Duration = Duration::from_mins(1);
 /// How long after that end members have tried to register, if they try at all.
 const SECOND_LOOK: Duration = Duration::from_mins(3);
 
-/// The group is rekeyed by a rekey that began at `started`.
-pub(crate) fn on_group_rekey(cx: &mut Context<'_>, kek: KekId, started: Timestamp, is_delete: bool) {
+/// The group is rekeyed.
+pub(crate) fn on_group_rekey(cx: &mut Context<'_>, kek: KekId, round: &RekeyRound) {
     let group = cx.state.keks[kek].group;
+    let (started, is_delete) = (round.started, round.is_delete());
     if !is_delete {
-        learn_interval(cx, group, started);
+        learn_interval(cx, group, started, round.length);
     }
     let state = &mut cx.state.groups[group];
     state.on_rekey(started);
+    state.rekeys.last_length = round.length;
     state.rekeys.deleted = is_delete.then_some(started);
     report_expectation(cx, group);
     arm_overdue_timer(cx, group);
@@ -61,13 +64,13 @@ pub(crate) fn settle_coverage(cx: &mut Context<'_>, kek: KekId, round: &mut Reke
         if let Some(same) = rounds.iter_mut().find(|same| same.number == round.number) {
             same.is_of_group = true;
         }
-        on_group_rekey(cx, kek, round.started, round.is_delete());
+        on_group_rekey(cx, kek, round);
     }
     cx.state.groups[group].rekeys.audience = round.recipients;
 }
 
 /// The time since the latest rekey of a group is a sample of the interval between them.
-fn learn_interval(cx: &mut Context<'_>, id: GroupId, started: Timestamp) {
+fn learn_interval(cx: &mut Context<'_>, id: GroupId, started: Timestamp, length: u32) {
     let rekeys = &cx.state.groups[id].rekeys;
     let Some(last) = rekeys.last.filter(|last| *last < started && !rekeys.contested) else {
         return;
@@ -81,10 +84,9 @@ fn learn_interval(cx: &mut Context<'_>, id: GroupId, started: Timestamp) {
     // A late rekey although no member had run out of keys: their lifetime is longer now.
     let lasted = is_sighted && is_late(cx.schedule(id), started) && !has_run_out(cx, id, last, started);
     let is_told = cx.schedule(id).tek_lifetime().is_some();
-    let change = cx.state.groups[id]
-        .rekeys
-        .interval
-        .learn(seen, !is_sighted, lasted);
+    let rekeys = &mut cx.state.groups[id].rekeys;
+    let is_alike = rekeys.last_length == length;
+    let change = rekeys.learn_interval(seen, is_alike, !is_sighted, lasted);
     if let Change::Switched { from, to } = change
         && !is_told
     {
@@ -142,7 +144,7 @@ pub(crate) fn unknown(group: &Group, schedule: Schedule<'_>) -> Option<Expectati
     }
     match schedule.rekey_interval() {
         Some(_) => None,
-        None if rekeys.interval.samples() < MIN_SAMPLES => Some(ExpectationUnknown::TooFew),
+        None if rekeys.samples() < MIN_SAMPLES => Some(ExpectationUnknown::TooFew),
         None => Some(ExpectationUnknown::Irregular),
     }
 }

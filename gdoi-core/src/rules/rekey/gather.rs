@@ -12,7 +12,7 @@ use crate::state::estimate::Change;
 use crate::state::group::Group;
 use crate::state::id::{GroupId, KekId, KeyServerId, MemberId, Peer};
 use crate::state::member::Member;
-use crate::state::rekey::{RekeyRound, RekeySa};
+use crate::state::rekey::{RekeyRound, RekeySa, is_bare_signature};
 use crate::state::repeats::is_spaced;
 use crate::transition::{MergedTaps, Transport, What};
 
@@ -273,11 +273,10 @@ fn open_round(cx: &mut Context<'_>, received: Received<'_>, id: KekId, server: K
 /// Whether a message that begins no known rekey is a heartbeat.
 fn is_heartbeat(cx: &mut Context<'_>, received: Received<'_>, id: KekId) -> bool {
     let length = received.header().length();
-    received.exchange == Exchange::GroupkeyPush
-        && cx.state.groups[cx.state.keks[id].group]
-            .rekeys
-            .may_be_heartbeat(length)
-        && heartbeat::note_heartbeat(cx, id, length)
+    let group = cx.state.keks[id].group;
+    let may_be = cx.state.groups[group].rekeys.may_be_heartbeat(length)
+        || (is_bare_signature(length) && cx.schedule(group).sends_heartbeats());
+    received.exchange == Exchange::GroupkeyPush && may_be && heartbeat::note_heartbeat(cx, id, length)
 }
 
 /// A rekey was sent to another member or to all: it may now count for the group.
@@ -293,9 +292,9 @@ fn check_coverage(cx: &mut Context<'_>, id: KekId, index: usize) {
     let is_covered = transport == Transport::Multicast || rekeys.is_covered_by(round.recipients);
     if is_rekey && is_covered {
         round.is_of_group = true;
-        let (started, is_delete) = (round.started, round.is_delete());
+        let round = round.clone();
         split::check_kek_split(cx, id);
-        expectation::on_group_rekey(cx, id, started, is_delete);
+        expectation::on_group_rekey(cx, id, &round);
     }
 }
 

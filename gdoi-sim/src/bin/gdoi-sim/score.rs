@@ -59,7 +59,7 @@ pub(crate) struct Scoring {
     /// Count what random worlds contain, and judge nothing
     #[arg(long, requires = "worlds")]
     census: bool,
-    /// Only the rows whose name contains this
+    /// Only the rows whose name contains this, with the errors of every run
     #[arg(long)]
     event: Option<String>,
     /// Print JSON
@@ -376,7 +376,13 @@ fn print_failures(scored: &Scored, args: &Scoring) -> Result<()> {
         let (event, wrong, told) = way;
         let (times, runs, told) = (times(way), in_runs(&of), told.name());
         println!("\n{times} x {wrong:?} {event}, told {told}, in {runs} runs");
-        for (run, failure) in of.iter().take(EXAMPLES) {
+        // Every run with one kind of error, if that is asked for.
+        let most = if args.event.is_some() {
+            usize::MAX
+        } else {
+            EXAMPLES
+        };
+        for (run, failure) in of.iter().take(most) {
             let Run { name, vantage, .. } = run;
             println!(
                 "  {name} {vantage} seed {}: {}",

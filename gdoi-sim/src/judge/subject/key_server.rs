@@ -255,6 +255,8 @@ fn expired(case: &Case<'_>, score: &mut Score) {
         }),
         _ => None,
     });
+    let claims: Vec<Claim> = claims.collect();
+    facts.extend(lengthened(case, &claims, &facts));
     score.judge(
         case.told,
         Subject {
@@ -262,8 +264,31 @@ fn expired(case: &Case<'_>, score: &mut Score) {
             ..subject("kek_expired", Severity::Critical)
         },
         facts,
-        claims.collect(),
+        claims,
     );
+}
+
+/// A KEK whose lifetime was made longer looks like one that is not renewed, until members would act: open for a claim
+/// that leaves that possible.
+fn lengthened(case: &Case<'_>, claims: &[Claim], facts: &[Fact]) -> Vec<Fact> {
+    let is_open = |claim: &&Claim| {
+        let is_fact = |fact: &Fact| fact.key == claim.key && (fact.from..=fact.until).contains(&claim.at);
+        let is_new =
+            |group: usize| case.group_name(group) == claim.key && case.is_kek_lifetime_new(group, claim.at);
+        claim.sure != Sure::Certain
+            && !facts.iter().any(is_fact)
+            && (0..case.scenario.groups.len()).any(is_new)
+    };
+    let open = claims.iter().filter(is_open);
+    open.map(|claim| {
+        fact(
+            claim.key.clone(),
+            claim.at,
+            Duration::ZERO,
+            Known::Open(Rule::TwoCauses),
+        )
+    })
+    .collect()
 }
 
 /// A rekey was sent under a KEK whose lifetime had ended.
@@ -292,7 +317,18 @@ fn over_age(case: &Case<'_>, score: &mut Score) {
             ));
         }
     }
-    let claims = case.claims("kek_over_age", |one| case.group_key(one.group.as_ref()));
+    let claims: Vec<Claim> = case
+        .said
+        .iter()
+        .filter_map(|one| match &one.what {
+            What::KekOverAge(over) => Some(Claim {
+                sure: Sure::of(over.grounds.certainty),
+                ..claim(case.group_key(one.group.as_ref()), one.at)
+            }),
+            _ => None,
+        })
+        .collect();
+    facts.extend(lengthened(case, &claims, &facts));
     score.judge(
         case.told,
         subject("kek_over_age", Severity::Critical),

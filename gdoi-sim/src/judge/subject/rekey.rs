@@ -452,9 +452,12 @@ fn overdue(case: &Case<'_>, score: &mut Score) {
         let true_anyway = facts
             .iter()
             .any(|fact| fact.key == claim.key && (fact.from..=fact.until).contains(&claim.at));
-        // A lengthened lifetime looks like this once, for a claim that leaves that possible.
-        let lengthened = (0..case.scenario.groups.len())
-            .any(|group| case.group_name(group) == claim.key && case.is_tek_lifetime_new(group, claim.at));
+        // A lengthened lifetime looks like this once, for a claim that leaves that possible; so does a longer time between
+        // KEKs where all rekeys deliver one.
+        let lengthened = (0..case.scenario.groups.len()).any(|group| {
+            case.group_name(group) == claim.key
+                && (case.is_tek_lifetime_new(group, claim.at) || case.is_kek_later(group, claim.at))
+        });
         let absent = absent.or((lengthened && claim.sure != Sure::Certain).then_some((claim.at, claim.at)));
         if let (Some((from, until)), false) = (absent, true_anyway) {
             facts.push(Fact {
