@@ -17,7 +17,7 @@ use crate::tracker::Tracker;
 const MAGIC: [u8; 8] = *b"gdoistat";
 
 /// Version of the layout of a saved state. Any change of `State`, or of a type in it, raises it.
-const VERSION: u16 = 11;
+const VERSION: u16 = 12;
 
 /// Why a saved state cannot be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -59,7 +59,7 @@ pub(crate) struct Scoring {
     /// Count what random worlds contain, and judge nothing
     #[arg(long, requires = "worlds")]
     census: bool,
-    /// Only the rows whose name contains this, with the errors of every run
+    /// Only the rows whose name contains this
     #[arg(long)]
     event: Option<String>,
     /// Print JSON
