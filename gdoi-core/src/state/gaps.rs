@@ -16,9 +16,7 @@ const MIN_DOUBTED_SILENCE: Duration = Duration::from_mins(2);
 /// Multiple of the usual silence that is doubted.
 const DOUBTED_FACTOR: u32 = 4;
 /// Multiple of a doubted silence that must have been watched before it can be called unusual.
-const WATCHED_FACTOR: u32 = 2;
-/// Time to watch before a silence can be usual or not.
-const MIN_WATCHED: Duration = Duration::from_mins(10);
+const WATCHED_FACTOR: u32 = 5;
 /// Time after which older silences count half.
 const USUAL_HALF_LIFE: Duration = Duration::from_hours(48);
 /// Lengths of silences by powers of two: below 1 s, below 2 s and so on up to 48 days.
@@ -67,8 +65,8 @@ impl Sight {
     /// The usual length of a silence: three quarters of the watched time was spent in shorter ones.
     fn usual(&self) -> Option<Duration> {
         let watched = self.watched();
-        // What is usual shows after some time.
-        if watched < MIN_WATCHED {
+        // Before anything was watched, every silence is usual.
+        if watched.is_zero() {
             return None;
         }
         let mut shorter = Duration::ZERO;

@@ -210,7 +210,7 @@ impl Rekeys {
         gap: bool,
         proven: bool,
     ) -> Change {
-        if is_alike || self.interval.agrees(seen) {
+        if is_alike || proven || self.interval.agrees(seen) {
             return self.interval.learn(seen, gap, proven);
         }
         let change = self.mixed_interval.0.learn(seen, gap, proven);

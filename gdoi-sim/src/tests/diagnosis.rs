@@ -48,15 +48,13 @@ fn causes(scenario: &Scenario, told: Told) -> Vec<Cause> {
 
 /// Known errors: when an unexplained silence is longer than all before, the tracker reports an overdue rekey or a
 /// changed interval. The list may only get shorter.
-const KNOWN_WRONG: [&str; 8] = [
+const KNOWN_WRONG: [&str; 6] = [
     "ipv6 holes told nothing: [LifetimeChanged]",
     "ipv6 holes told named: [KeyServerDown]",
     "ipv6 holes told all: [KeyServerDown, ConfigurationContradicted]",
     "nat holes told nothing: [LifetimeChanged]",
     "nat holes told named: [LifetimeChanged]",
     "nat holes told all: [KeyServerDown, ConfigurationContradicted]",
-    "two_groups holes told nothing: [LifetimeChanged]",
-    "two_groups holes told named: [LifetimeChanged]",
 ];
 
 /// On a quiet day only an incomplete capture may be reported, and only if it was incomplete.

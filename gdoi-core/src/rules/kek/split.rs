@@ -118,8 +118,12 @@ pub(crate) fn check_audience(cx: &mut Context<'_>, id: KekId) {
     let are_others = before > 0 && (now > before.saturating_mul(2) || now.saturating_mul(2) < before);
     let is_alike = rekeys.has_had_length(round.length);
     let is_current = state.groups[kek.group].kek.current == Some(kek.cookies);
-    let is_unicast = kek.transport == Transport::Unicast;
-    if is_unicast && is_current && are_others && !is_alike && state.keks[parent].group == kek.group {
+    // Where the key server has only one group, fewer recipients mean that others have not registered yet.
+    let is_shared = kek
+        .server
+        .is_some_and(|server| state.servers[server].groups.len() > 1);
+    let may_be_others = is_shared && kek.transport == Transport::Unicast;
+    if may_be_others && is_current && are_others && !is_alike && state.keks[parent].group == kek.group {
         split_off(cx, parent, kek.cookies);
     }
 }
