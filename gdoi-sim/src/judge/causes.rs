@@ -461,7 +461,7 @@ impl CauseScore {
     }
 
     /// Adds another score.
-    pub(super) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         for ((told, name), tally) in other.tallies {
             let CauseTally {
                 first,

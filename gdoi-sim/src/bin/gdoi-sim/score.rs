@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::{attacks, find, told, workspace};
 
 const DOCUMENT: &str = "docs/simulation.md";
+const README: &str = "README.md";
 const EXAMPLES: usize = 5;
 /// Smaller worlds tried for one failure.
 const TRIES: usize = 150;
@@ -65,7 +66,7 @@ pub(crate) struct Scoring {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the tables, and the list of scenarios, into the document
+    /// Write the tables into docs/simulation.md and the README: of the scenarios, or of random worlds
     #[arg(long, conflicts_with = "scenarios")]
     write: bool,
 }
@@ -130,8 +131,21 @@ pub(crate) fn run(args: &Scoring) -> Result<()> {
         print_failures(&scored, args)?;
     }
     if args.write {
-        let path = workspace().join(DOCUMENT);
-        write(&path, &[("score", &tables(&scored)), ("scenarios", &titles()?)])?;
+        let (document, readme) = (workspace().join(DOCUMENT), workspace().join(README));
+        let goals = goals(&scored).to_string();
+        if let Some(worlds) = args.worlds {
+            let from = args.from;
+            let command = format!("`cargo xtask score --worlds {worlds} --from {from} --write`:\n\n");
+            let whole = command.clone() + &with_causes(&scored);
+            write(&document, &[("worlds", &whole)])?;
+            write(&readme, &[("worlds", &(command + &goals))])?;
+        } else {
+            write(
+                &document,
+                &[("score", &tables(&scored)), ("scenarios", &titles()?)],
+            )?;
+            write(&readme, &[("score", &goals)])?;
+        }
     }
     Ok(())
 }
@@ -280,14 +294,29 @@ fn tables(scored: &Scored) -> String {
             let _ok = writeln!(text, "Every vantage, {}:\n\n{score}", network(*lossy));
         }
     }
-    let goals = Goals {
-        clean: all.remove(&false).unwrap_or_default(),
-        lossy: all.remove(&true).unwrap_or_default(),
-    };
-    let mut causes = goals.clean.clone();
-    causes.add(goals.lossy.clone());
-    let _ok = writeln!(text, "{goals}\nCauses of incidents:\n\n{}", causes.causes);
-    text
+    text + &with_causes(scored)
+}
+
+/// The table of goals, for every vantage.
+fn goals(scored: &Scored) -> Goals {
+    let mut goals = Goals::default();
+    for ((_, lossy), score) in &scored.scores {
+        let of = if *lossy {
+            &mut goals.lossy
+        } else {
+            &mut goals.clean
+        };
+        of.add(score.clone());
+    }
+    goals
+}
+
+/// The tables of goals and of causes, for every vantage.
+fn with_causes(scored: &Scored) -> String {
+    let goals = goals(scored);
+    let mut causes = goals.clean.causes.clone();
+    causes.add(goals.lossy.causes.clone());
+    format!("{goals}\nCauses of incidents:\n\n{causes}\n")
 }
 
 const fn network(lossy: bool) -> &'static str {
