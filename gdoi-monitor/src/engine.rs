@@ -307,22 +307,20 @@ impl Engine {
         counts
     }
 
-    /// Finds the causes of what has happened: changes of incidents are events as well.
-    fn diagnose(&mut self) {
+    /// Finds the causes of what has happened, because changes of incidents are events as well; then passes all events to
+    /// the recorder, which writes when due, and to the outputs.
+    fn publish(&mut self) {
         let mut changes = Vec::new();
         for transition in &self.out {
             self.diagnosis.handle_transition(transition, &[], &mut changes);
         }
         self.diagnosis.advance(self.now, &mut changes);
         self.out.append(&mut changes);
-    }
-
-    /// Passes events to the recorder, and lets it write when due.
-    fn record(&mut self) {
         if let Some(recorder) = &mut self.recorder {
             recorder.watch(&self.out);
             recorder.advance(self.now, self.events.calendar());
         }
+        self.events.write(&mut self.out);
     }
 
     /// Somebody requests what the recorder keeps.
@@ -354,8 +352,7 @@ impl Engine {
             tracing::info!("programs stay attached and count for the next agent");
         } else {
             self.tracker.finish(self.now, &mut self.out);
-            self.diagnose();
-            self.events.write(&mut self.out);
+            self.publish();
         }
         self.events.flush();
         if let Some(recorder) = &self.recorder {

@@ -130,9 +130,7 @@ impl Engine {
         self.process_records(&records);
         self.now = self.now.max(until);
         self.tracker.advance(self.now, &mut self.out);
-        self.diagnose();
-        self.record();
-        self.events.write(&mut self.out);
+        self.publish();
         if self.hinted && self.now.since(self.polled_at) >= COUNTERS_FRESH_FOR {
             self.poll_counters();
         }
@@ -216,8 +214,7 @@ impl Engine {
         if let Some(esp) = unnamed_esp(&delta, since, until) {
             self.tracker.observe(self.now, &esp, &mut self.out);
         }
-        self.record();
-        self.events.write(&mut self.out);
+        self.publish();
         self.state = None;
     }
 }

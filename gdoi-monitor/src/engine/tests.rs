@@ -89,7 +89,7 @@ fn what_was_due_while_somebody_watched_is_likely() {
     let before = engine.now;
     engine.process_records(&[rekey(before)]);
     engine.tracker.advance(before.after(HOUR), &mut engine.out);
-    engine.events.write(&mut engine.out);
+    engine.publish();
     assert_eq!(told(&engine, "rekey_overdue")[0]["certainty"], "likely");
 }
 
@@ -113,4 +113,21 @@ fn a_wall_clock_that_was_set_by_hours_is_told_once_and_changes_no_age() {
     assert_eq!(engine.events.tally().clock_settings, 2);
     // The rekey is not missed, and nothing was lost.
     assert!(told(&engine, "rekey_overdue").is_empty() && told(&engine, "capture_loss").is_empty());
+}
+
+/// Losses and ESP are learned from the counters: they are diagnosed like messages.
+#[test]
+fn what_the_counters_say_is_diagnosed() {
+    let mut engine = engine();
+    let now = engine.now;
+    engine.blind(Loss {
+        from: now,
+        until: now.after(HOUR),
+        kind: LossKind::Messages,
+        count: Some(7),
+    });
+    engine.poll_counters();
+    let opened = told(&engine, "incident_opened");
+    assert_eq!(opened.len(), 1, "{opened:?}");
+    assert_eq!(opened[0]["cause"], "capture_incomplete");
 }
