@@ -131,15 +131,9 @@ pub struct IncidentsArgs {
     /// Follow incidents as they open, grow and close
     #[arg(short, long)]
     follow: bool,
-    /// Only those of this group
-    #[arg(long, value_name = "NAME")]
-    group: Option<String>,
-    /// Print the agent's JSON
-    #[arg(long)]
-    json: bool,
-    /// Which agent.
+    /// Which ones, from which agent.
     #[command(flatten)]
-    agent: AgentArgs,
+    list: ListArgs,
 }
 
 /// Runs the subcommand.

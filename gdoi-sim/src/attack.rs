@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use gdoi_wire::craft::Random;
 
-use crate::generator;
+use crate::generator::{self, Draw};
 use crate::judge::Told;
 use crate::scenario::{self, Action, Scenario, ScenarioError, ScriptedEvent};
 
@@ -203,7 +203,7 @@ pub enum CookieChoice {
 impl Attack {
     /// The attack of a seed.
     pub fn of(seed: u64) -> Result<Self, ScenarioError> {
-        let mut draw = AttackDraw(Random::new(seed ^ ATTACKS));
+        let mut draw = Draw(Random::new(seed ^ ATTACKS));
         let place = draw.pick(&[
             AttackerPlace::OffPath,
             AttackerPlace::OffPath,
@@ -214,11 +214,11 @@ impl Attack {
 
     /// The attack of a seed by an attacker at this place.
     pub fn from(seed: u64, place: AttackerPlace) -> Result<Self, ScenarioError> {
-        let mut draw = AttackDraw(Random::new(seed ^ ATTACKS));
+        let mut draw = Draw(Random::new(seed ^ ATTACKS));
         Self::drawn(seed, place, &mut draw)
     }
 
-    fn drawn(seed: u64, place: AttackerPlace, draw: &mut AttackDraw) -> Result<Self, ScenarioError> {
+    fn drawn(seed: u64, place: AttackerPlace, draw: &mut Draw) -> Result<Self, ScenarioError> {
         let world = if draw.chance(65) {
             SCENARIOS
                 .get(draw.0.below(SCENARIOS.len() as u64) as usize)
@@ -241,7 +241,7 @@ impl Attack {
             AttackerPlace::OnPath => Knowledge::Addresses,
         };
         let told = draw.told();
-        let mut budget = draw.scaled(MOST_PACKETS);
+        let mut budget = draw.scaled(1, MOST_PACKETS);
         let mut volleys = Vec::new();
         let count = draw.pick(&[1, 1, 2, 3]);
         for left in (1..=count).rev() {
@@ -298,23 +298,7 @@ fn world_named(name: &str) -> Result<Scenario, ScenarioError> {
     }
 }
 
-struct AttackDraw(Random);
-
-impl AttackDraw {
-    fn chance(&mut self, percent: u64) -> bool {
-        self.0.below(100) < percent
-    }
-
-    fn pick<T: Copy + Default>(&mut self, choices: &[T]) -> T {
-        self.0.pick(choices)
-    }
-
-    /// From 1 to `most`, each power of two equally likely.
-    fn scaled(&mut self, most: u64) -> u64 {
-        let from = 1 << self.0.below(u64::from(most.ilog2()) + 1);
-        self.0.between(from, (from * 2).min(most))
-    }
-
+impl Draw {
     fn told(&mut self) -> Told {
         let [nothing, named, all] = Told::ALL;
         match self.0.below(3) {

@@ -96,16 +96,16 @@ enum Vendor {
     Rfc,
 }
 
-struct Draw(Random);
+/// Random draws of worlds and attacks.
+pub(crate) struct Draw(pub(crate) Random);
 
-/// Random draws.
 impl Draw {
     fn between(&mut self, low: u64, high: u64) -> u64 {
         self.0.between(low, high)
     }
 
     /// True in `percent` of 100 cases.
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.0.below(100) < percent
     }
 
@@ -120,12 +120,12 @@ impl Draw {
         T::default()
     }
 
-    fn pick<T: Copy + Default>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy + Default>(&mut self, choices: &[T]) -> T {
         self.0.pick(choices)
     }
 
     /// A number of this range; each power of two in it is equally likely.
-    fn scaled(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn scaled(&mut self, low: u64, high: u64) -> u64 {
         let doublings = u64::from((high / low.max(1)).max(1).ilog2());
         let from = low << self.0.below(doublings + 1);
         self.between(from, (from * 2).min(high))

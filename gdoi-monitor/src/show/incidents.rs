@@ -16,22 +16,22 @@ const EVERY: Duration = Duration::from_secs(1);
 const MOST_MEMBERS: usize = 8;
 
 pub(super) async fn show(arguments: &IncidentsArgs) -> anyhow::Result<()> {
-    let mut client = arguments.agent.client()?;
-    let wanted = arguments.group.as_deref().map(Text::new);
+    let mut client = arguments.list.agent.client()?;
+    let wanted = arguments.list.group.as_deref().map(Text::new);
     let mut known = BTreeMap::new();
     let answer = client.page(path::INCIDENTS).await?;
     let mut objects: Vec<&RawValue> = client.parse(path::INCIDENTS, &answer.body)?;
     objects.retain(|object| belongs(object.get(), wanted.as_ref()));
     let json = array(&objects);
     let incidents: Vec<IncidentState> = client.parse(path::INCIDENTS, json.as_bytes())?;
-    if arguments.json && !arguments.follow {
+    if arguments.list.json && !arguments.follow {
         return Ok(print_json(&json)?);
     }
-    if incidents.is_empty() && !arguments.json {
+    if incidents.is_empty() && !arguments.list.json {
         print("no incident in what this agent sees\n")?;
     }
     for incident in &incidents {
-        tell(incident, arguments.json)?;
+        tell(incident, arguments.list.json)?;
         known.insert(incident.id, change_of(incident));
     }
     if !arguments.follow {
@@ -47,7 +47,7 @@ pub(super) async fn show(arguments: &IncidentsArgs) -> anyhow::Result<()> {
                     let is_wanted = wanted.is_none() || wanted == incident.group;
                     let change = change_of(incident);
                     if is_wanted && known.insert(incident.id, change.clone()) != Some(change) {
-                        tell(incident, arguments.json)?;
+                        tell(incident, arguments.list.json)?;
                     }
                 }
             }

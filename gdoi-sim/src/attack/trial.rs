@@ -200,7 +200,7 @@ impl Judge<'_> {
         outcome
     }
 
-    /// Which name stands for which group: the one under which its KEKs are told.
+    /// The group that each name means: the one whose KEKs are reported under it.
     fn names(&self, said: &Said) -> BTreeMap<String, usize> {
         let mut votes: BTreeMap<&str, BTreeMap<usize, u32>> = BTreeMap::new();
         for one in &said.events {

@@ -289,7 +289,8 @@ pub(crate) fn has_most_registered_since(cx: &Context<'_>, id: GroupId, since: Ti
     members.answered > 0 && members.answered * 2 >= members.all
 }
 
-/// Counts the members of a group. It visits all of them, but runs only for a missing rekey, a new KEK, and a KEK beyond its lifetime.
+/// Counts the members of a group. It visits all of them, but runs only for a missing rekey, a new KEK, and a KEK beyond
+/// its lifetime.
 fn count_members(cx: &Context<'_>, id: GroupId, since: Timestamp) -> MemberCounts {
     let mut counts = MemberCounts::default();
     for (_, &peer, member) in cx.state.members.iter() {
